@@ -1,0 +1,97 @@
+"""A job: a named unit of work, when it is due, and how long it may take."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
+from importlib import import_module
+from types import UnionType
+
+from ..errors import PolicyError, ScheduleError, suggestion
+from .backoff import Backoff
+from .duration import parse_duration
+from .misfire import COALESCE, Misfire
+from .schedule import Schedule
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*")
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Work that is imported only when its job runs, so that listing jobs loads no database code.
+
+    path: "module:function"; load() calls the function with `arguments` and what it returns is the work.
+    Raises PolicyError: at once for a path of another shape, in load() for one that leads nowhere.
+    """
+
+    path: str
+    arguments: tuple[object, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str) or not _PATH.fullmatch(self.path):
+            raise PolicyError(f'work {self.path!r}: write "module:function", for instance "shop.work:expire"')
+
+    def load(self) -> object:
+        module_name, _, function_name = self.path.partition(":")
+        try:
+            module = import_module(module_name)
+        except ImportError as error:
+            raise PolicyError(f"work {self.path!r}: {error}") from error
+        function = getattr(module, function_name, None)
+        if not callable(function):
+            known = (name for name, value in vars(module).items() if callable(value) and not name.startswith("_"))
+            near = suggestion(function_name, known)
+            raise PolicyError(f"work {self.path!r}: {module_name} has no function {function_name!r}{near}")
+        return function(*self.arguments)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One definition from which everything else follows. All but the name is given by keyword.
+
+    name: lower-case words joined by dots, "marketplace.expire_orders"; unique in a registry.
+    schedule: None means only by hand.  timeout: the run is ended after this long; "4m" by default.
+    work: a policy, a sequence of policies, a function of the run, or Later; never None.
+    priority: of several due jobs, the higher runs first; 0 by default.
+    retry: delays before a failed run is tried again; None, the default: the next slot is the retry.
+    misfire: what happens to missed slots; by default the latest one is made up.
+    Raises PolicyError or ScheduleError, one line that begins with the job's name.
+    """
+
+    name: str
+    _: KW_ONLY
+    work: object
+    schedule: Schedule | None = None
+    timeout: str = "4m"
+    priority: int = 0
+    retry: Backoff | None = None
+    misfire: Misfire = COALESCE
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise PolicyError(f"job {self.name!r}: a name is lower-case words joined by dots: shop.expire_orders")
+        if self.work is None or isinstance(self.work, str):
+            raise PolicyError(f"job {self.name}: work must be a policy, a function or Later(...)")
+        self._check("schedule", "cron(...), every(...) or None", Schedule | None)
+        self._check("retry", 'parse_backoff(["1h", "6h"]) or None', Backoff | None)
+        self._check("misfire", "Misfire(...)", Misfire)
+        self._check("priority", "a whole number", int)
+        if not self.time_limit:
+            raise ScheduleError(f"job {self.name}: timeout must be longer than 0s")
+
+    @property
+    def time_limit(self) -> timedelta:
+        """`timeout` as a length of time; longer than nothing."""
+        return parse_duration(self.timeout, where=f"job {self.name}: timeout")
+
+    def load(self) -> object:
+        """The work itself; imports it now if it is Later. Raises PolicyError when that fails."""
+        return self.work.load() if isinstance(self.work, Later) else self.work
+
+    def _check(self, field: str, wanted: str, kind: type | UnionType) -> None:
+        value = getattr(self, field)
+        if not isinstance(value, kind):
+            raise ScheduleError(f"job {self.name}: {field} must be {wanted}, not {value!r}")

@@ -1,0 +1,26 @@
+"""A pack: the jobs of one product, with options of its own. Imported at every start, so it names its work, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .job import Job, Later
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """What `packs = ["name"]` enables.
+
+    options: dataclass of its settings, `[pack.name]`, declared with `setting()`.
+    jobs: given the options and the dialect ("postgresql", "sqlite"), its jobs; their work should be `Later`.
+    demo: `Later` of a `Demo`; None: the pack has no demonstration.
+    keeps_outbox: True when its jobs purge Sexton's own outbox, so that the housekeeping leaves it alone.
+    """
+
+    name: str
+    options: type[Any]
+    jobs: Callable[[Any, str], Sequence[Job]]
+    demo: Later | None = None
+    keeps_outbox: bool = False

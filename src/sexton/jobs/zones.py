@@ -1,0 +1,100 @@
+"""IANA time zones: which names count, and the cuts where a zone changes its offset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+from importlib import import_module
+from typing import NamedTuple
+
+from ..errors import ScheduleError, suggestion
+from .duration import TICK
+
+_BLOCK = timedelta(days=3)
+
+
+def check_zone(name: str) -> str:
+    """The same name, if it is in the IANA list, case included. Raises ScheduleError with the nearest names.
+
+    ZoneInfo itself would open "Asia" as a directory and, on some file systems, take "europe/berlin".
+    """
+    if name == "UTC":
+        return name
+    known = zone_names()
+    if not isinstance(name, str) or name not in known:
+        raise ScheduleError(f"time zone {name!r} is not in the IANA list{_nearest(str(name), known)}")
+    return name
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """The list of the tzdata package; zoneinfo has one too, but opens hundreds of files to make it."""
+    folder = os.path.dirname(import_module("tzdata").__file__ or "")
+    with open(os.path.join(folder, "zones"), encoding="ascii") as lines:
+        return frozenset(lines.read().split())
+
+
+def load_zone(name: str) -> tzinfo:
+    """The rules of a checked zone. Not kept here: after ZoneInfo.clear_cache() the next call reads them."""
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo  # reads the build settings of Python, which no job in UTC needs to pay for
+
+    return ZoneInfo(name)
+
+
+class Piece(NamedTuple):
+    """A stretch of time, start <= t < end in UTC, in which local time is UTC plus `offset`.
+
+    jump: how far local time springs at `start`: positive where clocks go forward, negative where back.
+    """
+
+    start: datetime
+    end: datetime
+    offset: timedelta
+    jump: timedelta
+
+
+def pieces(zone: tzinfo, start: datetime, end: datetime) -> Iterator[Piece]:
+    """Cut start <= t < end (UTC) wherever the offset of `zone` changes, and every few days besides.
+
+    Lazy, so a far `end` costs nothing until it is reached.
+    """
+    if zone is UTC:
+        yield Piece(start, end, timedelta(), timedelta())
+        return
+    before = _offset(zone, start - TICK)
+    while start < end:
+        offset = _offset(zone, start)
+        # No zone has moved its clocks forth and back within a week, so equal ends mean an even block.
+        stop = min(start + _BLOCK, end)
+        if _offset(zone, stop - TICK) != offset:
+            stop = _change(zone, start, stop)
+        yield Piece(start, stop, offset, offset - before)
+        start, before = stop, offset
+
+
+def _change(zone: tzinfo, before: datetime, after: datetime) -> datetime:
+    """The first whole second with the new offset; one change lies between the two instants."""
+    old = _offset(zone, before)
+    low, high = 0, -((before - after) // timedelta(seconds=1))
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset(zone, before + timedelta(seconds=middle)) == old:
+            low = middle
+        else:
+            high = middle
+    return (before + timedelta(seconds=high)).replace(microsecond=0)
+
+
+def _offset(zone: tzinfo, instant: datetime) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta()
+
+
+def _nearest(name: str, known: frozenset[str]) -> str:
+    for candidate in known:
+        if candidate.lower() == name.strip().lower():
+            return f"; did you mean {candidate}?"
+    return suggestion(name, known) or "; write a name such as Europe/Berlin, or UTC"

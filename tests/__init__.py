@@ -1,0 +1,1 @@
+"""Tests of Sexton; the folders mirror the package."""

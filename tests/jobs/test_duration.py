@@ -1,0 +1,136 @@
+"""Durations: what is read, what is refused, and that the text form loses nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sexton.errors import ScheduleError
+from sexton.jobs.duration import LONGEST, UNITS, duration_in_words, format_duration, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0s", 0),
+        ("250ms", 0.25),
+        ("90s", 90),
+        ("59m", 59 * 60),
+        ("60m", 3600),
+        ("61m", 61 * 60),
+        ("23h", 23 * 3600),
+        ("24h", 86400),
+        ("25h", 25 * 3600),
+        ("47h", 47 * 3600),
+        ("49h", 49 * 3600),
+        ("30d", 30 * 86400),
+        ("32d", 32 * 86400),
+        ("2w", 14 * 86400),
+        ("1h30m", 5400),
+        ("1w2d3h4m5s6ms", 604800 + 2 * 86400 + 3 * 3600 + 4 * 60 + 5.006),
+        ("36500d", 36500 * 86400),
+        ("007s", 7),
+    ],
+)
+def test_every_unit_is_counted_in_seconds(text: str, seconds: float) -> None:
+    """Both sides of an hour, a day, two days and a month: a unit taken for another shows there."""
+    assert parse_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("", "empty"),
+        ("30", "unit is missing"),
+        ("0", "unit is missing"),
+        ("-1d", "negative"),
+        ("nan", "not a duration"),
+        ("inf", "not a duration"),
+        ("1.5h", "not a duration"),
+        ("1e3s", "unknown unit 'e'"),
+        ("30 d", "not a duration"),
+        (" 30d", "not a duration"),
+        ("30d\n", "not a duration"),
+        ("\u0663d", "not a duration"),
+        ("d", "not a duration"),
+        ("1M", "months and years are not durations, write days"),
+        ("1month", "months and years are not durations, write days"),
+        ("1y", "months and years are not durations, write days"),
+        ("5D", "write 'd', in lower case"),
+        ("5min", "unknown unit 'min'; known: w, d, h, m, s, ms"),
+        ("30m1h", "largest first"),
+        ("1h2h", "each unit once"),
+        ("1h30m5m", "each unit once"),
+        ("36501d", "more than 36500 days"),
+        ("36500d1ms", "more than 36500 days"),
+        ("100000000000d", "more than 36500 days"),
+        ("9" * 5000 + "d", "more than 36500 days"),
+    ],
+)
+def test_c3_what_is_no_duration_is_refused_with_the_setting_and_the_reason(text: str, hint: str) -> None:
+    with pytest.raises(ScheduleError) as refusal:
+        parse_duration(text, where="keep")
+
+    assert str(refusal.value).startswith("keep: ")
+    assert hint in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [timedelta(seconds=-1), LONGEST + timedelta(seconds=1), timedelta(microseconds=1), 30, None, 1.5],
+)
+def test_c3_values_that_are_no_text_are_checked_as_strictly(value: object) -> None:
+    with pytest.raises(ScheduleError, match=r"^keep: "):
+        parse_duration(value, where="keep")  # type: ignore[arg-type]
+
+
+def test_a_timedelta_within_bounds_is_taken_as_it_is() -> None:
+    assert parse_duration(timedelta(hours=36)) == timedelta(hours=36)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("0s", "0s"),
+        ("0d", "0s"),
+        ("30d", "30d"),
+        ("36h", "36h"),
+        ("90s", "90s"),
+        ("1h30m", "90m"),
+        ("24h", "1d"),
+        ("7d", "1w"),
+        ("1000ms", "1s"),
+        ("1s1ms", "1001ms"),
+    ],
+)
+def test_the_text_form_uses_the_largest_unit_that_divides_exactly(text: str, canonical: str) -> None:
+    assert format_duration(parse_duration(text)) == canonical
+
+
+@given(st.integers(0, LONGEST // UNITS["ms"]))
+def test_the_text_form_reads_back_exactly(milliseconds: int) -> None:
+    delta = timedelta(milliseconds=milliseconds)
+
+    assert parse_duration(format_duration(delta)) == delta
+
+
+@given(st.lists(st.integers(0, 5000), min_size=6, max_size=6))
+def test_parts_add_up_in_any_combination(counts: list[int]) -> None:
+    text = "".join(f"{count}{unit}" for count, unit in zip(counts, UNITS, strict=True))
+    total = sum((count * size for count, size in zip(counts, UNITS.values(), strict=True)), timedelta())
+
+    if total <= LONGEST:
+        assert parse_duration(text) == total
+    else:
+        with pytest.raises(ScheduleError, match="more than 36500 days"):
+            parse_duration(text)
+
+
+def test_words_know_one_and_many() -> None:
+    assert duration_in_words(timedelta(days=1)) == "1 day"
+    assert duration_in_words(timedelta(minutes=90)) == "90 minutes"
+    assert duration_in_words(timedelta()) == "0 seconds"
