@@ -1,0 +1,57 @@
+"""Write the pages that are made from the code, or with --check say which of them are stale.
+
+python docs/generate.py            write all
+python docs/generate.py --check    one line for each stale file, exit code 1 if there is one
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from sexton.config.reference import json_schema_text, settings_reference
+from sexton.config.template import env_template
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    ".env.example": env_template,
+    "docs/reference/settings.md": settings_reference,
+    "docs/reference/settings.schema.json": json_schema_text,
+}
+"""Each generated file, from the root of the repository, and what makes its text."""
+
+
+def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
+    """The command; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Write the pages that are made from the code.")
+    parser.add_argument("--check", action="store_true", help="write nothing, report stale files")
+    if parser.parse_args(arguments).check:
+        return check(root)
+    for path, text in _pages():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8", newline="\n")
+    return 0
+
+
+def check(root: Path) -> int:
+    """1 if a file under `root` is missing or differs from what the code says, after one line for each."""
+    stale = [path for path, text in _pages() if _content(root / path) != text]
+    for path in stale:
+        sys.stderr.write(f"{path} is stale; run: python docs/generate.py\n")
+    return 1 if stale else 0
+
+
+def _pages() -> Iterator[tuple[str, str]]:
+    for path, page in PAGES.items():
+        yield path, page()
+
+
+def _content(file: Path) -> str | None:
+    return file.read_bytes().decode("utf-8") if file.exists() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Settings: declared once, read at the door (app, cli), checked as a whole before anything starts."""
+
+from .environment import CONFIG, PREFIX
+from .fields import setting
+from .hash import fingerprint
+from .masking import shown
+from .reading import read_into
+from .settings import JobSettings, RetentionSettings, RunSettings, Settings
+from .sources import load
+
+__all__ = [
+    "CONFIG",
+    "PREFIX",
+    "JobSettings",
+    "RetentionSettings",
+    "RunSettings",
+    "Settings",
+    "fingerprint",
+    "load",
+    "read_into",
+    "setting",
+    "shown",
+]

@@ -1,0 +1,104 @@
+"""How a setting is declared: once, as a dataclass field with its default, meaning, kind and limits.
+
+Reading, checking, the templates, the JSON schema and the manual are all made from what stands here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, cast, get_type_hints
+
+T = TypeVar("T")
+Limit = int | float | str
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is known about one setting beyond its type; all of it may be empty.
+
+    kind: a name of `kinds.KINDS`, by which text is checked ("duration", "timezone", …); "" takes any text.
+    minimum, maximum: limits, both allowed themselves; text such as "1d" for a duration.
+    secret: never shown, neither by repr() nor in errors.
+    hint: added to the error about a wrong type.  keys: the only keys that a table may have; () means any.
+    example: a value for the templates, where the default shows nothing.
+    """
+
+    meaning: str = ""
+    kind: str = ""
+    minimum: Limit | None = None
+    maximum: Limit | None = None
+    secret: bool = False
+    hint: str = ""
+    keys: Sequence[str] = ()
+    example: object = None
+
+
+PLAIN = Rule()
+
+
+def setting(
+    default: T,
+    meaning: str,
+    *,
+    kind: str = "",
+    minimum: Limit | None = None,
+    maximum: Limit | None = None,
+    secret: bool = False,
+    hint: str = "",
+    keys: Sequence[str] = (),
+    example: object = None,
+) -> T:
+    """Declare a field of a dataclass as a setting: `keep: str = setting("3d", "…", kind="duration")`.
+
+    `default` is not checked, so that start-up stays fast; check it in a test. A dict is copied for each
+    instance. The other parameters are those of `Rule`."""
+    metadata = {"rule": Rule(meaning, kind, minimum, maximum, secret, hint, keys, example)}
+    if isinstance(default, dict):
+        return cast(T, field(default_factory=default.copy, repr=not secret, metadata=metadata))
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+def rule_of(declared: Field[Any]) -> Rule:
+    """The rule that `setting()` attached to a field; an empty one for a field declared without it."""
+    return cast(Rule, declared.metadata.get("rule", PLAIN))
+
+
+def default_of(declared: Field[Any]) -> Any:
+    """The default of a field, or `dataclasses.MISSING` when the setting must be given."""
+    return declared.default if declared.default_factory is MISSING else declared.default_factory()
+
+
+def annotations_of(cls: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, as objects."""
+    return get_type_hints(cls)
+
+
+def is_group(annotation: Any) -> bool:
+    """Whether a field of this type is a group of further settings, that is, a table of its own."""
+    return isinstance(annotation, type) and is_dataclass(annotation)
+
+
+def leaves(cls: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Field[Any], Any]]:
+    """Every setting of a dataclass and its groups, in the order declared: key path, field, type."""
+    annotations = annotations_of(cls)
+    for declared in fields(cls):
+        here, annotation = (*path, declared.name), annotations[declared.name]
+        if is_group(annotation):
+            yield from leaves(annotation, here)
+        else:
+            yield here, declared, annotation
+
+
+def dotted(path: Sequence[str]) -> str:
+    """A key path as TOML writes it: run.lease, job."marketplace.expire_orders".timeout."""
+    return ".".join(part if BARE_KEY.fullmatch(part) else '"' + _escaped(part) + '"' for part in path)
+
+
+def _escaped(part: str) -> str:
+    return "".join(
+        character if character.isprintable() and character not in '"\\' else f"\\u{ord(character):04x}"
+        for character in part
+    )

@@ -1,0 +1,229 @@
+"""Turn tables of settings into dataclasses, refusing whatever cannot be right.
+
+`read_into` is the whole of it for packs. `checked` and `assemble` are its two steps, for settings that come
+from several places: each place is checked alone, then all are laid over each other and fitted together.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
+
+from ..errors import SettingsError, suggestion
+from .fields import Rule, annotations_of, default_of, dotted, is_group, leaves, rule_of
+from .kinds import WORDS, check_kind
+
+T = TypeVar("T")
+Path = tuple[str, ...]
+LARGEST_INTEGER = 2**63 - 1
+
+
+class Problem(Exception):
+    """What is wrong with the setting at `path`; `str()` of it says what would be right."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        super().__init__(text)
+
+
+def read_into(cls: type[T], mapping: Mapping[str, object], *, where: str) -> T:
+    """An instance of the dataclass `cls` from a table as TOML gives it.
+
+    Fields may be str, int, float, bool, those `| None`, tuple[X, ...], dict[str, X], another dataclass, or
+    `object` for anything. `setting()` adds kinds and limits. What is left out keeps its default. A method
+    `check()` of the dataclass is called at the end and raises ValueError when values do not fit together.
+    where: begins each message, such as "sexton.toml: pack.marketplace".
+    SettingsError, one line, for an unknown key, a missing one, a wrong type, an impossible value; TypeError
+    when the dataclass has a field of a type not listed here."""
+    try:
+        return assemble(cls, checked(cls, mapping))
+    except Problem as problem:
+        place = f"{where}.{dotted(problem.path)}" if problem.path else where
+        raise SettingsError(f"{place}: {problem}") from None
+
+
+def checked(cls: type, mapping: Mapping[str, object], path: Path = ()) -> dict[str, Any]:
+    """The same table with every value checked and converted; groups stay tables. Raises Problem."""
+    annotations = annotations_of(cls) if mapping else {}
+    rules = {declared.name: rule_of(declared) for declared in fields(cls)} if mapping else {}
+    result: dict[str, Any] = {}
+    for key, value in mapping.items():
+        here = (*path, str(key))
+        if key not in rules:
+            raise Problem(here, _unknown(cls, str(key)))
+        if is_group(annotations[key]):
+            result[key] = checked(annotations[key], _table(value, rules[key], here), here)
+        else:
+            result[key] = _converted(value, annotations[key], rules[key], here)
+    return result
+
+
+def assemble(cls: type[T], values: Mapping[str, Any], path: Path = ()) -> T:
+    """An instance from checked values. Raises Problem for what is missing or does not fit together."""
+    annotations = annotations_of(cls) if values else {}
+    arguments: dict[str, Any] = {}
+    for declared in fields(cast(Any, cls)):
+        here = (*path, declared.name)
+        if declared.name in values:
+            value, annotation = values[declared.name], annotations[declared.name]
+            arguments[declared.name] = assemble(annotation, value, here) if is_group(annotation) else value
+        elif default_of(declared) is MISSING:
+            raise Problem(here, "this setting is missing and has no default; add it")
+    instance = cls(**arguments)
+    check = getattr(instance, "check", None)
+    if values and check is not None:
+        try:
+            check()
+        except (ValueError, SettingsError) as error:
+            raise Problem(path, str(error)) from None
+    return instance
+
+
+def _unknown(cls: type, key: str) -> str:
+    reserved: Mapping[str, str] = getattr(cls, "RESERVED", {})
+    if key in reserved:
+        return reserved[key]
+    names = {declared.name for declared in fields(cls)}
+    names.update(dotted(leaf) for leaf, _, _ in leaves(cls))
+    return f"unknown key{suggestion(key, names)}"
+
+
+def _converted(value: object, annotation: Any, rule: Rule, path: Path) -> Any:
+    if annotation is object or annotation is Any:
+        return value
+    if annotation in _SCALARS:
+        return _SCALARS[annotation](value, rule, path)
+    if is_group(annotation):
+        return assemble(annotation, checked(annotation, _table(value, rule, path), path), path)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        (annotation,) = (argument for argument in arguments if argument is not type(None))
+        return _converted(value, annotation, rule, path)
+    if origin in (tuple, list):
+        return origin(_items(value, arguments[0], rule, path))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        table = _table(value, rule, path)
+        _known_keys(table, rule, path)
+        if is_group(arguments[1]):
+            _names_are_whole(table, arguments[1], path)
+        # Limits and kind of the rule hold for the values as well, however deep.
+        inner = Rule(kind=rule.kind, minimum=rule.minimum, maximum=rule.maximum, secret=rule.secret)
+        return {key: _converted(item, arguments[1], inner, (*path, key)) for key, item in table.items()}
+    raise TypeError(f"a setting cannot have the type {annotation!r}")
+
+
+def _items(value: object, annotation: Any, rule: Rule, path: Path) -> Iterable[Any]:
+    if not isinstance(value, list | tuple):
+        raise Problem(path, _wrong_type("a list", value, rule))
+    items = []
+    for number, item in enumerate(value, start=1):
+        try:
+            items.append(_converted(item, annotation, rule, path))
+        except Problem as problem:
+            raise Problem(problem.path, f"item {number}: {problem}") from None
+        if items[-1] in items[:-1]:
+            raise Problem(path, f"item {number} stands in the list twice; keep one of them")
+    return items
+
+
+def _table(value: object, rule: Rule, path: Path) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise Problem(path, _wrong_type("a table", value, rule))
+    return value
+
+
+def _known_keys(table: Mapping[str, object], rule: Rule, path: Path) -> None:
+    for key in table:
+        if not key:
+            raise Problem(path, "a key is empty; name what the value belongs to")
+        if rule.keys and key not in rule.keys:
+            raise Problem((*path, key), f"unknown key{suggestion(key, rule.keys)}")
+
+
+def _names_are_whole(table: Mapping[str, object], cls: type, path: Path) -> None:
+    """[job.marketplace.expire_orders] without quotes is a table in a table: say so, it is easily written."""
+    known = {declared.name for declared in fields(cls)}
+    for key, group in table.items():
+        for inner, value in group.items() if isinstance(group, Mapping) else ():
+            if inner not in known and isinstance(value, Mapping):
+                whole = dotted((*path, f"{key}.{inner}"))
+                raise Problem((*path, key, inner), f"a name with a dot stands in quotes; write [{whole}]")
+
+
+def _text(value: object, rule: Rule, path: Path) -> str:
+    if not isinstance(value, str):
+        raise Problem(path, _wrong_type(f"{WORDS[rule.kind]} in quotes", value, rule))
+    if not value.strip():
+        raise Problem(path, "the text is empty; give a value, or leave the setting out for its default")
+    allowed = "" if rule.kind else "\n\t"
+    if any(ord(character) < 32 or ord(character) == 127 for character in value if character not in allowed):
+        raise Problem(path, "the text holds a control character, such as a line feed; write it on one line")
+    try:
+        check_kind(value, rule)
+    except ValueError as error:
+        raise Problem(path, str(error)) from None
+    return value
+
+
+def _integer(value: object, rule: Rule, path: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Problem(path, _wrong_type("a whole number", value, rule))
+    if abs(value) > LARGEST_INTEGER:
+        raise Problem(path, f"the number is too large{_limits(rule)}")
+    _within(value, rule, path)
+    return value
+
+
+def _number(value: object, rule: Rule, path: Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Problem(path, _wrong_type("a number", value, rule))
+    if not abs(value) <= sys.float_info.max:  # so that nan, infinite and too large all end here
+        raise Problem(path, f"must be a finite number{_limits(rule)}")
+    _within(value, rule, path)
+    return float(value)
+
+
+def _boolean(value: object, rule: Rule, path: Path) -> bool:
+    if not isinstance(value, bool):
+        raise Problem(path, _wrong_type("true or false, without quotes", value, rule))
+    return value
+
+
+_SCALARS: Mapping[Any, Any] = {str: _text, int: _integer, float: _number, bool: _boolean}
+
+
+def _within(value: float, rule: Rule, path: Path) -> None:
+    low, high = rule.minimum, rule.maximum
+    if (low is not None and value < float(low)) or (high is not None and value > float(high)):
+        raise Problem(path, f"{value} is out of range{_limits(rule)}")
+
+
+def _limits(rule: Rule) -> str:
+    if rule.minimum is not None and rule.maximum is not None:
+        return f"; write a number from {rule.minimum} to {rule.maximum}"
+    if rule.minimum is not None:
+        return f"; write at least {rule.minimum}"
+    return f"; write at most {rule.maximum}" if rule.maximum is not None else ""
+
+
+def _wrong_type(wanted: str, value: object, rule: Rule) -> str:
+    return f"must be {wanted}, not {_kind_of(value)}" + (f"; {rule.hint}" if rule.hint else "")
+
+
+def _kind_of(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, float):
+        return f"the number {value}"
+    if isinstance(value, int):
+        return "a whole number"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "nothing" if value is None else "a date or time"

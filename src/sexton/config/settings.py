@@ -1,0 +1,178 @@
+"""Every setting of Sexton: name, type, default, meaning, limits, declared here and nowhere else.
+
+Durations are text with a unit ("250ms", "10s", "4m", "36h", "90d"). Instances made by `load()` are checked;
+instances made by hand are not.
+
+The tables of options are `[job.…]` and `[pack.…]`, in the singular: `packs = ["marketplace"]` is the list of
+packs, and TOML cannot hold a list `packs` and a table `[packs.marketplace]` in one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .fields import setting
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How a run takes rows, and for how long it may hold anything."""
+
+    lease: str = setting(
+        "10s",
+        "how long the right to run stands without being renewed; a dead process is replaced after this time",
+        kind="duration",
+        minimum="1s",
+        maximum="1h",
+    )
+    renew: str = setting(
+        "3s",
+        "how often a run renews its lease; less than half of `lease`",
+        kind="duration",
+        minimum="100ms",
+        maximum="30m",
+    )
+    batch_time: str = setting(
+        "12ms",
+        "length of one batch that is aimed for; other transactions wait about this long for its rows",
+        kind="duration",
+        minimum="1ms",
+        maximum="250ms",
+    )
+    batch_rows: int = setting(
+        500,
+        "rows of the first batch; the following ones grow or shrink towards `batch_time`",
+        minimum=1,
+        maximum=100_000,
+    )
+    lock_wait: str = setting(
+        "250ms",
+        "longest wait for rows that others hold locked; only the last pass over the rows waits at all",
+        kind="duration",
+        minimum="1ms",
+        maximum="10s",
+    )
+    statement_timeout: str = setting(
+        "5s",
+        "longest time one statement may take before the database ends it; at most half of `lease`",
+        kind="duration",
+        minimum="100ms",
+        maximum="30m",
+    )
+
+    def check(self) -> None:
+        """ValueError when values that are right alone do not fit together."""
+        from ..jobs.duration import parse_duration
+
+        half = parse_duration(self.lease) / 2
+        if parse_duration(self.renew) >= half:
+            raise ValueError(f'renew "{self.renew}" must be less than half of lease "{self.lease}"')
+        if parse_duration(self.statement_timeout) > half:
+            raise ValueError(
+                f'statement_timeout "{self.statement_timeout}" must be at most half of lease "{self.lease}"'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long Sexton keeps its own rows."""
+
+    runs: str = setting(
+        "90d", "how long finished runs stay in history", kind="duration", minimum="1d", maximum="36500d"
+    )
+    failed_runs: str = setting(
+        "365d",
+        "how long runs that failed, timed out or were abandoned stay in history",
+        kind="duration",
+        minimum="1d",
+        maximum="36500d",
+    )
+    effects: str = setting(
+        "400d",
+        "how long it is remembered that something was told; longer than any deadline can come back, "
+        "and no shorter than `outbox`",
+        kind="duration",
+        minimum="30d",
+        maximum="36500d",
+    )
+    outbox: str = setting(
+        "30d", "how long delivered messages are kept", kind="duration", minimum="1d", maximum="36500d"
+    )
+    poison: str = setting(
+        "400d",
+        "how long rows that were set aside stay listed after their last failure",
+        kind="duration",
+        minimum="1d",
+        maximum="36500d",
+    )
+
+    def check(self) -> None:
+        """ValueError when a message would outlive the memory that it was told."""
+        from ..jobs.duration import parse_duration
+
+        if parse_duration(self.effects) < parse_duration(self.outbox):
+            raise ValueError(f'effects "{self.effects}" must be at least as long as outbox "{self.outbox}"')
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """What is changed about one job; whatever is left out stays as the job's definition says."""
+
+    enabled: bool | None = setting(None, "false: never due by itself, still runs when asked for by name", example=False)
+    schedule: str | None = setting(
+        None, 'when it is due: "10 4 * * *", "@daily" or "every 5m"', kind="schedule", example="10 4 * * *"
+    )
+    timezone: str | None = setting(None, "IANA zone of the schedule", kind="timezone", example="Europe/Berlin")
+    timeout: str | None = setting(
+        None, "longest time a run may take", kind="duration", minimum="1s", maximum="7d", example="4m"
+    )
+    priority: int | None = setting(
+        None, "of the jobs due at once, the highest starts first", minimum=-1000, maximum=1000, example=10
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, with defaults that work for trying Sexton out."""
+
+    RESERVED: ClassVar[Mapping[str, str]] = {
+        "policies": "policies from the settings file arrive in a later version; "
+        "until then write the job in Python and name its module in `jobs`"
+    }
+
+    database: str = setting(
+        "sqlite:///sexton.db",
+        "where the jobs run, as a SQLAlchemy URL; its password is never shown",
+        kind="database",
+        secret=True,
+    )
+    packs: tuple[str, ...] = setting(
+        (),
+        "packs to enable",
+        kind="pack",
+        hint="the options of one pack stand in [pack.NAME]",
+        example=("marketplace", "invoicing"),
+    )
+    jobs: tuple[str, ...] = setting(
+        (),
+        "Python modules, or paths of files ending in .py, that define jobs of your own",
+        kind="module",
+        hint='the options of one job stand in [job."NAME"]',
+        example=("shop.jobs", "jobs/nightly.py"),
+    )
+    timezone: str = setting("UTC", "IANA zone of schedules that are written without one", kind="timezone")
+    run: RunSettings = field(default_factory=RunSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    job: Mapping[str, JobSettings] = setting(
+        {},
+        "changes to single jobs, by the job's name",
+        hint='write [job."NAME"], or `jobs = [...]` for the list',
+    )
+    pack: Mapping[str, Mapping[str, object]] = setting(
+        {},
+        "options of packs, by the pack's name; checked by the pack",
+        secret=True,
+        hint="write [pack.NAME], or `packs = [...]` for the list",
+    )

@@ -1,0 +1,157 @@
+"""Where settings come from, the later winning: defaults, `sexton.toml`, `.env` beside it, the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import SettingsError
+from . import environment
+from .fields import dotted
+from .reading import Problem, assemble, checked
+from .settings import Settings
+
+FILE = "sexton.toml"
+Keys = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The settings of one place; `place` tells where in it a key stands, for messages."""
+
+    values: Mapping[str, Any]
+    place: Callable[[Keys], str]
+
+
+class Variable(NamedTuple):
+    """One variable: its name, its text, and where it was found (".env line 3", "environment")."""
+
+    name: str
+    text: str
+    where: str
+
+
+def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+    """All settings, checked.
+
+    path: the settings file; None takes the one that SEXTON_CONFIG names, else `sexton.toml` in `folder` if it
+    is there.  environ: the environment; None takes that of this process.
+    folder: where to look when no file is named; None takes the working directory.
+    SettingsError, one line with file, line, key and what would be right, for a named file that is missing and
+    for every value that cannot be right, even one that a later source replaces."""
+    environ = os.environ if environ is None else environ
+    folder = Path() if folder is None else folder
+    named = path is not None or environment.CONFIG in environ
+    if path is None and named:
+        path = _from_environment(environ)
+    file = folder / FILE if path is None else path
+    sources = [
+        *_toml(file, named=named),
+        *_dotenv(file.parent / ".env", environ),
+        *_environment(environ),
+    ]
+    return _laid_over(sources)
+
+
+def _from_environment(environ: Mapping[str, str]) -> Path:
+    if not environ[environment.CONFIG].strip():
+        raise SettingsError(f"environment: {environment.CONFIG} is empty; name the settings file, or unset it")
+    return Path(environ[environment.CONFIG])
+
+
+def _toml(file: Path, *, named: bool) -> Iterable[Source]:
+    text = _text_of(file)
+    if text is None:
+        if named:
+            raise SettingsError(f"{file}: there is no such settings file; `sexton init` writes one")
+        return
+    from . import toml_file  # together with the parser, not worth its time without a file
+
+    values = toml_file.parse(text, where=str(file))
+
+    def place(keys: Keys) -> str:
+        line = toml_file.line_of(text, keys)
+        return f"{file}{f' line {line}' if line else ''}: {dotted(keys)}"
+
+    yield Source(values, place)
+
+
+def _dotenv(file: Path, environ: Mapping[str, str]) -> Iterable[Source]:
+    text = None if file.is_dir() else _text_of(file)  # a folder of this name is somebody's virtual environment
+    if text is None:
+        return
+    from . import dotenv
+
+    variables = []
+    for name, entry in dotenv.parse(text, where=str(file)).items():
+        where = f"{file} line {entry.line}"
+        if name == environment.CONFIG and environ.get(name) != entry.value:
+            raise SettingsError(f"{where}: {name} comes too late here; set it in the environment")
+        if environment.is_setting(name):
+            variables.append(Variable(name, entry.value, where))
+    yield from _variables(variables, str(file))
+
+
+def _environment(environ: Mapping[str, str]) -> Iterable[Source]:
+    where = "environment"
+    named = [Variable(name, text, where) for name, text in environ.items() if environment.is_setting(name)]
+    return _variables(named, where)
+
+
+def _variables(variables: Iterable[Variable], where: str) -> Iterable[Source]:
+    known = environment.variables
+    by_path = {environment.path_of(variable.name, where=variable.where): variable for variable in variables}
+    if not by_path:
+        return
+    values = environment.nested(
+        (path, environment.from_text(variable.text, known()[variable.name][1])) for path, variable in by_path.items()
+    )
+
+    def place(keys: Keys) -> str:
+        if keys in by_path:
+            return f"{by_path[keys].where}: {by_path[keys].name}"
+        return f"{where}: {dotted(keys)}"
+
+    yield Source(values, place)
+
+
+def _laid_over(sources: Iterable[Source]) -> Settings:
+    values: dict[str, Any] = {}
+    latest: dict[Keys, Source] = {}
+    for source in sources:
+        try:
+            _merge(values, checked(Settings, source.values))
+        except Problem as problem:
+            raise SettingsError(f"{source.place(problem.path)}: {problem}") from None
+        latest.update({(key,): source for key in source.values})
+    try:
+        return assemble(Settings, values)
+    except Problem as problem:
+        # What does not fit together names both keys; the place is the last one that had a say.
+        raise SettingsError(f"{latest[problem.path[:1]].place(problem.path)}: {problem}") from None
+
+
+def _merge(values: dict[str, Any], later: Mapping[str, Any]) -> None:
+    for key, value in later.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            values[key].update(value)
+        else:
+            values[key] = value
+
+
+def _text_of(file: Path) -> str | None:
+    """The file's text, None when there is no such file; a byte order mark is dropped."""
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read: {error.strerror}") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{file} line {line}: not UTF-8; save the file as UTF-8") from None

@@ -1,0 +1,113 @@
+"""Write the two files to start from, `sexton.toml` and `.env`: every setting, its meaning and its default.
+
+A line `#key = value` shows a default: without its `#` it changes nothing until the value is changed.
+Examples, which would change something, are indented behind their `#`.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import Field, fields
+from typing import Any
+
+from .dotenv import quoted
+from .environment import variables
+from .fields import Rule, annotations_of, default_of, dotted, is_group, leaves, rule_of
+from .settings import JobSettings, Settings
+
+WIDTH = 100
+
+
+def toml_template() -> str:
+    """The text of a `sexton.toml` that sets nothing and shows everything."""
+    lines = [
+        "# Settings of Sexton. Remove the # before a key to change its default.",
+        "# Stronger than this file: `.env` beside it; stronger still: the environment (SEXTON_TIMEZONE, …).",
+        '# Lengths of time are written with their unit: "250ms", "10s", "4m", "36h", "90d".',
+    ]
+    annotations = annotations_of(Settings)
+    groups = [declared for declared in fields(Settings) if is_group(annotations[declared.name])]
+    for declared in fields(Settings):
+        if declared not in groups and default_of(declared) != {}:
+            lines += ["", *_toml_setting(declared)]
+    for group in groups:
+        cls = annotations[group.name]
+        lines += ["", "", *_comment(heading(cls)), f"[{group.name}]"]
+        for declared in fields(cls):
+            lines += ["", *_toml_setting(declared)]
+    return "\n".join([*lines, "", "", *_toml_tables_by_name(), ""])
+
+
+def env_template() -> str:
+    """The text of a `.env` that sets nothing and shows every variable."""
+    lines = [
+        "# Settings of Sexton as environment variables: copy what you need to `.env`, beside `sexton.toml`.",
+        "# Remove the # before a name to change its default. No blanks around =, no $ expansion;",
+        "# a value with blanks, quotes or a backslash stands in single quotes.",
+    ]
+    names = {path: name for name, (path, _) in variables().items()}
+    for path, declared, _ in leaves(Settings):
+        if path not in names:
+            continue
+        default, rule = default_of(declared), rule_of(declared)
+        lines += ["", *_comment(rule.meaning + limits(declared))]
+        if default == ():
+            lines.append(f"#   {names[path]}={quoted(env_text(rule.example))}")
+        else:
+            lines.append(f"#{names[path]}={quoted(env_text(default))}")
+    return "\n".join([*lines, ""])
+
+
+def heading(cls: type) -> str:
+    """What a group of settings is about: the first line of its docstring."""
+    return (cls.__doc__ or cls.__name__).partition("\n")[0].rstrip(".")
+
+
+def limits(declared: Field[Any]) -> str:
+    """The limits of a setting as a remark behind its meaning; "" when it has none."""
+    rule = rule_of(declared)
+    return "" if rule.minimum is None else f" ({rule.minimum} to {rule.maximum})"
+
+
+def rule_of_name(name: str) -> Rule:
+    """The rule of a top-level setting."""
+    return rule_of(next(declared for declared in fields(Settings) if declared.name == name))
+
+
+def toml_value(value: object) -> str:
+    """A text, number, truth value or list as TOML writes it."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml_value(item) for item in value)}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def env_text(value: object) -> str:
+    """A value as the text of a variable: lists with commas."""
+    return ",".join(value) if isinstance(value, list | tuple) else str(value)
+
+
+def _toml_setting(declared: Field[Any]) -> Iterator[str]:
+    rule, default = rule_of(declared), default_of(declared)
+    yield from _comment(rule.meaning + limits(declared))
+    if rule.example is not None:
+        yield f"#   {declared.name} = {toml_value(rule.example)}"
+    if default is not None:
+        yield f"#{declared.name} = {toml_value(default)}"
+
+
+def _toml_tables_by_name() -> Iterator[str]:
+    table = dotted(("job", "marketplace.expire_orders"))
+    yield from _comment(f"{rule_of_name('job').meaning}. The name stands in quotes, for its dot:")
+    yield from ("#", f"#   [{table}]")
+    for declared in fields(JobSettings):
+        rule = rule_of(declared)
+        yield f"#   {declared.name} = {toml_value(rule.example)}  # {rule.meaning}{limits(declared)}"
+    yield ""
+    yield from _comment(f"{rule_of_name('pack').meaning}:")
+    yield from ("#", "#   [pack.marketplace.tables]", '#   licenses = "vendor_licences"')
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
