@@ -1,0 +1,1 @@
+"""Databases that jobs run in: connections, what differs between dialects, Sexton's own tables and their migrations."""

@@ -1,0 +1,130 @@
+"""Open a database the way Sexton needs it. Nothing relies on session state: a transaction pooler may stand between.
+
+SQLite: WAL, foreign keys on, every transaction BEGIN IMMEDIATE (a read that becomes a write fails at once otherwise),
+5 s busy timeout. PostgreSQL: psycopg 3, READ COMMITTED by transaction, no prepared statements, keepalives on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from ..errors import DatabaseUnreachable, SettingsError
+from .faults import Fault, classify, describe
+
+READ_ONLY = "sexton_read_only"
+"""Execution option of a connection: its transactions read one snapshot and cannot write."""
+
+_POSTGRESQL_ARGUMENTS: dict[str, object] = {
+    "application_name": "sexton",
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    # A pooler in transaction mode gives every transaction another server session: what one prepared, the next lacks.
+    "prepare_threshold": None,
+}
+
+
+def open_database(url: str) -> Engine:
+    """An engine for this URL; connects on first use only. SettingsError for a URL that cannot be one."""
+    target = _parse(url)
+    if target.get_backend_name() == "sqlite":
+        return _open_sqlite(target)
+    arguments = {key: value for key, value in _POSTGRESQL_ARGUMENTS.items() if key not in target.query}
+    return create_engine(
+        target,
+        isolation_level="READ COMMITTED",
+        hide_parameters=True,
+        pool_size=2,
+        max_overflow=2,
+        pool_timeout=10,
+        connect_args=arguments,
+    )
+
+
+def _parse(url: str) -> URL:
+    try:
+        target = make_url(url)
+        if target.drivername in ("postgresql", "postgres"):
+            target = target.set(drivername="postgresql+psycopg")
+        if target.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+            raise NoSuchModuleError(target.drivername)
+        target.get_dialect().import_dbapi()
+    except ArgumentError as error:
+        raise SettingsError(
+            "database: not a URL; write for instance sqlite:///sexton.db or postgresql+psycopg://host/name"
+        ) from error
+    except NoSuchModuleError as error:
+        raise SettingsError(f"database: no support for {error}; use sqlite:/// or postgresql+psycopg://") from error
+    except ImportError as error:
+        raise SettingsError("database: PostgreSQL needs its driver; run: pip install 'sexton[postgres]'") from error
+    return target
+
+
+def _open_sqlite(target: URL) -> Engine:
+    engine = create_engine(target, hide_parameters=True, connect_args={"timeout": 5.0, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we write BEGIN ourselves
+    connection.create_function("sexton_refuse", 1, _refuse)
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL", "temp_store = MEMORY"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _refuse(reason: str) -> int:
+    raise ValueError(reason)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def read_only(engine: Engine) -> Iterator[Connection]:
+    """One transaction that sees one snapshot and cannot write: previews, history, checks."""
+    with reaching(engine), engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            reading = connection.execution_options(**{READ_ONLY: True})
+        else:
+            reading = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True, postgresql_deferrable=False
+            )
+        with reading.begin():
+            yield reading
+
+
+@contextmanager
+def reaching(engine: Engine) -> Iterator[None]:
+    """Turn "cannot connect" inside the block into DatabaseUnreachable, which names host and database only."""
+    try:
+        yield
+    except DBAPIError as error:
+        if classify(error) is not Fault.GONE:
+            raise
+        raise DatabaseUnreachable(f"{place(engine.url)} cannot be reached: {_first_words(error)}") from error
+
+
+def place(url: URL) -> str:
+    """Where a database is, for messages: host, port and name, or the file; never user or password."""
+    if url.get_backend_name() == "sqlite":
+        return f"SQLite file {url.database or ':memory:'}"
+    return f"database {url.database} on {url.host or 'the local socket'}:{url.port or 5432}"
+
+
+def _first_words(error: DBAPIError) -> str:
+    words = describe(error)
+    return words if len(words) <= 160 else words[:157] + "..."

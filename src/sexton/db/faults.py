@@ -1,0 +1,98 @@
+"""What a database error means for a run: try again, set a row aside, give up. Decided by SQLSTATE, never by wording
+on PostgreSQL; SQLite has no states, so there the few texts of its C library decide.
+
+`describe` is what history and logs may hold: state, constraint, first line; never DETAIL, which prints whole rows.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+from sqlalchemy.exc import DBAPIError
+
+REFUSED = "refused by the policy"
+
+
+class Fault(enum.Enum):
+    """How the batch loop answers."""
+
+    RETRY = "try the whole batch again, with jitter"  # deadlock, serialization, SQLite busy
+    LOCKED = "somebody holds a lock longer than we may wait"
+    POISON = "a row is refused: bisect, set it aside, go on"
+    CANCELLED = "a statement ran out of its time, or was cancelled"
+    GONE = "the connection is lost; the outcome must be looked up"
+    FULL = "no room; inserting jobs stop, purges may go on"
+    READ_ONLY = "a standby or a read-only server: step down"
+    DENIED = "a privilege is missing"
+    SCHEMA = "a table or column is not what the policy says"
+    OTHER = "unknown; the run fails"
+
+
+_STATES = {
+    "40001": Fault.RETRY,
+    "40P01": Fault.RETRY,
+    "53300": Fault.GONE,
+    "55P03": Fault.LOCKED,
+    "57014": Fault.CANCELLED,
+    "57P01": Fault.GONE,
+    "57P02": Fault.GONE,
+    "57P03": Fault.GONE,
+    "57P05": Fault.GONE,
+    "25P03": Fault.GONE,
+    "53100": Fault.FULL,
+    "25006": Fault.READ_ONLY,
+    "42501": Fault.DENIED,
+}
+_CLASSES = {"08": Fault.GONE, "22": Fault.POISON, "23": Fault.POISON, "42": Fault.SCHEMA, "3F": Fault.SCHEMA}
+
+_SQLITE = (
+    ("database is locked", Fault.RETRY),
+    ("database table is locked", Fault.RETRY),
+    ("interrupted", Fault.CANCELLED),
+    ("user-defined function raised exception", Fault.POISON),
+    ("no such table", Fault.SCHEMA),
+    ("no such column", Fault.SCHEMA),
+    ("disk is full", Fault.FULL),
+    ("unable to open", Fault.GONE),
+    ("disk i/o error", Fault.GONE),
+    ("readonly database", Fault.READ_ONLY),
+)
+
+
+def classify(error: DBAPIError) -> Fault:
+    """What the loop has to do about this error."""
+    state = sqlstate(error)
+    if state is not None:
+        return _STATES.get(state) or _CLASSES.get(state[:2], Fault.OTHER)
+    kind = type(error.orig).__name__
+    if kind in ("IntegrityError", "DataError"):
+        return Fault.POISON
+    wording = str(error.orig).lower()
+    for text, fault in _SQLITE:
+        if text in wording:
+            return fault
+    # A lost connection has no SQLSTATE: libpq invents the text itself.
+    if error.connection_invalidated or kind in ("OperationalError", "InterfaceError"):
+        return Fault.GONE
+    return Fault.OTHER
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """PostgreSQL's five-letter state; None on SQLite and when the connection itself broke."""
+    state = getattr(error.orig, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def describe(error: DBAPIError) -> str:
+    """One line for people: "23514 orders_total_check: new row for relation …". No row values, no parameters."""
+    diagnosis = getattr(error.orig, "diag", None)
+    message = getattr(diagnosis, "message_primary", None) or str(error.orig)
+    constraint = getattr(diagnosis, "constraint_name", None)
+    line = re.sub(r"\s+", " ", message.strip().splitlines()[0] if message.strip() else type(error.orig).__name__)
+    if "user-defined function raised exception" in line:
+        line = REFUSED
+    # 22P02 and its kin quote the offending value in the message itself.
+    line = re.sub(r': "[^"]*"', ": (value not shown)", line)
+    head = " ".join(part for part in (sqlstate(error), constraint) if part)
+    return f"{head}: {line}"[:500] if head else line[:500]

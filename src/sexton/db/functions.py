@@ -1,0 +1,189 @@
+"""SQL that every dialect writes in its own way: text of an instant, JSON payloads, refusals, ledger look-ups.
+
+They are built once in a policy and compiled for PostgreSQL or SQLite, so that a key, a payload or a refusal is the
+same text in both, and inside PL/pgSQL.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, Text, bindparam, case, cast, literal, literal_column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import JSON, BigInteger, Boolean
+
+from ..errors import PolicyError
+from .instants import ago
+from .types import is_naive, is_time
+
+Value = ColumnElement[Any] | str | int
+
+JOB, RUN, BATCH = "sexton_job", "sexton_run", "sexton_batch"
+"""Names of the parameters that the runner fills in, beside the logical instants; no product has such columns."""
+
+
+class iso_text(FunctionElement[str]):  # noqa: N801 (reads as the SQL function it is)
+    """An instant as `2026-11-22T10:00:00.000000Z`, the same text from every database and session zone."""
+
+    type = Text()
+    inherit_cache = True
+
+
+class naive_iso_text(iso_text):  # noqa: N801
+    """`iso_text` of a column that keeps no zone: UTC is meant."""
+
+    inherit_cache = True
+
+
+@compiles(iso_text, "postgresql")
+def _iso_postgresql(element: iso_text, compiler: SQLCompiler, **kw: Any) -> str:
+    inner = compiler.process(element.clauses, **kw)
+    utc = inner if isinstance(element, naive_iso_text) else f"{inner} AT TIME ZONE 'UTC'"
+    return f"""to_char({utc}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+
+
+@compiles(iso_text, "sqlite")
+def _iso_sqlite(element: iso_text, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(replace({compiler.process(element.clauses, **kw)}, ' ', 'T') || 'Z')"
+
+
+def as_text(value: Value) -> ColumnElement[str]:
+    """A value as text: instants in ISO form, everything else by the database's own cast."""
+    if isinstance(value, str | int):
+        return literal_column("'" + str(value).replace("'", "''") + "'", Text)
+    if is_time(value.type):
+        return naive_iso_text(value) if is_naive(value.type) else iso_text(value)
+    return value if isinstance(value.type, Text) else cast(value, Text)
+
+
+def text_key(*parts: Value) -> ColumnElement[str]:
+    """An effect key: the parts joined by colons, `license_expired:17:2026-11-22T…`. NULL if any part is NULL."""
+    key = as_text(parts[0])
+    for part in parts[1:]:
+        key = key + as_text(":") + as_text(part)
+    return key
+
+
+class payload(FunctionElement[Any]):  # noqa: N801
+    """A JSON object built by the database. Use `json_payload`."""
+
+    type = JSON()
+    inherit_cache = True
+
+
+@compiles(payload, "postgresql")
+def _payload_postgresql(element: payload, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"jsonb_build_object({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(payload, "sqlite")
+def _payload_sqlite(element: payload, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_object({compiler.process(element.clauses, **kw)})"
+
+
+def json_payload(**fields: Value) -> ColumnElement[Any]:
+    """A JSON object of these fields; instants become ISO text."""
+    arguments: list[ColumnElement[Any]] = []
+    for name, value in fields.items():
+        arguments.append(as_text(name))
+        if isinstance(value, str):
+            arguments.append(as_text(value))
+        elif isinstance(value, int):
+            arguments.append(literal_column(str(value)))
+        else:
+            arguments.append(as_text(value) if is_time(value.type) else value)
+    return payload(*arguments)
+
+
+class refuse(FunctionElement[int]):  # noqa: N801
+    """Fails the statement when evaluated: the row becomes poison with this reason. Use `only_if`."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(refuse)
+def _refuse(element: refuse, compiler: SQLCompiler, **kw: Any) -> str:
+    name = "sexton_refuse" if compiler.dialect.name == "sqlite" else "sexton.refuse"
+    return f"{name}({compiler.process(element.clauses, **kw)})"
+
+
+def only_if(condition: ColumnElement[bool], value: ColumnElement[Any], reason: str) -> ColumnElement[Any]:
+    """`value` where `condition` holds; else the row is refused (poison), never clamped. `reason` goes into history."""
+    return case((condition, value), else_=refuse(as_text(reason)))
+
+
+class told(FunctionElement[bool]):  # noqa: N801
+    """Whether the effect `key` is on record; with `age` ("24h"): on record for at least that long."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, key: ColumnElement[str], *, age: str = "0s") -> None:
+        super().__init__(key, ago(age)) if age != "0s" else super().__init__(key)
+
+
+@compiles(told)
+def _told(element: told, compiler: SQLCompiler, **kw: Any) -> str:
+    table = "sexton_effects" if compiler.dialect.name == "sqlite" else "sexton.effects"
+    key, *since = [compiler.process(clause, **kw) for clause in element.clauses]
+    dwelt = f" AND noticed.created_at <= {since[0]}" if since else ""
+    return f"EXISTS (SELECT 1 FROM {table} AS noticed WHERE noticed.key = {key}{dwelt})"
+
+
+class set_aside(FunctionElement[bool]):  # noqa: N801
+    """Whether `subject` is poison for `step` of the running job, and not yet due for another try.
+
+    subject: the key column, or the text of a composite key.  step: the policy's name.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, step: str, subject: ColumnElement[Any]) -> None:
+        job: BindParameter[str] = bindparam(JOB, type_=Text())
+        super().__init__(job, as_text(step), as_text(subject), ago("0s"))
+
+
+@compiles(set_aside)
+def _set_aside(element: set_aside, compiler: SQLCompiler, **kw: Any) -> str:
+    table = "sexton_poison" if compiler.dialect.name == "sqlite" else "sexton.poison"
+    job, step, subject, at = [compiler.process(clause, **kw) for clause in element.clauses]
+    return (
+        f"EXISTS (SELECT 1 FROM {table} AS aside WHERE aside.job = {job} AND aside.step = {step}"
+        f" AND aside.subject = {subject} AND (aside.next_at IS NULL OR aside.next_at > {at}))"
+    )
+
+
+def subject_text(columns: list[ColumnElement[Any]]) -> ColumnElement[str]:
+    """The key of a row as one text, as effects and poison name it; the parts of a composite key joined by commas."""
+    if not columns:
+        raise PolicyError("a table without a key has no subjects")
+    text = as_text(columns[0])
+    for column in columns[1:]:
+        text = text + literal(",") + as_text(column)
+    return text
+
+
+class days_left(FunctionElement[int]):  # noqa: N801
+    """Days from the run's time until an instant, begun days counted whole: 13 days and 1 hour are 14."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+    def __init__(self, until: ColumnElement[Any]) -> None:
+        super().__init__(until, ago("0s", until.type))
+
+
+@compiles(days_left, "postgresql")
+def _days_postgresql(element: days_left, compiler: SQLCompiler, **kw: Any) -> str:
+    until, at = [compiler.process(clause, **kw) for clause in element.clauses]
+    return f"((floor(extract(epoch FROM {until})) - floor(extract(epoch FROM {at})) + 86399)::bigint / 86400)"
+
+
+@compiles(days_left, "sqlite")
+def _days_sqlite(element: days_left, compiler: SQLCompiler, **kw: Any) -> str:
+    until, at = [compiler.process(clause, **kw) for clause in element.clauses]
+    return f"((CAST(strftime('%s', {until}) AS INTEGER) - CAST(strftime('%s', {at}) AS INTEGER) + 86399) / 86400)"

@@ -1,0 +1,1 @@
+"""Revisions of Sexton's own tables, run by `sexton migrate` through Alembic."""

@@ -1,0 +1,62 @@
+"""Print a statement as SQL that stands alone: literals in place, logical parameters named, valued or left to PL/pgSQL.
+
+This is what keeps one definition of a policy: `explain` prints what runs, `tests/sql` reviews it, and a procedure of
+PostgreSQL holds the very same statement with its own variables where Python binds values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import BindParameter
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement
+
+from .instants import offset_of
+
+Naming = Callable[[str], str]
+
+
+def named(name: str) -> str:
+    """For people: `:now_minus_30d`, `:batch`."""
+    return ":" + name.removeprefix("sexton_")
+
+
+def in_procedure(name: str) -> str:
+    """For PL/pgSQL: variables `v_now`, `v_batch`, `v_job`, …; instants are computed from `v_now`."""
+    offset = offset_of(name)
+    if offset is None:
+        return "v_" + name.removeprefix("sexton_")
+    moment = "v_now"
+    if offset:
+        sign = "-" if offset < timedelta(0) else "+"
+        seconds = f"{abs(offset) / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".")
+        moment = f"(v_now {sign} interval '{seconds} seconds')"
+    return f"({moment} AT TIME ZONE 'UTC')" if name.endswith("_naive") else moment
+
+
+def render(
+    statement: ClauseElement,
+    dialect: Dialect,
+    *,
+    naming: Naming = named,
+    values: Mapping[str, Any] | None = None,
+) -> str:
+    """The statement's text. Parameters without a value are printed by `naming`, or as the literals in `values`."""
+    base: type[SQLCompiler] = dialect.statement_compiler
+
+    class Printer(base):  # type: ignore[misc, valid-type]
+        def visit_bindparam(self, bindparam: BindParameter[Any], **kw: Any) -> str:
+            if bindparam.required:
+                if values is None:
+                    return naming(bindparam.key)
+                bindparam = bindparam._with_value(values[bindparam.key])  # type: ignore[no-untyped-call]
+            kw["literal_binds"] = True
+            text: str = super().visit_bindparam(bindparam, **kw)
+            return text
+
+    printer = Printer(dialect, None)
+    return str(printer.process(statement)).strip()

@@ -1,0 +1,174 @@
+"""Sexton's own tables: in schema `sexton` on PostgreSQL, with the prefix `sexton_` elsewhere.
+
+They live in every database that jobs run in, so that fence, effects and messages commit together with the data.
+Columns only, for statements; indexes and constraints are made by the migrations, so that no run pays for
+loading the dialect that it does not use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import JSON, Column, Integer, MetaData, Table, Text
+
+from .types import BigKey, UtcDateTime
+
+SCHEMA = "sexton"
+
+STATES = (
+    "queued",
+    "running",
+    "succeeded",
+    "partial",
+    "failed",
+    "timed_out",
+    "abandoned",
+    "skipped",
+    "cancelled",
+)
+"""What a run can be. `queued` and `running` are open; the rest is final."""
+
+TAKEN = ("queued", "running", "succeeded", "partial", "skipped")
+"""States that take a slot: the database allows one such run a (job, database, slot)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTables:
+    """The tables of one dialect. See each column's comment in `own_tables`."""
+
+    metadata: MetaData
+    runs: Table
+    leases: Table
+    effects: Table
+    outbox_events: Table
+    poison: Table
+
+
+def own_name(dialect: str, name: str) -> tuple[str, str | None]:
+    """(table name, schema) of one of our tables in this dialect."""
+    return (name, SCHEMA) if dialect == "postgresql" else (f"{SCHEMA}_{name}", None)
+
+
+@cache
+def own_tables(dialect: str) -> OwnTables:
+    """Our tables as the dialect ("postgresql", "sqlite") names them."""
+    metadata = MetaData()
+    return OwnTables(
+        metadata,
+        _runs(dialect, metadata),
+        _leases(dialect, metadata),
+        _effects(dialect, metadata),
+        _outbox_events(dialect, metadata),
+        _poison(dialect, metadata),
+    )
+
+
+def _table(dialect: str, metadata: MetaData, name: str, *items: Column[object]) -> Table:
+    own, schema = own_name(dialect, name)
+    return Table(own, metadata, *items, schema=schema)
+
+
+def _runs(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "runs",
+        Column("id", BigKey, primary_key=True),
+        Column("job", Text, nullable=False),
+        Column("database", Text, nullable=False),
+        Column("slot", UtcDateTime, comment="the instant the run was due; NULL: started by hand"),
+        Column("attempt", Integer, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("worker", Text, nullable=False, comment="host:process of the holder"),
+        Column("epoch", BigKey, nullable=False, comment="of the job's lease when the run was claimed"),
+        Column("as_of", UtcDateTime, nullable=False, comment="the frozen now of the run"),
+        Column("started_at", UtcDateTime, nullable=False),
+        Column("finished_at", UtcDateTime),
+        Column("batches", Integer, nullable=False, server_default="0", comment="committed data transactions"),
+        Column("counts", JSON, nullable=False, comment="rows a step: picked, changed, told, ..."),
+        Column("error", Text, comment="first line only, no row values"),
+        Column("definition", Text, nullable=False, comment="fingerprint of settings and job"),
+    )
+
+
+def _leases(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "leases",
+        Column("name", Text, primary_key=True, comment="full name, never a hash: two names never collide"),
+        Column("holder", Text, comment="NULL: free"),
+        Column("epoch", BigKey, nullable=False, comment="grows by one with every holder; never reset"),
+        Column("expires_at", UtcDateTime, nullable=False),
+    )
+
+
+def _effects(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "effects",
+        Column("key", Text, primary_key=True, comment="the fact: subject + deadline + step"),
+        Column("job", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("run_id", BigKey),
+        Column("created_at", UtcDateTime, nullable=False),
+    )
+
+
+def _outbox_events(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "outbox_events",
+        Column("id", BigKey, primary_key=True, comment="order of writing"),
+        Column("key", Text, nullable=False, comment="stable id for receivers: the effect key"),
+        Column("event_type", Text, nullable=False),
+        Column("recipient", Text),
+        Column("payload", JSON, nullable=False),
+        Column("created_at", UtcDateTime, nullable=False),
+        Column("published_at", UtcDateTime),
+        Column("attempt_count", Integer, nullable=False, server_default="0"),
+        Column("last_attempted_at", UtcDateTime),
+        Column("last_error", Text),
+    )
+
+
+def _poison(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "poison",
+        Column("job", Text, primary_key=True),
+        Column("step", Text, primary_key=True),
+        Column("subject", Text, primary_key=True),
+        Column("error", Text, nullable=False, comment="SQLSTATE, constraint and first line; no row values"),
+        Column("attempts", Integer, nullable=False),
+        Column("run_id", BigKey),
+        Column("first_seen_at", UtcDateTime, nullable=False),
+        Column("last_seen_at", UtcDateTime, nullable=False),
+        Column("next_at", UtcDateTime, comment="tried again from then on; NULL: waits for a person"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """The table that messages are written to: ours, or the one a product already has.
+
+    key, recipient: None where the product's table has no such column (receivers then find the key in the payload).
+    """
+
+    table: Table
+    key: Column[Any] | None
+    event_type: Column[Any]
+    recipient: Column[Any] | None
+    payload: Column[Any]
+    created_at: Column[Any]
+
+
+def own_outbox(dialect: str) -> Outbox:
+    """Sexton's own outbox in this dialect."""
+    table = own_tables(dialect).outbox_events
+    return Outbox(table, table.c.key, table.c.event_type, table.c.recipient, table.c.payload, table.c.created_at)
