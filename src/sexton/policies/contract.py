@@ -1,0 +1,131 @@
+"""The contract that everything leans on: pick, change, tell.
+
+A policy is a set of statements over logical parameters (`now`, `now_minus_30d`, the batch size), and nothing else:
+no loop, no commit, no clock, no logger, no dialect by name. It answers one question, `plan()`:
+
+    pick     which rows are due: `Plan.due`, asked by count, dry run, batch, EXPLAIN and generated SQL alike
+    find     rows that hang on the picked ones and are needed below: `Plan.found`
+    change   what happens to them, in lock order: `Plan.changes`
+    tell     which facts are put on record, and which messages go out: `Plan.messages`
+
+`sexton.runs` decides how a plan is executed in a database. Expressions in `Message` are written over the columns
+of the policy's own table (or of a found relation, through `of`); the runner points them at the rows picked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from sqlalchemy import Column, ColumnElement, FromClause, Select, Table, select, tuple_
+
+from ..db.tables import Outbox
+from ..errors import PolicyError
+
+Rows = Mapping[str, FromClause]
+"""Relations by name while a batch is built: "picked" (key, order, carried columns of due rows) and every `Found`."""
+
+Expression = ColumnElement[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows that hang on the picked ones, read before anything changes.
+
+    select: given the relations so far, the rows, in the order in which they are to be locked.
+    lock: the table among them whose rows are locked, as a change needs them unmoved; None: nothing is locked.
+    """
+
+    name: str
+    select: Callable[[Rows], Select[Any]]
+    lock: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One statement on rows that hang on the picked ones: an update where `values` are given, else a delete.
+
+    name: under which its rows are counted.  where: given the relations, which rows of `table`.
+    counted: False when a row may change in several batches, so that a preview could not count it.
+    """
+
+    name: str
+    table: Table
+    where: Callable[[Rows], ColumnElement[bool]]
+    values: Callable[[Rows], Mapping[str, Any]] | None = None
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One fact to put on record, and the message about it.
+
+    event: its type ("order_expired"); None puts the fact on record without a message.
+    key: the effect key, subject + deadline + step; written once ever, whoever tries.
+    to: who is told (an id, an address); payload: fields of the JSON body.
+    of: the relation it is about, "picked" or the name of a `Found`; then the values are functions of that relation.
+    """
+
+    event: str | None
+    key: Expression | Callable[[FromClause], Expression]
+    to: Expression | Callable[[FromClause], Expression] | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    of: str = "picked"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the runner needs to know of one policy.
+
+    step: name of the step in counts, poison and history.  table: whose rows are picked.
+    key: its primary key.  order: a total order, oldest first, ending in the key; the cursor of the batches.
+    due: the one predicate.  main: the change to the picked rows themselves, if any.
+    carry: columns of the picked rows that `found` and `changes` read; those that messages name are carried anyway.
+    outbox: where messages are written; None: Sexton's own outbox.
+    lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
+    writers lock this row first; a single statement would judge those tables by a snapshot older than the lock.
+    """
+
+    step: str
+    table: Table
+    key: tuple[Column[Any], ...]
+    order: tuple[Column[Any], ...]
+    due: ColumnElement[bool]
+    main: Change | None = None
+    found: tuple[Found, ...] = ()
+    changes: tuple[Change, ...] = ()
+    messages: tuple[Message, ...] = ()
+    carry: tuple[Column[Any], ...] = ()
+    outbox: Outbox | None = None
+    lock_first: bool = False
+
+    @property
+    def only_deletes(self) -> bool:
+        """A purge of single rows: nothing hangs on them, nobody is told. The dialect may sweep instead of pick."""
+        alone = not (self.found or self.changes or self.messages or self.lock_first)
+        return alone and self.main is not None and self.main.values is None
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """What a job's work is made of."""
+
+    def plan(self) -> Plan:
+        """The statements. PolicyError when the policy cannot be right; no database is asked."""
+        ...
+
+
+def key_of(table: Table) -> tuple[Column[Any], ...]:
+    """The primary key's columns. PolicyError for a table without one: its rows could not be named or set aside."""
+    key = tuple(table.primary_key.columns)
+    if not key:
+        raise PolicyError(f"table {table.fullname} has no primary key; a policy needs one to name a row")
+    return key
+
+
+def in_rows(key: Sequence[Column[Any]], rows: FromClause) -> ColumnElement[bool]:
+    """Whether a row's key is among `rows`, which has columns of the same names."""
+    if len(key) == 1:
+        return key[0].in_(select(rows.c[key[0].key]))
+    return tuple_(*key).in_(select(*(rows.c[column.key] for column in key)))
