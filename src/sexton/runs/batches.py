@@ -1,0 +1,172 @@
+"""The batch loop, once for all policies: pacing, deadline, locks, poison.
+
+    pick a size ──> one fenced transaction: execute, record progress, commit ──> learn from its time ──┐
+         ^                                                                                             │
+         └── locked: around it · refused: halve, at last set aside · cancelled: halve · else: again ───┘
+
+Ends when a batch was short. `left_over` then gives rows that others held one more chance.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ..db.faults import Fault, classify, describe
+from ..errors import JobFailed
+from ..policies.contract import Plan
+from .attempts import Attempts
+from .choose import choose
+from .context import RunContext
+from .counts import Counts
+from .execution import Executor, Request, Result
+from .poison import any_aside, forget_healed, next_subject, quarantine
+from .sizing import CEILING, Sizer
+
+PATIENCE = 0.02
+"""Seconds that a purge without picking waits for a row lock before it goes around the row."""
+
+Execute = Callable[[Connection, Request], Result]
+
+
+class Batches:
+    """Executes one plan to its end, inside one run."""
+
+    def __init__(self, context: RunContext, plan: Plan) -> None:
+        self.context = context
+        self.plan = plan
+        self.counts = context.steps.setdefault(plan.step, Counts())
+        claim = context.claim
+        self.request = Request(context.limits.rows, None, claim.as_of, claim.job, claim.run_id)
+        self.sizer = Sizer(context.limits.rows, context.limits.batch)
+        self.attempts = Attempts(context, plan.table.fullname)
+        self.patient = False
+        self.skips = False
+        self.executor: Executor
+
+    def run(self) -> None:
+        """All batches. Stopped, TimedOut, LeaseLost, HeldElsewhere, JobFailed, DatabaseUnreachable end it early."""
+        self.attempts.beside(self._prepare)
+        more = True
+        while more and not self.at_limit():
+            self.context.check()
+            request = replace(self.request, size=self._size())
+            began = time.monotonic()
+            try:
+                result = self.transact(request, self.executor.execute)
+            except DBAPIError as error:
+                answer = self.answer(error, request)
+                if answer is None:
+                    continue
+                result = answer
+            if result.more:
+                self.sizer.measured(request.size, time.monotonic() - began)
+            self.request = replace(self.request, cursor=result.cursor)
+            more = result.more
+
+    def forget_healed(self) -> None:
+        """After the step went through: rows set aside earlier that were not refused again are healed."""
+        if not self.at_limit():
+            self.attempts.beside(lambda connection: forget_healed(connection, self.plan, self.request))
+
+    def at_limit(self) -> bool:
+        """Whether the step has taken all the rows that `--limit` allows."""
+        limit = self.context.limits.row_limit
+        return limit is not None and self.counts.picked >= limit
+
+    def _prepare(self, connection: Connection) -> None:
+        excluding = any_aside(connection, self.request.job, self.request.as_of)
+        self.request = replace(self.request, excluding=excluding)
+        limited = self.context.limits.row_limit is not None
+        self.executor = choose(connection, self.plan, self.request, by_row=limited).executor
+        if self.executor.first:
+            self.sizer.size = self.executor.first
+
+    def _size(self) -> int:
+        limit = self.context.limits.row_limit
+        return self.sizer.size if limit is None else min(self.sizer.size, limit - self.counts.picked)
+
+    def transact(self, request: Request, execute: Execute) -> Result:
+        """One batch in one data transaction; its counts stand only if it was committed."""
+        lock = PATIENCE if self.executor.goes_around and execute == self.executor.execute else CEILING
+        if request.waiting:
+            lock = self.context.limits.lock_wait
+        statement = self.context.limits.statement if self.patient or request.size == 1 else CEILING
+        before = replace(self.counts, also=dict(self.counts.also))
+
+        def work(connection: Connection) -> Result:
+            result = execute(connection, request)
+            self.counts.add(result.picked, result.changed, result.told, result.also)
+            return result
+
+        try:
+            result = self.attempts.once(work, lock=lock, statement=statement)
+        except BaseException:
+            self._restore(before)
+            raise
+        self.skips = self.skips or result.skips
+        self.context.watch(self.plan.step, self.counts)
+        return result
+
+    def _restore(self, before: Counts) -> None:
+        self.counts.picked, self.counts.changed, self.counts.told = before.picked, before.changed, before.told
+        self.counts.also = before.also
+
+    def answer(self, error: DBAPIError, request: Request) -> Result | None:
+        """What to do about a failed batch: the result of another way around it, or None to try again."""
+        fault = classify(error)
+        if fault is Fault.POISON:
+            self._poisoned(error, request)
+        elif fault is Fault.CANCELLED:
+            self._cancelled(error, request)
+        elif fault is Fault.LOCKED and self.attempts.tries == 0:
+            self.attempts.tries = 1
+            try:
+                return self.transact(request, self.executor.rescue)
+            except DBAPIError as second:
+                return self.answer(second, request)
+        else:
+            self.attempts.again(error)
+        return None
+
+    def _cancelled(self, error: DBAPIError, request: Request) -> None:
+        self.context.check()
+        if request.size > 1:
+            self.sizer.size = request.size
+            self.sizer.halve()
+        elif self.patient:
+            seconds = self.context.limits.statement
+            raise JobFailed(
+                f"a batch of one row takes more than {seconds:g} s; {self.plan.step} needs an index"
+            ) from error
+        if request.size == 1 and not self.patient:
+            # Not the rows but the search is slow: an index is missing. Fewer, larger batches search less often.
+            self.patient = True
+            self.sizer.size = self.context.limits.rows
+
+    def _poisoned(self, error: DBAPIError, request: Request) -> None:
+        if self.executor.unit == "blocks":
+            from .picked import PickedBatches
+
+            self.executor = PickedBatches(self.plan)
+            self.sizer = Sizer(self.context.limits.rows, self.context.limits.batch)
+            self.request = replace(self.request, cursor=None)
+        elif request.size > 1:
+            self.sizer.size = request.size
+            self.sizer.halve()
+        else:
+            self._set_aside(describe(error), request)
+
+    def _set_aside(self, reason: str, request: Request) -> None:
+        def aside(connection: Connection) -> None:
+            row = next_subject(connection, self.plan, request)
+            if row is not None:
+                quarantine(connection, self.plan, request, row[0], reason)
+                self.counts.poison += 1
+
+        self.attempts.once(aside, lock=CEILING, statement=self.context.limits.statement)
+        self.request = replace(self.request, excluding=True)

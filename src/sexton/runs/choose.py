@@ -1,0 +1,106 @@
+"""Which way a plan is executed in the database at hand, with the reason in words (for `explain` and history)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, text
+
+from ..policies.contract import Plan
+from .execution import Executor, Request, parameters
+from .statements import due
+
+SHUFFLED = 0.5
+"""Below this correlation (pg_stats) of the time column with the heap's order, windows jump between blocks."""
+
+MANY_SHUFFLED = 0.025
+"""Share of due rows from which a sweep of a shuffled heap beats windows; they break even at 2 to 3 % (measured)."""
+
+MANY_ORDERED = 0.5
+"""Share from which a sweep of an ordered heap is at least as fast as windows; a window reads only what is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An executor and why it was taken."""
+
+    executor: Executor
+    reason: str
+
+
+def choose(connection: Connection, plan: Plan, probe: Request, *, by_row: bool = False) -> Choice:
+    """The executor for this plan here. `probe` gives the run's time, for the planner's estimate of what is due.
+
+    by_row: the number of rows must be exact, so nothing may be swept by block.
+    """
+    if connection.dialect.name == "sqlite":
+        from .sqlite import KeyedDelete, TemporaryRows
+
+        if plan.only_deletes:
+            return Choice(
+                KeyedDelete(plan),
+                "rows are deleted by key, oldest first, in one immediate transaction a batch",
+            )
+        return Choice(
+            TemporaryRows(plan),
+            "rows are picked into a temporary table, in one immediate transaction a batch",
+        )
+    from .picked import PickedBatches
+
+    if by_row or not plan.only_deletes:
+        return Choice(PickedBatches(plan), "one data-modifying statement a batch; locked rows are skipped")
+    return _purge(connection, plan, probe)
+
+
+def _purge(connection: Connection, plan: Plan, probe: Request) -> Choice:
+    from .purge import SweepPurge, WindowPurge, heap_blocks
+
+    name = connection.dialect.identifier_preparer.format_table(plan.table)
+    blocks = heap_blocks(connection, plan)
+    if not _leads(connection, name, plan.order[0].name):
+        if connection.dialect.server_version_info and connection.dialect.server_version_info >= (14,):
+            return Choice(SweepPurge(plan, blocks), f"no index leads with {plan.order[0].name}: the heap is swept once")
+        return Choice(WindowPurge(plan), "keyset windows")
+    correlation, rows = _statistics(connection, name, plan.order[0].name)
+    share = _due_rows(connection, plan, probe) / rows if rows > 0 else 0.0
+    shuffled = correlation is not None and abs(correlation) < SHUFFLED
+    figures = f"{share:.0%} due, correlation {'unknown' if correlation is None else format(correlation, '.2f')}"
+    if blocks > 0 and share >= (MANY_SHUFFLED if shuffled else MANY_ORDERED):
+        return Choice(SweepPurge(plan, blocks), f"the heap is swept block by block ({figures})")
+    return Choice(WindowPurge(plan), f"keyset windows by index ({figures})")
+
+
+def _leads(connection: Connection, name: str, column: str) -> bool:
+    """Whether a valid b-tree index without condition starts with the column."""
+    found = connection.execute(
+        text(
+            "SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
+            " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"
+            " WHERE i.indrelid = CAST(:name AS regclass) AND a.attname = :column"
+            " AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree' LIMIT 1"
+        ),
+        {"name": name, "column": column},
+    )
+    return found.scalar() is not None
+
+
+def _statistics(connection: Connection, name: str, column: str) -> tuple[float | None, float]:
+    row = connection.execute(
+        text(
+            "SELECT s.correlation, c.reltuples FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " LEFT JOIN pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = :column"
+            " WHERE c.oid = CAST(:name AS regclass)"
+        ),
+        {"name": name, "column": column},
+    ).one()
+    return row[0], float(row[1])
+
+
+def _due_rows(connection: Connection, plan: Plan, probe: Request) -> float:
+    """The planner's estimate; reads statistics only, no rows."""
+    from ..db.render import render
+
+    asked = select(*plan.key).where(due(plan, excluding=False))
+    sql = render(asked, connection.dialect, values=parameters(asked, probe))
+    plan_json = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}").scalar_one()
+    return float(plan_json[0]["Plan"]["Plan Rows"])

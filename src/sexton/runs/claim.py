@@ -1,0 +1,194 @@
+"""Claiming: the right to execute a job for a slot. The database is the judge, by one row a (job, database, slot).
+
+In one transaction: take the lease, close runs that a dead holder left open, look at earlier attempts for the slot,
+write the run row. A claim is a lease and not a flag: when its holder dies, the next one claims attempt + 1.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from ..db.connect import reaching
+from ..db.faults import Fault, classify
+from ..db.migrate import require_schema
+from ..db.moment import ask_now, database_now
+from ..db.tables import TAKEN, own_tables
+from ..errors import HeldElsewhere, SextonError
+from .lease import Lease, acquire, fence, release
+
+DATABASE = "main"
+"""Name of the home database in run rows."""
+
+
+class AlreadyDone(SextonError):
+    """The slot has a run that succeeded: nothing to do. Not a failure; exit code 0."""
+
+    exit_code = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to claim. slot: None for a run by hand.  as_of: the run's time; None asks the database."""
+
+    job: str
+    slot: datetime | None
+    as_of: datetime | None
+    definition: str
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that is ours to execute. as_of: its frozen time.  attempt: 1 for the first try at the slot."""
+
+    run_id: int
+    job: str
+    slot: datetime | None
+    attempt: int
+    as_of: datetime
+    lease: Lease
+
+
+def holder_name() -> str:
+    """Who we are: host, process, and a random part, as process numbers are used again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def claim(engine: Engine, wanted: Wanted) -> Claim:
+    """Take the right to execute; commit it. HeldElsewhere or AlreadyDone when there is nothing to take.
+
+    SchemaOutdated and DatabaseUnreachable when nothing could be asked.
+    """
+    with reaching(engine), _impatiently(wanted.job), engine.begin() as connection:
+        _limit(connection)
+        require_schema(connection)
+        lease = acquire(connection, f"job:{wanted.job}", holder_name(), wanted.lease_seconds)
+        if lease is None:
+            raise HeldElsewhere(f"{wanted.job} is being run by another process")
+        _close_abandoned(connection, wanted.job)
+        attempt = _next_attempt(connection, wanted)
+        as_of = wanted.as_of or ask_now(connection)
+        return Claim(
+            _open_run(connection, wanted, lease, attempt, as_of),
+            wanted.job,
+            wanted.slot,
+            attempt,
+            as_of,
+            lease,
+        )
+
+
+@contextmanager
+def _impatiently(job: str) -> Iterator[None]:
+    """A lease row that stays locked is a holder inside a long transaction: held elsewhere, like any other."""
+    try:
+        yield
+    except DBAPIError as error:
+        if classify(error) not in (Fault.LOCKED, Fault.RETRY, Fault.CANCELLED):
+            raise
+        raise HeldElsewhere(f"{job} is being run by another process, which is inside a transaction") from error
+
+
+def _limit(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            text("SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '5s', true)")
+        )
+
+
+def _close_abandoned(connection: Connection, job: str) -> None:
+    runs = own_tables(connection.dialect.name).runs
+    connection.execute(
+        update(runs)
+        .where(runs.c.job == job, runs.c.state == "running", runs.c.database == DATABASE)
+        .values(state="abandoned", finished_at=database_now(), error="its process ended without a word")
+    )
+
+
+def _next_attempt(connection: Connection, wanted: Wanted) -> int:
+    if wanted.slot is None:
+        return 1
+    runs = own_tables(connection.dialect.name).runs
+    earlier = connection.execute(
+        select(runs.c.attempt, runs.c.state)
+        .where(runs.c.job == wanted.job, runs.c.database == DATABASE, runs.c.slot == wanted.slot)
+        .order_by(runs.c.attempt)
+    ).all()
+    if any(state in TAKEN for _, state in earlier):
+        raise AlreadyDone(f"{wanted.job} has already run for {wanted.slot:%Y-%m-%d %H:%M:%S} UTC")
+    return 1 + max((attempt for attempt, _ in earlier), default=0)
+
+
+def _open_run(connection: Connection, wanted: Wanted, lease: Lease, attempt: int, as_of: datetime) -> int:
+    runs = own_tables(connection.dialect.name).runs
+    row: dict[str, Any] = {
+        "job": wanted.job,
+        "database": DATABASE,
+        "slot": wanted.slot,
+        "attempt": attempt,
+        "state": "running",
+        "worker": lease.holder,
+        "epoch": lease.epoch,
+        "as_of": as_of,
+        "started_at": database_now(),
+        "counts": {},
+        "definition": wanted.definition,
+    }
+    try:
+        run_id: int = connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one()
+    except IntegrityError as error:
+        raise AlreadyDone(f"{wanted.job} has already run for {wanted.slot} UTC") from error
+    return run_id
+
+
+@contextmanager
+def fenced(engine: Engine, claim: Claim, limits: dict[str, str], *, renew_after: float) -> Iterator[Connection]:
+    """A data transaction that only the holder of the lease can commit."""
+    with engine.begin() as connection:
+        fence(connection, claim.lease, limits, renew_after=renew_after)
+        yield connection
+
+
+def finish(engine: Engine, claim: Claim, state: str, counts: dict[str, Any], error: str | None) -> None:
+    """Close the run and give the lease back, in one transaction. LeaseLost: a successor has closed it already."""
+    runs = own_tables(engine.dialect.name).runs
+    with engine.begin() as connection:
+        fence(
+            connection,
+            claim.lease,
+            {"lock_timeout": "2s", "statement_timeout": "5s"},
+            renew_after=float("inf"),
+        )
+        connection.execute(
+            update(runs)
+            .where(runs.c.id == claim.run_id)
+            .values(state=state, finished_at=database_now(), counts=counts, error=error)
+        )
+        release(connection, claim.lease)
+
+
+def committed_batches(engine: Engine, claim: Claim) -> int:
+    """How many data transactions of this run are on record: the answer after a lost COMMIT."""
+    runs = own_tables(engine.dialect.name).runs
+    with engine.connect() as connection:
+        done: int = connection.execute(select(runs.c.batches).where(runs.c.id == claim.run_id)).scalar_one()
+        return done
+
+
+def last_slot(connection: Connection, job: str) -> datetime | None:
+    """The newest slot of `job` that is done or under way; None when it never ran for one."""
+    runs = own_tables(connection.dialect.name).runs
+    newest: datetime | None = connection.execute(
+        select(func.max(runs.c.slot)).where(runs.c.job == job, runs.c.database == DATABASE, runs.c.state.in_(TAKEN))
+    ).scalar()
+    return newest

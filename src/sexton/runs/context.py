@@ -1,0 +1,112 @@
+"""What a run carries along: its claim, its limits, its deadline, the wish to stop, and what it has counted so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, update
+
+from ..db.deadline import statement_limit
+from ..db.tables import own_tables
+from ..errors import Stopped, TimedOut
+from .claim import Claim, fenced
+from .counts import Counts
+from .stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a run behaves towards its neighbours; all in seconds, but for rows. Defaults as in settings `[run]`.
+
+    batch: aim for the length of a batch.  rows: of the first batch.  row_limit: rows a step may take in all.
+    lock_wait: longest wait for a locked row in the last pass.  statement: longest statement.
+    """
+
+    lease: float = 10.0
+    renew: float = 3.0
+    batch: float = 0.012
+    rows: int = 500
+    lock_wait: float = 0.25
+    statement: float = 5.0
+    row_limit: int | None = None
+
+
+class Watcher(Protocol):
+    """Told about progress; for a progress bar, never for decisions."""
+
+    def __call__(self, step: str, counts: Counts) -> None:
+        """A batch of `step` was committed; `counts` are its step's so far."""
+        ...
+
+
+def nobody(step: str, counts: Counts) -> None:
+    """The watcher that does not watch."""
+
+
+@dataclass(slots=True)
+class RunContext:
+    """One claimed run while it is executed. deadline: monotonic time at which it is over."""
+
+    engine: Engine
+    claim: Claim
+    limits: Limits
+    deadline: float
+    stop: Stop
+    watch: Watcher = nobody
+    steps: dict[str, Counts] = field(default_factory=dict)
+    batches: int = 0
+
+    def check(self) -> None:
+        """Between batches: Stopped when somebody asked, TimedOut past the deadline."""
+        if self.stop.asked:
+            raise Stopped(self.stop.reason)
+        if self.left() <= 0:
+            raise TimedOut("its timeout passed")
+
+    def left(self) -> float:
+        """Seconds to the deadline."""
+        return self.deadline - time.monotonic()
+
+    @contextmanager
+    def transaction(self, *, lock: float, statement: float) -> Iterator[Connection]:
+        """A fenced data transaction. lock, statement: how long it may wait for a lock, and run, in seconds."""
+        statement = max(min(statement, self.left()), 0.001)
+        settings = {
+            "lock_timeout": _milliseconds(lock),
+            "statement_timeout": _milliseconds(statement),
+            # A holder that froze inside a transaction must not keep its successor waiting longer than the lease.
+            "idle_in_transaction_session_timeout": _milliseconds(self.limits.lease * 0.8),
+            "timezone": "UTC",
+        }
+        with (
+            fenced(self.engine, self.claim, settings, renew_after=self.limits.renew) as connection,
+            statement_limit(connection, statement),
+        ):
+            yield connection
+
+    def record(self, connection: Connection) -> None:
+        """Write progress into the run row, in the transaction that makes it true."""
+        runs = own_tables(connection.dialect.name).runs
+        connection.execute(
+            update(runs)
+            .where(runs.c.id == self.claim.run_id)
+            .values(batches=self.batches + 1, counts=self.counts_json())
+        )
+
+    def counts_json(self) -> dict[str, Any]:
+        """All steps so far, as kept in the run row."""
+        return {step: counts.as_json() for step, counts in self.steps.items()}
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{max(int(seconds * 1000), 1)}ms"
+
+
+def deadline_after(limit: timedelta, monotonic: Callable[[], float] = time.monotonic) -> float:
+    """The monotonic time `limit` from now."""
+    return monotonic() + limit.total_seconds()

@@ -1,0 +1,91 @@
+"""Reading the run table: what ran, how it ended, what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from ..db.tables import own_tables
+from .counts import Counts, total
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One run row, typed."""
+
+    id: int
+    job: str
+    database: str
+    slot: datetime | None
+    attempt: int
+    state: str
+    worker: str
+    as_of: datetime
+    started_at: datetime
+    finished_at: datetime | None
+    batches: int
+    steps: dict[str, Counts]
+    error: str | None
+    definition: str
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took by the database's clock; None while it runs."""
+        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def total(self) -> Counts:
+        """All steps together."""
+        return total(self.steps)
+
+
+def history(connection: Connection, *, job: str | None = None, limit: int = 20) -> list[Past]:
+    """The newest runs first."""
+    runs = own_tables(connection.dialect.name).runs
+    asked = select(runs).order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
+    if job is not None:
+        asked = asked.where(runs.c.job == job)
+    return _typed(connection.execute(asked).all())
+
+
+def one(connection: Connection, run_id: int) -> Past | None:
+    """The run with this number; None when there is none (any more)."""
+    runs = own_tables(connection.dialect.name).runs
+    found = _typed(connection.execute(select(runs).where(runs.c.id == run_id)).all())
+    return found[0] if found else None
+
+
+def set_aside(connection: Connection, job: str | None = None) -> list[dict[str, Any]]:
+    """Rows that are set aside, oldest first."""
+    poison = own_tables(connection.dialect.name).poison
+    asked = select(poison).order_by(poison.c.first_seen_at, poison.c.subject)
+    if job is not None:
+        asked = asked.where(poison.c.job == job)
+    return [dict(row) for row in connection.execute(asked).mappings()]
+
+
+def _typed(rows: Sequence[Row[Any]]) -> list[Past]:
+    past = []
+    for row in rows:
+        steps = {step: Counts.from_json(kept) for step, kept in row.counts.items()}
+        fields = {name: getattr(row, name) for name in Past.__dataclass_fields__ if name != "steps"}
+        past.append(Past(**fields, steps=steps))
+    return past
+
+
+def notices(connection: Connection) -> tuple[dict[str, int], list[tuple[str, str | None, Any]]]:
+    """Messages that runs wrote into our outbox: how many by event, and the first of each: event, recipient, payload."""
+    own = own_tables(connection.dialect.name)
+    events, effects = own.outbox_events, own.effects
+    ours = select(events).where(events.c.key.in_(select(effects.c.key))).order_by(events.c.id)
+    counts: dict[str, int] = {}
+    samples: list[tuple[str, str | None, Any]] = []
+    for row in connection.execute(ours):
+        if row.event_type not in counts:
+            samples.append((row.event_type, row.recipient, row.payload))
+        counts[row.event_type] = counts.get(row.event_type, 0) + 1
+    return counts, samples

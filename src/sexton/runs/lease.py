@@ -1,0 +1,103 @@
+"""The lease of a job: one row that says who may execute it, until when, and in which epoch.
+
+    free ──acquire──> held (epoch n) ──renew──> held ──release──> free
+                          └─ expired, or more than 4 lengths ahead (a clock jumped) ──acquire──> held (epoch n + 1)
+
+The database's clock decides. The epoch is the fence: every data transaction locks the lease row in share mode and
+checks its own epoch as its first statement, so a holder that slept through its lease commits nothing more. A
+successor waits for a transaction that is under way; the server ends it when its client froze (see `limit`).
+SQLite has one writer at a time, so reading the row inside an immediate transaction is the same check.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, literal, or_, select, update
+
+from ..db.moment import database_now
+from ..db.tables import own_tables
+from ..db.upsert import upsert
+from ..errors import LeaseLost
+
+STRANGE = 4
+"""A lease that ends more than this many lengths ahead was made by a clock that has since jumped back: it is broken."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to execute `name`. seconds: its length.  renewed: monotonic time of the last renewal's start."""
+
+    name: str
+    holder: str
+    epoch: int
+    seconds: float
+    renewed: float
+
+
+def acquire(connection: Connection, name: str, holder: str, seconds: float) -> Lease | None:
+    """Take the lease if it is free, expired or broken; None when somebody holds it. None is normal."""
+    leases = own_tables(connection.dialect.name).leases
+    began = time.monotonic()
+    take = upsert(connection.dialect.name, leases).values(
+        name=name, holder=holder, epoch=1, expires_at=database_now(seconds)
+    )
+    free = or_(
+        leases.c.holder.is_(None),
+        leases.c.expires_at <= database_now(),
+        leases.c.expires_at > database_now(seconds * STRANGE),
+    )
+    taken = take.on_conflict_do_update(
+        index_elements=[leases.c.name],
+        set_={"holder": holder, "epoch": leases.c.epoch + 1, "expires_at": database_now(seconds)},
+        where=free,
+    ).returning(leases.c.epoch)
+    epoch = connection.execute(taken).scalar_one_or_none()
+    return None if epoch is None else Lease(name, holder, epoch, seconds, began)
+
+
+def fence(connection: Connection, lease: Lease, limits: dict[str, str], *, renew_after: float) -> None:
+    """First statement of a data transaction: still ours? Renews when `renew_after` seconds have passed.
+
+    limits: PostgreSQL settings for this transaction only ("lock_timeout": "20ms").  LeaseLost when replaced.
+    """
+    leases = own_tables(connection.dialect.name).leases
+    mine = (leases.c.name == lease.name, leases.c.holder == lease.holder, leases.c.epoch == lease.epoch)
+    postgresql = connection.dialect.name == "postgresql"
+    settings: list[Any] = [func.set_config(key, value, True) for key, value in limits.items()] if postgresql else []
+    if time.monotonic() - lease.renewed < renew_after:
+        asked = select(literal(1), *settings).where(*mine).with_for_update(read=True)
+        held = connection.execute(asked).first() is not None
+    else:
+        if settings:
+            connection.execute(select(*settings))
+        held = renew(connection, lease)
+    if not held:
+        raise LeaseLost(f"{lease.name} was taken over by another process; nothing more was committed here")
+
+
+def renew(connection: Connection, lease: Lease) -> bool:
+    """Prolong the lease from now on; False when it is no longer ours."""
+    leases = own_tables(connection.dialect.name).leases
+    began = time.monotonic()
+    prolonged = (
+        update(leases)
+        .where(leases.c.name == lease.name, leases.c.holder == lease.holder, leases.c.epoch == lease.epoch)
+        .values(expires_at=database_now(lease.seconds))
+    )
+    if connection.execute(prolonged).rowcount != 1:
+        return False
+    lease.renewed = began
+    return True
+
+
+def release(connection: Connection, lease: Lease) -> None:
+    """Give the lease back. Names holder and epoch: a late release never removes a successor's lease."""
+    leases = own_tables(connection.dialect.name).leases
+    connection.execute(
+        update(leases)
+        .where(leases.c.name == lease.name, leases.c.holder == lease.holder, leases.c.epoch == lease.epoch)
+        .values(holder=None, expires_at=database_now())
+    )

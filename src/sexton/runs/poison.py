@@ -1,0 +1,72 @@
+"""Poison: rows that the database refuses. Each is set aside with its reason and tried again later; the rest goes on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, or_, select
+
+from ..db.functions import subject_text
+from ..db.tables import own_tables
+from ..db.upsert import upsert
+from ..jobs.backoff import Backoff, parse_backoff
+from ..policies.contract import Plan
+from .execution import Request, parameters
+from .statements import pick
+
+DELAYS: Backoff = parse_backoff(["1h", "6h", "24h"])
+"""After its first, second and third refusal a row rests this long; after the fourth it waits for a person."""
+
+
+def any_aside(connection: Connection, job: str, as_of: datetime) -> bool:
+    """Whether rows of this job are set aside now; only then the predicate has to ask for them."""
+    poison = own_tables(connection.dialect.name).poison
+    resting = or_(poison.c.next_at.is_(None), poison.c.next_at > as_of)
+    return connection.execute(select(poison.c.job).where(poison.c.job == job, resting).limit(1)).first() is not None
+
+
+def next_subject(connection: Connection, plan: Plan, request: Request) -> tuple[str, tuple[Any, ...]] | None:
+    """The row that a batch of one would take: its name, and the cursor just after it. None when there is none."""
+    onward = request.cursor is not None
+    columns = pick(plan, list(plan.order), excluding=request.excluding, onward=onward)
+    asked = columns.add_columns(subject_text(list(plan.key)).label("subject"))
+    if not request.waiting:  # the batch skipped locked rows, so the row it failed on is the first that is free
+        asked = asked.with_for_update(of=plan.table, skip_locked=True)
+    row = connection.execute(asked, parameters(asked, request)).first()
+    return None if row is None else (row.subject, tuple(row[:-1]))
+
+
+def quarantine(connection: Connection, plan: Plan, request: Request, subject: str, error: str) -> None:
+    """Set a row aside, or longer than the last time."""
+    poison = own_tables(connection.dialect.name).poison
+    same = (poison.c.job == request.job, poison.c.step == plan.step, poison.c.subject == subject)
+    before = connection.execute(select(poison.c.attempts).where(*same)).scalar() or 0
+    rest = DELAYS.delay(before + 1)
+    values: dict[str, Any] = {
+        "error": error,
+        "attempts": before + 1,
+        "run_id": request.run_id,
+        "last_seen_at": request.as_of,
+        "next_at": None if rest is None else request.as_of + rest,
+    }
+    row = {"job": request.job, "step": plan.step, "subject": subject, "first_seen_at": request.as_of}
+    statement = upsert(connection.dialect.name, poison).values(**row, **values)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[poison.c.job, poison.c.step, poison.c.subject], set_=values)
+    )
+
+
+def forget_healed(connection: Connection, plan: Plan, request: Request) -> int:
+    """After a step went through: rows that were due for another try and were not refused again are healed."""
+    poison = own_tables(connection.dialect.name).poison
+    healed = delete(poison).where(
+        poison.c.job == request.job, poison.c.step == plan.step, poison.c.next_at <= request.as_of
+    )
+    return connection.execute(healed).rowcount
+
+
+def count_aside(connection: Connection, job: str) -> int:
+    """How many rows of the job are set aside, resting or waiting for a person."""
+    poison = own_tables(connection.dialect.name).poison
+    return connection.execute(select(func.count()).select_from(poison).where(poison.c.job == job)).scalar_one()

@@ -1,0 +1,51 @@
+"""Dry run: what the real run would count, from the same predicates and relations, in one read-only snapshot.
+
+Nothing is locked, written or numbered. A preview cannot know which rows the database will refuse, nor who will hold
+a lock; those are `poison` and `skipped` in the real run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, exists, func, literal_column, not_, select
+
+from ..db.tables import own_tables
+from ..policies.contract import Plan
+from .counts import Counts
+from .execution import Request, parameters
+from .picked import counted
+from .poison import any_aside
+from .statements import all_due, facts, rows_of
+
+
+def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
+    """Counts of one step, as its real run would report them."""
+    excluding = any_aside(connection, request.job, request.as_of)
+    statement = preview_statement(connection.dialect.name, plan, excluding=excluding)
+    row = connection.execute(statement, parameters(statement, request)).mappings().one()
+    return Counts(
+        picked=row["picked"],
+        changed=row["picked"] if plan.main is not None else 0,
+        told=row["told"],
+        also={change.name: row[f"also_{number}"] for number, change in counted(plan)},
+    )
+
+
+def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> Any:
+    """One SELECT that counts what is due, what hangs on it, and what has not been told yet."""
+    picked = all_due(plan, excluding=excluding).cte("picked")
+    rows: dict[str, Any] = {"picked": picked}
+    for found in plan.found:
+        rows[found.name] = found.select(rows).cte(found.name)
+    outcome = [select(func.count()).select_from(picked).scalar_subquery().label("picked")]
+    for number, change in counted(plan):
+        touched = rows_of(change, rows).subquery()
+        outcome.append(select(func.count()).select_from(touched).scalar_subquery().label(f"also_{number}"))
+    if not plan.messages:
+        return select(*outcome, literal_column("0").label("told"))
+    relation = facts(plan, rows).cte("facts")
+    effects = own_tables(dialect).effects
+    known = exists(select(1).where(effects.c.key == relation.c.key))
+    untold = select(func.count(relation.c.key.distinct())).where(not_(known))
+    return select(*outcome, untold.scalar_subquery().label("told"))

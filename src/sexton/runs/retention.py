@@ -1,0 +1,38 @@
+"""Housekeeping: Sexton's own tables stay small, by the same policies that it runs for others.
+
+The job `sexton.housekeeping` is there without asking for it. Failures are kept longer than successes; effects are kept
+longest, as they are the memory that keeps a second notice from being sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import and_
+
+from ..db.tables import own_tables
+from ..policies.contract import Policy
+from ..policies.purge import Purge
+
+FAILURES = ("failed", "timed_out", "abandoned", "partial")
+
+
+def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Policy]:
+    """The work of `sexton.housekeeping`.
+
+    keep: durations for runs, failed_runs, effects, outbox, poison.  with_outbox: False when a pack purges the outbox.
+    """
+    own = own_tables(dialect)
+    runs, poison = own.runs.c, own.poison.c
+    failed = runs.state.in_(FAILURES)
+    ended = runs.finished_at.is_not(None)
+    purges: list[Policy] = [
+        Purge(own.runs, by=runs.finished_at, keep=keep["runs"], only=and_(ended, ~failed), name="runs"),
+        Purge(own.runs, by=runs.finished_at, keep=keep["failed_runs"], only=failed, name="failed_runs"),
+        Purge(own.effects, by=own.effects.c.created_at, keep=keep["effects"], name="effects"),
+        Purge(own.poison, by=poison.last_seen_at, keep=keep["poison"], name="poison"),
+    ]
+    if with_outbox:
+        events = own.outbox_events
+        purges.append(Purge(events, by=events.c.published_at, keep=keep["outbox"], name="outbox"))
+    return purges

@@ -1,0 +1,207 @@
+"""Run a job: claim, execute its steps in order, finish. Every way to start a job ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from ..db.connect import read_only
+from ..db.faults import describe
+from ..db.migrate import require_schema
+from ..db.moment import ask_now
+from ..errors import (
+    DONE,
+    FAILED,
+    HELD,
+    PARTIAL,
+    UNREACHABLE,
+    DatabaseUnreachable,
+    HeldElsewhere,
+    LeaseLost,
+    PolicyError,
+    SextonError,
+    Stopped,
+    TimedOut,
+)
+from ..jobs.job import Job
+from ..policies.contract import Policy
+from .claim import AlreadyDone, Claim, Wanted, claim, finish
+from .context import Limits, RunContext, Watcher, deadline_after, nobody
+from .counts import Counts, total
+from .functions import Run, call
+from .preflight import preflight
+from .stop import Stop
+
+EXIT_CODES = {
+    "succeeded": DONE,
+    "already done": DONE,
+    "partial": PARTIAL,
+    "failed": FAILED,
+    "timed_out": FAILED,
+    "cancelled": PARTIAL,
+    "held": HELD,
+    "unreachable": UNREACHABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. state: of the run row, or "already done" / "held" when there was nothing to run.
+
+    run_id: None when no run was made.  steps: counts by step.  error: one line, or None.
+    """
+
+    job: str
+    state: str
+    run_id: int | None = None
+    as_of: datetime | None = None
+    steps: dict[str, Counts] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What a command that ran just this job ends with."""
+        return EXIT_CODES[self.state]
+
+    @property
+    def total(self) -> Counts:
+        """All steps together."""
+        return total(self.steps)
+
+
+def steps_of(work: object, job: str) -> list[Any]:
+    """The policies and functions that a job's work consists of, in order. PolicyError for anything else."""
+    steps = list(work) if isinstance(work, list | tuple) else [work]
+    for step in steps:
+        if not isinstance(step, Policy) and not callable(step):
+            raise PolicyError(f"{job}: its work holds {step!r}, which is neither a policy nor a function")
+    if not steps:
+        raise PolicyError(f"{job}: its work is empty")
+    return steps
+
+
+def run(
+    engine: Engine,
+    job: Job,
+    *,
+    slot: datetime | None = None,
+    as_of: datetime | None = None,
+    limits: Limits | None = None,
+    stop: Stop | None = None,
+    watch: Watcher = nobody,
+    definition: str = "",
+    started: Callable[[Claim], None] | None = None,
+) -> Outcome:
+    """Execute `job` once, for `slot` or by hand, and say how it ended.
+
+    as_of: the run's time; the database's by default.  started: called once the run is ours.
+    UsageError before anything starts: unknown columns, a schema not migrated. DatabaseUnreachable likewise.
+    """
+    limits = limits or Limits()
+    steps = steps_of(job.load(), job.name)
+    plans = [step.plan() if isinstance(step, Policy) else step for step in steps]
+    preflight(engine, job.name, plans)
+    try:
+        claimed = claim(engine, Wanted(job.name, slot, as_of, definition, limits.lease))
+    except AlreadyDone as done:
+        return Outcome(job.name, "already done", error=str(done))
+    except HeldElsewhere as held:
+        return Outcome(job.name, "held", error=str(held))
+    if started is not None:
+        started(claimed)
+    context = RunContext(engine, claimed, limits, deadline_after(job.time_limit), stop or Stop(), watch)
+    state, error = _execute(context, plans)
+    return _close(context, state, error)
+
+
+def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
+    """All steps; the state they end in, and the error if any. Only unforeseen errors pass."""
+    try:
+        for plan in plans:
+            _step(context, plan)
+    except Stopped as stopped:
+        return "cancelled", str(stopped)
+    except TimedOut as late:
+        return "timed_out", str(late)
+    except LeaseLost as lost:
+        return "held", str(lost)
+    except HeldElsewhere as blocked:
+        return "cancelled", str(blocked)
+    except DatabaseUnreachable as gone:
+        return "unreachable", str(gone)
+    except SextonError as error:
+        return "failed", str(error)
+    except DBAPIError as error:
+        return "failed", describe(error)
+    except Exception as error:
+        return "failed", f"{type(error).__name__}: {_first_line(error)}"
+    whole = total(context.steps)
+    return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", None)
+
+
+def _step(context: RunContext, plan: Any) -> None:
+    context.check()
+    if callable(plan):
+        call(context, getattr(plan, "__name__", "function"), plan)
+        return
+    # Imported here: a job that is a plain function needs none of the batch machinery.
+    from .batches import Batches
+    from .left_over import take_left_over
+
+    batches = Batches(context, plan)
+    batches.run()
+    take_left_over(batches)
+    batches.forget_healed()
+
+
+def _close(context: RunContext, state: str, error: str | None) -> Outcome:
+    claimed = context.claim
+    if state not in ("held", "unreachable"):
+        try:
+            finish(context.engine, claimed, state, context.counts_json(), error)
+        except LeaseLost as lost:
+            state, error = "held", str(lost)
+        except DBAPIError as gone:
+            state, error = "unreachable", describe(gone)
+    return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error)
+
+
+def _leftovers(whole: Counts) -> str:
+    parts = []
+    if whole.poison:
+        parts.append(f"{whole.poison} row(s) refused by the database and set aside")
+    if whole.skipped:
+        parts.append(f"{whole.skipped} row(s) locked by others to the end")
+    return "; ".join(parts)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else "(no message)"
+
+
+def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
+    """What `run` would count now, or at `as_of`; reads one snapshot and changes nothing."""
+    from .execution import Request
+    from .preview import preview
+
+    steps = steps_of(job.load(), job.name)
+    plans = [step.plan() if isinstance(step, Policy) else step for step in steps]
+    preflight(engine, job.name, plans)
+    counts: dict[str, Counts] = {}
+    with read_only(engine) as connection:
+        require_schema(connection)
+        at = as_of or ask_now(connection)
+        for plan in plans:
+            if not callable(plan):
+                counts[plan.step] = preview(connection, plan, Request(0, None, at, job.name, None))
+    for plan in plans:
+        if callable(plan):
+            name = getattr(plan, "__name__", "function")
+            counts[name] = plan(Run(engine, job.name, at, None, None)) or Counts()
+    return Outcome(job.name, "succeeded", as_of=at, steps=counts)

@@ -1,0 +1,51 @@
+"""How many rows the next batch takes: whatever lately took the time we aim at. Pure.
+
+The measure is time, not rows: a disk that commits in 1 ms needs ten times the rows of one that commits in 0.03 ms
+for the same rate, and a neighbour who wants one of our rows waits for the rest of our batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CEILING = 0.25
+"""Seconds that no batch should pass, whatever is aimed at."""
+
+_STEP = 4.0
+
+
+@dataclass(slots=True)
+class Sizer:
+    """Size of the next batch.
+
+    size: rows (or blocks) of the next batch.  goal: seconds a batch should take.  most: never more rows than this.
+    """
+
+    size: int
+    goal: float
+    most: int = 100_000
+    _before: tuple[int, float] | None = field(default=None, repr=False)
+
+    def measured(self, size: int, seconds: float) -> None:
+        """Learn from a full batch of `size` that took `seconds`."""
+        goal = self.goal
+        if self._before and self._fixed_cost(size, seconds) > goal / 2:
+            # Most of the time does not depend on the size (a scan without index): smaller batches only scan more often.
+            goal = min(CEILING * 0.8, 4 * self._fixed_cost(size, seconds))
+        self._before = (size, seconds)
+        factor = min(max(goal / max(seconds, 1e-6), 1 / _STEP), _STEP)
+        self.size = min(max(int(size * factor), 1), self.most)
+
+    def _fixed_cost(self, size: int, seconds: float) -> float:
+        """Seconds a batch would take with no rows, from the last two measurements."""
+        assert self._before is not None
+        other, other_seconds = self._before
+        if abs(size - other) < 0.2 * max(size, other):
+            return 0.0
+        each = (seconds - other_seconds) / (size - other)
+        return max(0.0, min(seconds, other_seconds) - max(each, 0.0) * min(size, other))
+
+    def halve(self) -> None:
+        """A batch failed as a whole: look for the row in half of it."""
+        self.size = max(self.size // 2, 1)
+        self._before = None

@@ -1,0 +1,148 @@
+"""From a plan to statements: the pick, the facts to tell, the counts of a preview. One predicate serves all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    literal_column,
+    not_,
+    null,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.sql import visitors
+
+from ..db.functions import BATCH, as_text, json_payload, set_aside, subject_text
+from ..policies.contract import Change, Message, Plan, Rows
+
+Labelled = ColumnElement[Any]
+
+
+def after(number: int) -> str:
+    """Name of the parameter that holds the cursor's column `number`."""
+    return f"sexton_after_{number}"
+
+
+def due(plan: Plan, *, excluding: bool) -> ColumnElement[bool]:
+    """The one predicate. `excluding`: leave out rows that are set aside; only asked when there are any."""
+    if not excluding:
+        return plan.due
+    return and_(plan.due, not_(set_aside(plan.step, subject_text(list(plan.key)))))
+
+
+def beyond(plan: Plan) -> ColumnElement[bool]:
+    """Rows after the cursor, in the plan's order."""
+    marks = [bindparam(after(number), type_=column.type) for number, column in enumerate(plan.order)]
+    return tuple_(*plan.order) > tuple_(*marks) if len(marks) > 1 else plan.order[0] > marks[0]
+
+
+def carried(plan: Plan) -> list[Column[Any]]:
+    """Columns of the picked rows: key, order, and what messages and hanging rows read."""
+    columns: dict[str, Column[Any]] = {column.key: column for column in (*plan.key, *plan.order, *plan.carry)}
+    for message in plan.messages:
+        if message.of == "picked":
+            for value in (message.key, message.to, *message.payload.values()):
+                columns.update({column.key: column for column in _columns_of(plan.table, value)})
+    return list(columns.values())
+
+
+def _columns_of(table: Table, value: object) -> list[Column[Any]]:
+    if not isinstance(value, ColumnElement):
+        return []
+    return [part for part in visitors.iterate(value) if isinstance(part, Column) and part.table is table]
+
+
+def pick(plan: Plan, columns: list[Column[Any]], *, excluding: bool, onward: bool) -> Select[Any]:
+    """The due rows, oldest first, `batch` of them. `onward`: only those after the cursor."""
+    condition = due(plan, excluding=excluding)
+    if onward:
+        condition = and_(beyond(plan), condition)
+    return _labelled(columns).where(condition).order_by(*plan.order).limit(limit())
+
+
+def _labelled(columns: list[Column[Any]]) -> Select[Any]:
+    # Under their keys: the name in the database may be another (a pack's columns can be mapped).
+    return select(*(column.label(column.key) for column in columns))
+
+
+def limit() -> BindParameter[int]:
+    """The batch size."""
+    return bindparam(BATCH)
+
+
+def all_due(plan: Plan, *, excluding: bool) -> Select[Any]:
+    """Every due row, for previews: the same predicate without order, limit and locks."""
+    return _labelled(carried(plan)).where(due(plan, excluding=excluding))
+
+
+def facts(plan: Plan, rows: Rows) -> Any:
+    """The relation of facts that the plan's messages make of the rows picked and found."""
+    sorted_by_row = all(message.of == "picked" for message in plan.messages)
+    parts = [_fact(plan, rows, number, message, sorted_by_row) for number, message in enumerate(plan.messages)]
+    return parts[0] if len(parts) == 1 else union_all(*parts)
+
+
+def fact_order(relation: FromClause) -> list[ColumnElement[Any]]:
+    """In which order messages are written: row by row, then message by message."""
+    names = [name for name in relation.c.keys() if name.startswith("by_")]  # noqa: SIM118 (a column collection)
+    return [relation.c[name] for name in (*names, "part", "key")]
+
+
+def _fact(plan: Plan, rows: Rows, number: int, message: Message, sorted_by_row: bool) -> Select[Any]:
+    relation = rows[message.of]
+    value = _reader(plan, relation, message.of)
+    key = value(message.key)
+    picked = message.of == "picked"
+    columns_of_subject = [column.key for column in plan.key] if picked else relation.c.keys()[:1]
+    subject = [relation.c[name] for name in columns_of_subject]
+    fields = {name: value(field) for name, field in message.payload.items()}
+    event = as_text(message.event) if message.event is not None else cast(null(), Text)
+    columns: list[Labelled] = [
+        literal_column(str(number), Integer).label("part"),
+        key.label("key"),
+        subject_text(list(subject)).label("subject"),
+        event.label("event_type"),
+        (as_text(value(message.to)) if message.to is not None else cast(null(), Text)).label("recipient"),
+        json_payload(**fields).label("payload"),
+    ]
+    if sorted_by_row:
+        columns += [relation.c[column.key].label(f"by_{place}") for place, column in enumerate(plan.order)]
+    return select(*columns).select_from(relation)
+
+
+def _reader(plan: Plan, relation: FromClause, of: str) -> Callable[[Any], Any]:
+    """Point an expression over the policy's table at the relation of picked rows; call those that ask for it."""
+
+    def swap(element: Any, **_: Any) -> Any:
+        if isinstance(element, Column) and element.table is plan.table and of == "picked":
+            return relation.c[element.key]
+        return None
+
+    def value(expression: Any) -> Any:
+        if callable(expression) and not isinstance(expression, ColumnElement):
+            return expression(relation)
+        if isinstance(expression, ColumnElement):
+            return visitors.replacement_traverse(expression, {}, swap)
+        return expression
+
+    return value
+
+
+def rows_of(change: Change, rows: Rows) -> Select[Any]:
+    """The rows a change would touch, for previews."""
+    key = tuple(change.table.primary_key.columns)
+    return select(*key).where(change.where(rows)).distinct()

@@ -1,0 +1,55 @@
+"""The wish to end: set by a signal, asked between batches. Waiting is always on this, never a bare sleep."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU")
+
+
+class Stop:
+    """A flag with a reason. `ask` may be called from a signal handler and any thread, any number of times."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.reason = ""
+
+    def ask(self, reason: str) -> None:
+        """Ask the run to end after the batch in hand. The first reason stays."""
+        self.reason = self.reason or reason
+        self._event.set()
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody wants the run to end."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, but no longer than until somebody asks; True when asked."""
+        return self._event.wait(seconds)
+
+
+@contextmanager
+def on_signals(stop: Stop) -> Iterator[None]:
+    """Inside the block SIGTERM, SIGINT, SIGHUP and SIGXCPU set `stop`; a second signal does no more than the first.
+
+    Only in the main thread; elsewhere the block changes nothing (Python allows handlers there only).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.ask(f"stopped by {signal.Signals(number).name}")
+
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

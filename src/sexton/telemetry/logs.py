@@ -1,0 +1,53 @@
+"""One JSON line when a run starts, one when it ends: for log collectors, and for people with `grep`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from ..clock import iso
+from ..runs.claim import Claim
+from ..runs.runner import Outcome
+
+
+def started(claim: Claim) -> str:
+    """The line of a run that has been claimed."""
+    return _line(
+        event="run started",
+        job=claim.job,
+        run=claim.run_id,
+        slot=iso(claim.slot) if claim.slot else None,
+        attempt=claim.attempt,
+        as_of=iso(claim.as_of),
+    )
+
+
+def ended(outcome: Outcome, seconds: float) -> str:
+    """The line of a run that has ended, however it did. seconds: by the monotonic clock."""
+    whole = outcome.total
+    return _line(
+        event="run ended",
+        job=outcome.job,
+        run=outcome.run_id,
+        state=outcome.state,
+        seconds=round(seconds, 3),
+        picked=whole.picked,
+        changed=whole.changed,
+        told=whole.told,
+        skipped=whole.skipped or None,
+        poison=whole.poison or None,
+        error=outcome.error,
+    )
+
+
+def previewed(outcome: Outcome, seconds: float) -> str:
+    """The line of a dry run, with the counts of each step."""
+    steps = {step: counts.as_json() for step, counts in outcome.steps.items()}
+    return _line(event="dry run", job=outcome.job, seconds=round(seconds, 3), steps=steps)
+
+
+def _line(**fields: Any) -> str:
+    # json escapes control characters, so a text from a database can forge no line.
+    kept = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps({"time": iso(datetime.now(UTC)), **kept}, ensure_ascii=False)
