@@ -1,0 +1,116 @@
+"""Fixtures for all tests: fresh databases of every kind, servers, proxies.
+
+    def test_purge(engine): ...                       # three times: SQLite and two majors of PostgreSQL
+
+    @pytest.mark.databases("postgres")                # or "sqlite", "postgres15", several
+    def test_skip_locked(database): ...
+
+`empty_database` and `database` are URLs, without and with Sexton's own tables; `engine` is one on `database`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import settings
+from sqlalchemy import Engine
+
+from sexton.testing.postgres import Server, ServerMissing
+
+from .support.databases import SQLITE, Databases, kinds_for
+from .support.leaks import MARK
+from .support.proxy import Proxy
+from .support.require import missing
+
+pytest_plugins = ["tests.support.report"]
+
+settings.register_profile("sexton", deadline=None)  # a shared machine pauses at will
+settings.load_profile("sexton")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Announce our marker, and keep settings of the developer's shell out of the tests."""
+    config.addinivalue_line("markers", 'databases(*kinds): run on these only: "sqlite", "postgres", "postgres15", ...')
+    for name in list(os.environ):
+        if name.startswith(("PG", "SEXTON_")) and name not in ("SEXTON_REQUIRE", MARK):
+            del os.environ[name]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for a database once for each kind."""
+    if "database_kind" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("databases")
+        metafunc.parametrize("database_kind", kinds_for(marker.args if marker else ()))
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Servers of this test process, started when first asked for."""
+    databases = Databases()
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def empty_database(databases: Databases, database_kind: str) -> Iterator[str]:
+    """URL of a fresh database without any table."""
+    with databases.fresh(database_kind, migrated=False) as url:
+        yield url
+
+
+@pytest.fixture
+def database(databases: Databases, database_kind: str) -> Iterator[str]:
+    """URL of a fresh database with Sexton's own tables."""
+    with databases.fresh(database_kind, migrated=True) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    """An engine on `database`, opened as Sexton opens it."""
+    from sexton.db.connect import open_database
+
+    engine = open_database(database)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def server(databases: Databases, database_kind: str) -> Server:
+    """The server behind `database_kind`; a test may restart it. PostgreSQL only."""
+    assert database_kind != SQLITE, 'mark this test with databases("postgres")'
+    return databases.server(database_kind)
+
+
+@pytest.fixture
+def start_server(databases: Databases) -> Iterator[Callable[..., Server]]:
+    """`start_server(15, max_connections="5")`: servers of the test's own, stopped at its end."""
+    started: list[Server] = []
+
+    def start(version: int | None = None, **settings: str) -> Server:
+        try:
+            server = databases.start(version, **settings)
+        except ServerMissing as error:
+            missing(f"postgres{version or ''}", str(error))
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def open_proxy() -> Iterator[Callable[[str], Proxy]]:
+    """`open_proxy(url)`: proxies in front of PostgreSQL, closed at the test's end."""
+    opened: list[Proxy] = []
+
+    def open_one(url: str) -> Proxy:
+        opened.append(Proxy(url))
+        return opened[-1]
+
+    yield open_one
+    for proxy in opened:
+        proxy.close()
