@@ -1,0 +1,182 @@
+"""The one place where parts are wired together: settings, packs, the product's own jobs, the database.
+
+Listing jobs and planning calendars need no database code, so nothing of it is imported before it is used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from .config import JobSettings, Settings, fingerprint, load, read_into
+from .errors import PolicyError, SettingsError, UnknownName, suggestion
+from .jobs.duration import parse_duration
+from .jobs.job import Job, Later
+from .jobs.pack import Pack
+from .jobs.registry import Registry
+from .jobs.schedule import cron, parse_schedule
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from .runs.context import Limits
+
+PACKS = ("marketplace",)
+"""Packs that ship with Sexton."""
+
+
+class App:
+    """Settings and what follows from them. Building it reads files and imports jobs; it opens no connection."""
+
+    def __init__(self, settings: Settings, *, folder: Path | None = None) -> None:
+        self.settings = settings
+        self.folder = folder or Path()
+        self.packs = {name: _pack(name) for name in settings.packs}
+        self.registry = Registry()
+        for job in self._all_jobs():
+            self.registry.add(_overridden(job, settings.job.get(job.name), settings.timezone))
+        _refuse_unknown(settings.job, self.registry.names())
+
+    @classmethod
+    def load(cls, config: Path | None = None, *, database: str | None = None) -> App:
+        """From `sexton.toml`, `.env` and the environment; `database` overrides the URL. SettingsError."""
+        settings = load(config)
+        if database is not None:
+            settings = replace(settings, database=database)
+        return cls(settings, folder=config.parent if config else None)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database; connects on first use."""
+        from .db.connect import open_database
+
+        return open_database(self.settings.database)
+
+    @property
+    def dialect(self) -> str:
+        """ "postgresql" or "sqlite", from the URL alone."""
+        scheme = self.settings.database.partition(":")[0].partition("+")[0]
+        return "postgresql" if scheme in ("postgresql", "postgres") else "sqlite"
+
+    @cached_property
+    def definition(self) -> str:
+        """Fingerprint of the settings, kept with every run: two processes with different settings become visible."""
+        return fingerprint(self.settings)
+
+    def limits(self, *, row_limit: int | None = None) -> Limits:
+        """How runs behave towards their neighbours, from `[run]`."""
+        from .runs.context import Limits
+
+        run = self.settings.run
+        return Limits(
+            lease=_seconds(run.lease),
+            renew=_seconds(run.renew),
+            batch=_seconds(run.batch_time),
+            rows=run.batch_rows,
+            lock_wait=_seconds(run.lock_wait),
+            statement=_seconds(run.statement_timeout),
+            row_limit=row_limit,
+        )
+
+    def _all_jobs(self) -> Iterable[Job]:
+        for name, pack in self.packs.items():
+            options = read_into(pack.options, self.settings.pack.get(name, {}), where=f"pack.{name}")
+            yield from pack.jobs(options, self.dialect)
+        _refuse_unknown_packs(self.settings, self.packs)
+        for source in self.settings.jobs:
+            yield from _jobs_in(_module(source, self.folder))
+        yield self._housekeeping()
+
+    def _housekeeping(self) -> Job:
+        kept = self.settings.retention
+        keep = {name: getattr(kept, name) for name in ("runs", "failed_runs", "effects", "outbox", "poison")}
+        with_outbox = not any(pack.keeps_outbox for pack in self.packs.values())
+        return Job(
+            "sexton.housekeeping",
+            schedule=cron("37 3 * * *"),
+            priority=-10,
+            work=Later("sexton.runs.retention:steps", (keep, self.dialect, with_outbox)),
+            description="delete Sexton's own rows past keeping",
+        )
+
+
+def _seconds(duration: str) -> float:
+    return parse_duration(duration).total_seconds()
+
+
+def _pack(name: str) -> Pack:
+    if name not in PACKS:
+        raise UnknownName("pack", name, PACKS)
+    pack: Pack = import_module(f"sexton.packs.{name}").pack
+    return pack
+
+
+def _refuse_unknown_packs(settings: Settings, enabled: Mapping[str, Pack]) -> None:
+    for name in settings.pack:
+        if name not in enabled:
+            raise SettingsError(f'pack.{name}: this pack is not enabled; write packs = ["{name}"], or remove its table')
+
+
+def _refuse_unknown(overrides: Mapping[str, JobSettings], names: list[str]) -> None:
+    for name in overrides:
+        if name not in names:
+            raise SettingsError(f'job."{name}": no job has this name{suggestion(name, names)}')
+
+
+def _overridden(job: Job, override: JobSettings | None, zone: str) -> Job:
+    """The job with what `[job."name"]` changes about it."""
+    if override is None:
+        return job
+    schedule = job.schedule
+    if override.schedule is not None or override.timezone is not None:
+        written = override.schedule or (schedule.text if schedule else None)
+        if written is None:
+            raise SettingsError(f'job."{job.name}".timezone: this job has no schedule; give one too')
+        schedule = parse_schedule(written, override.timezone or (schedule.zone if schedule else zone))
+    return replace(
+        job,
+        schedule=None if override.enabled is False else schedule,
+        timeout=override.timeout or job.timeout,
+        priority=job.priority if override.priority is None else override.priority,
+    )
+
+
+def _module(source: str, folder: Path) -> ModuleType:
+    """A module by name, or by the path of its file. SettingsError when it cannot be imported, with the reason."""
+    try:
+        if not source.endswith(".py"):
+            return import_module(source)
+        path = (folder / source).resolve()
+        spec = spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise SettingsError(f"jobs: there is no file {source}")
+        module = module_from_spec(spec)
+        sys.path.insert(0, str(path.parent))
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError, NameError, AttributeError, TypeError) as error:
+        raise SettingsError(f"jobs: {source} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _jobs_in(module: ModuleType) -> list[Job]:
+    """The jobs that a module defines at its top, in the order they are written."""
+    found = [value for value in vars(module).values() if isinstance(value, Job)]
+    if not found:
+        raise PolicyError(f'jobs: {module.__name__} defines no job; write for instance expire = Job("shop.expire", …)')
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line, for a product's own script: `sys.exit(sexton.main())`. Returns the exit code."""
+    from importlib import import_module as load_module
+
+    command_line = load_module("sexton.cli.main")  # above us: the face offers it, the parts below do not know it
+    code: int = command_line.main(arguments)
+    return code

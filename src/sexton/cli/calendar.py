@@ -1,0 +1,63 @@
+"""What is due in the coming days, in order. Reads settings only, no database."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from ..jobs.plan import plan
+from .shared import add_json, add_now, open_app, print_json
+
+FREQUENT = 24
+"""A job due more often than this in one day is told in one line a day."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--days", type=_days, default=1, metavar="N", help="how many days ahead, 1 to 400; default 1")
+    add_now(parser)
+    add_json(parser)
+
+
+def _days(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 400:
+        raise ArgumentTypeError(f"{text!r} is no number of days from 1 to 400")
+    return int(text)
+
+
+def run(arguments: Namespace) -> int:
+    """Print the calendar."""
+    app = open_app(arguments)
+    start = arguments.now or datetime.now(UTC)
+    schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
+    slots = plan(schedules, start, start + timedelta(days=arguments.days))
+    if arguments.json:
+        print_json([{"slot": slot, "job": name} for slot, name in slots])
+        return 0
+    by_day: dict[str, list[tuple[datetime, str]]] = {}
+    for slot, name in slots:
+        by_day.setdefault(f"{slot:%A %d %B %Y} (UTC)", []).append((slot, name))
+    for day, entries in by_day.items():
+        print(day)
+        for line in _lines(entries, {name: schedule.zone for name, schedule in schedules.items()}):
+            print("  " + line)
+    if not slots:
+        print("nothing is due")
+    return 0
+
+
+def _lines(entries: list[tuple[datetime, str]], zones: dict[str, str]) -> list[str]:
+    often: dict[str, int] = {}
+    for _, name in entries:
+        often[name] = often.get(name, 0) + 1
+    lines = [f"{'often':5}  {name}, {count} times" for name, count in often.items() if count > FREQUENT]
+    for slot, name in entries:
+        if often[name] <= FREQUENT:
+            lines.append(f"{slot:%H:%M}  {name}{_local(slot, zones[name])}")
+    return lines
+
+
+def _local(slot: datetime, zone: str) -> str:
+    """The wall time where the schedule lives, with its offset: what changes on the day of a clock change."""
+    return "" if zone == "UTC" else f"  ({slot.astimezone(ZoneInfo(zone)):%H:%M %z} {zone})"

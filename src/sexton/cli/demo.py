@@ -1,0 +1,164 @@
+"""Show a product's jobs at work: a database made for it, every job run with progress, what changed, and run again.
+
+Without options: SQLite in a temporary folder. --postgres starts a private server and removes it at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from textwrap import fill, shorten
+
+from ..app import App
+from ..config import Settings
+from ..db.connect import place, read_only
+from ..db.migrate import migrate
+from ..db.moment import ask_now
+from ..errors import SextonError, UsageError
+from ..runs.history import notices
+from ..runs.runner import Outcome
+from ..runs.runner import run as run_job
+from .report import progress, say, step_table
+from .shared import duration_words, table
+
+EARLIER = timedelta(days=2)
+
+TOML = """# Made by `sexton demo --keep`: try sexton jobs, sexton history, sexton explain marketplace.expire_orders
+database = "{database}"
+packs = ["{pack}"]
+"""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("pack", nargs="?", default="marketplace", metavar="PACK", help="default: marketplace")
+    parser.add_argument("--postgres", action="store_true", help="on a private PostgreSQL, started and removed here")
+    parser.add_argument(
+        "--keep", metavar="FOLDER", help="keep the SQLite database and a sexton.toml here, to play with"
+    )
+    parser.add_argument("--scale", type=int, default=1, metavar="N", help="N times as many rows; default 1")
+
+
+def run(arguments: Namespace) -> int:
+    """The whole demonstration; the worst exit code of its runs, `partial` counted as done: it is part of the story."""
+    if arguments.scale < 1:
+        raise UsageError("--scale starts at 1")
+    if arguments.keep and (arguments.postgres or arguments.database):
+        raise UsageError("--keep goes with SQLite only")
+    with _database(arguments) as url:
+        app = App(Settings(database=url, packs=(arguments.pack,)))
+        try:
+            now = _prepare(app, arguments)
+            _before(app, arguments.pack, now - EARLIER)
+            first = [_run(app, name, now) for name in _names(app, arguments.pack)]
+            _again(app, arguments.pack, now)
+            _told(app)
+            _next(app)
+        finally:
+            app.engine.dispose()
+    if arguments.keep:
+        say(f"\nkept: {arguments.keep}; try:  cd {arguments.keep} && sexton history")
+    return max((outcome.exit_code for outcome in first if outcome.state != "partial"), default=0)
+
+
+@contextmanager
+def _database(arguments: Namespace) -> Iterator[str]:
+    if arguments.database:
+        yield arguments.database
+    elif arguments.postgres:
+        from ..testing import postgres
+
+        with postgres.start() as server:
+            yield server.url
+    elif arguments.keep:
+        folder = Path(arguments.keep)
+        if (folder / "sexton.toml").exists():
+            raise UsageError(f"{folder / 'sexton.toml'} is there already; name another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        text = TOML.format(database="sqlite:///sexton.db", pack=arguments.pack)
+        (folder / "sexton.toml").write_text(text, encoding="utf-8")
+        yield f"sqlite:///{folder / 'sexton.db'}"
+    else:
+        with tempfile.TemporaryDirectory(prefix="sexton-demo-") as temporary:
+            yield f"sqlite:///{temporary}/sexton.db"
+
+
+def _prepare(app: App, arguments: Namespace) -> datetime:
+    pack = app.packs[arguments.pack]
+    if pack.demo is None:
+        raise SextonError(f"pack {pack.name} has no demonstration")
+    migrate(app.engine)
+    seed = pack.demo.load()
+    with app.engine.begin() as connection:
+        now = ask_now(connection)
+        from sqlalchemy import inspect
+
+        if inspect(connection).has_table("licenses"):
+            raise UsageError("this database has tables of the demonstration already; give it an empty one")
+    made = seed(app.engine, now, arguments.scale)  # type: ignore[operator]
+    say(f"A {pack.name} in {place(app.engine.url)}:")
+    listing = ", ".join(f"{rows:,} {name.replace('_', ' ')}" for name, rows in made.items())
+    say(fill(listing, 78, initial_indent="  ", subsequent_indent="  ") + "\n")
+    return now
+
+
+def _names(app: App, pack: str) -> list[str]:
+    return [job.name for job in app.registry if job.name.startswith(f"{pack}.")]
+
+
+def _before(app: App, pack: str, at: datetime) -> None:
+    """What is deleted today must have been on record for a day; so somebody ran the jobs before."""
+    outcomes = [_quietly(app, name, at) for name in _names(app, pack)]
+    whole = [outcome.total for outcome in outcomes]
+    changed, told = sum(counts.changed for counts in whole), sum(counts.told for counts in whole)
+    say(f"Two days ago ({at:%d %b %H:%M} UTC) all jobs ran once: {changed:,} rows changed, {told:,} facts told.\n")
+
+
+def _quietly(app: App, name: str, at: datetime) -> Outcome:
+    return run_job(app.engine, app.registry.get(name), as_of=at, limits=app.limits(), definition=app.definition)
+
+
+def _run(app: App, name: str, now: datetime) -> Outcome:
+    job = app.registry.get(name)
+    began = time.monotonic()
+    with progress(name) as watch:
+        outcome = run_job(app.engine, job, as_of=now, limits=app.limits(), watch=watch, definition=app.definition)
+    say(f"{name}: {job.description}")
+    say(step_table(outcome.steps))
+    note = f": {outcome.error}" if outcome.error else ""
+    say(f"{outcome.state} in {duration_words(time.monotonic() - began)}{note}\n")
+    return outcome
+
+
+def _again(app: App, pack: str, now: datetime) -> None:
+    rows = []
+    for name in _names(app, pack):
+        outcome = _quietly(app, name, now)
+        rows.append([name, outcome.total.changed, outcome.total.told])
+    say("Once more, all of them, at the same instant: nothing is done twice.")
+    say(table(["JOB", "CHANGED", "TOLD"], rows, right=("CHANGED", "TOLD")) + "\n")
+
+
+def _told(app: App) -> None:
+    with read_only(app.engine) as connection:
+        counts, samples = notices(connection)
+    say("Messages in the outbox, each written in the transaction that changed its row:")
+    for event, to, payload in samples:
+        body = json.dumps(payload, separators=(", ", ": "))
+        example = f"to {to}: {body}" if to else body
+        say(f"  {counts[event]:>5,} {event}\n        {shorten(example, 72)}")
+
+
+def _next(app: App) -> None:
+    at = datetime.now(UTC)
+    say("\nNext due:")
+    for job in app.registry:
+        if job.schedule is not None:
+            due = job.schedule.next(at)
+            say(f"  {due:%a %d %b %H:%M} UTC  {job.name}")

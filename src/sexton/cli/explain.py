@@ -1,0 +1,93 @@
+"""A job's rule in words, the SQL of each step as it runs here, how it is executed, and the next slots."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+from typing import Any
+
+from ..app import App
+from ..db.connect import read_only
+from ..db.moment import ask_now
+from ..db.render import render
+from ..errors import DatabaseUnreachable, SextonError
+from ..jobs.job import Job
+from ..policies.contract import Plan, Policy
+from ..runs.choose import Choice, choose
+from ..runs.execution import Request
+from ..runs.runner import steps_of
+from .shared import add_json, open_app, print_json
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("job", metavar="JOB", help="the job to explain")
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Print the explanation. Without a database, all but the way of execution."""
+    app = open_app(arguments)
+    job = app.registry.get(arguments.job)
+    steps = [_step(app, step) for step in steps_of(job.load(), job.name)]
+    slots = _next_slots(job)
+    if arguments.json:
+        print_json(
+            {
+                "job": job.name,
+                "schedule": job.schedule and job.schedule.words(),
+                "next": slots,
+                "steps": steps,
+            }
+        )
+        return 0
+    print(f"{job.name}: {job.description}" if job.description else job.name)
+    print(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")
+    for slot in slots:
+        print(f"    {slot:%a %Y-%m-%d %H:%M} UTC")
+    for number, step in enumerate(steps, 1):
+        print(f"\n-- step {number}, {step['step']}: {step['how']}")
+        if step["sql"]:
+            print(step["sql"] + ";")
+    return 0
+
+
+def _next_slots(job: Job) -> list[datetime]:
+    slots: list[datetime] = []
+    at = datetime.now(UTC)
+    while job.schedule is not None and len(slots) < 5:
+        at = job.schedule.next(at)
+        slots.append(at)
+    return slots
+
+
+def _step(app: App, step: Any) -> dict[str, Any]:
+    if not isinstance(step, Policy):
+        return {"step": getattr(step, "__name__", "function"), "how": "a Python function", "sql": ""}
+    plan = step.plan()
+    try:
+        choice: Choice | None = _choice(app, plan)
+        how = choice.reason if choice else ""
+    except DatabaseUnreachable:
+        how = "the database does not answer, so it cannot be said how it would be executed"
+    except SextonError as error:
+        how = str(error)
+    return {"step": plan.step, "how": how, "sql": _sql(app, plan)}
+
+
+def _choice(app: App, plan: Plan) -> Choice:
+    with read_only(app.engine) as connection:
+        return choose(connection, plan, Request(1, None, ask_now(connection), "", None))
+
+
+def _sql(app: App, plan: Plan) -> str:
+    from ..runs.picked import batch_statement, lock_statement
+    from ..runs.preview import preview_statement
+
+    dialect = app.engine.dialect
+    if dialect.name != "postgresql":
+        return render(preview_statement(dialect.name, plan), dialect)
+    lock = (
+        [render(lock_statement(plan, onward=False, excluding=False, waiting=False), dialect)] if plan.lock_first else []
+    )
+    return ";\n\n".join([*lock, render(batch_statement(plan), dialect)])

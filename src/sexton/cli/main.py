@@ -1,0 +1,123 @@
+"""`sexton`: finds the command, loads only that command's file, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from importlib import import_module
+from typing import Protocol
+
+from ..errors import DONE, FAILED, USAGE, SextonError, suggestion
+
+COMMANDS = {
+    "demo": "show a product's jobs at work on a database made for it",
+    "init": "write sexton.toml and .env.example here",
+    "migrate": "create or upgrade Sexton's own tables",
+    "check": "check settings, jobs and database; start nothing",
+    "jobs": "list the jobs, and when each is due next",
+    "calendar": "what is due in the coming days",
+    "run": "run a job now, or whatever is due",
+    "test": "try a job: dry run, run, run again",
+    "history": "what ran, how it ended, what it did",
+    "show": "one run in full",
+    "explain": "a job's rule, its SQL, and how it is executed here",
+}
+
+EPILOG = """exit codes:
+  0   done, nothing to do, or already done
+  1   failed
+  2   usage or settings
+  3   partial: some rows were left, see `sexton show RUN`
+  69  the database cannot be reached
+  75  held by another process
+"""
+
+
+class Command(Protocol):
+    """What a command's file offers."""
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """Declare what the command takes."""
+
+    def run(self, arguments: Namespace) -> int:
+        """Do it; the exit code."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line; the exit code. Never raises for what a user can cause."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _dispatch(words)
+    except SextonError as error:
+        print(f"sexton: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader went away (`| head`): not our failure. Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if not type(error).__module__.startswith("sqlalchemy"):
+            raise
+        return _database_error(error)
+
+
+def _database_error(error: Exception) -> int:
+    """A database error that no part foresaw: still one line, without rows, parameters or statement."""
+    from sqlalchemy.exc import DBAPIError
+
+    from ..db.faults import describe
+
+    what = describe(error) if isinstance(error, DBAPIError) else type(error).__name__
+    print(f"sexton: the database refused: {what}", file=sys.stderr)
+    return FAILED
+
+
+def _dispatch(words: list[str]) -> int:
+    name = next((word for word in words if not word.startswith("-")), None)
+    if name is None:
+        parser = _front()
+        if "--version" in words:
+            from .. import __version__
+
+            print(f"sexton {__version__}")
+            return DONE
+        parser.print_help()
+        return DONE if not words or words[0] in ("-h", "--help") else USAGE
+    if name not in COMMANDS or words[0] != name:
+        wrong = words[0] if words[0] != name else name
+        print(f"sexton: no command named {wrong!r}{suggestion(wrong, COMMANDS)}", file=sys.stderr)
+        return USAGE
+    command = import_module(f"sexton.cli.{name}")
+    parser = _parser(name, (command.__doc__ or "").strip())
+    command.arguments(parser)
+    try:
+        parsed = parser.parse_args(words[1:])
+    except SystemExit as ended:  # argparse has printed what is wrong, or the help
+        return int(ended.code or 0)
+    return int(command.run(parsed))
+
+
+def _front() -> ArgumentParser:
+    listing = "\n".join(f"  {name:10} {meaning}" for name, meaning in COMMANDS.items())
+    return ArgumentParser(
+        prog="sexton",
+        usage="sexton COMMAND [options]     (sexton COMMAND --help tells more)",
+        description=f"Time-driven work of a database: on time, once, without hurting the neighbours.\n\n{listing}",
+        epilog=EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+
+
+def _parser(name: str, description: str) -> ArgumentParser:
+    parser = ArgumentParser(prog=f"sexton {name}", description=description, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--config", metavar="FILE", help="settings file; default: ./sexton.toml")
+    parser.add_argument("--database", metavar="URL", help="database to work in, instead of the one in the settings")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

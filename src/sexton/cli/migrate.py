@@ -1,0 +1,21 @@
+"""Create or upgrade Sexton's own tables (schema `sexton`, or prefix `sexton_`). Safe to repeat, and two at once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..db.connect import place
+from ..db.migrate import HEAD, migrate
+from .shared import open_app
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Nothing but the common ones."""
+
+
+def run(arguments: Namespace) -> int:
+    """Migrate, and say whether anything changed."""
+    app = open_app(arguments)
+    changed = migrate(app.engine)
+    print(f"{place(app.engine.url)}: {'now' if changed else 'already'} at revision {HEAD}")
+    return 0

@@ -1,0 +1,68 @@
+"""How runs are told to people: the table of steps, the one line at the end, progress while they run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ..runs.context import Watcher, nobody
+from ..runs.counts import Counts
+from ..runs.runner import Outcome
+from .shared import duration_words, table
+
+HEADINGS = ["STEP", "PICKED", "CHANGED", "TOLD", "ALSO"]
+NUMBERS = ("PICKED", "CHANGED", "TOLD")
+
+
+def step_table(steps: Mapping[str, Counts]) -> str:
+    """Counts of each step, aligned."""
+    return table(HEADINGS, [_row(step, counts) for step, counts in steps.items()], right=NUMBERS)
+
+
+def _row(step: str, counts: Counts) -> list[Any]:
+    also = [f"{rows} {name}" for name, rows in counts.also.items()]
+    if counts.skipped:
+        also.append(f"{counts.skipped} locked by others")
+    if counts.poison:
+        also.append(f"{counts.poison} set aside")
+    return [step, counts.picked, counts.changed, counts.told, ", ".join(also)]
+
+
+def closing_line(outcome: Outcome, seconds: float, *, dry: bool = False) -> str:
+    """ "marketplace.expire_orders: succeeded in 0.3 s, run 12"."""
+    number = f", run {outcome.run_id}" if outcome.run_id is not None else ""
+    reason = f": {outcome.error}" if outcome.error else ""
+    what = "would do this" if dry else outcome.state
+    return f"{outcome.job}: {what}{'' if dry else f' in {duration_words(seconds)}'}{number}{reason}"
+
+
+def say(text: str) -> None:
+    """Print; a reader that went away (closed pipe, closed terminal) never ends a run."""
+    with suppress(OSError, ValueError):
+        print(text, flush=True)
+
+
+@contextmanager
+def progress(job: str) -> Iterator[Watcher]:
+    """A live line on a terminal; nothing elsewhere."""
+    if not sys.stdout.isatty():
+        yield nobody
+        return
+    # rich costs a fifth of a second to load: only people at a terminal pay for it.
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[rows]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task(job, total=None, rows="")
+
+        def watch(step: str, counts: Counts) -> None:
+            bar.update(task, description=f"{job}: {step}", rows=f"{counts.picked:,} rows, {counts.told:,} told")
+
+        yield watch

@@ -1,0 +1,111 @@
+"""Run a job now, or, with --due, whatever is due: the one line that a crontab needs.
+
+  sexton run marketplace.expire_orders --dry-run
+  sexton run --due                                every slot that is due and not done, once, in order
+
+Safe to start anywhere, any number of times: a slot runs once, and a job runs in one process at a time.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from datetime import datetime
+
+from ..app import App
+from ..errors import DONE, HELD, UsageError
+from ..jobs.job import Job
+from ..runs.runner import Outcome, dry_run
+from ..runs.runner import run as run_job
+from ..runs.stop import Stop, on_signals
+from ..telemetry import logs
+from .report import closing_line, progress, say, step_table
+from .shared import add_json, add_now, open_app
+
+WORST_FIRST = (69, 1, 3, 75, 0)
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help="the job; with --due: only these")
+    parser.add_argument("--due", action="store_true", help="run every slot that is due")
+    parser.add_argument("--dry-run", action="store_true", help="count what would happen, change nothing")
+    add_now(parser)
+    parser.add_argument("--quiet", action="store_true", help="print nothing unless something failed")
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Run, and end with the worst exit code."""
+    if not arguments.due and len(arguments.jobs) != 1:
+        raise UsageError("name one job, or say --due; `sexton jobs` lists them")
+    if arguments.due and (arguments.dry_run or arguments.now):
+        raise UsageError("--due takes no --dry-run and no --now; name a job for those")
+    app = open_app(arguments)
+    named = [app.registry.get(name) for name in arguments.jobs]
+    stop = Stop()
+    with on_signals(stop):
+        if not arguments.due:
+            return _by_hand(app, named[0], arguments, stop)
+        codes = [execute(app, job, slot, None, arguments, stop).exit_code for job, slot in _due(app, named)]
+    ran = [code for code in codes if code != HELD]
+    return next((code for code in WORST_FIRST if code in ran), HELD if codes else DONE)
+
+
+def _due(app: App, named: list[Job]) -> list[tuple[Job, datetime]]:
+    from ..db.connect import read_only
+    from ..db.migrate import require_schema
+    from ..db.moment import ask_now
+    from ..runs.due import due_runs
+
+    with read_only(app.engine) as connection:
+        require_schema(connection)
+        return due_runs(connection, named or app.registry, ask_now(connection))
+
+
+def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
+    if not arguments.dry_run:
+        return execute(app, job, None, arguments.now, arguments, stop).exit_code
+    began = time.monotonic()
+    outcome = dry_run(app.engine, job, as_of=arguments.now)
+    tell(outcome, time.monotonic() - began, arguments, dry=True)
+    return outcome.exit_code
+
+
+def execute(
+    app: App, job: Job, slot: datetime | None, as_of: datetime | None, arguments: Namespace, stop: Stop
+) -> Outcome:
+    """Run one job and tell about it: a table on a terminal, JSON lines elsewhere."""
+    people = sys.stdout.isatty() and not arguments.json
+    silent = people or arguments.quiet
+    began = time.monotonic()
+    with progress(job.name) as watch:
+        outcome = run_job(
+            app.engine,
+            job,
+            slot=slot,
+            as_of=as_of,
+            limits=app.limits(row_limit=getattr(arguments, "limit", None)),
+            stop=stop,
+            watch=watch,
+            definition=app.definition,
+            started=None if silent else lambda claim: say(logs.started(claim)),
+        )
+    tell(outcome, time.monotonic() - began, arguments)
+    return outcome
+
+
+def tell(outcome: Outcome, seconds: float, arguments: Namespace, *, dry: bool = False) -> None:
+    """Say how it ended. Quiet about what is held elsewhere when nobody watches, so that cron sends no mail."""
+    people = sys.stdout.isatty() and not arguments.json
+    if outcome.exit_code in (DONE, HELD) and (arguments.quiet or (outcome.state == "held" and not people)):
+        return
+    if people:
+        if outcome.steps:
+            say(step_table(outcome.steps))
+        say(closing_line(outcome, seconds, dry=dry))
+    elif dry:
+        say(logs.previewed(outcome, seconds))
+    else:
+        say(logs.ended(outcome, seconds))

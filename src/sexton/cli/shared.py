@@ -1,0 +1,74 @@
+"""What commands share: opening the app from their arguments, and the common arguments."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..app import App
+from ..clock import iso, parse_instant
+
+
+def open_app(arguments: Namespace) -> App:
+    """The app that `--config` and `--database` ask for."""
+    config = Path(arguments.config) if arguments.config else None
+    return App.load(config, database=arguments.database)
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """`--json`, on every command that only reads."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def add_now(parser: ArgumentParser) -> None:
+    """`--now T`."""
+    parser.add_argument(
+        "--now",
+        metavar="TIME",
+        type=parse_instant,
+        help="run as if it were this time, for instance 2026-11-22T04:00Z",
+    )
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document; instants in ISO form."""
+    print(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> str:
+    """Aligned plain text: columns as wide as they need, two spaces apart. `right`: headings aligned to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[place]) for line in [list(headings), *cells]) for place in range(len(headings))]
+    lines = []
+    for line in [list(headings), *cells]:
+        parts = [
+            cell.rjust(width) if heading in right else cell.ljust(width)
+            for heading, cell, width in zip(headings, line, widths, strict=True)
+        ]
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines)
+
+
+def duration_words(seconds: float) -> str:
+    """A length of time as people say it: "12 ms", "3.1 s", "4 min", "2 h 05", "3 d"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02}" if hours < 48 else f"{hours // 24} d"

@@ -1,0 +1,55 @@
+"""One run in full: its slot and times, its steps, its error, and the rows of its job that are set aside."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+
+from ..clock import iso
+from ..db.connect import read_only
+from ..db.migrate import require_schema
+from ..errors import UsageError
+from ..runs.history import Past, one, set_aside
+from .report import step_table
+from .shared import add_json, duration_words, open_app, print_json
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("run", type=int, metavar="RUN", help="number of the run, as `sexton history` lists it")
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Print the run."""
+    app = open_app(arguments)
+    with read_only(app.engine) as connection:
+        require_schema(connection)
+        past = one(connection, arguments.run)
+        if past is None:
+            raise UsageError(f"there is no run {arguments.run}; `sexton history` lists those that are kept")
+        aside = set_aside(connection, past.job)
+    if arguments.json:
+        print_json({**asdict(past), "set_aside": aside})
+        return 0
+    print(_text(past))
+    print(step_table(past.steps))
+    for row in aside:
+        rest = f"tried again from {row['next_at']:%Y-%m-%d %H:%M} UTC" if row["next_at"] else "waits for a person"
+        print(f"set aside: {row['step']} {row['subject']}, refused {row['attempts']} time(s), {rest}\n  {row['error']}")
+    return 0
+
+
+def _text(past: Past) -> str:
+    took = "still running" if past.seconds is None else f"took {duration_words(past.seconds)}"
+    lines = [
+        f"run {past.id} of {past.job}: {past.state}, {took}, {past.batches} batches",
+        f"  slot      {iso(past.slot) if past.slot else 'none: started by hand'}, attempt {past.attempt}",
+        f"  time      {iso(past.as_of)} (what the run took for now)",
+        f"  started   {iso(past.started_at)}",
+        f"  worker    {past.worker}",
+        f"  settings  {past.definition or 'unknown'}",
+    ]
+    if past.error:
+        lines.append(f"  error     {past.error}")
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""Try a job by hand: count first, then run, and with --twice run again to see that nothing is done twice.
+
+sexton test marketplace.expire_orders --dry-run
+sexton test marketplace.expire_orders --twice --limit 100
+"""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+
+from ..errors import DONE, FAILED
+from ..runs.runner import Outcome, dry_run
+from ..runs.runner import run as run_job
+from ..runs.stop import Stop, on_signals
+from .report import closing_line, progress, say, step_table
+from .shared import add_now, open_app
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("job", metavar="JOB", help="the job to try")
+    parser.add_argument("--dry-run", action="store_true", help="only count")
+    parser.add_argument("--twice", action="store_true", help="run a second time; it must find nothing to do")
+    parser.add_argument("--limit", type=_rows, metavar="N", help="each step takes no more rows than this")
+    add_now(parser)
+
+
+def _rows(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is no number of rows from 1 up")
+    return int(text)
+
+
+def run(arguments: Namespace) -> int:
+    """Preview, run, and perhaps run again."""
+    app = open_app(arguments)
+    job = app.registry.get(arguments.job)
+    began = time.monotonic()
+    preview = dry_run(app.engine, job, as_of=arguments.now)
+    say("would do:\n" + step_table(preview.steps))
+    if arguments.dry_run:
+        say(closing_line(preview, time.monotonic() - began, dry=True))
+        return DONE
+    stop = Stop()
+    limits = app.limits(row_limit=arguments.limit)
+    outcomes: list[Outcome] = []
+    with on_signals(stop):
+        for title in ("did:", "the second time:")[: 2 if arguments.twice else 1]:
+            began = time.monotonic()
+            at = preview.as_of if arguments.twice else arguments.now
+            with progress(job.name) as watch:
+                outcome = run_job(
+                    app.engine,
+                    job,
+                    as_of=at,
+                    limits=limits,
+                    stop=stop,
+                    watch=watch,
+                    definition=app.definition,
+                )
+            outcomes.append(outcome)
+            say(f"\n{title}\n{step_table(outcome.steps)}\n{closing_line(outcome, time.monotonic() - began)}")
+    if len(outcomes) == 2 and arguments.limit is None:
+        return _verdict(outcomes)
+    return outcomes[-1].exit_code
+
+
+def _verdict(outcomes: list[Outcome]) -> int:
+    again = outcomes[1].total
+    if again.changed or again.told:
+        say(f"\nnot repeatable: the second run changed {again.changed} and told {again.told}")
+        return FAILED
+    say("\nrepeatable: the second run changed nothing and told nobody")
+    return outcomes[0].exit_code
