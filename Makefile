@@ -1,0 +1,64 @@
+# Commands for contributors; `make` alone lists them. Needs Python 3.11+, make and a POSIX shell, nothing else.
+PY ?= python3
+V := .venv
+WORKERS ?= 2
+ARGS ?=
+
+.PHONY: help demo demo-postgres test check format docs bench services lock clean
+
+help: ## List the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo '  ARGS="…" is handed on to demo, test and bench; PY=python3.12 chooses the interpreter.'
+
+demo: $(V)/.ok ## Show Sexton at work on a throw-away database
+	@$(V)/bin/sexton demo $(ARGS)
+
+demo-postgres: $(V)/.ok ## The same on a throw-away PostgreSQL
+	@$(V)/bin/sexton demo --postgres $(ARGS)
+
+test: $(V)/.ok ## Run all tests; they start the servers they need
+	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: $(V)/.ok ## Format, lint, types, layers, and whether generated pages are fresh
+	@$(V)/bin/ruff format --check .
+	@$(V)/bin/ruff check .
+	@$(V)/bin/mypy
+	@$(V)/bin/lint-imports
+	@$(V)/bin/python docs/generate.py --check
+
+format: $(V)/.ok ## Format the code and mend what ruff can mend
+	@$(V)/bin/ruff format .
+	@$(V)/bin/ruff check --fix .
+
+docs: $(V)/.ok ## Write the generated reference pages
+	@$(V)/bin/python docs/generate.py
+
+bench: $(V)/.ok ## Measure against the giant statement
+	@$(V)/bin/python -m benchmarks $(ARGS)
+
+services: ## Install the servers that tests use beyond the bundled ones (Debian: root; macOS: says how)
+	@sh .ci/services
+
+lock: ## Choose versions anew and write requirements.lock
+	@test -x $(V)/bin/uv || { $(PY) -m venv $(V) && $(V)/bin/python -m pip install -q uv; }
+	@rm -f uv.lock
+	@$(V)/bin/uv lock -q --python $(V)/bin/python
+	@$(V)/bin/uv export -q --frozen --no-emit-project --all-extras --group dev -o requirements.lock
+	@rm -f uv.lock
+
+clean: ## Remove everything that the commands above have made
+	@rm -rf $(V) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache uv.lock
+	@find src tests benchmarks docs -name __pycache__ -type d -exec rm -rf {} +
+
+# The environment: versions and hashes from requirements.lock, Sexton itself editable. uv only makes it quicker.
+$(V)/.ok: pyproject.toml requirements.lock
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Sexton needs Python 3.11 or newer; try: make PY=python3.12" >&2; exit 1; }
+	@$(PY) -m venv $(V) || { echo "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(V)/bin/python -m pip install -q --disable-pip-version-check uv || echo "no uv here; pip will do" >&2
+	@install="$(V)/bin/python -m pip install -q --disable-pip-version-check"; \
+		if [ -x $(V)/bin/uv ]; then install="$(V)/bin/uv pip install -q --python $(V)/bin/python"; fi; \
+		$$install --require-hashes -r requirements.lock && $$install --no-deps -e .
+	@touch $@

@@ -1,0 +1,177 @@
+"""Rules of the house that no linter knows: sizes, first lines, import loops, no trace of a machine."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+MODULES = sorted(SOURCE.rglob("*.py"))
+LONGEST_FILE = 300
+LONGEST_FUNCTION = 40
+
+of_each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+
+
+@of_each_module
+def test_file_is_short_and_says_its_purpose_first(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) < LONGEST_FILE
+    assert ast.get_docstring(ast.parse(text)), "the first line must say what this file is for"
+
+
+@of_each_module
+def test_functions_are_short(path: Path) -> None:
+    long = [
+        f"{node.name}: {lines} lines"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) >= LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+def test_no_import_loops() -> None:
+    assert find_loop(import_graph(SOURCE)) is None
+
+
+def test_loops_are_found_in_functions_and_packages_too(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "__init__.py").write_text("from .one import thing")
+    (tmp_path / "part" / "one.py").write_text("def thing():\n    from part import two")
+    (tmp_path / "part" / "two.py").write_text("from . import three")
+    (tmp_path / "part" / "three.py").write_text("import part.two")
+    assert find_loop(import_graph(tmp_path)) == ["part.two", "part.three", "part.two"]
+    (tmp_path / "part" / "three.py").write_text("import json")
+    assert find_loop(import_graph(tmp_path)) is None
+
+
+def test_nothing_of_this_machine_is_in_the_files() -> None:
+    """No registry, no folder of the one who wrote it: what is published works for all."""
+    unwanted = [
+        *registries_of_pip(),
+        r"files\.pythonhosted\.org",
+        r"pypi\.org/simple",
+        r"registry\.npmjs\.org",
+    ]
+    unwanted += [re.escape(str(folder)) + r"(?![\w-])" for folder in (ROOT, Path.home()) if len(folder.parts) > 2]
+    pattern = re.compile("|".join(unwanted))
+    me = Path(__file__)
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in files_of_the_project()
+        if path != me and (match := pattern.search(path.read_text(errors="replace")))
+    ]
+    assert found == []
+
+
+def test_lock_has_hashes_and_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert "--index" not in lock
+    pinned = re.findall(r"^[\w.-]+==.*\\$", lock, re.MULTILINE)
+    assert len(pinned) == len(re.findall(r"^[\w.-]+==", lock, re.MULTILINE)) > 20
+
+
+def test_lock_knows_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = list(project["project"]["dependencies"])
+    for group in (
+        *project["project"]["optional-dependencies"].values(),
+        *project["dependency-groups"].values(),
+    ):
+        wanted += group
+    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    names = {re.split(r"[\[<>=!~; ]", requirement)[0].lower().replace("_", "-") for requirement in wanted}
+    assert names - pinned == set(), "run `make lock`"
+
+
+def test_licence_text_is_there() -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
+def files_of_the_project() -> Iterator[Path]:
+    """What git tracks or would track; without git, what the folders of the project hold."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+        paths = [ROOT / name for name in listed if name]
+    except (OSError, subprocess.CalledProcessError):
+        folders = ("src", "tests", "docs", "benchmarks", "deploy", ".ci")
+        paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix != ".pyc"]
+        paths += ROOT.glob("*.*")
+    yield from (path for path in paths if path.is_file())
+
+
+def registries_of_pip() -> list[str]:
+    """Patterns for the hosts and folders that pip on this machine is set up to install from."""
+    command = [sys.executable, "-m", "pip", "config", "list", "--disable-pip-version-check"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    values = [
+        value
+        for line in listed.splitlines()
+        if re.search(r"index-url|find-links|trusted-host", line.partition("=")[0])
+        for value in line.partition("=")[2].strip("'\"").replace("\\n", " ").split()
+    ]
+    places = {urlsplit(value).hostname or urlsplit(value).path for value in values}
+    return [re.escape(place) for place in places if place not in ("", "pypi.org", "localhost", "127.0.0.1")]
+
+
+def import_graph(source: Path) -> dict[str, set[str]]:
+    """Module -> modules below `source` that it imports, anywhere in its text."""
+    paths = {module_name(path, source): path for path in source.rglob("*.py")}
+    return {name: set(imported(name, path, set(paths))) - {name} for name, path in paths.items()}
+
+
+def module_name(path: Path, source: Path) -> str:
+    """ "sexton.jobs.cron" for src/sexton/jobs/cron.py; a package is its folder."""
+    return ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(name: str, path: Path, known: set[str]) -> Iterator[str]:
+    """The known modules that one file imports. `from package import name` means the module `name`, if any."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                target = f"{base}.{alias.name}"
+                if target in known or base in known:
+                    yield target if target in known else base
+
+
+def find_loop(graph: dict[str, set[str]]) -> list[str] | None:
+    """One loop as the names along it, first and last the same; None when there is none."""
+    done: set[str] = set()
+
+    def visit(name: str, trail: list[str]) -> list[str] | None:
+        if name in trail:
+            return [*trail[trail.index(name) :], name]
+        if name in done:
+            return None
+        for target in sorted(graph[name]):
+            loop = visit(target, [*trail, name])
+            if loop:
+                return loop
+        done.add(name)
+        return None
+
+    for start in sorted(graph):
+        loop = visit(start, [])
+        if loop:
+            return loop
+    return None
