@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .jobs.pack import Pack as Pack
     from .jobs.schedule import cron as cron
     from .jobs.schedule import every as every
+    from .outbox.write import tell as tell
     from .policies.contract import Change as Change
     from .policies.contract import Found as Found
     from .policies.contract import Message as Message
@@ -66,6 +67,7 @@ _HOMES = {
     "Misfire": "jobs.misfire",
     "Pack": "jobs.pack",
     **dict.fromkeys(("cron", "every"), "jobs.schedule"),
+    "tell": "outbox.write",
     **dict.fromkeys(("Change", "Found", "Message", "Plan", "Policy"), "policies.contract"),
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
     "Transition": "policies.transition",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from itertools import islice, takewhile
 
 import pytest
@@ -10,6 +10,11 @@ from cronsim import CronSim
 
 from sexton.errors import ScheduleError
 from sexton.jobs.fields import read_fields
+
+
+def days_of(expression: str, start: str, end: str) -> list[str]:
+    slots = read_fields(expression).matching(datetime.fromisoformat(start), datetime.fromisoformat(end))
+    return [slot.date().isoformat() for slot in slots]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +32,9 @@ from sexton.jobs.fields import read_fields
         ("R * * * *", "minute 'R': must be 0 to 59"),
         ("H * * * *", "minute 'H': must be 0 to 59"),
         ("1.5 * * * *", "minute '1.5': must be 0 to 59"),
-        ("9" * 5000 + " * * * *", "must be 0 to 59"),
+        ("100 * * * *", "minute '100': must be 0 to 59"),
+        ("9" * 5000 + " * * * *", "minute '9999999999999999999999999999999999999'...: is too long"),
+        ("*/" + "9" * 5000 + " * * * *", "is too long"),
         ("0 24 * * *", "hour '24': must be 0 to 23"),
         ("0 */24 * * *", "hour '*/24': the step must be 1 to 23"),
         ("0 0 0 * *", "day of month '0': must be 1 to 31"),
@@ -65,7 +72,7 @@ def test_c1_a_bad_expression_is_refused_and_the_field_is_named(expression: str, 
     assert message.startswith("cron ")
     assert reason in message
     assert "\n" not in message
-    assert len(message) < 300 or len(expression) > 1000
+    assert len(message) < 200
 
 
 @pytest.mark.parametrize(
@@ -100,29 +107,26 @@ def test_c1_a_good_expression_is_taken_and_gives_the_days_and_times_of_cronsim(e
 
 
 def test_a_leap_day_alone_is_often_enough() -> None:
-    days = list(read_fields("0 0 29 2 *").matching_days(date(2026, 1, 1), date(2033, 1, 1)))
+    days = days_of("0 0 29 2 *", "2026-01-01", "2033-01-01")
 
-    assert days == [date(2028, 2, 29), date(2032, 2, 29)]
+    assert days == ["2028-02-29", "2032-02-29"]
 
 
 def test_weekday_zero_and_seven_are_sunday() -> None:
     for weekday in ("0", "7", "SUN", "sun"):
-        days = read_fields(f"0 0 * * {weekday}").matching_days(date(2026, 6, 1), date(2026, 6, 10))
-        assert list(days) == [date(2026, 6, 7)]
+        assert days_of(f"0 0 * * {weekday}", "2026-06-01", "2026-06-10") == ["2026-06-07"]
 
 
 def test_day_of_month_and_day_of_week_are_joined_by_or() -> None:
     """Friday 12 June comes before Saturday 13 June 2026; engines that ask for both wait until November."""
-    days = read_fields("0 0 13 * 5").matching_days(date(2026, 6, 6), date(2026, 6, 19))
+    days = days_of("0 0 13 * 5", "2026-06-06", "2026-06-20")
 
-    assert list(days) == [date(2026, 6, 12), date(2026, 6, 13), date(2026, 6, 19)]
+    assert days == ["2026-06-12", "2026-06-13", "2026-06-19"]
 
 
 def test_a_day_that_begins_with_a_star_is_joined_by_and() -> None:
     """The usual way to write "the first Monday": Debian's cron reads it so."""
-    days = read_fields("0 0 1-7 * */7").matching_days(date(2026, 6, 1), date(2026, 7, 31))
-
-    assert list(days) == [date(2026, 6, 7), date(2026, 7, 5)]
+    assert days_of("0 0 1-7 * */7", "2026-06-01", "2026-07-31") == ["2026-06-07", "2026-07-05"]
 
 
 @pytest.mark.parametrize(

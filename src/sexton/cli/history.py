@@ -33,7 +33,7 @@ def run(arguments: Namespace) -> int:
     elif not runs:
         print("nothing has run yet")
     else:
-        print(table(HEADINGS, [_row(past) for past in runs], right=("TOOK", "PICKED", "CHANGED", "TOLD")))
+        print(table(HEADINGS, [_row(past) for past in runs], right=("TOOK", "PICKED", "CHANGED", "TOLD"), shrink="JOB"))
     return 0
 
 

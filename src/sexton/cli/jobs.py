@@ -41,5 +41,5 @@ def run(arguments: Namespace) -> int:
         due = job.schedule.next(at)
         wait = f"in {duration_words((due - at).total_seconds())}"
         rows.append((job.name, job.schedule.text, job.schedule.zone, f"{due:%a %d %b %H:%M} UTC", wait))
-    print(table(["JOB", "SCHEDULE", "ZONE", "NEXT", ""], rows))
+    print(table(["JOB", "SCHEDULE", "ZONE", "NEXT", ""], rows, shrink="JOB"))
     return 0

@@ -115,7 +115,12 @@ def _front() -> ArgumentParser:
 def _parser(name: str, description: str) -> ArgumentParser:
     parser = ArgumentParser(prog=f"sexton {name}", description=description, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--config", metavar="FILE", help="settings file; default: ./sexton.toml")
-    parser.add_argument("--database", metavar="URL", help="database to work in, instead of the one in the settings")
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="database to work in, instead of the one in the settings; put a password into SEXTON_DATABASE or .env "
+        "instead, as other users of the machine can read arguments",
+    )
     return parser
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 from ..app import App
@@ -47,10 +49,21 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> str:
-    """Aligned plain text: columns as wide as they need, two spaces apart. `right`: headings aligned to the right."""
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = (), shrink: str | None = None
+) -> str:
+    """Aligned plain text: columns as wide as they need, two spaces apart.
+
+    right: headings aligned to the right.  shrink: the column that is cut on a terminal too narrow for all.
+    """
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(line[place]) for line in [list(headings), *cells]) for place in range(len(headings))]
+    if shrink is not None and sys.stdout.isatty():
+        place = headings.index(shrink)
+        room = get_terminal_size().columns - sum(widths) - 2 * (len(widths) - 1) + widths[place]
+        if room < widths[place]:
+            widths[place] = max(room, 12)
+            cells = [[*row[:place], _cut(row[place], widths[place]), *row[place + 1 :]] for row in cells]
     lines = []
     for line in [list(headings), *cells]:
         parts = [
@@ -59,6 +72,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: S
         ]
         lines.append("  ".join(parts).rstrip())
     return "\n".join(lines)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def duration_words(seconds: float) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cronsim import CronSim
 
 _DAY = timedelta(days=1)
-_LONGEST_WAIT = 5
+_TOO_LONG = 5
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
@@ -40,13 +40,12 @@ class _Field(NamedTuple):
     special: str = ""
 
 
-_FIELDS = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of month", 1, 31, (), r"L|LW"),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of week", 0, 7, _WEEKDAYS, rf"[0-7]L|(?:[0-7]|{'|'.join(_WEEKDAYS)})#[1-5]"),
-)
+_MINUTE = _Field("minute", 0, 59)
+_HOUR = _Field("hour", 0, 23)
+_DAY_OF_MONTH = _Field("day of month", 1, 31, (), r"L|LW")
+_MONTH = _Field("month", 1, 12, _MONTHS)
+_DAY_OF_WEEK = _Field("day of week", 0, 7, _WEEKDAYS, rf"[0-7]L|(?:[0-7]|{'|'.join(_WEEKDAYS)})#[1-5]")
+_FIELDS = (_MINUTE, _HOUR, _DAY_OF_MONTH, _MONTH, _DAY_OF_WEEK)
 
 
 class Fields:
@@ -55,38 +54,22 @@ class Fields:
     fixed is false when the minute or the hour begins with `*`: such work follows elapsed time.
     """
 
-    __slots__ = ("_parsed", "_times", "fixed")
+    __slots__ = ("_dates", "_times", "fixed")
 
-    def __init__(self, parsed: CronSim) -> None:
-        self._parsed = parsed
-        hours, minutes = sorted(parsed.hours), sorted(parsed.minutes)
-        self._times = [timedelta(hours=hour, minutes=minute) for hour in hours for minute in minutes]
-        self.fixed = not (parsed.parts[1].startswith("*") or parsed.parts[2].startswith("*"))
+    def __init__(self, minute: str, hour: str, dates: CronSim) -> None:
+        self._dates = dates
+        self._times = [timedelta(hours=h, minutes=m) for h in _hours(hour) for m in _minutes(minute)]
+        self.fixed = not (minute.startswith("*") or hour.startswith("*"))
 
     def matching(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Local times start <= t < end (both naive) that match, in order, as if no clock ever changed."""
-        for day in self.matching_days(start.date(), end.date()):
+        times = self._times
+        for day in matching_days(self._dates, start.date(), end.date()):
             midnight = datetime.combine(day, time())
-            times = self._times
             first = 0 if midnight >= start else bisect_left(times, start - midnight)
             last = len(times) if midnight + _DAY <= end else bisect_left(times, end - midnight)
             for index in range(first, last):
                 yield midnight + times[index]
-
-    def matching_days(self, first: date, last: date) -> Iterator[date]:
-        """Days first <= day <= last that match month, day of month and day of week."""
-        day = first
-        while day <= last:
-            if day.month not in self._parsed.months:
-                day = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-                continue
-            if self._parsed.match_day(day):
-                yield day
-            day += _DAY
-
-    def explain(self) -> str:
-        """One English sentence without a full stop: "At 04:10 every day"."""
-        return self._parsed.explain()
 
 
 @lru_cache(maxsize=4096)
@@ -94,86 +77,116 @@ def read_fields(expression: str) -> Fields:
     """Check and parse five fields separated by spaces or tabs; names may be in either case.
 
     Raises ScheduleError, one line that names the field, its value and what is allowed; also for an expression
-    that some five years in a row would never match. Parsed once per distinct text and process.
+    that some five years in a row would never match.
     """
-    parts = _split(expression)
-    for field, text in zip(_FIELDS, parts, strict=True):
-        for term in text.upper().split(","):
-            _check_term(expression, field, term)
     try:
-        if _matches_often_enough(*parts[2:]):
-            return _parse(*parts)
+        minute, hour, *dates = _split(expression)
+        return Fields(minute, hour, _dates(*dates))
     except ValueError as error:
-        raise _refusal(expression, str(error)) from error
-    days = f"day of month {parts[2]!r}, month {parts[3]!r}, day of week {parts[4]!r}"
-    raise _refusal(expression, f"no day matches it within {_LONGEST_WAIT} years ({days})")
+        shown = expression if len(expression) <= 60 else f"{expression[:57]}..."
+        raise ScheduleError(f"cron {shown!r}: {error}") from error
 
 
 def _split(expression: str) -> list[str]:
     for character in expression:
         if not ("!" <= character <= "~" or character in " \t"):
-            raise _refusal(expression, f"{character!r} is not allowed; only ASCII signs, spaces and tabs are")
+            raise ValueError(f"{character!r} is not allowed; only ASCII signs, spaces and tabs are")
     parts = expression.split()
     if len(parts) != len(_FIELDS):
         wanted = ", ".join(field.title for field in _FIELDS)
-        raise _refusal(expression, f"has {len(parts)} fields, needs 5: {wanted}")
+        raise ValueError(f"has {len(parts)} fields, needs 5: {wanted}")
     return parts
 
 
-def _check_term(expression: str, field: _Field, term: str) -> None:
+# Each distinct text of a field is parsed once: ten thousand schedules share a few hundred of them.
+
+
+@lru_cache(maxsize=1024)
+def _minutes(text: str) -> list[int]:
+    _check(_MINUTE, text)
+    return sorted(_cronsim(minute=text).minutes)
+
+
+@lru_cache(maxsize=1024)
+def _hours(text: str) -> list[int]:
+    _check(_HOUR, text)
+    return sorted(_cronsim(hour=text).hours)
+
+
+@lru_cache(maxsize=1024)
+def _dates(day: str, month: str, weekday: str) -> CronSim:
+    for field, text in ((_DAY_OF_MONTH, day), (_MONTH, month), (_DAY_OF_WEEK, weekday)):
+        _check(field, text)
+    dates = _cronsim(day=day, month=month, weekday=weekday)
+    if _longest_wait(dates) >= _TOO_LONG:
+        shown = f"day of month {day!r}, month {month!r}, day of week {weekday!r}"
+        raise ValueError(f"no day matches it within {_TOO_LONG} years ({shown})")
+    return dates
+
+
+def _cronsim(minute: str = "0", hour: str = "0", day: str = "*", month: str = "*", weekday: str = "*") -> CronSim:
+    # Imported late: it takes about as long as Python itself to start, and only cron expressions need it.
+    from cronsim import CronSim, CronSimError
+
+    try:
+        return CronSim(f"{minute} {hour} {day} {month} {weekday}", datetime(2001, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        # Its one check that is not ours: a day that none of the months has.
+        raise ValueError(f"day of month {day!r} never comes in month {month!r}") from error
+
+
+def matching_days(dates: CronSim, first: date, last: date) -> Iterator[date]:
+    """Days first <= day <= last that match month, day of month and day of week."""
+    day = first
+    while day <= last:
+        if day.month not in dates.months:
+            day = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+            continue
+        if dates.match_day(day):
+            yield day
+        day += _DAY
+
+
+def _longest_wait(dates: CronSim) -> int:
+    """The most years in a row without a matching day. No clock is asked, so the answer never changes."""
+    longest = waited = 0
+    # 28 years hold every pairing of leap day and weekday; the rest closes the circle.
+    for year in range(2001, 2001 + 28 + _TOO_LONG):
+        found = next(matching_days(dates, date(year, 1, 1), date(year, 12, 31)), None)
+        waited = 0 if found else waited + 1
+        longest = max(longest, waited)
+    return longest
+
+
+def _check(field: _Field, text: str) -> None:
+    for term in text.upper().split(","):
+        _check_term(field, term)
+
+
+def _check_term(field: _Field, term: str) -> None:
+    if len(term) > 40:
+        raise ValueError(f"{field.title} {term[:37]!r}...: is too long")
     if field.special and re.fullmatch(field.special, term):
         return
     base, slash, step = term.partition("/")
     if slash and not (_is_number(step) and 1 <= int(step) <= field.high):
-        raise _refusal(expression, f"{field.title} {term!r}: the step must be 1 to {field.high}")
+        raise ValueError(f"{field.title} {term!r}: the step must be 1 to {field.high}")
     if base == "*":
         return
     start, dash, end = base.partition("-")
-    first = _value(expression, field, term, start)
-    if dash and _value(expression, field, term, end) < first:
-        raise _refusal(expression, f"{field.title} {term!r}: the range runs backwards")
+    first = _value(field, term, start)
+    if dash and _value(field, term, end) < first:
+        raise ValueError(f"{field.title} {term!r}: the range runs backwards")
 
 
-def _value(expression: str, field: _Field, term: str, text: str) -> int:
+def _value(field: _Field, term: str, text: str) -> int:
     if text in field.names:
         return field.names.index(text) + field.low
     if _is_number(text) and field.low <= int(text) <= field.high:
         return int(text)
     names = f" or {field.names[0]} to {field.names[-1]}" if field.names else ""
-    raise _refusal(expression, f"{field.title} {term!r}: must be {field.low} to {field.high}{names}")
+    raise ValueError(f"{field.title} {term!r}: must be {field.low} to {field.high}{names}")
 
 
 def _is_number(text: str) -> bool:
     return text.isdigit() and len(text) <= 2
-
-
-def _parse(*parts: str) -> Fields:
-    """The parsed fields. Raises ValueError where cronsim is stricter than the checks above."""
-    # Imported late: it takes about as long as Python itself to start, and only cron expressions need it.
-    from cronsim import CronSim, CronSimError
-
-    try:
-        return Fields(CronSim(" ".join(parts), datetime(2001, 1, 1, tzinfo=UTC)))
-    except CronSimError as error:
-        _, _, day, month, _ = parts
-        reason = f"day of month {day!r} never comes in month {month!r}"
-        raise ValueError(reason if "day-of-month" in str(error) else str(error).lower()) from error
-
-
-@lru_cache(maxsize=4096)
-def _matches_often_enough(day: str, month: str, weekday: str) -> bool:
-    """Whether any five years in a row hold a matching day. No clock is asked, so the answer never changes."""
-    fields = _parse("0", "0", day, month, weekday)
-    waited = 0
-    # 28 years hold every pairing of leap day and weekday.
-    for year in range(2001, 2029):
-        found = next(fields.matching_days(date(year, 1, 1), date(year, 12, 31)), None)
-        waited = 0 if found else waited + 1
-        if waited >= _LONGEST_WAIT:
-            return False
-    return True
-
-
-def _refusal(expression: str, reason: str) -> ScheduleError:
-    shown = expression if len(expression) <= 60 else f"{expression[:57]}..."
-    return ScheduleError(f"cron {shown!r}: {reason}")

@@ -118,7 +118,9 @@ class Cron(Schedule):
         return self._slots(in_utc(start) + TICK, in_utc(end) + TICK)
 
     def words(self) -> str:
-        said = read_fields(self.text).explain()
+        from cronsim.explain import explain  # only people ask for words
+
+        said = explain(self.text)
         clock_then_days = _CLOCK_THEN_DAYS.fullmatch(said)
         if clock_then_days:
             return f"{clock_then_days['days']} at {clock_then_days['clock']} {self.zone}"

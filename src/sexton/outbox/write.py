@@ -7,14 +7,17 @@ inside a PL/pgSQL procedure.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, FromClause, Insert, Select, Text, bindparam, insert, select
+from sqlalchemy import BigInteger, Column, Connection, FromClause, Insert, Select, Text, bindparam, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from ..db.functions import JOB, RUN
 from ..db.instants import now
-from ..db.tables import Outbox, own_tables
+from ..db.moment import ask_now
+from ..db.tables import Outbox, own_outbox, own_tables
 from ..db.upsert import upsert
 
 FACTS = ("part", "key", "subject", "event_type", "recipient", "payload")
@@ -50,3 +53,40 @@ def enqueue(outbox: Outbox, facts: FromClause, new: ColumnElement[bool], order: 
     rows: Select[Any] = select(*(value.label(f"c{number}") for number, (_, value) in enumerate(there)))
     rows = rows.where(new, facts.c.event_type.is_not(None)).order_by(*order)
     return insert(outbox.table).from_select([column.key for column, _ in there], rows)
+
+
+def tell(
+    connection: Connection,
+    event: str,
+    *,
+    key: str,
+    subject: str,
+    payload: Mapping[str, Any],
+    to: str | None = None,
+    by: str = "",
+    at: datetime | None = None,
+    outbox: Outbox | None = None,
+) -> bool:
+    """Put one fact on record and write its message, in the caller's transaction; False when it was told before.
+
+    For functions and for a product's own code; policies tell through their statements.
+    by: who tells, a job's name.  at: the instant written; the database's time by default.
+    """
+    dialect = connection.dialect.name
+    effects = own_tables(dialect).effects
+    at = at or ask_now(connection)
+    fact = {"key": key, "job": by, "subject": subject, "created_at": at}
+    statement = upsert(dialect, effects).values(fact).on_conflict_do_nothing(index_elements=[effects.c.key])
+    if connection.execute(statement.returning(effects.c.key)).first() is None:
+        return False
+    target = outbox or own_outbox(dialect)
+    message: dict[str, Any] = {
+        target.event_type.key: event,
+        target.payload.key: dict(payload),
+        target.created_at.key: at,
+    }
+    for column, value in ((target.key, key), (target.recipient, to)):
+        if column is not None:
+            message[column.key] = value
+    connection.execute(insert(target.table).values(message))
+    return True

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
@@ -25,6 +25,9 @@ from ..db.moment import ask_now, database_now
 from ..db.tables import TAKEN, own_tables
 from ..errors import HeldElsewhere, SextonError
 from .lease import Lease, acquire, fence, release
+
+CLOCKS_APART = 60.0
+"""Seconds that the clocks of process and database may differ before nothing is started."""
 
 DATABASE = "main"
 """Name of the home database in run rows."""
@@ -57,6 +60,8 @@ class Claim:
     attempt: int
     as_of: datetime
     lease: Lease
+    differs_from: int | None = None
+    """Number of the run before, when it ran under other settings than this one."""
 
 
 def holder_name() -> str:
@@ -77,15 +82,10 @@ def claim(engine: Engine, wanted: Wanted) -> Claim:
             raise HeldElsewhere(f"{wanted.job} is being run by another process")
         _close_abandoned(connection, wanted.job)
         attempt = _next_attempt(connection, wanted)
-        as_of = wanted.as_of or ask_now(connection)
-        return Claim(
-            _open_run(connection, wanted, lease, attempt, as_of),
-            wanted.job,
-            wanted.slot,
-            attempt,
-            as_of,
-            lease,
-        )
+        as_of = wanted.as_of or _trusted_now(connection)
+        differs_from = _settings_before(connection, wanted)
+        run_id = _open_run(connection, wanted, lease, attempt, as_of)
+        return Claim(run_id, wanted.job, wanted.slot, attempt, as_of, lease, differs_from)
 
 
 @contextmanager
@@ -127,6 +127,24 @@ def _next_attempt(connection: Connection, wanted: Wanted) -> int:
     if any(state in TAKEN for _, state in earlier):
         raise AlreadyDone(f"{wanted.job} has already run for {wanted.slot:%Y-%m-%d %H:%M:%S} UTC")
     return 1 + max((attempt for attempt, _ in earlier), default=0)
+
+
+def _trusted_now(connection: Connection) -> datetime:
+    """The database's time. One of two clocks that disagree by more than a minute is wrong, and rows would pay for it."""
+    now = ask_now(connection)
+    apart = (datetime.now(UTC) - now).total_seconds()
+    if abs(apart) > CLOCKS_APART:
+        raise SextonError(
+            f"this machine's clock is {apart:+.0f} s from the database's; set them right, or name the time with --now"
+        )
+    return now
+
+
+def _settings_before(connection: Connection, wanted: Wanted) -> int | None:
+    runs = own_tables(connection.dialect.name).runs
+    newest = select(runs.c.id, runs.c.definition).where(runs.c.job == wanted.job, runs.c.definition != "")
+    before = connection.execute(newest.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(1)).first()
+    return before.id if before is not None and wanted.definition not in ("", before.definition) else None
 
 
 def _open_run(connection: Connection, wanted: Wanted, lease: Lease, attempt: int, as_of: datetime) -> int:

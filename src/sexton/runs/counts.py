@@ -28,7 +28,8 @@ class Counts:
         self.changed += changed
         self.told += told
         for name, rows in also.items():
-            self.also[name] = self.also.get(name, 0) + rows
+            if rows:
+                self.also[name] = self.also.get(name, 0) + rows
 
     def as_json(self) -> dict[str, Any]:
         """For the run row: zeros of `skipped` and `poison` left out."""

@@ -24,12 +24,10 @@ def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
     excluding = any_aside(connection, request.job, request.as_of)
     statement = preview_statement(connection.dialect.name, plan, excluding=excluding)
     row = connection.execute(statement, parameters(statement, request)).mappings().one()
-    return Counts(
-        picked=row["picked"],
-        changed=row["picked"] if plan.main is not None else 0,
-        told=row["told"],
-        also={change.name: row[f"also_{number}"] for number, change in counted(plan)},
-    )
+    counts = Counts()
+    also = {change.name: row[f"also_{number}"] for number, change in counted(plan)}
+    counts.add(row["picked"], row["picked"] if plan.main is not None else 0, row["told"], also)
+    return counts
 
 
 def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> Any:

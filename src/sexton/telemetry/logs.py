@@ -20,6 +20,7 @@ def started(claim: Claim) -> str:
         slot=iso(claim.slot) if claim.slot else None,
         attempt=claim.attempt,
         as_of=iso(claim.as_of),
+        note=f"settings differ from those of run {claim.differs_from}" if claim.differs_from else None,
     )
 
 
