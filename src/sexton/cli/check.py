@@ -23,18 +23,17 @@ def run(arguments: Namespace) -> int:
     """Print one line a check; the exit code of the first that failed."""
     app = open_app(arguments)
     print(f"ok       settings: {shown(app.settings.database)}, {len(app.registry)} jobs")
-    from ..policies.contract import Policy
-    from ..runs.runner import steps_of
+    from ..runs.runner import planned
 
     codes = []
     for job in app.registry:
 
-        def planned(job=job) -> str:  # type: ignore[no-untyped-def]
-            steps = steps_of(job.load(), job.name)
-            plans = [step.plan() for step in steps if isinstance(step, Policy)]
-            return f"{len(plans)} policies, {len(steps) - len(plans)} functions"
+        def described(job=job) -> str:  # type: ignore[no-untyped-def]
+            steps = planned(job)
+            functions = sum(callable(step) for step in steps)
+            return f"{len(steps) - functions} policies, {functions} functions"
 
-        codes.append(_line(job.name, planned))
+        codes.append(_line(job.name, described))
     if not arguments.offline:
         codes += _database(app)
     return next((code for code in codes if code), DONE)

@@ -12,10 +12,10 @@ from ..db.moment import ask_now
 from ..db.render import render
 from ..errors import DatabaseUnreachable, SextonError
 from ..jobs.job import Job
-from ..policies.contract import Plan, Policy
+from ..policies.contract import Plan
 from ..runs.choose import Choice, choose
 from ..runs.execution import Request
-from ..runs.runner import steps_of
+from ..runs.runner import planned
 from .shared import add_json, open_app, print_json
 
 
@@ -29,7 +29,7 @@ def run(arguments: Namespace) -> int:
     """Print the explanation. Without a database, all but the way of execution."""
     app = open_app(arguments)
     job = app.registry.get(arguments.job)
-    steps = [_step(app, step) for step in steps_of(job.load(), job.name)]
+    steps = [_step(app, step) for step in planned(job)]
     slots = _next_slots(job)
     if arguments.json:
         print_json(
@@ -62,9 +62,9 @@ def _next_slots(job: Job) -> list[datetime]:
 
 
 def _step(app: App, step: Any) -> dict[str, Any]:
-    if not isinstance(step, Policy):
+    if not isinstance(step, Plan):
         return {"step": getattr(step, "__name__", "function"), "how": "a Python function", "sql": ""}
-    plan = step.plan()
+    plan = step
     try:
         choice: Choice | None = _choice(app, plan)
         how = choice.reason if choice else ""

@@ -8,7 +8,6 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import Any
 
 from ..app import App
@@ -59,6 +58,8 @@ def table(
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(line[place]) for line in [list(headings), *cells]) for place in range(len(headings))]
     if shrink is not None and sys.stdout.isatty():
+        from shutil import get_terminal_size
+
         place = headings.index(shrink)
         room = get_terminal_size().columns - sum(widths) - 2 * (len(widths) - 1) + widths[place]
         if room < widths[place]:

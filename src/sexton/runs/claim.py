@@ -23,7 +23,7 @@ from ..db.faults import Fault, classify
 from ..db.migrate import require_schema
 from ..db.moment import ask_now, database_now
 from ..db.tables import TAKEN, own_tables
-from ..errors import HeldElsewhere, SextonError
+from ..errors import HeldElsewhere, LeaseLost, SextonError
 from .lease import Lease, acquire, fence, release
 
 CLOCKS_APART = 60.0
@@ -130,7 +130,7 @@ def _next_attempt(connection: Connection, wanted: Wanted) -> int:
 
 
 def _trusted_now(connection: Connection) -> datetime:
-    """The database's time. One of two clocks that disagree by more than a minute is wrong, and rows would pay for it."""
+    """The database's time. Of two clocks more than a minute apart one is wrong, and rows would pay for it."""
     now = ask_now(connection)
     apart = (datetime.now(UTC) - now).total_seconds()
     if abs(apart) > CLOCKS_APART:
@@ -181,18 +181,14 @@ def finish(engine: Engine, claim: Claim, state: str, counts: dict[str, Any], err
     """Close the run and give the lease back, in one transaction. LeaseLost: a successor has closed it already."""
     runs = own_tables(engine.dialect.name).runs
     with engine.begin() as connection:
-        fence(
-            connection,
-            claim.lease,
-            {"lock_timeout": "2s", "statement_timeout": "5s"},
-            renew_after=float("inf"),
-        )
+        _limit(connection)
+        if not release(connection, claim.lease):  # its row stays locked until the commit: this is the fence
+            raise LeaseLost(f"{claim.job} was taken over by another process, which has closed this run")
         connection.execute(
             update(runs)
             .where(runs.c.id == claim.run_id)
             .values(state=state, finished_at=database_now(), counts=counts, error=error)
         )
-        release(connection, claim.lease)
 
 
 def committed_batches(engine: Engine, claim: Claim) -> int:

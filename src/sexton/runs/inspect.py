@@ -14,14 +14,14 @@ from ..db.tables import own_tables
 from ..db.types import is_time
 from ..errors import PolicyError
 from ..jobs.job import Job
-from ..policies.contract import Plan, Policy
+from ..policies.contract import Plan
 from .preflight import preflight
-from .runner import steps_of
+from .runner import planned
 
 
 def inspected(engine: Engine, job: Job) -> list[str]:
     """Warnings about the job here. PolicyError, SchemaOutdated, DatabaseUnreachable when it could not run."""
-    plans = [step.plan() for step in steps_of(job.load(), job.name) if isinstance(step, Policy)]
+    plans = [plan for plan in planned(job) if isinstance(plan, Plan)]
     preflight(engine, job.name, plans)
     warnings: list[str] = []
     with read_only(engine) as connection:

@@ -93,11 +93,12 @@ def renew(connection: Connection, lease: Lease) -> bool:
     return True
 
 
-def release(connection: Connection, lease: Lease) -> None:
-    """Give the lease back. Names holder and epoch: a late release never removes a successor's lease."""
+def release(connection: Connection, lease: Lease) -> bool:
+    """Give the lease back; False when it was ours no longer. A late release never removes a successor's lease."""
     leases = own_tables(connection.dialect.name).leases
-    connection.execute(
+    freed = (
         update(leases)
         .where(leases.c.name == lease.name, leases.c.holder == lease.holder, leases.c.epoch == lease.epoch)
         .values(holder=None, expires_at=database_now())
     )
+    return connection.execute(freed).rowcount == 1

@@ -29,12 +29,10 @@ from ..errors import (
     TimedOut,
 )
 from ..jobs.job import Job
-from ..policies.contract import Policy
 from .claim import AlreadyDone, Claim, Wanted, claim, finish
 from .context import Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
 from .functions import Run, call
-from .preflight import preflight
 from .stop import Stop
 
 EXIT_CODES = {
@@ -74,15 +72,30 @@ class Outcome:
         return total(self.steps)
 
 
-def steps_of(work: object, job: str) -> list[Any]:
-    """The policies and functions that a job's work consists of, in order. PolicyError for anything else."""
+def planned(job: Job) -> list[Any]:
+    """A job's work as what is executed: the plan of each policy, and functions as they are, in order.
+
+    PolicyError for work that is empty or neither, and for a policy that cannot be right.
+    """
+    work = job.load()
     steps = list(work) if isinstance(work, list | tuple) else [work]
     for step in steps:
-        if not isinstance(step, Policy) and not callable(step):
-            raise PolicyError(f"{job}: its work holds {step!r}, which is neither a policy nor a function")
+        # By shape, not by class: a job that is a plain function needs none of the modules of policies.
+        if not hasattr(step, "plan") and not callable(step):
+            raise PolicyError(f"{job.name}: its work holds {step!r}, which is neither a policy nor a function")
     if not steps:
-        raise PolicyError(f"{job}: its work is empty")
-    return steps
+        raise PolicyError(f"{job.name}: its work is empty")
+    return [step.plan() if hasattr(step, "plan") else step for step in steps]
+
+
+def _ready(engine: Engine, job: Job) -> list[Any]:
+    """The plans of a job that can run here; see `preflight` for what is refused."""
+    plans = planned(job)
+    if not all(callable(plan) for plan in plans):
+        from .preflight import preflight
+
+        preflight(engine, job.name, plans)
+    return plans
 
 
 def run(
@@ -103,9 +116,7 @@ def run(
     UsageError before anything starts: unknown columns, a schema not migrated. DatabaseUnreachable likewise.
     """
     limits = limits or Limits()
-    steps = steps_of(job.load(), job.name)
-    plans = [step.plan() if isinstance(step, Policy) else step for step in steps]
-    preflight(engine, job.name, plans)
+    plans = _ready(engine, job)
     try:
         claimed = claim(engine, Wanted(job.name, slot, as_of, definition, limits.lease))
     except AlreadyDone as done:
@@ -190,9 +201,7 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
     from .execution import Request
     from .preview import preview
 
-    steps = steps_of(job.load(), job.name)
-    plans = [step.plan() if isinstance(step, Policy) else step for step in steps]
-    preflight(engine, job.name, plans)
+    plans = _ready(engine, job)
     counts: dict[str, Counts] = {}
     with read_only(engine) as connection:
         require_schema(connection)
