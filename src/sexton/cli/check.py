@@ -42,13 +42,13 @@ def run(arguments: Namespace) -> int:
 def _database(app: App) -> list[int]:
     from ..db.connect import read_only
     from ..db.migrate import HEAD, require_schema
-    from ..db.moment import skew
+    from ..db.moment import ask_now, skew
     from ..runs.inspect import inspected
 
     def schema() -> str:
         with read_only(app.engine) as connection:
             require_schema(connection)
-            return f"Sexton's tables at revision {HEAD}; this clock is {skew(connection):+.1f} s from the database's"
+            return f"Sexton's tables at revision {HEAD}; this clock is {skew(ask_now(connection)):+.1f} s from the database's"
 
     codes = [_line("database", schema)]
     if codes[0]:

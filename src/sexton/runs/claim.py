@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from ..db.connect import reaching
 from ..db.faults import Fault, classify
 from ..db.migrate import require_schema
-from ..db.moment import ask_now, database_now
+from ..db.moment import ask_now, database_now, skew
 from ..db.tables import TAKEN, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
 from .lease import Lease, acquire, fence, release
@@ -111,7 +111,11 @@ def _close_abandoned(connection: Connection, job: str) -> None:
     connection.execute(
         update(runs)
         .where(runs.c.job == job, runs.c.state == "running", runs.c.database == DATABASE)
-        .values(state="abandoned", finished_at=database_now(), error="its process ended without a word")
+        .values(
+            state="abandoned",
+            finished_at=database_now(connection.dialect.name),
+            error="its process ended without a word",
+        )
     )
 
 
@@ -132,7 +136,7 @@ def _next_attempt(connection: Connection, wanted: Wanted) -> int:
 def _trusted_now(connection: Connection) -> datetime:
     """The database's time. Of two clocks more than a minute apart one is wrong, and rows would pay for it."""
     now = ask_now(connection)
-    apart = (datetime.now(UTC) - now).total_seconds()
+    apart = skew(now)
     if abs(apart) > CLOCKS_APART:
         raise SextonError(
             f"this machine's clock is {apart:+.0f} s from the database's; set them right, or name the time with --now"
@@ -158,7 +162,7 @@ def _open_run(connection: Connection, wanted: Wanted, lease: Lease, attempt: int
         "worker": lease.holder,
         "epoch": lease.epoch,
         "as_of": as_of,
-        "started_at": database_now(),
+        "started_at": database_now(connection.dialect.name),
         "counts": {},
         "definition": wanted.definition,
     }
@@ -187,7 +191,7 @@ def finish(engine: Engine, claim: Claim, state: str, counts: dict[str, Any], err
         connection.execute(
             update(runs)
             .where(runs.c.id == claim.run_id)
-            .values(state=state, finished_at=database_now(), counts=counts, error=error)
+            .values(state=state, finished_at=database_now(connection.dialect.name), counts=counts, error=error)
         )
 
 

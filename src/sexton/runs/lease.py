@@ -39,19 +39,18 @@ class Lease:
 
 def acquire(connection: Connection, name: str, holder: str, seconds: float) -> Lease | None:
     """Take the lease if it is free, expired or broken; None when somebody holds it. None is normal."""
-    leases = own_tables(connection.dialect.name).leases
+    dialect = connection.dialect.name
+    leases = own_tables(dialect).leases
     began = time.monotonic()
-    take = upsert(connection.dialect.name, leases).values(
-        name=name, holder=holder, epoch=1, expires_at=database_now(seconds)
-    )
+    take = upsert(dialect, leases).values(name=name, holder=holder, epoch=1, expires_at=database_now(dialect, seconds))
     free = or_(
         leases.c.holder.is_(None),
-        leases.c.expires_at <= database_now(),
-        leases.c.expires_at > database_now(seconds * STRANGE),
+        leases.c.expires_at <= database_now(dialect),
+        leases.c.expires_at > database_now(dialect, seconds * STRANGE),
     )
     taken = take.on_conflict_do_update(
         index_elements=[leases.c.name],
-        set_={"holder": holder, "epoch": leases.c.epoch + 1, "expires_at": database_now(seconds)},
+        set_={"holder": holder, "epoch": leases.c.epoch + 1, "expires_at": database_now(dialect, seconds)},
         where=free,
     ).returning(leases.c.epoch)
     epoch = connection.execute(taken).scalar_one_or_none()
@@ -85,7 +84,7 @@ def renew(connection: Connection, lease: Lease) -> bool:
     prolonged = (
         update(leases)
         .where(leases.c.name == lease.name, leases.c.holder == lease.holder, leases.c.epoch == lease.epoch)
-        .values(expires_at=database_now(lease.seconds))
+        .values(expires_at=database_now(connection.dialect.name, lease.seconds))
     )
     if connection.execute(prolonged).rowcount != 1:
         return False
@@ -99,6 +98,6 @@ def release(connection: Connection, lease: Lease) -> bool:
     freed = (
         update(leases)
         .where(leases.c.name == lease.name, leases.c.holder == lease.holder, leases.c.epoch == lease.epoch)
-        .values(holder=None, expires_at=database_now())
+        .values(holder=None, expires_at=database_now(connection.dialect.name))
     )
     return connection.execute(freed).rowcount == 1
