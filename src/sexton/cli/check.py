@@ -48,7 +48,7 @@ def _database(app: App) -> list[int]:
     def schema() -> str:
         with read_only(app.engine) as connection:
             require_schema(connection)
-            return f"Sexton's tables at revision {HEAD}; this clock is {skew(ask_now(connection)):+.1f} s from the database's"
+            return f"revision {HEAD}; this clock is {skew(ask_now(connection)):+.1f} s from the database's"
 
     codes = [_line("database", schema)]
     if codes[0]:

@@ -24,6 +24,7 @@ from .choose import choose
 from .context import RunContext
 from .counts import Counts
 from .execution import Executor, Request, Result
+from .picked import PickedBatches
 from .poison import any_aside, forget_healed, next_subject, quarantine
 from .sizing import CEILING, Sizer
 
@@ -72,6 +73,12 @@ class Batches:
         """After the step went through: rows set aside earlier that were not refused again are healed."""
         if not self.at_limit():
             self.attempts.beside(lambda connection: forget_healed(connection, self.plan, self.request))
+
+    def pick_rows(self) -> None:
+        """From a sweep, which knows no single rows, to picking them one by one, from the start."""
+        self.executor = PickedBatches(self.plan)
+        self.sizer = Sizer(self.context.limits.rows, self.context.limits.batch)
+        self.request = replace(self.request, cursor=None)
 
     def at_limit(self) -> bool:
         """Whether the step has taken all the rows that `--limit` allows."""
@@ -149,12 +156,8 @@ class Batches:
             self.sizer.size = self.context.limits.rows
 
     def _poisoned(self, error: DBAPIError, request: Request) -> None:
-        if self.executor.unit == "blocks":
-            from .picked import PickedBatches
-
-            self.executor = PickedBatches(self.plan)
-            self.sizer = Sizer(self.context.limits.rows, self.context.limits.batch)
-            self.request = replace(self.request, cursor=None)
+        if self.executor.unit != "rows":
+            self.pick_rows()
         elif request.size > 1:
             self.sizer.size = request.size
             self.sizer.halve()

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, select, text
 
 from ..policies.contract import Plan
 from .execution import Executor, Request, parameters
+from .picked import PickedBatches
+from .purge import SweepPurge, WindowPurge, heap_blocks
 from .statements import due
 
 SHUFFLED = 0.5
@@ -45,22 +47,21 @@ def choose(connection: Connection, plan: Plan, probe: Request, *, by_row: bool =
             TemporaryRows(plan),
             "rows are picked into a temporary table, in one immediate transaction a batch",
         )
-    from .picked import PickedBatches
-
     if by_row or not plan.only_deletes:
         return Choice(PickedBatches(plan), "one data-modifying statement a batch; locked rows are skipped")
     return _purge(connection, plan, probe)
 
 
 def _purge(connection: Connection, plan: Plan, probe: Request) -> Choice:
-    from .purge import SweepPurge, WindowPurge, heap_blocks
-
     name = connection.dialect.identifier_preparer.format_table(plan.table)
+    indexed = _leads(connection, name, plan.order[0].name)
+    if not _has_one_heap(connection, name):
+        if indexed:
+            return Choice(WindowPurge(plan), "keyset windows by index, over all partitions")
+        return Choice(PickedBatches(plan), "rows are picked and deleted; an index on the time column would help")
     blocks = heap_blocks(connection, plan)
-    if not _leads(connection, name, plan.order[0].name):
-        if connection.dialect.server_version_info and connection.dialect.server_version_info >= (14,):
-            return Choice(SweepPurge(plan, blocks), f"no index leads with {plan.order[0].name}: the heap is swept once")
-        return Choice(WindowPurge(plan), "keyset windows")
+    if not indexed:
+        return Choice(SweepPurge(plan, blocks), f"no index leads with {plan.order[0].name}: the heap is swept once")
     correlation, rows = _statistics(connection, name, plan.order[0].name)
     share = _due_rows(connection, plan, probe) / rows if rows > 0 else 0.0
     shuffled = correlation is not None and abs(correlation) < SHUFFLED
@@ -68,6 +69,12 @@ def _purge(connection: Connection, plan: Plan, probe: Request) -> Choice:
     if blocks > 0 and share >= (MANY_SHUFFLED if shuffled else MANY_ORDERED):
         return Choice(SweepPurge(plan, blocks), f"the heap is swept block by block ({figures})")
     return Choice(WindowPurge(plan), f"keyset windows by index ({figures})")
+
+
+def _has_one_heap(connection: Connection, name: str) -> bool:
+    """Whether the table's rows lie in one heap: no partitions, no tables that inherit."""
+    asked = text("SELECT relkind = 'r' AND NOT relhassubclass FROM pg_class WHERE oid = CAST(:name AS regclass)")
+    return bool(connection.execute(asked, {"name": name}).scalar())
 
 
 def _leads(connection: Connection, name: str, column: str) -> bool:

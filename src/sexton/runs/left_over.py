@@ -27,6 +27,8 @@ def take_left_over(batches: Batches) -> None:
     """After the loop: if locked rows were skipped, try them again, waiting; count in `skipped` what stays."""
     if not batches.skips or batches.at_limit() or not _left(batches):
         return
+    if batches.executor.unit != "rows":
+        batches.pick_rows()
     batches.request = replace(batches.request, cursor=None, waiting=True)
     size, waits = batches.sizer.size, 0
     while waits < WAITS:
