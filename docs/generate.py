@@ -15,11 +15,19 @@ from sexton.config.reference import json_schema_text, settings_reference
 from sexton.config.template import env_template
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # so that `making`, beside this file, is found however this file is started
+
+from docs.making import api, cli, database, errors, marketplace  # noqa: E402
 
 PAGES: Mapping[str, Callable[[], str]] = {
     ".env.example": env_template,
     "docs/reference/settings.md": settings_reference,
     "docs/reference/settings.schema.json": json_schema_text,
+    "docs/reference/cli.md": cli.commands,
+    "docs/reference/api.md": api.names,
+    "docs/reference/tables.md": database.tables,
+    "docs/reference/marketplace.md": marketplace.marketplace,
+    "docs/reference/errors.md": errors.codes,
 }
 """Each generated file, from the root of the repository, and what makes its text."""
 

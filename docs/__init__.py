@@ -1,0 +1,1 @@
+"""The manual. Its reference pages are made from the code by `generate.py`."""

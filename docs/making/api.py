@@ -1,0 +1,133 @@
+"""The page of public names, from their signatures and docstrings."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import sexton
+
+from .markdown import docstring, fenced, page
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Jobs and schedules": ("Job", "Later", "Misfire", "cron", "every", "parse_duration", "parse_backoff"),
+    "Policies": ("Purge", "Child", "Transition", "WarnOnce"),
+    "Parts of a policy": ("Message", "Found", "Change", "Policy", "Plan"),
+    "Time in a statement": ("now", "ago", "ahead", "days_left", "UtcDateTime", "iso_text"),
+    "Keys, payloads, refusals": ("text_key", "as_text", "json_payload", "only_if", "told", "set_aside"),
+    "The outbox": ("tell", "Outbox", "own_outbox"),
+    "Functions as work": ("Run", "Counts"),
+    "Packs": ("Pack", "setting"),
+    "Errors": ("SextonError", "PolicyError"),
+    "The command line": ("main", "__version__"),
+}
+"""Every name of `sexton.__all__`, in the order of the page; a name that is missing stops the generator."""
+
+SIGNATURES = {
+    "Policy": "class Policy(Protocol)",
+    "Run": "Run    # a job's function is given one",
+    "UtcDateTime": "UtcDateTime()",
+    "iso_text": "iso_text(instant)",
+    "__version__": "__version__: str",
+}
+"""Where Python's own signature tells a reader nothing."""
+
+ATTRIBUTES = {"Run": ("dry_run",)}
+"""What a docstring explains beside parameters and fields."""
+
+WIDTH = 100
+
+
+def names() -> str:
+    """The public names: signature and docstring."""
+    grouped = [name for group in GROUPS.values() for name in group]
+    if sorted(grouped) != sorted(sexton.__all__):
+        raise SystemExit(f"docs/making/api.py: GROUPS and sexton.__all__ differ: {set(grouped) ^ set(sexton.__all__)}")
+    return page("Names of the package", "the docstrings in src/sexton", _parts())
+
+
+def _parts() -> Iterator[str]:
+    yield (
+        "All of them come from the package itself: `from sexton import Job, Purge, cron`. "
+        "What is not on this page may change without notice. For tests of your own jobs there is "
+        "`sexton.testing`, with `run_job` and `preview_job`."
+    )
+    for title, group in GROUPS.items():
+        yield f"## {title}"
+        for name in group:
+            yield f"### {name}"
+            yield from _described(name, getattr(sexton, name))
+
+
+def _described(name: str, thing: Any) -> Iterator[str]:
+    yield fenced(SIGNATURES.get(name) or _signature(name, thing), "text")
+    if isinstance(thing, str):
+        yield "The version of the package."
+        return
+    yield docstring(thing.__doc__ or "", _parameters(thing) | set(ATTRIBUTES.get(name, ())))
+    if inspect.isclass(thing) and not issubclass(thing, Exception):
+        members = [line for member, value in vars(thing).items() if (line := _member(thing, member, value))]
+        if members:
+            yield "Methods and properties:"
+            yield "\n".join(members)
+
+
+def _member(owner: type, name: str, value: Any) -> str:
+    """A line about a public method or property; "" for anything else."""
+    function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+    if name.startswith(("_", "process_")) or not inspect.isfunction(function) or not function.__doc__:
+        return ""
+    call = "" if isinstance(value, property) else _arguments(function, skip=1)
+    said = " ".join(docstring(function.__doc__).split())
+    return f"- `.{name}{call}` {said}"
+
+
+def _signature(name: str, thing: Any) -> str:
+    if inspect.isclass(thing) and issubclass(thing, Exception):
+        return f"class {name}({thing.__bases__[0].__name__})"
+    line = f"{name}{_arguments(thing)}"
+    if len(line) <= WIDTH:
+        return line
+    shown = [f"    {parameter}," for parameter in _shown(thing, 0)]
+    return "\n".join([f"{name}(", *shown, f"){_answer(thing)}"])
+
+
+def _arguments(thing: Any, skip: int = 0) -> str:
+    return f"({', '.join(_shown(thing, skip))}){_answer(thing)}"
+
+
+def _shown(thing: Any, skip: int) -> list[str]:
+    shown: list[str] = []
+    for parameter in list(inspect.signature(thing).parameters.values())[skip:]:
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in shown:
+            shown.append("*")
+        star = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+        star = "**" if parameter.kind is parameter.VAR_KEYWORD else star
+        default = "" if parameter.default is parameter.empty else f" = {_default(parameter.default)}"
+        shown.append(f"{star}{parameter.name}: {parameter.annotation}{default}")
+    return shown
+
+
+def _default(value: Any) -> str:
+    if repr(value) == "<factory>":
+        return "{}"
+    if is_dataclass(value) and not isinstance(value, type):
+        return f"{type(value).__name__}()" if value == type(value)() else repr(value)
+    return re.sub(r"^'(.*)'$", r'"\1"', repr(value))
+
+
+def _answer(thing: Any) -> str:
+    answer = None if inspect.isclass(thing) else inspect.signature(thing).return_annotation
+    return "" if answer in (None, "None", inspect.Signature.empty) else f" -> {answer}"
+
+
+def _parameters(thing: Any) -> set[str]:
+    """Names that a docstring explains, one a line."""
+    if inspect.isclass(thing) and issubclass(thing, Exception):
+        return set()
+    found = set(inspect.signature(thing).parameters) if callable(thing) else set()
+    found |= {field.name for field in fields(thing)} if is_dataclass(thing) else set()
+    return found | set(vars(thing) if inspect.isclass(thing) else ())
