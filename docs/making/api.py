@@ -22,7 +22,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Functions as work": ("Run", "Counts"),
     "Packs": ("Pack", "setting"),
     "Errors": ("SextonError", "PolicyError"),
-    "The command line": ("main", "__version__"),
+    "The application": ("App", "main", "__version__"),
 }
 """Every name of `sexton.__all__`, in the order of the page; a name that is missing stops the generator."""
 

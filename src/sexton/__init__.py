@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .app import App as App
     from .app import main as main
     from .config import setting as setting
     from .db.functions import as_text as as_text
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "main": "app",
+    **dict.fromkeys(("App", "main"), "app"),
     "setting": "config",
     **dict.fromkeys(
         ("as_text", "days_left", "iso_text", "json_payload", "only_if", "set_aside", "text_key", "told"),

@@ -5,6 +5,7 @@ Listing jobs and planning calendars need no database code, so nothing of it is i
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,9 +14,9 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .config import JobSettings, Settings, fingerprint, load, read_into
+from .config import CONFIG, JobSettings, Settings, fingerprint, load, read_into
 from .errors import PolicyError, SettingsError, UnknownName, suggestion
 from .jobs.duration import parse_duration
 from .jobs.job import Job, Later
@@ -39,6 +40,8 @@ class App:
         self.settings = settings
         self.folder = folder or Path()
         self.packs = {name: _pack(name) for name in settings.packs}
+        self.options: dict[str, Any] = {}
+        """Options of each enabled pack, for a product's own calls into it."""
         self.registry = Registry()
         for job in self._all_jobs():
             self.registry.add(_overridden(job, settings.job.get(job.name), settings.timezone))
@@ -50,7 +53,8 @@ class App:
         settings = load(config)
         if database is not None:
             settings = replace(settings, database=database)
-        return cls(settings, folder=config.parent if config else None)
+        file = config or Path(os.environ.get(CONFIG, ""))
+        return cls(settings, folder=file.parent)
 
     @cached_property
     def engine(self) -> Engine:
@@ -87,8 +91,8 @@ class App:
 
     def _all_jobs(self) -> Iterable[Job]:
         for name, pack in self.packs.items():
-            options = read_into(pack.options, self.settings.pack.get(name, {}), where=f"pack.{name}")
-            yield from pack.jobs(options, self.dialect)
+            self.options[name] = read_into(pack.options, self.settings.pack.get(name, {}), where=f"pack.{name}")
+            yield from pack.jobs(self.options[name], self.dialect)
         _refuse_unknown_packs(self.settings, self.packs)
         for source in self.settings.jobs:
             yield from _jobs_in(_module(source, self.folder))
@@ -97,7 +101,8 @@ class App:
     def _housekeeping(self) -> Job:
         kept = self.settings.retention
         keep = {name: getattr(kept, name) for name in ("runs", "failed_runs", "effects", "outbox", "poison")}
-        with_outbox = not any(pack.keeps_outbox for pack in self.packs.values())
+        keepers = [(pack.keeps_outbox, self.options[name]) for name, pack in self.packs.items()]
+        with_outbox = not any(keeps is not None and keeps(options) for keeps, options in keepers)
         return Job(
             "sexton.housekeeping",
             schedule=cron("37 3 * * *"),
@@ -154,10 +159,11 @@ def _module(source: str, folder: Path) -> ModuleType:
         if not source.endswith(".py"):
             return import_module(source)
         path = (folder / source).resolve()
-        spec = spec_from_file_location(path.stem, path)
+        spec = spec_from_file_location(f"sexton_jobs_{path.stem}", path)
         if spec is None or spec.loader is None or not path.is_file():
             raise SettingsError(f"jobs: there is no file {source}")
         module = module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up there
         sys.path.insert(0, str(path.parent))
         spec.loader.exec_module(module)
     except (ImportError, SyntaxError, NameError, AttributeError, TypeError) as error:

@@ -13,6 +13,9 @@ from ..config import shown
 from ..errors import DONE, SextonError
 from .shared import open_app
 
+CLOCK_WARNING = 5.0
+"""Seconds between the clocks from which it is said; from 60 nothing runs."""
+
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
@@ -48,7 +51,9 @@ def _database(app: App) -> list[int]:
     def schema() -> str:
         with read_only(app.engine) as connection:
             require_schema(connection)
-            return f"revision {HEAD}; this clock is {skew(ask_now(connection)):+.1f} s from the database's"
+            apart = skew(ask_now(connection))
+            careful = "; set the clocks right" if abs(apart) > CLOCK_WARNING else ""
+            return f"revision {HEAD}; this clock is {apart:+.1f} s from the database's{careful}"
 
     codes = [_line("database", schema)]
     if codes[0]:

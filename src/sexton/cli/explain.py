@@ -6,15 +6,19 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from ..app import App
 from ..db.connect import read_only
+from ..db.faults import describe
 from ..db.moment import ask_now
 from ..db.render import render
-from ..errors import DatabaseUnreachable, SextonError
+from ..errors import SextonError
 from ..jobs.job import Job
 from ..policies.contract import Plan
 from ..runs.choose import Choice, choose
 from ..runs.execution import Request
+from ..runs.preview import preview_statement
 from ..runs.runner import planned
 from .shared import add_json, open_app, print_json
 
@@ -64,15 +68,13 @@ def _next_slots(job: Job) -> list[datetime]:
 def _step(app: App, step: Any) -> dict[str, Any]:
     if not isinstance(step, Plan):
         return {"step": getattr(step, "__name__", "function"), "how": "a Python function", "sql": ""}
-    plan = step
     try:
-        choice: Choice | None = _choice(app, plan)
-        how = choice.reason if choice else ""
-    except DatabaseUnreachable:
-        how = "the database does not answer, so it cannot be said how it would be executed"
-    except SextonError as error:
-        how = str(error)
-    return {"step": plan.step, "how": how, "sql": _sql(app, plan)}
+        choice = _choice(app, step)
+    except (SextonError, DBAPIError) as error:
+        why = describe(error) if isinstance(error, DBAPIError) else str(error)
+        return {"step": step.step, "how": f"not known: {why}", "sql": _general(app, step)}
+    statements = [render(statement, app.engine.dialect) for statement in choice.executor.statements()]
+    return {"step": step.step, "how": choice.reason, "sql": ";\n\n".join(statements)}
 
 
 def _choice(app: App, plan: Plan) -> Choice:
@@ -80,14 +82,6 @@ def _choice(app: App, plan: Plan) -> Choice:
         return choose(connection, plan, Request(1, None, ask_now(connection), "", None))
 
 
-def _sql(app: App, plan: Plan) -> str:
-    from ..runs.picked import batch_statement, lock_statement
-    from ..runs.preview import preview_statement
-
-    dialect = app.engine.dialect
-    if dialect.name != "postgresql":
-        return render(preview_statement(dialect.name, plan), dialect)
-    lock = (
-        [render(lock_statement(plan, onward=False, excluding=False, waiting=False), dialect)] if plan.lock_first else []
-    )
-    return ";\n\n".join([*lock, render(batch_statement(plan), dialect)])
+def _general(app: App, plan: Plan) -> str:
+    """The counting statement: the same predicate, whatever way of execution the database would have led to."""
+    return render(preview_statement(app.engine.dialect.name, plan), app.engine.dialect)

@@ -14,7 +14,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import datetime
 
 from ..app import App
-from ..errors import DONE, HELD, UsageError
+from ..errors import DONE, HELD, DatabaseUnreachable, SextonError, UsageError
 from ..jobs.job import Job
 from ..runs.runner import Outcome, dry_run
 from ..runs.runner import run as run_job
@@ -23,7 +23,7 @@ from ..telemetry import logs
 from .report import closing_line, progress, say, step_table
 from .shared import add_json, add_now, open_app
 
-WORST_FIRST = (69, 1, 3, 75, 0)
+WORST_FIRST = (69, 1, 2, 3, 0)
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -48,9 +48,24 @@ def run(arguments: Namespace) -> int:
     with on_signals(stop):
         if not arguments.due:
             return _by_hand(app, named[0], arguments, stop)
-        codes = [execute(app, job, slot, None, arguments, stop).exit_code for job, slot in _due(app, named)]
-    ran = [code for code in codes if code != HELD]
-    return next((code for code in WORST_FIRST if code in ran), HELD if codes else DONE)
+        codes = _all_due(app, named, arguments, stop)
+    return next((code for code in WORST_FIRST if code in codes), HELD if codes else DONE)
+
+
+def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> list[int]:
+    """Run what is due, one job after the other; one that cannot run does not stop the next. Their exit codes."""
+    codes = []
+    for job, slot in _due(app, named):
+        if stop.asked:
+            break  # claiming the rest only to give it up would cost each of them an attempt
+        try:
+            codes.append(execute(app, job, slot, None, arguments, stop).exit_code)
+        except DatabaseUnreachable:
+            raise
+        except SextonError as error:
+            print(f"sexton: {error}", file=sys.stderr)
+            codes.append(error.exit_code)
+    return codes
 
 
 def _due(app: App, named: list[Job]) -> list[tuple[Job, datetime]]:

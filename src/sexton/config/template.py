@@ -68,7 +68,9 @@ def heading(cls: type) -> str:
 def limits(declared: Field[Any]) -> str:
     """The limits of a setting as a remark behind its meaning; "" when it has none."""
     rule = rule_of(declared)
-    return "" if rule.minimum is None else f" ({rule.minimum} to {rule.maximum})"
+    if rule.minimum is None:
+        return ""
+    return f" (from {rule.minimum})" if rule.maximum is None else f" ({rule.minimum} to {rule.maximum})"
 
 
 def rule_of_name(name: str) -> Rule:

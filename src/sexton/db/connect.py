@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ..errors import DatabaseUnreachable, SettingsError
-from .faults import Fault, classify, describe
+from .faults import Fault, classify, describe, refusal
 
 READ_ONLY = "sexton_read_only"
 """Execution option of a connection: its transactions read one snapshot and cannot write."""
@@ -84,6 +84,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _refuse(reason: str) -> int:
+    refusal.reason = reason
     raise ValueError(reason)
 
 
@@ -104,6 +105,8 @@ def read_only(engine: Engine) -> Iterator[Connection]:
                 isolation_level="REPEATABLE READ", postgresql_readonly=True, postgresql_deferrable=False
             )
         with reading.begin():
+            if engine.dialect.name == "postgresql":
+                reading.execute(text("SELECT set_config('timezone', 'UTC', true)"))
             yield reading
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import enum
 import re
+import threading
 
 from sqlalchemy.exc import DBAPIError
 
-REFUSED = "refused by the policy"
+refusal = threading.local()
+"""`reason`: what a policy's refusal said last in this thread. SQLite swallows the text of a Python function's error."""
 
 
 class Fault(enum.Enum):
@@ -22,8 +24,8 @@ class Fault(enum.Enum):
     POISON = "a row is refused: bisect, set it aside, go on"
     CANCELLED = "a statement ran out of its time, or was cancelled"
     GONE = "the connection is lost; the outcome must be looked up"
-    FULL = "no room; inserting jobs stop, purges may go on"
-    READ_ONLY = "a standby or a read-only server: step down"
+    FULL = "no room; the run fails"
+    READ_ONLY = "a standby or a read-only server; the run fails"
     DENIED = "a privilege is missing"
     SCHEMA = "a table or column is not what the policy says"
     OTHER = "unknown; the run fails"
@@ -53,6 +55,9 @@ _SQLITE = (
     ("user-defined function raised exception", Fault.POISON),
     ("no such table", Fault.SCHEMA),
     ("no such column", Fault.SCHEMA),
+    ("syntax error", Fault.SCHEMA),
+    ("no such function", Fault.SCHEMA),
+    ("incomplete input", Fault.SCHEMA),
     ("disk is full", Fault.FULL),
     ("unable to open", Fault.GONE),
     ("disk i/o error", Fault.GONE),
@@ -72,10 +77,10 @@ def classify(error: DBAPIError) -> Fault:
     for text, fault in _SQLITE:
         if text in wording:
             return fault
-    # A lost connection has no SQLSTATE: libpq invents the text itself.
-    if error.connection_invalidated or kind in ("OperationalError", "InterfaceError"):
-        return Fault.GONE
-    return Fault.OTHER
+    # A lost connection has no SQLSTATE: libpq invents the text itself. SQLite has no connection to lose.
+    from_file = type(error.orig).__module__.startswith("sqlite3")
+    lost = error.connection_invalidated or (kind in ("OperationalError", "InterfaceError") and not from_file)
+    return Fault.GONE if lost else Fault.OTHER
 
 
 def sqlstate(error: DBAPIError) -> str | None:
@@ -91,7 +96,7 @@ def describe(error: DBAPIError) -> str:
     constraint = getattr(diagnosis, "constraint_name", None)
     line = re.sub(r"\s+", " ", message.strip().splitlines()[0] if message.strip() else type(error.orig).__name__)
     if "user-defined function raised exception" in line:
-        line = REFUSED
+        line = getattr(refusal, "reason", "refused by the policy")
     # 22P02 and its kin quote the offending value in the message itself.
     line = re.sub(r': "[^"]*"', ": (value not shown)", line)
     head = " ".join(part for part in (sqlstate(error), constraint) if part)

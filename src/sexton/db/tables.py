@@ -89,7 +89,7 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("batches", Integer, nullable=False, server_default="0", comment="committed data transactions"),
         Column("counts", JSON, nullable=False, comment="rows a step: picked, changed, told, ..."),
         Column("error", Text, comment="first line only, no row values"),
-        Column("definition", Text, nullable=False, comment="fingerprint of settings and job"),
+        Column("definition", Text, nullable=False, comment="fingerprint of the settings"),
     )
 
 

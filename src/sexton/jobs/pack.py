@@ -16,11 +16,12 @@ class Pack:
     options: dataclass of its settings, `[pack.name]`, declared with `setting()`.
     jobs: given the options and the dialect ("postgresql", "sqlite"), its jobs; their work should be `Later`.
     demo: `Later` of a `Demo`; None: the pack has no demonstration.
-    keeps_outbox: True when its jobs purge Sexton's own outbox, so that the housekeeping leaves it alone.
+    keeps_outbox: whether, with these options, its jobs purge Sexton's own outbox and the housekeeping need not;
+        None: they never do.
     """
 
     name: str
     options: type[Any]
     jobs: Callable[[Any, str], Sequence[Job]]
     demo: Later | None = None
-    keeps_outbox: bool = False
+    keeps_outbox: Callable[[Any], bool] | None = None

@@ -82,7 +82,7 @@ def tell(
     target = outbox or own_outbox(dialect)
     message: dict[str, Any] = {
         target.event_type.key: event,
-        target.payload.key: dict(payload),
+        target.payload.key: dict(payload) if target.key is not None else {**payload, "key": key},
         target.created_at.key: at,
     }
     for column, value in ((target.key, key), (target.recipient, to)):

@@ -57,6 +57,10 @@ class Executor(Protocol):
         """Run one batch inside the transaction at hand."""
         ...
 
+    def statements(self) -> list[ClauseElement]:
+        """What `execute` runs in one batch, in order, for people to read and for the database to check."""
+        ...
+
     def rescue(self, connection: Connection, request: Request) -> Result:
         """The same stretch again after somebody's row lock stood in the way: leave locked rows out."""
         ...

@@ -27,7 +27,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from ..db.tables import own_outbox
 from ..outbox.write import enqueue, record
@@ -85,6 +85,13 @@ class PickedBatches:
         )
 
     rescue = execute
+
+    def statements(self) -> list[ClauseElement]:
+        """The lock, where there is one, and the batch."""
+        first = (
+            [lock_statement(self.plan, onward=False, excluding=False, waiting=False)] if self.plan.lock_first else []
+        )
+        return [*first, batch_statement(self.plan)]
 
 
 def counted(plan: Plan) -> list[tuple[int, Change]]:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy.sql.elements import ClauseElement
 
 from ..policies.contract import Plan, in_rows
 from .execution import Request, Result, parameters
@@ -54,6 +55,10 @@ class WindowPurge:
     def rescue(self, connection: Connection, request: Request) -> Result:
         """The same rows picked with SKIP LOCKED; the locked ones are left for the last pass."""
         return self._around.execute(connection, request)
+
+    def statements(self) -> list[ClauseElement]:
+        """The look for the window's edge, and the delete up to it."""
+        return [self._edge(onward=True, excluding=False), self._window(onward=True, bounded=True, excluding=False)]
 
     def _edge(self, onward: bool, excluding: bool) -> Select[Any]:
         condition = due(self.plan, excluding=excluding)
@@ -93,6 +98,10 @@ class SweepPurge:
         """Delete the due rows of the next `size` blocks."""
         statement = delete(self.plan.table).where(self._stretch(), due(self.plan, excluding=request.excluding))
         return self._run(connection, statement, request, skips=False)
+
+    def statements(self) -> list[ClauseElement]:
+        """The delete of one stretch of blocks."""
+        return [delete(self.plan.table).where(self._stretch(), due(self.plan, excluding=False))]
 
     def rescue(self, connection: Connection, request: Request) -> Result:
         """The same blocks around the locked rows."""

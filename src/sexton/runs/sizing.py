@@ -34,7 +34,8 @@ class Sizer:
             goal = min(CEILING * 0.8, 4 * self._fixed_cost(size, seconds))
         self._before = (size, seconds)
         factor = min(max(goal / max(seconds, 1e-6), 1 / _STEP), _STEP)
-        self.size = min(max(int(size * factor), 1), self.most)
+        grown = size + 1 if factor > 1 else 1  # from one row, a factor below 2 would never lead away
+        self.size = min(max(int(size * factor), grown), self.most)
 
     def _fixed_cost(self, size: int, seconds: float) -> float:
         """Seconds a batch would take with no rows, from the last two measurements."""

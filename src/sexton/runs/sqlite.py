@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.schema import CreateTable
+from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.tables import own_outbox, own_tables
 from ..outbox.write import enqueue, record
@@ -56,6 +57,10 @@ class KeyedDelete:
         return Result(gone, gone, 0, None, more=gone >= request.size, skips=False)
 
     rescue = execute
+
+    def statements(self) -> list[ClauseElement]:
+        """The delete."""
+        return [self._statement(False, False)]
 
     def _build(self, onward: bool, excluding: bool) -> Delete:
         oldest = pick(self.plan, list(self.plan.key), excluding=excluding, onward=onward).subquery()
@@ -91,6 +96,10 @@ class TemporaryRows:
         return Result(picked, changed, told, last, more=picked >= request.size, also=counted, skips=False)
 
     rescue = execute
+
+    def statements(self) -> list[ClauseElement]:
+        """The pick; what follows reads its rows from a temporary table."""
+        return [self._picks(False, False)]
 
     def _once(self, name: str, build: Callable[[], Any]) -> Any:
         """A statement, built the first time: what is built anew would be compiled anew in every batch."""

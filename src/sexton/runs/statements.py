@@ -110,6 +110,8 @@ def _fact(plan: Plan, rows: Rows, number: int, message: Message, sorted_by_row: 
     columns_of_subject = [column.key for column in plan.key] if picked else relation.c.keys()[:1]
     subject = [relation.c[name] for name in columns_of_subject]
     fields = {name: value(field) for name, field in message.payload.items()}
+    if plan.outbox is not None and plan.outbox.key is None:
+        fields["key"] = key  # receivers tell a repeated delivery by it, so it has to travel somewhere
     event = as_text(message.event) if message.event is not None else cast(null(), Text)
     columns: list[Labelled] = [
         literal_column(str(number), Integer).label("part"),

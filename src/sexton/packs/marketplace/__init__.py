@@ -46,5 +46,5 @@ pack = Pack(
     options=Options,
     jobs=jobs,
     demo=Later("sexton.packs.marketplace.demo:seeding"),
-    keeps_outbox=True,
+    keeps_outbox=lambda options: "outbox_events" not in options.tables,
 )
