@@ -180,7 +180,9 @@ class days_left(FunctionElement[int]):  # noqa: N801
 @compiles(days_left, "postgresql")
 def _days_postgresql(element: days_left, compiler: SQLCompiler, **kw: Any) -> str:
     until, at = [compiler.process(clause, **kw) for clause in element.clauses]
-    return f"((floor(extract(epoch FROM {until})) - floor(extract(epoch FROM {at})) + 86399)::bigint / 86400)"
+    kind = "timestamp" if is_naive(next(iter(element.clauses)).type) else "timestamptz"
+    seconds = f"floor(extract(epoch FROM {until})) - floor(extract(epoch FROM CAST({at} AS {kind})))"
+    return f"(({seconds} + 86399)::bigint / 86400)"
 
 
 @compiles(days_left, "sqlite")

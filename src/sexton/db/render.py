@@ -7,6 +7,7 @@ PostgreSQL holds the very same statement with its own variables where Python bin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -59,4 +60,12 @@ def render(
             return text
 
     printer = Printer(dialect, None)
+    # For psycopg a percent sign is doubled; what is printed here stands alone.
+    printer.preparer = copy(printer.preparer)
+    printer.preparer._double_percents = False
     return str(printer.process(statement)).strip()
+
+
+def for_driver(sql: str, dialect: Dialect) -> str:
+    """Rendered text as `exec_driver_sql` takes it: some drivers read a percent sign as a parameter."""
+    return sql.replace("%", "%%") if dialect.paramstyle in ("format", "pyformat") else sql

@@ -35,11 +35,13 @@ class Found:
 
     select: given the relations so far, the rows, in the order in which they are to be locked.
     lock: the table among them whose rows are locked, as a change needs them unmoved; None: nothing is locked.
+    order: columns by which messages about them are written. Give one that does not depend on where a batch ends.
     """
 
     name: str
     select: Callable[[Rows], Select[Any]]
     lock: Table | None = None
+    order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

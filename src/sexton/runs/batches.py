@@ -31,6 +31,9 @@ from .sizing import CEILING, Sizer
 PATIENCE = 0.02
 """Seconds that a purge without picking waits for a row lock before it goes around the row."""
 
+WAITS = 16
+"""How often a batch may run into a row that hangs on its own and is locked; each costs `CEILING` at most."""
+
 Execute = Callable[[Connection, Request], Result]
 
 
@@ -47,6 +50,7 @@ class Batches:
         self.attempts = Attempts(context, plan.table.fullname)
         self.patient = False
         self.skips = False
+        self.waits = 0
         self.executor: Executor
 
     def run(self) -> None:
@@ -130,6 +134,8 @@ class Batches:
             self._poisoned(error, request)
         elif fault is Fault.CANCELLED:
             self._cancelled(error, request)
+        elif fault is Fault.LOCKED and not self.executor.goes_around and self.waits < WAITS:
+            self._held(request)
         elif fault is Fault.LOCKED and self.attempts.tries == 0:
             self.attempts.tries = 1
             try:
@@ -140,11 +146,22 @@ class Batches:
             self.attempts.again(error)
         return None
 
+    def _held(self, request: Request) -> None:
+        """Picking skips locked rows, so a row that hangs on one of them is held: go around that one."""
+        self.waits += 1
+        self.context.check()
+        if request.size > 1:
+            self.sizer.shrink(8, request.size)
+            return
+        row = self.attempts.beside(lambda connection: next_subject(connection, self.plan, request))
+        if row is not None:
+            self.skips = True
+            self.request = replace(self.request, cursor=row[1])
+
     def _cancelled(self, error: DBAPIError, request: Request) -> None:
         self.context.check()
         if request.size > 1:
-            self.sizer.size = request.size
-            self.sizer.halve()
+            self.sizer.shrink(2, request.size)
         elif self.patient:
             seconds = self.context.limits.statement
             raise JobFailed(
@@ -159,8 +176,7 @@ class Batches:
         if self.executor.unit != "rows":
             self.pick_rows()
         elif request.size > 1:
-            self.sizer.size = request.size
-            self.sizer.halve()
+            self.sizer.shrink(2, request.size)
         else:
             self._set_aside(describe(error), request)
 

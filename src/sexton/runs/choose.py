@@ -105,9 +105,10 @@ def _statistics(connection: Connection, name: str, column: str) -> tuple[float |
 
 def _due_rows(connection: Connection, plan: Plan, probe: Request) -> float:
     """The planner's estimate; reads statistics only, no rows."""
-    from ..db.render import render
+    from ..db.render import for_driver, render
 
     asked = select(*plan.key).where(due(plan, excluding=False))
     sql = render(asked, connection.dialect, values=parameters(asked, probe))
-    plan_json = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}").scalar_one()
+    explained = for_driver(f"EXPLAIN (FORMAT JSON) {sql}", connection.dialect)
+    plan_json = connection.exec_driver_sql(explained).scalar_one()
     return float(plan_json[0]["Plan"]["Plan Rows"])

@@ -17,7 +17,7 @@ from ..db.connect import read_only
 from ..db.faults import Fault, classify, describe
 from ..db.instants import offset_of
 from ..db.migrate import require_schema
-from ..db.render import render
+from ..db.render import for_driver, render
 from ..errors import PolicyError
 from ..policies.contract import Plan
 from .picked import AMONG
@@ -30,19 +30,19 @@ def preflight(engine: Engine, job: str, plans: Iterable[Any]) -> None:
         require_schema(connection)
         for plan in own:
             try:
-                _prepare(connection, plan)
+                _prepare(connection, plan, job)
             except DBAPIError as error:
                 if classify(error) not in (Fault.SCHEMA, Fault.DENIED):
                     raise
                 raise PolicyError(f"{job}, step {plan.step}: {_plainly(describe(error))}") from error
 
 
-def _prepare(connection: Connection, plan: Plan) -> None:
+def _prepare(connection: Connection, plan: Plan, job: str) -> None:
     dialect = connection.dialect
     if dialect.name == "postgresql":
         from .picked import batch_statement, lock_statement
 
-        _refuse_hidden_rows(connection, plan)
+        _refuse_hidden_rows(connection, plan, job)
         if plan.lock_first:
             lock = lock_statement(plan, onward=False, excluding=True, waiting=False)
             _explain(connection, render(lock, dialect, naming=_null))
@@ -62,18 +62,18 @@ def _null(name: str) -> str:
 
 
 def _explain(connection: Connection, sql: str) -> None:
-    connection.exec_driver_sql("EXPLAIN " + sql.replace("%", "%%"))
+    connection.exec_driver_sql(for_driver("EXPLAIN " + sql, connection.dialect))
 
 
-def _refuse_hidden_rows(connection: Connection, plan: Plan) -> None:
+def _refuse_hidden_rows(connection: Connection, plan: Plan, job: str) -> None:
     """A role under row level security would see no due rows and report success for months."""
     name = connection.dialect.identifier_preparer.format_table(plan.table)
     there = connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar()
     if there is None:
-        raise PolicyError(f"step {plan.step}: there is no table {plan.table.fullname} in this database")
+        raise PolicyError(f"{job}, step {plan.step}: there is no table {plan.table.fullname} in this database")
     if connection.execute(text("SELECT row_security_active(CAST(:name AS regclass))"), {"name": name}).scalar():
         raise PolicyError(
-            f"step {plan.step}: row level security hides rows of {plan.table.fullname} from this role; "
+            f"{job}, step {plan.step}: row level security hides rows of {plan.table.fullname} from this role; "
             "use its owner or a role with BYPASSRLS"
         )
 

@@ -25,6 +25,8 @@ class Sizer:
     goal: float
     most: int = 100_000
     _before: tuple[int, float] | None = field(default=None, repr=False)
+    _lost: int = 0
+    """Size before a search by halves began; 0 when none is under way."""
 
     def measured(self, size: int, seconds: float) -> None:
         """Learn from a full batch of `size` that took `seconds`."""
@@ -35,6 +37,9 @@ class Sizer:
         self._before = (size, seconds)
         factor = min(max(goal / max(seconds, 1e-6), 1 / _STEP), _STEP)
         grown = size + 1 if factor > 1 else 1  # from one row, a factor below 2 would never lead away
+        if size < self._lost and seconds < CEILING / 2:
+            grown = 2 * size  # a search by halves goes back up by doubling, however long a batch takes
+        self._lost = 0 if size >= self._lost else self._lost
         self.size = min(max(int(size * factor), grown), self.most)
 
     def _fixed_cost(self, size: int, seconds: float) -> float:
@@ -46,7 +51,8 @@ class Sizer:
         each = (seconds - other_seconds) / (size - other)
         return max(0.0, min(seconds, other_seconds) - max(each, 0.0) * min(size, other))
 
-    def halve(self) -> None:
-        """A batch failed as a whole: look for the row in half of it."""
-        self.size = max(self.size // 2, 1)
+    def shrink(self, times: int, size: int) -> None:
+        """A batch of `size` failed as a whole: look for the row in that many times fewer."""
+        self._lost = max(self._lost, size)
+        self.size = max(size // times, 1)
         self._before = None

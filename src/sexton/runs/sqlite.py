@@ -160,7 +160,7 @@ def _forget_known(relation: Table) -> Delete:
 
 def _temporary(name: str, rows: Select[Any]) -> Table:
     """A temporary table for the result of `rows`. Its name holds its shape: connections are used again."""
-    columns = [Column(column.name, column.type) for column in rows.selected_columns]
+    columns: list[Column[Any]] = [Column(key, column.type) for key, column in rows.selected_columns.items()]
     shape = ",".join(f"{column.name} {column.type!r}" for column in columns)
     number = Column(ROW, Integer, primary_key=True)
     return Table(f"sexton_{name}_{crc32(shape.encode()):08x}", MetaData(), *columns, number, schema="temp")

@@ -121,9 +121,16 @@ def _fact(plan: Plan, rows: Rows, number: int, message: Message, sorted_by_row: 
         (as_text(value(message.to)) if message.to is not None else cast(null(), Text)).label("recipient"),
         json_payload(**fields).label("payload"),
     ]
-    if sorted_by_row:
-        columns += [relation.c[column.key].label(f"by_{place}") for place, column in enumerate(plan.order)]
+    order = [column.key for column in plan.order] if sorted_by_row else _order_of(plan, message.of)
+    columns += [relation.c[name].label(f"by_{place}") for place, name in enumerate(order)]
     return select(*columns).select_from(relation)
+
+
+def _order_of(plan: Plan, name: str) -> tuple[str, ...]:
+    """By which columns of a found relation its messages are ordered, when there are no others to order."""
+    if any(message.of != name for message in plan.messages):
+        return ()
+    return next((found.order for found in plan.found if found.name == name), ())
 
 
 def _reader(plan: Plan, relation: FromClause, of: str) -> Callable[[Any], Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,25 +14,32 @@ _SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU")
 
 
 class Stop:
-    """A flag with a reason. `ask` may be called from a signal handler and any thread, any number of times."""
+    """A flag with a reason. `ask` may be called from a signal handler and any thread, any number of times.
+
+    A pipe, not a threading.Event: a handler runs between two instructions of the main thread, also of those in which
+    an Event holds its own lock, and would wait for itself for ever.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._reader, self._writer = os.pipe()
         self.reason = ""
+        self.asked = False
+        """Whether somebody wants the run to end."""
+
+    def __del__(self) -> None:
+        for end in (self._reader, self._writer):
+            os.close(end)
 
     def ask(self, reason: str) -> None:
         """Ask the run to end after the batch in hand. The first reason stays."""
-        self.reason = self.reason or reason
-        self._event.set()
-
-    @property
-    def asked(self) -> bool:
-        """Whether somebody wants the run to end."""
-        return self._event.is_set()
+        if not self.asked:
+            self.reason, self.asked = reason, True
+            os.write(self._writer, b".")
 
     def wait(self, seconds: float) -> bool:
         """Wait, but no longer than until somebody asks; True when asked."""
-        return self._event.wait(seconds)
+        select.select([self._reader], [], [], seconds)
+        return self.asked
 
 
 @contextmanager

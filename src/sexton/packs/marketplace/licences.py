@@ -39,6 +39,7 @@ from .tables import Tables, tables
 
 ENDED = ("expired", "deleted", "rejected")
 REVOKE = "revoke"
+LAST_USED = ("last_expires_at", "last_id", "id")
 
 
 def steps(options: Options, dialect: str = "postgresql") -> list[Policy]:
@@ -85,7 +86,7 @@ def _expire(own: Tables) -> Transition:
         tell=(
             Message(
                 "license_expired",
-                key=text_key("license_expired", licences.id),
+                key=text_key("license_expired", licences.id, licences.expires_at),
                 to=licences.store_id,
                 payload={
                     "license_id": licences.id,
@@ -105,7 +106,7 @@ def _record(own: Tables) -> WarnOnce:
         own.licenses,
         by=licences.expires_at,
         when=and_(licences.status == "expired", licences.expires_at < now()),
-        tell=Message(None, key=text_key("license_expired", licences.id)),
+        tell=Message(None, key=text_key("license_expired", licences.id, licences.expires_at)),
         name="record",
     )
 
@@ -132,10 +133,10 @@ def _delete(own: Tables, options: Options) -> Purge:
         kind="deadline",
         only=and_(
             licences.status == "expired",
-            told(text_key("license_expired", licences.id), age=options.min_dwell),
+            told(text_key("license_expired", licences.id, licences.expires_at), age=options.min_dwell),
             not_(set_aside(REVOKE, licences.store_id)),
         ),
-        found=(Found("orphans", lambda rows: _orphans(own, options, rows), lock=own.media),),
+        found=(Found("orphans", lambda rows: _orphans(own, options, rows), lock=own.media, order=LAST_USED),),
         changes=(
             Change(
                 "media_attachments",
@@ -175,7 +176,20 @@ def _orphans(own: Tables, options: Options, rows: Any) -> Select[Any]:
         others.c.media_id == media.id,
         or_(others.c.entity_type != "license", others.c.entity_id.not_in(select(picked.c.id))),
     )
-    found = select(media.id, media.storage_key).where(
+    # The licence with which a file goes, however the batches are cut: its messages have an order of their own.
+    users = (
+        select(picked.c.expires_at, picked.c.id)
+        .join_from(picked, own.media_attachments, own.media_attachments.c.entity_id == picked.c.id)
+        .where(own.media_attachments.c.media_id == media.id, own.media_attachments.c.entity_type == "license")
+        .order_by(picked.c.expires_at.desc(), picked.c.id.desc())
+        .limit(1)
+        .correlate(own.media)
+    )
+    last = (
+        users.with_only_columns(picked.c.expires_at).scalar_subquery().label("last_expires_at"),
+        users.with_only_columns(picked.c.id).scalar_subquery().label("last_id"),
+    )
+    found = select(media.id, media.storage_key, *last).where(
         media.id.in_(attached), media.created_at < ago(options.media_min_age), not_(exists(elsewhere))
     )
     return found.order_by(media.id)

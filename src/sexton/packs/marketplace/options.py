@@ -65,6 +65,10 @@ class Options:
         "states of a payment that keep an order alive: settled or in flight, never a failed attempt; "
         "empty: there is no payments table",
     )
+    child_ended: tuple[str, ...] = setting(
+        ("expired", "cancelled", "rejected", "refunded"),
+        "states in which a vendor order has ended; its parent expires only when all of its children have",
+    )
     expire_guard: str = setting(
         "",
         "SQL condition about vendor_orders that must also hold before an order expires; it stands in the "

@@ -29,7 +29,7 @@ SHORT = "stock of a product would fall below zero"
 def steps(options: Options, dialect: str = "postgresql") -> list[Policy]:
     """The work of `marketplace.expire_orders`."""
     own = tables(options)
-    return [_nudge(own, options), _expire(own, options), _settle(own)]
+    return [_nudge(own, options), _expire(own, options), _settle(own, options)]
 
 
 def _nudge(own: Tables, options: Options) -> WarnOnce:
@@ -72,7 +72,7 @@ def _expire(own: Tables, options: Options) -> Transition:
             Change(
                 "orders",
                 own.orders,
-                lambda rows: _last_child_gone(own, rows),
+                lambda rows: _last_child_gone(own, options, rows),
                 lambda rows: {"status": "expired"},
             ),
             Change(
@@ -145,20 +145,22 @@ def _lowered(own: Tables, rows: Any) -> ColumnElement[Any]:
     return only_if(reserved >= quantity, reserved - quantity, SHORT)
 
 
-def _last_child_gone(own: Tables, rows: Any) -> ColumnElement[bool]:
+def _last_child_gone(own: Tables, options: Options, rows: Any) -> ColumnElement[bool]:
     """Open parents of the picked orders that have no other open child."""
     picked, parents = rows["picked"], own.orders.c
     sibling = own.vendor_orders.alias("sibling")
     still_open = select(1).where(
-        sibling.c.order_id == parents.id, sibling.c.status.in_(OPEN), sibling.c.id.not_in(select(picked.c.id))
+        sibling.c.order_id == parents.id,
+        sibling.c.status.not_in(options.child_ended),
+        sibling.c.id.not_in(select(picked.c.id)),
     )
     return and_(parents.id.in_(select(picked.c.order_id)), parents.status.in_(OPEN), not_(exists(still_open)))
 
 
-def _settle(own: Tables) -> Transition:
+def _settle(own: Tables, options: Options) -> Transition:
     parents, children = own.orders.c, own.vendor_orders.c
     expired = select(1).where(children.order_id == parents.id, children.status == "expired")
-    still_open = select(1).where(children.order_id == parents.id, children.status.in_(OPEN))
+    still_open = select(1).where(children.order_id == parents.id, children.status.not_in(options.child_ended))
     return Transition(
         own.orders,
         {"status": "expired"},

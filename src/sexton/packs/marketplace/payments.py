@@ -52,15 +52,12 @@ def settle_late(connection: Connection, options: Options, vendor_order_id: objec
 def _reserve(connection: Connection, own: Tables, vendor_order_id: object) -> bool:
     """Reserve the order's pieces again if every product has enough; stock rows locked in product order."""
     items, inventory = own.order_items.c, own.inventory.c
-    wanted = dict(
-        connection.execute(
-            select(items.product_id, func.sum(items.quantity))
-            .where(items.vendor_order_id == vendor_order_id)
-            .group_by(items.product_id)
-        )
-        .tuples()
-        .all()
+    asked = (
+        select(items.product_id, func.sum(items.quantity).label("quantity"))
+        .where(items.vendor_order_id == vendor_order_id)
+        .group_by(items.product_id)
     )
+    wanted: dict[Any, Any] = {row.product_id: row.quantity for row in connection.execute(asked)}
     stock = connection.execute(
         select(inventory.product_id, (inventory.available - inventory.reserved).label("free"))
         .where(inventory.product_id.in_(wanted))

@@ -47,7 +47,7 @@ def tables(options: Options) -> Tables:
         mapped.table("media", {"id": Number, "storage_key": Text, "created_at": UtcDateTime}),
         _attachments(mapped),
         _vendor_orders(mapped),
-        mapped.table("orders", {"id": Number, "buyer_id": Number, "status": Text}),
+        mapped.table("orders", {"id": Number, "buyer_id": Number, "status": Text}, "status id"),
         _order_items(mapped),
         _inventory(mapped),
         mapped.table("payments", {"id": Number, "order_id": Number, "status": Text}, "order_id"),
@@ -81,6 +81,9 @@ class _Mapped:
         if unknown:
             known = ", ".join(columns)
             raise PolicyError(f"pack.marketplace.columns.{table}: no column {sorted(unknown)[0]!r}; it has {known}")
+        twice = [column.name for column in made if sum(other.name == column.name for other in made) > 1]
+        if twice:
+            raise PolicyError(f"pack.marketplace.columns.{table}: two columns are named {twice[0]!r}")
         schema, _, name = self.options.tables.get(table, table).rpartition(".")
         built = Table(name, self.metadata, *made, *more, schema=schema or None)
         if index:
@@ -88,9 +91,8 @@ class _Mapped:
         return built
 
     def target(self, table: str) -> str:
-        """The id of another of the tables, for a foreign key."""
-        name = self.options.tables.get(table, table)
-        return f"{name}.{self.options.columns.get(table, {}).get('id', 'id')}"
+        """The id of another of the tables, for a foreign key: by its logical key, as SQLAlchemy wants it."""
+        return f"{self.options.tables.get(table, table)}.id"
 
 
 def _licenses(mapped: _Mapped) -> Table:
@@ -102,7 +104,9 @@ def _licenses(mapped: _Mapped) -> Table:
         "expires_at": UtcDateTime,
         "created_at": UtcDateTime,
     }
-    return mapped.table("licenses", columns, "expires_at id")
+    licenses = mapped.table("licenses", columns, "expires_at id")
+    Index(f"{licenses.name}_store_id_expires_at", licenses.c.store_id, licenses.c.expires_at)
+    return licenses
 
 
 def _attachments(mapped: _Mapped) -> Table:
@@ -144,7 +148,7 @@ def _outbox(mapped: _Mapped) -> Outbox | None:
         columns[key] = mapped.column("outbox_events", key, kind, nullable=True)
     for key in ("key", "recipient"):
         if key in named:
-            columns[key] = mapped.column("outbox_events", key, Text)
+            columns[key] = mapped.column("outbox_events", key, Text, nullable=key == "recipient")
     table = mapped.table("outbox_events", columns, "published_at id")
     named_key, recipient = table.c.get("key"), table.c.get("recipient")
     return Outbox(table, named_key, table.c.event_type, recipient, table.c.payload, table.c.created_at)

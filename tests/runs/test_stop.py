@@ -1,0 +1,108 @@
+"""The wish to end: who may ask, what waiting on it means, and that signals may come at any instant."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+from sexton.runs.stop import Stop, on_signals
+from tests.support.workers import Start
+
+
+def test_nobody_has_asked() -> None:
+    stop = Stop()
+
+    assert not stop.asked
+    assert stop.reason == ""
+    assert not stop.wait(0)
+
+
+def test_the_first_reason_stays() -> None:
+    stop = Stop()
+
+    stop.ask("stopped by SIGTERM")
+    stop.ask("stopped by SIGHUP")
+
+    assert stop.asked
+    assert stop.reason == "stopped by SIGTERM"
+
+
+def test_waiting_ends_as_soon_as_somebody_asks() -> None:
+    stop = Stop()
+    threading.Timer(0.05, stop.ask, ["enough"]).start()
+    began = time.monotonic()
+
+    assert stop.wait(10)
+    assert time.monotonic() - began < 5
+
+
+def test_waiting_lasts_as_long_as_it_should_and_no_longer() -> None:
+    began = time.monotonic()
+
+    assert not Stop().wait(0.05)
+    assert 0.04 < time.monotonic() - began < 5
+
+
+def test_once_asked_every_wait_returns_at_once() -> None:
+    stop = Stop()
+    stop.ask("enough")
+
+    assert stop.wait(10)
+    assert stop.wait(10)
+
+
+def test_all_who_wait_are_woken() -> None:
+    stop = Stop()
+    woken: list[bool] = []
+    threads = [threading.Thread(target=lambda: woken.append(stop.wait(10))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+
+    stop.ask("enough")
+    for thread in threads:
+        thread.join(5)
+
+    assert woken == [True, True, True]
+
+
+def test_outside_the_main_thread_nothing_is_changed() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def look() -> None:
+        with on_signals(Stop()):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert seen == [before]
+
+
+def test_signals_that_come_while_it_waits_never_lock_it_up(start: Start) -> None:
+    """P8: a handler runs between two instructions of the main thread, also of those inside `wait`."""
+    worker = start(wait_under_fire)
+    worker.wait_for("waiting")
+
+    for _ in range(300):
+        if worker.runs:
+            worker.send(signal.SIGTERM)
+
+    assert worker.wait(5) == 0
+    assert worker.output.split() == ["waiting", "through"]
+
+
+def wait_under_fire() -> int:
+    """A child that waits over and over while signals rain down."""
+    stop = Stop()
+    with on_signals(stop):
+        print("waiting", flush=True)
+        ends = time.monotonic() + 0.3
+        while time.monotonic() < ends:
+            stop.wait(0.00001)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("through", flush=True)
+        os._exit(0)

@@ -1,0 +1,85 @@
+-- PostgreSQL: the batch
+WITH picked AS
+(SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
+FROM licenses
+WHERE licenses.expires_at < :now AND (licenses.status NOT IN ('expired', 'deleted', 'rejected'))
+    ORDER BY licenses.expires_at, licenses.id
+ LIMIT :batch FOR NO KEY UPDATE OF licenses SKIP LOCKED),
+changed AS
+(UPDATE licenses SET status='expired' WHERE licenses.id IN (SELECT picked.id
+FROM picked) RETURNING 1 AS one),
+facts AS
+(SELECT 0 AS part, 'license_expired' || ':' || CAST(picked.id AS TEXT) || ':'
+    || to_char(picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    CAST(picked.id AS TEXT) AS subject, 'license_expired' AS event_type,
+    CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', picked.id, 'store_id',
+    picked.store_id, 'expires_at', to_char(picked.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload, picked.expires_at AS by_0, picked.id AS by_1
+FROM picked),
+told AS
+(INSERT INTO sexton.effects (key, job, subject, run_id, created_at) SELECT facts.key AS key, :job AS job,
+    facts.subject AS subject, :run AS run_id, :now AS created_at
+FROM facts
+WHERE facts.part >= 0 ORDER BY facts.part, facts.key ON CONFLICT (key) DO NOTHING RETURNING key AS key),
+sent AS
+(INSERT INTO sexton.outbox_events (key, event_type, recipient, payload, created_at) SELECT facts.key AS c0,
+    facts.event_type AS c1, facts.recipient AS c2, facts.payload AS c3, :now AS c4
+FROM facts
+WHERE facts.key IN (SELECT told.key
+FROM told) AND facts.event_type IS NOT NULL ORDER BY facts.by_0, facts.by_1, facts.part, facts.key
+    RETURNING 1 AS one)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM changed) AS changed, (SELECT count(*) AS count_3
+FROM told) AS told, (SELECT count(*) AS count_4
+FROM sent) AS sent, (SELECT picked.expires_at
+FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
+ LIMIT 1) AS last_0, (SELECT picked.id
+FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
+ LIMIT 1) AS last_1;
+
+-- PostgreSQL: the dry run
+WITH picked AS
+(SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
+FROM licenses
+WHERE licenses.expires_at < :now AND (licenses.status NOT IN ('expired', 'deleted', 'rejected'))),
+facts AS
+(SELECT 0 AS part, 'license_expired' || ':' || CAST(picked.id AS TEXT) || ':'
+    || to_char(picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    CAST(picked.id AS TEXT) AS subject, 'license_expired' AS event_type,
+    CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', picked.id, 'store_id',
+    picked.store_id, 'expires_at', to_char(picked.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload, picked.expires_at AS by_0, picked.id AS by_1
+FROM picked)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, (SELECT count(DISTINCT facts.key) AS count_2
+FROM facts
+WHERE NOT (EXISTS (SELECT 1
+FROM sexton.effects
+WHERE sexton.effects.key = facts.key))) AS told;
+
+-- SQLite: the batch begins
+SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
+FROM licenses
+WHERE licenses.expires_at < :now AND (licenses.status NOT IN ('expired', 'deleted', 'rejected'))
+    ORDER BY licenses.expires_at, licenses.id
+ LIMIT :batch OFFSET 0;
+
+-- SQLite: the dry run
+WITH picked AS
+(SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
+FROM licenses
+WHERE licenses.expires_at < :now AND (licenses.status NOT IN ('expired', 'deleted', 'rejected'))),
+facts AS
+(SELECT 0 AS part, 'license_expired' || ':' || CAST(picked.id AS TEXT) || ':' || (replace(picked.expires_at,
+    ' ', 'T') || 'Z') AS "key", CAST(picked.id AS TEXT) AS subject, 'license_expired' AS event_type,
+    CAST(picked.store_id AS TEXT) AS recipient, json_object('license_id', picked.id, 'store_id',
+    picked.store_id, 'expires_at', (replace(picked.expires_at, ' ', 'T') || 'Z')) AS payload,
+    picked.expires_at AS by_0, picked.id AS by_1
+FROM picked)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, (SELECT count(DISTINCT facts."key") AS count_2
+FROM facts
+WHERE NOT (EXISTS (SELECT 1
+FROM sexton_effects
+WHERE sexton_effects."key" = facts."key"))) AS told;

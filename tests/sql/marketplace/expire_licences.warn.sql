@@ -1,0 +1,100 @@
+-- PostgreSQL: the batch
+WITH picked AS
+(SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
+FROM licenses
+WHERE licenses.status = 'verified' AND licenses.expires_at > :now AND licenses.expires_at <= :now_plus_2w
+    AND licenses.created_at <= :now_minus_1d AND NOT EXISTS (SELECT 1 FROM sexton.effects AS noticed
+    WHERE noticed.key = 'license_expiring_soon' || ':' || CAST(licenses.id AS TEXT) || ':'
+    || to_char(licenses.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    ORDER BY licenses.expires_at, licenses.id
+ LIMIT :batch FOR NO KEY UPDATE OF licenses SKIP LOCKED),
+facts AS
+(SELECT 0 AS part, 'license_expiring_soon' || ':' || CAST(picked.id AS TEXT) || ':'
+    || to_char(picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    CAST(picked.id AS TEXT) AS subject, 'license_expiring_soon' AS event_type,
+    CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', picked.id, 'store_id',
+    picked.store_id, 'expires_at', to_char(picked.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'days_left', ((floor(extract(epoch
+    FROM picked.expires_at)) - floor(extract(epoch
+    FROM CAST(:now AS timestamptz))) + 86399)::bigint / 86400)) AS payload, picked.expires_at AS by_0,
+    picked.id AS by_1
+FROM picked),
+told AS
+(INSERT INTO sexton.effects (key, job, subject, run_id, created_at) SELECT facts.key AS key, :job AS job,
+    facts.subject AS subject, :run AS run_id, :now AS created_at
+FROM facts
+WHERE facts.part >= 0 ORDER BY facts.part, facts.key ON CONFLICT (key) DO NOTHING RETURNING key AS key),
+sent AS
+(INSERT INTO sexton.outbox_events (key, event_type, recipient, payload, created_at) SELECT facts.key AS c0,
+    facts.event_type AS c1, facts.recipient AS c2, facts.payload AS c3, :now AS c4
+FROM facts
+WHERE facts.key IN (SELECT told.key
+FROM told) AND facts.event_type IS NOT NULL ORDER BY facts.by_0, facts.by_1, facts.part, facts.key
+    RETURNING 1 AS one)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, 0 AS changed, (SELECT count(*) AS count_2
+FROM told) AS told, (SELECT count(*) AS count_3
+FROM sent) AS sent, (SELECT picked.expires_at
+FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
+ LIMIT 1) AS last_0, (SELECT picked.id
+FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
+ LIMIT 1) AS last_1;
+
+-- PostgreSQL: the dry run
+WITH picked AS
+(SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
+FROM licenses
+WHERE licenses.status = 'verified' AND licenses.expires_at > :now AND licenses.expires_at <= :now_plus_2w
+    AND licenses.created_at <= :now_minus_1d AND NOT EXISTS (SELECT 1 FROM sexton.effects AS noticed
+    WHERE noticed.key = 'license_expiring_soon' || ':' || CAST(licenses.id AS TEXT) || ':'
+    || to_char(licenses.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
+facts AS
+(SELECT 0 AS part, 'license_expiring_soon' || ':' || CAST(picked.id AS TEXT) || ':'
+    || to_char(picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    CAST(picked.id AS TEXT) AS subject, 'license_expiring_soon' AS event_type,
+    CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', picked.id, 'store_id',
+    picked.store_id, 'expires_at', to_char(picked.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'days_left', ((floor(extract(epoch
+    FROM picked.expires_at)) - floor(extract(epoch
+    FROM CAST(:now AS timestamptz))) + 86399)::bigint / 86400)) AS payload, picked.expires_at AS by_0,
+    picked.id AS by_1
+FROM picked)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, (SELECT count(DISTINCT facts.key) AS count_2
+FROM facts
+WHERE NOT (EXISTS (SELECT 1
+FROM sexton.effects
+WHERE sexton.effects.key = facts.key))) AS told;
+
+-- SQLite: the batch begins
+SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
+FROM licenses
+WHERE licenses.status = 'verified' AND licenses.expires_at > :now AND licenses.expires_at <= :now_plus_2w
+    AND licenses.created_at <= :now_minus_1d AND EXISTS (SELECT 1 FROM sexton_effects AS noticed
+    WHERE noticed.key = 'license_expiring_soon' || ':' || CAST(licenses.id AS TEXT) || ':'
+    || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0 ORDER BY licenses.expires_at, licenses.id
+ LIMIT :batch OFFSET 0;
+
+-- SQLite: the dry run
+WITH picked AS
+(SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
+FROM licenses
+WHERE licenses.status = 'verified' AND licenses.expires_at > :now AND licenses.expires_at <= :now_plus_2w
+    AND licenses.created_at <= :now_minus_1d AND EXISTS (SELECT 1 FROM sexton_effects AS noticed
+    WHERE noticed.key = 'license_expiring_soon' || ':' || CAST(licenses.id AS TEXT) || ':'
+    || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0),
+facts AS
+(SELECT 0 AS part, 'license_expiring_soon' || ':' || CAST(picked.id AS TEXT) || ':'
+    || (replace(picked.expires_at, ' ', 'T') || 'Z') AS "key", CAST(picked.id AS TEXT) AS subject,
+    'license_expiring_soon' AS event_type, CAST(picked.store_id AS TEXT) AS recipient,
+    json_object('license_id', picked.id, 'store_id', picked.store_id, 'expires_at',
+    (replace(picked.expires_at, ' ', 'T') || 'Z'), 'days_left', ((CAST(strftime('%s',
+    picked.expires_at) AS INTEGER) - CAST(strftime('%s', :now) AS INTEGER) + 86399) / 86400)) AS payload,
+    picked.expires_at AS by_0, picked.id AS by_1
+FROM picked)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, (SELECT count(DISTINCT facts."key") AS count_2
+FROM facts
+WHERE NOT (EXISTS (SELECT 1
+FROM sexton_effects
+WHERE sexton_effects."key" = facts."key"))) AS told;

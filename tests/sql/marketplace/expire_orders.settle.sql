@@ -1,0 +1,66 @@
+-- PostgreSQL: the rows are locked
+SELECT orders.id, orders.id AS id__1
+FROM orders
+WHERE orders.status IN ('pending') AND (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND vendor_orders.status = 'expired')) AND NOT (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND (vendor_orders.status NOT IN ('expired', 'cancelled',
+    'rejected', 'refunded')))) ORDER BY orders.id
+ LIMIT :batch FOR NO KEY UPDATE OF orders SKIP LOCKED;
+
+-- PostgreSQL: the batch
+WITH picked AS
+(SELECT orders.id AS id
+FROM orders
+WHERE orders.id = ANY (:among) AND orders.status IN ('pending') AND (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND vendor_orders.status = 'expired')) AND NOT (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND (vendor_orders.status NOT IN ('expired', 'cancelled',
+    'rejected', 'refunded')))) ORDER BY orders.id FOR NO KEY UPDATE OF orders SKIP LOCKED),
+changed AS
+(UPDATE orders SET status='expired' WHERE orders.id IN (SELECT picked.id
+FROM picked) RETURNING 1 AS one)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM changed) AS changed, 0 AS told, (SELECT picked.id
+FROM picked ORDER BY picked.id DESC
+ LIMIT 1) AS last_0;
+
+-- PostgreSQL: the dry run
+WITH picked AS
+(SELECT orders.id AS id
+FROM orders
+WHERE orders.status IN ('pending') AND (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND vendor_orders.status = 'expired')) AND NOT (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND (vendor_orders.status NOT IN ('expired', 'cancelled',
+    'rejected', 'refunded')))))
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, 0 AS told;
+
+-- SQLite: the batch begins
+SELECT orders.id AS id
+FROM orders
+WHERE orders.status IN ('pending') AND (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND vendor_orders.status = 'expired')) AND NOT (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND (vendor_orders.status NOT IN ('expired', 'cancelled',
+    'rejected', 'refunded')))) ORDER BY orders.id
+ LIMIT :batch OFFSET 0;
+
+-- SQLite: the dry run
+WITH picked AS
+(SELECT orders.id AS id
+FROM orders
+WHERE orders.status IN ('pending') AND (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND vendor_orders.status = 'expired')) AND NOT (EXISTS (SELECT 1
+FROM vendor_orders
+WHERE vendor_orders.order_id = orders.id AND (vendor_orders.status NOT IN ('expired', 'cancelled',
+    'rejected', 'refunded')))))
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, 0 AS told;

@@ -1,0 +1,51 @@
+-- PostgreSQL: where the batch ends
+SELECT notifications.created_at, notifications.id
+FROM notifications
+WHERE (notifications.created_at, notifications.id) > (:after_0, :after_1)
+    AND notifications.created_at < :now_minus_30d ORDER BY notifications.created_at, notifications.id
+ LIMIT 1 OFFSET :batch;
+
+-- PostgreSQL: the batch
+DELETE FROM notifications WHERE notifications.created_at < :now_minus_30d AND (notifications.created_at,
+    notifications.id) > (:after_0, :after_1) AND (notifications.created_at, notifications.id) <= (:upto_0,
+    :upto_1);
+
+-- PostgreSQL: the batch, when somebody holds one of its rows
+WITH picked AS
+(SELECT notifications.id AS id, notifications.created_at AS created_at
+FROM notifications
+WHERE notifications.created_at < :now_minus_30d ORDER BY notifications.created_at, notifications.id
+ LIMIT :batch FOR UPDATE OF notifications SKIP LOCKED),
+changed AS
+(DELETE FROM notifications WHERE notifications.id IN (SELECT picked.id
+FROM picked) RETURNING 1 AS one)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM changed) AS changed, 0 AS told, (SELECT picked.created_at
+FROM picked ORDER BY picked.created_at DESC, picked.id DESC
+ LIMIT 1) AS last_0, (SELECT picked.id
+FROM picked ORDER BY picked.created_at DESC, picked.id DESC
+ LIMIT 1) AS last_1;
+
+-- PostgreSQL: the dry run
+WITH picked AS
+(SELECT notifications.id AS id, notifications.created_at AS created_at
+FROM notifications
+WHERE notifications.created_at < :now_minus_30d)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, 0 AS told;
+
+-- SQLite: the batch begins
+DELETE FROM notifications WHERE notifications.id IN (SELECT anon_1.id
+FROM (SELECT notifications.id AS id
+FROM notifications
+WHERE notifications.created_at < :now_minus_30d ORDER BY notifications.created_at, notifications.id
+ LIMIT :batch OFFSET 0) AS anon_1);
+
+-- SQLite: the dry run
+WITH picked AS
+(SELECT notifications.id AS id, notifications.created_at AS created_at
+FROM notifications
+WHERE notifications.created_at < :now_minus_30d)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, 0 AS told;

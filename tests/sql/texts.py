@@ -1,0 +1,101 @@
+"""The statements of every marketplace policy as text to read: one file a step, all dialects in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.elements import ClauseElement
+
+from sexton.db.connect import open_database
+from sexton.db.render import render
+from sexton.packs.marketplace import pack
+from sexton.packs.marketplace.options import Options
+from sexton.policies.contract import Plan
+from sexton.runs.picked import PickedBatches, batch_statement
+from sexton.runs.preview import preview_statement
+from sexton.runs.purge import WindowPurge
+from sexton.runs.runner import planned
+from sexton.runs.sqlite import KeyedDelete, TemporaryRows
+
+FOLDER = Path(__file__).parent
+WIDTH = 110
+BREAKS = (
+    ", ",
+    " || ",
+    *(
+        f" {word} "
+        for word in ("AND", "OR", "ELSE", "FOR", "FROM", "ON CONFLICT", "ORDER BY", "RETURNING", "UNION ALL", "WHERE")
+    ),
+)
+
+
+def texts() -> dict[str, str]:
+    """File name, relative to this folder -> what it must hold."""
+    return {f"marketplace/{name}.sql": text for name, text in _marketplace()}
+
+
+def statements(plan: Plan) -> Iterator[tuple[str, ClauseElement]]:
+    """What PostgreSQL executes for a plan in one batch, each with its title."""
+    if plan.only_deletes:
+        edge, window = WindowPurge(plan).statements()
+        yield "where the batch ends", edge
+        yield "the batch", window
+        yield "the batch, when somebody holds one of its rows", batch_statement(plan)
+        return
+    *first, batch = PickedBatches(plan).statements()
+    for lock in first:
+        yield "the rows are locked", lock
+    yield "the batch", batch
+
+
+def plans(dialect: str) -> Iterator[tuple[str, Plan]]:
+    """Every step of every job of the pack, as "job.step"."""
+    for job in pack.jobs(Options(), dialect):
+        for plan in planned(job):
+            yield f"{job.name.partition('.')[2]}.{plan.step}", plan
+
+
+def _marketplace() -> Iterator[tuple[str, str]]:
+    postgresql = open_database("postgresql+psycopg://").dialect
+    sqlite = open_database("sqlite://").dialect
+    twins = dict(plans("sqlite"))
+    for name, plan in plans("postgresql"):
+        twin = twins[name]
+        in_sqlite = KeyedDelete(twin) if twin.only_deletes else TemporaryRows(twin)
+        parts = [_part(f"PostgreSQL: {title}", statement, postgresql) for title, statement in statements(plan)]
+        parts.append(_part("PostgreSQL: the dry run", preview_statement("postgresql", plan), postgresql))
+        parts += [_part("SQLite: the batch begins", statement, sqlite) for statement in in_sqlite.statements()]
+        parts.append(_part("SQLite: the dry run", preview_statement("sqlite", twin), sqlite))
+        yield name, "\n".join(parts)
+
+
+def _part(title: str, statement: ClauseElement, dialect: Dialect) -> str:
+    lines = [wrapped for line in render(statement, dialect).splitlines() for wrapped in wrap(line.rstrip())]
+    return f"-- {title}\n" + "\n".join(lines) + ";\n"
+
+
+def wrap(line: str) -> list[str]:
+    """A line of SQL in lines short enough to read, broken only where white space is and no text literal."""
+    lines = []
+    while len(line) > WIDTH:
+        places = [place for place in _breaks(line) if 40 < place <= WIDTH]
+        later = [place for place in _breaks(line) if place > WIDTH]
+        if not places and not later:
+            break
+        place = max(places) if places else min(later)
+        lines.append(line[:place].rstrip())
+        line = "    " + line[place:].lstrip()
+    return [*lines, line]
+
+
+def _breaks(line: str) -> Iterator[int]:
+    quoted = False
+    for place, letter in enumerate(line):
+        quoted ^= letter == "'"
+        if quoted:
+            continue
+        for mark in BREAKS:
+            if line.startswith(mark, place):
+                yield place + 2 if mark == ", " else place + 1
