@@ -29,6 +29,10 @@ UNREACHABLE = 69
 HELD = 75
 
 
+SECRETS = "pass|pwd|secret|token|credential|private|signature|api_?key|access_?key"
+"""Parts of names whose values are not printed; a regular expression, to be read without regard to case."""
+
+
 class SextonError(Exception):
     """Base of all errors raised on purpose. `exit_code` is what a command ends with."""
 
@@ -93,6 +97,15 @@ class HeldElsewhere(SextonError):
 
 class LeaseLost(HeldElsewhere):
     """The lease was taken over (new epoch): this process may not commit one more row."""
+
+
+def scrubbed(text: str) -> str:
+    """A text that somebody else wrote, without credentials: what stands before an @ in a URL, and secret parameters."""
+    import re  # only errors pay for it
+
+    text = re.sub(r"(\b[\w+.-]+://)[^\s/]*@", r"\1***@", text)
+    secret = rf"(?i)\b([\w-]*(?:{SECRETS})[\w-]*\s*[=:]\s*)[^\s&,;]+"
+    return re.sub(secret, r"\1***", text)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -11,6 +11,9 @@ from sexton.runs.execution import Request, parameters
 from ..support.market import NOW, at, open_market
 from .texts import FOLDER, plans, statements, texts, wrap
 
+MARK = "2026-06-01 00:00:00+00"
+"""Where a batch ends, as the database writes it."""
+
 MEND = "the SQL of a policy has changed; if that is meant, run: python -m tests.sql"
 
 
@@ -40,8 +43,8 @@ def test_a_statement_printed_with_its_values_runs_as_it_stands(engine: Engine) -
     failed = {}
     for name, plan in plans("postgresql"):
         for title, statement in statements(plan):
-            request = Request(10, (at(NOW), 1), at(NOW), "job", 1)
-            values = parameters(statement, request, sexton_among=[1], sexton_upto_0=at(NOW), sexton_upto_1=1)
+            request = Request(10, (MARK, 1), at(NOW), "job", 1)
+            values = parameters(statement, request, sexton_among=[1], sexton_upto_0=MARK, sexton_upto_1=1)
             sql = render(statement, engine.dialect, values=values)
             with engine.connect() as connection:
                 try:

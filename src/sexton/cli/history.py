@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import asdict
 
 from ..db.connect import read_only
@@ -16,8 +16,14 @@ HEADINGS = ["RUN", "JOB", "STARTED (UTC)", "STATE", "TOOK", "PICKED", "CHANGED",
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="only this job")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many runs; default 20")
+    parser.add_argument("--limit", type=_number, default=20, metavar="N", help="how many runs; default 20")
     add_json(parser)
+
+
+def _number(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 100_000:
+        raise ArgumentTypeError(f"{text!r} is no number of runs from 1 to 100000")
+    return int(text)
 
 
 def run(arguments: Namespace) -> int:

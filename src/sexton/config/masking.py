@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
+from ..errors import SECRETS
+
 MASK = "***"
-SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|private|signature|api_?key|access_?key", re.IGNORECASE)
+SECRET_NAME = re.compile(SECRETS, re.IGNORECASE)
 _PARAMETER = re.compile(r"([^&;=#]*)=([^&;#]*)")
 
 

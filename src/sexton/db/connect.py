@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from ..errors import DatabaseUnreachable, SettingsError
-from .faults import Fault, classify, describe, refusal
+from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
+from .faults import Fault, classify, describe, refusal, sqlstate
 
 READ_ONLY = "sexton_read_only"
 """Execution option of a connection: its transactions read one snapshot and cannot write."""
@@ -58,14 +58,17 @@ def _parse(url: str) -> URL:
         if target.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
             raise NoSuchModuleError(target.drivername)
         target.get_dialect().import_dbapi()
-    except ArgumentError as error:
+    except (ArgumentError, ValueError):
+        # Nothing of the text is repeated, and no error behind it is kept: it may be a piece of a password.
         raise SettingsError(
             "database: not a URL; write for instance sqlite:///sexton.db or postgresql+psycopg://host/name"
-        ) from error
+        ) from None
     except NoSuchModuleError as error:
         raise SettingsError(f"database: no support for {error}; use sqlite:/// or postgresql+psycopg://") from error
     except ImportError as error:
         raise SettingsError("database: PostgreSQL needs its driver; run: pip install 'sexton[postgres]'") from error
+    if "@" in (target.host or ""):
+        raise SettingsError("database: its user or password holds a bare @; write %40 (and %3A for :, %2F for /)")
     return target
 
 
@@ -96,8 +99,11 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def read_only(engine: Engine) -> Iterator[Connection]:
-    """One transaction that sees one snapshot and cannot write: previews, history, checks."""
-    with reaching(engine), engine.connect() as connection:
+    """One transaction that sees one snapshot and cannot write: previews, history, checks.
+
+    HeldElsewhere when a table stays locked, by a migration for instance; DatabaseUnreachable.
+    """
+    with reaching(engine), _impatiently(), engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             reading = connection.execution_options(**{READ_ONLY: True})
         else:
@@ -106,8 +112,23 @@ def read_only(engine: Engine) -> Iterator[Connection]:
             )
         with reading.begin():
             if engine.dialect.name == "postgresql":
-                reading.execute(text("SELECT set_config('timezone', 'UTC', true)"))
+                reading.execute(
+                    text(
+                        "SELECT set_config('lock_timeout', '500ms', true), set_config('timezone', 'UTC', true),"
+                        " set_config('datestyle', 'ISO', true)"
+                    )
+                )
             yield reading
+
+
+@contextmanager
+def _impatiently() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if classify(error) is not Fault.LOCKED:
+            raise
+        raise HeldElsewhere(f"blocked: a table is locked by others ({describe(error)}); try again later") from error
 
 
 @contextmanager
@@ -116,9 +137,12 @@ def reaching(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if type(error.orig).__name__ == "ProgrammingError" and sqlstate(error) is None:
+            # The driver refused what the URL asks for, before it connected.
+            raise SettingsError(f"database: {scrubbed(_first_words(error))}") from error
         if classify(error) is not Fault.GONE:
             raise
-        raise DatabaseUnreachable(f"{place(engine.url)} cannot be reached: {_first_words(error)}") from error
+        raise DatabaseUnreachable(f"{place(engine.url)} cannot be reached: {scrubbed(_first_words(error))}") from error
 
 
 def place(url: URL) -> str:

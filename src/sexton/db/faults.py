@@ -46,7 +46,14 @@ _STATES = {
     "25006": Fault.READ_ONLY,
     "42501": Fault.DENIED,
 }
-_CLASSES = {"08": Fault.GONE, "22": Fault.POISON, "23": Fault.POISON, "42": Fault.SCHEMA, "3F": Fault.SCHEMA}
+_CLASSES = {
+    "08": Fault.GONE,
+    "22": Fault.POISON,
+    "23": Fault.POISON,
+    "42": Fault.SCHEMA,
+    "3F": Fault.SCHEMA,
+    "P0": Fault.POISON,
+}
 
 _SQLITE = (
     ("database is locked", Fault.RETRY),
@@ -94,10 +101,14 @@ def describe(error: DBAPIError) -> str:
     diagnosis = getattr(error.orig, "diag", None)
     message = getattr(diagnosis, "message_primary", None) or str(error.orig)
     constraint = getattr(diagnosis, "constraint_name", None)
+    state = sqlstate(error)
+    if state is None and type(error.orig).__name__ == "DataError":
+        message = re.sub(r":.*", ": (value not shown)", message, flags=re.DOTALL)  # the driver's own words
+    elif state is not None and state.startswith("22"):
+        # Data exceptions quote the offending value in the message itself, with any quotes and line feeds it has.
+        message = re.sub(r'".*"|".*', "(value not shown)", message, count=1, flags=re.DOTALL)
     line = re.sub(r"\s+", " ", message.strip().splitlines()[0] if message.strip() else type(error.orig).__name__)
     if "user-defined function raised exception" in line:
         line = getattr(refusal, "reason", "refused by the policy")
-    # 22P02 and its kin quote the offending value in the message itself.
-    line = re.sub(r': "[^"]*"', ": (value not shown)", line)
     head = " ".join(part for part in (sqlstate(error), constraint) if part)
     return f"{head}: {line}"[:500] if head else line[:500]

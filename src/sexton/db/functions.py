@@ -49,6 +49,48 @@ def _iso_sqlite(element: iso_text, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(replace({compiler.process(element.clauses, **kw)}, ' ', 'T') || 'Z')"
 
 
+class written(FunctionElement[str]):  # noqa: N801
+    """An instant as the database writes it, for a cursor: Python knows no infinity, no BC and no year 20000."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(written, "postgresql")
+def _written_postgresql(element: written, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS TEXT)"
+
+
+@compiles(written, "sqlite")
+def _written_sqlite(element: written, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+class read_again(FunctionElement[Any]):  # noqa: N801
+    """What `written` gave, as an instant again."""
+
+    type = Text()
+    inherit_cache = True
+    kind = "timestamp with time zone"
+
+
+class read_again_naive(read_again):  # noqa: N801
+    """The same for a column that keeps no zone."""
+
+    inherit_cache = True
+    kind = "timestamp"
+
+
+@compiles(read_again, "postgresql")
+def _read_again_postgresql(element: read_again, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS {element.kind})"
+
+
+@compiles(read_again, "sqlite")
+def _read_again_sqlite(element: read_again, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
 def as_text(value: Value) -> ColumnElement[str]:
     """A value as text: instants in ISO form, everything else by the database's own cast."""
     if isinstance(value, str | int):
@@ -182,10 +224,11 @@ def _days_postgresql(element: days_left, compiler: SQLCompiler, **kw: Any) -> st
     until, at = [compiler.process(clause, **kw) for clause in element.clauses]
     kind = "timestamp" if is_naive(next(iter(element.clauses)).type) else "timestamptz"
     seconds = f"floor(extract(epoch FROM {until})) - floor(extract(epoch FROM CAST({at} AS {kind})))"
-    return f"(({seconds} + 86399)::bigint / 86400)"
+    return f"ceil(({seconds}) / 86400)::bigint"
 
 
 @compiles(days_left, "sqlite")
 def _days_sqlite(element: days_left, compiler: SQLCompiler, **kw: Any) -> str:
     until, at = [compiler.process(clause, **kw) for clause in element.clauses]
-    return f"((CAST(strftime('%s', {until}) AS INTEGER) - CAST(strftime('%s', {at}) AS INTEGER) + 86399) / 86400)"
+    seconds = f"(CAST(strftime('%s', {until}) AS INTEGER) - CAST(strftime('%s', {at}) AS INTEGER))"
+    return f"(({seconds} + 86399 * ({seconds} > 0)) / 86400)"  # division cuts towards zero

@@ -24,6 +24,8 @@ def migrate(engine: Engine) -> bool:
         before = revision(connection)
         if before == HEAD:
             return False
+        if before is not None and before > HEAD:
+            raise SchemaOutdated(_newer(before))
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         _upgrade(connection)
@@ -63,7 +65,12 @@ def require_schema(connection: Connection) -> None:
     if found is None:
         raise SchemaOutdated("Sexton's own tables are not in this database; run: sexton migrate")
     if found != HEAD:
-        what = "older" if found < HEAD else "newer"
         raise SchemaOutdated(
-            f"Sexton's own tables are at revision {found}, {what} than this package's {HEAD}; run: sexton migrate"
+            f"Sexton's own tables are at revision {found}, older than this package's {HEAD}; run: sexton migrate"
+            if found < HEAD
+            else _newer(found)
         )
+
+
+def _newer(found: str) -> str:
+    return f"Sexton's own tables are at revision {found}, newer than this package's {HEAD}; install a newer Sexton here"

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from ..db.connect import place
 from ..db.faults import Fault, classify, describe
 from ..errors import DatabaseUnreachable, HeldElsewhere, JobFailed
-from .claim import committed_batches
+from .claim import committed
 from .context import RunContext
 from .sizing import CEILING
 
@@ -67,7 +67,7 @@ class Attempts:
 
     def _was_committed(self) -> bool:
         def ask() -> bool:
-            return committed_batches(self.context.engine, self.context.claim) > self.context.batches
+            return committed(self.context.engine, self.context.claim)[0] > self.context.batches
 
         return self._patiently(ask)
 

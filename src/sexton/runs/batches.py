@@ -25,7 +25,7 @@ from .context import RunContext
 from .counts import Counts
 from .execution import Executor, Request, Result
 from .picked import PickedBatches
-from .poison import any_aside, forget_healed, next_subject, quarantine
+from .poison import alone, any_aside, forget_healed, next_subject, quarantine
 from .sizing import CEILING, Sizer
 
 PATIENCE = 0.02
@@ -33,6 +33,9 @@ PATIENCE = 0.02
 
 WAITS = 16
 """How often a batch may run into a row that hangs on its own and is locked; each costs `CEILING` at most."""
+
+TELLING = 2
+"""Batches that change and tell may take this much longer than purges: a statement of theirs has fixed costs."""
 
 Execute = Callable[[Connection, Request], Result]
 
@@ -46,7 +49,8 @@ class Batches:
         self.counts = context.steps.setdefault(plan.step, Counts())
         claim = context.claim
         self.request = Request(context.limits.rows, None, claim.as_of, claim.job, claim.run_id)
-        self.sizer = Sizer(context.limits.rows, context.limits.batch)
+        goal = context.limits.batch * (1 if plan.only_deletes else TELLING)
+        self.sizer = Sizer(context.limits.rows, goal)
         self.attempts = Attempts(context, plan.table.fullname)
         self.patient = False
         self.skips = False
@@ -103,10 +107,12 @@ class Batches:
 
     def transact(self, request: Request, execute: Execute) -> Result:
         """One batch in one data transaction; its counts stand only if it was committed."""
-        lock = PATIENCE if self.executor.goes_around and execute == self.executor.execute else CEILING
-        if request.waiting:
-            lock = self.context.limits.lock_wait
+        lock = PATIENCE if self.executor.goes_around and execute == self.executor.execute else CEILING / 2
         statement = self.context.limits.statement if self.patient or request.size == 1 else CEILING
+        if request.waiting:
+            # The time limit runs while a lock is waited for: without more of it, a lock would pass for slowness.
+            lock = self.context.limits.lock_wait
+            statement += lock
         before = replace(self.counts, also=dict(self.counts.also))
 
         def work(connection: Connection) -> Result:
@@ -178,14 +184,46 @@ class Batches:
         elif request.size > 1:
             self.sizer.shrink(2, request.size)
         else:
-            self._set_aside(describe(error), request)
+            try:
+                self._set_aside(describe(error), request)
+            except DBAPIError as hindered:
+                self.attempts.again(hindered)
 
     def _set_aside(self, reason: str, request: Request) -> None:
-        def aside(connection: Connection) -> None:
-            row = next_subject(connection, self.plan, request)
-            if row is not None:
-                quarantine(connection, self.plan, request, row[0], reason)
-                self.counts.poison += 1
+        """Find the refused row, prove that it is the one, and set it aside.
 
-        self.attempts.once(aside, lock=CEILING, statement=self.context.limits.statement)
-        self.request = replace(self.request, excluding=True)
+        It is the first that is free; but a row before it may have become free since, so it is tried alone first.
+        """
+
+        def aside(connection: Connection) -> Result | None:
+            row = next_subject(connection, self.plan, request)
+            if row is None:
+                return None
+            this = alone(self.plan, row[1])
+            try:
+                with connection.begin_nested():
+                    result = choose(connection, this, request, by_row=True).executor.execute(
+                        connection, replace(request, cursor=None)
+                    )
+                    if connection.dialect.name == "postgresql":
+                        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+            except DBAPIError as error:
+                if classify(error) is not Fault.POISON:
+                    raise
+                quarantine(connection, self.plan, request, row[0], describe(error))
+                return None
+            if not result.picked:
+                quarantine(connection, self.plan, request, row[0], reason)
+                return None
+            self.counts.add(result.picked, result.changed, result.told, result.also)
+            return result
+
+        before = replace(self.counts, also=dict(self.counts.also))
+        try:
+            taken = self.attempts.once(aside, lock=CEILING / 2, statement=self.context.limits.statement)
+        except BaseException:
+            self._restore(before)
+            raise
+        if taken is None:
+            self.counts.poison += 1
+            self.request = replace(self.request, excluding=True)

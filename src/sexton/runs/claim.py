@@ -102,7 +102,10 @@ def _impatiently(job: str) -> Iterator[None]:
 def _limit(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(
-            text("SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '5s', true)")
+            text(
+                "SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '5s', true),"
+                " set_config('datestyle', 'ISO', true)"
+            )
         )
 
 
@@ -195,12 +198,16 @@ def finish(engine: Engine, claim: Claim, state: str, counts: dict[str, Any], err
         )
 
 
-def committed_batches(engine: Engine, claim: Claim) -> int:
-    """How many data transactions of this run are on record: the answer after a lost COMMIT."""
+def committed(engine: Engine, claim: Claim) -> tuple[int, str]:
+    """Data transactions on record, and the run's state: the answer after a lost COMMIT.
+
+    Locks the row, so that a COMMIT which the server is still busy with is waited for and not overtaken.
+    """
     runs = own_tables(engine.dialect.name).runs
-    with engine.connect() as connection:
-        done: int = connection.execute(select(runs.c.batches).where(runs.c.id == claim.run_id)).scalar_one()
-        return done
+    asked = select(runs.c.batches, runs.c.state).where(runs.c.id == claim.run_id).with_for_update()
+    with engine.begin() as connection:
+        row = connection.execute(asked).one()
+    return row.batches, row.state
 
 
 def last_slot(connection: Connection, job: str) -> datetime | None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Connection, Engine, Update, bindparam, update
 
 from ..db.deadline import statement_limit
 from ..db.tables import own_tables
@@ -82,6 +83,7 @@ class RunContext:
             # A holder that froze inside a transaction must not keep its successor waiting longer than the lease.
             "idle_in_transaction_session_timeout": _milliseconds(self.limits.lease * 0.8),
             "timezone": "UTC",
+            "datestyle": "ISO",  # the driver reads no other
         }
         with (
             fenced(self.engine, self.claim, settings, renew_after=self.limits.renew) as connection,
@@ -91,16 +93,19 @@ class RunContext:
 
     def record(self, connection: Connection) -> None:
         """Write progress into the run row, in the transaction that makes it true."""
-        runs = own_tables(connection.dialect.name).runs
-        connection.execute(
-            update(runs)
-            .where(runs.c.id == self.claim.run_id)
-            .values(batches=self.batches + 1, counts=self.counts_json())
-        )
+        progress = {"run": self.claim.run_id, "done": self.batches + 1, "so_far": self.counts_json()}
+        connection.execute(_progress(connection.dialect.name), progress)
 
     def counts_json(self) -> dict[str, Any]:
         """All steps so far, as kept in the run row."""
         return {step: counts.as_json() for step, counts in self.steps.items()}
+
+
+@cache
+def _progress(dialect: str) -> Update:
+    runs = own_tables(dialect).runs
+    values: dict[str, Any] = {"batches": bindparam("done"), "counts": bindparam("so_far")}
+    return update(runs).where(runs.c.id == bindparam("run")).values(values)
 
 
 def _milliseconds(seconds: float) -> str:

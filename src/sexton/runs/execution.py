@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlalchemy import BindParameter, Connection
@@ -66,9 +67,15 @@ class Executor(Protocol):
         ...
 
 
+@lru_cache(maxsize=256)
+def _names(statement: ClauseElement) -> frozenset[str]:
+    """Built statements are kept by their executors, so each is looked through once."""
+    return frozenset(part.key for part in visitors.iterate(statement) if isinstance(part, BindParameter))
+
+
 def parameters(statement: ClauseElement, request: Request, **more: Any) -> dict[str, Any]:
     """Values for the parameters that `statement` has and the request knows; `more` overrides."""
-    names = {part.key for part in visitors.iterate(statement) if isinstance(part, BindParameter)}
+    names = _names(statement)
     known: dict[str, Any] = {BATCH: request.size, JOB: request.job, RUN: request.run_id}
     known.update(instant_values(names, request.as_of))
     if request.cursor is not None:

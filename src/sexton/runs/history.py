@@ -54,6 +54,8 @@ def history(connection: Connection, *, job: str | None = None, limit: int = 20) 
 
 def one(connection: Connection, run_id: int) -> Past | None:
     """The run with this number; None when there is none (any more)."""
+    if not 0 < run_id < 2**63:
+        return None  # more than the column can hold
     runs = own_tables(connection.dialect.name).runs
     found = _typed(connection.execute(select(runs).where(runs.c.id == run_id)).all())
     return found[0] if found else None

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy import inspect as look_into
-from sqlalchemy.types import NullType
 
 from ..db.connect import read_only
 from ..db.tables import own_tables
-from ..db.types import is_time
 from ..errors import PolicyError
 from ..jobs.job import Job
 from ..policies.contract import Plan
-from .preflight import preflight
+from .preflight import preflight, require_time
 from .runner import planned
 
 
@@ -26,22 +23,17 @@ def inspected(engine: Engine, job: Job) -> list[str]:
     warnings: list[str] = []
     with read_only(engine) as connection:
         for plan in plans:
-            _require_time(connection, plan, job.name)
+            _checked_time(connection, plan, job.name)
             warnings += _missing_index(connection, plan)
             warnings += _children_without_index(connection, plan)
     return list(dict.fromkeys(warnings))
 
 
-def _require_time(connection: Connection, plan: Plan, job: str) -> None:
-    """The column's type here, not the one the policy was written with. PolicyError when it is no time."""
-    by = plan.order[0]
-    if by in plan.key or not is_time(by.type):
-        return
-    columns = look_into(connection).get_columns(plan.table.name, schema=plan.table.schema)
-    found = next((column["type"] for column in columns if column["name"] == by.name), NullType())
-    textual = connection.dialect.name == "sqlite" and "CHAR" in str(found).upper() + "CHAR" * (str(found) == "TEXT")
-    if not is_time(found) and not textual:
-        raise PolicyError(f"{job}, step {plan.step}: {plan.table.fullname}.{by.name} is {found} here, which is no time")
+def _checked_time(connection: Connection, plan: Plan, job: str) -> None:
+    try:
+        require_time(connection, plan)
+    except PolicyError as error:
+        raise PolicyError(f"{job}, step {plan.step}: {error}") from error
 
 
 def _missing_index(connection: Connection, plan: Plan) -> Iterable[str]:
@@ -49,20 +41,48 @@ def _missing_index(connection: Connection, plan: Plan) -> Iterable[str]:
     by = plan.order[0]
     if plan.table is own_tables(connection.dialect.name).metadata.tables.get(plan.table.key):
         return  # ours stay small
+    usable = _indexed_postgresql if connection.dialect.name == "postgresql" else _indexed_sqlite
+    if by.name not in usable(connection, plan):
+        yield f"no index serves {plan.step}; {_create_index(plan.table, [column.name for column in plan.order])}"
+
+
+def _create_index(table: Table, columns: list[str]) -> str:
+    name = "_".join([table.name, *columns])[:63]
+    return f"CREATE INDEX {name} ON {table.fullname} ({', '.join(columns)})"
+
+
+def _indexed_sqlite(connection: Connection, plan: Plan) -> set[str]:
     inspector = look_into(connection)
-    indexes: list[list[Any]] = [
-        list(index["column_names"]) for index in inspector.get_indexes(plan.table.name, schema=plan.table.schema)
-    ]
-    indexes.append(inspector.get_pk_constraint(plan.table.name, schema=plan.table.schema)["constrained_columns"])
-    if not any(by.name in columns for columns in indexes if columns):
-        columns = ", ".join(column.name for column in plan.order)
-        yield f"no index serves {plan.step}; CREATE INDEX ON {plan.table.fullname} ({columns})"
+    columns = set(inspector.get_pk_constraint(plan.table.name)["constrained_columns"])
+    for index in inspector.get_indexes(plan.table.name):
+        columns.update(name for name in index["column_names"] if name is not None)
+    return columns
+
+
+def _indexed_postgresql(connection: Connection, plan: Plan) -> set[str]:
+    """Columns in a valid b-tree index: one whose building failed is kept up to date but never used."""
+    found = connection.execute(
+        text(
+            "SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"
+            " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
+            " WHERE i.indrelid = CAST(:name AS regclass) AND i.indisvalid AND m.amname = 'btree'"
+        ),
+        {"name": connection.dialect.identifier_preparer.format_table(plan.table)},
+    )
+    return set(found.scalars())
 
 
 def _children_without_index(connection: Connection, plan: Plan) -> Iterable[str]:
     """A delete looks for children of each row; without an index on the reference it reads the child table each time."""
-    if plan.main is None or plan.main.values is not None or connection.dialect.name != "postgresql":
+    if plan.main is None or plan.main.values is not None:
         return
+    references = _references if connection.dialect.name == "postgresql" else _sqlite_references
+    for child, reference in references(connection, plan):
+        index = f"{child.replace('.', '_')}_{reference}"[:63]
+        yield f"each delete reads all of {child}; CREATE INDEX {index} ON {child} ({reference})"
+
+
+def _references(connection: Connection, plan: Plan) -> Iterable[tuple[str, str]]:
     name = connection.dialect.identifier_preparer.format_table(plan.table)
     found = connection.execute(
         text(
@@ -73,5 +93,15 @@ def _children_without_index(connection: Connection, plan: Plan) -> Iterable[str]
         ),
         {"name": name},
     )
-    for child, reference in found:
-        yield f"each delete reads all of {child}; CREATE INDEX ON {child} ({reference})"
+    return [(child, reference) for child, reference in found]
+
+
+def _sqlite_references(connection: Connection, plan: Plan) -> Iterable[tuple[str, str]]:
+    inspector = look_into(connection)
+    for child in inspector.get_table_names():
+        leading = [index["column_names"][0] for index in inspector.get_indexes(child)]
+        leading += inspector.get_pk_constraint(child)["constrained_columns"][:1]
+        for key in inspector.get_foreign_keys(child):
+            reference = key["constrained_columns"][0]
+            if key["referred_table"] == plan.table.name and reference not in leading:
+                yield child, reference

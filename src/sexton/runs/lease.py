@@ -13,9 +13,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from ..db.moment import database_now
 from ..db.tables import own_tables
@@ -62,19 +75,35 @@ def fence(connection: Connection, lease: Lease, limits: dict[str, str], *, renew
 
     limits: PostgreSQL settings for this transaction only ("lock_timeout": "20ms").  LeaseLost when replaced.
     """
-    leases = own_tables(connection.dialect.name).leases
-    mine = (leases.c.name == lease.name, leases.c.holder == lease.holder, leases.c.epoch == lease.epoch)
-    postgresql = connection.dialect.name == "postgresql"
-    settings: list[Any] = [func.set_config(key, value, True) for key, value in limits.items()] if postgresql else []
+    names = tuple(limits) if connection.dialect.name == "postgresql" else ()
+    values = {f"set_{name}": limits[name] for name in names}
     if time.monotonic() - lease.renewed < renew_after:
-        asked = select(literal(1), *settings).where(*mine).with_for_update(read=True)
-        held = connection.execute(asked).first() is not None
+        mine = {"mine_name": lease.name, "mine_holder": lease.holder, "mine_epoch": lease.epoch}
+        held = connection.execute(_check(connection.dialect.name, names), {**mine, **values}).first() is not None
     else:
-        if settings:
-            connection.execute(select(*settings))
+        if names:
+            connection.execute(select(*_settings(names)), values)
         held = renew(connection, lease)
     if not held:
         raise LeaseLost(f"{lease.name} was taken over by another process; nothing more was committed here")
+
+
+@cache
+def _check(dialect: str, names: tuple[str, ...]) -> Select[Any]:
+    """Built once: building and keying it again for every batch costs as much as its round trip."""
+    leases = own_tables(dialect).leases
+    mine = (
+        leases.c.name == bindparam("mine_name"),
+        leases.c.holder == bindparam("mine_holder"),
+        leases.c.epoch == bindparam("mine_epoch"),
+    )
+    return select(literal_column("1"), *_settings(names)).where(*mine).with_for_update(read=True)
+
+
+def _settings(names: tuple[str, ...]) -> list[ColumnElement[Any]]:
+    return [
+        func.set_config(literal_column(f"'{name}'"), bindparam(f"set_{name}", type_=Text()), true()) for name in names
+    ]
 
 
 def renew(connection: Connection, lease: Lease) -> bool:

@@ -33,7 +33,7 @@ from ..db.tables import own_outbox
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, Rows
 from .execution import Request, Result, parameters
-from .statements import carried, due, fact_order, facts, pick
+from .statements import carried, due, fact_order, facts, marking, pick
 
 AMONG = "sexton_among"
 
@@ -102,7 +102,7 @@ def counted(plan: Plan) -> list[tuple[int, Change]]:
 def lock_statement(plan: Plan, *, onward: bool, excluding: bool, waiting: bool) -> Select[Any]:
     """Lock the rows that are due, and nothing else: the first of two statements. Gives key, then order columns."""
     picked = pick(plan, carried(plan), excluding=excluding, onward=onward)
-    picked = picked.with_only_columns(*plan.key, *plan.order)
+    picked = picked.with_only_columns(*plan.key, *(marking(column) for column in plan.order))
     return _locking(plan, picked, waiting)
 
 
@@ -123,11 +123,16 @@ def batch_statement(plan: Plan, *, onward: bool = False, excluding: bool = False
         )
     outcome: list[ColumnElement[Any]] = [_count(picked, "picked")]
     changes = [(f"also_{number}", change) for number, change in enumerate(plan.changes)]
-    for name, change in [*changes, *([("changed", plan.main)] if plan.main else [])]:
-        outcome.append(_count(_changing(change, rows).cte(name), name))
+    # Executed as the server comes to their counts: children that go before their parent, the rows themselves, then
+    # rows that many want (stock), so that these are locked for the shortest time.
+    gone = [pair for pair in changes if pair[1].values is None]
+    late = [pair for pair in changes if pair[1].values is not None]
+    main = [("changed", plan.main)] if plan.main else []
+    outcome += [_count(_changing(change, rows).cte(name), name) for name, change in [*gone, *main]]
     if plan.main is None:
         outcome.append(literal_column("0").label("changed"))
     outcome += _telling(plan, rows)
+    outcome += [_count(_changing(change, rows).cte(name), name) for name, change in late]
     return select(*outcome, *_last(plan, picked))
 
 
@@ -171,6 +176,6 @@ def _count(relation: CTE, name: str) -> ColumnElement[Any]:
 def _last(plan: Plan, picked: CTE) -> list[ColumnElement[Any]]:
     newest = [picked.c[column.key].desc() for column in plan.order]
     return [
-        select(picked.c[column.key]).order_by(*newest).limit(1).scalar_subquery().label(f"last_{number}")
+        select(marking(picked.c[column.key])).order_by(*newest).limit(1).scalar_subquery().label(f"last_{number}")
         for number, column in enumerate(plan.order)
     ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select
+from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from ..db.functions import subject_text
 from ..db.tables import own_tables
@@ -13,7 +14,7 @@ from ..db.upsert import upsert
 from ..jobs.backoff import Backoff, parse_backoff
 from ..policies.contract import Plan
 from .execution import Request, parameters
-from .statements import pick
+from .statements import mark, marking, pick
 
 DELAYS: Backoff = parse_backoff(["1h", "6h", "24h"])
 """After its first, second and third refusal a row rests this long; after the fourth it waits for a person."""
@@ -30,11 +31,19 @@ def next_subject(connection: Connection, plan: Plan, request: Request) -> tuple[
     """The row that a batch of one would take: its name, and the cursor just after it. None when there is none."""
     onward = request.cursor is not None
     columns = pick(plan, list(plan.order), excluding=request.excluding, onward=onward)
-    asked = columns.add_columns(subject_text(list(plan.key)).label("subject"))
+    marks = (marking(column) for column in plan.order)
+    asked = columns.with_only_columns(*marks, subject_text(list(plan.key)).label("subject"))
     if not request.waiting:  # the batch skipped locked rows, so the row it failed on is the first that is free
         asked = asked.with_for_update(of=plan.table, skip_locked=True)
     row = connection.execute(asked, parameters(asked, request)).first()
     return None if row is None else (row.subject, tuple(row[:-1]))
+
+
+def alone(plan: Plan, cursor: tuple[Any, ...]) -> Plan:
+    """The same plan for no other row than the one at `cursor`."""
+    values = zip(plan.order, cursor, strict=True)
+    this = and_(*(column == mark(column, value) for column, value in values if column in plan.key))
+    return replace(plan, due=and_(plan.due, this))
 
 
 def quarantine(connection: Connection, plan: Plan, request: Request, subject: str, error: str) -> None:

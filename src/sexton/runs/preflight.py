@@ -10,72 +10,125 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy import inspect as look_into
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.connect import read_only
 from ..db.faults import Fault, classify, describe
 from ..db.instants import offset_of
 from ..db.migrate import require_schema
 from ..db.render import for_driver, render
+from ..db.types import is_time
 from ..errors import PolicyError
 from ..policies.contract import Plan
 from .picked import AMONG
 
 
-def preflight(engine: Engine, job: str, plans: Iterable[Any]) -> None:
-    """PolicyError, SchemaOutdated or DatabaseUnreachable when the job could not run."""
+def preflight(engine: Engine, job: str, plans: Iterable[Any], *, writing: bool = True) -> None:
+    """PolicyError, SchemaOutdated or DatabaseUnreachable when the job could not run; HeldElsewhere: cannot be said,
+    as a table is locked.  writing: False for a dry run, which needs no right but to read."""
     own = [plan for plan in plans if isinstance(plan, Plan)]
     with read_only(engine) as connection:
-        require_schema(connection)
-        for plan in own:
-            try:
-                _prepare(connection, plan, job)
-            except DBAPIError as error:
-                if classify(error) not in (Fault.SCHEMA, Fault.DENIED):
-                    raise
-                raise PolicyError(f"{job}, step {plan.step}: {_plainly(describe(error))}") from error
+        step = "Sexton's own tables"
+        try:
+            require_schema(connection)
+            for plan in own:
+                step = f"step {plan.step}"
+                _prepare(connection, plan, writing)
+        except PolicyError as error:
+            raise PolicyError(f"{job}, {step}: {error}") from error
+        except DBAPIError as error:
+            if classify(error) not in (Fault.SCHEMA, Fault.DENIED):
+                raise
+            raise PolicyError(f"{job}, {step}: {_plainly(describe(error))}") from error
 
 
-def _prepare(connection: Connection, plan: Plan, job: str) -> None:
+def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
+    from .preview import preview_statement, writing_statements
+
     dialect = connection.dialect
-    if dialect.name == "postgresql":
-        from .picked import batch_statement, lock_statement
-
-        _refuse_hidden_rows(connection, plan, job)
-        if plan.lock_first:
-            lock = lock_statement(plan, onward=False, excluding=True, waiting=False)
-            _explain(connection, render(lock, dialect, naming=_null))
-        _explain(connection, render(batch_statement(plan, excluding=True), dialect, naming=_null))
-        return
-    from .preview import preview_statement
-
+    _require_table(connection, plan.table)
     asked = preview_statement(dialect.name, plan, excluding=True)
-    _explain(connection, render(asked, dialect, naming=lambda _name: "NULL"))
+    if dialect.name != "postgresql":
+        require_time(connection, plan)
+        for statement in [asked, *writing_statements(plan)]:
+            _explain(connection, render(statement, dialect, naming=lambda _name: "NULL"))
+        return
+    from .picked import batch_statement, lock_statement
+
+    whole = batch_statement(plan, excluding=True)
+    for table in sorted(_tables(plan, whole), key=lambda table: table.fullname):
+        _refuse_hidden_rows(connection, table)
+    if not writing:
+        _explain(connection, render(asked, dialect, naming=_null))
+        return
+    if plan.lock_first:
+        lock = lock_statement(plan, onward=False, excluding=True, waiting=False)
+        _explain(connection, render(lock, dialect, naming=_null))
+    _explain(connection, render(whole, dialect, naming=lambda name: _null(name, len(plan.key))))
 
 
-def _null(name: str) -> str:
-    """A parameter's place: typed where the database could not tell the type from its surroundings."""
+def _tables(plan: Plan, whole: ClauseElement) -> set[Table]:
+    """Every table that the batch reads or writes."""
+    changed = {change.table for change in (*plan.changes, *([plan.main] if plan.main else []))}
+    return {part for part in visitors.iterate(whole) if isinstance(part, Table)} | changed | {plan.table}
+
+
+def _null(name: str, width: int = 1) -> str:
+    """A parameter's place: typed where the database could not tell the type from its surroundings.
+
+    width: columns of the key that locked rows are named by."""
     if offset_of(name) is not None:
         return f"CAST(NULL AS timestamp{'' if name.endswith('_naive') else ' with time zone'})"
-    return "'{}'" if name == AMONG else "NULL"
+    if name == AMONG:
+        return "'{}'" if width == 1 else f"(({', '.join(['NULL'] * width)}))"
+    return "NULL"
 
 
 def _explain(connection: Connection, sql: str) -> None:
     connection.exec_driver_sql(for_driver("EXPLAIN " + sql, connection.dialect))
 
 
-def _refuse_hidden_rows(connection: Connection, plan: Plan, job: str) -> None:
-    """A role under row level security would see no due rows and report success for months."""
-    name = connection.dialect.identifier_preparer.format_table(plan.table)
-    there = connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar()
-    if there is None:
-        raise PolicyError(f"{job}, step {plan.step}: there is no table {plan.table.fullname} in this database")
-    if connection.execute(text("SELECT row_security_active(CAST(:name AS regclass))"), {"name": name}).scalar():
+def _require_table(connection: Connection, table: Table) -> None:
+    """PolicyError unless it is a table here: not missing, and no view, whose rows nobody can lock or name."""
+    if connection.dialect.name == "postgresql":
+        name = connection.dialect.identifier_preparer.format_table(table)
+        asked = text("SELECT relkind IN ('v', 'm', 'f') FROM pg_class WHERE oid = to_regclass(:name)")
+        is_view = connection.execute(asked, {"name": name}).scalar()
+    else:
+        master = text("SELECT type = 'view' FROM sqlite_master WHERE name = :name COLLATE NOCASE")
+        is_view = connection.execute(master, {"name": table.name}).scalar()
+    if is_view is None:
+        raise PolicyError(f"there is no table {table.fullname} in this database")
+    if is_view:
+        raise PolicyError(f"{table.fullname} is a view here; name the table below it")
+
+
+def _refuse_hidden_rows(connection: Connection, table: Table) -> None:
+    """A role under row level security would see no due rows, or no payment that keeps an order alive."""
+    name = connection.dialect.identifier_preparer.format_table(table)
+    asked = text("SELECT row_security_active(to_regclass(:name))")
+    if connection.execute(asked, {"name": name}).scalar():
         raise PolicyError(
-            f"{job}, step {plan.step}: row level security hides rows of {plan.table.fullname} from this role; "
-            "use its owner or a role with BYPASSRLS"
+            f"row level security hides rows of {table.fullname} from this role; use its owner or a role with BYPASSRLS"
         )
+
+
+def require_time(connection: Connection, plan: Plan) -> None:
+    """The column's type here, not the one the policy was written with. PolicyError when it is no time."""
+    by = plan.order[0]
+    if by in plan.key or not is_time(by.type):
+        return
+    columns = look_into(connection).get_columns(plan.table.name, schema=plan.table.schema)
+    found = next((column["type"] for column in columns if column["name"] == by.name), None)
+    if found is None:
+        return  # the statements name it
+    textual = connection.dialect.name == "sqlite" and ("CHAR" in str(found).upper() or str(found).upper() == "TEXT")
+    if not is_time(found) and not textual:
+        raise PolicyError(f"{plan.table.fullname}.{by.name} is {found} here, which is no time")
 
 
 def _plainly(description: str) -> str:

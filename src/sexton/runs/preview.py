@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal_column, not_, select
+from sqlalchemy import Connection, exists, func, literal_column, not_, select, update
 
 from ..db.tables import own_tables
 from ..policies.contract import Plan
@@ -32,10 +32,8 @@ def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
 
 def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> Any:
     """One SELECT that counts what is due, what hangs on it, and what has not been told yet."""
-    picked = all_due(plan, excluding=excluding).cte("picked")
-    rows: dict[str, Any] = {"picked": picked}
-    for found in plan.found:
-        rows[found.name] = found.select(rows).cte(found.name)
+    rows = _relations(plan, excluding)
+    picked = rows["picked"]
     outcome = [select(func.count()).select_from(picked).scalar_subquery().label("picked")]
     for number, change in counted(plan):
         touched = rows_of(change, rows).subquery()
@@ -47,3 +45,21 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
     known = exists(select(1).where(effects.c.key == relation.c.key))
     untold = select(func.count(relation.c.key.distinct())).where(not_(known))
     return select(*outcome, untold.scalar_subquery().label("told"))
+
+
+def _relations(plan: Plan, excluding: bool) -> dict[str, Any]:
+    rows: dict[str, Any] = {"picked": all_due(plan, excluding=excluding).cte("picked")}
+    for found in plan.found:
+        rows[found.name] = found.select(rows).cte(found.name)
+    return rows
+
+
+def writing_statements(plan: Plan) -> list[Any]:
+    """The updates of a plan, each standing alone: not to be executed, but to see whether their columns are there."""
+    rows = _relations(plan, excluding=False)
+    changes = [*plan.changes, *([plan.main] if plan.main else [])]
+    return [
+        update(change.table).where(change.where(rows)).values(dict(change.values(rows)))
+        for change in changes
+        if change.values is not None
+    ]

@@ -7,17 +7,16 @@ somebody is waited for 20 ms at most; then this one stretch is done again around
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     Connection,
     Delete,
     Select,
     and_,
     bindparam,
     delete,
-    literal_column,
     select,
     text,
     tuple_,
@@ -27,7 +26,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from ..policies.contract import Plan, in_rows
 from .execution import Request, Result, parameters
 from .picked import PickedBatches
-from .statements import beyond, due
+from .statements import beyond, due, marking, named_mark
 
 
 class WindowPurge:
@@ -40,6 +39,8 @@ class WindowPurge:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._around = PickedBatches(plan)
+        self._edge = cache(self._build_edge)
+        self._window = cache(self._build_window)
 
     def execute(self, connection: Connection, request: Request) -> Result:
         """Find the batch's last row by the index, then delete everything due up to it."""
@@ -58,26 +59,26 @@ class WindowPurge:
 
     def statements(self) -> list[ClauseElement]:
         """The look for the window's edge, and the delete up to it."""
-        return [self._edge(onward=True, excluding=False), self._window(onward=True, bounded=True, excluding=False)]
+        return [self._edge(True, False), self._window(True, True, False)]
 
-    def _edge(self, onward: bool, excluding: bool) -> Select[Any]:
+    def _build_edge(self, onward: bool, excluding: bool) -> Select[Any]:
         condition = due(self.plan, excluding=excluding)
         if onward:
             condition = and_(beyond(self.plan), condition)
         return (
-            select(*self.plan.order)
+            select(*(marking(column) for column in self.plan.order))
             .where(condition)
             .order_by(*self.plan.order)
             .offset(bindparam("sexton_batch"))
             .limit(1)
         )
 
-    def _window(self, onward: bool, bounded: bool, excluding: bool) -> Delete:
+    def _build_window(self, onward: bool, bounded: bool, excluding: bool) -> Delete:
         conditions = [due(self.plan, excluding=excluding)]
         if onward:
             conditions.append(beyond(self.plan))
         if bounded:
-            marks = [bindparam(_upto(number), type_=column.type) for number, column in enumerate(self.plan.order)]
+            marks = [named_mark(_upto(number), column) for number, column in enumerate(self.plan.order)]
             conditions.append(tuple_(*self.plan.order) <= tuple_(*marks))
         return delete(self.plan.table).where(*conditions)
 
@@ -92,16 +93,18 @@ class SweepPurge:
     def __init__(self, plan: Plan, blocks: int) -> None:
         self.plan = plan
         self.blocks = blocks
-        self._ctid: Column[Any] = literal_column("ctid")  # type: ignore[assignment]
+        self._statement = cache(self._build)
 
     def execute(self, connection: Connection, request: Request) -> Result:
         """Delete the due rows of the next `size` blocks."""
-        statement = delete(self.plan.table).where(self._stretch(), due(self.plan, excluding=request.excluding))
-        return self._run(connection, statement, request, skips=False)
+        return self._run(connection, self._statement(request.excluding), request, skips=False)
 
     def statements(self) -> list[ClauseElement]:
         """The delete of one stretch of blocks."""
-        return [delete(self.plan.table).where(self._stretch(), due(self.plan, excluding=False))]
+        return [self._statement(False)]
+
+    def _build(self, excluding: bool) -> Delete:
+        return delete(self.plan.table).where(self._stretch(), due(self.plan, excluding=excluding))
 
     def rescue(self, connection: Connection, request: Request) -> Result:
         """The same blocks around the locked rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,13 +28,17 @@ from ..errors import (
     SextonError,
     Stopped,
     TimedOut,
+    scrubbed,
 )
 from ..jobs.job import Job
-from .claim import AlreadyDone, Claim, Wanted, claim, finish
+from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
 from .context import Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
 from .functions import Run, call
 from .stop import Stop
+
+FINISHING = 6
+"""How often closing a run is tried; the waits between grow to some seconds."""
 
 EXIT_CODES = {
     "succeeded": DONE,
@@ -88,13 +93,13 @@ def planned(job: Job) -> list[Any]:
     return [step.plan() if hasattr(step, "plan") else step for step in steps]
 
 
-def _ready(engine: Engine, job: Job) -> list[Any]:
+def _ready(engine: Engine, job: Job, *, writing: bool = True) -> list[Any]:
     """The plans of a job that can run here; see `preflight` for what is refused."""
     plans = planned(job)
     if not all(callable(plan) for plan in plans):
         from .preflight import preflight
 
-        preflight(engine, job.name, plans)
+        preflight(engine, job.name, plans, writing=writing)
     return plans
 
 
@@ -116,7 +121,10 @@ def run(
     UsageError before anything starts: unknown columns, a schema not migrated. DatabaseUnreachable likewise.
     """
     limits = limits or Limits()
-    plans = _ready(engine, job)
+    try:
+        plans = _ready(engine, job)
+    except HeldElsewhere:
+        plans = planned(job)  # a table is locked: the run will wait for it, give up, and be on record
     try:
         claimed = claim(engine, Wanted(job.name, slot, as_of, definition, limits.lease))
     except AlreadyDone as done:
@@ -173,13 +181,25 @@ def _step(context: RunContext, plan: Any) -> None:
 def _close(context: RunContext, state: str, error: str | None) -> Outcome:
     claimed = context.claim
     if state not in ("held", "unreachable"):
-        try:
-            finish(context.engine, claimed, state, context.counts_json(), error)
-        except LeaseLost as lost:
-            state, error = "held", str(lost)
-        except DBAPIError as gone:
-            state, error = "unreachable", describe(gone)
+        state, error = _finished(context, state, error)
     return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error)
+
+
+def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, str | None]:
+    """Close the run row, trying again when the connection breaks; whether a lost COMMIT counted is looked up."""
+    for tries in range(FINISHING):
+        try:
+            finish(context.engine, context.claim, state, context.counts_json(), error)
+        except LeaseLost as lost:
+            # Closing gives the lease back: after a lost answer this may be our own doing.
+            ours = tries > 0 and committed(context.engine, context.claim)[1] == state
+            return (state, error) if ours else ("held", str(lost))
+        except DBAPIError as gone:
+            broken = gone
+            time.sleep(0.05 * 2**tries)
+        else:
+            return state, error
+    return "unreachable", describe(broken)
 
 
 def _leftovers(whole: Counts) -> str:
@@ -193,7 +213,7 @@ def _leftovers(whole: Counts) -> str:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else "(no message)"
+    return scrubbed(lines[0])[:300] if lines else "(no message)"
 
 
 def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
@@ -201,7 +221,7 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
     from .execution import Request
     from .preview import preview
 
-    plans = _ready(engine, job)
+    plans = _ready(engine, job, writing=False)
     counts: dict[str, Counts] = {}
     with read_only(engine) as connection:
         require_schema(connection)

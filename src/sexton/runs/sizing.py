@@ -12,6 +12,8 @@ CEILING = 0.25
 """Seconds that no batch should pass, whatever is aimed at."""
 
 _STEP = 4.0
+_LATELY = 3
+_SMALLER = 0.6
 
 
 @dataclass(slots=True)
@@ -24,35 +26,45 @@ class Sizer:
     size: int
     goal: float
     most: int = 100_000
-    _before: tuple[int, float] | None = field(default=None, repr=False)
+    _lately: list[tuple[int, float]] = field(default_factory=list, repr=False)
+    _stubborn: int = field(default=0, repr=False)
+    _fixed: float = field(default=0.0, repr=False)
     _lost: int = 0
     """Size before a search by halves began; 0 when none is under way."""
 
     def measured(self, size: int, seconds: float) -> None:
         """Learn from a full batch of `size` that took `seconds`."""
-        goal = self.goal
-        if self._before and self._fixed_cost(size, seconds) > goal / 2:
-            # Most of the time does not depend on the size (a scan without index): smaller batches only scan more often.
-            goal = min(CEILING * 0.8, 4 * self._fixed_cost(size, seconds))
-        self._before = (size, seconds)
-        factor = min(max(goal / max(seconds, 1e-6), 1 / _STEP), _STEP)
+        self._learn_fixed_cost(size, seconds)
+        self._lately = [*self._lately[1 - _LATELY :], (size, seconds)]
+        goal = max(self.goal, min(CEILING * 0.8, 4 * self._fixed))
+        # The middle of the last ones: one batch that had to wait for the disk or a processor teaches nothing.
+        each = seconds / size if seconds > _STEP * goal else _middle([time / rows for rows, time in self._lately])
+        factor = min(max(goal / max(each * size, 1e-6), 1 / _STEP), _STEP)
         grown = size + 1 if factor > 1 else 1  # from one row, a factor below 2 would never lead away
         if size < self._lost and seconds < CEILING / 2:
             grown = 2 * size  # a search by halves goes back up by doubling, however long a batch takes
         self._lost = 0 if size >= self._lost else self._lost
         self.size = min(max(int(size * factor), grown), self.most)
 
-    def _fixed_cost(self, size: int, seconds: float) -> float:
-        """Seconds a batch would take with no rows, from the last two measurements."""
-        assert self._before is not None
-        other, other_seconds = self._before
-        if abs(size - other) < 0.2 * max(size, other):
-            return 0.0
-        each = (seconds - other_seconds) / (size - other)
-        return max(0.0, min(seconds, other_seconds) - max(each, 0.0) * min(size, other))
+    def _learn_fixed_cost(self, size: int, seconds: float) -> None:
+        """Twice in a row a much smaller batch took as long: the time is in the search (no index), not in the rows.
+
+        Smaller batches would only search more often, so they get longer instead, until one is quick again.
+        """
+        if seconds < self._fixed / 2:
+            self._fixed, self._stubborn = 0.0, 0
+        if self._lately and size <= _SMALLER * self._lately[0][0]:
+            as_long = 0.75 * self._lately[0][1] <= seconds <= 1.25 * self._lately[0][1]
+            self._stubborn = self._stubborn + 1 if as_long else 0
+            if self._stubborn >= 2:
+                self._fixed, self._stubborn = seconds, 0
 
     def shrink(self, times: int, size: int) -> None:
         """A batch of `size` failed as a whole: look for the row in that many times fewer."""
         self._lost = max(self._lost, size)
         self.size = max(size // times, 1)
-        self._before = None
+        self._lately = []
+
+
+def _middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]

@@ -32,7 +32,7 @@ from ..db.tables import own_outbox, own_tables
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, in_rows
 from .execution import Request, Result, parameters
-from .statements import carried, fact_order, facts, pick
+from .statements import carried, fact_order, facts, marking, pick
 
 ROW = "sexton_row"
 """Column that numbers the rows of a temporary table."""
@@ -124,7 +124,9 @@ class TemporaryRows:
     def _last(self) -> Select[Any]:
         picked = self._tables["picked"]
         columns = [picked.c[column.key] for column in self.plan.order]
-        return select(*columns).order_by(*(column.desc() for column in columns)).limit(1)
+        return (
+            select(*(marking(column) for column in columns)).order_by(*(column.desc() for column in columns)).limit(1)
+        )
 
     def _change(self, connection: Connection, change: Change, request: Request) -> int:
         def build() -> Any:

@@ -26,7 +26,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import visitors
 
-from ..db.functions import BATCH, as_text, json_payload, set_aside, subject_text
+from ..db.functions import (
+    BATCH,
+    as_text,
+    json_payload,
+    read_again,
+    read_again_naive,
+    set_aside,
+    subject_text,
+    written,
+)
+from ..db.types import is_naive, is_time
 from ..policies.contract import Change, Message, Plan, Rows
 
 Labelled = ColumnElement[Any]
@@ -46,8 +56,30 @@ def due(plan: Plan, *, excluding: bool) -> ColumnElement[bool]:
 
 def beyond(plan: Plan) -> ColumnElement[bool]:
     """Rows after the cursor, in the plan's order."""
-    marks = [bindparam(after(number), type_=column.type) for number, column in enumerate(plan.order)]
+    marks = [named_mark(after(number), column) for number, column in enumerate(plan.order)]
     return tuple_(*plan.order) > tuple_(*marks) if len(marks) > 1 else plan.order[0] > marks[0]
+
+
+def named_mark(name: str, column: Column[Any]) -> ColumnElement[Any]:
+    """The parameter for a cursor's value of `column`, in the form that `marking` gives."""
+    return _as_instant(bindparam(name, type_=Text() if is_time(column.type) else column.type), column)
+
+
+def mark(column: Column[Any], value: Any) -> ColumnElement[Any]:
+    """A cursor's value of `column` itself."""
+    kind = Text() if is_time(column.type) else column.type
+    return _as_instant(bindparam("sexton_mark", value, type_=kind, unique=True), column)
+
+
+def _as_instant(value: BindParameter[Any], column: Column[Any]) -> ColumnElement[Any]:
+    if not is_time(column.type):
+        return value
+    return read_again_naive(value) if is_naive(column.type) else read_again(value)
+
+
+def marking(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column as a cursor keeps it: instants as the database's own text, so that the driver need not read them."""
+    return written(column) if is_time(column.type) else column
 
 
 def carried(plan: Plan) -> list[Column[Any]]:

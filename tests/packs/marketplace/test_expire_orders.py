@@ -221,3 +221,16 @@ def test_a_parent_left_over_by_two_hands_at_once_is_settled_by_the_next_run(shop
 
     assert shop.parents() == {5: "expired", 6: "pending"}
     assert run.steps["settle"] == Counts(picked=1, changed=1)
+
+
+def test_pf_138_6_the_tables_are_those_of_the_ticket_and_the_vendor_orders_that_carry_the_status(shop: Market) -> None:
+    """Items and payments are read, not written; nothing else of the product is touched."""
+    shop.shelf(11, reserved=1)
+    shop.order(1, created=OLD, items={11: 1})
+    shop.payment(1, "failed")
+    before = shop.dump(also_own=False)
+
+    shop.run("orders", at="2026-06-15 04:00")
+
+    after = shop.dump(also_own=False)
+    assert {name for name in before if after[name] != before[name]} == {"vendor_orders", "orders", "inventory"}

@@ -13,7 +13,7 @@ from sexton.packs.marketplace.options import Options
 from sexton.runs.context import Limits
 
 from ...support.databases import Databases
-from ...support.market import Market, open_market
+from ...support.market import Market, at, open_market
 from .rivals import refuse_to_insert
 
 Twins = tuple[Market, Market]
@@ -111,6 +111,21 @@ def test_pf_137_7_expired_revoked_and_later_deleted_each_exactly_once(shop: Mark
         (["media_object_delete file-1"], {}, {1: "expired"}, []),
     ]
     assert len(shop.messages()) == 3
+
+
+def test_pf_137_9_the_tables_are_those_of_the_ticket_and_no_date_is_ever_changed(shop: Market) -> None:
+    shop.licence(1, expires="2026-06-14 12:00")
+    shop.licence(2, expires="2026-05-01 12:00", status="expired", store=2)
+    shop.file(1, licences=(2,))
+    before = shop.dump(also_own=False)
+
+    for day in ("2026-06-15 04:00", "2026-06-16 04:00"):
+        shop.run("licences", at=day)
+
+    after = shop.dump(also_own=False)
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {"licenses", "stores", "media", "media_attachments"}
+    assert shop.states(shop.own.licenses, "expires_at") == {1: at("2026-06-14 12:00")}
 
 
 def test_pf_137_8_a_state_and_its_message_are_written_together_or_not_at_all(shop: Market) -> None:

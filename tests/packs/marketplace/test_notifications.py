@@ -98,8 +98,12 @@ def test_pf_139_3_a_missing_index_is_warned_about(engine: Engine, indexed: bool)
 
     warnings = inspected(engine, shop.job("notifications"))
 
-    expected = "no index serves purge; CREATE INDEX ON notifications (created_at, id)"
-    assert warnings == ([] if indexed else [expected])
+    if indexed:
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        assert warning.startswith("no index serves purge; CREATE INDEX")
+        assert warning.endswith("ON notifications (created_at, id)")
 
 
 def test_pf_139_2_no_archive_and_no_message_is_made(shop: Market) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import CheckConstraint, Engine
 
 from sexton import SextonError
+from sexton.packs.marketplace.options import Options
 from sexton.packs.marketplace.payments import settle_late
 from sexton.packs.marketplace.stock import Drift, drift
+from sexton.packs.marketplace.tables import tables
 
 from ...support.market import Market
 
@@ -63,6 +66,22 @@ def test_an_order_whose_stock_would_fall_below_zero_is_set_aside_and_the_others_
     assert shop.orders() == {1: "pending", **dict.fromkeys(range(2, 9), "expired")}
     assert shop.stock() == {11: 0, 12: 3}
     assert not any("order_expired 1 " in message for message in shop.messages())
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+def test_stock_falls_below_zero_in_no_table_that_lacks_a_constraint_either(engine: Engine) -> None:
+    """PF-138.4"""
+    own = tables(Options())
+    own.inventory.constraints = {rule for rule in own.inventory.constraints if not isinstance(rule, CheckConstraint)}
+    own.metadata.create_all(engine)
+    shop = Market(engine, Options(), own)
+    shop.shelf(11, reserved=1)
+    shop.order(1, created=OLD, items={11: 2})
+
+    run = shop.run("orders", at="2026-06-15 04:00")
+
+    assert (run.state, shop.poison()) == ("partial", [("expire", "1")])
+    assert (shop.orders(), shop.stock()) == ({1: "pending"}, {11: 1})
 
 
 @pytest.mark.databases("sqlite", "postgres15")

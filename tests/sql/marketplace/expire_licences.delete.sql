@@ -63,7 +63,7 @@ FROM also_0) AS also_0, (SELECT count(*) AS count_3
 FROM also_1) AS also_1, (SELECT count(*) AS count_4
 FROM changed) AS changed, (SELECT count(*) AS count_5
 FROM told) AS told, (SELECT count(*) AS count_6
-FROM sent) AS sent, (SELECT picked.expires_at
+FROM sent) AS sent, (SELECT CAST(picked.expires_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC

@@ -32,7 +32,7 @@ FROM told) AND facts.event_type IS NOT NULL ORDER BY facts.by_0, facts.by_1, fac
 FROM picked) AS picked, (SELECT count(*) AS count_2
 FROM changed) AS changed, (SELECT count(*) AS count_3
 FROM told) AS told, (SELECT count(*) AS count_4
-FROM sent) AS sent, (SELECT picked.expires_at
+FROM sent) AS sent, (SELECT CAST(picked.expires_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC

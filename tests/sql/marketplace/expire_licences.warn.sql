@@ -14,9 +14,9 @@ facts AS
     CAST(picked.id AS TEXT) AS subject, 'license_expiring_soon' AS event_type,
     CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', picked.id, 'store_id',
     picked.store_id, 'expires_at', to_char(picked.expires_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'days_left', ((floor(extract(epoch
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'days_left', ceil((floor(extract(epoch
     FROM picked.expires_at)) - floor(extract(epoch
-    FROM CAST(:now AS timestamptz))) + 86399)::bigint / 86400)) AS payload, picked.expires_at AS by_0,
+    FROM CAST(:now AS timestamptz)))) / 86400)::bigint) AS payload, picked.expires_at AS by_0,
     picked.id AS by_1
 FROM picked),
 told AS
@@ -34,7 +34,7 @@ FROM told) AND facts.event_type IS NOT NULL ORDER BY facts.by_0, facts.by_1, fac
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, 0 AS changed, (SELECT count(*) AS count_2
 FROM told) AS told, (SELECT count(*) AS count_3
-FROM sent) AS sent, (SELECT picked.expires_at
+FROM sent) AS sent, (SELECT CAST(picked.expires_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
@@ -54,9 +54,9 @@ facts AS
     CAST(picked.id AS TEXT) AS subject, 'license_expiring_soon' AS event_type,
     CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', picked.id, 'store_id',
     picked.store_id, 'expires_at', to_char(picked.expires_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'days_left', ((floor(extract(epoch
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'days_left', ceil((floor(extract(epoch
     FROM picked.expires_at)) - floor(extract(epoch
-    FROM CAST(:now AS timestamptz))) + 86399)::bigint / 86400)) AS payload, picked.expires_at AS by_0,
+    FROM CAST(:now AS timestamptz)))) / 86400)::bigint) AS payload, picked.expires_at AS by_0,
     picked.id AS by_1
 FROM picked)
  SELECT (SELECT count(*) AS count_1
@@ -88,8 +88,9 @@ facts AS
     || (replace(picked.expires_at, ' ', 'T') || 'Z') AS "key", CAST(picked.id AS TEXT) AS subject,
     'license_expiring_soon' AS event_type, CAST(picked.store_id AS TEXT) AS recipient,
     json_object('license_id', picked.id, 'store_id', picked.store_id, 'expires_at',
-    (replace(picked.expires_at, ' ', 'T') || 'Z'), 'days_left', ((CAST(strftime('%s',
-    picked.expires_at) AS INTEGER) - CAST(strftime('%s', :now) AS INTEGER) + 86399) / 86400)) AS payload,
+    (replace(picked.expires_at, ' ', 'T') || 'Z'), 'days_left', (((CAST(strftime('%s',
+    picked.expires_at) AS INTEGER) - CAST(strftime('%s', :now) AS INTEGER)) + 86399 * ((CAST(strftime('%s',
+    picked.expires_at) AS INTEGER) - CAST(strftime('%s', :now) AS INTEGER)) > 0)) / 86400)) AS payload,
     picked.expires_at AS by_0, picked.id AS by_1
 FROM picked)
  SELECT (SELECT count(*) AS count_1

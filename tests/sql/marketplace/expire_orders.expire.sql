@@ -1,5 +1,5 @@
 -- PostgreSQL: the rows are locked
-SELECT vendor_orders.id, vendor_orders.created_at, vendor_orders.id AS id__1
+SELECT vendor_orders.id, CAST(vendor_orders.created_at AS TEXT) AS anon_1, vendor_orders.id AS id__1
 FROM vendor_orders
 WHERE vendor_orders.created_at <= :now_minus_10d AND vendor_orders.status IN ('pending')
     AND NOT (EXISTS (SELECT 1
@@ -19,24 +19,6 @@ FROM payments
 WHERE payments.order_id = vendor_orders.order_id AND payments.status IN ('processing', 'authorized',
     'captured', 'settled'))) ORDER BY vendor_orders.created_at, vendor_orders.id
     FOR NO KEY UPDATE OF vendor_orders SKIP LOCKED),
-also_0 AS
-(UPDATE orders SET status='expired' WHERE orders.id IN (SELECT picked.order_id
-FROM picked) AND orders.status IN ('pending') AND NOT (EXISTS (SELECT 1
-FROM vendor_orders AS sibling
-WHERE sibling.order_id = orders.id AND (sibling.status NOT IN ('expired', 'cancelled', 'rejected',
-    'refunded')) AND (sibling.id NOT IN (SELECT picked.id
-FROM picked)))) RETURNING 1 AS one),
-released AS
-(SELECT inventory.product_id AS product_id, sums.quantity AS quantity
-FROM inventory JOIN (SELECT order_items.product_id AS product_id, sum(order_items.quantity) AS quantity
-FROM order_items
-WHERE order_items.vendor_order_id IN (SELECT picked.id
-FROM picked) GROUP BY order_items.product_id) AS sums ON inventory.product_id = sums.product_id
-    ORDER BY inventory.product_id FOR UPDATE OF inventory),
-also_1 AS
-(UPDATE inventory SET reserved=CASE WHEN (inventory.reserved >= released.quantity) THEN inventory.reserved - released.quantity
-    ELSE sexton.refuse('stock of a product would fall below zero') END FROM released
-    WHERE inventory.product_id = released.product_id RETURNING 1 AS one),
 changed AS
 (UPDATE vendor_orders SET status='expired' WHERE vendor_orders.id IN (SELECT picked.id
 FROM picked) RETURNING 1 AS one),
@@ -64,14 +46,32 @@ sent AS
 FROM facts
 WHERE facts.key IN (SELECT told.key
 FROM told) AND facts.event_type IS NOT NULL ORDER BY facts.by_0, facts.by_1, facts.part, facts.key
-    RETURNING 1 AS one)
+    RETURNING 1 AS one),
+also_0 AS
+(UPDATE orders SET status='expired' WHERE orders.id IN (SELECT picked.order_id
+FROM picked) AND orders.status IN ('pending') AND NOT (EXISTS (SELECT 1
+FROM vendor_orders AS sibling
+WHERE sibling.order_id = orders.id AND (sibling.status NOT IN ('expired', 'cancelled', 'rejected',
+    'refunded')) AND (sibling.id NOT IN (SELECT picked.id
+FROM picked)))) RETURNING 1 AS one),
+released AS
+(SELECT inventory.product_id AS product_id, sums.quantity AS quantity
+FROM inventory JOIN (SELECT order_items.product_id AS product_id, sum(order_items.quantity) AS quantity
+FROM order_items
+WHERE order_items.vendor_order_id IN (SELECT picked.id
+FROM picked) GROUP BY order_items.product_id) AS sums ON inventory.product_id = sums.product_id
+    ORDER BY inventory.product_id FOR UPDATE OF inventory),
+also_1 AS
+(UPDATE inventory SET reserved=CASE WHEN (inventory.reserved >= released.quantity) THEN inventory.reserved - released.quantity
+    ELSE sexton.refuse('stock of a product would fall below zero') END FROM released
+    WHERE inventory.product_id = released.product_id RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM also_0) AS also_0, (SELECT count(*) AS count_3
-FROM also_1) AS also_1, (SELECT count(*) AS count_4
-FROM changed) AS changed, (SELECT count(*) AS count_5
-FROM told) AS told, (SELECT count(*) AS count_6
-FROM sent) AS sent, (SELECT picked.created_at
+FROM changed) AS changed, (SELECT count(*) AS count_3
+FROM told) AS told, (SELECT count(*) AS count_4
+FROM sent) AS sent, (SELECT count(*) AS count_5
+FROM also_0) AS also_0, (SELECT count(*) AS count_6
+FROM also_1) AS also_1, (SELECT CAST(picked.created_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC

@@ -30,7 +30,7 @@ FROM told) AND facts.event_type IS NOT NULL ORDER BY facts.by_0, facts.by_1, fac
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, 0 AS changed, (SELECT count(*) AS count_2
 FROM told) AS told, (SELECT count(*) AS count_3
-FROM sent) AS sent, (SELECT picked.created_at
+FROM sent) AS sent, (SELECT CAST(picked.created_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC

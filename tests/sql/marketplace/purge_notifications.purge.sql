@@ -1,14 +1,14 @@
 -- PostgreSQL: where the batch ends
-SELECT notifications.created_at, notifications.id
+SELECT CAST(notifications.created_at AS TEXT) AS anon_1, notifications.id
 FROM notifications
-WHERE (notifications.created_at, notifications.id) > (:after_0, :after_1)
+WHERE (notifications.created_at, notifications.id) > (CAST(:after_0 AS timestamp with time zone), :after_1)
     AND notifications.created_at < :now_minus_30d ORDER BY notifications.created_at, notifications.id
  LIMIT 1 OFFSET :batch;
 
 -- PostgreSQL: the batch
 DELETE FROM notifications WHERE notifications.created_at < :now_minus_30d AND (notifications.created_at,
-    notifications.id) > (:after_0, :after_1) AND (notifications.created_at, notifications.id) <= (:upto_0,
-    :upto_1);
+    notifications.id) > (CAST(:after_0 AS timestamp with time zone), :after_1) AND (notifications.created_at,
+    notifications.id) <= (CAST(:upto_0 AS timestamp with time zone), :upto_1);
 
 -- PostgreSQL: the batch, when somebody holds one of its rows
 WITH picked AS
@@ -21,7 +21,7 @@ changed AS
 FROM picked) RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM changed) AS changed, 0 AS told, (SELECT picked.created_at
+FROM changed) AS changed, 0 AS told, (SELECT CAST(picked.created_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC

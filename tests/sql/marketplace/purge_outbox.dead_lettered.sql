@@ -1,19 +1,21 @@
 -- PostgreSQL: where the batch ends
-SELECT sexton.outbox_events.created_at, sexton.outbox_events.id
+SELECT CAST(sexton.outbox_events.created_at AS TEXT) AS anon_1, sexton.outbox_events.id
 FROM sexton.outbox_events
-WHERE (sexton.outbox_events.created_at, sexton.outbox_events.id) > (:after_0, :after_1)
-    AND sexton.outbox_events.created_at < :now_minus_30d AND sexton.outbox_events.published_at IS NULL
-    AND sexton.outbox_events.attempt_count >= 5 AND coalesce(sexton.outbox_events.last_attempted_at,
-    sexton.outbox_events.created_at) < :now_minus_30d ORDER BY sexton.outbox_events.created_at,
-    sexton.outbox_events.id
+WHERE (sexton.outbox_events.created_at, sexton.outbox_events.id) > (CAST(:after_0 AS timestamp with time zone),
+    :after_1) AND sexton.outbox_events.created_at < :now_minus_30d
+    AND sexton.outbox_events.published_at IS NULL AND sexton.outbox_events.attempt_count >= 5
+    AND coalesce(sexton.outbox_events.last_attempted_at, sexton.outbox_events.created_at) < :now_minus_30d
+    ORDER BY sexton.outbox_events.created_at, sexton.outbox_events.id
  LIMIT 1 OFFSET :batch;
 
 -- PostgreSQL: the batch
 DELETE FROM sexton.outbox_events WHERE sexton.outbox_events.created_at < :now_minus_30d
     AND sexton.outbox_events.published_at IS NULL AND sexton.outbox_events.attempt_count >= 5
     AND coalesce(sexton.outbox_events.last_attempted_at, sexton.outbox_events.created_at) < :now_minus_30d
-    AND (sexton.outbox_events.created_at, sexton.outbox_events.id) > (:after_0, :after_1)
-    AND (sexton.outbox_events.created_at, sexton.outbox_events.id) <= (:upto_0, :upto_1);
+    AND (sexton.outbox_events.created_at,
+    sexton.outbox_events.id) > (CAST(:after_0 AS timestamp with time zone), :after_1)
+    AND (sexton.outbox_events.created_at,
+    sexton.outbox_events.id) <= (CAST(:upto_0 AS timestamp with time zone), :upto_1);
 
 -- PostgreSQL: the batch, when somebody holds one of its rows
 WITH picked AS
@@ -29,7 +31,7 @@ changed AS
 FROM picked) RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM changed) AS changed, 0 AS told, (SELECT picked.created_at
+FROM changed) AS changed, 0 AS told, (SELECT CAST(picked.created_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC

@@ -1,0 +1,1 @@
+"""The wiring: settings, packs, jobs of a product."""

@@ -1,0 +1,122 @@
+"""How the command line starts: what it loads, the doors that the tickets name, a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from sexton.db.connect import open_database
+
+from ..support.databases import Databases
+from .shell import JOBS, Shell
+
+DOOR = Path(__file__).parents[2] / "jobs.py"
+
+LOADED = """
+import sys
+from sexton.cli.main import main
+code = main(sys.argv[1:])
+print(*sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+
+POLICIES = """
+from sexton import Job, cron, every
+
+nightly = Job("shop.nightly", schedule=cron("30 2 * * *", tz="Asia/Jerusalem"), work=print)
+often = Job("shop.often", schedule=every("5m"), work=print)
+"""
+
+
+@pytest.fixture
+def shop(shell: Shell, databases: Databases) -> Iterator[Shell]:
+    """A migrated SQLite database with a session that is due, and jobs."""
+    with databases.fresh("sqlite", migrated=True) as url:
+        shell.write("sexton.toml", f'database = "{url}"\npacks = ["marketplace"]\njobs = ["shop_jobs.py"]\n')
+        shell.write("shop_jobs.py", JOBS)
+        engine = open_database(url)
+        with engine.begin() as connection:
+            connection.execute(
+                text("CREATE TABLE sessions (id INTEGER PRIMARY KEY, status TEXT, expires_at TIMESTAMP)")
+            )
+            connection.execute(text("INSERT INTO sessions VALUES (1, 'open', '2020-01-01 00:00:00.000000')"))
+        engine.dispose()
+        yield shell
+
+
+@pytest.mark.parametrize("words", [("jobs",), ("calendar", "--days", "3"), ("--help",)], ids=" ".join)
+def test_what_needs_no_database_loads_no_database_library(shell: Shell, words: tuple[str, ...]) -> None:
+    shell.write("sexton.toml", 'packs = ["marketplace"]\njobs = ["own.py"]\n')
+    shell.write("own.py", POLICIES)
+
+    done = shell.python("-c", LOADED, *words)
+
+    assert done.code == 0
+    loaded = set(done.err.split())
+    assert "sexton.cli.main" in loaded
+    assert loaded.isdisjoint({"sqlalchemy", "alembic", "psycopg", "rich"})
+
+
+def test_the_literal_door_runs_tests_and_lists_jobs(shop: Shell) -> None:
+    listed = shop.python(str(DOOR))
+    tried = shop.python(str(DOOR), "test", "shop.purge_sessions", "--dry-run")
+    ran = shop.python(str(DOOR), "shop.purge_sessions")
+    wrong = shop.python(str(DOOR), "shop.purge_session")
+
+    assert (listed.code, tried.code, ran.code, wrong.code) == (0, 0, 0, 2)
+    assert "shop.purge_sessions" in listed.out
+    assert re.search(r"purge_sessions +1 +1 ", tried.out)
+    assert '"state": "succeeded"' in ran.out
+    assert "shop.purge_sessions" in wrong.line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("jobs",), ("calendar",), ("history",), ("run", "shop.purge_sessions"), ("test", "shop.expire_sessions")],
+    ids=" ".join,
+)
+def test_on_a_terminal_no_line_is_wider_than_80_columns(shop: Shell, words: tuple[str, ...]) -> None:
+    if words == ("history",):
+        assert shop.sexton("run", "shop.purge_sessions").code == 0
+
+    code, shown = on_a_terminal(shop, words)
+
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", shown)]
+    assert code == 0, shown
+    assert any("shop." in line for line in lines)
+    assert [line for line in lines if len(line) > 80] == []
+
+
+def on_a_terminal(shell: Shell, words: tuple[str, ...]) -> tuple[int, str]:
+    """Exit code and everything that `sexton WORDS…` shows on a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SEXTON_D")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "sexton.cli.main", *words],
+        cwd=shell.folder,
+        env={**environment, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        close_fds=True,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:  # Linux: the other end is closed
+                break
+            if not chunk:
+                break
+            shown += chunk
+        os.close(ours)
+        return process.wait(60), shown.decode()

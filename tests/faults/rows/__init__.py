@@ -1,0 +1,1 @@
+"""Faults of rows: moving, locked, refused, unreadable, oddly shaped."""

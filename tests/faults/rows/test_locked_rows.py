@@ -1,0 +1,189 @@
+"""Q3, Q4: rows that others have locked are gone around, waited for at the end, and counted when they stay locked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from sexton.runs.context import Limits
+from sexton.runs.counts import Counts
+from sexton.runs.left_over import WAITS
+from sexton.testing import run_job
+
+from ...support.sessions import NOON, make_sessions
+from ..database.rivals import PATIENCE, background, session, states_seen, wait_for_a_waiter
+
+pytestmark = pytest.mark.databases("postgres")
+
+HOUR = timedelta(hours=1)
+QUICK = Limits(lock_wait=0.03)
+
+kinds = pytest.mark.parametrize("kind", ["purge", "expire"])
+
+
+@kinds
+def test_q3_a_row_that_stays_locked_is_counted_and_taken_by_the_next_run(engine: Engine, kind: str) -> None:
+    shop = make_sessions(engine)
+    shop.add(20, age=HOUR)
+    job = getattr(shop, kind)()
+    states = states_seen(engine)
+
+    with session(engine) as customer:
+        customer.execute("BEGIN")
+        customer.execute("SELECT FROM sessions WHERE id = 5 FOR UPDATE")
+        run = run_job(engine, job, at=NOON, limits=QUICK)
+        customer.execute("COMMIT")
+    after = run_job(engine, job, at=NOON)
+
+    assert (run.state, run.exit_code, run.error) == ("partial", 3, "1 row(s) locked by others to the end")
+    assert (run.total.picked, run.total.changed, run.total.skipped) == (19, 19, 1)
+    assert set(states) == {"55P03"}
+    assert (after.state, after.total.changed) == ("succeeded", 1)
+    assert [row.state for row in shop.runs()] == ["partial", "succeeded"]
+
+
+@kinds
+def test_q3_a_row_that_is_freed_meanwhile_is_taken_in_the_last_pass(engine: Engine, kind: str) -> None:
+    shop = make_sessions(engine)
+    shop.add(20, age=HOUR)
+
+    with background() as start, session(engine) as customer, session(engine) as watcher:
+        customer.execute("BEGIN")
+        customer.execute("SELECT FROM sessions WHERE id = 5 FOR UPDATE")
+        running = start(run_job, engine, getattr(shop, kind)(), at=NOON, limits=Limits(lock_wait=5.0, statement=9.0))
+        wait_for_a_waiter(watcher, "sexton")
+        customer.execute("COMMIT")
+        run = running.result(PATIENCE)
+
+    assert run.state == "succeeded"
+    assert (run.total.picked, run.total.changed, run.total.skipped) == (20, 20, 0)
+
+
+@kinds
+def test_q3_many_locked_rows_cost_bounded_time_and_hide_no_free_row(engine: Engine, kind: str) -> None:
+    shop = make_sessions(engine)
+    shop.add(100, age=HOUR)
+
+    with session(engine) as customer:
+        customer.execute("BEGIN")
+        customer.execute("SELECT FROM sessions WHERE id % 2 = 0 FOR UPDATE")
+        began = time.monotonic()
+        run = run_job(engine, getattr(shop, kind)(), at=NOON, limits=QUICK)
+        took = time.monotonic() - began
+        left = shop.ids(status="open")
+        customer.execute("COMMIT")
+
+    assert (run.state, run.total.changed, run.total.skipped) == ("partial", 50, 50)
+    assert left == list(range(2, 101, 2))
+    assert took < (WAITS + 4) * QUICK.lock_wait + 3
+
+
+def test_q3_a_child_being_added_keeps_its_parent_but_hinders_no_change_of_it(engine: Engine) -> None:
+    shop = make_sessions(engine)
+    shop.add(3, age=HOUR)
+
+    with session(engine) as customer:
+        customer.execute("BEGIN")
+        customer.execute("INSERT INTO accesses VALUES (1, 2)")
+        expired = run_job(engine, shop.expire(), at=NOON, limits=QUICK)
+        purged = run_job(engine, shop.purge(), at=NOON, limits=QUICK)
+        customer.execute("COMMIT")
+
+    assert (expired.state, expired.total.changed) == ("succeeded", 3)
+    assert (purged.state, purged.total.changed, purged.total.skipped) == ("partial", 2, 1)
+    assert shop.ids() == [2]
+
+
+@kinds
+def test_q4_a_row_that_three_writers_keep_locked_is_reached(engine: Engine, kind: str) -> None:
+    shop = make_sessions(engine)
+    shop.add(3, age=HOUR)
+
+    with writers(engine, 3, "UPDATE sessions SET created_at = now() WHERE id = 2"):
+        run = run_job(engine, getattr(shop, kind)(), at=NOON, limits=Limits(lock_wait=2.0, statement=4.0))
+
+    assert run.state == "succeeded"
+    assert (run.total.picked, run.total.changed) == (3, 3)
+
+
+def test_q4_the_writers_do_keep_it_locked(engine: Engine) -> None:
+    """So that the test above is known to provoke what it is about: looking without waiting nearly always fails."""
+    shop = make_sessions(engine)
+    shop.add(3, age=HOUR)
+    free = 0
+
+    with writers(engine, 3, "UPDATE sessions SET created_at = now() WHERE id = 2"), session(engine) as looker:
+        for _ in range(100):
+            free += len(looker.execute("SELECT id FROM sessions WHERE id = 2 FOR UPDATE SKIP LOCKED").fetchall())
+
+    assert free < 20
+
+
+@contextmanager
+def writers(engine: Engine, number: int, change: str) -> Iterator[None]:
+    """Sessions that do `change` in transactions of 20 ms, one right after the other, while the block runs."""
+    ended = threading.Event()
+    begun = threading.Semaphore(0)
+
+    def write() -> None:
+        with session(engine) as customer:
+            while not ended.is_set():
+                customer.execute("BEGIN")
+                customer.execute(change)
+                begun.release()
+                customer.execute("SELECT pg_sleep(0.02)")
+                customer.execute("COMMIT")
+
+    with background() as start:
+        running = [start(write) for _ in range(number)]
+        try:
+            for _ in range(number):
+                assert begun.acquire(timeout=PATIENCE)
+            yield
+        finally:
+            ended.set()
+        for one in running:
+            one.result(PATIENCE)
+
+
+def test_q3_counts_keep_what_was_skipped(engine: Engine) -> None:
+    shop = make_sessions(engine)
+    shop.add(2, age=HOUR)
+
+    with session(engine) as customer:
+        customer.execute("BEGIN")
+        customer.execute("SELECT FROM sessions FOR UPDATE")
+        run = run_job(engine, shop.purge(), at=NOON, limits=QUICK)
+        customer.execute("COMMIT")
+
+    assert run.steps == {"purge_sessions": Counts(skipped=2)}
+    assert shop.runs()[0].counts == {"purge_sessions": {"picked": 0, "changed": 0, "told": 0, "skipped": 2}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits"),
+    [("expire", Limits()), ("purge", Limits(lock_wait=0.2, statement=0.1))],
+    ids=["default", "short"],
+)
+def test_q3_waiting_for_a_lock_is_never_mistaken_for_a_slow_statement(
+    engine: Engine, kind: str, limits: Limits
+) -> None:
+    """Else a run that only has to wait ends `failed`, with the advice to make an index."""
+    shop = make_sessions(engine)
+    shop.add(3, age=HOUR)
+    states = states_seen(engine)
+
+    with session(engine) as customer:
+        customer.execute("BEGIN")
+        customer.execute("SELECT FROM sessions WHERE id = 2 FOR UPDATE")
+        run = run_job(engine, getattr(shop, kind)(), at=NOON, limits=limits)
+        customer.execute("COMMIT")
+
+    assert (run.state, run.total.changed, run.total.skipped) == ("partial", 2, 1)
+    assert set(states) == {"55P03"}

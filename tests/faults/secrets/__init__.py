@@ -1,0 +1,1 @@
+"""Nothing secret gets out: passwords, values of rows."""

@@ -1,0 +1,1 @@
+"""What a user can get wrong, and what a changed setting must show."""

@@ -1,0 +1,1 @@
+"""Faults of time: session zones, clock changes, slow runs, cutoffs."""
