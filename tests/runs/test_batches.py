@@ -46,7 +46,6 @@ def test_slow_rows_make_batches_smaller(engine: Engine) -> None:
     assert outcome.state == "succeeded"
     assert sizes[0] == 40
     assert min(sizes[1:-1]) <= 5, sizes
-    assert max(sizes[1:]) < 40, sizes
     assert_expired_once(shop, ids)
 
 

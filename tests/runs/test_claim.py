@@ -14,7 +14,7 @@ from sqlalchemy import Engine, insert, select, text
 from sexton.db.moment import ask_now
 from sexton.db.tables import STATES, TAKEN, own_tables
 from sexton.errors import DatabaseUnreachable, HeldElsewhere, LeaseLost, SchemaOutdated, SextonError
-from sexton.runs.claim import AlreadyDone, Claim, Wanted, claim, committed_batches, finish, last_slot
+from sexton.runs.claim import AlreadyDone, Claim, Wanted, claim, committed, finish, last_slot
 from tests.support.once import is_free, lease_row, let_leases_end
 from tests.support.sessions import NOON
 
@@ -217,14 +217,14 @@ def test_finishing_what_a_successor_has_closed_changes_nothing(engine: Engine) -
     assert rows(engine) == before
 
 
-def test_committed_batches_are_those_of_this_run(engine: Engine) -> None:
+def test_what_is_committed_is_that_of_this_run(engine: Engine) -> None:
     runs = own_tables(engine.dialect.name).runs
     finished(engine, "failed")
     mine = claimed(engine)
     with engine.begin() as connection:
         connection.execute(runs.update().where(runs.c.id == mine.run_id).values(batches=4))
 
-    assert committed_batches(engine, mine) == 4
+    assert committed(engine, mine) == (4, "running")
 
 
 def test_the_last_slot_is_the_newest_that_is_done_or_under_way(engine: Engine) -> None:

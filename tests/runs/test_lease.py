@@ -1,24 +1,19 @@
-"""The lease row: who may take it, what prolongs it, what the fence lets through, what a release frees."""
+"""The lease row: who may take it, what prolongs it, what a release frees."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine, text, update
+from sqlalchemy import Engine, text, update
 
 from sexton.db.moment import ask_now, database_now
 from sexton.db.tables import own_tables
-from sexton.errors import LeaseLost
-from sexton.runs.lease import Lease, acquire, fence, release, renew
-from sexton.testing.processes import wait_until
+from sexton.runs.lease import Lease, acquire, release, renew
 from tests.support.once import lease_row, let_leases_end
 
-NEVER = float("inf")
 NAME = "job:shop.expire"
 
 
@@ -177,112 +172,6 @@ def test_l9_a_slow_renewal_counts_from_its_start(engine: Engine) -> None:
 
         assert time.monotonic() - began > 0.25
         assert lease.renewed - began < 0.2
-
-
-def test_the_fence_lets_the_holder_through(engine: Engine) -> None:
-    lease = held(engine)
-    before = lease_row(engine, NAME)
-
-    with engine.begin() as connection:
-        fence(connection, lease, {}, renew_after=NEVER)
-
-    assert lease_row(engine, NAME) == before
-
-
-def test_the_fence_renews_when_it_is_time(engine: Engine) -> None:
-    lease = held(engine)
-    set_end(engine, 1)
-
-    with engine.begin() as connection:
-        fence(connection, lease, {}, renew_after=0)
-
-    assert seconds_left(engine) > 8
-
-
-@pytest.mark.parametrize("renew_after", [NEVER, 0.0], ids=["only asked", "to be renewed"])
-@pytest.mark.parametrize("what", ["taken over", "released", "gone"])
-def test_the_fence_stops_who_holds_it_no_longer(what: str, renew_after: float, engine: Engine) -> None:
-    lease = held(engine, "one")
-    let_leases_end(engine)
-    with engine.begin() as connection:
-        if what == "taken over":
-            acquire(connection, NAME, "two", 10)
-        elif what == "released":
-            release(connection, lease)
-        else:
-            connection.execute(own_tables(engine.dialect.name).leases.delete())
-
-    with engine.begin() as connection, pytest.raises(LeaseLost, match="taken over"):
-        fence(connection, lease, {}, renew_after=renew_after)
-
-
-def test_the_fence_stops_an_earlier_term_of_the_same_holder(engine: Engine) -> None:
-    old = held(engine, "one")
-    let_leases_end(engine)
-    held(engine, "one")
-
-    with engine.begin() as connection, pytest.raises(LeaseLost):
-        fence(connection, old, {}, renew_after=NEVER)
-
-
-@pytest.mark.parametrize("renew_after", [NEVER, 0.0], ids=["only asked", "to be renewed"])
-@pytest.mark.databases("postgres")
-def test_limits_of_the_fence_hold_for_its_transaction_only(renew_after: float, engine: Engine) -> None:
-    """R7: a setting that is local to no transaction would do nothing, or stay."""
-    lease = held(engine)
-    with engine.connect() as connection:
-        with connection.begin():
-            fence(connection, lease, {"lock_timeout": "1234ms", "statement_timeout": "2s"}, renew_after=renew_after)
-            inside = [shown(connection, name) for name in ("lock_timeout", "statement_timeout")]
-        after = [shown(connection, name) for name in ("lock_timeout", "statement_timeout")]
-
-    assert inside == ["1234ms", "2s"]
-    assert after == ["0", "0"]
-
-
-def shown(connection: Connection, name: str) -> str:
-    """A setting as PostgreSQL shows it."""
-    return str(connection.execute(text(f"SHOW {name}")).scalar_one())
-
-
-@contextmanager
-def inside_the_fence(engine: Engine, lease: Lease) -> Iterator[Connection]:
-    """A data transaction of the holder, under way."""
-    with engine.begin() as connection:
-        fence(connection, lease, {}, renew_after=NEVER)
-        yield connection
-
-
-@pytest.mark.databases("postgres")
-def test_a_successor_waits_for_a_transaction_under_way(engine: Engine) -> None:
-    """The fence is a lock: what it let through is committed before anybody else may begin."""
-    lease = held(engine, "one", seconds=0.05)
-    assert wait_until(lambda: seconds_left(engine) < 0, 5)
-    found: list[tuple[float, Lease | None]] = []
-
-    def succeed() -> None:
-        successor = taken(engine, "two")
-        found.append((time.monotonic(), successor))
-
-    with inside_the_fence(engine, lease):
-        thread = threading.Thread(target=succeed)
-        thread.start()
-        assert not wait_until(lambda: bool(found), 0.2)
-        committing = time.monotonic()
-    thread.join(5)
-
-    at, successor = found[0]
-    assert at > committing
-    assert successor is not None
-    assert successor.epoch == 2
-
-
-@pytest.mark.databases("postgres")
-def test_two_transactions_of_one_holder_do_not_wait_for_each_other(engine: Engine) -> None:
-    lease = held(engine)
-
-    with inside_the_fence(engine, lease) as first, inside_the_fence(engine, lease) as second:
-        assert first.execute(text("SELECT 1")).scalar() == second.execute(text("SELECT 1")).scalar()
 
 
 def test_the_epoch_only_grows(engine: Engine) -> None:

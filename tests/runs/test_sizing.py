@@ -110,7 +110,7 @@ def test_when_the_search_costs_more_than_the_rows_batches_are_not_made_ever_smal
     """With a table scan of 20 ms a batch, single rows would scan the table a row; four scans long is aimed for."""
     sizes = settle(with_fixed_cost(0.020), Sizer(500, GOAL))
 
-    assert min(sizes[5:]) > 500
+    assert min(sizes[8:]) > 500  # two batches confirm it, so that a hiccup is not taken for a scan
 
 
 @pytest.mark.parametrize("fixed", [0.020, 0.100, 0.240], ids=["20 ms", "100 ms", "240 ms"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -52,8 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
     except SextonError as error:
         print(f"sexton: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader went away (`| head`): not our failure. Python would complain again at exit.
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        # The reader (`| head`) or the terminal went away: not our failure. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:

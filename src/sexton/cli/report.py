@@ -63,6 +63,7 @@ def progress(job: str) -> Iterator[Watcher]:
         task = bar.add_task(job, total=None, rows="")
 
         def watch(step: str, counts: Counts) -> None:
-            bar.update(task, description=f"{job}: {step}", rows=f"{counts.picked:,} rows, {counts.told:,} told")
+            with suppress(OSError):  # a terminal that went away never ends a run
+                bar.update(task, description=f"{job}: {step}", rows=f"{counts.picked:,} rows, {counts.told:,} told")
 
         yield watch

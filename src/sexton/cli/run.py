@@ -69,13 +69,16 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
 
 
 def _due(app: App, named: list[Job]) -> list[tuple[Job, datetime]]:
-    from ..db.connect import read_only
+    from ..db.connect import reaching, read_only
     from ..db.migrate import require_schema
     from ..db.moment import ask_now
+    from ..runs.claim import reap
     from ..runs.due import due_runs
 
-    with read_only(app.engine) as connection:
+    with reaching(app.engine), app.engine.begin() as connection:
         require_schema(connection)
+        reap(connection)
+    with read_only(app.engine) as connection:
         return due_runs(connection, named or app.registry, ask_now(connection))
 
 
@@ -114,7 +117,9 @@ def execute(
 def tell(outcome: Outcome, seconds: float, arguments: Namespace, *, dry: bool = False) -> None:
     """Say how it ended. Quiet about what is held elsewhere when nobody watches, so that cron sends no mail."""
     people = sys.stdout.isatty() and not arguments.json
-    if outcome.exit_code in (DONE, HELD) and (arguments.quiet or (outcome.state == "held" and not people)):
+    if outcome.exit_code in (DONE, HELD) and (
+        arguments.quiet or (outcome.state in ("held", "already done") and not people)
+    ):
         return
     if people:
         if outcome.steps:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, exists, func, insert, literal, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ..db.connect import reaching
@@ -28,6 +28,8 @@ from .lease import Lease, acquire, fence, release
 
 CLOCKS_APART = 60.0
 """Seconds that the clocks of process and database may differ before nothing is started."""
+
+DEAD = "its process ended without a word"
 
 DATABASE = "main"
 """Name of the home database in run rows."""
@@ -117,9 +119,23 @@ def _close_abandoned(connection: Connection, job: str) -> None:
         .values(
             state="abandoned",
             finished_at=database_now(connection.dialect.name),
-            error="its process ended without a word",
+            error=DEAD,
         )
     )
+
+
+def reap(connection: Connection) -> int:
+    """Close runs whose holder is dead: open, but under a lease that ran out or has another holder. How many."""
+    own = own_tables(connection.dialect.name)
+    runs, leases = own.runs.c, own.leases.c
+    alive = select(leases.name).where(
+        leases.name == literal("job:") + runs.job,
+        leases.epoch == runs.epoch,
+        leases.expires_at > database_now(connection.dialect.name),
+    )
+    dead = update(own.runs).where(runs.state == "running", ~exists(alive))
+    values = {"state": "abandoned", "error": DEAD, "finished_at": database_now(connection.dialect.name)}
+    return connection.execute(dead.values(values)).rowcount
 
 
 def _next_attempt(connection: Connection, wanted: Wanted) -> int:

@@ -82,7 +82,13 @@ def planned(job: Job) -> list[Any]:
 
     PolicyError for work that is empty or neither, and for a policy that cannot be right.
     """
-    work = job.load()
+    try:
+        work = job.load()
+    except SextonError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {_first_line(error)}"
+        raise PolicyError(f"{job.name}: its work cannot be loaded: {what}") from error
     steps = list(work) if isinstance(work, list | tuple) else [work]
     for step in steps:
         # By shape, not by class: a job that is a plain function needs none of the modules of policies.

@@ -56,6 +56,8 @@ def on_signals(stop: Stop) -> Iterator[None]:
         stop.ask(f"stopped by {signal.Signals(number).name}")
 
     numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    # Under nohup SIGHUP is ignored from the start, and stays so.
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield
