@@ -1,0 +1,108 @@
+"""L6, L7: leases are rows under full names; there is no session lock, and no hash that two names could share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from zlib import crc32
+
+import pytest
+from sqlalchemy import Engine, text
+
+from sexton import Job, Run
+from sexton.db.connect import open_database
+from sexton.db.migrate import migrate
+from sexton.testing import run_job
+from tests.support.children import SMALL
+from tests.support.proxy import Proxy, Statement, call
+from tests.support.sessions import NOON, make_sessions
+
+HOUR = timedelta(hours=1)
+ADVISORY = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+
+
+def advisory_locks_at_each_statement(proxy: Proxy, engine: Engine) -> list[int]:
+    """How many advisory locks there are each time that a statement comes through; filled while it runs."""
+    found: list[int] = []
+
+    def look(_: Statement) -> None:
+        with engine.connect() as connection:
+            found.append(connection.execute(ADVISORY).scalar_one())
+
+    proxy.on(lambda _: True, call(look), times=10_000)
+    return found
+
+
+@pytest.mark.databases("postgres")
+def test_l6_no_advisory_lock_at_any_statement_of_a_run(
+    engine: Engine, database: str, open_proxy: Callable[[str], Proxy]
+) -> None:
+    shop = make_sessions(engine)
+    shop.add(20, age=HOUR)
+    proxy = open_proxy(database)
+    found = advisory_locks_at_each_statement(proxy, engine)
+
+    for job in (shop.expire(), shop.purge()):
+        through = open_database(proxy.url_for(database))
+        assert run_job(through, job, at=NOON, limits=SMALL).state == "succeeded"
+        through.dispose()
+
+    assert len(found) > 60
+    assert set(found) == {0}
+    assert not [seen.text for seen in proxy.statements if "advisory" in seen.text or seen.text.startswith("SET ")]
+
+
+@pytest.mark.databases("postgres18")
+def test_l6_only_migrate_takes_one_and_only_for_its_transaction(
+    engine: Engine, empty_database: str, open_proxy: Callable[[str], Proxy]
+) -> None:
+    """Also shows that the look above would see one."""
+    proxy = open_proxy(empty_database)
+    found = advisory_locks_at_each_statement(proxy, engine)
+    through = open_database(proxy.url_for(empty_database))
+
+    migrate(through)
+
+    assert max(found) == 1
+    with engine.connect() as connection:
+        assert connection.execute(ADVISORY).scalar_one() == 0
+    through.dispose()
+
+
+def test_l7_names_with_the_same_checksum_run_side_by_side(engine: Engine) -> None:
+    """`plumless` and `buckeroo` have the same CRC-32, with any text before them."""
+    assert crc32(b"job:shop.plumless") == crc32(b"job:shop.buckeroo")
+
+    assert_run_side_by_side(engine, "shop.plumless", "shop.buckeroo")
+
+
+@pytest.mark.databases("postgres")
+def test_l7_names_with_the_same_hashtext_run_side_by_side(engine: Engine) -> None:
+    """Two of 200,000 names, whatever this server's hash function makes of them."""
+    same = text(
+        "SELECT min(name), max(name)"
+        " FROM (SELECT 'shop.job' || i AS name FROM generate_series(1, 200000) AS i) AS names"
+        " GROUP BY hashtext('job:' || name) HAVING count(*) > 1 LIMIT 1"
+    )
+    with engine.connect() as connection:
+        first, second = connection.execute(same).one()
+    assert first != second
+
+    assert_run_side_by_side(engine, first, second)
+
+
+def assert_run_side_by_side(engine: Engine, first: str, second: str) -> None:
+    """While one runs, the other is neither refused nor closed as abandoned."""
+    inner: list[str] = []
+
+    def work(run: Run) -> None:
+        inner.append(run_job(engine, Job(second, work=lambda run: None), at=NOON).state)
+        inner.append(run_job(engine, Job(first, work=lambda run: None), at=NOON).state)
+
+    outer = run_job(engine, Job(first, work=work), at=NOON)
+
+    assert (outer.state, inner) == ("succeeded", ["succeeded", "held"])
+
+
+def test_l7_a_job_whose_name_is_the_beginning_of_another(engine: Engine) -> None:
+    assert_run_side_by_side(engine, "shop.expire", "shop.expire_all")

@@ -1,0 +1,131 @@
+"""P10, P11, L8: what a process leaves behind, a forked child, files, does not keep anybody from running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from sexton import Job, Run
+from sexton.db.connect import open_database
+from sexton.runs.context import Limits
+from sexton.testing import run_job
+from sexton.testing.processes import wait_until
+from tests.support.children import command_line, run_and_tell, shop_of, write_settings
+from tests.support.once import assert_expired_once, is_free, states
+from tests.support.sessions import NOON, make_sessions
+from tests.support.workers import Start
+
+SHORT = Limits(lease=0.5, renew=0.1)
+YEARS = timedelta(days=3650)
+
+
+def fork_and_wait(database: str, inside_a_transaction: bool) -> int:
+    """A child whose job forks a helper, as a product's function may, and then waits for its end."""
+    engine = open_database(database)
+
+    def work(run: Run) -> None:
+        with run.transaction() as connection:
+            connection.execute(shop_of(engine).table.select()).all()
+            if inside_a_transaction:
+                fork()
+        fork()
+
+    def fork() -> None:
+        helper = os.fork()
+        if helper == 0:
+            time.sleep(20)
+            os._exit(0)
+        print(f"helper {helper} is there", flush=True)
+        time.sleep(60)
+
+    return run_and_tell(engine, Job("shop.expire_sessions", work=work), slot=NOON, limits=SHORT)
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["between transactions", "inside a transaction"])
+def test_p10_a_forked_helper_that_lives_on_does_not_keep_the_lease(
+    inside: bool, engine: Engine, database: str, start: Start
+) -> None:
+    """The helper holds copies of all descriptors, the connection among them; the lease is no descriptor."""
+    shop = make_sessions(engine)
+    ids = shop.add(3, age=timedelta(hours=1))
+    parent = start(fork_and_wait, database, inside)
+    parent.wait_for("is there")
+    helper = int(parent.output.split()[-3])
+    parent.kill()
+    try:
+        os.kill(helper, 0)  # it lives
+        again = [run_job(engine, shop.expire(), at=NOON, slot=NOON)]
+        assert again[0].state == "held"
+
+        def taken_over() -> bool:
+            again[0] = run_job(engine, shop.expire(), at=NOON, slot=NOON)
+            return again[0].state != "held"
+
+        assert wait_until(taken_over, 5 * SHORT.lease + 5)
+    finally:
+        os.kill(helper, signal.SIGKILL)
+
+    assert again[0].state == "succeeded"
+    assert_expired_once(shop, ids)
+    assert states(shop) == ["abandoned", "succeeded"]
+
+
+@contextmanager
+def files_in(*folders: Path) -> Iterator[list[str]]:
+    """Names of the files that are there afterwards and were not before."""
+    before = {path for folder in folders for path in folder.iterdir()}
+    new: list[str] = []
+    yield new
+    new += sorted(path.name for folder in folders for path in folder.iterdir() if path not in before)
+
+
+def test_p11_l8_pid_and_lock_files_have_no_meaning(
+    engine: Engine, database: str, tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that look like locks of a living process, ours even, are neither read nor made nor removed."""
+    shop = make_sessions(engine)
+    ids = shop.add(3, age=YEARS)
+    config = write_settings(tmp_path, database)
+    for name in ("sexton.pid", "sexton.lock", "shop.expire_sessions.lock", ".sexton.lock", "sexton.db.lock"):
+        (tmp_path / name).write_text(f"{os.getpid()}\n")
+
+    with files_in(tmp_path, Path.home()) as new:
+        worker = start(command_line_in, str(tmp_path), "run", "shop.expire_sessions", config)
+        assert worker.wait() == 0, worker.errors
+
+    assert new == []
+    assert_expired_once(shop, ids)
+    assert (tmp_path / "sexton.pid").read_text() == f"{os.getpid()}\n"
+
+
+def command_line_in(folder: str, *words: str) -> int:
+    """A child whose current and temporary folder is this one."""
+    os.chdir(folder)
+    tempfile.tempdir = folder
+    os.environ["TMPDIR"] = folder
+    return command_line(*words)
+
+
+def test_p11_after_a_reboot_the_lease_of_a_dead_process_is_the_only_trace(engine: Engine) -> None:
+    """A holder that bears our own host name and process number is not taken for ourselves."""
+    shop = make_sessions(engine)
+    ids = shop.add(3, age=timedelta(hours=1))
+    first = run_job(engine, shop.expire(), at=NOON, slot=NOON, limits=SHORT)
+    second = run_job(engine, shop.expire(), at=NOON, slot=NOON + timedelta(hours=1), limits=SHORT)
+
+    holders = {run.worker for run in shop.runs()}
+
+    assert (first.state, second.state) == ("succeeded", "succeeded")
+    assert len(holders) == 2
+    assert all(f":{os.getpid()}:" in holder for holder in holders)
+    assert is_free(engine, "shop.expire_sessions")
+    assert_expired_once(shop, ids)
