@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -31,8 +32,11 @@ settings.load_profile("sexton")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce our marker, and keep settings of the developer's shell out of the tests."""
+    """Announce our marker, and keep settings and signals of the developer's shell out of the tests."""
     config.addinivalue_line("markers", 'databases(*kinds): run on these only: "sqlite", "postgres", "postgres15", ...')
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:  # started in the background: children would inherit it
+            signal.signal(number, handler)
     for name in list(os.environ):
         if name.startswith(("PG", "SEXTON_")) and name not in ("SEXTON_REQUIRE", MARK):
             del os.environ[name]

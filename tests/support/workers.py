@@ -80,32 +80,37 @@ class Worker:
 
     def wait_until_frozen(self) -> None:
         """Wait until a signal has stopped it."""
-        state, _ = self._await(SECONDS, stops=True)
-        assert state == STOPPED, f"not stopped but {state}: {self.errors}"
+        state, number = self._await(SECONDS, stops=True)
+        assert state == STOPPED, f"not stopped but {state} ({number}): {self.output} {self.errors}"
 
     def wait(self, seconds: float = SECONDS) -> int:
         """Wait for its end; its exit code, negative for a signal. Fails when it does not end."""
         if self.exit_code is None:
-            state, code = self._await(seconds, stops=False)
-            assert state == ENDED, f"still running after {seconds} s: {self.output} {self.errors}"
-            self.exit_code = code
+            self._await(seconds, stops=False)
+        assert self.exit_code is not None, f"still running after {seconds} s: {self.output} {self.errors}"
         return self.exit_code
 
     def _await(self, seconds: float, *, stops: bool) -> tuple[str, int]:
         """What becomes of it within `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
-            answer = self._nursery.ask(self.pid, stops=stops)
-            if answer[0] != RUNNING or time.monotonic() > deadline:
-                return answer
+            state, number = self._look(stops=stops)
+            if state != RUNNING or time.monotonic() > deadline:
+                return state, number
             time.sleep(0.003)
+
+    def _look(self, *, stops: bool) -> tuple[str, int]:
+        """What it does now. Its end is told once, so that is kept, whoever asks."""
+        state, number = self._nursery.ask(self.pid, stops=stops)
+        if state == ENDED:
+            self.exit_code = number
+        return state, number
 
     @property
     def runs(self) -> bool:
         """Whether it has not ended yet."""
         if self.exit_code is None:
-            state, code = self._nursery.ask(self.pid, stops=False)
-            self.exit_code = None if state == RUNNING else code
+            self._look(stops=False)
         return self.exit_code is None
 
     def wait_for(self, text: str) -> None:

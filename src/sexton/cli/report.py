@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import IO, Any, TextIO, cast
 
 from ..runs.context import Watcher, nobody
 from ..runs.counts import Counts
@@ -51,6 +51,7 @@ def progress(job: str) -> Iterator[Watcher]:
         yield nobody
         return
     # rich costs a fifth of a second to load: only people at a terminal pay for it.
+    from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -59,11 +60,29 @@ def progress(job: str) -> Iterator[Watcher]:
         TextColumn("{task.fields[rows]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, transient=True) as bar:
+    console = Console(file=cast(IO[str], _Terminal(sys.stdout)))
+    with Progress(*columns, transient=True, console=console) as bar:
         task = bar.add_task(job, total=None, rows="")
 
         def watch(step: str, counts: Counts) -> None:
-            with suppress(OSError):  # a terminal that went away never ends a run
-                bar.update(task, description=f"{job}: {step}", rows=f"{counts.picked:,} rows, {counts.told:,} told")
+            bar.update(task, description=f"{job}: {step}", rows=f"{counts.picked:,} rows, {counts.told:,} told")
 
         yield watch
+
+
+class _Terminal:
+    """A terminal that may go away during a run: what can no longer be shown is dropped, and the run goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

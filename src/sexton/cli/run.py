@@ -74,8 +74,10 @@ def _due(app: App, named: list[Job]) -> list[tuple[Job, datetime]]:
     from ..db.moment import ask_now
     from ..runs.claim import reap
     from ..runs.due import due_runs
+    from ..runs.lease import keep_short
 
     with reaching(app.engine), app.engine.begin() as connection:
+        keep_short(connection, app.limits().lease)
         require_schema(connection)
         reap(connection)
     with read_only(app.engine) as connection:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, exists, func, insert, literal, select, text, update
+from sqlalchemy import Connection, Engine, exists, func, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ..db.connect import reaching
@@ -24,7 +24,7 @@ from ..db.migrate import require_schema
 from ..db.moment import ask_now, database_now, skew
 from ..db.tables import TAKEN, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
-from .lease import Lease, acquire, fence, release
+from .lease import Lease, acquire, fence, keep_short, release
 
 CLOCKS_APART = 60.0
 """Seconds that the clocks of process and database may differ before nothing is started."""
@@ -77,7 +77,7 @@ def claim(engine: Engine, wanted: Wanted) -> Claim:
     SchemaOutdated and DatabaseUnreachable when nothing could be asked.
     """
     with reaching(engine), _impatiently(wanted.job), engine.begin() as connection:
-        _limit(connection)
+        keep_short(connection, wanted.lease_seconds)
         require_schema(connection)
         lease = acquire(connection, f"job:{wanted.job}", holder_name(), wanted.lease_seconds)
         if lease is None:
@@ -99,16 +99,6 @@ def _impatiently(job: str) -> Iterator[None]:
         if classify(error) not in (Fault.LOCKED, Fault.RETRY, Fault.CANCELLED):
             raise
         raise HeldElsewhere(f"{job} is being run by another process, which is inside a transaction") from error
-
-
-def _limit(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(
-            text(
-                "SELECT set_config('lock_timeout', '2s', true), set_config('statement_timeout', '5s', true),"
-                " set_config('datestyle', 'ISO', true)"
-            )
-        )
 
 
 def _close_abandoned(connection: Connection, job: str) -> None:
@@ -204,7 +194,7 @@ def finish(engine: Engine, claim: Claim, state: str, counts: dict[str, Any], err
     """Close the run and give the lease back, in one transaction. LeaseLost: a successor has closed it already."""
     runs = own_tables(engine.dialect.name).runs
     with engine.begin() as connection:
-        _limit(connection)
+        keep_short(connection, claim.lease.seconds)
         if not release(connection, claim.lease):  # its row stays locked until the commit: this is the fence
             raise LeaseLost(f"{claim.job} was taken over by another process, which has closed this run")
         connection.execute(
@@ -222,6 +212,7 @@ def committed(engine: Engine, claim: Claim) -> tuple[int, str]:
     runs = own_tables(engine.dialect.name).runs
     asked = select(runs.c.batches, runs.c.state).where(runs.c.id == claim.run_id).with_for_update()
     with engine.begin() as connection:
+        keep_short(connection, claim.lease.seconds)
         row = connection.execute(asked).one()
     return row.batches, row.state
 

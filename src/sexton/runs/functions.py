@@ -22,7 +22,7 @@ from ..db.connect import read_only
 from ..errors import JobFailed, LeaseLost
 from .context import RunContext
 from .counts import Counts
-from .lease import renew
+from .lease import keep_short, renew
 
 
 class Run:
@@ -85,6 +85,7 @@ def _kept_alive(context: RunContext, run: Run) -> Iterator[None]:
         while not done.wait(context.limits.renew):
             try:
                 with context.engine.begin() as connection:
+                    keep_short(connection, context.limits.lease)
                     if not renew(connection, context.claim.lease):
                         run.lost.set()
                         return

@@ -106,6 +106,22 @@ def _settings(names: tuple[str, ...]) -> list[ColumnElement[Any]]:
     ]
 
 
+def keep_short(connection: Connection, seconds: float) -> None:
+    """First statement of a transaction of our own that locks a lease row: limits its waits, also those of its client.
+
+    seconds: length of the lease. Frozen inside such a transaction, a process would keep its successor out for ever.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    limits = {
+        "lock_timeout": "2s",
+        "statement_timeout": "5s",
+        "idle_in_transaction_session_timeout": f"{max(int(seconds * 800), 1)}ms",
+        "datestyle": "ISO",  # the driver reads no other
+    }
+    connection.execute(select(*_settings(tuple(limits))), {f"set_{name}": value for name, value in limits.items()})
+
+
 def renew(connection: Connection, lease: Lease) -> bool:
     """Prolong the lease from now on; False when it is no longer ours."""
     leases = own_tables(connection.dialect.name).leases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from sexton.testing.processes import wait_until
 from tests.support.children import write_settings
-from tests.support.once import assert_expired_once, states
+from tests.support.once import assert_expired_once, is_free, states
 from tests.support.sessions import make_sessions
 from tests.support.workers import sexton
 
@@ -63,6 +65,33 @@ def test_p8_both_outputs_closed(engine: Engine, database: str, tmp_path: Path) -
 
     assert process.returncode == 0
     assert_expired_once(shop, ids)
+
+
+@pytest.mark.databases("sqlite")
+def test_p8_terminal_closed_during_a_run(engine: Engine, database: str, tmp_path: Path) -> None:
+    """SIGHUP, and a progress bar that can draw no more: the run ends as cancelled, its lease is free."""
+    config = write_settings(tmp_path, database)
+    ours, theirs = pty.openpty()
+
+    def take_terminal() -> None:
+        import fcntl
+        import termios
+
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    with sexton(
+        "run", "shop.think", config, stdin=theirs, stdout=theirs, start_new_session=True, preexec_fn=take_terminal
+    ) as process:
+        os.close(theirs)
+        shop = make_sessions(engine)
+        assert wait_until(lambda: states(shop) == ["running"], 20)
+        os.close(ours)
+        _, errors = process.communicate(timeout=30)
+
+    assert errors == ""
+    assert process.returncode == 3
+    assert [(run.state, run.error) for run in shop.runs()] == [("cancelled", "stopped by SIGHUP")]
+    assert is_free(engine, "shop.think")
 
 
 @pytest.mark.databases("sqlite")

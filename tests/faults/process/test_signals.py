@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import time
 from datetime import timedelta
@@ -12,6 +13,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, SIGXCPU, Signals
 import pytest
 from sqlalchemy import Engine
 
+from sexton.testing import run_job
 from tests.support.children import command_line, write_settings
 from tests.support.once import assert_expired_once, is_free, states
 from tests.support.sessions import Sessions, make_sessions
@@ -19,6 +21,9 @@ from tests.support.workers import Start, Worker
 
 JOB = "shop.expire_sessions"
 YEARS = timedelta(days=3650)
+ROWS = 8_000
+"""More than a run gets through, a few rows a batch, before a signal reaches it."""
+
 GRACE = 5.0  # seconds; a platform gives ten
 
 
@@ -43,6 +48,28 @@ def assert_ended_in_order(worker: Worker, shop: Sessions, *signals: Signals) -> 
     assert is_free(shop.engine, JOB)
 
 
+def test_p7_sigterm_at_random_moments_and_the_next_run_goes_on(
+    engine: Engine, database: str, tmp_path: Path, start: Start
+) -> None:
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    shop = make_sessions(engine)
+    ids = shop.add(ROWS, age=YEARS)
+    for _ in range(3):
+        worker = long_run(start, tmp_path, database)
+        time.sleep(chance.uniform(0, 0.05))  # any moment will do
+        worker.send(SIGTERM)
+        assert_ended_in_order(worker, shop, SIGTERM)
+        assert_expired_once(shop, shop.ids(status="expired"))
+
+    last = run_job(engine, shop.expire())
+
+    assert last.state == "succeeded"
+    assert_expired_once(shop, ids)
+    assert sum(run.counts.get("change_sessions", {}).get("changed", 0) for run in shop.runs()) == len(ids)
+
+
 @pytest.mark.parametrize(
     "signals",
     [[SIGTERM, SIGTERM], [SIGINT], [SIGINT, SIGINT], [SIGHUP], [SIGXCPU], [SIGTERM, SIGINT, SIGHUP, SIGXCPU] * 5],
@@ -53,7 +80,7 @@ def test_p8_every_signal_and_a_second_one(
     signals: list[Signals], engine: Engine, database: str, tmp_path: Path, start: Start
 ) -> None:
     shop = make_sessions(engine)
-    shop.add(2000, age=YEARS)
+    shop.add(ROWS, age=YEARS)
     worker = long_run(start, tmp_path, database)
 
     for number in signals:
@@ -84,7 +111,7 @@ def test_p7_the_other_due_jobs_are_not_begun_after_sigterm(
     engine: Engine, database: str, tmp_path: Path, start: Start
 ) -> None:
     shop = make_sessions(engine)
-    shop.add(2000, age=YEARS)
+    shop.add(ROWS, age=YEARS)
     config = write_settings(tmp_path, database, batch_rows=1, batch_time="1ms")
     worker = start(command_line, "run", "--due", config)
     worker.wait_for("run started")
