@@ -36,16 +36,16 @@ def sizes_of(shop: Sessions, job: Job, limits: Limits) -> tuple[Outcome, list[in
 
 
 def test_slow_rows_make_batches_smaller(engine: Engine) -> None:
-    """Four milliseconds a row and twelve aimed for: some three rows a batch, from whatever it began with."""
+    """Four milliseconds a row, and six aimed for (four times that on SQLite): a few rows a batch, from whatever."""
     shop = make_sessions(engine)
     ids = shop.add(150, age=HOUR)
     changing_takes(engine, 0.004)
 
-    outcome, sizes = sizes_of(shop, shop.expire(), Limits(rows=40))
+    outcome, sizes = sizes_of(shop, shop.expire(), Limits(rows=40, batch=0.006))
 
     assert outcome.state == "succeeded"
     assert sizes[0] == 40
-    assert min(sizes[1:-1]) <= 5, sizes
+    assert min(sizes[1:-1]) <= 8, sizes
     assert_expired_once(shop, ids)
 
 

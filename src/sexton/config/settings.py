@@ -36,8 +36,8 @@ class RunSettings:
     )
     batch_time: str = setting(
         "12ms",
-        "length of one purge batch that is aimed for, twice that for one that changes and tells; "
-        "other transactions wait about this long for its rows",
+        "length of one purge batch that is aimed for; twice that for one that changes and tells, four times on "
+        "SQLite; other transactions wait about this long for its rows",
         kind="duration",
         minimum="1ms",
         maximum="250ms",

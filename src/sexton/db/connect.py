@@ -1,7 +1,8 @@
 """Open a database the way Sexton needs it. Nothing relies on session state: a transaction pooler may stand between.
 
 SQLite: WAL, foreign keys on, every transaction BEGIN IMMEDIATE (a read that becomes a write fails at once otherwise),
-5 s busy timeout. PostgreSQL: psycopg 3, READ COMMITTED by transaction, no prepared statements, keepalives on.
+5 s busy timeout, 32 MB page cache. PostgreSQL: psycopg 3, READ COMMITTED by transaction, no prepared statements,
+keepalives on.
 """
 
 from __future__ import annotations
@@ -31,6 +32,16 @@ _POSTGRESQL_ARGUMENTS: dict[str, object] = {
     # A pooler in transaction mode gives every transaction another server session: what one prepared, the next lacks.
     "prepare_threshold": None,
 }
+
+_SQLITE_PRAGMAS = (
+    "journal_mode = WAL",
+    "foreign_keys = ON",
+    "synchronous = NORMAL",
+    "temp_store = MEMORY",
+    # KiB, filled as needed: with the default of 2 MB a purge reads the pages of its indexes again and again, and
+    # takes twice as long.
+    "cache_size = -32000",
+)
 
 
 def open_database(url: str) -> Engine:
@@ -82,7 +93,7 @@ def _open_sqlite(target: URL) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we write BEGIN ourselves
     connection.create_function("sexton_refuse", 1, _refuse)
-    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL", "temp_store = MEMORY"):
+    for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -27,6 +27,7 @@ from .execution import Executor, Request, Result
 from .picked import PickedBatches
 from .poison import alone, any_aside, forget_healed, next_subject, quarantine
 from .sizing import CEILING, Sizer
+from .turns import Turns
 
 PATIENCE = 0.02
 """Seconds that a purge without picking waits for a row lock before it goes around the row."""
@@ -36,6 +37,9 @@ WAITS = 16
 
 TELLING = 2
 """Batches that change and tell may take this much longer than purges: a statement of theirs has fixed costs."""
+
+SQLITE = 4
+"""Batches on SQLite may take this much longer: each writes the same pages of every index again."""
 
 Execute = Callable[[Connection, Request], Result]
 
@@ -49,9 +53,9 @@ class Batches:
         self.counts = context.steps.setdefault(plan.step, Counts())
         claim = context.claim
         self.request = Request(context.limits.rows, None, claim.as_of, claim.job, claim.run_id)
-        goal = context.limits.batch * (1 if plan.only_deletes else TELLING)
-        self.sizer = Sizer(context.limits.rows, goal)
+        self.sizer = Sizer(context.limits.rows, self._goal())
         self.attempts = Attempts(context, plan.table.fullname)
+        self.turns = Turns(context.engine, context.stop)
         self.patient = False
         self.skips = False
         self.waits = 0
@@ -76,6 +80,8 @@ class Batches:
                 self.sizer.measured(request.size, time.monotonic() - began)
             self.request = replace(self.request, cursor=result.cursor)
             more = result.more
+            if more:
+                self.turns.give(time.monotonic() - began)
 
     def forget_healed(self) -> None:
         """After the step went through: rows set aside earlier that were not refused again are healed."""
@@ -85,7 +91,7 @@ class Batches:
     def pick_rows(self) -> None:
         """From a sweep, which knows no single rows, to picking them one by one, from the start."""
         self.executor = PickedBatches(self.plan)
-        self.sizer = Sizer(self.context.limits.rows, self.context.limits.batch)
+        self.sizer = Sizer(self.context.limits.rows, self._goal())
         self.request = replace(self.request, cursor=None)
 
     def at_limit(self) -> bool:
@@ -100,6 +106,11 @@ class Batches:
         self.executor = choose(connection, self.plan, self.request, by_row=limited).executor
         if self.executor.first:
             self.sizer.size = self.executor.first
+
+    def _goal(self) -> float:
+        if self.context.engine.dialect.name == "sqlite":
+            return SQLITE * self.context.limits.batch
+        return self.context.limits.batch * (1 if self.plan.only_deletes else TELLING)
 
     def _size(self) -> int:
         limit = self.context.limits.row_limit
