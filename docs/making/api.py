@@ -16,7 +16,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Jobs and schedules": ("Job", "Later", "Misfire", "cron", "every", "parse_duration", "parse_backoff"),
     "Policies": ("Purge", "Child", "Transition", "WarnOnce"),
     "Parts of a policy": ("Message", "Found", "Change", "Policy", "Plan"),
-    "Time in a statement": ("now", "ago", "ahead", "days_left", "UtcDateTime", "iso_text"),
+    "Time in a statement": ("now", "ago", "ahead", "days_left", "UtcDateTime", "Word", "iso_text"),
     "Keys, payloads, refusals": ("text_key", "as_text", "json_payload", "only_if", "told", "set_aside"),
     "The outbox": ("tell", "Outbox", "own_outbox"),
     "Functions as work": ("Run", "Counts"),
@@ -30,6 +30,7 @@ SIGNATURES = {
     "Policy": "class Policy(Protocol)",
     "Run": "Run    # a job's function is given one",
     "UtcDateTime": "UtcDateTime()",
+    "Word": "Word()",
     "iso_text": "iso_text(instant)",
     "__version__": "__version__: str",
 }

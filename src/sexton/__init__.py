@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .db.tables import Outbox as Outbox
     from .db.tables import own_outbox as own_outbox
     from .db.types import UtcDateTime as UtcDateTime
+    from .db.types import Word as Word
     from .errors import PolicyError as PolicyError
     from .errors import SextonError as SextonError
     from .jobs.backoff import parse_backoff as parse_backoff
@@ -60,7 +61,7 @@ _HOMES = {
     ),
     **dict.fromkeys(("ago", "ahead", "now"), "db.instants"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.tables"),
-    "UtcDateTime": "db.types",
+    **dict.fromkeys(("UtcDateTime", "Word"), "db.types"),
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",

@@ -133,6 +133,9 @@ def test_check_finds_nothing_wrong(demo: Inside) -> None:
     assert done.code == 0
     assert "wrong" not in done.out
     assert demo.sexton("check", "--offline").out.count("ok ") == 6
+    found = json.loads(demo.sexton("check", "--json").out)
+    assert {finding["level"] for finding in found} == {"ok"}
+    assert {finding["about"] for finding in found} >= {"settings", "database", "marketplace.expire_orders"}
 
 
 def test_migrate_is_done_once_and_said_twice(inside: Inside) -> None:

@@ -6,75 +6,97 @@ Without a database it still checks settings, schedules and policies; --offline s
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from ..app import App
 from ..config import shown
 from ..errors import DONE, SextonError
-from .shared import open_app
+from ..jobs.job import Job
+from .shared import add_json, open_app, print_json
 
 CLOCK_WARNING = 5.0
 """Seconds between the clocks from which it is said; from 60 nothing runs."""
 
 
+class Finding(NamedTuple):
+    """What one check says. level: ok, warning or wrong.  exit_code: 0 but for what is wrong."""
+
+    level: str
+    about: str
+    text: str
+    exit_code: int = DONE
+
+
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--offline", action="store_true", help="do not connect to the database")
+    add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Print one line a check; the exit code of the first that failed."""
-    app = open_app(arguments)
-    print(f"ok       settings: {shown(app.settings.database)}, {len(app.registry)} jobs")
+    found = []
+    for finding in _findings(open_app(arguments), offline=arguments.offline):
+        found.append(finding)
+        if not arguments.json:
+            print(f"{finding.level:<8} {finding.about}: {finding.text}")
+    if arguments.json:
+        print_json([finding._asdict() for finding in found])
+    return next((finding.exit_code for finding in found if finding.exit_code), DONE)
+
+
+def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
+    yield Finding("ok", "settings", f"{shown(app.settings.database)}, {len(app.registry)} jobs")
+    for job in app.registry:
+        yield _tried(job.name, lambda job=job: _planned(job))  # type: ignore[misc]
+    if offline:
+        return
+    schema = _tried("database", lambda: _schema(app))
+    yield schema
+    if schema.exit_code:
+        return
+    for job in app.registry:
+        yield from _here(app, job)
+
+
+def _planned(job: Job) -> str:
     from ..runs.runner import planned
 
-    codes = []
-    for job in app.registry:
-
-        def described(job=job) -> str:  # type: ignore[no-untyped-def]
-            steps = planned(job)
-            functions = sum(callable(step) for step in steps)
-            return f"{len(steps) - functions} policies, {functions} functions"
-
-        codes.append(_line(job.name, described))
-    if not arguments.offline:
-        codes += _database(app)
-    return next((code for code in codes if code), DONE)
+    steps = planned(job)
+    functions = sum(callable(step) for step in steps)
+    return f"{len(steps) - functions} policies, {functions} functions"
 
 
-def _database(app: App) -> list[int]:
+def _schema(app: App) -> str:
     from ..db.connect import read_only
     from ..db.migrate import HEAD, require_schema
     from ..db.moment import ask_now, skew
+
+    with read_only(app.engine) as connection:
+        require_schema(connection)
+        apart = skew(ask_now(connection))
+    careful = "; set the clocks right" if abs(apart) > CLOCK_WARNING else ""
+    return f"revision {HEAD}; this clock is {apart:+.1f} s from the database's{careful}"
+
+
+def _here(app: App, job: Job) -> Iterator[Finding]:
+    """Whether the job's statements work on this database, and what would hurt."""
     from ..runs.inspect import inspected
 
-    def schema() -> str:
-        with read_only(app.engine) as connection:
-            require_schema(connection)
-            apart = skew(ask_now(connection))
-            careful = "; set the clocks right" if abs(apart) > CLOCK_WARNING else ""
-            return f"revision {HEAD}; this clock is {apart:+.1f} s from the database's{careful}"
+    warnings: list[str] = []
 
-    codes = [_line("database", schema)]
-    if codes[0]:
-        return codes
-    for job in app.registry:
-        warnings: list[str] = []
+    def statements() -> str:
+        warnings.extend(inspected(app.engine, job))
+        return "its statements work here"
 
-        def statements(job=job, warnings=warnings) -> str:  # type: ignore[no-untyped-def]
-            warnings += inspected(app.engine, job)
-            return "its statements work here"
-
-        codes.append(_line(job.name, statements))
-        for warning in warnings:
-            print(f"warning  {job.name}: {warning}")
-    return codes
+    yield _tried(job.name, statements)
+    for warning in warnings:
+        yield Finding("warning", job.name, warning)
 
 
-def _line(what: str, check: Callable[[], str]) -> int:
+def _tried(about: str, check: Callable[[], str]) -> Finding:
     try:
-        print(f"ok       {what}: {check()}")
+        return Finding("ok", about, check())
     except SextonError as error:
-        print(f"wrong    {what}: {error}")
-        return error.exit_code
-    return DONE
+        return Finding("wrong", about, str(error), error.exit_code)

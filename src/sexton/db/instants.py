@@ -1,6 +1,6 @@
 """Logical instants: parameters `now`, `now - 30d`, `now + 14d`, valued by the run, never by SQL's now().
 
-A parameter carries its meaning in its name (`now`, `now_minus_30d`, `now_plus_14d`), so the runner can value it,
+A parameter carries its meaning in its name (`now`, `now_minus_30d`, `now_plus_2w`), so the runner can value it,
 `explain` can print it, and a PL/pgSQL procedure can compute it, all from the same statement. Days are 24 hours.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.types import TypeEngine
@@ -19,7 +20,7 @@ from .types import NaiveUtc, UtcDateTime, is_naive
 _NAME = re.compile(r"now(?:_(minus|plus)_([0-9a-z]+))?(_naive)?\Z")
 
 
-def instant(offset: timedelta, like: TypeEngine[object] | None = None) -> BindParameter[datetime]:
+def instant(offset: timedelta, like: TypeEngine[Any] | None = None) -> BindParameter[datetime]:
     """The parameter `now + offset`, in the form of the column type `like` (default: with zone)."""
     naive = like is not None and is_naive(like)
     name = "now"
@@ -28,17 +29,17 @@ def instant(offset: timedelta, like: TypeEngine[object] | None = None) -> BindPa
     return bindparam(name + ("_naive" if naive else ""), type_=NaiveUtc() if naive else UtcDateTime())
 
 
-def now(like: TypeEngine[object] | None = None) -> BindParameter[datetime]:
+def now(like: TypeEngine[Any] | None = None) -> BindParameter[datetime]:
     """The frozen time of the run."""
     return instant(timedelta(0), like)
 
 
-def ago(duration: str, like: TypeEngine[object] | None = None) -> BindParameter[datetime]:
+def ago(duration: str, like: TypeEngine[Any] | None = None) -> BindParameter[datetime]:
     """The instant `duration` ("30d", "36h") before the run's time."""
     return instant(-parse_duration(duration), like)
 
 
-def ahead(duration: str, like: TypeEngine[object] | None = None) -> BindParameter[datetime]:
+def ahead(duration: str, like: TypeEngine[Any] | None = None) -> BindParameter[datetime]:
     """The instant `duration` ("14d") after the run's time."""
     return instant(parse_duration(duration), like)
 

@@ -1,4 +1,6 @@
-"""Column types for instants. Python sees aware UTC datetimes; each database keeps one canonical form.
+"""Column types: instants, keys, words of an enum.
+
+Python sees aware UTC datetimes; each database keeps one canonical form.
 
 PostgreSQL: `timestamp with time zone`. SQLite: text `2026-11-22 10:00:00.000000`, always UTC and always six
 decimals, so that text sorts as time. A naive column of a product (`timestamp` without zone) means UTC.
@@ -6,12 +8,13 @@ decimals, so that text sorts as time. A naive column of a product (`timestamp` w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Integer
+from sqlalchemy import BigInteger, DateTime, Integer, Text
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from ..clock import in_utc
 
@@ -45,6 +48,22 @@ class NaiveUtc(UtcDateTime):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else in_utc(value).replace(tzinfo=None)
+
+
+class Word(UserDefinedType[str]):
+    """A word such as a status, in a column that may be text or an enum of the product.
+
+    PostgreSQL compares an enum with no text, but reads a bare literal as whatever stands beside it: so values of this
+    type go without a cast.
+    """
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "TEXT"
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[str], str]:
+        return Text().literal_processor(dialect)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def is_time(column_type: TypeEngine[Any]) -> bool:

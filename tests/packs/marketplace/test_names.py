@@ -186,3 +186,23 @@ def test_a_column_that_is_no_time_in_the_database_is_refused_in_one_line(engine:
         wrong.run("licences", at=NOW)
 
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.databases("postgres")
+def test_pf_137_9_statuses_may_be_enums_of_the_product(engine: Engine, tmp_path: Path) -> None:
+    usual = other_database(engine, tmp_path)
+    shop = open_market(engine)
+    words = {"pending", "verified", "rejected", "deleted", "expired", "license"}
+    words |= {*shop.options.payment_holds, *shop.options.child_ended}
+    statuses = [shop.own.licenses.c.status, shop.own.stores.c.kyc_status, shop.own.vendor_orders.c.status]
+    statuses += [shop.own.orders.c.status, shop.own.payments.c.status, shop.own.media_attachments.c.entity_type]
+    with engine.begin() as connection:
+        values = ", ".join(f"'{word}'" for word in sorted(words))
+        connection.exec_driver_sql(f"CREATE TYPE word AS ENUM ({values})")
+        for column in statuses:
+            table, name = column.table.name, column.name
+            connection.exec_driver_sql(f"ALTER TABLE {table} ALTER {name} TYPE word USING {name}::word")
+    fill(shop)
+
+    assert outcome(shop) == expected(usual)
+    usual.dispose()

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Table, Text
 from sqlalchemy.types import JSON
 
-from sexton import Outbox, PolicyError, UtcDateTime
+from sexton import Outbox, PolicyError, UtcDateTime, Word
 
 from .options import Options
 
@@ -43,14 +43,14 @@ def tables(options: Options) -> Tables:
     return Tables(
         mapped.metadata,
         _licenses(mapped),
-        mapped.table("stores", {"id": Number, "vendor_id": Number, "name": Text, "kyc_status": Text}),
+        mapped.table("stores", {"id": Number, "vendor_id": Number, "name": Text, "kyc_status": Word}),
         mapped.table("media", {"id": Number, "storage_key": Text, "created_at": UtcDateTime}),
         _attachments(mapped),
         _vendor_orders(mapped),
-        mapped.table("orders", {"id": Number, "buyer_id": Number, "status": Text}, "status id"),
+        mapped.table("orders", {"id": Number, "buyer_id": Number, "status": Word}, "status id"),
         _order_items(mapped),
         _inventory(mapped),
-        mapped.table("payments", {"id": Number, "order_id": Number, "status": Text}, "order_id"),
+        mapped.table("payments", {"id": Number, "order_id": Number, "status": Word}, "order_id"),
         mapped.table(
             "notifications",
             {"id": Number, "user_id": Number, "read_at": UtcDateTime, "created_at": UtcDateTime},
@@ -100,7 +100,7 @@ def _licenses(mapped: _Mapped) -> Table:
     columns = {
         "id": Number,
         "store_id": store,
-        "status": Text,
+        "status": Word,
         "expires_at": UtcDateTime,
         "created_at": UtcDateTime,
     }
@@ -111,13 +111,13 @@ def _licenses(mapped: _Mapped) -> Table:
 
 def _attachments(mapped: _Mapped) -> Table:
     media = mapped.column("media_attachments", "media_id", Number, ForeignKey(mapped.target("media")), index=True)
-    columns = {"id": Number, "media_id": media, "entity_type": Text, "entity_id": Number}
+    columns = {"id": Number, "media_id": media, "entity_type": Word, "entity_id": Number}
     return mapped.table("media_attachments", columns, "entity_type entity_id")
 
 
 def _vendor_orders(mapped: _Mapped) -> Table:
     order = mapped.column("vendor_orders", "order_id", Number, ForeignKey(mapped.target("orders")), index=True)
-    columns = {"id": Number, "order_id": order, "store_id": Number, "status": Text, "created_at": UtcDateTime}
+    columns = {"id": Number, "order_id": order, "store_id": Number, "status": Word, "created_at": UtcDateTime}
     return mapped.table("vendor_orders", columns, "status created_at id")
 
 
