@@ -23,6 +23,10 @@ PURPOSES = {
     "effects": "Facts that were told. A key stands here once, and the row outlives the message.",
     "outbox_events": "Messages, written in the transaction that changed the rows; a product may map its own table.",
     "poison": "Rows that the database refused, set aside with the reason.",
+    "schedules": "One row a job that has run on a schedule: what people changed about it, and since when it is so.",
+    "schedules_audit": "Every change of a schedule by a person, every pause and trigger.",
+    "incidents": "What is or was wrong with a job, from the first sign to the recovery.",
+    "alerts": "Messages about incidents, one a channel, with their delivery.",
 }
 """What each table is for. A table without an entry stops the generator."""
 

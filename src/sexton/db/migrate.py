@@ -10,7 +10,7 @@ from ..errors import SchemaOutdated
 from .connect import reaching
 from .tables import SCHEMA, own_name
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision this package needs; the newest file in `migrations/versions`."""
 
 _LOCK = 0x5EC70A  # any number, the same in every version: one migration at a time in a PostgreSQL database

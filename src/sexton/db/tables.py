@@ -44,6 +44,10 @@ class OwnTables:
     effects: Table
     outbox_events: Table
     poison: Table
+    schedules: Table
+    schedules_audit: Table
+    incidents: Table
+    alerts: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -62,6 +66,10 @@ def own_tables(dialect: str) -> OwnTables:
         _effects(dialect, metadata),
         _outbox_events(dialect, metadata),
         _poison(dialect, metadata),
+        _schedules(dialect, metadata),
+        _schedules_audit(dialect, metadata),
+        _incidents(dialect, metadata),
+        _alerts(dialect, metadata),
     )
 
 
@@ -90,6 +98,7 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("counts", JSON, nullable=False, comment="rows a step: picked, changed, told, ..."),
         Column("error", Text, comment="first line only, no row values"),
         Column("definition", Text, nullable=False, comment="fingerprint of the settings"),
+        Column("missed", Integer, nullable=False, server_default="0", comment="earlier slots this run stands for"),
     )
 
 
@@ -150,6 +159,73 @@ def _poison(dialect: str, metadata: MetaData) -> Table:
         Column("first_seen_at", UtcDateTime, nullable=False),
         Column("last_seen_at", UtcDateTime, nullable=False),
         Column("next_at", UtcDateTime, comment="tried again from then on; NULL: waits for a person"),
+    )
+
+
+def _schedules(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "schedules",
+        Column("job", Text, primary_key=True),
+        Column("expression", Text, comment="schedule and zone that were last in force"),
+        Column("expression_since", UtcDateTime, comment="no earlier slot of it is due; NULL: it was there first"),
+        Column("schedule", Text, comment="in place of the job's own"),
+        Column("timezone", Text, comment="in place of the job's own"),
+        Column("paused_at", UtcDateTime),
+        Column("paused_until", UtcDateTime, comment="NULL: until somebody resumes it"),
+        Column("reason", Text, comment="of the pause or the other schedule"),
+        Column("version", BigKey, nullable=False, comment="grows with every change by a person"),
+        Column("changed_by", Text),
+        Column("changed_at", UtcDateTime),
+    )
+
+
+def _schedules_audit(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "schedules_audit",
+        Column("id", BigKey, primary_key=True),
+        Column("job", Text, nullable=False),
+        Column("version", BigKey, nullable=False, comment="that this change made"),
+        Column("action", Text, nullable=False, comment="pause, resume, reschedule, trigger"),
+        Column("detail", JSON, nullable=False),
+        Column("changed_by", Text, nullable=False),
+        Column("changed_at", UtcDateTime, nullable=False),
+    )
+
+
+def _incidents(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "incidents",
+        Column("id", BigKey, primary_key=True),
+        Column("job", Text, nullable=False),
+        Column("kind", Text, nullable=False, comment="failing, failure_rate, late, duration, effect; one open of each"),
+        Column("text", Text, nullable=False, comment="what is wrong, one line"),
+        Column("opened_at", UtcDateTime, nullable=False),
+        Column("told_at", UtcDateTime, nullable=False, comment="of the last message; a day later it is repeated"),
+        Column("closed_at", UtcDateTime, comment="NULL: it is still so"),
+    )
+
+
+def _alerts(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "alerts",
+        Column("id", BigKey, primary_key=True),
+        Column("key", Text, nullable=False, comment="stable id for receivers"),
+        Column("incident_id", BigKey, nullable=False),
+        Column("channel", Text, nullable=False),
+        Column("message", JSON, nullable=False),
+        Column("created_at", UtcDateTime, nullable=False),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("next_at", UtcDateTime, comment="tried again from then on; NULL: given up or sent"),
+        Column("sent_at", UtcDateTime),
+        Column("error", Text),
     )
 
 

@@ -1,0 +1,151 @@
+"""What people change about a schedule while everything runs: pause, resume, another expression. Kept with its audit.
+
+Every way to start jobs asks here first, so a pause holds for cron lines and workers alike. A slot of a new expression,
+or of a time when the job was paused, is never made up: it has no past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from ..db.moment import ask_now
+from ..db.tables import own_tables
+from ..db.upsert import upsert
+from ..errors import ScheduleError, UsageError
+from ..jobs.job import Job
+from ..jobs.schedule import Schedule, parse_schedule
+
+_CHANGES = ("schedule", "timezone", "paused_at", "paused_until", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the table holds about one job. since: no slot up to here is due.  version: 0 while nobody changed it."""
+
+    job: str
+    expression: str | None
+    since: datetime | None
+    schedule: str | None
+    timezone: str | None
+    paused_at: datetime | None
+    paused_until: datetime | None
+    reason: str | None
+    version: int
+    changed_by: str | None
+    changed_at: datetime | None
+
+    def paused(self, now: datetime) -> bool:
+        """Whether it rests at `now`."""
+        return self.paused_at is not None and (self.paused_until is None or now < self.paused_until)
+
+
+def changes(connection: Connection) -> dict[str, Change]:
+    """By job; jobs that nobody has seen or changed are missing."""
+    table = own_tables(connection.dialect.name).schedules
+    columns = [column.label("since") if column.name == "expression_since" else column for column in table.c]
+    return {row.job: Change(**row._mapping) for row in connection.execute(select(*columns))}
+
+
+def version(connection: Connection) -> int:
+    """A number that grows with every change by a person."""
+    table = own_tables(connection.dialect.name).schedules
+    return int(connection.execute(select(func.coalesce(func.sum(table.c.version), 0))).scalar_one())
+
+
+def in_force(job: Job, change: Change | None) -> Job:
+    """The job on the schedule that is in force."""
+    if change is None or (change.schedule is None and change.timezone is None):
+        return job
+    return replace(job, schedule=_schedule(job, change.schedule, change.timezone))
+
+
+def due_after(change: Change | None) -> datetime | None:
+    """No slot up to here is due, whatever the runs say."""
+    if change is None:
+        return None
+    ends = [instant for instant in (change.since, change.paused_until) if instant is not None]
+    return max(ends, default=None)
+
+
+def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime) -> None:
+    """Note which expressions are in force; one that replaces another has no past. Writes only what is new."""
+    dialect = connection.dialect.name
+    table = own_tables(dialect).schedules
+    for job in jobs:
+        before = known.get(job.name)
+        if job.schedule is None or (before is not None and before.expression == _expression(job.schedule)):
+            continue
+        text = _expression(job.schedule)
+        if before is None:
+            row = {"job": job.name, "expression": text, "version": 0}
+            connection.execute(upsert(dialect, table).values(row).on_conflict_do_nothing(index_elements=["job"]))
+        else:
+            since = before.since if before.expression is None else now
+            values = {"expression": text, "expression_since": since}
+            connection.execute(update(table).where(table.c.job == job.name).values(values))
+
+
+def pause(connection: Connection, job: Job, *, until: datetime | None, reason: str, by: str) -> int:
+    """No slot of the job runs until then, or until it is resumed. The version this made."""
+    now = ask_now(connection)
+    if until is not None and until <= now:
+        raise UsageError(f"{job.name}: --until {until:%Y-%m-%d %H:%M} UTC is past")
+    values = {"paused_at": now, "paused_until": until, "reason": reason}
+    return _change(connection, job, "pause", values, by, now)
+
+
+def resume(connection: Connection, job: Job, *, by: str) -> int:
+    """End a pause; slots of the time between are not made up. UsageError when it is not paused."""
+    now = ask_now(connection)
+    change = changes(connection).get(job.name)
+    if change is None or not change.paused(now):
+        raise UsageError(f"{job.name} is not paused")
+    values = {"paused_at": None, "paused_until": None, "reason": None, "expression_since": now}
+    return _change(connection, job, "resume", values, by, now)
+
+
+def reschedule(
+    connection: Connection, job: Job, schedule: str | None, zone: str | None, *, reason: str, by: str
+) -> int:
+    """Put another schedule in the place of the job's own; None and None give its own back. ScheduleError."""
+    _schedule(job, schedule, zone)
+    values = {"schedule": schedule, "timezone": zone, "reason": reason or None}
+    return _change(connection, job, "reschedule", values, by, ask_now(connection))
+
+
+def audit(connection: Connection, job: Job, action: str, detail: Mapping[str, Any], by: str, version: int = 0) -> None:
+    """Put on record who did what."""
+    table = own_tables(connection.dialect.name).schedules_audit
+    plain = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in detail.items()}
+    row = {"job": job.name, "version": version, "action": action, "detail": plain, "changed_by": by}
+    connection.execute(insert(table).values(row | {"changed_at": ask_now(connection)}))
+
+
+def _schedule(job: Job, schedule: str | None, zone: str | None) -> Schedule | None:
+    own = job.schedule
+    if schedule is None and zone is None:
+        return own
+    text = schedule or (own.text if own else None)
+    if text is None:
+        raise ScheduleError(f"{job.name} has no schedule of its own; name one")
+    return parse_schedule(text, zone or (own.zone if own else "UTC"))
+
+
+def _expression(schedule: Schedule) -> str:
+    return f"{schedule.text} in {schedule.zone}"
+
+
+def _change(connection: Connection, job: Job, action: str, values: dict[str, Any], by: str, now: datetime) -> int:
+    dialect = connection.dialect.name
+    table = own_tables(dialect).schedules
+    written = {**values, "changed_by": by, "changed_at": now}
+    statement = upsert(dialect, table).values(job=job.name, version=1, **written)
+    new = statement.on_conflict_do_update(index_elements=["job"], set_={**written, "version": table.c.version + 1})
+    made = int(connection.execute(new.returning(table.c.version)).scalar_one())
+    audit(connection, job, action, values, by, made)
+    return made
