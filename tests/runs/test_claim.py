@@ -14,7 +14,7 @@ from sqlalchemy import Engine, insert, select, text
 from sexton.db.moment import ask_now
 from sexton.db.tables import STATES, TAKEN, own_tables
 from sexton.errors import DatabaseUnreachable, HeldElsewhere, LeaseLost, SchemaOutdated, SextonError
-from sexton.runs.claim import AlreadyDone, Claim, Wanted, claim, committed, finish, last_slot
+from sexton.runs.claim import AlreadyDone, Claim, Wanted, claim, committed, finish
 from tests.support.once import is_free, lease_row, let_leases_end
 from tests.support.sessions import NOON
 
@@ -225,19 +225,6 @@ def test_what_is_committed_is_that_of_this_run(engine: Engine) -> None:
         connection.execute(runs.update().where(runs.c.id == mine.run_id).values(batches=4))
 
     assert committed(engine, mine) == (4, "running")
-
-
-def test_the_last_slot_is_the_newest_that_is_done_or_under_way(engine: Engine) -> None:
-    def newest() -> datetime | None:
-        with engine.connect() as connection:
-            return last_slot(connection, JOB)
-
-    assert newest() is None
-    finished(engine, "succeeded", NOON)
-    finished(engine, "failed", NOON + HOUR)
-    assert newest() == NOON
-    claimed(engine, NOON + 2 * HOUR)
-    assert newest() == NOON + 2 * HOUR
 
 
 def test_a_run_under_other_settings_names_the_run_before(engine: Engine) -> None:

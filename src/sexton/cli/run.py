@@ -16,6 +16,7 @@ from datetime import datetime
 from ..app import App
 from ..errors import DONE, HELD, DatabaseUnreachable, SextonError, UsageError
 from ..jobs.job import Job
+from ..runs.due import Due
 from ..runs.runner import Outcome, dry_run
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
@@ -55,11 +56,11 @@ def run(arguments: Namespace) -> int:
 def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> list[int]:
     """Run what is due, one job after the other; one that cannot run does not stop the next. Their exit codes."""
     codes = []
-    for job, slot in _due(app, named):
+    for due in _due(app, named):
         if stop.asked:
             break  # claiming the rest only to give it up would cost each of them an attempt
         try:
-            codes.append(execute(app, job, slot, None, arguments, stop).exit_code)
+            codes.append(execute(app, due, None, arguments, stop).exit_code)
         except DatabaseUnreachable:
             raise
         except SextonError as error:
@@ -68,44 +69,40 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
     return codes
 
 
-def _due(app: App, named: list[Job]) -> list[tuple[Job, datetime]]:
-    from ..db.connect import reaching, read_only
+def _due(app: App, named: list[Job]) -> list[Due]:
+    from ..db.connect import reaching
     from ..db.migrate import require_schema
-    from ..db.moment import ask_now
-    from ..runs.claim import reap
-    from ..runs.due import due_runs
+    from ..runs.due import due_now
     from ..runs.lease import keep_short
 
     with reaching(app.engine), app.engine.begin() as connection:
         keep_short(connection, app.limits().lease)
         require_schema(connection)
-        reap(connection)
-    with read_only(app.engine) as connection:
-        return due_runs(connection, named or app.registry, ask_now(connection))
+        return due_now(connection, named or app.registry)
 
 
 def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
     if not arguments.dry_run:
-        return execute(app, job, None, arguments.now, arguments, stop).exit_code
+        return execute(app, Due(job, None), arguments.now, arguments, stop).exit_code
     began = time.monotonic()
     outcome = dry_run(app.engine, job, as_of=arguments.now)
     tell(outcome, time.monotonic() - began, arguments, dry=True)
     return outcome.exit_code
 
 
-def execute(
-    app: App, job: Job, slot: datetime | None, as_of: datetime | None, arguments: Namespace, stop: Stop
-) -> Outcome:
+def execute(app: App, due: Due, as_of: datetime | None, arguments: Namespace, stop: Stop) -> Outcome:
     """Run one job and tell about it: a table on a terminal, JSON lines elsewhere."""
     people = sys.stdout.isatty() and not arguments.json
     silent = people or arguments.quiet
     began = time.monotonic()
-    with progress(job.name) as watch:
+    with progress(due.job.name) as watch:
         outcome = run_job(
             app.engine,
-            job,
-            slot=slot,
+            due.job,
+            slot=due.slot,
             as_of=as_of,
+            missed=due.missed,
+            queued=due.queued,
             limits=app.limits(row_limit=getattr(arguments, "limit", None)),
             stop=stop,
             watch=watch,

@@ -69,6 +69,19 @@ def due_slots(schedule: Schedule, last: datetime | None, now: datetime, misfire:
     return list(islice(takewhile(is_due, _backwards(schedule, now)), count))[::-1]
 
 
+def lapsed_slot(schedule: Schedule, last: datetime | None, now: datetime, misfire: Misfire) -> datetime | None:
+    """The latest slot, when it is not done and too late to run by the rule: it is on record as skipped."""
+    slot = schedule.previous(in_utc(now))
+    return slot if last is not None and slot > last and now - slot > misfire.lateness else None
+
+
+def missed_before(schedule: Schedule, last: datetime | None, slot: datetime) -> int:
+    """Slots after `last` and before `slot` that no run of their own will do; 1,000 stands for "or more"."""
+    if last is None:
+        return 0
+    return sum(1 for _ in islice(takewhile(lambda at: at > last, _backwards(schedule, slot - TICK)), 1000))
+
+
 def _backwards(schedule: Schedule, at: datetime) -> Iterator[datetime]:
     """Slots from the latest at `at` into the past, without end."""
     while True:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, Engine, exists, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ..db.connect import reaching
@@ -43,13 +43,18 @@ class AlreadyDone(SextonError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to claim. slot: None for a run by hand.  as_of: the run's time; None asks the database."""
+    """What to claim. slot: None for a run by hand.  as_of: the run's time; None asks the database.
+
+    missed: earlier slots that this run stands for.  queued: number of the run row that asked for it.
+    """
 
     job: str
     slot: datetime | None
     as_of: datetime | None
     definition: str
     lease_seconds: float
+    missed: int = 0
+    queued: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +179,23 @@ def _open_run(connection: Connection, wanted: Wanted, lease: Lease, attempt: int
         "started_at": database_now(connection.dialect.name),
         "counts": {},
         "definition": wanted.definition,
+        "missed": wanted.missed,
     }
+    if wanted.queued is not None:
+        return _open_queued(connection, wanted.queued, row)
     try:
         run_id: int = connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one()
     except IntegrityError as error:
         raise AlreadyDone(f"{wanted.job} has already run for {wanted.slot} UTC") from error
     return run_id
+
+
+def _open_queued(connection: Connection, number: int, row: dict[str, Any]) -> int:
+    runs = own_tables(connection.dialect.name).runs
+    taken = update(runs).where(runs.c.id == number, runs.c.job == row["job"], runs.c.state == "queued")
+    if connection.execute(taken.values(row)).rowcount != 1:
+        raise AlreadyDone(f"{row['job']}: run {number} is not waiting any more")
+    return number
 
 
 @contextmanager
@@ -215,12 +231,3 @@ def committed(engine: Engine, claim: Claim) -> tuple[int, str]:
         keep_short(connection, claim.lease.seconds)
         row = connection.execute(asked).one()
     return row.batches, row.state
-
-
-def last_slot(connection: Connection, job: str) -> datetime | None:
-    """The newest slot of `job` that is done or under way; None when it never ran for one."""
-    runs = own_tables(connection.dialect.name).runs
-    newest: datetime | None = connection.execute(
-        select(func.max(runs.c.slot)).where(runs.c.job == job, runs.c.database == DATABASE, runs.c.state.in_(TAKEN))
-    ).scalar()
-    return newest

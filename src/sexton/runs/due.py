@@ -1,20 +1,35 @@
-"""Which slots are due now, as a function of the run table: any process at any time finds the same answer."""
+"""Which runs are due now, as a function of the tables: any process at any time finds the same answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Select, insert, select, union_all
 
-from ..db.tables import own_tables
+from ..db.moment import ask_now, database_now
+from ..db.tables import TAKEN, own_tables
 from ..jobs.job import Job
-from ..jobs.misfire import due_slots
-from .claim import DATABASE
+from ..jobs.misfire import due_slots, lapsed_slot, missed_before
+from .claim import DATABASE, reap
+from .schedules import Change, changes, due_after, in_force, observe
 
 CRASHES = 3
 """A slot whose process died this often is left; the next slot is tried."""
+
+TOGETHER = 100
+"""Jobs that one statement asks about."""
+
+
+class Due(NamedTuple):
+    """One run to start. slot: None when a person asked for it.  missed, queued: see `Wanted`."""
+
+    job: Job
+    slot: datetime | None
+    missed: int = 0
+    queued: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +42,86 @@ class Attempt:
     finished_at: datetime | None
 
 
-def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime) -> list[tuple[Job, datetime]]:
-    """What `run --due` has to run, in the order of the jobs; usually nothing."""
-    newest = newest_attempts(connection)
-    due: list[tuple[Job, datetime]] = []
-    for job in jobs:
-        if job.schedule is None:
-            continue
-        last = settled(job, newest.get(job.name), now)
-        due += [(job, slot) for slot in due_slots(job.schedule, last, now, job.misfire)]
-    return due
+def due_now(connection: Connection, jobs: Iterable[Job]) -> list[Due]:
+    """What has to run by the database's time; runs of dead processes are closed first. See `due_runs`."""
+    reap(connection)
+    return due_runs(connection, jobs, ask_now(connection))
 
 
-def newest_attempts(connection: Connection) -> dict[str, Attempt]:
-    """Of every job the last attempt at its newest slot."""
+def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime) -> list[Due]:
+    """What has to run at `now`: what people asked for, then slots in the order of the jobs; usually nothing.
+
+    In the same transaction new expressions are noted, and slots that were given up are written down.
+    """
+    known = changes(connection)
+    jobs = [in_force(job, known.get(job.name)) for job in jobs]
+    observe(connection, jobs, known, now)
+    known = changes(connection)
+    return [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now)]
+
+
+def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[Due]:
+    """Runs that wait in the queue, oldest first; those of unknown jobs are left to whoever knows them."""
     runs = own_tables(connection.dialect.name).runs
-    newest = (
-        select(runs.c.job, func.max(runs.c.slot).label("slot"))
-        .where(runs.c.slot.is_not(None), runs.c.database == DATABASE)
-        .group_by(runs.c.job)
-        .subquery()
+    by_name = {job.name: job for job in jobs}
+    waiting = select(runs.c.id, runs.c.job).where(runs.c.state == "queued", runs.c.slot.is_(None))
+    for row in connection.execute(waiting.order_by(runs.c.id)):
+        if row.job in by_name:
+            yield Due(by_name[row.job], None, queued=row.id)
+
+
+def _slots(connection: Connection, jobs: Sequence[Job], known: Mapping[str, Change], now: datetime) -> Iterator[Due]:
+    newest = newest_attempts(connection, [job.name for job in jobs if job.schedule is not None])
+    for job in jobs:
+        change = known.get(job.name)
+        if job.schedule is None or (change is not None and change.paused(now)):
+            continue
+        last = _later(settled(job, newest.get(job.name), now), due_after(change))
+        slots = due_slots(job.schedule, last, now, job.misfire)
+        for number, slot in enumerate(slots):
+            yield Due(job, slot, missed_before(job.schedule, last, slot) if number == 0 else 0)
+        lapsed = lapsed_slot(job.schedule, last, now, job.misfire)
+        if lapsed is not None:
+            _write_skipped(connection, job, lapsed, now, missed_before(job.schedule, last, lapsed))
+
+
+def _write_skipped(connection: Connection, job: Job, slot: datetime, now: datetime, missed: int) -> None:
+    """A slot that nobody ran in time is on record, with the reason."""
+    runs = own_tables(connection.dialect.name).runs
+    done = select(runs.c.id).where(
+        runs.c.job == job.name, runs.c.database == DATABASE, runs.c.slot == slot, runs.c.state.in_(TAKEN)
     )
-    rows = connection.execute(
-        select(runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at)
-        .join(newest, and_(runs.c.job == newest.c.job, runs.c.slot == newest.c.slot))
-        .order_by(runs.c.attempt)
-    )
-    return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at) for row in rows}
+    if connection.execute(done).first() is not None:
+        return
+    earlier = newest_attempts(connection, [job.name]).get(job.name)
+    attempt = earlier.attempt + 1 if earlier is not None and earlier.slot == slot else 1
+    late = timedelta(seconds=int((now - slot).total_seconds()))
+    at = database_now(connection.dialect.name)
+    row = {"job": job.name, "database": DATABASE, "slot": slot, "attempt": attempt, "state": "skipped"}
+    row |= {"worker": "", "epoch": 0, "as_of": now, "counts": {}, "definition": "", "missed": missed}
+    reason = f"given up: {late} late, more than {job.misfire.lateness}"
+    connection.execute(insert(runs).values(row | {"started_at": at, "finished_at": at, "error": reason}))
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((instant for instant in (one, other) if instant is not None), default=None)
+
+
+def newest_attempts(connection: Connection, names: Sequence[str]) -> dict[str, Attempt]:
+    """Of each job the last attempt at its newest slot. One look into an index a job, whatever the length of history."""
+    found: dict[str, Attempt] = {}
+    for start in range(0, len(names), TOGETHER):
+        asked = [_newest(connection.dialect.name, name) for name in names[start : start + TOGETHER]]
+        for row in connection.execute(union_all(*asked)):
+            found[row.job] = Attempt(row.slot, row.attempt, row.state, row.finished_at)
+    return found
+
+
+def _newest(dialect: str, name: str) -> Select[Any]:
+    runs = own_tables(dialect).runs
+    columns = (runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at)
+    one = select(*columns).where(runs.c.job == name, runs.c.database == DATABASE, runs.c.slot.is_not(None))
+    return select(one.order_by(runs.c.slot.desc(), runs.c.attempt.desc()).limit(1).subquery())
 
 
 def settled(job: Job, newest: Attempt | None, now: datetime) -> datetime | None:

@@ -119,11 +119,14 @@ def run(
     stop: Stop | None = None,
     watch: Watcher = nobody,
     definition: str = "",
+    missed: int = 0,
+    queued: int | None = None,
     started: Callable[[Claim], None] | None = None,
 ) -> Outcome:
     """Execute `job` once, for `slot` or by hand, and say how it ended.
 
-    as_of: the run's time; the database's by default.  started: called once the run is ours.
+    as_of: the run's time; the database's by default.  missed, queued: see `Wanted`.
+    started: called once the run is ours.
     UsageError before anything starts: unknown columns, a schema not migrated. DatabaseUnreachable likewise.
     """
     limits = limits or Limits()
@@ -132,7 +135,7 @@ def run(
     except HeldElsewhere:
         plans = planned(job)  # a table is locked: the run will wait for it, give up, and be on record
     try:
-        claimed = claim(engine, Wanted(job.name, slot, as_of, definition, limits.lease))
+        claimed = claim(engine, Wanted(job.name, slot, as_of, definition, limits.lease, missed, queued))
     except AlreadyDone as done:
         return Outcome(job.name, "already done", error=str(done))
     except HeldElsewhere as held:

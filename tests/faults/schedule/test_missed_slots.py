@@ -77,9 +77,11 @@ def test_s4_down_over_many_slots(job: str, made_up: int, shop: Sessions, due: Du
 
     first, second = due(job), due(job)
 
-    slots = [run.slot for run in shop.runs()[1:]]
+    later = shop.runs()[1:]
+    slots = [run.slot for run in later if run.state != "skipped"]
     assert len(slots) == made_up
-    assert all(MONTHLY.next(earlier) == later for earlier, later in pairwise(slots))
+    assert len(later) == max(made_up, 1), "a slot that is given up is on record, too"
+    assert all(MONTHLY.next(earlier) == following for earlier, following in pairwise(slots))
     assert first.wait() == 0
     assert (second.wait(), second.output, second.errors) == (0, "", "")
 

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.app import App
-from sexton.db.connect import read_only
 from sexton.runs.due import due_runs
 from sexton.runs.history import Past, history
 
@@ -87,8 +86,8 @@ def runs(engine: Engine) -> list[Past]:
 def test_pf_141_4_the_order_of_the_registry_is_the_order_in_which_jobs_are_due(engine: Engine, tmp_path: Path) -> None:
     app = App.load(settings(engine, tmp_path))
 
-    with read_only(engine) as connection:
-        due = [job.name for job, _slot in due_runs(connection, app.registry, at(NOW))]
+    with engine.begin() as connection:
+        due = [run.job.name for run in due_runs(connection, app.registry, at(NOW))]
 
     assert due == [*IN_ORDER, "sexton.housekeeping"] == app.registry.names()
     assert list(JOBS.values()) == IN_ORDER
