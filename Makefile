@@ -3,8 +3,10 @@ PY ?= python3
 V := .venv
 WORKERS ?= 2
 ARGS ?=
+DEV := build/dev
+LISTEN := 127.0.0.1:8787
 
-.PHONY: help demo demo-postgres test check format docs bench services lock clean
+.PHONY: help demo demo-postgres dev test check format docs bench services lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -17,6 +19,11 @@ demo: $(V)/.ok ## Show Sexton at work on a throw-away database
 
 demo-postgres: $(V)/.ok ## The same on a throw-away PostgreSQL
 	@$(V)/bin/sexton demo --postgres $(ARGS)
+
+dev: $(V)/.ok ## Run the worker and its pages (port 8787) on a demonstration database; Ctrl-C ends both
+	@test -f $(DEV)/sexton.toml || $(V)/bin/sexton demo --keep $(DEV)
+	@echo "pages: http://$(LISTEN)/api/health/cron and /metrics"
+	@cd $(DEV) && SEXTON_WEB__LISTEN=$(LISTEN) exec $(abspath $(V))/bin/sexton worker $(ARGS)
 
 test: $(V)/.ok ## Run all tests; they start the servers they need
 	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)

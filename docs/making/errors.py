@@ -14,14 +14,14 @@ from sexton.runs.runner import EXIT_CODES
 from .markdown import code, docstring, fenced, page, table
 
 MEANINGS = {
-    "queued": "not used yet; arrives with the worker",
+    "queued": "somebody asked for it, nobody has begun it yet",
     "running": "its process holds the job's lease, or has died and nobody has claimed the job since",
     "succeeded": "all steps went to their end and nothing was left over",
     "partial": "all steps went to their end; rows were refused and set aside, or stayed locked by others",
     "failed": "an error ended it; committed batches stay committed",
     "timed_out": "its timeout passed; committed batches stay committed",
     "abandoned": "its process ended without a word; written by the next claim of the job",
-    "skipped": "not used yet; arrives with the worker",
+    "skipped": "the slot was given up: too late, or the run before was still under way",
     "cancelled": "a signal ended it after the batch in hand, or a table stayed locked by others; tried again",
 }
 """What each state of a run row means. A state without an entry stops the generator."""

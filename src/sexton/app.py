@@ -16,13 +16,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .config import CONFIG, JobSettings, Settings, fingerprint, load, read_into
+from .config import CONFIG, JobSettings, Settings, fingerprint, installation, load, read_into
 from .errors import PolicyError, SettingsError, UnknownName, suggestion
 from .jobs.duration import parse_duration
 from .jobs.job import Job, Later
 from .jobs.pack import Pack
 from .jobs.registry import Registry
 from .jobs.schedule import cron, parse_schedule
+from .jobs.stagger import can_stagger, staggered
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -44,7 +45,8 @@ class App:
         """Options of each enabled pack, for a product's own calls into it."""
         self.registry = Registry()
         for job in self._all_jobs():
-            self.registry.add(_overridden(job, settings.job.get(job.name), settings.timezone))
+            override = settings.job.get(job.name)
+            self.registry.add(_spread(_overridden(job, override, settings.timezone), override, settings))
         _refuse_unknown(settings.job, self.registry.names())
 
     @classmethod
@@ -100,7 +102,8 @@ class App:
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention
-        keep = {name: getattr(kept, name) for name in ("runs", "failed_runs", "effects", "outbox", "poison")}
+        kinds = ("runs", "failed_runs", "effects", "outbox", "poison", "incidents")
+        keep = {name: getattr(kept, name) for name in kinds}
         keepers = [(pack.keeps_outbox, self.options[name]) for name, pack in self.packs.items()]
         with_outbox = not any(keeps is not None and keeps(options) for keeps, options in keepers)
         return Job(
@@ -149,8 +152,23 @@ def _overridden(job: Job, override: JobSettings | None, zone: str) -> Job:
         job,
         schedule=None if override.enabled is False else schedule,
         timeout=override.timeout or job.timeout,
+        overlap=override.overlap or job.overlap,
+        group=override.group or job.group,
         priority=job.priority if override.priority is None else override.priority,
     )
+
+
+def _spread(job: Job, override: JobSettings | None, settings: Settings) -> Job:
+    """The job with an offset of its own where `stagger` asks for one."""
+    asked = override.stagger if override is not None else None
+    if asked and job.schedule is not None and not can_stagger(job.schedule):
+        raise SettingsError(
+            f'job."{job.name}".stagger: only a schedule such as "every 1h", from 5 minutes on and without an offset, '
+            "can be staggered"
+        )
+    if job.schedule is None or not (settings.stagger if asked is None else asked):
+        return job
+    return replace(job, schedule=staggered(job.schedule, installation(settings), job.name))
 
 
 def _module(source: str, folder: Path) -> ModuleType:

@@ -11,27 +11,9 @@ import pytest
 
 from sexton.cli.main import COMMANDS, EPILOG
 
-from .shell import Done, Inside, Shell
+from .shell import Done, Inside
 
 JOB = "marketplace.expire_orders"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `sexton demo --keep` leaves, made once."""
-    folder = tmp_path_factory.mktemp("demo")
-    done = Shell(folder).sexton("demo", "--keep", "kept")
-    assert done.code == 0, done.err
-    (folder / "told.txt").write_text(done.out)
-    return folder
-
-
-@pytest.fixture
-def demo(made: Path, tmp_path: Path, inside: Inside) -> Inside:
-    """A copy of it to work in."""
-    for file in (made / "kept").iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    return inside
 
 
 def read(done: Done) -> Any:

@@ -52,7 +52,9 @@ def shop(shell: Shell, databases: Databases) -> Iterator[Shell]:
         yield shell
 
 
-@pytest.mark.parametrize("words", [("jobs",), ("calendar", "--days", "3"), ("--help",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [("jobs",), ("calendar", "--days", "3"), ("crontab", "--per-job"), ("--help",)], ids=" ".join
+)
 def test_what_needs_no_database_loads_no_database_library(shell: Shell, words: tuple[str, ...]) -> None:
     shell.write("sexton.toml", 'packs = ["marketplace"]\njobs = ["own.py"]\n')
     shell.write("own.py", POLICIES)

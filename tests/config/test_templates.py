@@ -12,7 +12,7 @@ import pytest
 
 from sexton.config import JobSettings, Settings
 from sexton.config.environment import variables
-from sexton.config.fields import leaves
+from sexton.config.fields import default_of, leaves
 from sexton.config.reference import DURATION, json_schema, settings_reference
 from sexton.config.template import env_template, toml_template
 from sexton.jobs.duration import parse_duration
@@ -52,15 +52,15 @@ def test_the_env_template_changes_nothing_with_or_without_its_comment_signs(plac
 
 
 def test_the_templates_show_every_setting() -> None:
-    table = tomllib.loads(uncommented(toml_template()))
-    for path, _, _ in leaves(Settings):
+    defaults, shown = (tomllib.loads(change(toml_template())) for change in (uncommented, examples))
+    for path, declared, _ in leaves(Settings):
         if path not in (("job",), ("pack",)):
-            value = table
+            value = shown if default_of(declared) is None else defaults
             for part in path:
                 value = value[part]
     for name in variables():
         assert re.search(rf"(?m)^#(   )?{name}=", env_template()), name
-    assert len(variables()) == 15
+    assert len(variables()) == len([*leaves(Settings)]) - 2  # [job.…] and [pack.…] have none
 
 
 def test_the_examples_of_the_templates_can_be_switched_on(place: Place) -> None:
@@ -68,7 +68,11 @@ def test_the_examples_of_the_templates_can_be_switched_on(place: Place) -> None:
 
     assert settings.packs == ("marketplace", "invoicing")
     assert settings.jobs == ("shop.jobs", "jobs/nightly.py")
-    assert settings.job == {"marketplace.expire_orders": JobSettings(False, "10 4 * * *", "Europe/Berlin", "4m", 10)}
+    assert settings.job == {
+        "marketplace.expire_orders": JobSettings(
+            False, "10 4 * * *", "Europe/Berlin", "4m", overlap="skip", group="orders", priority=10, stagger=False
+        )
+    }
     assert settings.pack == {"marketplace": {"tables": {"licenses": "vendor_licences"}}}
 
 
@@ -88,7 +92,7 @@ def test_the_schema_knows_every_key_and_no_other() -> None:
             assert node["additionalProperties"] is False
             node = node["properties"][part]
     job = schema["properties"]["job"]["additionalProperties"]
-    assert list(job["properties"]) == ["enabled", "schedule", "timezone", "timeout", "priority"]
+    assert list(job["properties"]) == [leaf for (leaf,), _, _ in leaves(JobSettings)]
     assert job["additionalProperties"] is False
     assert schema["properties"]["run"]["properties"]["batch_rows"]["maximum"] == 100_000
     assert schema["properties"]["pack"]["additionalProperties"]["additionalProperties"] == {}

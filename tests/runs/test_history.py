@@ -7,14 +7,16 @@ from datetime import timedelta
 from sqlalchemy import Engine, insert
 
 from sexton import Counts, Job
+from sexton.db.tables import own_tables
 from sexton.runs.history import history, notices, one, set_aside
 from sexton.runs.retention import steps
+from sexton.runs.runner import planned
 from sexton.testing import run_job
 from tests.support.sessions import NOON, make_sessions
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-KEEP = {"runs": "90d", "failed_runs": "365d", "effects": "400d", "outbox": "30d", "poison": "400d"}
+KEEP = {"runs": "90d", "failed_runs": "365d", "effects": "400d", "outbox": "30d", "poison": "400d", "incidents": "400d"}
 
 
 def test_the_newest_run_comes_first_and_the_limit_is_kept(engine: Engine) -> None:
@@ -112,3 +114,12 @@ def test_housekeeping_leaves_a_run_that_is_under_way(engine: Engine) -> None:
     run_job(engine, housekeeping, at=NOON + 10_000 * DAY)
 
     assert [run.state for run in shop.runs()] == ["succeeded"]
+
+
+def test_promise_12_housekeeping_keeps_every_table_of_ours_small(engine: Engine) -> None:
+    """Each of our tables that grows with time has a step; leases and schedules have a row a job and no more."""
+    own = own_tables(engine.dialect.name)
+    swept = {plan.table.name for plan in planned(Job("j", work=steps(KEEP, engine.dialect.name, with_outbox=True)))}
+    grows = {table.name for table in own.metadata.sorted_tables} - {own.leases.name, own.schedules.name}
+
+    assert swept == grows

@@ -1,12 +1,20 @@
-"""What is due in the coming days, in order. Reads settings only, no database."""
+"""What is due in the coming days: a list, the load hour by hour, and what is unwise about it.
+
+Reads settings only, no database.
+"""
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime, timedelta
+from shutil import get_terminal_size
+from textwrap import fill
 from zoneinfo import ZoneInfo
 
+from ..jobs.crowding import warnings
 from ..jobs.plan import plan
+from .load_picture import picture
 from .shared import add_json, add_now, open_app, print_json
 
 FREQUENT = 24
@@ -29,7 +37,7 @@ def _days(text: str) -> int:
 def run(arguments: Namespace) -> int:
     """Print the calendar."""
     app = open_app(arguments)
-    start = arguments.now or datetime.now(UTC)
+    start = (arguments.now or datetime.now(UTC)).astimezone(UTC)
     schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
     slots = plan(schedules, start, start + timedelta(days=arguments.days))
     if arguments.json:
@@ -44,7 +52,18 @@ def run(arguments: Namespace) -> int:
             print("  " + line)
     if not slots:
         print("nothing is due")
+    for line in picture(slots, start, arguments.days):
+        print(line)
+    for about, text in warnings(schedules, start):
+        print(_wrapped(f"warning {about}: {text}"))
     return 0
+
+
+def _wrapped(text: str) -> str:
+    """In lines that fit the terminal; one line where a program reads."""
+    if not sys.stdout.isatty():
+        return text
+    return fill(text, get_terminal_size().columns, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _lines(entries: list[tuple[datetime, str]], zones: dict[str, str]) -> list[str]:

@@ -1,19 +1,23 @@
 """Check everything and start nothing: settings, jobs, policies, and, when it answers, the database.
 
-Without a database it still checks settings, schedules and policies; --offline says that this is wanted.
+Without a database it still checks settings, schedules and policies; --offline says that this is wanted. --health asks
+only how the jobs are, for monitors: exit code 0 when all is well, 1 when a job is too late or no worker leads, 69 when
+the database cannot be reached.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ..app import App
 from ..config import shown
-from ..errors import DONE, SextonError
+from ..errors import DONE, FAILED, SextonError
+from ..jobs import crowding
 from ..jobs.job import Job
-from .shared import add_json, open_app, print_json
+from .shared import add_json, duration_words, open_app, print_json
 
 CLOCK_WARNING = 5.0
 """Seconds between the clocks from which it is said; from 60 nothing runs."""
@@ -30,14 +34,17 @@ class Finding(NamedTuple):
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--offline", action="store_true", help="do not connect to the database")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--offline", action="store_true", help="do not connect to the database")
+    either.add_argument("--health", action="store_true", help="only: are the jobs run in time? a line a late job")
     add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Print one line a check; the exit code of the first that failed."""
     found = []
-    for finding in _findings(open_app(arguments), offline=arguments.offline):
+    app = open_app(arguments)
+    for finding in _health(app) if arguments.health else _findings(app, offline=arguments.offline):
         found.append(finding)
         if not arguments.json:
             print(f"{finding.level:<8} {finding.about}: {finding.text}")
@@ -50,6 +57,9 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"{shown(app.settings.database)}, {len(app.registry)} jobs")
     for job in app.registry:
         yield _tried(job.name, lambda job=job: _planned(job))  # type: ignore[misc]
+    schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
+    for about, text in crowding.warnings(schedules, datetime.now(UTC)):
+        yield Finding("warning", about, text)
     if offline:
         return
     schema = _tried("database", lambda: _schema(app))
@@ -58,6 +68,25 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
         return
     for job in app.registry:
         yield from _here(app, job)
+
+
+def _health(app: App) -> Iterator[Finding]:
+    """One line a late job, one for a leader that is missing; one that all is well."""
+    from ..db.connect import read_only
+    from ..db.migrate import require_schema
+    from ..db.moment import ask_now
+    from ..telemetry.health import read_health
+
+    with read_only(app.engine) as connection:
+        require_schema(connection)
+        health = read_health(connection, app.registry, ask_now(connection))
+    for job in health.late:
+        late, allowed = duration_words(job.lateness), duration_words(job.allowed)
+        yield Finding("wrong", job.job, f"{late} late, more than {allowed}", FAILED)
+    if health.leader_missing:
+        yield Finding("wrong", "worker", "none leads, and one did within the last day", FAILED)
+    if health.ok:
+        yield Finding("ok", "health", f"{len(health.jobs)} jobs, none too late")
 
 
 def _planned(job: Job) -> str:

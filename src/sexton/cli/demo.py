@@ -24,7 +24,8 @@ from ..errors import SextonError, UsageError
 from ..runs.history import notices
 from ..runs.runner import Outcome
 from ..runs.runner import run as run_job
-from .report import progress, say, step_table
+from ..telemetry.logs import emit
+from .report import progress, step_table
 from .shared import duration_words, table
 
 EARLIER = timedelta(days=2)
@@ -63,7 +64,7 @@ def run(arguments: Namespace) -> int:
         finally:
             app.engine.dispose()
     if arguments.keep:
-        say(f"\nkept: {arguments.keep}; try:  cd {arguments.keep} && sexton history")
+        emit(f"\nkept: {arguments.keep}; try:  cd {arguments.keep} && sexton history")
     return max((outcome.exit_code for outcome in first if outcome.state != "partial"), default=0)
 
 
@@ -102,9 +103,9 @@ def _prepare(app: App, arguments: Namespace) -> datetime:
         if inspect(connection).has_table("licenses"):
             raise UsageError("this database has tables of the demonstration already; give it an empty one")
     made = seed(app.engine, now, arguments.scale)  # type: ignore[operator]
-    say(f"A {pack.name} in {place(app.engine.url)}:")
+    emit(f"A {pack.name} in {place(app.engine.url)}:")
     listing = ", ".join(f"{rows:,} {name.replace('_', ' ')}" for name, rows in made.items())
-    say(fill(listing, 78, initial_indent="  ", subsequent_indent="  ") + "\n")
+    emit(fill(listing, 78, initial_indent="  ", subsequent_indent="  ") + "\n")
     return now
 
 
@@ -117,7 +118,7 @@ def _before(app: App, pack: str, at: datetime) -> None:
     outcomes = [_quietly(app, name, at) for name in _names(app, pack)]
     whole = [outcome.total for outcome in outcomes]
     changed, told = sum(counts.changed for counts in whole), sum(counts.told for counts in whole)
-    say(f"Two days ago ({at:%d %b %H:%M} UTC) all jobs ran once: {changed:,} rows changed, {told:,} facts told.\n")
+    emit(f"Two days ago ({at:%d %b %H:%M} UTC) all jobs ran once: {changed:,} rows changed, {told:,} facts told.\n")
 
 
 def _quietly(app: App, name: str, at: datetime) -> Outcome:
@@ -129,10 +130,10 @@ def _run(app: App, name: str, now: datetime) -> Outcome:
     began = time.monotonic()
     with progress(name) as watch:
         outcome = run_job(app.engine, job, as_of=now, limits=app.limits(), watch=watch, definition=app.definition)
-    say(f"{name}: {job.description}")
-    say(step_table(outcome.steps))
+    emit(f"{name}: {job.description}")
+    emit(step_table(outcome.steps))
     note = f": {outcome.error}" if outcome.error else ""
-    say(f"{outcome.state} in {duration_words(time.monotonic() - began)}{note}\n")
+    emit(f"{outcome.state} in {duration_words(time.monotonic() - began)}{note}\n")
     return outcome
 
 
@@ -141,24 +142,24 @@ def _again(app: App, pack: str, now: datetime) -> None:
     for name in _names(app, pack):
         outcome = _quietly(app, name, now)
         rows.append([name, outcome.total.changed, outcome.total.told])
-    say("Once more, all of them, at the same instant: nothing is done twice.")
-    say(table(["JOB", "CHANGED", "TOLD"], rows, right=("CHANGED", "TOLD")) + "\n")
+    emit("Once more, all of them, at the same instant: nothing is done twice.")
+    emit(table(["JOB", "CHANGED", "TOLD"], rows, right=("CHANGED", "TOLD")) + "\n")
 
 
 def _told(app: App) -> None:
     with read_only(app.engine) as connection:
         counts, samples = notices(connection)
-    say("Messages in the outbox, each written in the transaction that changed its row:")
+    emit("Messages in the outbox, each written in the transaction that changed its row:")
     for event, to, payload in samples:
         body = json.dumps(payload, separators=(", ", ": "))
         example = f"to {to}: {body}" if to else body
-        say(f"  {counts[event]:>5,} {event}\n        {shorten(example, 72)}")
+        emit(f"  {counts[event]:>5,} {event}\n        {shorten(example, 72)}")
 
 
 def _next(app: App) -> None:
     at = datetime.now(UTC)
-    say("\nNext due:")
+    emit("\nNext due:")
     for job in app.registry:
         if job.schedule is not None:
             due = job.schedule.next(at)
-            say(f"  {due:%a %d %b %H:%M} UTC  {job.name}")
+            emit(f"  {due:%a %d %b %H:%M} UTC  {job.name}")

@@ -18,10 +18,18 @@ COMMANDS = {
     "check": "check settings, jobs and database; start nothing",
     "jobs": "list the jobs, and when each is due next",
     "calendar": "what is due in the coming days",
+    "crontab": "print a crontab that starts the jobs",
     "run": "run a job now, or whatever is due",
     "test": "try a job: dry run, run, run again",
+    "worker": "run jobs when they are due, as leader or standby",
+    "pause": "let a job rest, until a time or until it is resumed",
+    "resume": "end a pause",
+    "reschedule": "put another schedule in the place of a job's own",
+    "trigger": "ask the worker to run a job now",
     "history": "what ran, how it ended, what it did",
     "show": "one run in full",
+    "alerts": "what is wrong now, and whether people were told",
+    "metrics": "figures about the jobs for Prometheus",
     "explain": "a job's rule, its SQL, and how it is executed here",
 }
 
@@ -65,6 +73,11 @@ def main(arguments: list[str] | None = None) -> int:
         if not type(error).__module__.startswith("sqlalchemy"):
             raise
         return _database_error(error)
+
+
+def cron_worker() -> int:
+    """`cron-worker`: the name that the tickets give to `sexton worker` (PF-136.1)."""
+    return main(["worker", *sys.argv[1:]])
 
 
 def _database_error(error: Exception) -> int:

@@ -38,12 +38,6 @@ def closing_line(outcome: Outcome, seconds: float, *, dry: bool = False) -> str:
     return f"{outcome.job}: {what}{'' if dry else f' in {duration_words(seconds)}'}{number}{reason}"
 
 
-def say(text: str) -> None:
-    """Print; a reader that went away (closed pipe, closed terminal) never ends a run."""
-    with suppress(OSError, ValueError):
-        print(text, flush=True)
-
-
 @contextmanager
 def progress(job: str) -> Iterator[Watcher]:
     """A live line on a terminal; nothing elsewhere."""

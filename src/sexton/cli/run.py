@@ -21,7 +21,7 @@ from ..runs.runner import Outcome, dry_run
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
-from .report import closing_line, progress, say, step_table
+from .report import closing_line, progress, step_table
 from .shared import add_json, add_now, open_app
 
 WORST_FIRST = (69, 1, 2, 3, 0)
@@ -50,23 +50,43 @@ def run(arguments: Namespace) -> int:
         if not arguments.due:
             return _by_hand(app, named[0], arguments, stop)
         codes = _all_due(app, named, arguments, stop)
+        if codes and not stop.asked:
+            _tell_somebody(app, codes)
     return next((code for code in WORST_FIRST if code in codes), HELD if codes else DONE)
 
 
 def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> list[int]:
     """Run what is due, one job after the other; one that cannot run does not stop the next. Their exit codes."""
     codes = []
+    blocked: set[str] = set()
     for due in _due(app, named):
         if stop.asked:
             break  # claiming the rest only to give it up would cost each of them an attempt
+        if due.job.name in blocked:
+            continue  # a later slot must not pass one that is still to be tried
         try:
-            codes.append(execute(app, due, None, arguments, stop).exit_code)
+            outcome = execute(app, due, None, arguments, stop)
+            codes.append(outcome.exit_code)
+            if outcome.state == "held":
+                blocked.add(due.job.name)
         except DatabaseUnreachable:
             raise
         except SextonError as error:
             print(f"sexton: {error}", file=sys.stderr)
             codes.append(error.exit_code)
     return codes
+
+
+def _tell_somebody(app: App, codes: list[int]) -> None:
+    """Without a worker nobody else looks: after a bad run, and while an incident is open, assess and send alerts."""
+    from ..telemetry.rounds import Rounds, needed
+
+    if any(code not in (DONE, HELD) for code in codes) or needed(app.engine, app.settings):
+
+        def say(event: str, **fields: object) -> None:
+            print(logs.said(event, **fields), file=sys.stderr)
+
+        Rounds(app.engine, list(app.registry), app.settings, say).make()
 
 
 def _due(app: App, named: list[Job]) -> list[Due]:
@@ -103,11 +123,12 @@ def execute(app: App, due: Due, as_of: datetime | None, arguments: Namespace, st
             as_of=as_of,
             missed=due.missed,
             queued=due.queued,
+            hard=True,
             limits=app.limits(row_limit=getattr(arguments, "limit", None)),
             stop=stop,
             watch=watch,
             definition=app.definition,
-            started=None if silent else lambda claim: say(logs.started(claim)),
+            started=None if silent else lambda claim: logs.emit(logs.started(claim)),
         )
     tell(outcome, time.monotonic() - began, arguments)
     return outcome
@@ -122,9 +143,9 @@ def tell(outcome: Outcome, seconds: float, arguments: Namespace, *, dry: bool = 
         return
     if people:
         if outcome.steps:
-            say(step_table(outcome.steps))
-        say(closing_line(outcome, seconds, dry=dry))
+            logs.emit(step_table(outcome.steps))
+        logs.emit(closing_line(outcome, seconds, dry=dry))
     elif dry:
-        say(logs.previewed(outcome, seconds))
+        logs.emit(logs.previewed(outcome, seconds))
     else:
-        say(logs.ended(outcome, seconds))
+        logs.emit(logs.ended(outcome, seconds))

@@ -13,7 +13,8 @@ from ..errors import DONE, FAILED
 from ..runs.runner import Outcome, dry_run
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
-from .report import closing_line, progress, say, step_table
+from ..telemetry.logs import emit
+from .report import closing_line, progress, step_table
 from .shared import add_now, open_app
 
 
@@ -38,9 +39,9 @@ def run(arguments: Namespace) -> int:
     job = app.registry.get(arguments.job)
     began = time.monotonic()
     preview = dry_run(app.engine, job, as_of=arguments.now)
-    say("would do:\n" + step_table(preview.steps))
+    emit("would do:\n" + step_table(preview.steps))
     if arguments.dry_run:
-        say(closing_line(preview, time.monotonic() - began, dry=True))
+        emit(closing_line(preview, time.monotonic() - began, dry=True))
         return DONE
     stop = Stop()
     limits = app.limits(row_limit=arguments.limit)
@@ -60,7 +61,7 @@ def run(arguments: Namespace) -> int:
                     definition=app.definition,
                 )
             outcomes.append(outcome)
-            say(f"\n{title}\n{step_table(outcome.steps)}\n{closing_line(outcome, time.monotonic() - began)}")
+            emit(f"\n{title}\n{step_table(outcome.steps)}\n{closing_line(outcome, time.monotonic() - began)}")
     if len(outcomes) == 2 and arguments.limit is None:
         return _verdict(outcomes)
     return outcomes[-1].exit_code
@@ -69,7 +70,7 @@ def run(arguments: Namespace) -> int:
 def _verdict(outcomes: list[Outcome]) -> int:
     again = outcomes[1].total
     if again.changed or again.told:
-        say(f"\nnot repeatable: the second run changed {again.changed} and told {again.told}")
+        emit(f"\nnot repeatable: the second run changed {again.changed} and told {again.told}")
         return FAILED
-    say("\nrepeatable: the second run changed nothing and told nobody")
+    emit("\nrepeatable: the second run changed nothing and told nobody")
     return outcomes[0].exit_code

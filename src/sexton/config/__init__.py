@@ -2,7 +2,7 @@
 
 from .environment import CONFIG, PREFIX
 from .fields import setting
-from .hash import fingerprint
+from .hash import fingerprint, installation
 from .masking import shown
 from .reading import read_into
 from .settings import JobSettings, RetentionSettings, RunSettings, Settings
@@ -16,6 +16,7 @@ __all__ = [
     "RunSettings",
     "Settings",
     "fingerprint",
+    "installation",
     "load",
     "read_into",
     "setting",

@@ -19,6 +19,7 @@ RESERVED_PREFIX = "SEXTON_TEST_"
 # Kubernetes and old Docker put these beside a service that happens to be called sexton or sexton-web.
 _SERVICE = re.compile(r"SEXTON(?:_[A-Z0-9_]+)?_(?:SERVICE_(?:HOST|PORT)|PORT)(?:_[A-Z0-9_]+)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 Path = tuple[str, ...]
 
 
@@ -57,6 +58,8 @@ def from_text(text: str, annotation: Any) -> object:
     """The value as `sexton.toml` would give it. What is no number stays text, for the reader to refuse."""
     if annotation is int and _WHOLE.fullmatch(text):
         return int(text)
+    if annotation is float and _DECIMAL.fullmatch(text):
+        return float(text)
     if annotation is bool and text in ("true", "false"):
         return text == "true"
     if get_origin(annotation) is tuple:

@@ -39,6 +39,14 @@ class Rule:
 PLAIN = Rule()
 
 
+class Misfit(ValueError):
+    """Settings that are right alone and wrong together. keys: the one to blame, from the group that was checked."""
+
+    def __init__(self, text: str, *keys: str) -> None:
+        self.keys = keys
+        super().__init__(text)
+
+
 def setting(
     default: T,
     meaning: str,
@@ -90,6 +98,23 @@ def leaves(cls: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
             yield from leaves(annotation, here)
         else:
             yield here, declared, annotation
+
+
+def groups(cls: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type]]:
+    """Every group below a dataclass that has settings of its own: key path, dataclass."""
+    annotations = annotations_of(cls)
+    for declared in fields(cls):
+        here, annotation = (*path, declared.name), annotations[declared.name]
+        if is_group(annotation):
+            if own_settings(annotation):
+                yield here, annotation
+            yield from groups(annotation, here)
+
+
+def own_settings(cls: type) -> list[Field[Any]]:
+    """The settings of a dataclass itself, without its groups."""
+    annotations = annotations_of(cls)
+    return [declared for declared in fields(cls) if not is_group(annotations[declared.name])]
 
 
 def dotted(path: Sequence[str]) -> str:

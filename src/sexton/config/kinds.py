@@ -12,15 +12,19 @@ LONGEST_TEXT = 200
 """Characters that a duration, a zone and the like may have; database URLs and free text may be longer."""
 
 DATABASES = ("sqlite", "postgresql")
+CHANNELS = ("log", "email", "webhook", "slack", "discord")
+"""Ways in which people are told about incidents."""
+_ADDRESSES = ("", "database", "address", "url", "webhook secret")
 _SCHEME = re.compile(r"([A-Za-z0-9_]+)(?:\+[A-Za-z0-9_]+)?://")
 _URL = re.compile(r"://|.@", re.DOTALL)
 _PACK = re.compile(r"[a-z][a-z0-9_]*")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def check_kind(value: str, rule: Rule) -> None:
     """ValueError, with what is wrong and what would be right, when the text is not of the rule's kind."""
-    if rule.kind not in ("", "database") and (len(value) > LONGEST_TEXT or _URL.search(value)):
+    if rule.kind not in _ADDRESSES and (len(value) > LONGEST_TEXT or _URL.search(value)):
         # The message does not repeat such a value: it may be a URL with a password in the wrong place.
         raise ValueError(f"this cannot be {WORDS[rule.kind]}: it is too long, or looks like a URL")
     try:
@@ -73,6 +77,43 @@ def _module(value: str, rule: Rule) -> None:
         )
 
 
+def _channel(value: str, rule: Rule) -> None:
+    if value not in CHANNELS:
+        raise ValueError(f"no channel named {value!r}{suggestion(value, CHANNELS)}")
+
+
+def _address(value: str, rule: Rule) -> None:
+    if not _ADDRESS.fullmatch(value) or len(value) > LONGEST_TEXT:
+        raise ValueError(
+            "this is not an e-mail address; write for instance ops@example.com, a name with other letters as xn--"
+        )
+
+
+def _url(value: str, rule: Rule) -> None:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        right = False
+    if not right or not value.isascii() or " " in value or "@" in value.partition("://")[2].partition("/")[0]:
+        # The value is not repeated: whoever knows the address of a webhook can post to it.
+        raise ValueError("this is not an address of the web without a user; write for instance https://example.com/x")
+
+
+def _webhook_secret(value: str, rule: Rule) -> None:
+    import base64
+
+    head, _, key = value.partition("_")
+    try:
+        right = head == "whsec" and len(base64.b64decode(key, validate=True)) >= 16
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError('this is not a key for signatures; write "whsec_" and at least 16 bytes in base64')
+
+
 def _any(value: str, rule: Rule) -> None:
     """A text without a kind may be anything."""
 
@@ -85,6 +126,10 @@ KINDS: Mapping[str, Callable[[str, Rule], None]] = {
     "database": _database,
     "pack": _pack,
     "module": _module,
+    "channel": _channel,
+    "address": _address,
+    "url": _url,
+    "webhook secret": _webhook_secret,
 }
 
 WORDS: Mapping[str, str] = {
@@ -95,4 +140,8 @@ WORDS: Mapping[str, str] = {
     "database": "a database URL",
     "pack": "a pack's name",
     "module": "a module",
+    "channel": "a channel",
+    "address": "an e-mail address",
+    "url": "a web address",
+    "webhook secret": "a key for signatures",
 }

@@ -78,7 +78,7 @@ def assemble(cls: type[T], values: Mapping[str, Any], path: Path = ()) -> T:
         try:
             check()
         except (ValueError, SettingsError) as error:
-            raise Problem(path, str(error)) from None
+            raise Problem((*path, *getattr(error, "keys", ())), str(error)) from None
     return instance
 
 

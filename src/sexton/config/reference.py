@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 
 from ..jobs.duration import UNITS
 from .environment import variables
-from .fields import Rule, annotations_of, default_of, is_group, rule_of
+from .fields import Rule, annotations_of, default_of, dotted, groups, is_group, own_settings, rule_of
 from .kinds import WORDS
 from .settings import JobSettings, Settings
 from .template import heading, limits, rule_of_name, toml_value
@@ -71,13 +71,9 @@ def json_schema_text() -> str:
 
 def settings_reference() -> str:
     """The manual's page in Markdown."""
-    annotations = annotations_of(Settings)
-    groups = [declared for declared in fields(Settings) if is_group(annotations[declared.name])]
-    plain = [declared for declared in fields(Settings) if declared not in groups]
-    parts = [_INTRODUCTION, *_section("At the top of the file", Settings, plain, ())]
-    for group in groups:
-        cls = annotations[group.name]
-        parts += _section(f"`[{group.name}]`", cls, fields(cls), (group.name,))
+    parts = [_INTRODUCTION, *_section("At the top of the file", Settings, own_settings(Settings), ())]
+    for path, cls in groups(Settings):
+        parts += _section(f"`[{dotted(path)}]`", cls, own_settings(cls), path)
     parts += _section('`[job."NAME"]`', JobSettings, fields(JobSettings), ("job", "NAME"))
     parts += [
         "## `[pack.NAME]`\n",

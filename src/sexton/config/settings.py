@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from .alerts import AlertSettings, ChannelSettings, check_channels
 from .fields import setting
+from .monitoring import MetricsSettings, WebSettings
+from .worker import WorkerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,13 @@ class RetentionSettings:
         minimum="1d",
         maximum="36500d",
     )
+    incidents: str = setting(
+        "400d",
+        "how long closed incidents, messages about incidents, and the audit of schedules are kept",
+        kind="duration",
+        minimum="1d",
+        maximum="36500d",
+    )
 
     def check(self) -> None:
         """ValueError when a message would outlive the memory that it was told."""
@@ -129,8 +139,19 @@ class JobSettings:
     timeout: str | None = setting(
         None, "longest time a run may take", kind="duration", minimum="1s", maximum="7d", example="4m"
     )
+    overlap: str | None = setting(
+        None,
+        'a slot that comes while the job runs is made up afterwards ("queue"), or given up ("skip")',
+        example="skip",
+    )
+    group: str | None = setting(
+        None, "jobs of one group never run beside each other; the first word of its name by default", example="orders"
+    )
     priority: int | None = setting(
         None, "of the jobs due at once, the highest starts first", minimum=-1000, maximum=1000, example=10
+    )
+    stagger: bool | None = setting(
+        None, "whether an even interval gets an offset of its own, whatever the general `stagger` says", example=False
     )
 
 
@@ -164,8 +185,23 @@ class Settings:
         example=("shop.jobs", "jobs/nightly.py"),
     )
     timezone: str = setting("UTC", "IANA zone of schedules that are written without one", kind="timezone")
+    stagger: bool = setting(
+        False,
+        'true: schedules such as "every 1h", from 5 minutes on and written without an offset, get one of less than an '
+        "hour, made of `installation` and the job's name",
+    )
+    installation: str = setting(
+        "auto",
+        'a name for this installation, by which offsets are told apart; "auto": made of the place of the database, '
+        "without user and password",
+    )
     run: RunSettings = field(default_factory=RunSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    channel: ChannelSettings = field(default_factory=ChannelSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    web: WebSettings = field(default_factory=WebSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     job: Mapping[str, JobSettings] = setting(
         {},
         "changes to single jobs, by the job's name",
@@ -177,3 +213,7 @@ class Settings:
         secret=True,
         hint="write [pack.NAME], or `packs = [...]` for the list",
     )
+
+    def check(self) -> None:
+        """ValueError when a channel is to be told that is not set up."""
+        check_channels(self.alerts, self.channel)

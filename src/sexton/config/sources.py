@@ -137,7 +137,7 @@ def _laid_over(sources: Iterable[Source]) -> Settings:
 def _merge(values: dict[str, Any], later: Mapping[str, Any]) -> None:
     for key, value in later.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
-            values[key].update(value)
+            _merge(values[key], value)
         else:
             values[key] = value
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from .dotenv import quoted
 from .environment import variables
-from .fields import Rule, annotations_of, default_of, dotted, is_group, leaves, rule_of
+from .fields import Rule, default_of, dotted, groups, leaves, own_settings, rule_of
 from .settings import JobSettings, Settings
 
 WIDTH = 100
@@ -27,15 +27,12 @@ def toml_template() -> str:
         "# Stronger than this file: `.env` beside it; stronger still: the environment (SEXTON_TIMEZONE, …).",
         '# Lengths of time are written with their unit: "250ms", "10s", "4m", "36h", "90d".',
     ]
-    annotations = annotations_of(Settings)
-    groups = [declared for declared in fields(Settings) if is_group(annotations[declared.name])]
-    for declared in fields(Settings):
-        if declared not in groups and default_of(declared) != {}:
+    for declared in own_settings(Settings):
+        if default_of(declared) != {}:
             lines += ["", *_toml_setting(declared)]
-    for group in groups:
-        cls = annotations[group.name]
-        lines += ["", "", *_comment(heading(cls)), f"[{group.name}]"]
-        for declared in fields(cls):
+    for path, cls in groups(Settings):
+        lines += ["", "", *_comment(heading(cls)), f"[{dotted(path)}]"]
+        for declared in own_settings(cls):
             lines += ["", *_toml_setting(declared)]
     return "\n".join([*lines, "", "", *_toml_tables_by_name(), ""])
 
@@ -53,7 +50,7 @@ def env_template() -> str:
             continue
         default, rule = default_of(declared), rule_of(declared)
         lines += ["", *_comment(rule.meaning + limits(declared))]
-        if default == ():
+        if default in ((), None):
             lines.append(f"#   {names[path]}={quoted(env_text(rule.example))}")
         else:
             lines.append(f"#{names[path]}={quoted(env_text(default))}")
@@ -86,7 +83,9 @@ def toml_value(value: object) -> str:
 
 
 def env_text(value: object) -> str:
-    """A value as the text of a variable: lists with commas."""
+    """A value as the text of a variable: lists with commas, truth values as TOML has them."""
+    if isinstance(value, bool):
+        return toml_value(value)
     return ",".join(value) if isinstance(value, list | tuple) else str(value)
 
 

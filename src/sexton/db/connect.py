@@ -50,7 +50,7 @@ def open_database(url: str) -> Engine:
     if target.get_backend_name() == "sqlite":
         return _open_sqlite(target)
     arguments = {key: value for key, value in _POSTGRESQL_ARGUMENTS.items() if key not in target.query}
-    return create_engine(
+    engine = create_engine(
         target,
         isolation_level="READ COMMITTED",
         hide_parameters=True,
@@ -59,6 +59,13 @@ def open_database(url: str) -> Engine:
         pool_timeout=10,
         connect_args=arguments,
     )
+    event.listen(engine, "checkout", _as_the_server_says)
+    return engine
+
+
+def _as_the_server_says(connection: Any, _record: object, _proxy: object) -> None:
+    """After it was read-only once, SQLAlchemy makes a connection ask for READ WRITE, though the server forbids it."""
+    connection.read_only = None
 
 
 def _parse(url: str) -> URL:

@@ -11,7 +11,11 @@ from .connect import reaching
 from .tables import SCHEMA, own_name
 
 HEAD = "0002"
-"""The revision this package needs; the newest file in `migrations/versions`."""
+"""The revision this package needs; the newest file in `migrations/versions`.
+
+Its first digit is the format. Within one format migrations only add, so that during a deploy an older package works on
+tables that a newer one has migrated (L13). A change that an older package could not bear begins the next format.
+"""
 
 _LOCK = 0x5EC70A  # any number, the same in every version: one migration at a time in a PostgreSQL database
 
@@ -25,7 +29,8 @@ def migrate(engine: Engine) -> bool:
         if before == HEAD:
             return False
         if before is not None and before > HEAD:
-            raise SchemaOutdated(_newer(before))
+            _refuse_newer(before)
+            return False
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         _upgrade(connection)
@@ -64,13 +69,16 @@ def require_schema(connection: Connection) -> None:
     found = revision(connection)
     if found is None:
         raise SchemaOutdated("Sexton's own tables are not in this database; run: sexton migrate")
-    if found != HEAD:
+    if found < HEAD:
         raise SchemaOutdated(
             f"Sexton's own tables are at revision {found}, older than this package's {HEAD}; run: sexton migrate"
-            if found < HEAD
-            else _newer(found)
         )
+    _refuse_newer(found)
 
 
-def _newer(found: str) -> str:
-    return f"Sexton's own tables are at revision {found}, newer than this package's {HEAD}; install a newer Sexton here"
+def _refuse_newer(found: str) -> None:
+    if found[0] > HEAD[0]:
+        raise SchemaOutdated(
+            f"Sexton's own tables are at revision {found}, newer than this package's {HEAD}; "
+            "install a newer Sexton here"
+        )

@@ -203,7 +203,7 @@ def _incidents(dialect: str, metadata: MetaData) -> Table:
         "incidents",
         Column("id", BigKey, primary_key=True),
         Column("job", Text, nullable=False),
-        Column("kind", Text, nullable=False, comment="failing, failure_rate, late, duration, effect; one open of each"),
+        Column("kind", Text, nullable=False, comment="of what is wrong, such as failing or late; one open of each"),
         Column("text", Text, nullable=False, comment="what is wrong, one line"),
         Column("opened_at", UtcDateTime, nullable=False),
         Column("told_at", UtcDateTime, nullable=False, comment="of the last message; a day later it is repeated"),

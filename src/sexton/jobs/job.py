@@ -14,6 +14,7 @@ from .duration import parse_duration
 from .misfire import COALESCE, Misfire
 from .schedule import Schedule
 
+OVERLAPS = ("queue", "skip")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*")
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
@@ -57,6 +58,8 @@ class Job:
     priority: of several due jobs, the higher runs first; 0 by default.
     retry: delays before a failed run is tried again; None, the default: the next slot is the retry.
     misfire: what happens to missed slots; by default the latest one is made up.
+    overlap: a slot that comes while the job runs is made up afterwards ("queue"), or given up ("skip").
+    group: jobs of one group never run beside each other in a worker; "" stands for the first word of the name.
     Raises PolicyError or ScheduleError, one line that begins with the job's name.
     """
 
@@ -68,6 +71,8 @@ class Job:
     priority: int = 0
     retry: Backoff | None = None
     misfire: Misfire = COALESCE
+    overlap: str = "queue"
+    group: str = ""
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -79,6 +84,10 @@ class Job:
         self._check("retry", 'parse_backoff(["1h", "6h"]) or None', Backoff | None)
         self._check("misfire", "Misfire(...)", Misfire)
         self._check("priority", "a whole number", int)
+        if self.overlap not in OVERLAPS:
+            raise ScheduleError(
+                f"job {self.name}: overlap {self.overlap!r} is not known{suggestion(str(self.overlap), OVERLAPS)}"
+            )
         if not self.time_limit:
             raise ScheduleError(f"job {self.name}: timeout must be longer than 0s")
 

@@ -206,18 +206,27 @@ def fenced(engine: Engine, claim: Claim, limits: dict[str, str], *, renew_after:
         yield connection
 
 
-def finish(engine: Engine, claim: Claim, state: str, counts: dict[str, Any], error: str | None) -> None:
-    """Close the run and give the lease back, in one transaction. LeaseLost: a successor has closed it already."""
+def finish(engine: Engine, claim: Claim, state: str, counts: dict[str, Any] | None, error: str | None) -> None:
+    """Close the run and give the lease back, in one transaction. LeaseLost: a successor has closed it already.
+
+    counts: None leaves what the last batch wrote.
+    """
+    close(engine, claim.run_id, claim.lease, state, counts, error)
+
+
+def close(
+    engine: Engine, run_id: int, lease: Lease, state: str, counts: dict[str, Any] | None, error: str | None
+) -> None:
+    """`finish`, for a run of another process that is gone."""
     runs = own_tables(engine.dialect.name).runs
     with engine.begin() as connection:
-        keep_short(connection, claim.lease.seconds)
-        if not release(connection, claim.lease):  # its row stays locked until the commit: this is the fence
-            raise LeaseLost(f"{claim.job} was taken over by another process, which has closed this run")
-        connection.execute(
-            update(runs)
-            .where(runs.c.id == claim.run_id)
-            .values(state=state, finished_at=database_now(connection.dialect.name), counts=counts, error=error)
-        )
+        keep_short(connection, lease.seconds)
+        if not release(connection, lease):  # its row stays locked until the commit: this is the fence
+            raise LeaseLost(f"{lease.name} was taken over by another process, which has closed this run")
+        values: dict[str, Any] = {"state": state, "finished_at": database_now(connection.dialect.name), "error": error}
+        if counts is not None:
+            values["counts"] = counts
+        connection.execute(update(runs).where(runs.c.id == run_id).values(values))
 
 
 def committed(engine: Engine, claim: Claim) -> tuple[int, str]:

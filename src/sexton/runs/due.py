@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -48,16 +48,17 @@ def due_now(connection: Connection, jobs: Iterable[Job]) -> list[Due]:
     return due_runs(connection, jobs, ask_now(connection))
 
 
-def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime) -> list[Due]:
+def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: Collection[str] = ()) -> list[Due]:
     """What has to run at `now`: what people asked for, then slots in the order of the jobs; usually nothing.
 
     In the same transaction new expressions are noted, and slots that were given up are written down.
+    busy: names of jobs under way; their slots are given up where the job's `overlap` is "skip".
     """
     known = changes(connection)
     jobs = [in_force(job, known.get(job.name)) for job in jobs]
     observe(connection, jobs, known, now)
     known = changes(connection)
-    return [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now)]
+    return [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now, busy)]
 
 
 def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[Due]:
@@ -70,7 +71,9 @@ def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[Due]:
             yield Due(by_name[row.job], None, queued=row.id)
 
 
-def _slots(connection: Connection, jobs: Sequence[Job], known: Mapping[str, Change], now: datetime) -> Iterator[Due]:
+def _slots(
+    connection: Connection, jobs: Sequence[Job], known: Mapping[str, Change], now: datetime, busy: Collection[str]
+) -> Iterator[Due]:
     newest = newest_attempts(connection, [job.name for job in jobs if job.schedule is not None])
     for job in jobs:
         change = known.get(job.name)
@@ -78,14 +81,20 @@ def _slots(connection: Connection, jobs: Sequence[Job], known: Mapping[str, Chan
             continue
         last = _later(settled(job, newest.get(job.name), now), due_after(change))
         slots = due_slots(job.schedule, last, now, job.misfire)
-        for number, slot in enumerate(slots):
-            yield Due(job, slot, missed_before(job.schedule, last, slot) if number == 0 else 0)
         lapsed = lapsed_slot(job.schedule, last, now, job.misfire)
-        if lapsed is not None:
-            _write_skipped(connection, job, lapsed, now, missed_before(job.schedule, last, lapsed))
+        if slots and job.name in busy and job.overlap == "skip":
+            reason = "given up: the run before was still under way"
+            _write_skipped(connection, job, slots[-1], now, missed_before(job.schedule, last, slots[-1]), reason)
+        elif slots:
+            missed = missed_before(job.schedule, last, slots[0])
+            yield from (Due(job, slot, 0 if number else missed) for number, slot in enumerate(slots))
+        elif lapsed is not None:
+            late = timedelta(seconds=int((now - lapsed).total_seconds()))
+            reason = f"given up: {late} late, more than {job.misfire.lateness}"
+            _write_skipped(connection, job, lapsed, now, missed_before(job.schedule, last, lapsed), reason)
 
 
-def _write_skipped(connection: Connection, job: Job, slot: datetime, now: datetime, missed: int) -> None:
+def _write_skipped(connection: Connection, job: Job, slot: datetime, now: datetime, missed: int, reason: str) -> None:
     """A slot that nobody ran in time is on record, with the reason."""
     runs = own_tables(connection.dialect.name).runs
     done = select(runs.c.id).where(
@@ -95,11 +104,9 @@ def _write_skipped(connection: Connection, job: Job, slot: datetime, now: dateti
         return
     earlier = newest_attempts(connection, [job.name]).get(job.name)
     attempt = earlier.attempt + 1 if earlier is not None and earlier.slot == slot else 1
-    late = timedelta(seconds=int((now - slot).total_seconds()))
     at = database_now(connection.dialect.name)
     row = {"job": job.name, "database": DATABASE, "slot": slot, "attempt": attempt, "state": "skipped"}
     row |= {"worker": "", "epoch": 0, "as_of": now, "counts": {}, "definition": "", "missed": missed}
-    reason = f"given up: {late} late, more than {job.misfire.lateness}"
     connection.execute(insert(runs).values(row | {"started_at": at, "finished_at": at, "error": reason}))
 
 

@@ -31,6 +31,7 @@ class Past:
     steps: dict[str, Counts]
     error: str | None
     definition: str
+    missed: int
 
     @property
     def seconds(self) -> float | None:

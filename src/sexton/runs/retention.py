@@ -20,17 +20,22 @@ FAILURES = ("failed", "timed_out", "abandoned", "partial")
 def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Policy]:
     """The work of `sexton.housekeeping`.
 
-    keep: durations for runs, failed_runs, effects, outbox, poison.  with_outbox: False when a pack purges the outbox.
+    keep: durations for runs, failed_runs, effects, outbox, poison, incidents.
+    with_outbox: False when a pack purges the outbox.
     """
     own = own_tables(dialect)
-    runs, poison = own.runs.c, own.poison.c
+    runs, poison, incidents = own.runs.c, own.poison.c, own.incidents.c
     failed = runs.state.in_(FAILURES)
     ended = runs.finished_at.is_not(None)
+    closed = incidents.closed_at.is_not(None)  # an open one stays, however old
     purges: list[Policy] = [
         Purge(own.runs, by=runs.finished_at, keep=keep["runs"], only=and_(ended, ~failed), name="runs"),
         Purge(own.runs, by=runs.finished_at, keep=keep["failed_runs"], only=failed, name="failed_runs"),
         Purge(own.effects, by=own.effects.c.created_at, keep=keep["effects"], name="effects"),
         Purge(own.poison, by=poison.last_seen_at, keep=keep["poison"], name="poison"),
+        Purge(own.alerts, by=own.alerts.c.created_at, keep=keep["incidents"], name="alerts"),
+        Purge(own.incidents, by=incidents.closed_at, keep=keep["incidents"], only=closed, name="incidents"),
+        Purge(own.schedules_audit, by=own.schedules_audit.c.changed_at, keep=keep["incidents"], name="schedules_audit"),
     ]
     if with_outbox:
         events = own.outbox_events

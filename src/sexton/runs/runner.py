@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..db.connect import read_only
-from ..db.faults import describe
+from ..db.faults import Fault, classify, describe
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
 from ..errors import (
@@ -35,6 +36,7 @@ from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
 from .context import Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
 from .functions import Run, call
+from .hard_limit import process_ends_with
 from .stop import Stop
 
 FINISHING = 6
@@ -121,12 +123,13 @@ def run(
     definition: str = "",
     missed: int = 0,
     queued: int | None = None,
+    hard: bool = False,
     started: Callable[[Claim], None] | None = None,
 ) -> Outcome:
     """Execute `job` once, for `slot` or by hand, and say how it ended.
 
     as_of: the run's time; the database's by default.  missed, queued: see `Wanted`.
-    started: called once the run is ours.
+    hard: the process belongs to the run, and is ended when the run does not end.  started: called once the run is ours.
     UsageError before anything starts: unknown columns, a schema not migrated. DatabaseUnreachable likewise.
     """
     limits = limits or Limits()
@@ -143,8 +146,21 @@ def run(
     if started is not None:
         started(claimed)
     context = RunContext(engine, claimed, limits, deadline_after(job.time_limit), stop or Stop(), watch)
-    state, error = _execute(context, plans)
+    with process_ends_with(context) if hard else nullcontext():
+        state, error = _execute(context, plans)
     return _close(context, state, error)
+
+
+def refused(engine: Engine, wanted: Wanted, error: SextonError) -> Outcome:
+    """Put a run on record that could not begin: its table is missing, its work cannot be loaded."""
+    try:
+        claimed = claim(engine, wanted)
+        finish(engine, claimed, "failed", None, str(error))
+    except AlreadyDone as done:
+        return Outcome(wanted.job, "already done", error=str(done))
+    except HeldElsewhere as held:
+        return Outcome(wanted.job, "held", error=str(held))
+    return Outcome(wanted.job, "failed", claimed.run_id, claimed.as_of, error=str(error))
 
 
 def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
@@ -165,7 +181,9 @@ def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
     except SextonError as error:
         return "failed", str(error)
     except DBAPIError as error:
-        return "failed", describe(error)
+        # The database ended a statement whose limit was what was left of the run.
+        ended = context.left() <= 0 and classify(error) is Fault.CANCELLED
+        return "timed_out" if ended else "failed", describe(error)
     except Exception as error:
         return "failed", f"{type(error).__name__}: {_first_line(error)}"
     whole = total(context.steps)

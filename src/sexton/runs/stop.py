@@ -30,6 +30,10 @@ class Stop:
         for end in (self._reader, self._writer):
             os.close(end)
 
+    def fileno(self) -> int:
+        """For select: readable once somebody asked."""
+        return self._reader
+
     def ask(self, reason: str) -> None:
         """Ask the run to end after the batch in hand. The first reason stays."""
         if not self.asked:

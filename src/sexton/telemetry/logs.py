@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +48,18 @@ def previewed(outcome: Outcome, seconds: float) -> str:
     """The line of a dry run, with the counts of each step."""
     steps = {step: counts.as_json() for step, counts in outcome.steps.items()}
     return _line(event="dry run", job=outcome.job, seconds=round(seconds, 3), steps=steps)
+
+
+def said(event: str, **fields: Any) -> str:
+    """The line of anything else: a worker that begins to lead, an alert that could not be sent."""
+    return _line(event=event, **fields)
+
+
+def emit(line: str) -> None:
+    """Write a line to standard output; a reader that went away (closed pipe, closed terminal) never ends a run."""
+    with suppress(OSError, ValueError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def _line(**fields: Any) -> str:

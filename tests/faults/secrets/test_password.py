@@ -34,6 +34,8 @@ EVERY_COMMAND = [
     ("show", "1", "--json"),
     ("explain", "shop.expire_sessions"),
     ("explain", "shop.expire_sessions", "--json"),
+    ("metrics",),
+    ("check", "--health", "--json"),
 ]
 
 WRONG = [

@@ -10,6 +10,9 @@ from sexton import Job, Later, Pack, cron
 
 from .options import Options
 
+CLEANUP = -5
+"""What only deletes comes after everything that tells somebody (BJ-28.2), and before Sexton's own housekeeping."""
+
 
 def jobs(options: Options, dialect: str) -> Sequence[Job]:
     """The four jobs. Times are UTC and ten minutes apart; `[job."…"]` in the settings moves them."""
@@ -28,12 +31,14 @@ def jobs(options: Options, dialect: str) -> Sequence[Job]:
         ),
         Job(
             "marketplace.purge_notifications",
+            priority=CLEANUP,
             schedule=cron("20 4 * * *"),
             work=Later("sexton.packs.marketplace.retention:notifications", (options, dialect)),
             description="delete notifications past keeping (PF-139)",
         ),
         Job(
             "marketplace.purge_outbox",
+            priority=CLEANUP,
             schedule=cron("30 4 * * *"),
             work=Later("sexton.packs.marketplace.retention:outbox", (options, dialect)),
             description="delete published and dead-lettered outbox rows (PF-140)",

@@ -1,0 +1,1 @@
+"""Channels: how people are told about incidents. One file each; `contract.py` is what they share."""

@@ -1,0 +1,104 @@
+"""What a channel is: something that takes a notice to people, and says in two words how that failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+DEADLINE = 10.0
+"""Seconds that one answer from a server may take, and one HTTP call as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message to people, ready to be sent: plain text, already without secrets.
+
+    key: stable over retries, so that receivers can tell a second copy.  title: one line.  text: what is wrong.
+    job: whom it is about.  facts: more, by name, in the order shown.  command: what to type to look closer.
+    """
+
+    key: str
+    title: str
+    text: str
+    job: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+
+    def lines(self) -> list[str]:
+        """Text, facts and command as lines for people."""
+        lines = [self.text, *(f"{name}: {value}" for name, value in self.facts.items())]
+        return [*lines, f"look closer: {self.command}"] if self.command else lines
+
+
+class Channel(Protocol):
+    """A way to people."""
+
+    @property
+    def name(self) -> str:
+        """The name in settings: "email"."""
+        ...
+
+    def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
+        """Take the notice to all receivers, or to those named in `only`, within seconds; never retries by itself.
+
+        Returns receivers who will never take it, with the reason, while others did. Raises Refused, Unavailable
+        or Unknown when nobody, or not everybody, could be told."""
+        ...
+
+
+class ChannelError(Exception):
+    """A notice was not delivered; the text is one line without secrets."""
+
+
+class Refused(ChannelError):
+    """For good: our settings are wrong, or nobody is there any more. Trying again cannot help; a person must look."""
+
+
+class Unavailable(ChannelError):
+    """Not now. retry_after: seconds the other side asked for, None when it did not.
+
+    left: the receivers that are still to be told; empty means all.  refused: those who never will, with the reason.
+    partial: somebody has been told.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        retry_after: float | None = None,
+        left: Sequence[str] = (),
+        refused: Mapping[str, str] | None = None,
+        partial: bool = False,
+    ) -> None:
+        self.retry_after = retry_after
+        self.left = tuple(left)
+        self.refused = dict(refused or {})
+        self.partial = partial
+        super().__init__(text)
+
+
+class Unknown(Unavailable):
+    """The answer was lost: it may have been delivered. One more try with the same key is right, a third is not."""
+
+
+def as_json(notice: Notice) -> dict[str, object]:
+    """The notice as it is kept in a row, and sent to webhooks."""
+    return {
+        "title": notice.title,
+        "text": notice.text,
+        "job": notice.job,
+        "facts": dict(notice.facts),
+        "command": notice.command,
+    }
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` characters; what is cut off is marked."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def compact(value: object) -> bytes:
+    """JSON without blanks, as UTF-8: what is signed is what is sent."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,82 @@
+"""The one place where the HTTP library is used: post JSON, follow nothing, and say how it went.
+
+No answer's body is read, no address is repeated in an error: both may hold a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import httpx2
+
+from .contract import DEADLINE, ChannelError, Refused, Unavailable
+from .deadline import TooLate, within
+
+LONGEST_WAIT = 3600.0
+"""Seconds: what a server asks for beyond this is cut, so that no answer can silence a channel for good."""
+
+_SECONDS = re.compile(r"[0-9]+")
+_LATER = (408, 425, 429)
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str] | None = None, *, deadline: float = DEADLINE) -> None:
+    """Post JSON; returns when the other side took it (2xx).
+
+    deadline: seconds for the whole call, from the name of the host to the head of the answer.
+    Refused: a redirect, 401, 403 and other 4xx. Unavailable: 408, 425, 429, 5xx, no connection, no answer."""
+    where = urlsplit(url).hostname or "the address"
+    client = httpx2.Client(timeout=deadline, follow_redirects=False)
+    sent = {"content-type": "application/json", "user-agent": "sexton", "accept-encoding": "identity"}
+
+    def call() -> tuple[int, str | None]:
+        with client, client.stream("POST", url, content=body, headers={**sent, **(headers or {})}) as response:
+            return response.status_code, response.headers.get("retry-after")
+
+    try:
+        status, asked = within(deadline, call, client.close)
+    except (TooLate, httpx2.TimeoutException):
+        raise Unavailable(f"{where} did not answer within {deadline:.0f} s") from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        raise Unavailable(f"{where} cannot be reached: {_reason(error)}") from None
+    if not 200 <= status < 300:
+        raise _failure(where, status, asked)
+
+
+def retry_after(text: str | None, now: datetime) -> float | None:
+    """Seconds that a header Retry-After asks for: a number or a date, at most an hour. None for anything else."""
+    text = (text or "").strip()
+    if _SECONDS.fullmatch(text) and text.isascii():
+        return LONGEST_WAIT if len(text) > 9 else min(float(text), LONGEST_WAIT)
+    try:
+        until = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
+    return min(max((until - now).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def _failure(where: str, status: int, asked: str | None) -> ChannelError:
+    try:
+        answer = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        answer = str(status)
+    if status in _LATER or status >= 500:
+        return Unavailable(f"{where} answered {answer}", retry_after=retry_after(asked, datetime.now(UTC)))
+    if 300 <= status < 400:
+        return Refused(f"{where} answered {answer}; redirects are not followed, correct the url")
+    if status in (401, 403):
+        return Refused(f"{where} answered {answer}; check url and secret")
+    return Refused(f"{where} answered {answer}")
+
+
+def _reason(error: Exception) -> str:
+    """In words of the system where there are some; never the library's, which may quote the address."""
+    while isinstance(error.__context__, Exception):
+        error = error.__context__
+    strerror = getattr(error, "strerror", None)
+    return strerror if isinstance(strerror, str) else type(error).__name__

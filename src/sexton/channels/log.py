@@ -1,0 +1,33 @@
+"""The channel that is always there: one JSON line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TextIO
+
+from ..clock import iso
+from .contract import Notice, Unavailable, as_json
+
+
+class LogChannel:
+    """Writes to `stream`; None means what is stderr at that moment."""
+
+    name = "log"
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+
+    def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
+        """Write the line. Unavailable when nobody reads any more, or the disk is full."""
+        stream = sys.stderr if self._stream is None else self._stream
+        # json escapes control characters, so a text from a database can forge no line.
+        line = {"time": iso(datetime.now(UTC)), "event": "alert", "key": notice.key, **as_json(notice)}
+        try:
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            stream.flush()
+        except (OSError, ValueError) as error:  # ValueError: the stream is closed
+            raise Unavailable(f"the line cannot be written: {type(error).__name__}") from None
+        return {}

@@ -1,0 +1,112 @@
+"""What is wrong now, and which messages about it have not arrived; or try the channels."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from typing import Any
+
+from ..app import App
+from ..errors import DONE, FAILED, SettingsError, SextonError
+from .shared import add_json, open_app, print_json, table
+
+ALL = ""
+"""What `--test` holds when no channel is named."""
+
+INCIDENTS = ["SINCE (UTC)", "JOB", "KIND", "WHAT"]
+MESSAGES = ["WRITTEN (UTC)", "CHANNEL", "TRIES", "NEXT TRY (UTC)", "WHY"]
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--test",
+        nargs="?",
+        const=ALL,
+        metavar="CHANNEL",
+        help="send a test message through all channels, or this one, and say how it went",
+    )
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """List, or send test messages: 1 when one of them failed."""
+    app = open_app(arguments)
+    if arguments.test is not None:
+        return _test(app, arguments.test, arguments.json)
+    from ..db.connect import read_only
+    from ..db.migrate import require_schema
+    from ..telemetry.alerts import unsent
+    from ..telemetry.incidents import open_incidents
+
+    with read_only(app.engine) as connection:
+        require_schema(connection)
+        incidents, messages = open_incidents(connection), unsent(connection)
+    if arguments.json:
+        print_json({"incidents": [asdict(incident) for incident in incidents], "messages": messages})
+        return DONE
+    rows = [[f"{found.opened_at:%m-%d %H:%M}", found.job, found.kind, found.text] for found in incidents]
+    print(table(INCIDENTS, rows, shrink="WHAT") if rows else "nothing is wrong")
+    if messages:
+        print("\nnot sent, or not to everybody:")
+        print(table(MESSAGES, [_row(message) for message in messages], right=("TRIES",), shrink="WHY"))
+    return DONE
+
+
+def _row(message: dict[str, Any]) -> list[object]:
+    later = message["next_at"]
+    state = "sent" if message["sent_at"] else f"{later:%m-%d %H:%M:%S}" if later else "given up"
+    written = f"{message['created_at']:%m-%d %H:%M}"
+    return [written, message["channel"], message["attempts"], state, message["error"] or ""]
+
+
+def _test(app: App, name: str, as_json: bool) -> int:
+    from uuid import uuid4
+
+    from ..channels.contract import Notice
+    from ..telemetry.alerts import channel_of, channels_of, shout
+
+    channels = channels_of(app.settings) if name == ALL else [channel_of(app.settings, _set_up(app, name))]
+    if not channels:
+        raise SettingsError('alerts.channels is empty: nobody is told; write for instance channels = ["log"]')
+    text = "This is a test. If you can read it, alerts of Sexton arrive here."
+    notice = Notice(f"test:{uuid4()}", "test", text, "none", {}, "sexton alerts")
+    results = shout(channels, notice)
+    _put_on_record(app, [channel for channel, failure in results.items() if failure is None])
+    if as_json:
+        print_json(results)
+    else:
+        print(table(["CHANNEL", "RESULT"], [[channel, failure or "sent"] for channel, failure in results.items()]))
+    return FAILED if any(results.values()) else DONE
+
+
+def _set_up(app: App, name: str) -> str:
+    from ..config.fields import Rule
+    from ..config.kinds import check_kind
+
+    try:
+        check_kind(name, Rule(kind="channel"))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    missing = ", ".join(app.settings.channel.missing(name))
+    if missing:
+        raise SettingsError(f'"{name}" is not set up; give [channel.{name}] its {missing}')
+    return name
+
+
+def _put_on_record(app: App, working: list[str]) -> None:
+    """A channel that refused before, and works now, is used again. Needs no database to send a test."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from ..db.connect import reaching
+    from ..db.migrate import require_schema
+    from ..db.moment import ask_now
+    from ..telemetry.incidents import channel_works
+
+    try:
+        with reaching(app.engine), app.engine.begin() as connection:
+            require_schema(connection)
+            for name in working:
+                channel_works(connection, name, app.settings.alerts.channels, ask_now(connection))
+    except (SextonError, SQLAlchemyError):
+        return  # the channels were tried, which is what was asked for

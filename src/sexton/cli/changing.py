@@ -1,0 +1,49 @@
+"""What the commands that change a schedule share: one transaction, who asks, and when a job is due then."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from ..db.connect import reaching
+from ..db.migrate import require_schema
+from ..db.moment import ask_now
+from ..jobs.job import Job
+from ..runs.lease import keep_short
+from ..runs.schedules import changes, in_force
+from ..runs.wake import wake
+from .shared import open_app
+
+
+@contextmanager
+def changing(arguments: Namespace, name: str) -> Iterator[tuple[Connection, Job]]:
+    """A transaction in which the job of that name is changed; workers hear of it when it is committed."""
+    app = open_app(arguments)
+    job = app.registry.get(name)
+    with reaching(app.engine), app.engine.begin() as connection:
+        keep_short(connection, app.limits().lease)
+        require_schema(connection)
+        yield connection, job
+        wake(connection)
+
+
+def person() -> str:
+    """Who asks, for the audit: account and host."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def next_slots(connection: Connection, job: Job, count: int) -> str:
+    """The next slots on the schedule that is in force, as people read them."""
+    schedule = in_force(job, changes(connection).get(job.name)).schedule
+    if schedule is None:
+        return "only by hand"
+    at, slots = ask_now(connection), []
+    for _ in range(count):
+        at = schedule.next(at)
+        slots.append(f"{at:%Y-%m-%d %H:%M:%S}")
+    return ", ".join(slots) + " UTC"

@@ -1,0 +1,62 @@
+"""Print the metrics of the jobs in the text form of Prometheus, or write them to a file for node_exporter.
+
+When the tables cannot be read, it says `sexton_up 0` and ends with the exit code of the reason.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..errors import DONE, SettingsError, SextonError, UsageError
+from .shared import open_app
+
+PATIENCE = 60.0
+"""Seconds: nobody waits for a page here, so a slow database gets its time."""
+
+SETTING = "the one in the settings"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--textfile",
+        metavar="PATH",
+        nargs="?",
+        const=SETTING,
+        help="write this file, in one piece, instead of printing; without PATH that of metrics.textfile",
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Print or write them; the exit code."""
+    app = open_app(arguments)
+    try:
+        from ..telemetry.metrics import exposition, write_textfile
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"{error.name} is not installed; run: pip install 'sexton[metrics]'") from error
+    from ..telemetry.reader import Reader
+
+    reader = Reader(app.settings.database, app.registry, patience=PATIENCE, statement=PATIENCE / 2)
+    answer = reader.read()
+    if arguments.textfile is None:
+        sys.stdout.write(exposition(answer)[0].decode())
+    else:
+        path = _path(arguments.textfile, app.settings.metrics.textfile)
+        try:
+            write_textfile(path, answer)
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be written: {error.strerror or error}") from error
+    if isinstance(answer, SextonError):
+        print(f"sexton: {answer}", file=sys.stderr)
+        return answer.exit_code
+    return DONE
+
+
+def _path(given: str, setting: str | None) -> Path:
+    if given != SETTING:
+        return Path(given)
+    if setting is None:
+        raise UsageError("--textfile: name a file, or set metrics.textfile")
+    return Path(setting)

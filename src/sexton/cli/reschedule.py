@@ -1,0 +1,33 @@
+"""Put another schedule in the place of a job's own, without a restart; `--reset` gives its own back.
+
+sexton reschedule marketplace.expire_orders "20 5 * * *" --timezone Europe/Berlin
+sexton reschedule marketplace.expire_orders "every 10m" --reason "clearing the backlog"
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..errors import UsageError
+from ..runs.schedules import reschedule
+from .changing import changing, next_slots, person
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("schedule", nargs="?", metavar="SCHEDULE", help='"10 4 * * *", "@daily" or "every 5m"')
+    parser.add_argument("--timezone", metavar="ZONE", help="IANA zone; the job's own by default")
+    parser.add_argument("--reset", action="store_true", help="back to the job's own schedule")
+    parser.add_argument("--reason", default="", help="for the audit")
+
+
+def run(arguments: Namespace) -> int:
+    """Change it, and show the next five slots."""
+    given = arguments.schedule or arguments.timezone
+    if bool(given) == arguments.reset:
+        raise UsageError("name a schedule or a --timezone, or say --reset")
+    with changing(arguments, arguments.job) as (connection, job):
+        reschedule(connection, job, arguments.schedule, arguments.timezone, reason=arguments.reason, by=person())
+        print(f"{job.name} is now due {next_slots(connection, job, 5)}")
+    return 0

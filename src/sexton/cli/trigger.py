@@ -1,0 +1,21 @@
+"""Ask for a run now: the worker takes it at once, or the next `sexton run --due`; the path is that of any run."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..runs.queue import enqueue
+from .changing import changing, person
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("job", metavar="JOB")
+
+
+def run(arguments: Namespace) -> int:
+    """Queue it; asked for again before it has begun, it is still one run."""
+    with changing(arguments, arguments.job) as (connection, job):
+        number, new = enqueue(connection, job, by=person())
+    print(f"{arguments.job}: run {number} {'waits' if new else 'was waiting already'}; see `sexton show {number}`")
+    return 0

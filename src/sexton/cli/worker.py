@@ -1,0 +1,59 @@
+"""Run jobs when they are due. Start as many as you like: one leads, the others stand by.
+
+SIGTERM gives the lead back at once and ends after the batch in hand. Also installed as `cron-worker`.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..app import App
+from ..errors import SettingsError
+from ..jobs.duration import parse_duration
+from ..runs.stop import Stop, on_signals
+from ..telemetry import logs
+from ..worker.loop import Worker
+from ..worker.watch import watching
+from .shared import open_app
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--concurrency", type=int, metavar="N", help="runs at once, of different groups")
+
+
+def run(arguments: Namespace) -> int:
+    """Work until a signal comes."""
+    app = open_app(arguments)
+    stop = Stop()
+
+    def say(event: str, **fields: Any) -> None:
+        logs.emit(logs.said(event, **fields))
+
+    concurrency = arguments.concurrency or app.settings.worker.concurrency
+    words = [arguments.config or "", arguments.database or ""]
+    every = parse_duration(app.settings.worker.watch).total_seconds()
+    with on_signals(stop):
+        worker = Worker(app, words, concurrency=concurrency, stop=stop, say=say)
+        say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
+        with watching(app, worker, every, say), _pages(app, worker, say):
+            worker.run()
+    return 0
+
+
+@contextmanager
+def _pages(app: App, worker: Worker, say: Callable[..., None]) -> Iterator[None]:
+    """Health and metrics pages, where `web.listen` asks for them."""
+    if app.settings.web.listen is None:
+        yield
+        return
+    try:
+        from ..web import serving
+    except ModuleNotFoundError as error:
+        raise SettingsError("web.listen: the pages need their libraries; run: pip install 'sexton[web]'") from error
+    with serving(app, app.settings.web.listen, worker.idle_seconds) as (host, port):
+        say("pages", address=f"http://{host}:{port}")
+        yield

@@ -1,0 +1,51 @@
+"""The last means against a run that does not end: record it, then end the process it lives in (promise 9).
+
+In order: the statement timeout of the database, the deadline between batches and in `run.check()`, and past those this.
+For processes that belong to the run: the command line and the worker's executors.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from ..errors import FAILED
+from .claim import finish
+from .context import RunContext
+
+GRACE = 2.0
+"""Seconds after its deadline in which a run may still end by itself."""
+
+ALARM = 4.0
+"""Seconds after its deadline at which the kernel ends the process: C code that keeps the interpreter stops threads."""
+
+OVERDUE = "its timeout passed and it did not stop; its process was ended"
+
+
+@contextmanager
+def process_ends_with(context: RunContext) -> Iterator[None]:
+    """Inside the block, a run that goes on past its deadline takes the process down with exit code 1."""
+    over = threading.Event()
+
+    def watch() -> None:
+        if not over.wait(max(context.left(), 0) + GRACE):
+            with suppress(Exception):  # whoever finds the run later closes it as abandoned
+                finish(context.engine, context.claim, "timed_out", None, OVERDUE)
+            os._exit(FAILED)
+
+    thread = threading.Thread(target=watch, name="hard limit", daemon=True)
+    alarm = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
+    if alarm:
+        before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, max(context.left(), 0) + ALARM)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,189 @@
+"""Metrics for Prometheus, built from the tables when they are asked for, so that one-shot runs under cron count.
+
+All that Sexton exposes is declared in METRICS; the manual's page and the dashboard are held against it. Nothing here
+holds a row's values: labels are names of jobs, and only of those in the registry.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+
+from ..errors import SextonError
+from .health import Health, JobHealth
+from .reader import Reader, Reading
+from .tallies import BUCKETS, STUCK_ATTEMPTS, JobTally
+
+COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One metric. of_job: it has the label `job`. A counter's series is called `name` + "_total"."""
+
+    name: str
+    kind: str
+    meaning: str
+    of_job: bool = True
+
+
+UP = Declared("sexton_up", GAUGE, "1: the tables could be read; 0: they could not, and nothing else is told", False)
+DURATION = Declared("job_duration_seconds", HISTOGRAM, "how long runs took that ended by themselves")
+SUCCESS = Declared("job_success", COUNTER, "runs that ended succeeded or partial")
+FAILURE = Declared("job_failure", COUNTER, "runs that ended failed, timed_out or abandoned")
+LAST_SUCCESS = Declared(
+    "sexton_last_success_timestamp_seconds", GAUGE, "when the last run that succeeded ended, Unix time; 0: never"
+)
+LAST_START = Declared("sexton_last_start_timestamp_seconds", GAUGE, "when the last run started, Unix time; 0: never")
+FAILURES = Declared("sexton_failures_in_a_row", GAUGE, "failed runs since the last success, at most 1000")
+LATENESS = Declared("sexton_lateness_seconds", GAUGE, "age of the oldest slot that is due and not begun; 0: none")
+LATE = Declared("sexton_late", GAUGE, "1: later than allowed, as the health page judges it")
+PAUSED = Declared("sexton_paused", GAUGE, "1: somebody paused the job")
+PICKED = Declared("sexton_rows_picked", COUNTER, "rows that were due")
+CHANGED = Declared("sexton_rows_changed", COUNTER, "rows that were changed or deleted")
+TOLD = Declared("sexton_rows_told", COUNTER, "facts that were told for the first time")
+LOCK_SKIPS = Declared("sexton_lock_skips", COUNTER, "rows that others held locked until the end of a run")
+MISSED = Declared("sexton_missed_slots", COUNTER, "slots that passed with no run of their own")
+POISON = Declared("sexton_poison_rows", GAUGE, "rows set aside now; of all jobs 10000 are counted")
+QUEUED = Declared("sexton_queue_depth", GAUGE, "runs that were asked for and not yet started")
+INCIDENTS = Declared("sexton_open_incidents", GAUGE, "incidents that are open")
+LEADER = Declared("sexton_leader", GAUGE, "1: a worker leads", False)
+LEADER_MISSING = Declared("sexton_leader_missing", GAUGE, "1: no worker leads, and one did within the last day", False)
+WAITING = Declared(
+    "sexton_outbox_waiting", GAUGE, "messages in Sexton's outbox not published yet, at most 10000", False
+)
+STUCK = Declared(
+    "sexton_outbox_stuck",
+    GAUGE,
+    f"of the 10000 oldest of them those tried {STUCK_ATTEMPTS} times or older than a day",
+    False,
+)
+SINCE = Declared("sexton_counted_since_timestamp_seconds", GAUGE, "midnight UTC, from which counters count", False)
+
+METRICS = (
+    *(UP, DURATION, SUCCESS, FAILURE, LAST_SUCCESS, LAST_START, FAILURES, LATENESS, LATE, PAUSED),
+    *(PICKED, CHANGED, TOLD, LOCK_SKIPS, MISSED, POISON, QUEUED, INCIDENTS),
+    *(LEADER, LEADER_MISSING, WAITING, STUCK, SINCE),
+)
+"""Everything that is exposed, in this order."""
+
+Sample = tuple[Declared, float]
+
+
+class Collector:
+    """For a registry of prometheus_client, a product's own for instance: `REGISTRY.register(Collector(reader))`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def describe(self) -> Iterable[Metric]:
+        """What will be collected, without asking the database."""
+        return [_family(declared) for declared in METRICS]
+
+    def collect(self) -> Iterable[Metric]:
+        """All metrics now; `sexton_up 0` alone when the tables cannot be read. Raises nothing."""
+        return families(self._reader.read())
+
+
+def families(answer: Reading | SextonError) -> list[Metric]:
+    """The metrics of one reading."""
+    if isinstance(answer, SextonError):
+        up = _family(UP)
+        up.add_sample(UP.name, {}, 0)
+        return [up]
+    made = {declared: _family(declared) for declared in METRICS}
+    for declared, value in _whole(answer):
+        made[declared].add_sample(declared.name, {}, value)
+    for job in answer.health.jobs:
+        for declared, value in _of_job(job, answer):
+            suffix = "_total" if declared.kind == COUNTER else ""
+            made[declared].add_sample(declared.name + suffix, {"job": job.job}, value)
+        _add_histogram(made[DURATION], job.job, answer.tallies.jobs[job.job])
+    return list(made.values())
+
+
+def exposition(answer: Reading | SextonError, accept: str = "") -> tuple[bytes, str]:
+    """(text, content type). accept: the header of that name, which may ask for OpenMetrics."""
+    encode, content_type = choose_encoder(accept)
+    return encode(_registry(answer)), content_type
+
+
+def write_textfile(path: Path, answer: Reading | SextonError) -> None:
+    """The same as a file for node_exporter; whoever reads it never sees half of it. OSError."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_bytes(generate_latest(_registry(answer)))
+        new.chmod(0o644)  # node_exporter is another user
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+class _Once:
+    def __init__(self, answer: Reading | SextonError) -> None:
+        self._answer = answer
+
+    def collect(self) -> Iterable[Metric]:
+        return families(self._answer)
+
+
+def _registry(answer: Reading | SextonError) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Once(answer))
+    return registry
+
+
+def _family(declared: Declared) -> Metric:
+    kinds = {COUNTER: CounterMetricFamily, GAUGE: GaugeMetricFamily, HISTOGRAM: HistogramMetricFamily}
+    family: Metric = kinds[declared.kind](declared.name, declared.meaning)
+    return family
+
+
+def _whole(answer: Reading) -> Iterator[Sample]:
+    health: Health = answer.health
+    yield UP, 1
+    yield LEADER, health.leader
+    yield LEADER_MISSING, health.leader_missing
+    yield WAITING, answer.tallies.waiting
+    yield STUCK, answer.tallies.stuck
+    yield SINCE, answer.tallies.since.timestamp()
+
+
+def _of_job(job: JobHealth, answer: Reading) -> Iterator[Sample]:
+    tallies = answer.tallies
+    tally = tallies.jobs[job.job]
+    yield SUCCESS, tally.successes
+    yield FAILURE, tally.failures
+    yield LAST_SUCCESS, _unix(job.last_success)
+    yield LAST_START, _unix(job.last_start)
+    yield FAILURES, job.failures
+    yield LATENESS, job.lateness
+    yield LATE, job.late
+    yield PAUSED, job.paused
+    yield PICKED, tally.picked
+    yield CHANGED, tally.changed
+    yield TOLD, tally.told
+    yield LOCK_SKIPS, tally.skipped
+    yield MISSED, tally.missed
+    yield POISON, tallies.poison.get(job.job, 0)
+    yield QUEUED, tallies.queued.get(job.job, 0)
+    yield INCIDENTS, tallies.incidents.get(job.job, 0)
+
+
+def _add_histogram(family: Metric, job: str, tally: JobTally) -> None:
+    for end, many in zip((*map(str, BUCKETS), "+Inf"), (*tally.buckets, tally.timed), strict=True):
+        family.add_sample(f"{DURATION.name}_bucket", {"job": job, "le": end}, many)
+    family.add_sample(f"{DURATION.name}_count", {"job": job}, tally.timed)
+    family.add_sample(f"{DURATION.name}_sum", {"job": job}, tally.seconds)
+
+
+def _unix(instant: datetime | None) -> float:
+    return 0.0 if instant is None else instant.timestamp()

@@ -1,0 +1,104 @@
+"""Health and tallies for whoever asks, without hurting the database and without waiting for it for ever.
+
+One reading at a time, on a connection of its own and in a thread of its own; its answer is good for 5 s. However many
+ask, and however the database hangs, each gets an answer in 2.5 s: the reading, or why there is none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock, Thread
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ..db.connect import open_database, read_only
+from ..db.deadline import statement_limit
+from ..db.faults import describe
+from ..db.migrate import require_schema
+from ..db.moment import ask_now
+from ..errors import SextonError
+from ..jobs.job import Job
+from .health import Health, read_health
+from .tallies import Tallies, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the tables said."""
+
+    health: Health
+    tallies: Tallies
+
+
+class Reader:
+    """Reads the database at `url` about these jobs. It connects on first use, and keeps no connection.
+
+    max_age: seconds that an answer is given again.  patience: seconds that `read` waits.
+    statement: seconds that one statement may take; on SQLite all of them together.
+    """
+
+    def __init__(
+        self, url: str, jobs: Iterable[Job], *, max_age: float = 5.0, patience: float = 2.5, statement: float = 2.0
+    ) -> None:
+        self._engine = open_database(url)
+        self._jobs = list(jobs)
+        self._tally = Tally(job.name for job in self._jobs)
+        self._max_age, self._patience, self._statement = max_age, patience, statement
+        self._lock = Lock()
+        self._answer: Reading | SextonError | None = None
+        self._at = 0.0
+        self._under_way: Future[Reading | SextonError] | None = None
+
+    def read(self) -> Reading | SextonError:
+        """The reading, or the error that tells why there is none; nothing is raised. Any thread may ask."""
+        with self._lock:
+            if self._answer is not None and time.monotonic() - self._at < self._max_age:
+                return self._answer
+            if self._under_way is None:
+                self._under_way = Future()
+                Thread(target=self._work, args=(self._under_way,), name="sexton-reading", daemon=True).start()
+            under_way = self._under_way
+        try:
+            return under_way.result(self._patience)
+        except TimeoutError:
+            return SextonError(f"the database did not answer within {self._patience:g} s")
+
+    def _work(self, under_way: Future[Reading | SextonError]) -> None:
+        try:
+            answer = self._read()
+        except SextonError as error:
+            answer = error
+        except SQLAlchemyError as error:
+            answer = SextonError(f"the database refused: {_words(error)}")
+        except Exception as error:  # whatever it is, those who wait get their answer
+            answer = SextonError(f"the reading failed: {type(error).__name__}")
+        with self._lock:
+            self._answer, self._at, self._under_way = answer, time.monotonic(), None
+        under_way.set_result(answer)
+
+    def _read(self) -> Reading | SextonError:
+        try:
+            with read_only(self._engine) as connection, _limited(connection, self._statement):
+                require_schema(connection)
+                now = ask_now(connection)
+                return Reading(read_health(connection, self._jobs, now), self._tally.read(connection, now))
+        finally:
+            self._engine.dispose()
+
+
+@contextmanager
+def _limited(connection: Connection, seconds: float) -> Iterator[None]:
+    if connection.dialect.name == "postgresql":
+        limit = {"limit": f"{seconds * 1000:.0f}ms"}
+        connection.execute(text("SELECT set_config('statement_timeout', :limit, true)"), limit)
+    with statement_limit(connection, seconds):
+        yield
+
+
+def _words(error: SQLAlchemyError) -> str:
+    return describe(error) if isinstance(error, DBAPIError) else type(error).__name__

@@ -1,0 +1,82 @@
+"""From an event to messages: words for people, and one row a channel in the transaction that made it true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from ..channels.contract import Notice, as_json
+from ..db.tables import own_tables
+from ..db.upsert import upsert
+from .signs import moment
+
+TITLES = {
+    "failing": "failing",
+    "failure_rate": "failing often",
+    "late": "late",
+    "duration": "unusual duration",
+    "effect": "no effect",
+    "channel_refuses": "alerts are refused",
+    "channel_unreachable": "alerts do not arrive",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to an incident. what: "open", "remind" or "close".  text: one line."""
+
+    what: str
+    job: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told, in which transaction, at what time of the database."""
+
+    connection: Connection
+    channels: tuple[str, ...]
+    now: datetime
+
+
+def tell(
+    told: Told, incident: int, event: Event, since: datetime, error: str | None = None, run: int | None = None
+) -> Event:
+    """Queue the messages of an event, each once: the key is that of incident, event and channel. The event itself."""
+    dialect = told.connection.dialect.name
+    table = own_tables(dialect).alerts
+    what = f"remind:{told.now:%Y-%m-%d}" if event.what == "remind" else event.what
+    message = as_json(_notice(event, since, error, run))
+    rows = [
+        {
+            "key": f"alert:{incident}:{what}:{channel}",
+            "incident_id": incident,
+            "channel": channel,
+            "message": message,
+            "created_at": told.now,
+            "next_at": told.now,
+        }
+        for channel in told.channels
+    ]
+    if rows:
+        told.connection.execute(upsert(dialect, table).on_conflict_do_nothing(index_elements=["key"]), rows)
+    return event
+
+
+def _notice(event: Event, since: datetime, error: str | None, run: int | None) -> Notice:
+    title = f"{TITLES.get(event.kind, event.kind)}: {event.job}"
+    if event.what != "open":
+        title = f"{'over' if event.what == 'close' else 'still'}: {title}"
+    facts = {"since": moment(since)}
+    if error is not None:
+        facts["last error"] = error
+    return Notice("", title, event.text, event.job, facts, _command(event, run))
+
+
+def _command(event: Event, run: int | None) -> str:
+    if event.kind.startswith("channel_"):
+        return f"sexton alerts --test {event.job}"
+    return f"sexton history {event.job}" if run is None else f"sexton show {run}"

@@ -1,0 +1,69 @@
+"""Serve the pages from a thread of the worker: no signal handler is touched, and the end is waited for."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from ..app import App
+from ..config.monitoring import address_of
+from ..errors import SettingsError
+from .application import Alive, application
+
+LONGEST_END = 3.0
+"""Seconds that answers under way may still take when the worker ends."""
+
+TOGETHER = 32
+"""Connections at a time; whoever comes then gets 503. A monitor needs one."""
+
+
+@contextmanager
+def serving(app: App, listen: str, alive: Alive | None = None) -> Iterator[tuple[str, int]]:
+    """Serve the pages of `application(app, alive)` on `listen`, "127.0.0.1:8787", inside the block.
+
+    Gives host and port, as port 0 takes any that is free. SettingsError when the address cannot be had.
+    """
+    listening = _listening(listen)
+    server = uvicorn.Server(_config(application(app, alive)))
+    thread = Thread(target=server.run, args=([listening],), name="sexton-web", daemon=True)
+    thread.start()
+    try:
+        host, port = listening.getsockname()[:2]
+        yield host, port
+    finally:
+        server.should_exit = True
+        thread.join(LONGEST_END + 2)
+        listening.close()
+
+
+def _listening(listen: str) -> socket.socket:
+    try:
+        host, port = address_of(listen)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except ValueError as error:
+        raise SettingsError(f"web.listen: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"web.listen: cannot listen on {listen}: {error.strerror or error}") from error
+
+
+def _config(pages: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        pages,
+        log_config=None,  # the worker writes the log; a line a scrape would drown it
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        limit_concurrency=TOGETHER,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=int(LONGEST_END),
+        server_header=False,
+    )

@@ -1,0 +1,78 @@
+"""Runs whose process is gone: closed by the worker, which saw how it ended, so that their lease is free at once."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any, NamedTuple
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..app import App
+from ..errors import LeaseLost, SextonError
+from ..runs.claim import close
+from ..runs.hard_limit import OVERDUE
+from ..runs.lease import Lease
+from .executor import KILL, Assignment
+
+PATIENCE = 120.0
+"""Seconds that closing is tried; the server may still be busy with what the dead process asked for last."""
+
+
+class Left(NamedTuple):
+    """A run without a process. since: monotonic time at which that was seen."""
+
+    run: int
+    lease: Lease
+    state: str
+    error: str
+    since: float
+
+
+class Closing:
+    """The runs to close. waits: whether there are any."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._left: list[Left] = []
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is still to be closed."""
+        return bool(self._left)
+
+    def take(self, left: Assignment) -> dict[str, Any]:
+        """An executor ended in the middle of this; what to say about it."""
+        code, claimed = (left.outcome or {}).get("code", 0), left.claimed or {}
+        overdue = time.monotonic() >= left.ends - KILL
+        state, error = ("timed_out", OVERDUE) if overdue else ("failed", _words(code))
+        if claimed:
+            lease = Lease(f"job:{left.due.job.name}", claimed["holder"], claimed["epoch"], self._seconds(), 0.0)
+            self._left.append(Left(claimed["run"], lease, state, error, time.monotonic()))
+            self.try_again()
+        return {"job": left.due.job.name, "run": claimed.get("run"), "state": state, "error": error}
+
+    def _seconds(self) -> float:
+        return self._app.limits().lease
+
+    def try_again(self) -> None:
+        """Close what can be closed now."""
+        for left in list(self._left):
+            try:
+                close(self._app.engine, left.run, left.lease, left.state, None, left.error)
+            except LeaseLost:
+                pass  # closed already, by itself or by a successor
+            except (SQLAlchemyError, SextonError):
+                if time.monotonic() - left.since < PATIENCE:
+                    continue
+            self._left.remove(left)
+
+
+def _words(code: int) -> str:
+    if code >= 0:
+        return f"its process ended by itself with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"its process was ended by {name}"

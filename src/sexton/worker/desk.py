@@ -1,0 +1,95 @@
+"""What a leader has before it: when to look at which job, and what others changed or asked for meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..app import App
+from ..db.connect import read_only
+from ..db.tables import own_tables
+from ..jobs.job import Job
+from ..runs.schedules import changes, in_force, version
+from .agenda import Agenda
+from .listener import Listener
+
+DEAF = 10
+"""Looks after which listening is tried again, when it did not work."""
+
+
+class Desk:
+    """Of one worker; used while it leads."""
+
+    def __init__(self, app: App) -> None:
+        self.agenda = Agenda()
+        self._app = app
+        self._listener: Listener | None = None
+        self._deaf = 0
+        self._version = -1
+
+    def sources(self) -> list[Listener]:
+        """What else to select on."""
+        if self._listener is not None and self._listener.closed:
+            self._hang_up()
+        return [self._listener] if self._listener is not None else []
+
+    def heard(self) -> list[str]:
+        """What was called out since the last time, see `runs/wake.py`. Listens when it does not yet."""
+        if self._app.engine.dialect.name != "postgresql":
+            return []
+        try:
+            if self._listener is None:
+                self._deaf -= 1
+                if self._deaf < 0:
+                    self._deaf = DEAF
+                    self._listener = Listener(self._app.engine)
+                return []
+            return self._listener.heard()
+        except Exception as error:  # the driver's own errors: it cannot listen here, or no more
+            if not isinstance(error, OSError | SQLAlchemyError) and not type(error).__module__.startswith("psycopg"):
+                raise
+            self._hang_up()
+            return []
+
+    def changed(self) -> tuple[bool, set[str]]:
+        """Whether somebody changed a schedule since the last time, and the jobs that somebody asked for."""
+        with read_only(self._app.engine) as connection:
+            now = version(connection)
+            runs = own_tables(connection.dialect.name).runs
+            waiting = select(runs.c.job).where(runs.c.state == "queued", runs.c.finished_at.is_(None))
+            asked = {row.job for row in connection.execute(waiting)}
+        before, self._version = self._version, now
+        return now != before and before >= 0, asked
+
+    def plan(self, connection: Connection, jobs: Iterable[Job], now: datetime) -> None:
+        """Write the next slots of these jobs into the agenda."""
+        known = changes(connection)
+        for job in jobs:
+            change = known.get(job.name)
+            schedule = in_force(job, change).schedule
+            if schedule is None:
+                continue
+            start = now
+            if change is not None and change.paused(now):
+                if change.paused_until is None:
+                    continue
+                start = max(now, change.paused_until)
+            self.agenda.look_at(job.name, schedule.next(start))
+
+    def soon(self, job: Job, now: datetime, later: float) -> None:
+        """Look at this job again: its run has ended, its next slot may be due already."""
+        self.agenda.look_at(job.name, now + timedelta(seconds=later))
+
+    def close(self) -> None:
+        """Leave the desk: forget the agenda, hang up."""
+        self.agenda.clear()
+        self._version = -1
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None

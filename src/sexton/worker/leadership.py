@@ -1,0 +1,94 @@
+"""Who decides what runs: one of the workers, by a lease in the database, with an epoch that only grows.
+
+Leading is a matter of order, not of safety: every run has a lease and a unique slot of its own, so two leaders for a
+moment (a process that was frozen and does not know yet) start nothing twice.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine, select
+
+from ..db.connect import read_only
+from ..db.migrate import require_schema
+from ..db.moment import ask_now, database_now
+from ..db.tables import own_tables
+from ..runs.lease import Lease, acquire, keep_short, release, renew
+
+NAME = "leader"
+"""Of the lease."""
+
+
+class DatabaseClock:
+    """The database's time between two questions, by the monotonic clock: a host whose clock jumps changes nothing."""
+
+    def __init__(self) -> None:
+        self._asked = datetime.now(UTC)
+        self._at = time.monotonic()
+
+    def set(self, now: datetime) -> None:
+        """The database said so just now."""
+        self._asked, self._at = now, time.monotonic()
+
+    def now(self) -> datetime:
+        """The database's time, as far as we know."""
+        return self._asked + timedelta(seconds=time.monotonic() - self._at)
+
+
+class Leadership:
+    """One worker's part in the election. clock: kept by every turn.  seconds: length of the lease."""
+
+    def __init__(self, engine: Engine, holder: str, seconds: float) -> None:
+        self.clock = DatabaseClock()
+        self._engine = engine
+        self.holder = holder
+        self._seconds = seconds
+        self._lease: Lease | None = None
+
+    @property
+    def leading(self) -> bool:
+        """Whether we held the lease when we last looked, and it cannot have run out since by our own clock."""
+        return self._lease is not None and time.monotonic() - self._lease.renewed < self._seconds
+
+    @property
+    def epoch(self) -> int:
+        """Of our lease; 0 when we do not lead."""
+        return self._lease.epoch if self._lease is not None else 0
+
+    def turn(self) -> bool:
+        """Renew the lease, or try to get it; whether we lead now. Database errors pass."""
+        if self._lease is None and not self._is_free():
+            return False
+        with self._engine.begin() as connection:
+            keep_short(connection, self._seconds)
+            if self._lease is not None and not renew(connection, self._lease):
+                self._lease = None
+            if self._lease is None:
+                self._lease = acquire(connection, NAME, self.holder, self._seconds)
+            self.clock.set(ask_now(connection))
+        return self.leading
+
+    def resign(self) -> None:
+        """Give the lease back, so that another worker leads at once."""
+        if self._lease is None:
+            return
+        with self._engine.begin() as connection:
+            keep_short(connection, self._seconds)
+            release(connection, self._lease)
+        self._lease = None
+
+    def _is_free(self) -> bool:
+        """Asked by reading only: standbys look often, and SQLite has one writer."""
+        with read_only(self._engine) as connection:
+            require_schema(connection)
+            dialect = connection.dialect.name
+            leases = own_tables(dialect).leases
+            held = select(leases.c.name).where(
+                leases.c.name == NAME,
+                leases.c.holder.is_not(None),
+                leases.c.expires_at > database_now(dialect),
+                leases.c.expires_at <= database_now(dialect, 4 * self._seconds),
+            )
+            return connection.execute(held).first() is None

@@ -1,0 +1,267 @@
+"""The worker: one loop that leads or stands by, looks at what is due, and hands runs to executors.
+
+     standby ──lease free──> leader: agenda ──due──> waiting ──executor idle──> run ──ended──> agenda
+        ^                      │
+        └── lease lost, database gone (runs under way go on: each has a lease of its own)
+
+It waits for whatever comes first: the next slot, a NOTIFY, an executor's word, a signal, a lease to renew.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from signal import SIGKILL, SIGTERM, Signals
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ..app import App
+from ..db.faults import describe
+from ..db.migrate import require_schema
+from ..db.moment import ask_now
+from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError, scrubbed
+from ..jobs.job import Job
+from ..runs.claim import holder_name, reap
+from ..runs.due import Due, due_runs
+from ..runs.lease import keep_short
+from ..runs.stop import Stop
+from .closing import Closing
+from .desk import Desk
+from .executor import Assignment, Executor
+from .leadership import Leadership
+from .waiting import Waiting
+
+LOOK = 1.0
+"""Seconds between two looks at the queue and at changed schedules, for those whom no NOTIFY reaches."""
+
+ELECTION = 0.5
+"""Seconds between two looks of a standby at the lease."""
+
+ALL = 60.0
+"""Seconds between two looks at all jobs, whatever the agenda says: others may have cancelled a run."""
+
+STARTUP = 60.0
+"""Seconds that a worker waits for its database when it starts; later it waits for ever."""
+
+SETTLED = ("succeeded", "partial", "failed", "timed_out")
+"""After these a later slot of the job may run; after others it would pass a slot that is still to be tried."""
+
+Say = Callable[..., None]
+"""`say(event, **fields)` writes one line of log."""
+
+
+@dataclass(slots=True)
+class Timers:
+    """Monotonic times at which something is to be done next."""
+
+    election: float = 0.0
+    look: float = 0.0
+    all: float = 0.0
+    turned: float = 0.0
+    rest: float = 0.0
+    trouble: float = 0.0
+    patience: float = 0.2
+
+
+class Worker:
+    """One worker process. arguments: for executors, see `child.py`.  concurrency: runs at once."""
+
+    def __init__(self, app: App, arguments: Sequence[str], *, concurrency: int, stop: Stop, say: Say) -> None:
+        self.app = app
+        self.stop = stop
+        self.say = say
+        self.limits = app.limits()
+        self.concurrency = concurrency
+        self.leadership = Leadership(app.engine, holder_name(), self.limits.lease)
+        self.desk = Desk(app)
+        self.waiting = Waiting(app.registry.names())
+        self.executors = [Executor(arguments) for _ in range(concurrency)]
+        self.closing = Closing(app)
+        self.timers = Timers()
+        self.led = False
+        self.reached = False
+
+    def run(self) -> None:
+        """Work until somebody asks to stop; then give the lead back at once and let the runs end their batch."""
+        for executor in self.executors:
+            executor.start()
+        began = time.monotonic()
+        while not self.stop.asked:
+            try:
+                if time.monotonic() >= self.timers.rest:
+                    self.turn()
+                    self.reached, self.timers.trouble = True, 0.0
+            except SchemaOutdated:
+                raise
+            except (SQLAlchemyError, SextonError) as error:
+                self._trouble(error)
+                if not self.reached and time.monotonic() - began > STARTUP:
+                    raise DatabaseUnreachable(f"no database for {STARTUP:.0f} s: {_words(error)}") from error
+            self._wait()
+        self._leave()
+
+    def idle_seconds(self) -> float:
+        """Since the loop last turned: what `/healthz` judges."""
+        return time.monotonic() - self.timers.turned
+
+    def without_database(self) -> float:
+        """Seconds for which the database could not be asked; 0 when it answers, or when we stood by."""
+        return time.monotonic() - self.timers.trouble if self.timers.trouble and self.led else 0.0
+
+    def turn(self) -> None:
+        """Everything there is to do now. Database errors pass."""
+        self.timers.turned = now = time.monotonic()
+        self._watch()
+        if now >= self.timers.election:
+            self._elect(now)
+        if not self.leadership.leading:
+            return
+        self._find(now)
+        self._dispatch()
+        self.timers.patience = 0.2
+
+    def _elect(self, now: float) -> None:
+        leading = self.leadership.turn()
+        self.timers.election = now + (self.limits.renew if leading else ELECTION)
+        if leading != self.led:
+            self.led = leading
+            self.say("leading" if leading else "standing by", epoch=self.leadership.epoch or None)
+            self.waiting.clear()
+            self.desk.close()
+            self.timers.all = self.timers.look = 0.0
+
+    def _find(self, now: float) -> None:
+        """Put what is due into `waiting`."""
+        called = self.desk.heard()
+        for run in filter(None, map(self._asked_for, called)):
+            self.waiting.add(run)
+        names = {*self.desk.agenda.due(self.leadership.clock.now())}
+        everything = now >= self.timers.all
+        if everything or "" in called or now >= self.timers.look:
+            self.timers.look = now + LOOK
+            changed, asked = self.desk.changed()
+            names |= asked
+            if changed:
+                self.waiting.clear()
+            everything = everything or changed
+        if everything:
+            self.timers.all = now + ALL
+            self.desk.agenda.clear()
+            names = {*self.app.registry.names()}
+        if names:
+            self._look_at(names)
+
+    def _asked_for(self, call: str) -> Due | None:
+        """The run that a call names: it need not be looked for."""
+        job, _, run = call.rpartition(" ")
+        known = job in self.app.registry.names() and run.isdecimal()
+        return Due(self.app.registry.get(job), None, queued=int(run)) if known else None
+
+    def _look_at(self, names: set[str]) -> None:
+        jobs = [job for job in self.app.registry if job.name in names]
+        busy = {job.name for job in self._under_way()}
+        with self.app.engine.begin() as connection:
+            keep_short(connection, self.limits.lease)
+            require_schema(connection)
+            reap(connection)
+            now = ask_now(connection)
+            found = due_runs(connection, jobs, now, busy)
+            self.desk.plan(connection, jobs, now)
+        known = busy | self.waiting.names()
+        for due in found:
+            if due.queued is not None or due.job.name not in known:
+                self.waiting.add(due)
+
+    def _dispatch(self) -> None:
+        for executor in self.executors:
+            if not executor.alive:
+                executor.start()
+        for executor in [executor for executor in self.executors if executor.idle]:
+            due = self.waiting.next(self._under_way(), self.concurrency)
+            if due is None:
+                return
+            if not executor.give(due):
+                self.waiting.add(due)
+
+    def _under_way(self) -> list[Job]:
+        return [executor.assignment.due.job for executor in self.executors if executor.assignment]
+
+    def _watch(self) -> None:
+        """End what is overdue, and close runs whose process is gone."""
+        for executor in self.executors:
+            if executor.overdue():
+                executor.signal(SIGKILL)
+        self.closing.try_again()
+
+    def _ended(self, done: Assignment) -> None:
+        """An executor has ended a run, or has left it."""
+        outcome: dict[str, Any] = done.outcome or {}
+        if outcome["event"] == "gone":
+            self.say("run ended", **self.closing.take(done))
+        settled = outcome.get("state") in SETTLED
+        if not settled:
+            self.waiting.drop(done.due.job.name)
+        self.desk.soon(done.due.job, self.leadership.clock.now(), 0.0 if settled else 1.0)
+
+    def _wait(self) -> None:
+        """Until the next thing to do."""
+        lines = [executor.line for executor in self.executors if executor.line is not None]
+        sources: list[Any] = [*lines, self.stop, *self.desk.sources()]
+        ready, _, _ = select.select(sources, [], [], self._pause())
+        for executor in self.executors:
+            if executor.line is not None and executor.line in ready:
+                for done in executor.read():
+                    self._ended(done)
+
+    def _pause(self) -> float:
+        timers = self.timers
+        if timers.rest > time.monotonic():
+            return timers.rest - time.monotonic()
+        ends = [timers.election, *(run.ends for executor in self.executors if (run := executor.assignment))]
+        if self.leadership.leading:
+            ends += [timers.look, timers.all]
+            if (at := self.desk.agenda.next()) is not None:
+                left = (at - self.leadership.clock.now()).total_seconds()
+                ends.append(time.monotonic() + left)
+        if self.closing.waits:
+            ends.append(timers.turned + 0.5)
+        return min(max(min(ends) - time.monotonic(), 0.0), LOOK)
+
+    def _trouble(self, error: Exception) -> None:
+        """The database cannot be asked: rest, longer and longer, up to 5 seconds. The lease runs out meanwhile."""
+        self.say("database trouble", error=_words(error))
+        self.timers.trouble = self.timers.trouble or time.monotonic()
+        self.desk.close()
+        self.timers.all = 0.0
+        self.timers.rest = time.monotonic() + self.timers.patience
+        self.timers.patience = min(self.timers.patience * 2, 5.0)
+
+    def _leave(self) -> None:
+        try:
+            self.leadership.resign()
+        except (SQLAlchemyError, SextonError) as error:
+            self.say("the lead could not be given back; it ends by itself", error=_words(error))
+        self.desk.close()
+        self._signal_all(SIGTERM)
+        for executor in self.executors:
+            executor.leave()
+        deadline = time.monotonic() + self.limits.lease
+        while (alive := [executor for executor in self.executors if executor.alive]) and time.monotonic() < deadline:
+            ready, _, _ = select.select([executor.line for executor in alive if executor.line], [], [], 0.1)
+            for executor in alive:
+                if executor.line in ready:
+                    for done in executor.read():
+                        self._ended(done)
+        self._signal_all(SIGKILL)
+        self.say("worker ended", reason=self.stop.reason)
+
+    def _signal_all(self, number: Signals) -> None:
+        for executor in self.executors:
+            executor.signal(number)
+
+
+def _words(error: Exception) -> str:
+    return describe(error) if isinstance(error, DBAPIError) else scrubbed(str(error))

@@ -1,0 +1,59 @@
+"""Runs that are to be started: in which order, and which of them may run beside each other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from ..jobs.job import Job
+from ..runs.due import Due
+
+
+def group_of(job: Job) -> str:
+    """Jobs of one group never run at once: by default those of one pack, as they share rows (PF-141)."""
+    return job.group or job.name.partition(".")[0]
+
+
+class Waiting:
+    """What is due and not begun. order: names of all jobs, by priority, then as registered."""
+
+    def __init__(self, order: Iterable[str]) -> None:
+        self._rank = {name: rank for rank, name in enumerate(order)}
+        self._runs: list[Due] = []
+
+    def add(self, due: Due) -> None:
+        """Take it in; a slot of a job whose earlier slot waits already comes after it, the same twice counts once."""
+        if due not in self._runs:
+            self._runs.append(due)
+            self._runs.sort(key=lambda run: (-run.job.priority, self._rank.get(run.job.name, 0), _when(run)))
+
+    def next(self, busy: Collection[Job], concurrency: int) -> Due | None:
+        """Take out the run to start now, given the jobs under way; None when nothing may start."""
+        if len(busy) >= concurrency:
+            return None
+        groups = {group_of(job) for job in busy}
+        for run in self._runs:
+            if group_of(run.job) not in groups:
+                self._runs.remove(run)
+                return run
+        return None
+
+    def names(self) -> set[str]:
+        """Jobs that wait."""
+        return {run.job.name for run in self._runs}
+
+    def drop(self, name: str) -> None:
+        """Forget the runs of this job: its first one could not begin, and a later slot must not pass an earlier one."""
+        self._runs = [run for run in self._runs if run.job.name != name]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._runs.clear()
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+
+def _when(run: Due) -> tuple[int, datetime | int]:
+    """What people asked for comes before slots, in the order of asking."""
+    return (0, run.queued or 0) if run.slot is None else (1, run.slot)

@@ -1,0 +1,81 @@
+"""E-mail over TLS: a password travels only behind a certificate that is trusted and names the host."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sexton.channels.contract import Notice, Refused
+from sexton.channels.email import EmailChannel
+from sexton.config.alerts import EmailSettings
+
+from ..support.require import missing
+from .relay import Relay, relay_server
+
+
+def certificate(folder: Path, host: str) -> tuple[Path, Path]:
+    """A certificate signed by itself for `host`, and its key."""
+    if shutil.which("openssl") is None:
+        missing("openssl", "no openssl on this machine")
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    words = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=relay", "-addext"]
+    made = ["openssl", "req", *words, f"subjectAltName={host}", "-keyout", str(key), "-out", str(chain)]
+    subprocess.run(made, check=True, capture_output=True)
+    return chain, key
+
+
+@pytest.fixture
+def host() -> str:
+    """The name in the relay's certificate."""
+    return "IP:127.0.0.1"
+
+
+@pytest.fixture
+def relay(tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+    """A relay behind STARTTLS, whose certificate this process trusts."""
+    chain, key = certificate(tmp_path, host)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+    with relay_server(context) as server:
+        yield server
+
+
+def channel(relay: Relay) -> EmailChannel:
+    settings = EmailSettings(
+        host="127.0.0.1",
+        port=relay.port,
+        user="sexton",
+        password="qXcanaryX7",
+        sender="sexton@example.com",
+        to=("ops@example.com",),
+    )
+    return EmailChannel(settings, answer=5.0)
+
+
+def test_a_mail_goes_through_a_trusted_relay(relay: Relay, notice: Notice) -> None:
+    channel(relay).send(notice)
+
+    assert relay.told() == ["ops@example.com"]
+
+
+def test_m6_a_certificate_nobody_trusts_is_refused_before_the_password(
+    relay: Relay, notice: Notice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+
+    with pytest.raises(Refused, match="is not trusted"):
+        channel(relay).send(notice)
+    assert relay.taken == []
+
+
+@pytest.mark.parametrize("host", ["DNS:other.example"])
+def test_m6_a_certificate_of_another_host_is_refused(relay: Relay, notice: Notice) -> None:
+    with pytest.raises(Refused, match="is not trusted"):
+        channel(relay).send(notice)
+    assert relay.taken == []

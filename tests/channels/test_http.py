@@ -1,0 +1,113 @@
+"""Calls of a web address: faults G1, G2, G5, G6, G7 against real servers on loopback."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from sexton.channels.contract import Refused, Unavailable
+from sexton.channels.http import LONGEST_WAIT, post, retry_after
+
+from .web import Web, dripping, web_server
+
+CANARY = "qXcanaryX7"
+NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_taken(web: Web, status: int) -> None:
+    web.answers = [(status, {})]
+
+    post(web.url, b"{}", {"x-extra": "yes"})
+
+    (request,) = web.requests
+    assert (request.body, request.headers["x-extra"]) == (b"{}", "yes")
+    assert request.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_g1_an_overloaded_server_is_asked_again_later(web: Web, status: int) -> None:
+    web.answers = [(status, {})]
+
+    with pytest.raises(Unavailable, match=str(status)) as later:
+        post(web.url, b"{}")
+    assert later.value.retry_after is None
+    assert len(web.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_g5_a_refusal_is_for_good_and_does_not_show_the_address(web: Web, status: int) -> None:
+    web.answers = [(status, {})]
+
+    with pytest.raises(Refused, match=str(status)) as refused:
+        post(web.url, b"{}")
+    assert len(web.requests) == 1
+    assert CANARY not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0),
+        ("7", 7),
+        ("3600", 3600),
+        ("3601", LONGEST_WAIT),
+        ("100000000000000", LONGEST_WAIT),
+        ("9" * 5000, LONGEST_WAIT),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
+        (format_datetime(NOW - timedelta(days=1), usegmt=True), 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT),
+        ("Fri, 31 Dec 99999999 23:59:59 GMT", None),
+        ("soon", None),
+        ("-5", None),
+        ("1e9", None),
+        ("٣", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_g6_what_a_server_asks_for_is_honoured_within_an_hour(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header, NOW) == seconds
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("100000000000000", LONGEST_WAIT), ("soon", None)])
+def test_g6_the_header_reaches_the_one_who_asks(web: Web, header: str, seconds: float | None) -> None:
+    web.answers = [(429, {"retry-after": header})]
+
+    with pytest.raises(Unavailable) as later:
+        post(web.url, b"{}")
+    assert later.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_g7_a_redirect_is_refused_and_nothing_follows_it(web: Web, status: int) -> None:
+    with web_server() as other:
+        web.answers = [(status, {"location": other.url})]
+
+        with pytest.raises(Refused, match="redirects are not followed") as refused:
+            post(web.url, b'{"token": 1}', {"webhook-signature": CANARY})
+        assert other.requests == []
+    assert CANARY not in str(refused.value)
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nx-endless: "])
+def test_g2_a_server_that_drips_ends_with_the_deadline(first: bytes) -> None:
+    with dripping(first, b"x") as port:
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="did not answer within"):
+            post(f"http://127.0.0.1:{port}/", b"{}", deadline=0.5)
+        assert time.monotonic() - began < 4
+
+
+def test_g1_nobody_listens() -> None:
+    with pytest.raises(Unavailable) as refused:
+        post(f"http://127.0.0.1:1/{CANARY}", b"{}")
+    assert str(refused.value) == "127.0.0.1 cannot be reached: Connection refused"
+
+
+def test_g3_garbage_is_no_answer() -> None:
+    with dripping(b"\x00\xff garbage\r\n\r\n", b"x") as port, pytest.raises(Unavailable, match="cannot be reached"):
+        post(f"http://127.0.0.1:{port}/{CANARY}", b"{}")

@@ -1,0 +1,98 @@
+"""What webhook, Slack, Discord and the log are sent, byte by byte."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from standardwebhooks import Webhook
+
+from sexton.channels.contract import Notice, Unavailable
+from sexton.channels.discord import LONGEST as DISCORD
+from sexton.channels.discord import DiscordChannel
+from sexton.channels.log import LogChannel
+from sexton.channels.slack import LONGEST as SLACK
+from sexton.channels.slack import SlackChannel
+from sexton.channels.webhook import WebhookChannel, signature
+
+from .web import Web
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_a_webhook_is_signed_as_the_standards_own_library_checks(web: Web, notice: Notice) -> None:
+    WebhookChannel(web.url, SECRET).send(notice)
+
+    (request,) = web.requests
+    data = Webhook(SECRET).verify(request.body, dict(request.headers))
+    assert data["type"] == "sexton.alert"
+    assert data["data"]["command"] == "sexton show 17"
+    assert request.headers["webhook-id"] == notice.key
+
+
+def test_a_signature_is_the_one_of_the_standards_example() -> None:
+    body = b'{"test": 2432232314}'
+
+    made = signature(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+
+    assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_webhook_without_secret_is_not_signed(web: Web, notice: Notice) -> None:
+    WebhookChannel(web.url, None).send(notice)
+
+    assert "webhook-signature" not in web.requests[0].headers
+
+
+def test_slack_gets_plain_text_that_mentions_nobody(web: Web, notice: Notice) -> None:
+    """ORA-FUT.3"""
+    SlackChannel(web.url).send(replace(notice, text="<!channel> <@U123> a & b"))
+
+    message = web.requests[0].json()
+    assert message["text"].splitlines()[:2] == ["*failing: shop.expire*", "&lt;!channel&gt; &lt;@U123&gt; a &amp; b"]
+    assert message["text"].endswith("look closer: sexton show 17")
+    assert message["unfurl_links"] is False
+
+
+def test_discord_gets_plain_text_that_mentions_nobody(web: Web, notice: Notice) -> None:
+    """ORA-FUT.3"""
+    DiscordChannel(web.url).send(replace(notice, text="@everyone look"))
+
+    message = web.requests[0].json()
+    assert "@everyone look" in message["content"]
+    assert message["allowed_mentions"] == {"parse": []}
+
+
+@pytest.mark.parametrize("character", ["x", "<", "é", "🔔"])
+def test_a_text_too_long_is_cut_and_not_refused(web: Web, notice: Notice, character: str) -> None:
+    long = replace(notice, text=character * 9000)
+
+    SlackChannel(web.url).send(long)
+    DiscordChannel(web.url).send(long)
+
+    slack, discord = (request.json() for request in web.requests)
+    assert SLACK - 10 < len(slack["text"]) <= SLACK
+    assert DISCORD - 10 < len(discord["content"].encode("utf-16-le")) / 2 <= DISCORD
+    assert slack["text"].endswith("…")
+    assert discord["content"].endswith("…")
+
+
+def test_the_log_gets_one_line_whatever_the_text_holds(notice: Notice) -> None:
+    stream = io.StringIO()
+
+    LogChannel(stream).send(replace(notice, text='first\n{"event": "forged"}'))
+
+    (line,) = stream.getvalue().splitlines()
+    value = json.loads(line)
+    assert (value["event"], value["key"], value["job"]) == ("alert", notice.key, "shop.expire")
+    assert value["text"].startswith("first\n")
+
+
+def test_a_log_that_is_closed_is_tried_again_later(notice: Notice) -> None:
+    stream = io.StringIO()
+    stream.close()
+
+    with pytest.raises(Unavailable):
+        LogChannel(stream).send(notice)

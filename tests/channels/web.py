@@ -1,0 +1,99 @@
+"""A real HTTP server on loopback that answers what the test says, and one that never comes to an end."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came in; names of headers in lower case."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Web:
+    """The server. answers: status and headers for the next requests, the last one for all that follow."""
+
+    url: str
+    answers: list[tuple[int, dict[str, str]]] = field(default_factory=lambda: [(204, {})])
+    requests: list[Request] = field(default_factory=list)
+
+    def answer(self) -> tuple[int, dict[str, str]]:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@contextmanager
+def web_server() -> Iterator[Web]:
+    """A server until the end of the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            web.requests.append(Request(self.path, headers, body))
+            status, extra = web.answer()
+            self.send_response(status)
+            for name, value in extra.items():
+                self.send_header(name, value)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:  # what a client does that follows a redirect
+            web.requests.append(Request(self.path, dict(self.headers.items()), b""))
+            self.send_error(404)
+
+        def log_message(self, *words: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    web = Web(f"http://127.0.0.1:{server.server_port}/hook/qXcanaryX7")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield web
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def dripping(first: bytes, drop: bytes) -> Iterator[int]:
+    """The port of a server that sends `first`, then `drop` every 50 ms until its client hangs up."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client:
+            client.sendall(first)
+            try:
+                while not over.is_set():
+                    client.sendall(drop)
+                    time.sleep(0.05)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        over.set()
+        listener.close()
+        thread.join()

@@ -1,0 +1,48 @@
+"""`sexton pause`, `resume`, `reschedule`, `trigger`: what people change while everything runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from .shell import Inside
+
+
+def test_pause_and_resume(demo: Inside) -> None:
+    done = demo.sexton("pause", "marketplace.expire_orders", "--until", "2099-01-01T06:00Z", "--reason", "moving")
+    assert done.out == "marketplace.expire_orders rests until 2099-01-01 06:00 UTC; a run under way goes on\n"
+
+    again = demo.sexton("resume", "marketplace.expire_orders")
+    assert again.out.startswith("marketplace.expire_orders is awake; due 20")
+    assert demo.sexton("resume", "marketplace.expire_orders").code == 2
+
+
+def test_a_new_schedule_shows_the_next_five_slots_and_a_wrong_one_is_refused(demo: Inside) -> None:
+    done = demo.sexton("reschedule", "marketplace.expire_orders", "0 0 1 1 *", "--timezone", "Asia/Jerusalem")
+    assert done.out.count("-12-31 22:00:00") == 5
+
+    wrong = demo.sexton("reschedule", "marketplace.expire_orders", "61 * * * *")
+    assert wrong.code == 2
+    assert "minute" in wrong.err
+    back = demo.sexton("reschedule", "marketplace.expire_orders", "--reset")
+    assert back.out.count("-12-31") < 5
+
+
+@pytest.mark.parametrize(
+    "words", [("reschedule", "marketplace.expire_orders"), ("pause", "marketplace.expire_orderz", "--reason", "x")]
+)
+def test_bad_input_changes_nothing(words: tuple[str, ...], demo: Inside) -> None:
+    done = demo.sexton(*words)
+
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_trigger_waits_once_and_the_next_run_due_takes_it(demo: Inside) -> None:
+    first = demo.sexton("trigger", "marketplace.purge_outbox")
+    second = demo.sexton("trigger", "marketplace.purge_outbox")
+    assert "waits" in first.out
+    assert "was waiting already" in second.out
+
+    demo.sexton("run", "--due", "marketplace.purge_outbox")
+    number = first.out.split("run ")[1].split()[0]
+    assert "succeeded" in demo.sexton("show", number).out

@@ -1,0 +1,1 @@
+"""The crontab that Sexton prints."""

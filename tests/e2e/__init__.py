@@ -1,0 +1,1 @@
+"""Whole programs that others made, with Sexton in them."""

@@ -1,0 +1,41 @@
+"""D12: between worker and PostgreSQL stands PgBouncer in transaction mode. Everything works, only NOTIFY is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.support.pgbouncer import pgbouncer
+from tests.support.worker import TAKEOVER, Yard, assert_no_slot_twice, make_yard
+from tests.support.workers import Start
+
+
+@pytest.fixture
+def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Iterator[Yard]:
+    """Workers that reach the database through a pooler; the test itself does not."""
+    with pgbouncer(database) as pooled:
+        yield make_yard(engine, pooled, tmp_path, start)
+
+
+@pytest.mark.databases("postgres18")
+def test_d12_slots_triggers_and_takeover_through_a_transaction_pooler(yard: Yard) -> None:
+    leader = yard.leader()
+    standby = yard.worker()
+    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) >= 2)
+
+    assert yard.ended(yard.ask_for("calm.idle"), 10).state == "succeeded"
+    began = time.monotonic()
+    leader.kill()
+    standby.wait_for('"leading"')
+
+    assert time.monotonic() - began < TAKEOVER + 2.0
+    seen = len(yard.runs("tick.every_slot"))
+    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) >= seen + 3)
+    runs = yard.runs("tick.every_slot")
+    slots = sorted({run.slot for run in runs if run.slot})
+    assert_no_slot_twice(yard.runs())
+    assert len(slots) == (slots[-1] - slots[0]).total_seconds() + 1

@@ -1,0 +1,40 @@
+"""L4, P7, D2, D11: three workers, twenty jobs due every second, and for 15 seconds a database everything goes wrong.
+
+`python -m tests.soak` does the same for ten minutes, with restarts of the server.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.support.proxy import Proxy
+from tests.support.storm import JOBS, Storm, assert_nothing_lost_or_doubled
+from tests.support.worker import TAKEOVER, make_yard
+from tests.support.workers import Start
+
+SECONDS = 15.0
+
+
+@pytest.mark.databases("sqlite", "postgres18")
+def test_l4_nothing_is_lost_and_nothing_runs_twice_in_a_storm(
+    engine: Engine, database: str, tmp_path: Path, start: Start, open_proxy: Callable[[str], Proxy]
+) -> None:
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    yard = make_yard(engine, database, tmp_path, start, jobs=JOBS)
+    network = open_proxy if engine.dialect.name == "postgresql" else None
+    storm = Storm(yard, tmp_path, random.Random(seed), network)
+    storm.gather(3, database)
+    yard.wait_until(lambda: bool(yard.runs()))
+
+    storm.blow(SECONDS)
+    runs = storm.calm()
+
+    print(storm.takeovers)
+    assert_nothing_lost_or_doubled(runs)
+    assert all(seconds < TAKEOVER + 3.0 for _, seconds in storm.takeovers), storm.takeovers

@@ -1,0 +1,120 @@
+"""The leader dies, freezes, leaves, loses its database: another leads in time, no slot runs twice, none is lost."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.support.worker import TAKEOVER, Yard, assert_no_slot_twice, make_yard
+from tests.support.workers import Start, Worker
+
+SLACK = 2.0
+"""Seconds more for a busy machine."""
+
+
+@pytest.fixture
+def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Yard:
+    """Workers over a fresh database."""
+    return make_yard(engine, database, tmp_path, start)
+
+
+@pytest.fixture
+def pair(yard: Yard) -> tuple[Worker, Worker]:
+    """A leader, and one that stands by."""
+    leader = yard.leader()
+    standby = yard.worker()
+    standby.wait_for('"worker started"')
+    yard.wait_until(lambda: bool(yard.runs()))
+    return leader, standby
+
+
+def assert_every_slot_accounted_for(yard: Yard) -> None:
+    """Of a job that wants each slot: none twice, none missing between the first and the last."""
+    runs = yard.runs("tick.every_slot")
+    done = sorted({run.slot for run in runs if run.slot is not None})
+    assert_no_slot_twice(yard.runs())
+    assert done
+    assert len(done) == (done[-1] - done[0]).total_seconds() + 1
+
+
+def test_l4_killed(pair: tuple[Worker, Worker], yard: Yard) -> None:
+    leader, standby = pair
+    began = time.monotonic()
+    leader.kill()
+
+    standby.wait_for('"leading"')
+
+    assert time.monotonic() - began < TAKEOVER + SLACK
+    seen = len(yard.runs("tick.every_slot"))
+    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) >= seen + 3)
+    assert_every_slot_accounted_for(yard)
+
+
+def test_l4_frozen_and_awake_again(pair: tuple[Worker, Worker], yard: Yard) -> None:
+    leader, standby = pair
+    leader.freeze()
+
+    standby.wait_for('"leading"')
+    leader.resume()
+
+    leader.wait_for('"standing by"')
+    seen = len(yard.runs("tick.every_slot"))
+    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) >= seen + 2)
+    assert_every_slot_accounted_for(yard)
+
+
+def test_p7_a_leader_that_is_asked_to_leave_hands_over_within_a_second(pair: tuple[Worker, Worker], yard: Yard) -> None:
+    leader, standby = pair
+    began = time.monotonic()
+    leader.send(signal.SIGTERM)
+
+    standby.wait_for('"leading"')
+    took = time.monotonic() - began
+
+    assert took < 1.0 + SLACK
+    assert leader.wait() == 0
+    assert standby.runs
+
+
+@pytest.mark.databases("postgres")
+def test_d2_connections_that_the_server_ends_are_opened_again(yard: Yard) -> None:
+    worker = yard.leader()
+    for _ in range(4):
+        seen = len(yard.runs("tick.every_slot"))
+        with yard.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        yard.wait_until(lambda seen=seen: len(yard.runs("tick.every_slot")) > seen)  # type: ignore[misc]
+    assert worker.runs
+    assert_every_slot_accounted_for(yard)
+
+
+@pytest.mark.databases("postgres")
+def test_d4_a_server_that_only_reads_is_not_led(yard: Yard, server: object) -> None:
+    """As after a fail-over to a standby: nobody leads there, and when it writes again, somebody does."""
+    name = yard.engine.url.database
+    with yard.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+    yard.engine.dispose()
+    worker = yard.worker()
+    worker.wait_for("database trouble")
+    assert '"leading"' not in worker.output
+
+    with yard.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET default_transaction_read_only = off"))
+        connection.execute(text(f"ALTER DATABASE {name} RESET default_transaction_read_only"))
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                " AND datname = current_database()"
+            )
+        )
+    worker.wait_for('"leading"')

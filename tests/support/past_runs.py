@@ -1,0 +1,57 @@
+"""Rows of history as runs leave them, for tests of what reads them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, insert
+
+from sexton.clock import parse_instant
+from sexton.db.moment import ask_now
+from sexton.db.tables import own_tables
+
+
+def database_time(engine: Engine) -> datetime:
+    """What the database's clock says."""
+    with engine.connect() as connection:
+        return ask_now(connection)
+
+
+def run_row(job: str, state: str, started: datetime, seconds: float = 1.0, **more: Any) -> dict[str, Any]:
+    """One row for `runs`; open states have no end. more: other columns, `slot` for instance."""
+    is_open = state in ("queued", "running")
+    row: dict[str, Any] = {
+        "job": job,
+        "database": "main",
+        "slot": None,
+        "attempt": 1,
+        "state": state,
+        "worker": "host:1:abc",
+        "epoch": 1,
+        "as_of": started,
+        "started_at": started,
+        "finished_at": None if is_open else started + timedelta(seconds=seconds),
+        "counts": {},
+        "definition": "",
+        "missed": 0,
+    }
+    return row | more
+
+
+def add_runs(engine: Engine, *rows: dict[str, Any]) -> None:
+    """Put them into history."""
+    with engine.begin() as connection:
+        connection.execute(insert(own_tables(engine.dialect.name).runs), list(rows))
+
+
+def add_lease(engine: Engine, name: str, ends: datetime, holder: str | None = "host:1:abc") -> None:
+    """A lease as its holder, or whoever gave it back, left it."""
+    leases = own_tables(engine.dialect.name).leases
+    with engine.begin() as connection:
+        connection.execute(insert(leases).values(name=name, holder=holder, epoch=1, expires_at=ends))
+
+
+def at(text: str) -> datetime:
+    """An instant of 15 June 2026, "12:05"."""
+    return parse_instant(f"2026-06-15T{text}Z")

@@ -1,0 +1,90 @@
+"""Real workers on a database: started with short leases, watched by their log lines and by the run table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from sexton.app import App
+from sexton.runs.history import Past, history
+from sexton.runs.queue import enqueue
+from sexton.testing.processes import wait_until
+
+from .children import command_line, write_settings
+from .once import lease_row
+from .workers import Start, Worker
+
+JOBS = "tests.support.worker_jobs"
+LEASE = 2.0
+"""Seconds of the leases of these workers."""
+
+TAKEOVER = 2 * LEASE
+"""Seconds until another worker leads at the latest."""
+
+
+@dataclass
+class Yard:
+    """Workers over one database."""
+
+    engine: Engine
+    config: str
+    start: Start
+
+    def worker(self, *words: str) -> Worker:
+        """A worker; it may lead or stand by."""
+        return self.start(command_line, "worker", self.config, *words)
+
+    def leader(self, *words: str) -> Worker:
+        """A worker that leads already."""
+        worker = self.worker(*words)
+        worker.wait_for('"leading"')
+        return worker
+
+    def runs(self, job: str | None = None) -> list[Past]:
+        """Runs, oldest first."""
+        with self.engine.connect() as connection:
+            return sorted(history(connection, job=job, limit=10_000), key=lambda run: run.id)
+
+    def ask_for(self, job: str) -> int:
+        """Trigger a job; the number of its run."""
+        app = App.load(Path(self.config.partition("=")[2]))
+        with self.engine.begin() as connection:
+            return enqueue(connection, app.registry.get(job), by="a test")[0]
+
+    def ended(self, number: int, seconds: float = 15.0) -> Past:
+        """The run, once it has ended."""
+        self.wait_until(lambda: any(run.id == number and run.finished_at for run in self.runs()), seconds)
+        return next(run for run in self.runs() if run.id == number)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 15.0) -> None:
+        """Fail when it does not come true."""
+        assert wait_until(condition, seconds, pause=0.02), [
+            (run.job, run.state, run.error) for run in self.runs()[-20:]
+        ]
+
+    def holder(self) -> str | None:
+        """Who leads, by the database."""
+        row = lease_row(self.engine, "leader")
+        return row[0] if row else None
+
+
+def make_yard(engine: Engine, database: str, folder: Path, start: Start, *, jobs: str = JOBS) -> Yard:
+    """A yard whose workers have leases of two seconds."""
+    limits = {"lease": "2s", "renew": "500ms", "statement_timeout": "1s"}
+    return Yard(engine, write_settings(folder, database, jobs=jobs, **limits), start)
+
+
+def said(worker: Worker) -> list[dict[str, Any]]:
+    """The lines of a worker."""
+    return [json.loads(line) for line in worker.output.splitlines()]
+
+
+def assert_no_slot_twice(runs: list[Past]) -> None:
+    """No slot of a job has succeeded twice."""
+    done = [(run.job, run.slot) for run in runs if run.slot is not None and run.state in ("succeeded", "partial")]
+    assert len(done) == len(set(done))

@@ -1,0 +1,79 @@
+"""Jobs for real workers: quick ones on short intervals, and ones that crash, hang, sleep and forget themselves."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+
+from sqlalchemy import text
+
+from sexton import Job, Misfire, Run, every
+
+
+def quick(run: Run) -> None:
+    """Does nothing."""
+
+
+def crash(run: Run) -> None:
+    """Ends its process as a segmentation fault does."""
+    os.abort()
+
+
+def leave(run: Run) -> None:
+    """Ends its process as sys.exit from a thread of C code would."""
+    os._exit(7)
+
+
+def spin(run: Run) -> None:
+    """Uses its processor and never asks whether it should stop."""
+    while True:
+        pass
+
+
+def doze(run: Run) -> None:
+    """Sleeps in C code that keeps the interpreter to itself, so that no thread of Python runs."""
+    ctypes.PyDLL(None).sleep(600)
+
+
+def brood(run: Run) -> None:
+    """Lets the database sleep, on a connection that knows no limits."""
+    with run.transaction() as connection:
+        engine = connection.engine
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_sleep(600)"))
+
+
+def ponder(run: Run) -> None:
+    """Lets the database sleep in a transaction of the run."""
+    with run.transaction() as connection:
+        connection.execute(text("SELECT pg_sleep(600)"))
+
+
+def devour(run: Run) -> None:
+    """Takes memory until there is no more."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (1024**3, 1024**3))
+    hoard = []
+    while True:
+        hoard.append(bytearray(10**7))
+
+
+def linger(run: Run) -> None:
+    """Takes longer than its interval."""
+    time.sleep(1.6)
+
+
+ticks = [Job(f"tick.number_{number}", schedule=every("1s"), work=quick, group=f"g{number % 3}") for number in range(6)]
+tick_0, tick_1, tick_2, tick_3, tick_4, tick_5 = ticks
+eager = Job("tick.every_slot", schedule=every("1s"), work=quick, misfire=Misfire("all", limit=100))
+idle = Job("calm.idle", work=quick)
+crasher = Job("bad.crash", work=crash)
+leaver = Job("bad.leave", work=leave)
+spinner = Job("bad.spin", work=spin, timeout="1s")
+dozer = Job("bad.doze", work=doze, timeout="1s")
+brooder = Job("bad.brood", work=brood, timeout="1s")
+ponderer = Job("bad.ponder", work=ponder, timeout="1s")
+eater = Job("bad.devour", work=devour, timeout="20s")
+lingerer = Job("slow.linger", schedule=every("1s"), work=linger, overlap="skip")

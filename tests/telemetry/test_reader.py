@@ -1,0 +1,155 @@
+"""X9: whoever asks gets an answer in time, whatever the database does, and asks it no more than is decent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from sexton import Job, every
+from sexton.db.connect import open_database
+from sexton.errors import DatabaseUnreachable, HeldElsewhere, SchemaOutdated, SextonError
+from sexton.telemetry.reader import Reader, Reading
+from sexton.testing.postgres import Server
+from sexton.testing.processes import wait_until
+
+from ..support.past_runs import add_runs, database_time, run_row
+from ..support.proxy import Proxy
+
+JOBS = (Job("shop.hourly", schedule=every("1h"), work=print),)
+IN_TIME = 3.0
+
+
+def timed(reader: Reader) -> tuple[Reading | SextonError, float]:
+    """An answer, and the seconds that it took."""
+    began = time.monotonic()
+    answer = reader.read()
+    return answer, time.monotonic() - began
+
+
+def runs_of(answer: Reading | SextonError) -> int:
+    """Successes of the job today, or an error."""
+    assert isinstance(answer, Reading), answer
+    return answer.tallies.jobs[JOBS[0].name].successes
+
+
+def test_an_answer_is_given_again_for_a_while(database: str, engine: Engine) -> None:
+    kept, fresh = Reader(database, JOBS, max_age=3600), Reader(database, JOBS, max_age=0)
+    assert (runs_of(kept.read()), runs_of(fresh.read())) == (0, 0)
+    add_runs(engine, run_row(JOBS[0].name, "succeeded", database_time(engine) + timedelta(seconds=50), 0.0))
+
+    assert (runs_of(kept.read()), runs_of(fresh.read())) == (0, 1)
+
+
+def test_however_many_ask_at_once_one_reading_is_made(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Any] = []
+
+    def opened(url: str) -> Engine:
+        engine = open_database(url)
+        event.listen(engine, "begin", begun.append)
+        return engine
+
+    monkeypatch.setattr("sexton.telemetry.reader.open_database", opened)
+    reader = Reader(database, JOBS)
+
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: reader.read(), range(64)))
+
+    assert len(begun) == 1
+    assert len({id(answer) for answer in answers}) == 1
+
+
+@pytest.mark.databases("postgres")
+def test_no_connection_is_kept(database: str, engine: Engine) -> None:
+    reader = Reader(database, JOBS, max_age=0)
+    assert isinstance(reader.read(), Reading)
+
+    def others() -> int:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        with engine.connect() as connection:
+            return int(connection.execute(text(asked)).scalar_one())
+
+    assert wait_until(lambda: others() == 0, 10)
+
+
+@pytest.mark.databases("postgres")
+def test_a_locked_run_table_is_an_error_in_time(database: str, engine: Engine) -> None:
+    reader = Reader(database, JOBS, max_age=0)
+    with engine.begin() as migration:
+        migration.execute(text("LOCK TABLE sexton.runs IN ACCESS EXCLUSIVE MODE"))
+        answer, seconds = timed(reader)
+
+    assert isinstance(answer, HeldElsewhere)
+    assert seconds < IN_TIME
+    assert isinstance(reader.read(), Reading)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_writer_does_not_keep_readers_out_of_sqlite(database: str, engine: Engine) -> None:
+    with engine.begin() as writer:
+        writer.execute(text("INSERT INTO sexton_leases VALUES ('job:x', NULL, 1, '2026-01-01 00:00:00.000000')"))
+        answer, seconds = timed(Reader(database, JOBS))
+
+    assert isinstance(answer, Reading)
+    assert seconds < IN_TIME
+
+
+@pytest.mark.databases("postgres18")
+def test_a_network_that_swallows_everything_is_an_error_in_time(
+    database: str, open_proxy: Callable[[str], Proxy]
+) -> None:
+    """And those who ask meanwhile make no second reading; afterwards all is as before."""
+    proxy = open_proxy(database)
+    reader = Reader(proxy.url_for(database), JOBS, max_age=0)
+    assert isinstance(reader.read(), Reading)
+    proxy.freeze()
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda _: timed(reader), range(8)))
+    finally:
+        proxy.thaw()
+
+    assert all(isinstance(answer, SextonError) for answer, _ in answers)
+    assert max(seconds for _, seconds in answers) < IN_TIME
+    assert wait_until(lambda: isinstance(reader.read(), Reading), 30)
+
+
+@pytest.mark.databases("postgres18")
+def test_a_server_that_is_away_and_back(start_server: Callable[..., Server]) -> None:
+    from sexton.db.migrate import migrate
+
+    server = start_server(18)
+    url = server.create_database("shop")
+    engine = open_database(url)
+    migrate(engine)
+    engine.dispose()
+    reader = Reader(url, JOBS, max_age=0)
+    assert isinstance(reader.read(), Reading)
+
+    server.shut_down()
+    answer, seconds = timed(reader)
+    server.boot()
+
+    assert isinstance(answer, DatabaseUnreachable)
+    assert seconds < IN_TIME
+    assert isinstance(reader.read(), Reading)
+
+
+def test_a_database_without_our_tables(empty_database: str) -> None:
+    assert isinstance(Reader(empty_database, JOBS).read(), SchemaOutdated)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_table_that_is_not_as_it_should_be(database: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE sexton_incidents"))
+
+    answer = Reader(database, JOBS).read()
+
+    assert isinstance(answer, SextonError)
+    assert "SELECT" not in str(answer)

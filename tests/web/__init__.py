@@ -1,0 +1,1 @@
+"""The pages for monitors, over real sockets."""

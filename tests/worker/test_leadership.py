@@ -1,0 +1,86 @@
+"""Who leads: one of many, handed over, taken over, lost to a frozen process (PF-136.3, ORA-DEP.1, ORA-DEP.2)."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Engine
+
+from sexton.worker.leadership import DatabaseClock, Leadership
+from tests.support.once import let_leases_end
+
+
+def contender(engine: Engine, name: str) -> Leadership:
+    """One of those who want to lead."""
+    return Leadership(engine, name, 10.0)
+
+
+def test_one_leads_and_the_others_stand_by(engine: Engine) -> None:
+    one, other = contender(engine, "one"), contender(engine, "other")
+
+    assert one.turn()
+    assert not other.turn()
+    assert one.turn()
+    assert (one.leading, other.leading) == (True, False)
+
+
+def test_who_resigns_is_replaced_at_once_in_a_higher_epoch(engine: Engine) -> None:
+    one, other = contender(engine, "one"), contender(engine, "other")
+    one.turn()
+    one.resign()
+
+    assert other.turn()
+    assert other.epoch == 2
+    assert not one.turn()
+
+
+def test_l4_who_slept_through_the_lease_leads_no_more(engine: Engine) -> None:
+    one, other = contender(engine, "one"), contender(engine, "other")
+    one.turn()
+    let_leases_end(engine)
+
+    assert other.turn()
+    assert not one.turn()
+    assert not one.leading
+    one.resign()
+    assert other.turn(), "a late resignation takes nothing from the successor (L10)"
+
+
+def test_a_lease_that_ran_out_and_nobody_wanted_is_renewed(engine: Engine) -> None:
+    one = contender(engine, "one")
+    one.turn()
+    let_leases_end(engine)
+
+    assert one.turn()
+    assert one.epoch == 1
+
+
+def test_l12_a_lease_that_ends_in_hours_is_broken(engine: Engine) -> None:
+    """The database's clock was set back."""
+    one, other = contender(engine, "one"), contender(engine, "other")
+    one.turn()
+    let_leases_end(engine, seconds=3 * 3600)
+
+    assert other.turn()
+    assert not one.turn()
+
+
+def test_leading_ends_by_our_own_clock_without_asking(engine: Engine) -> None:
+    """L9: trust ends a lease's length after the last renewal began, whether the database can be asked or not."""
+    short = Leadership(engine, "one", 0.2)
+    assert short.turn()
+    end = time.monotonic() + 0.2
+    while short.leading:
+        assert time.monotonic() < end + 0.1
+        time.sleep(0.005)
+
+
+def test_t1_the_worker_lives_by_the_databases_time(engine: Engine) -> None:
+    """T1, T2: whatever the host's clock does, this one goes on from what the database said."""
+    from datetime import UTC, datetime, timedelta
+
+    clock = DatabaseClock()
+    far = datetime(2031, 1, 1, tzinfo=UTC)
+    clock.set(far)
+
+    assert timedelta() <= clock.now() - far < timedelta(seconds=5)

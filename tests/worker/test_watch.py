@@ -1,0 +1,87 @@
+"""The worker watches: an incident opens and closes, its pages answer, a database that is gone is told past itself."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from sexton.testing.processes import free_port
+from tests.support.proxy import Proxy
+from tests.support.worker import Yard, make_yard, said
+from tests.support.workers import Start
+
+
+def settings(yard: Yard, text: str) -> None:
+    """Add tables to the settings file of the yard."""
+    file = Path(yard.config.partition("=")[2])
+    file.write_text(file.read_text() + text)
+
+
+@pytest.fixture
+def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Yard:
+    """Workers that look after incidents every second."""
+    yard = make_yard(engine, database, tmp_path, start)
+    settings(yard, '[worker]\nwatch = "1s"\n[alerts]\nafter_failures = 2\n')
+    return yard
+
+
+def incidents(lines: list[dict[str, str]]) -> list[tuple[str, str, str]]:
+    """What was said of incidents."""
+    return [(line["what"], line["job"], line["kind"]) for line in lines if line["event"] == "incident"]
+
+
+@pytest.mark.databases("sqlite", "postgres18")
+def test_bj_26_two_failures_in_a_row_open_an_incident_and_people_are_told(yard: Yard) -> None:
+    """BJ-26.1, BJ-26.2, BJ-26.4: in the log of the worker, too, with the last error and the command to look closer."""
+    worker = yard.leader()
+    for _ in range(2):
+        yard.ended(yard.ask_for("bad.crash"))
+
+    worker.wait_for('"incident"')
+
+    assert ("open", "bad.crash", "failing") in incidents(said(worker))
+
+
+@pytest.mark.databases("sqlite", "postgres18")
+def test_ora_mon_1_the_pages_of_a_worker_answer(yard: Yard) -> None:
+    """ORA-MON.1, PF-136.6"""
+    port = free_port()
+    settings(yard, f'[web]\nlisten = "127.0.0.1:{port}"\n')
+    worker = yard.leader()
+    worker.wait_for('"pages"')
+    # Until its first run a job whose last slot is hours past counts as late: the answer is 503 then.
+    yard.wait_until(lambda: bool(yard.runs("sexton.housekeeping")) and bool(yard.runs("tick.every_slot")))
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/cron", timeout=10) as answer:
+        health = json.load(answer)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        metrics = answer.read().decode()
+
+    assert "tick.every_slot" in json.dumps(health)
+    assert "job_duration_seconds_count" in metrics
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+
+
+@pytest.mark.databases("postgres18")
+def test_x9_a_loop_that_cannot_ask_its_database_says_so_and_goes_on(
+    engine: Engine, database: str, tmp_path: Path, start: Start, open_proxy: object
+) -> None:
+    """D3: the database goes away and comes back; the worker waits, and leads again."""
+    proxy: Proxy = open_proxy(database)  # type: ignore[operator]
+    yard = make_yard(engine, proxy.url_for(database), tmp_path, start)
+    worker = yard.leader()
+    proxy.refuse()
+    proxy.cut()
+    worker.wait_for('"database trouble"')
+
+    proxy.admit()
+    seen = len(yard.runs("tick.every_slot"))
+
+    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) > seen + 1, 20)
+    assert worker.runs

@@ -1,0 +1,146 @@
+"""A real worker (PF-136): slots and triggers run, whatever a job does to its process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from sexton.app import App
+from sexton.runs.schedules import pause, reschedule, resume
+from tests.support.worker import Yard, assert_no_slot_twice, make_yard, said
+from tests.support.workers import Start, sexton
+
+
+@pytest.fixture
+def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Yard:
+    """Workers over a fresh database."""
+    return make_yard(engine, database, tmp_path, start)
+
+
+def test_pf_136_every_slot_runs_once_and_in_its_second(yard: Yard) -> None:
+    """PF-136.2, PF-136.5: also a job that wants each of its slots."""
+    worker = yard.leader()
+    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) >= 4)
+
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+
+    slots = [run.slot for run in yard.runs("tick.every_slot") if run.slot]
+    assert [(later - earlier).total_seconds() for earlier, later in pairwise(slots)] == [1.0] * (len(slots) - 1)
+    assert_no_slot_twice(yard.runs())
+    started = [line for line in said(worker) if line["event"] == "run started"]
+    ended = [line for line in said(worker) if line["event"] == "run ended"]
+    assert {line["run"] for line in started} == {line["run"] for line in ended}
+
+
+@pytest.mark.parametrize(
+    ("job", "state", "words"),
+    [
+        ("bad.crash", "failed", "its process was ended by SIGABRT"),
+        ("bad.leave", "failed", "its process ended by itself with exit code 7"),
+        ("bad.devour", "failed", "MemoryError"),
+        ("bad.spin", "timed_out", "its timeout passed"),
+        # Held fast in C code it cannot renew its lease of two seconds, so it may be found dead before it is ended.
+        ("bad.doze", "timed_out abandoned", "its"),
+    ],
+)
+@pytest.mark.databases("sqlite", "postgres18")
+def test_pf_136_7_p12_no_job_takes_the_worker_down(job: str, state: str, words: str, yard: Yard) -> None:
+    """Within five seconds of its timeout a job is over, its lease is free, its run on record, and the next one runs."""
+    worker = yard.leader()
+    began = time.monotonic()
+    bad = yard.ended(yard.ask_for(job))
+    calm = yard.ended(yard.ask_for("calm.idle"))
+
+    assert time.monotonic() - began < 1.0 + 5.0 + 4.0  # timeout, the promise, and a busy machine
+    assert bad.state in state.split()
+    assert words in (bad.error or "")
+    assert calm.state == "succeeded"
+    assert worker.runs
+
+
+@pytest.mark.parametrize("job", ["bad.brood", "bad.ponder"])
+@pytest.mark.databases("postgres")
+def test_t9_a_statement_that_sleeps_is_ended_too(job: str, yard: Yard) -> None:
+    """On a connection of its own, and inside a transaction of the run."""
+    yard.leader()
+    sleeping = yard.ended(yard.ask_for(job))
+
+    assert (sleeping.state, yard.ended(yard.ask_for("calm.idle")).state) == ("timed_out", "succeeded")
+    assert sleeping.seconds is not None
+    assert sleeping.seconds < 1.0 + 5.0
+
+
+def test_s3_a_job_longer_than_its_interval_gives_up_the_slots_between_when_it_says_so(yard: Yard) -> None:
+    yard.leader()
+    yard.wait_until(lambda: len([run for run in yard.runs("slow.linger") if run.state == "succeeded"]) >= 2)
+
+    runs = yard.runs("slow.linger")
+    skipped = [run for run in runs if run.state == "skipped"]
+    assert skipped
+    assert {run.error for run in skipped} == {"given up: the run before was still under way"}
+    working = [run for run in runs if run.state != "skipped" and run.finished_at]
+    assert all(one.finished_at <= other.started_at for one, other in pairwise(working) if one.finished_at)
+
+
+def test_s5_a_storm_of_triggers_is_one_run(yard: Yard) -> None:
+    """Asked for ten times before it begins, it runs once."""
+    numbers = {yard.ask_for("calm.idle") for _ in range(10)}
+    yard.leader()
+
+    assert len(numbers) == 1
+    assert yard.ended(numbers.pop()).state == "succeeded"
+    assert len(yard.runs("calm.idle")) == 1
+
+
+def test_a_pause_and_another_schedule_hold_without_a_restart(yard: Yard) -> None:
+    job = App.load(Path(yard.config.partition("=")[2])).registry.get("tick.number_0")
+    idle = App.load(Path(yard.config.partition("=")[2])).registry.get("calm.idle")
+    yard.leader()
+    yard.wait_until(lambda: bool(yard.runs(job.name)))
+
+    with yard.engine.begin() as connection:
+        pause(connection, job, until=None, reason="a test", by="anna")
+        reschedule(connection, idle, "every 1s", None, reason="", by="anna")
+    yard.wait_until(lambda: bool(yard.runs("calm.idle")))
+    paused = len(yard.runs(job.name))
+    seen = len(yard.runs("calm.idle"))
+    yard.wait_until(lambda: len(yard.runs("calm.idle")) >= seen + 2)
+    assert len(yard.runs(job.name)) <= paused + 1
+
+    with yard.engine.begin() as connection:
+        resume(connection, job, by="anna")
+    resumed = len(yard.runs(job.name))
+    yard.wait_until(lambda: len(yard.runs(job.name)) > resumed)
+
+
+@pytest.fixture
+def scratch_worker(yard: Yard) -> Iterator[subprocess.Popen[str]]:
+    """A worker from scratch, as an init system starts it."""
+    with sexton("worker", yard.config) as process:
+        yield process
+        if process.poll() is None:
+            process.kill()
+
+
+@pytest.mark.databases("sqlite")
+def test_p7_sigterm_ends_it_with_exit_code_0_and_leaves_no_process(
+    yard: Yard, scratch_worker: subprocess.Popen[str]
+) -> None:
+    yard.wait_until(lambda: bool(yard.runs()))
+
+    scratch_worker.send_signal(signal.SIGTERM)
+    output, errors = scratch_worker.communicate(timeout=15)  # ends only when all writers of the pipe are gone
+
+    assert scratch_worker.returncode == 0
+    assert errors == ""
+    assert '"worker ended"' in output
+    assert yard.holder() is None
+    assert not [run for run in yard.runs() if run.state == "running"]
