@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
     app = open_app(arguments)
     named = [app.registry.get(name) for name in arguments.jobs]
     stop = Stop()
-    with on_signals(stop):
+    with on_signals(stop, then_ends=True):
         if not arguments.due:
             return _by_hand(app, named[0], arguments, stop)
         codes = _all_due(app, named, arguments, stop)

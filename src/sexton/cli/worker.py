@@ -36,7 +36,7 @@ def run(arguments: Namespace) -> int:
     concurrency = arguments.concurrency or app.settings.worker.concurrency
     words = [arguments.config or "", arguments.database or ""]
     every = parse_duration(app.settings.worker.watch).total_seconds()
-    with on_signals(stop):
+    with on_signals(stop, then_ends=True):
         worker = Worker(app, words, concurrency=concurrency, stop=stop, say=say)
         say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
         with watching(app, worker, every, say), _pages(app, worker, say):

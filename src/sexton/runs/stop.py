@@ -47,10 +47,11 @@ class Stop:
 
 
 @contextmanager
-def on_signals(stop: Stop) -> Iterator[None]:
+def on_signals(stop: Stop, *, then_ends: bool = False) -> Iterator[None]:
     """Inside the block SIGTERM, SIGINT, SIGHUP and SIGXCPU set `stop`; a second signal does no more than the first.
 
     Only in the main thread; elsewhere the block changes nothing (Python allows handlers there only).
+    then_ends: the process ends after the block; once it was asked to, a late signal must not change its exit code.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -67,4 +68,5 @@ def on_signals(stop: Stop) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if not (then_ends and stop.asked):
+                signal.signal(number, handler)

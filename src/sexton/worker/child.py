@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     config, database = (word or None for word in [*arguments[1:3], "", ""][:2])
     app = App.load(Path(config) if config else None, database=database)
     stop = Stop()
-    with on_signals(stop):
+    with on_signals(stop, then_ends=True):
         _warm(app)
         line.send({"event": "ready"})
         while not stop.asked:
