@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from heapq import heapify, heapreplace
 from time import perf_counter
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from cronsim import CronSim
 from sexton.jobs import fields
 from sexton.jobs.plan import plan
 from sexton.jobs.schedule import cron
+from sexton.worker.agenda import Agenda
 
 from .figures import Row, at_least, note
 
@@ -90,6 +92,55 @@ def measure_planning(count: int, rounds: int) -> Iterator[Row]:
         yield at_least("D1", f"plan a day, {zone}: >= {TIMES_FASTER}x cronsim", ratios, TIMES_FASTER)
 
 
+def ticks_ours(chosen: dict[str, str], zone: str) -> int:
+    """Firings of one day as a worker finds them: at each minute, whatever its agenda says, then the next slot."""
+    schedules = {name: cron(text, zone) for name, text in chosen.items()}
+    agenda = Agenda()
+    for name, schedule in schedules.items():
+        agenda.look_at(name, schedule.next(START - TICK))
+    count = 0
+    for minute in range(24 * 60):
+        now = START + timedelta(minutes=minute)
+        for name in agenda.due(now):
+            count += 1
+            agenda.look_at(name, schedules[name].next(now))
+    return count
+
+
+def ticks_cronsim(chosen: dict[str, str], zone: str) -> int:
+    """The same from a heap of bare cronsim iterators."""
+    start = (START - timedelta(seconds=1)).astimezone(ZoneInfo(zone) if zone != "UTC" else UTC)
+    iterators = {name: CronSim(text, start) for name, text in chosen.items()}
+    heap = [(next(iterator), name) for name, iterator in iterators.items()]
+    heapify(heap)
+    count = 0
+    for minute in range(24 * 60):
+        now = START + timedelta(minutes=minute)
+        while heap[0][0] <= now:
+            _, name = heap[0]
+            count += 1
+            heapreplace(heap, (next(iterators[name]), name))
+    return count
+
+
+def measure_ticks(count: int, rounds: int) -> Iterator[Row]:
+    """What a day of ticks costs a worker with that many jobs, in processor time of its agenda alone."""
+    chosen = expressions(count)
+    for zone in ZONES:
+        ratios, seconds = [], []
+        for _ in range(rounds):
+            our_time, our_count = _timed(ticks_ours, chosen, zone)
+            their_time, their_count = _timed(ticks_cronsim, chosen, zone)
+            assert our_count == their_count, f"{our_count} firings, {their_count} by cronsim"
+            ratios.append(their_time / our_time)
+            seconds.append(our_time)
+        each = min(seconds) / our_count * 1e6
+        note(
+            f"D1 {zone}: a day of ticks of {count} jobs, {our_count} firings: {min(seconds):.3f} s, {each:.0f} us each"
+        )
+        yield at_least("D1", f"a day of ticks, {count} jobs, {zone}: >= 1x a heap of bare cronsim", ratios, 1.0)
+
+
 def check_clock_changes() -> Iterator[Row]:
     """One row for each rule, over four zones and two years."""
     wrong: dict[str, list[str]] = {}
@@ -136,7 +187,7 @@ def next_day(day: str) -> str:
 
 def run(count: int = 10_000, rounds: int = 3) -> list[Row]:
     """Rows {id, target, measured, met}. Well under a minute, nearly all of it cronsim's."""
-    return [*measure_planning(count, rounds), *check_clock_changes()]
+    return [*measure_planning(count, rounds), *measure_ticks(1000, rounds), *check_clock_changes()]
 
 
 def _timed(side: Callable[[dict[str, str], str], int], chosen: dict[str, str], zone: str) -> tuple[float, int]:

@@ -67,7 +67,7 @@ def test_what_needs_no_database_loads_no_database_library(shell: Shell, words: t
     assert loaded.isdisjoint({"sqlalchemy", "alembic", "psycopg", "rich"})
 
 
-def test_the_literal_door_runs_tests_and_lists_jobs(shop: Shell) -> None:
+def test_bj_01_2_the_literal_door_runs_tests_and_lists_jobs(shop: Shell) -> None:
     listed = shop.python(str(DOOR))
     tried = shop.python(str(DOOR), "test", "shop.purge_sessions", "--dry-run")
     ran = shop.python(str(DOOR), "shop.purge_sessions")

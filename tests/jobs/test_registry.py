@@ -1,4 +1,4 @@
-"""The jobs of an application, by name and in the order they run."""
+"""The jobs of an application, by name and in the order they run (BJ-01.1, PF-136.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R30: 0 done, 1 failed, 2 usage or settings, 3 partial, 69 unreachable, 75 held elsewhere; by real processes."""
+"""R30, BJ-01.5: 0 done, 1 failed, 2 usage or settings, 3 partial, 69 unreachable, 75 held; by real processes."""
 
 from __future__ import annotations
 

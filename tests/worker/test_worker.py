@@ -144,3 +144,18 @@ def test_p7_sigterm_ends_it_with_exit_code_0_and_leaves_no_process(
     assert '"worker ended"' in output
     assert yard.holder() is None
     assert not [run for run in yard.runs() if run.state == "running"]
+
+
+@pytest.mark.databases("sqlite", "postgres18")
+def test_pf_136_4_a_daily_job_runs_once_in_its_window_however_often_workers_start(yard: Yard) -> None:
+    """PF-136.1, PF-136.3: started after the hour it runs at once; a second worker finds that day done."""
+    first = yard.leader()
+    yard.wait_until(lambda: any(run.state == "succeeded" for run in yard.runs("sexton.housekeeping")))
+    first.send(signal.SIGTERM)
+    first.wait()
+
+    yard.leader()
+    seen = len(yard.runs("tick.every_slot"))
+    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) > seen)
+
+    assert [run.state for run in yard.runs("sexton.housekeeping")] == ["succeeded"]

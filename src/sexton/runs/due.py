@@ -54,10 +54,11 @@ def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: C
     In the same transaction new expressions are noted, and slots that were given up are written down.
     busy: names of jobs under way; their slots are given up where the job's `overlap` is "skip".
     """
-    known = changes(connection)
+    jobs = list(jobs)
+    known = changes(connection, jobs)
     jobs = [in_force(job, known.get(job.name)) for job in jobs]
-    observe(connection, jobs, known, now)
-    known = changes(connection)
+    if observe(connection, jobs, known, now):
+        known = changes(connection, jobs)
     return [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now, busy)]
 
 

@@ -6,7 +6,7 @@ or of a time when the job was paused, is never made up: it has no past.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,8 @@ from ..errors import ScheduleError, UsageError
 from ..jobs.job import Job
 from ..jobs.schedule import Schedule, parse_schedule
 
-_CHANGES = ("schedule", "timezone", "paused_at", "paused_until", "reason")
+FEW = 100
+"""Jobs that are asked for by name; for more the whole table is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,14 @@ class Change:
         return self.paused_at is not None and (self.paused_until is None or now < self.paused_until)
 
 
-def changes(connection: Connection) -> dict[str, Change]:
-    """By job; jobs that nobody has seen or changed are missing."""
+def changes(connection: Connection, jobs: Collection[Job] | None = None) -> dict[str, Change]:
+    """By job, of these or of all; jobs that nobody has seen or changed are missing."""
     table = own_tables(connection.dialect.name).schedules
     columns = [column.label("since") if column.name == "expression_since" else column for column in table.c]
-    return {row.job: Change(**row._mapping) for row in connection.execute(select(*columns))}
+    asked = select(*columns)
+    if jobs is not None and len(jobs) <= FEW:
+        asked = asked.where(table.c.job.in_([job.name for job in jobs]))
+    return {row.job: Change(**row._mapping) for row in connection.execute(asked)}
 
 
 def version(connection: Connection) -> int:
@@ -72,14 +76,16 @@ def due_after(change: Change | None) -> datetime | None:
     return max(ends, default=None)
 
 
-def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime) -> None:
-    """Note which expressions are in force; one that replaces another has no past. Writes only what is new."""
+def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime) -> bool:
+    """Note which expressions are in force; one that replaces another has no past. Writes only what is new; whether."""
     dialect = connection.dialect.name
     table = own_tables(dialect).schedules
+    wrote = False
     for job in jobs:
         before = known.get(job.name)
         if job.schedule is None or (before is not None and before.expression == _expression(job.schedule)):
             continue
+        wrote = True
         text = _expression(job.schedule)
         if before is None:
             row = {"job": job.name, "expression": text, "version": 0}
@@ -88,6 +94,7 @@ def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Cha
             since = before.since if before.expression is None else now
             values = {"expression": text, "expression_since": since}
             connection.execute(update(table).where(table.c.job == job.name).values(values))
+    return wrote
 
 
 def pause(connection: Connection, job: Job, *, until: datetime | None, reason: str, by: str) -> int:

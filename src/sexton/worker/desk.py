@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
@@ -64,9 +64,9 @@ class Desk:
         before, self._version = self._version, now
         return now != before and before >= 0, asked
 
-    def plan(self, connection: Connection, jobs: Iterable[Job], now: datetime) -> None:
+    def plan(self, connection: Connection, jobs: Collection[Job], now: datetime) -> None:
         """Write the next slots of these jobs into the agenda."""
-        known = changes(connection)
+        known = changes(connection, jobs)
         for job in jobs:
             change = known.get(job.name)
             schedule = in_force(job, change).schedule

@@ -1,4 +1,4 @@
-"""L1: twenty processes that start in the same millisecond make one run."""
+"""L1: twenty processes that start in the same millisecond make one run (BJ-02.1, BJ-02.2, BJ-02.3)."""
 
 from __future__ import annotations
 
