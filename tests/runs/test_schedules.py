@@ -14,7 +14,8 @@ from sexton.clock import parse_instant
 from sexton.db.moment import ask_now
 from sexton.db.tables import own_tables
 from sexton.errors import ScheduleError, UsageError
-from sexton.runs.due import Due, due_runs
+from sexton.runs.claim import Due
+from sexton.runs.due import due_runs
 from sexton.runs.history import history
 from sexton.runs.schedules import changes, pause, reschedule, resume, version
 

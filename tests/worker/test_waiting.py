@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from sexton import Job
-from sexton.runs.due import Due
+from sexton.runs.claim import Due
 from sexton.worker.waiting import Waiting
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)

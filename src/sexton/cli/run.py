@@ -16,7 +16,7 @@ from datetime import datetime
 from ..app import App
 from ..errors import DONE, HELD, DatabaseUnreachable, SextonError, UsageError
 from ..jobs.job import Job
-from ..runs.due import Due
+from ..runs.claim import Due
 from ..runs.runner import Outcome, dry_run
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, exists, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -24,6 +24,7 @@ from ..db.migrate import require_schema
 from ..db.moment import ask_now, database_now, skew
 from ..db.tables import TAKEN, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
+from ..jobs.job import Job
 from .lease import Lease, acquire, fence, keep_short, release
 
 CLOCKS_APART = 60.0
@@ -53,6 +54,15 @@ class Wanted:
     as_of: datetime | None
     definition: str
     lease_seconds: float
+    missed: int = 0
+    queued: int | None = None
+
+
+class Due(NamedTuple):
+    """One run to start. slot: None when a person asked for it.  missed, queued: see `Wanted`."""
+
+    job: Job
+    slot: datetime | None
     missed: int = 0
     queued: int | None = None
 

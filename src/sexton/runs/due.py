@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select, union_all
 
@@ -13,7 +13,7 @@ from ..db.moment import ask_now, database_now
 from ..db.tables import TAKEN, own_tables
 from ..jobs.job import Job
 from ..jobs.misfire import due_slots, lapsed_slot, missed_before
-from .claim import DATABASE, reap
+from .claim import DATABASE, Due, reap
 from .schedules import Change, changes, due_after, in_force, observe
 
 CRASHES = 3
@@ -21,15 +21,6 @@ CRASHES = 3
 
 TOGETHER = 100
 """Jobs that one statement asks about."""
-
-
-class Due(NamedTuple):
-    """One run to start. slot: None when a person asked for it.  missed, queued: see `Wanted`."""
-
-    job: Job
-    slot: datetime | None
-    missed: int = 0
-    queued: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

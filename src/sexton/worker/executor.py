@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..runs.due import Due
+from ..runs.claim import Due
 from ..runs.hard_limit import ALARM
 from .messages import Line
 

@@ -24,8 +24,8 @@ from ..db.migrate import require_schema
 from ..db.moment import ask_now
 from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError, scrubbed
 from ..jobs.job import Job
-from ..runs.claim import holder_name, reap
-from ..runs.due import Due, due_runs
+from ..runs.claim import Due, holder_name, reap
+from ..runs.due import due_runs
 from ..runs.lease import keep_short
 from ..runs.stop import Stop
 from .closing import Closing

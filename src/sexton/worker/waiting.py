@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from ..jobs.job import Job
-from ..runs.due import Due
+from ..runs.claim import Due
 
 
 def group_of(job: Job) -> str:
