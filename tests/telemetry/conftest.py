@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
+from ..channels.conftest import direct, relay, web
 from .past import Past
+
+__all__ = ["direct", "past", "relay", "web"]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,33 +24,13 @@ from sexton.telemetry import alerts
 from sexton.telemetry.alerts import DELAYS, LEASE, Delivery, channels_of, deliver, shout, unsent
 from sexton.telemetry.incidents import open_incidents
 
-from ..channels.relay import Relay, relay_server
-from ..channels.web import Web, web_server
+from ..channels.relay import Relay
+from ..channels.web import Web
 from .past import Past, at
 
 NOW = at("15 12:05")
 CANARY = "qXcanaryX7"
 ALL = ("a@example.com", "b@example.com", "c@example.com")
-
-
-@pytest.fixture(autouse=True)
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy of the developer's has no say about loopback."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    """An HTTP server that answers 204."""
-    with web_server() as server:
-        yield server
-
-
-@pytest.fixture
-def relay() -> Iterator[Relay]:
-    """An SMTP relay that takes everything."""
-    with relay_server() as server:
-        yield server
 
 
 def email(relay: Relay) -> EmailChannel:

@@ -14,7 +14,7 @@ from ..db.connect import reaching
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
 from ..jobs.job import Job
-from ..runs.lease import keep_short
+from ..runs.lease import short_transaction
 from ..runs.schedules import changes, in_force
 from ..runs.wake import wake
 from .shared import open_app
@@ -25,8 +25,7 @@ def changing(arguments: Namespace, name: str) -> Iterator[tuple[Connection, Job]
     """A transaction in which the job of that name is changed; workers hear of it when it is committed."""
     app = open_app(arguments)
     job = app.registry.get(name)
-    with reaching(app.engine), app.engine.begin() as connection:
-        keep_short(connection, app.limits().lease)
+    with reaching(app.engine), short_transaction(app.engine, app.limits().lease) as connection:
         require_schema(connection)
         yield connection, job
         wake(connection)
@@ -39,7 +38,7 @@ def person() -> str:
 
 def next_slots(connection: Connection, job: Job, count: int) -> str:
     """The next slots on the schedule that is in force, as people read them."""
-    schedule = in_force(job, changes(connection).get(job.name)).schedule
+    schedule = in_force(job, changes(connection, [job]).get(job.name)).schedule
     if schedule is None:
         return "only by hand"
     at, slots = ask_now(connection), []

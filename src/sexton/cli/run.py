@@ -93,10 +93,9 @@ def _due(app: App, named: list[Job]) -> list[Due]:
     from ..db.connect import reaching
     from ..db.migrate import require_schema
     from ..runs.due import due_now
-    from ..runs.lease import keep_short
+    from ..runs.lease import short_transaction
 
-    with reaching(app.engine), app.engine.begin() as connection:
-        keep_short(connection, app.limits().lease)
+    with reaching(app.engine), short_transaction(app.engine, app.limits().lease) as connection:
         require_schema(connection)
         return due_now(connection, named or app.registry)
 

@@ -12,6 +12,8 @@ import threading
 
 from sqlalchemy.exc import DBAPIError
 
+from ..errors import scrubbed
+
 refusal = threading.local()
 """`reason`: what a policy's refusal said last in this thread. SQLite swallows the text of a Python function's error."""
 
@@ -112,3 +114,8 @@ def describe(error: DBAPIError) -> str:
         line = getattr(refusal, "reason", "refused by the policy")
     head = " ".join(part for part in (sqlstate(error), constraint) if part)
     return f"{head}: {line}"[:500] if head else line[:500]
+
+
+def in_words(error: Exception) -> str:
+    """One line for logs, of an error of the database or one of ours."""
+    return describe(error) if isinstance(error, DBAPIError) else scrubbed(str(error))

@@ -25,7 +25,7 @@ from ..db.moment import ask_now, database_now, skew
 from ..db.tables import TAKEN, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
 from ..jobs.job import Job
-from .lease import Lease, acquire, fence, keep_short, release
+from .lease import Lease, acquire, fence, of_job, release, short_transaction
 
 CLOCKS_APART = 60.0
 """Seconds that the clocks of process and database may differ before nothing is started."""
@@ -91,10 +91,9 @@ def claim(engine: Engine, wanted: Wanted) -> Claim:
 
     SchemaOutdated and DatabaseUnreachable when nothing could be asked.
     """
-    with reaching(engine), _impatiently(wanted.job), engine.begin() as connection:
-        keep_short(connection, wanted.lease_seconds)
+    with reaching(engine), _impatiently(wanted.job), short_transaction(engine, wanted.lease_seconds) as connection:
         require_schema(connection)
-        lease = acquire(connection, f"job:{wanted.job}", holder_name(), wanted.lease_seconds)
+        lease = acquire(connection, of_job(wanted.job), holder_name(), wanted.lease_seconds)
         if lease is None:
             raise HeldElsewhere(f"{wanted.job} is being run by another process")
         _close_abandoned(connection, wanted.job)
@@ -134,7 +133,7 @@ def reap(connection: Connection) -> int:
     own = own_tables(connection.dialect.name)
     runs, leases = own.runs.c, own.leases.c
     alive = select(leases.name).where(
-        leases.name == literal("job:") + runs.job,
+        leases.name == literal(of_job("")) + runs.job,
         leases.epoch == runs.epoch,
         leases.expires_at > database_now(connection.dialect.name),
     )
@@ -229,8 +228,7 @@ def close(
 ) -> None:
     """`finish`, for a run of another process that is gone."""
     runs = own_tables(engine.dialect.name).runs
-    with engine.begin() as connection:
-        keep_short(connection, lease.seconds)
+    with short_transaction(engine, lease.seconds) as connection:
         if not release(connection, lease):  # its row stays locked until the commit: this is the fence
             raise LeaseLost(f"{lease.name} was taken over by another process, which has closed this run")
         values: dict[str, Any] = {"state": state, "finished_at": database_now(connection.dialect.name), "error": error}
@@ -246,7 +244,6 @@ def committed(engine: Engine, claim: Claim) -> tuple[int, str]:
     """
     runs = own_tables(engine.dialect.name).runs
     asked = select(runs.c.batches, runs.c.state).where(runs.c.id == claim.run_id).with_for_update()
-    with engine.begin() as connection:
-        keep_short(connection, claim.lease.seconds)
+    with short_transaction(engine, claim.lease.seconds) as connection:
         row = connection.execute(asked).one()
     return row.batches, row.state

@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, union_all
+from sqlalchemy import Connection, Select, insert, select
 
+from ..db.for_each import for_each
 from ..db.moment import ask_now, database_now
 from ..db.tables import TAKEN, own_tables
 from ..jobs.job import Job
 from ..jobs.misfire import due_slots, lapsed_slot, missed_before
 from .claim import DATABASE, Due, reap
+from .queue import waiting
 from .schedules import Change, changes, due_after, in_force, observe
 
 CRASHES = 3
 """A slot whose process died this often is left; the next slot is tried."""
-
-TOGETHER = 100
-"""Jobs that one statement asks about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,10 @@ def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: C
 
 def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[Due]:
     """Runs that wait in the queue, oldest first; those of unknown jobs are left to whoever knows them."""
-    runs = own_tables(connection.dialect.name).runs
     by_name = {job.name: job for job in jobs}
-    waiting = select(runs.c.id, runs.c.job).where(runs.c.state == "queued", runs.c.slot.is_(None))
-    for row in connection.execute(waiting.order_by(runs.c.id)):
-        if row.job in by_name:
-            yield Due(by_name[row.job], None, queued=row.id)
+    for number, name in waiting(connection):
+        if name in by_name:
+            yield Due(by_name[name], None, queued=number)
 
 
 def _slots(
@@ -108,12 +105,8 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def newest_attempts(connection: Connection, names: Sequence[str]) -> dict[str, Attempt]:
     """Of each job the last attempt at its newest slot. One look into an index a job, whatever the length of history."""
-    found: dict[str, Attempt] = {}
-    for start in range(0, len(names), TOGETHER):
-        asked = [_newest(connection.dialect.name, name) for name in names[start : start + TOGETHER]]
-        for row in connection.execute(union_all(*asked)):
-            found[row.job] = Attempt(row.slot, row.attempt, row.state, row.finished_at)
-    return found
+    rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name))
+    return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at) for row in rows}
 
 
 def _newest(dialect: str, name: str) -> Select[Any]:

@@ -22,7 +22,7 @@ from ..db.connect import read_only
 from ..errors import JobFailed, LeaseLost
 from .context import RunContext
 from .counts import Counts
-from .lease import keep_short, renew
+from .lease import renew, short_transaction
 
 
 class Run:
@@ -84,8 +84,7 @@ def _kept_alive(context: RunContext, run: Run) -> Iterator[None]:
     def keep() -> None:
         while not done.wait(context.limits.renew):
             try:
-                with context.engine.begin() as connection:
-                    keep_short(connection, context.limits.lease)
+                with short_transaction(context.engine, context.limits.lease) as connection:
                     if not renew(connection, context.claim.lease):
                         run.lost.set()
                         return

@@ -12,6 +12,8 @@ SQLite has one writer at a time, so reading the row inside an immediate transact
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,11 +21,13 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
     Select,
     Text,
     bindparam,
     func,
     literal_column,
+    not_,
     or_,
     select,
     true,
@@ -37,6 +41,15 @@ from ..errors import LeaseLost
 
 STRANGE = 4
 """A lease that ends more than this many lengths ahead was made by a clock that has since jumped back: it is broken."""
+
+
+LEADER = "leader"
+"""Name of the lease by which workers choose the one that starts jobs."""
+
+
+def of_job(name: str) -> str:
+    """Name of the lease of a job."""
+    return f"job:{name}"
 
 
 @dataclass(slots=True)
@@ -56,18 +69,31 @@ def acquire(connection: Connection, name: str, holder: str, seconds: float) -> L
     leases = own_tables(dialect).leases
     began = time.monotonic()
     take = upsert(dialect, leases).values(name=name, holder=holder, epoch=1, expires_at=database_now(dialect, seconds))
-    free = or_(
+    taken = take.on_conflict_do_update(
+        index_elements=[leases.c.name],
+        set_={"holder": holder, "epoch": leases.c.epoch + 1, "expires_at": database_now(dialect, seconds)},
+        where=_free(dialect, seconds),
+    ).returning(leases.c.epoch)
+    epoch = connection.execute(taken).scalar_one_or_none()
+    return None if epoch is None else Lease(name, holder, epoch, seconds, began)
+
+
+def is_free(connection: Connection, name: str, seconds: float) -> bool:
+    """Whether `acquire` would get it; only reads."""
+    dialect = connection.dialect.name
+    leases = own_tables(dialect).leases
+    held = select(leases.c.name).where(leases.c.name == name, not_(_free(dialect, seconds)))
+    return connection.execute(held).first() is None
+
+
+def _free(dialect: str, seconds: float) -> ColumnElement[bool]:
+    """Given back, expired, or broken by a clock that jumped."""
+    leases = own_tables(dialect).leases
+    return or_(
         leases.c.holder.is_(None),
         leases.c.expires_at <= database_now(dialect),
         leases.c.expires_at > database_now(dialect, seconds * STRANGE),
     )
-    taken = take.on_conflict_do_update(
-        index_elements=[leases.c.name],
-        set_={"holder": holder, "epoch": leases.c.epoch + 1, "expires_at": database_now(dialect, seconds)},
-        where=free,
-    ).returning(leases.c.epoch)
-    epoch = connection.execute(taken).scalar_one_or_none()
-    return None if epoch is None else Lease(name, holder, epoch, seconds, began)
 
 
 def fence(connection: Connection, lease: Lease, limits: dict[str, str], *, renew_after: float) -> None:
@@ -106,20 +132,23 @@ def _settings(names: tuple[str, ...]) -> list[ColumnElement[Any]]:
     ]
 
 
-def keep_short(connection: Connection, seconds: float) -> None:
-    """First statement of a transaction of our own that locks a lease row: limits its waits, also those of its client.
+@contextmanager
+def short_transaction(engine: Engine, seconds: float) -> Iterator[Connection]:
+    """A transaction of our own that may lock a lease row: the server limits its waits, also those for its client.
 
     seconds: length of the lease. Frozen inside such a transaction, a process would keep its successor out for ever.
     """
-    if connection.dialect.name != "postgresql":
-        return
     limits = {
         "lock_timeout": "2s",
         "statement_timeout": "5s",
         "idle_in_transaction_session_timeout": f"{max(int(seconds * 800), 1)}ms",
         "datestyle": "ISO",  # the driver reads no other
     }
-    connection.execute(select(*_settings(tuple(limits))), {f"set_{name}": value for name, value in limits.items()})
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            values = {f"set_{name}": value for name, value in limits.items()}
+            connection.execute(select(*_settings(tuple(limits))), values)
+        yield connection
 
 
 def renew(connection: Connection, lease: Lease) -> bool:

@@ -16,11 +16,10 @@ from .wake import wake
 
 def enqueue(connection: Connection, job: Job, *, by: str) -> tuple[int, bool]:
     """Ask for a run of `job`: its number, and whether it is new. One that waits already stands for all who ask (S5)."""
-    runs = own_tables(connection.dialect.name).runs
-    waiting = select(runs.c.id).where(runs.c.job == job.name, runs.c.state == "queued", runs.c.slot.is_(None))
-    known = connection.execute(waiting.order_by(runs.c.id).limit(1)).scalar()
+    known = next((number for number, name in waiting(connection) if name == job.name), None)
     if known is not None:
         return known, False
+    runs = own_tables(connection.dialect.name).runs
     now = ask_now(connection)
     row: dict[str, Any] = {"job": job.name, "database": DATABASE, "slot": None, "attempt": 1, "state": "queued"}
     row |= {"worker": by, "epoch": 0, "as_of": now, "started_at": now, "counts": {}, "definition": ""}
@@ -28,3 +27,12 @@ def enqueue(connection: Connection, job: Job, *, by: str) -> tuple[int, bool]:
     audit(connection, job, "trigger", {"run": number}, by)
     wake(connection, f"{job.name} {number}")
     return number, True
+
+
+def waiting(connection: Connection) -> list[tuple[int, str]]:
+    """(number, job) of the runs that nobody has begun, oldest first."""
+    runs = own_tables(connection.dialect.name).runs
+    # Only open runs are indexed by their state.
+    open_ones = (runs.c.finished_at.is_(None), runs.c.state == "queued", runs.c.slot.is_(None))
+    asked = select(runs.c.id, runs.c.job).where(*open_ones).order_by(runs.c.id)
+    return [(row.id, row.job) for row in connection.execute(asked)]

@@ -76,6 +76,14 @@ def due_after(change: Change | None) -> datetime | None:
     return max(ends, default=None)
 
 
+def next_slot(job: Job, change: Change | None, now: datetime) -> datetime | None:
+    """The next slot of a job on the schedule in force; None without one, and while a pause has no end."""
+    if job.schedule is None:
+        return None
+    start = change.paused_until if change is not None and change.paused(now) else now
+    return None if start is None else job.schedule.next(start)
+
+
 def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime) -> bool:
     """Note which expressions are in force; one that replaces another has no past. Writes only what is new; whether."""
     dialect = connection.dialect.name
@@ -109,7 +117,7 @@ def pause(connection: Connection, job: Job, *, until: datetime | None, reason: s
 def resume(connection: Connection, job: Job, *, by: str) -> int:
     """End a pause; slots of the time between are not made up. UsageError when it is not paused."""
     now = ask_now(connection)
-    change = changes(connection).get(job.name)
+    change = changes(connection, [job]).get(job.name)
     if change is None or not change.paused(now):
         raise UsageError(f"{job.name} is not paused")
     values = {"paused_at": None, "paused_until": None, "reason": None, "expression_since": now}

@@ -20,11 +20,9 @@ from sqlalchemy import Connection, select
 from ..db.tables import own_tables
 from ..jobs.job import Job
 from ..runs.due import Attempt, newest_attempts, settled
-from ..runs.schedules import Change, changes, due_after, in_force
+from ..runs.lease import LEADER, of_job
+from ..runs.schedules import Change, changes, due_after, in_force, next_slot
 from .latest import Latest, latest_runs
-
-LEADER = "leader"
-"""Name of the lease by which workers choose the one that starts jobs."""
 
 SHORTEST = timedelta(hours=1)
 MISSED_FOR = timedelta(days=1)
@@ -87,7 +85,7 @@ def read_health(connection: Connection, jobs: Iterable[Job], now: datetime) -> H
     found = []
     for job in jobs:
         name = job.name
-        alive = leases.get(f"job:{name}", now) > now
+        alive = leases.get(of_job(name), now) > now
         lateness, allowed = _lateness(job, known.get(name), newest.get(name), alive, now)
         found.append(_job(job, known.get(name), latest[name], lateness, allowed, now))
     ends = leases.get(LEADER)
@@ -132,12 +130,5 @@ def _job(job: Job, change: Change | None, latest: Latest, lateness: float, allow
         paused=paused,
         lateness=lateness,
         allowed=allowed,
-        next_slot=_next_slot(job, change, paused, now),
+        next_slot=next_slot(job, change, now),
     )
-
-
-def _next_slot(job: Job, change: Change | None, paused: bool, now: datetime) -> datetime | None:
-    if job.schedule is None:
-        return None
-    until = change.paused_until if change is not None and paused else now
-    return None if until is None else job.schedule.next(until)

@@ -5,21 +5,20 @@ Only a job that has failed for very long costs more: its failures are passed ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select
 
+from ..db.for_each import for_each
 from ..db.tables import own_tables
 from ..runs.counts import Counts, total
 from .evidence import BAD, GOOD
 
 NEVER_STARTED = ("queued", "skipped")
 MOST_FAILURES = 1_000
-TOGETHER = 100
-"""Jobs that one statement asks about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +36,14 @@ class Latest:
 def latest_runs(connection: Connection, names: Sequence[str]) -> dict[str, Latest]:
     """Of every job in `names`."""
     dialect = connection.dialect.name
-    last = {row.job: row for row in _asked(connection, names, lambda name: _last(dialect, name))}
-    good = {row.job: row for row in _asked(connection, names, lambda name: _last(dialect, name, GOOD))}
+    last = {row.job: row for row in for_each(connection, names, lambda name: _last(dialect, name))}
+    good = {row.job: row for row in for_each(connection, names, lambda name: _last(dialect, name, GOOD))}
     failing = [name for name in names if name in last and (name not in good or last[name].id != good[name].id)]
     failed = {
         row.job: row.failures
-        for row in _asked(connection, failing, lambda name: _failures(dialect, name, good.get(name)))
+        for row in for_each(connection, failing, lambda name: _failures(dialect, name, good.get(name)))
     }
     return {name: _typed(last.get(name), good.get(name), failed.get(name, 0)) for name in names}
-
-
-def _asked(connection: Connection, names: Sequence[str], statement: Callable[[str], Select[Any]]) -> Iterator[Row[Any]]:
-    """The rows of one small statement a job, many of them in one round trip."""
-    for start in range(0, len(names), TOGETHER):
-        yield from connection.execute(union_all(*(statement(name) for name in names[start : start + TOGETHER])))
 
 
 def _last(dialect: str, name: str, states: Sequence[str] = ()) -> Select[Any]:

@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, exists, or_, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings
 from ..db.connect import read_only
-from ..db.faults import describe
+from ..db.faults import in_words
 from ..db.moment import ask_now
 from ..db.tables import own_tables
-from ..errors import SextonError, scrubbed
+from ..errors import SextonError
 from ..jobs.job import Job
+
+if TYPE_CHECKING:
+    from .reader import Reader
 
 Say = Callable[..., None]
 
@@ -32,13 +37,20 @@ class Rounds:
         self._say = say
         self._channels = channels_of(settings)
 
+    @cached_property
+    def _reader(self) -> Reader:
+        """One for all rounds: it keeps the sums of hours that are over."""
+        from .reader import Reader
+
+        return Reader(self._settings.database, self._jobs)
+
     def make(self) -> None:
         """A round; what fails is said, and tried again in the next."""
         for part in (self._alert, self._textfile, self._heartbeat):
             try:
                 part()
             except (SQLAlchemyError, SextonError, OSError) as error:
-                self._say("watching failed", part=part.__name__.strip("_"), error=_words(error))
+                self._say("watching failed", part=part.__name__.strip("_"), error=in_words(error))
 
     def _alert(self) -> None:
         from .alerts import deliver
@@ -57,9 +69,8 @@ class Rounds:
         if wanted is None:
             return
         from .metrics import write_textfile
-        from .reader import Reader
 
-        write_textfile(Path(wanted), Reader(self._settings.database, self._jobs).read())
+        write_textfile(Path(wanted), self._reader.read())
 
     def _heartbeat(self) -> None:
         url = self._settings.metrics.heartbeat
@@ -80,7 +91,3 @@ def needed(engine: Engine, settings: Settings) -> bool:
         is_open = exists(select(own.incidents.c.id).where(own.incidents.c.closed_at.is_(None)))
         waits = exists(select(own.alerts.c.id).where(own.alerts.c.sent_at.is_(None), own.alerts.c.next_at.is_not(None)))
         return bool(connection.execute(select(or_(is_open, waits))).scalar())
-
-
-def _words(error: Exception) -> str:
-    return describe(error) if isinstance(error, DBAPIError) else scrubbed(str(error))

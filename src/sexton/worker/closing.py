@@ -6,13 +6,13 @@ import signal
 import time
 from typing import Any, NamedTuple
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..app import App
 from ..errors import LeaseLost, SextonError
 from ..runs.claim import close
 from ..runs.hard_limit import OVERDUE
-from ..runs.lease import Lease
+from ..runs.lease import Lease, of_job
 from .executor import KILL, Assignment
 
 PATIENCE = 120.0
@@ -30,10 +30,11 @@ class Left(NamedTuple):
 
 
 class Closing:
-    """The runs to close. waits: whether there are any."""
+    """The runs to close. seconds: length of their leases."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, engine: Engine, seconds: float) -> None:
+        self._engine = engine
+        self._seconds = seconds
         self._left: list[Left] = []
 
     @property
@@ -47,19 +48,16 @@ class Closing:
         overdue = time.monotonic() >= left.ends - KILL
         state, error = ("timed_out", OVERDUE) if overdue else ("failed", _words(code))
         if claimed:
-            lease = Lease(f"job:{left.due.job.name}", claimed["holder"], claimed["epoch"], self._seconds(), 0.0)
+            lease = Lease(of_job(left.due.job.name), claimed["holder"], claimed["epoch"], self._seconds, 0.0)
             self._left.append(Left(claimed["run"], lease, state, error, time.monotonic()))
             self.try_again()
         return {"job": left.due.job.name, "run": claimed.get("run"), "state": state, "error": error}
-
-    def _seconds(self) -> float:
-        return self._app.limits().lease
 
     def try_again(self) -> None:
         """Close what can be closed now."""
         for left in list(self._left):
             try:
-                close(self._app.engine, left.run, left.lease, left.state, None, left.error)
+                close(self._engine, left.run, left.lease, left.state, None, left.error)
             except LeaseLost:
                 pass  # closed already, by itself or by a successor
             except (SQLAlchemyError, SextonError):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..app import App
 from ..db.connect import read_only
-from ..db.tables import own_tables
 from ..jobs.job import Job
-from ..runs.schedules import changes, in_force, version
+from ..runs.queue import waiting
+from ..runs.schedules import changes, in_force, next_slot, version
 from .agenda import Agenda
 from .listener import Listener
 
@@ -58,9 +58,7 @@ class Desk:
         """Whether somebody changed a schedule since the last time, and the jobs that somebody asked for."""
         with read_only(self._app.engine) as connection:
             now = version(connection)
-            runs = own_tables(connection.dialect.name).runs
-            waiting = select(runs.c.job).where(runs.c.state == "queued", runs.c.finished_at.is_(None))
-            asked = {row.job for row in connection.execute(waiting)}
+            asked = {job for _, job in waiting(connection)}
         before, self._version = self._version, now
         return now != before and before >= 0, asked
 
@@ -69,15 +67,9 @@ class Desk:
         known = changes(connection, jobs)
         for job in jobs:
             change = known.get(job.name)
-            schedule = in_force(job, change).schedule
-            if schedule is None:
-                continue
-            start = now
-            if change is not None and change.paused(now):
-                if change.paused_until is None:
-                    continue
-                start = max(now, change.paused_until)
-            self.agenda.look_at(job.name, schedule.next(start))
+            slot = next_slot(in_force(job, change), change, now)
+            if slot is not None:
+                self.agenda.look_at(job.name, slot)
 
     def soon(self, job: Job, now: datetime, later: float) -> None:
         """Look at this job again: its run has ended, its next slot may be due already."""

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..runs.claim import Due
@@ -35,7 +35,6 @@ class Assignment:
     ends: float
     claimed: dict[str, Any] | None = None
     outcome: dict[str, Any] | None = None
-    given: float = field(default_factory=time.monotonic)
 
 
 class Executor:
@@ -78,13 +77,13 @@ class Executor:
         """What to select on; None without a process."""
         return self._line
 
-    def give(self, due: Due) -> bool:
-        """Give it a run; False when it is gone."""
+    def give(self, due: Due) -> None:
+        """Give it a run. When it is gone, `read` says so."""
         assert self._line is not None
         self.assignment = Assignment(due, time.monotonic() + due.job.time_limit.total_seconds() + KILL)
         slot = due.slot.isoformat() if due.slot else None
         wish = {"job": due.job.name, "slot": slot, "missed": due.missed, "queued": due.queued}
-        return self._line.send(wish)
+        self._line.send(wish)
 
     def read(self) -> Iterator[Assignment]:
         """Take what it says; yields what it has ended or left. A process that is gone leaves `alive` false."""

@@ -9,16 +9,12 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from ..db.connect import read_only
 from ..db.migrate import require_schema
-from ..db.moment import ask_now, database_now
-from ..db.tables import own_tables
-from ..runs.lease import Lease, acquire, keep_short, release, renew
-
-NAME = "leader"
-"""Of the lease."""
+from ..db.moment import ask_now
+from ..runs.lease import LEADER, Lease, acquire, is_free, release, renew, short_transaction
 
 
 class DatabaseClock:
@@ -61,12 +57,11 @@ class Leadership:
         """Renew the lease, or try to get it; whether we lead now. Database errors pass."""
         if self._lease is None and not self._is_free():
             return False
-        with self._engine.begin() as connection:
-            keep_short(connection, self._seconds)
+        with short_transaction(self._engine, self._seconds) as connection:
             if self._lease is not None and not renew(connection, self._lease):
                 self._lease = None
             if self._lease is None:
-                self._lease = acquire(connection, NAME, self.holder, self._seconds)
+                self._lease = acquire(connection, LEADER, self.holder, self._seconds)
             self.clock.set(ask_now(connection))
         return self.leading
 
@@ -74,8 +69,7 @@ class Leadership:
         """Give the lease back, so that another worker leads at once."""
         if self._lease is None:
             return
-        with self._engine.begin() as connection:
-            keep_short(connection, self._seconds)
+        with short_transaction(self._engine, self._seconds) as connection:
             release(connection, self._lease)
         self._lease = None
 
@@ -83,12 +77,4 @@ class Leadership:
         """Asked by reading only: standbys look often, and SQLite has one writer."""
         with read_only(self._engine) as connection:
             require_schema(connection)
-            dialect = connection.dialect.name
-            leases = own_tables(dialect).leases
-            held = select(leases.c.name).where(
-                leases.c.name == NAME,
-                leases.c.holder.is_not(None),
-                leases.c.expires_at > database_now(dialect),
-                leases.c.expires_at <= database_now(dialect, 4 * self._seconds),
-            )
-            return connection.execute(held).first() is None
+            return is_free(connection, LEADER, self._seconds)

@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..app import App
-from ..db.faults import describe
+from ..db.faults import in_words
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
-from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError, scrubbed
+from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError
 from ..jobs.job import Job
 from ..runs.claim import Due, holder_name, reap
 from ..runs.due import due_runs
-from ..runs.lease import keep_short
+from ..runs.lease import short_transaction
 from ..runs.stop import Stop
 from .closing import Closing
 from .desk import Desk
@@ -79,7 +79,7 @@ class Worker:
         self.desk = Desk(app)
         self.waiting = Waiting(app.registry.names())
         self.executors = [Executor(arguments) for _ in range(concurrency)]
-        self.closing = Closing(app)
+        self.closing = Closing(app.engine, self.limits.lease)
         self.timers = Timers()
         self.led = False
         self.reached = False
@@ -99,7 +99,7 @@ class Worker:
             except (SQLAlchemyError, SextonError) as error:
                 self._trouble(error)
                 if not self.reached and time.monotonic() - began > STARTUP:
-                    raise DatabaseUnreachable(f"no database for {STARTUP:.0f} s: {_words(error)}") from error
+                    raise DatabaseUnreachable(f"no database for {STARTUP:.0f} s: {in_words(error)}") from error
             self._wait()
         self._leave()
 
@@ -163,8 +163,7 @@ class Worker:
     def _look_at(self, names: set[str]) -> None:
         jobs = [job for job in self.app.registry if job.name in names]
         busy = {job.name for job in self._under_way()}
-        with self.app.engine.begin() as connection:
-            keep_short(connection, self.limits.lease)
+        with short_transaction(self.app.engine, self.limits.lease) as connection:
             require_schema(connection)
             reap(connection)
             now = ask_now(connection)
@@ -183,8 +182,7 @@ class Worker:
             due = self.waiting.next(self._under_way(), self.concurrency)
             if due is None:
                 return
-            if not executor.give(due):
-                self.waiting.add(due)
+            executor.give(due)
 
     def _under_way(self) -> list[Job]:
         return [executor.assignment.due.job for executor in self.executors if executor.assignment]
@@ -232,7 +230,7 @@ class Worker:
 
     def _trouble(self, error: Exception) -> None:
         """The database cannot be asked: rest, longer and longer, up to 5 seconds. The lease runs out meanwhile."""
-        self.say("database trouble", error=_words(error))
+        self.say("database trouble", error=in_words(error))
         self.timers.trouble = self.timers.trouble or time.monotonic()
         self.desk.close()
         self.timers.all = 0.0
@@ -243,7 +241,7 @@ class Worker:
         try:
             self.leadership.resign()
         except (SQLAlchemyError, SextonError) as error:
-            self.say("the lead could not be given back; it ends by itself", error=_words(error))
+            self.say("the lead could not be given back; it ends by itself", error=in_words(error))
         self.desk.close()
         self._signal_all(SIGTERM)
         for executor in self.executors:
@@ -261,7 +259,3 @@ class Worker:
     def _signal_all(self, number: Signals) -> None:
         for executor in self.executors:
             executor.signal(number)
-
-
-def _words(error: Exception) -> str:
-    return describe(error) if isinstance(error, DBAPIError) else scrubbed(str(error))

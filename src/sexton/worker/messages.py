@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 
@@ -19,13 +20,10 @@ class Line:
         """For select."""
         return self.channel.fileno()
 
-    def send(self, message: dict[str, Any]) -> bool:
-        """Send; False when the other side is gone."""
-        try:
+    def send(self, message: dict[str, Any]) -> None:
+        """Send; when the other side is gone, `receive` says so."""
+        with suppress(OSError):
             self.channel.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            return False
-        return True
 
     def receive(self) -> Iterator[dict[str, Any] | None]:
         """What has come, after waiting for something to come; None last when the other side is gone."""
