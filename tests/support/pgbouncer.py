@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from sexton.testing.processes import free_port, spawn, unprivileged_account, wait_until
 
-from .require import missing
+from .require import program
 
 SETTINGS = """
 [databases]
@@ -36,9 +35,7 @@ ignore_startup_parameters = extra_float_digits
 @contextmanager
 def pgbouncer(url: str) -> Iterator[str]:
     """Start one before the server of this URL; gives the URL of the same database through it."""
-    program = shutil.which("pgbouncer", path=os.defpath + ":/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
-    if program is None:
-        missing("pgbouncer", "no such program; run: make services")
+    command = program("pgbouncer")
     target, account = make_url(url), unprivileged_account()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="sexton-pgbouncer-") as name:
@@ -46,7 +43,7 @@ def pgbouncer(url: str) -> Iterator[str]:
         (folder / "pgbouncer.ini").write_text(SETTINGS.format(server=target.port, port=port, user=target.username))
         log = folder / "log"
         folder.chmod(0o755)
-        process = spawn([program, str(folder / "pgbouncer.ini")], folder, log, dict(os.environ), account)
+        process = spawn([command, str(folder / "pgbouncer.ini")], folder, log, dict(os.environ), account)
         try:
             assert wait_until(lambda: _answers(port), 10), log.read_text()
             yield target.set(port=port).render_as_string(hide_password=False)

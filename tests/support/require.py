@@ -6,6 +6,8 @@ SEXTON_REQUIRE is "all", or a comma list such as "postgres15,redis".
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -18,3 +20,16 @@ def missing(name: str, reason: str) -> NoReturn:
     if name in REQUIRED or "all" in REQUIRED:
         pytest.fail(f"{name} is required (SEXTON_REQUIRE) and missing: {reason}", pytrace=False)
     pytest.skip(f"{name}: {reason}")
+
+
+def program(name: str, reason: str = "no such program; run: make services") -> str:
+    """The path of a program, also where only administrators look; skips or fails without it."""
+    places = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin:/opt/homebrew/bin"
+    found = shutil.which(name, path=places)
+    return found if found is not None else missing(name, reason)
+
+
+def library(name: str) -> str:
+    """The path of a shared library to load before others; skips or fails without it."""
+    found = next(Path("/usr/lib").glob(f"*/*/{name}"), None)
+    return str(found) if found is not None else missing(name, "no such library; run: make services")

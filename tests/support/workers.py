@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -236,10 +236,13 @@ def start(nursery: Nursery) -> Iterator[Start]:
         worker.close()
 
 
-def sexton(*words: str, **options: Any) -> subprocess.Popen[str]:
-    """`python -m sexton.cli.main` from scratch: half a second. A context manager; `options` as Popen takes."""
+def sexton(*words: str, more: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+    """`python -m sexton.cli.main` from scratch: half a second. A context manager; `options` as Popen takes.
+
+    more: variables of its environment besides ours.
+    """
     command = [sys.executable, "-m", "sexton.cli.main", *words]
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(more or {})}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
     return subprocess.Popen(command, env=environment, text=True, **{**pipes, **options})

@@ -1,4 +1,4 @@
-"""Which run starts next (PF-141): by priority, then as registered; groups beside each other, never within one."""
+"""Which run starts next (PF-141): by priority, then first come, first served; those of one group never at once."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def started(waiting: Waiting, concurrency: int) -> list[str]:
     return [run.name for run in busy]
 
 
-def test_pf_141_one_after_the_other_by_priority_then_as_registered() -> None:
-    waiting = Waiting(["shop.b", "shop.a", "shop.urgent"])
-    for name, priority in (("shop.a", 0), ("shop.urgent", 9), ("shop.b", 0)):
+def test_pf_141_one_after_the_other_by_priority_then_as_they_came() -> None:
+    waiting = Waiting()
+    for name, priority in (("shop.b", 0), ("shop.urgent", 9), ("shop.a", 0)):
         waiting.add(Due(job(name, priority=priority), NOON))
 
     order = [run.job.name for _ in range(3) if (run := waiting.next([], 1)) is not None]
@@ -35,8 +35,23 @@ def test_pf_141_one_after_the_other_by_priority_then_as_registered() -> None:
     assert len(waiting) == 0
 
 
+def test_jobs_with_short_intervals_never_keep_a_later_one_from_running() -> None:
+    """More is due each second than can run: everybody gets a turn."""
+    waiting = Waiting()
+    ran: list[str] = []
+    for second in range(20):
+        names = [f"tick.number_{number}" for number in range(5)]
+        for name in names:
+            if name not in waiting.names():
+                waiting.add(Due(job(name), NOON + timedelta(seconds=second)))
+        ran += [run.job.name for _ in range(2) if (run := waiting.next([], 1)) is not None]
+
+    assert sum(ran.count(name) for name in names) == 40
+    assert min(ran.count(name) for name in names) >= 6
+
+
 def test_pf_141_jobs_of_one_group_never_run_beside_each_other() -> None:
-    waiting = Waiting([])
+    waiting = Waiting()
     for name in ("shop.a", "shop.b", "post.a", "post.b"):
         waiting.add(Due(job(name), NOON))
     waiting.add(Due(job("post.c", group="own"), NOON))
@@ -45,7 +60,7 @@ def test_pf_141_jobs_of_one_group_never_run_beside_each_other() -> None:
 
 
 def test_no_more_runs_than_the_worker_may_have() -> None:
-    waiting = Waiting([])
+    waiting = Waiting()
     for number in range(5):
         waiting.add(Due(job(f"g{number}.job"), NOON))
 
@@ -53,10 +68,10 @@ def test_no_more_runs_than_the_worker_may_have() -> None:
     assert len(waiting) == 3
 
 
-def test_what_people_asked_for_comes_before_slots_and_slots_in_their_order() -> None:
-    waiting = Waiting([])
-    one = job("shop.a")
-    for due in (Due(one, NOON + timedelta(hours=1)), Due(one, NOON), Due(one, None, queued=7), Due(one, NOON)):
+def test_what_people_asked_for_comes_before_slots_and_nothing_waits_twice() -> None:
+    waiting = Waiting()
+    one, other = job("shop.a"), job("shop.b")
+    for due in (Due(one, NOON), Due(one, NOON + timedelta(hours=1)), Due(other, None, queued=7), Due(one, NOON)):
         waiting.add(due)
 
     order = [run for _ in range(4) if (run := waiting.next([], 1)) is not None]

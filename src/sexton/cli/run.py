@@ -122,6 +122,7 @@ def execute(app: App, due: Due, as_of: datetime | None, arguments: Namespace, st
             as_of=as_of,
             missed=due.missed,
             queued=due.queued,
+            wall=due.wall,
             hard=True,
             limits=app.limits(row_limit=getattr(arguments, "limit", None)),
             stop=stop,

@@ -99,6 +99,7 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("error", Text, comment="first line only, no row values"),
         Column("definition", Text, nullable=False, comment="fingerprint of the settings"),
         Column("missed", Integer, nullable=False, server_default="0", comment="earlier slots this run stands for"),
+        Column("wall", Text, comment="local time and zone of the slot by the rules of its day"),
     )
 
 

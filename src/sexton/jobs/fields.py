@@ -52,13 +52,15 @@ class Fields:
     """A checked expression. `fixed`: a fixed time of day, moved rather than lost when clocks change.
 
     fixed is false when the minute or the hour begins with `*`: such work follows elapsed time.
+    hourly: every hour of the day matches.
     """
 
-    __slots__ = ("_dates", "_times", "fixed")
+    __slots__ = ("_dates", "_times", "fixed", "hourly")
 
     def __init__(self, minute: str, hour: str, dates: CronSim) -> None:
         self._dates = dates
         self._times = [timedelta(hours=h, minutes=m) for h in _hours(hour) for m in _minutes(minute)]
+        self.hourly = len(_hours(hour)) == 24
         self.fixed = not (minute.startswith("*") or hour.startswith("*"))
 
     def matching(self, start: datetime, end: datetime) -> Iterator[datetime]:

@@ -73,6 +73,13 @@ class Schedule(ABC):
     def words(self) -> str:
         """The schedule as part of an English sentence: "every day at 04:10 UTC"."""
 
+    def wall(self, slot: datetime) -> str | None:
+        """What the slot is called by those who live by the zone: "2026-11-22 04:10+0200 Asia/Jerusalem".
+
+        None in UTC and where no hour of the day is named: there an instant is all there is to say.
+        """
+        return None
+
     def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Slots with start < slot <= end, in order."""
         slot = self.next(start)
@@ -113,6 +120,11 @@ class Cron(Schedule):
             if last is not None:
                 return last
         raise ScheduleError(f"cron {self.text!r}: no slot before {at.isoformat()}")
+
+    def wall(self, slot: datetime) -> str | None:
+        if self.zone == "UTC" or read_fields(self.text).hourly:
+            return None
+        return f"{in_utc(slot).astimezone(load_zone(self.zone)):%Y-%m-%d %H:%M%z} {self.zone}"
 
     def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
         return self._slots(in_utc(start) + TICK, in_utc(end) + TICK)

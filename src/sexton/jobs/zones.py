@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from importlib import import_module
@@ -13,6 +14,8 @@ from ..errors import ScheduleError, suggestion
 from .duration import TICK
 
 _BLOCK = timedelta(days=3)
+_read: dict[str, tuple[float, ...]] = {}
+"""Zones whose rules this process has, by the file they came from."""
 
 
 def check_zone(name: str) -> str:
@@ -31,18 +34,48 @@ def check_zone(name: str) -> str:
 @cache
 def zone_names() -> frozenset[str]:
     """The list of the tzdata package; zoneinfo has one too, but opens hundreds of files to make it."""
-    folder = os.path.dirname(import_module("tzdata").__file__ or "")
-    with open(os.path.join(folder, "zones"), encoding="ascii") as lines:
+    with open(os.path.join(_package(), "zones"), encoding="ascii") as lines:
         return frozenset(lines.read().split())
 
 
 def load_zone(name: str) -> tzinfo:
-    """The rules of a checked zone. Not kept here: after ZoneInfo.clear_cache() the next call reads them."""
+    """The rules of a checked zone; ZoneInfo keeps them until `renew_zones`."""
     if name == "UTC":
         return UTC
     from zoneinfo import ZoneInfo  # reads the build settings of Python, which no job in UTC needs to pay for
 
+    if name not in _read:
+        _read[name] = _file(name)  # before the rules: replaced in between, they are read once more
     return ZoneInfo(name)
+
+
+def renew_zones() -> bool:
+    """Read the rules of zones again whose file was replaced, as a package manager does under a running process.
+
+    Whether there were any; what was computed with the old rules is to be computed anew.
+    """
+    renewed = {name: file for name, before in _read.items() if (file := _file(name)) != before}
+    if renewed:
+        from zoneinfo import ZoneInfo
+
+        _read.update(renewed)
+        ZoneInfo.clear_cache(only_keys=renewed)
+    return bool(renewed)
+
+
+def _file(name: str) -> tuple[float, ...]:
+    """Which file the rules of a zone are read from, and its age: the first one there is, as ZoneInfo does."""
+    from zoneinfo import TZPATH
+
+    for number, folder in enumerate((*TZPATH, os.path.join(_package(), "zoneinfo"))):
+        with suppress(OSError):
+            file = os.stat(os.path.join(folder, name))
+            return (number, file.st_mtime_ns, file.st_size, file.st_ino)
+    return ()
+
+
+def _package() -> str:
+    return os.path.dirname(import_module("tzdata").__file__ or "")
 
 
 class Piece(NamedTuple):

@@ -47,6 +47,7 @@ class Wanted:
     """What to claim. slot: None for a run by hand.  as_of: the run's time; None asks the database.
 
     missed: earlier slots that this run stands for.  queued: number of the run row that asked for it.
+    wall: local time of the slot, see `Schedule.wall`.
     """
 
     job: str
@@ -56,15 +57,17 @@ class Wanted:
     lease_seconds: float
     missed: int = 0
     queued: int | None = None
+    wall: str | None = None
 
 
 class Due(NamedTuple):
-    """One run to start. slot: None when a person asked for it.  missed, queued: see `Wanted`."""
+    """One run to start. slot: None when a person asked for it.  missed, queued, wall: see `Wanted`."""
 
     job: Job
     slot: datetime | None
     missed: int = 0
     queued: int | None = None
+    wall: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,7 @@ def _open_run(connection: Connection, wanted: Wanted, lease: Lease, attempt: int
         "counts": {},
         "definition": wanted.definition,
         "missed": wanted.missed,
+        "wall": wanted.wall,
     }
     if wanted.queued is not None:
         return _open_queued(connection, wanted.queued, row)

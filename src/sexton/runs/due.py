@@ -14,12 +14,16 @@ from ..db.moment import ask_now, database_now
 from ..db.tables import TAKEN, own_tables
 from ..jobs.job import Job
 from ..jobs.misfire import due_slots, lapsed_slot, missed_before
+from ..jobs.schedule import Schedule
 from .claim import DATABASE, Due, reap
 from .queue import waiting
 from .schedules import Change, changes, due_after, in_force, observe
 
 CRASHES = 3
 """A slot whose process died this often is left; the next slot is tried."""
+
+MINUTE = len("2026-11-22 04:10")
+"""The part of `Schedule.wall` that people read off a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Attempt:
     attempt: int
     state: str
     finished_at: datetime | None
+    wall: str | None = None
+    """Local time of the slot when it was run, see `Schedule.wall`."""
 
 
 def due_now(connection: Connection, jobs: Iterable[Job]) -> list[Due]:
@@ -70,17 +76,37 @@ def _slots(
             continue
         last = _later(settled(job, newest.get(job.name), now), due_after(change))
         slots = due_slots(job.schedule, last, now, job.misfire)
+        if slots and (passed := _named_before(job.schedule, newest.get(job.name), last)) is not None:
+            last, slots = passed, due_slots(job.schedule, passed, now, job.misfire)
         lapsed = lapsed_slot(job.schedule, last, now, job.misfire)
         if slots and job.name in busy and job.overlap == "skip":
             reason = "given up: the run before was still under way"
             _write_skipped(connection, job, slots[-1], now, missed_before(job.schedule, last, slots[-1]), reason)
         elif slots:
             missed = missed_before(job.schedule, last, slots[0])
-            yield from (Due(job, slot, 0 if number else missed) for number, slot in enumerate(slots))
+            wall = job.schedule.wall
+            yield from (Due(job, slot, 0 if number else missed, wall=wall(slot)) for number, slot in enumerate(slots))
         elif lapsed is not None:
             late = timedelta(seconds=int((now - lapsed).total_seconds()))
             reason = f"given up: {late} late, more than {job.misfire.lateness}"
             _write_skipped(connection, job, lapsed, now, missed_before(job.schedule, last, lapsed), reason)
+
+
+def _named_before(schedule: Schedule, newest: Attempt | None, last: datetime | None) -> datetime | None:
+    """The latest slot whose local time a run had already; None is usual.
+
+    There is one after the newest run only when the rules of the zone changed since, or are others than those of the
+    process that ran it (T7): 04:00 was at 06:00 UTC, and is now at 07:00 UTC of the same day.
+    """
+    if newest is None or newest.wall is None or last is None or newest.slot > last:
+        return None
+    today = schedule.wall(newest.slot)
+    if today is None or today == newest.wall or newest.wall.rpartition(" ")[2] != schedule.zone:
+        return None
+    passed, slot = None, schedule.next(last)
+    while (schedule.wall(slot) or "")[:MINUTE] <= newest.wall[:MINUTE]:
+        passed, slot = slot, schedule.next(slot)
+    return passed
 
 
 def _write_skipped(connection: Connection, job: Job, slot: datetime, now: datetime, missed: int, reason: str) -> None:
@@ -106,12 +132,12 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 def newest_attempts(connection: Connection, names: Sequence[str]) -> dict[str, Attempt]:
     """Of each job the last attempt at its newest slot. One look into an index a job, whatever the length of history."""
     rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name))
-    return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at) for row in rows}
+    return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at, row.wall) for row in rows}
 
 
 def _newest(dialect: str, name: str) -> Select[Any]:
     runs = own_tables(dialect).runs
-    columns = (runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at)
+    columns = (runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at, runs.c.wall)
     one = select(*columns).where(runs.c.job == name, runs.c.database == DATABASE, runs.c.slot.is_not(None))
     return select(one.order_by(runs.c.slot.desc(), runs.c.attempt.desc()).limit(1).subquery())
 

@@ -123,12 +123,13 @@ def run(
     definition: str = "",
     missed: int = 0,
     queued: int | None = None,
+    wall: str | None = None,
     hard: bool = False,
     started: Callable[[Claim], None] | None = None,
 ) -> Outcome:
     """Execute `job` once, for `slot` or by hand, and say how it ended.
 
-    as_of: the run's time; the database's by default.  missed, queued: see `Wanted`.
+    as_of: the run's time; the database's by default.  missed, queued, wall: see `Wanted`.
     hard: the process belongs to the run, and is ended when the run does not end.  started: called once the run is ours.
     UsageError before anything starts: unknown columns, a schema not migrated. DatabaseUnreachable likewise.
     """
@@ -138,7 +139,7 @@ def run(
     except HeldElsewhere:
         plans = planned(job)  # a table is locked: the run will wait for it, give up, and be on record
     try:
-        claimed = claim(engine, Wanted(job.name, slot, as_of, definition, limits.lease, missed, queued))
+        claimed = claim(engine, Wanted(job.name, slot, as_of, definition, limits.lease, missed, queued, wall))
     except AlreadyDone as done:
         return Outcome(job.name, "already done", error=str(done))
     except HeldElsewhere as held:

@@ -87,13 +87,16 @@ def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[st
             definition=app.definition,
             missed=wish["missed"],
             queued=wish["queued"],
+            wall=wish["wall"],
             hard=True,
             started=started,
         )
     except DatabaseUnreachable as error:
         outcome = Outcome(wish["job"], "unreachable", error=str(error))
     except SextonError as error:
-        wanted = Wanted(wish["job"], slot, None, app.definition, limits.lease, wish["missed"], wish["queued"])
+        wanted = Wanted(
+            wish["job"], slot, None, app.definition, limits.lease, wish["missed"], wish["queued"], wish["wall"]
+        )
         outcome = _on_record(app, wanted, error)
     if outcome.state not in ("held", "already done"):
         logs.emit(logs.ended(outcome, time.monotonic() - began))

@@ -82,7 +82,7 @@ class Executor:
         assert self._line is not None
         self.assignment = Assignment(due, time.monotonic() + due.job.time_limit.total_seconds() + KILL)
         slot = due.slot.isoformat() if due.slot else None
-        wish = {"job": due.job.name, "slot": slot, "missed": due.missed, "queued": due.queued}
+        wish = {"job": due.job.name, "slot": slot, "missed": due.missed, "queued": due.queued, "wall": due.wall}
         self._line.send(wish)
 
     def read(self) -> Iterator[Assignment]:

@@ -24,6 +24,7 @@ from ..db.migrate import require_schema
 from ..db.moment import ask_now
 from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError
 from ..jobs.job import Job
+from ..jobs.zones import renew_zones
 from ..runs.claim import Due, holder_name, reap
 from ..runs.due import due_runs
 from ..runs.lease import short_transaction
@@ -77,7 +78,7 @@ class Worker:
         self.concurrency = concurrency
         self.leadership = Leadership(app.engine, holder_name(), self.limits.lease)
         self.desk = Desk(app)
-        self.waiting = Waiting(app.registry.names())
+        self.waiting = Waiting()
         self.executors = [Executor(arguments) for _ in range(concurrency)]
         self.closing = Closing(app.engine, self.limits.lease)
         self.timers = Timers()
@@ -148,6 +149,8 @@ class Worker:
                 self.waiting.clear()
             everything = everything or changed
         if everything:
+            if renew_zones():
+                self.say("new rules of time zones")
             self.timers.all = now + ALL
             self.desk.agenda.clear()
             names = {*self.app.registry.names()}

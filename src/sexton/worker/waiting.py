@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Collection
 
 from ..jobs.job import Job
 from ..runs.claim import Due
@@ -15,17 +14,19 @@ def group_of(job: Job) -> str:
 
 
 class Waiting:
-    """What is due and not begun. order: names of all jobs, by priority, then as registered."""
+    """What is due and not begun, first come, first served; each look at what is due brings it in registry order.
 
-    def __init__(self, order: Iterable[str]) -> None:
-        self._rank = {name: rank for rank, name in enumerate(order)}
+    Were it always in registry order, jobs with short intervals would keep the last ones from ever running.
+    """
+
+    def __init__(self) -> None:
         self._runs: list[Due] = []
 
     def add(self, due: Due) -> None:
-        """Take it in; a slot of a job whose earlier slot waits already comes after it, the same twice counts once."""
+        """Take it in, after what waits already with the same priority; what people asked for comes before slots."""
         if due not in self._runs:
             self._runs.append(due)
-            self._runs.sort(key=lambda run: (-run.job.priority, self._rank.get(run.job.name, 0), _when(run)))
+            self._runs.sort(key=lambda run: (-run.job.priority, run.queued is None))
 
     def next(self, busy: Collection[Job], concurrency: int) -> Due | None:
         """Take out the run to start now, given the jobs under way; None when nothing may start."""
@@ -52,8 +53,3 @@ class Waiting:
 
     def __len__(self) -> int:
         return len(self._runs)
-
-
-def _when(run: Due) -> tuple[int, datetime | int]:
-    """What people asked for comes before slots, in the order of asking."""
-    return (0, run.queued or 0) if run.slot is None else (1, run.slot)
