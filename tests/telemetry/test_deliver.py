@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from sexton import Job, every
 from sexton.channels.contract import Channel, Notice
 from sexton.channels.email import EmailChannel
 from sexton.channels.log import LogChannel
@@ -123,11 +124,30 @@ def test_g1_a_channel_that_is_away_is_tried_six_times_then_others_are_told(past:
             assert deliver(past.engine, channels, row.next_at - timedelta(seconds=2)) == Delivery()
             now = row.next_at
 
-    assert waits == [delay.total_seconds() for delay in DELAYS]
+    assert all(1 <= wait / delay.total_seconds() < 1.5 for wait, delay in zip(waits, DELAYS, strict=True))
     assert done.given_up == 1
     assert len(web.requests) == 6
     assert lines(stream) == ["failing: shop.hourly", "alerts do not arrive: slack"]
     assert CANARY not in str(past.messages())
+
+
+def test_s8_a_receiver_that_comes_back_is_not_run_over(past: Past, web: Web) -> None:
+    """Thirty jobs fail while it is down for ten minutes; then it gets ten a call at most, each message once."""
+    jobs = [Job(f"shop.job_{number}", schedule=every("1h"), work=print) for number in range(30)]
+    for job in jobs:
+        Past(past.engine, job).ran_hourly("15 10:00", 3, "failed")
+    past.assess(NOW, AlertSettings(channels=("slack",), late_after="99d"), jobs)
+    channel = SlackChannel(web.url)
+    web.answers = [(503, {})]
+    for seconds in range(0, 600, 30):
+        deliver(past.engine, [channel], NOW + timedelta(seconds=seconds))
+    assert len(web.requests) == 20, "one try a call while it is down"
+
+    web.answers, web.requests[:] = [(204, {})], []
+    calls = [deliver(past.engine, [channel], NOW + timedelta(seconds=seconds)).sent for seconds in range(600, 7200, 30)]
+
+    assert max(calls) == 10
+    assert sum(calls) == len(web.requests) == 30
 
 
 def test_g6_a_server_that_asks_for_patience_gets_it_within_an_hour(past: Past, web: Web) -> None:

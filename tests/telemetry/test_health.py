@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton import Job, Misfire, cron, every, parse_backoff
+from sexton.db.moment import ask_now
 from sexton.runs import schedules
+from sexton.runs.due import due_runs
 from sexton.telemetry.health import Health, JobHealth, read_health
 
 from ..support.past_runs import add_lease, add_runs, at, database_time, run_row
@@ -120,10 +122,10 @@ def test_a_failed_slot_is_late_when_its_next_try_is_due(engine: Engine) -> None:
     ("job", "ran", "allowed"),
     [
         (replace(HOURLY, schedule=every("5m")), "10:00", HOUR),
-        (HOURLY, "10:00", HOUR),
-        (replace(HOURLY, schedule=every("6h")), "06:00", 6 * HOUR),
+        (HOURLY, "10:00", 1.25 * HOUR),
+        (replace(HOURLY, schedule=every("6h")), "06:00", 6.25 * HOUR),
         (replace(HOURLY, misfire=Misfire(max_lateness=timedelta(hours=3))), "10:00", 3 * HOUR),
-        (replace(HOURLY, misfire=Misfire("skip")), "10:00", HOUR),
+        (replace(HOURLY, misfire=Misfire("skip")), "10:00", 1.25 * HOUR),
     ],
     ids=["often", "hourly", "six hours", "by its misfire rule", "skip"],
 )
@@ -140,8 +142,30 @@ def test_allowed_is_an_hour_a_period_or_what_the_misfire_rule_says(
     assert (beyond.late, beyond.lateness) == (True, allowed + 1)
 
 
+def test_how_late_is_too_late_is_a_setting(engine: Engine) -> None:
+    done(engine, "10:00")
+
+    with engine.connect() as connection:
+        limit = timedelta(minutes=10)
+        early, late = (read_health(connection, [HOURLY], at(now), limit) for now in ("11:10", "11:11"))
+
+    assert [job.job for job in (*early.late, *late.late)] == [HOURLY.name]
+    assert late.jobs[0].allowed == 600
+
+
+def test_a_job_that_was_first_seen_a_moment_ago_is_not_late_yet(engine: Engine) -> None:
+    """A new job is due at once, for its latest slot; it gets an hour from the first look."""
+    with engine.begin() as connection:
+        now = ask_now(connection)
+        due_runs(connection, [DAILY], now)
+
+    lateness = [read(engine, now + timedelta(minutes=minutes), DAILY).jobs[0] for minutes in (0, 59, 61)]
+
+    assert [(job.lateness, job.late) for job in lateness] == [(0, False), (59 * 60, False), (61 * 60, True)]
+
+
 def test_a_job_that_never_ran_is_late_after_an_hour(engine: Engine) -> None:
-    """It was due when it was first seen: nobody starts jobs here. A page that says ok for ever would be a lie (X9)."""
+    """Nobody has looked at it: nobody starts jobs here. A page that says ok for ever would be a lie (X9)."""
     assert [one(engine, now, DAILY).late for now in ("04:59", "05:01")] == [False, True]
     assert one(engine, "05:01", replace(DAILY, schedule=None)).lateness == 0
 

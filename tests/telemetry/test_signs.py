@@ -10,6 +10,7 @@ import pytest
 from sexton import Job
 from sexton.db.moment import ask_now
 from sexton.runs import schedules
+from sexton.runs.due import due_runs
 
 from .past import HOURLY, Past
 
@@ -108,6 +109,15 @@ def test_how_late_is_late_is_a_setting(past: Past) -> None:
 
     assert past.events("15 11:09", late_after="10m") == []
     assert past.events("15 11:11", late_after="10m") == OPEN["late"]
+
+
+def test_a_job_that_was_seen_and_never_ran_is_late_after_an_hour(past: Past) -> None:
+    with past.engine.begin() as connection:
+        now = ask_now(connection)
+        due_runs(connection, [HOURLY], now)
+
+    assert past.assess(now + timedelta(minutes=59)) == []
+    assert [event.kind for event in past.assess(now + timedelta(minutes=61))] == ["late"]
 
 
 def test_a_paused_job_is_never_late_and_not_at_once_when_it_resumes(past: Past) -> None:

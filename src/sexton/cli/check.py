@@ -79,7 +79,7 @@ def _health(app: App) -> Iterator[Finding]:
 
     with read_only(app.engine) as connection:
         require_schema(connection)
-        health = read_health(connection, app.registry, ask_now(connection))
+        health = read_health(connection, app.registry, ask_now(connection), app.settings.alerts.late_limit)
     for job in health.late:
         late, allowed = duration_words(job.lateness), duration_words(job.allowed)
         yield Finding("wrong", job.job, f"{late} late, more than {allowed}", FAILED)

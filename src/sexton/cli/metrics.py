@@ -38,7 +38,13 @@ def run(arguments: Namespace) -> int:
         raise SettingsError(f"{error.name} is not installed; run: pip install 'sexton[metrics]'") from error
     from ..telemetry.reader import Reader
 
-    reader = Reader(app.settings.database, app.registry, patience=PATIENCE, statement=PATIENCE / 2)
+    reader = Reader(
+        app.settings.database,
+        app.registry,
+        late_after=app.settings.alerts.late_limit,
+        patience=PATIENCE,
+        statement=PATIENCE / 2,
+    )
     answer = reader.read()
     if arguments.textfile is None:
         sys.stdout.write(exposition(answer)[0].decode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from .fields import Misfit, setting
 
@@ -31,8 +32,8 @@ class AlertSettings:
     window: str = setting("24h", "how far back `failure_rate` looks", kind="duration", minimum="10m", maximum="31d")
     late_after: str | None = setting(
         None,
-        "how long after a slot that nobody ran a job counts as late; left out: a period of its schedule and 15 "
-        "minutes, at least an hour",
+        "how long after a slot that nobody ran a job counts as late, also on the health page; left out: a period "
+        "of its schedule and 15 minutes, at least an hour",
         kind="duration",
         minimum="1m",
         maximum="366d",
@@ -59,6 +60,13 @@ class AlertSettings:
     remind: str = setting(
         "1d", "how often an open incident is told again", kind="duration", minimum="1d", maximum="31d"
     )
+
+    @property
+    def late_limit(self) -> timedelta | None:
+        """`late_after`; None for the default."""
+        from ..jobs.duration import parse_duration
+
+        return parse_duration(self.late_after) if self.late_after else None
 
     def check(self) -> None:
         """ValueError when a factor would call every run slow or too fast."""

@@ -179,6 +179,7 @@ def _schedules(dialect: str, metadata: MetaData) -> Table:
         Column("version", BigKey, nullable=False, comment="grows with every change by a person"),
         Column("changed_by", Text),
         Column("changed_at", UtcDateTime),
+        Column("seen_at", UtcDateTime, comment="when somebody first looked whether the job is due"),
     )
 
 

@@ -26,7 +26,10 @@ FEW = 100
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the table holds about one job. since: no slot up to here is due.  version: 0 while nobody changed it."""
+    """What the table holds about one job. since: no slot up to here is due.  version: 0 while nobody changed it.
+
+    seen_at: when somebody first looked whether it is due.
+    """
 
     job: str
     expression: str | None
@@ -39,6 +42,7 @@ class Change:
     version: int
     changed_by: str | None
     changed_at: datetime | None
+    seen_at: datetime | None
 
     def paused(self, now: datetime) -> bool:
         """Whether it rests at `now`."""
@@ -96,11 +100,11 @@ def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Cha
         wrote = True
         text = _expression(job.schedule)
         if before is None:
-            row = {"job": job.name, "expression": text, "version": 0}
+            row = {"job": job.name, "expression": text, "version": 0, "seen_at": now}
             connection.execute(upsert(dialect, table).values(row).on_conflict_do_nothing(index_elements=["job"]))
         else:
             since = before.since if before.expression is None else now
-            values = {"expression": text, "expression_since": since}
+            values = {"expression": text, "expression_since": since, "seen_at": before.seen_at or now}
             connection.execute(update(table).where(table.c.job == job.name).values(values))
     return wrote
 

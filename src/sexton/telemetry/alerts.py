@@ -5,7 +5,9 @@ A row is claimed by moving `next_at` ahead, so that a sender who dies is replace
 
 from __future__ import annotations
 
+import random
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +30,12 @@ LEASE = timedelta(minutes=3)
 
 AT_ONCE = 50
 """Messages that one call sends, or lists, at most."""
+
+EACH = 10
+"""Messages that one call sends through one channel at most: a receiver that has just come back is not run over (S8)."""
+
+JITTER = 0.25
+"""Share of a delay that is added at random, so that what failed together is not tried again together (S8)."""
 
 
 @dataclass(slots=True)
@@ -89,11 +97,12 @@ def channel_of(settings: Settings, name: str) -> Channel:
 def deliver(engine: Engine, channels: Sequence[Channel], now: datetime) -> Delivery:
     """Send what waits, the longest waiting first; any number of processes may do so at once.
 
-    now: the database's time when the call begins. A channel that fails is left alone until the next call.
+    now: the database's time when the call begins. A channel that fails, or has taken ten, is left alone until the next
+    call.
     Raises SQLAlchemy's errors when the database is lost; what was sent and not recorded is sent once more."""
     by_name = {channel.name: channel for channel in channels}
     began = time.monotonic()
-    done, tired = Delivery(), set[str]()
+    done, tired, tried = Delivery(), set[str](), Counter[str]()
     for _ in range(AT_ONCE):
         at = now + timedelta(seconds=time.monotonic() - began)
         with engine.begin() as connection:
@@ -107,7 +116,8 @@ def deliver(engine: Engine, channels: Sequence[Channel], now: datetime) -> Deliv
         with engine.begin() as connection:  # apart from the row, or two senders could wait for each other
             _judge(connection, row, state, outcome, list(by_name), at)
         setattr(done, state, getattr(done, state) + 1)
-        if state != "sent":
+        tried[row.channel] += 1
+        if state != "sent" or tried[row.channel] >= EACH:
             tired.add(row.channel)
     return done
 
@@ -220,7 +230,7 @@ def _next(row: Claimed, error: Exception) -> timedelta | None:
     if isinstance(error, Unknown) and row.sending.get("unknown"):
         return None  # told twice at most
     asked = error.retry_after if isinstance(error, Unavailable) else None
-    return max(DELAYS[row.attempts - 1], timedelta(seconds=asked or 0))
+    return max(DELAYS[row.attempts - 1] * random.uniform(1, 1 + JITTER), timedelta(seconds=asked or 0))
 
 
 def _left_behind(before: Mapping[str, Any], error: Exception) -> dict[str, Any]:

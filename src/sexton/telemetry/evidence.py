@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, s
 
 from ..db.tables import own_tables
 from ..runs.history import Past, history
+from .lateness import ON_TIME, Lateness
 
 BAD = ("failed", "timed_out", "abandoned")
 """How a run ends that counts as a failure."""
@@ -25,15 +26,13 @@ class Evidence:
     """One job at `now`.
 
     recent: its newest runs, the newest first.  failed, ended: runs that ended in the window.
-    paused: a person says it shall not run.  after: no slot up to here counts.
     """
 
     now: datetime
     recent: Sequence[Past]
     failed: int = 0
     ended: int = 0
-    paused: bool = False
-    after: datetime | None = None
+    lateness: Lateness = ON_TIME
 
     def outcomes(self) -> list[Past]:
         """Runs that went well or badly; those that a person or a deploy stopped say nothing."""

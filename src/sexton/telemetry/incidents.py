@@ -18,8 +18,9 @@ from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..jobs.duration import parse_duration
 from ..jobs.job import Job
-from ..runs.schedules import Change, changes, due_after, in_force
+from ..runs.schedules import Change, changes, in_force
 from .evidence import Evidence, days_with_effect, ended_since, last_effect, recent_runs
+from .lateness import read_lateness, read_leases
 from .signs import Sign, length, may_be_silent, signs, silent
 from .telling import Event, Told, tell
 
@@ -82,8 +83,11 @@ def examine(connection: Connection, jobs: Iterable[Job], settings: AlertSettings
     ended = ended_since(connection, now - parse_duration(settings.window))
     found: dict[tuple[str, str], Sign] = {}
     defined = {job.name: in_force(job, known.get(job.name)) for job in jobs}
+    leases, limit = read_leases(connection), settings.late_limit
+    lateness = read_lateness(connection, defined.values(), known, leases, now, limit)
     for job in defined.values():
-        evidence = _evidence(connection, job, known.get(job.name), ended, settings, now)
+        recent = recent_runs(connection, job.name, settings.after_failures)
+        evidence = Evidence(now, recent, *ended.get(job.name, (0, 0)), lateness[job.name])
         found.update(((job.name, sign.kind), sign) for sign in signs(job, evidence, settings))
         if _is_silent(connection, job, evidence, settings.silent_days):
             found[job.name, "effect"] = silent(job, evidence, settings.silent_days)
@@ -193,19 +197,6 @@ def _remind(told: Told, incident: Incident, sign: Sign | None) -> Event | None:
         return None
     event = Event("remind", incident.job, incident.kind, text)
     return tell(told, incident.id, event, incident.opened_at, sign.error if sign else None, sign.run if sign else None)
-
-
-def _evidence(
-    connection: Connection,
-    job: Job,
-    change: Change | None,
-    ended: Mapping[str, tuple[int, int]],
-    settings: AlertSettings,
-    now: datetime,
-) -> Evidence:
-    failed, all_ended = ended.get(job.name, (0, 0))
-    recent = recent_runs(connection, job.name, settings.after_failures)
-    return Evidence(now, recent, failed, all_ended, bool(change and change.paused(now)), due_after(change))
 
 
 def _is_silent(connection: Connection, job: Job, evidence: Evidence, days: int) -> bool:

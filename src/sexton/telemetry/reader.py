@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from threading import Lock, Thread
 
 from sqlalchemy import Connection, text
@@ -38,16 +39,25 @@ class Reading:
 class Reader:
     """Reads the database at `url` about these jobs. It connects on first use, and keeps no connection.
 
+    late_after: see `read_health`.
     max_age: seconds that an answer is given again.  patience: seconds that `read` waits.
     statement: seconds that one statement may take; on SQLite all of them together.
     """
 
     def __init__(
-        self, url: str, jobs: Iterable[Job], *, max_age: float = 5.0, patience: float = 2.5, statement: float = 2.0
+        self,
+        url: str,
+        jobs: Iterable[Job],
+        *,
+        late_after: timedelta | None = None,
+        max_age: float = 5.0,
+        patience: float = 2.5,
+        statement: float = 2.0,
     ) -> None:
         self._engine = open_database(url)
         self._jobs = list(jobs)
         self._tally = Tally(job.name for job in self._jobs)
+        self._late_after = late_after
         self._max_age, self._patience, self._statement = max_age, patience, statement
         self._lock = Lock()
         self._answer: Reading | SextonError | None = None
@@ -86,7 +96,8 @@ class Reader:
             with read_only(self._engine) as connection, _limited(connection, self._statement):
                 require_schema(connection)
                 now = ask_now(connection)
-                return Reading(read_health(connection, self._jobs, now), self._tally.read(connection, now))
+                health = read_health(connection, self._jobs, now, self._late_after)
+                return Reading(health, self._tally.read(connection, now))
         finally:
             self._engine.dispose()
 

@@ -42,7 +42,7 @@ class Rounds:
         """One for all rounds: it keeps the sums of hours that are over."""
         from .reader import Reader
 
-        return Reader(self._settings.database, self._jobs)
+        return Reader(self._settings.database, self._jobs, late_after=self._settings.alerts.late_limit)
 
     def make(self) -> None:
         """A round; what fails is said, and tried again in the next."""

@@ -14,6 +14,7 @@ from ..jobs.duration import duration_in_words, parse_duration
 from ..jobs.job import Job
 from ..runs.history import Past
 from .evidence import BAD, LAST, Evidence
+from .lateness import Lateness
 
 ENOUGH_RUNS = 10
 """Runs before a share or a habit means anything."""
@@ -26,8 +27,6 @@ NOTABLE = 30.0
 
 GRACE = timedelta(minutes=1)
 """How long past its timeout a run may be seen running: ending it takes a moment."""
-
-LATE, LATE_AT_LEAST = timedelta(minutes=15), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def signs(job: Job, evidence: Evidence, settings: AlertSettings) -> Iterator[Sig
     found = [
         failing(job, evidence, settings.after_failures),
         failure_rate(job, evidence, settings),
-        late(job, evidence, settings.late_after),
+        late(job, evidence.lateness),
         duration(job, evidence, settings),
     ]
     yield from (sign for sign in found if sign is not None)
@@ -80,18 +79,12 @@ def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign 
     return Sign("failure_rate", text, since, _error(last), last.id if last else None)
 
 
-def late(job: Job, evidence: Evidence, after: str | None) -> Sign | None:
-    """A slot passed, and nobody ran it or a later one. A job that never ran, or is paused, is not late."""
-    slots = [run.slot for run in evidence.recent if run.slot is not None]
-    if job.schedule is None or evidence.paused or not slots:
+def late(job: Job, lateness: Lateness) -> Sign | None:
+    """A slot passed, and nobody ran it or a later one."""
+    if not lateness.too_late or lateness.slot is None:
         return None
-    done = max([*slots, *([evidence.after] if evidence.after else [])])
-    slot = job.schedule.next(done)
-    allowed = parse_duration(after) if after else max(job.schedule.period(slot) + LATE, LATE_AT_LEAST)
-    if evidence.now - slot <= allowed:
-        return None
-    text = f"{job.name} is late: its slot of {moment(slot)} was not run, nor any after it"
-    return Sign("late", text, slot)
+    text = f"{job.name} is late: its slot of {moment(lateness.slot)} was not run, nor any after it"
+    return Sign("late", text, lateness.slot)
 
 
 def duration(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign | None:

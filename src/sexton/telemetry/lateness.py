@@ -1,0 +1,88 @@
+"""When a job is late, and when too late: one rule for the health page, metrics, `check --health` and alerts.
+
+A job is late by the database's time minus the oldest slot that is due and that nobody has begun; 0 when there is none.
+A paused job is not late, nor one without a schedule. A job that has never run is late from the moment at which
+somebody first looked at it, or from its latest slot when nobody has.
+
+It is *too late* beyond `[alerts] late_after`; by default beyond the longest of an hour, one period of its schedule and
+15 minutes, the lateness that its misfire rule allows; a job that has never run beyond an hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from ..db.tables import own_tables
+from ..jobs.job import Job
+from ..runs.due import Attempt, newest_attempts, settled
+from ..runs.lease import of_job
+from ..runs.schedules import Change, due_after
+
+SHORTEST = timedelta(hours=1)
+GRACE = timedelta(minutes=15)
+"""After a whole period the next slot is due as well, and may be about to begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """Of one job. seconds: how late.  allowed: seconds that are not too late.  slot: the one that waits, if any."""
+
+    seconds: float = 0.0
+    allowed: float = SHORTEST.total_seconds()
+    slot: datetime | None = None
+
+    @property
+    def too_late(self) -> bool:
+        """Whether it is later than allowed."""
+        return self.seconds > self.allowed
+
+
+ON_TIME = Lateness()
+
+
+def read_lateness(
+    connection: Connection,
+    jobs: Iterable[Job],
+    known: Mapping[str, Change],
+    leases: Mapping[str, datetime],
+    now: datetime,
+    limit: timedelta | None = None,
+) -> dict[str, Lateness]:
+    """By job. jobs: on the schedules in force.  leases: when each ends.  limit: `late_after`, None for the default."""
+    jobs = list(jobs)
+    newest = newest_attempts(connection, [job.name for job in jobs])
+    found = {}
+    for job in jobs:
+        alive = leases.get(of_job(job.name), now) > now
+        found[job.name] = _lateness(job, known.get(job.name), newest.get(job.name), alive, now, limit)
+    return found
+
+
+def read_leases(connection: Connection) -> dict[str, datetime]:
+    """When each lease ends; one that was given back ended then."""
+    leases = own_tables(connection.dialect.name).leases.c
+    return {row.name: row.expires_at for row in connection.execute(select(leases.name, leases.expires_at))}
+
+
+def _lateness(
+    job: Job, change: Change | None, newest: Attempt | None, alive: bool, now: datetime, limit: timedelta | None
+) -> Lateness:
+    if job.schedule is None or (change is not None and change.paused(now)):
+        return ON_TIME
+    last = settled(job, newest, now)
+    if newest is not None and newest.state == "running" and alive:
+        last = newest.slot
+    known = [instant for instant in (last, due_after(change)) if instant is not None]
+    seen = change.seen_at if change is not None else None
+    slot = job.schedule.next(max(known)) if known else job.schedule.previous(seen or now)
+    since = slot if known else seen or slot
+    allowed = SHORTEST
+    if newest is not None:
+        period = job.schedule.period(min(slot, now))
+        allowed = max(SHORTEST, period + GRACE, job.misfire.max_lateness or timedelta())
+    seconds = max((now - since).total_seconds(), 0.0)
+    return Lateness(seconds, (limit or allowed).total_seconds(), slot if seconds else None)
