@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,6 +32,19 @@ def test_metrics_prints_the_exposition(inside: Inside, database: str, engine: En
 
     assert (done.code, done.err, up(done.out)) == (0, "", 1)
     assert 'job_success_total{job="sexton.housekeeping"} 0.0' in done.out
+
+
+@pytest.mark.databases("sqlite")
+def test_debt_is_a_table_or_json(inside: Inside, database: str) -> None:
+    shown = inside.sexton("debt", SEXTON_DATABASE=database)
+    one = inside.sexton("debt", "sexton.housekeeping", "--json", SEXTON_DATABASE=database)
+    wrong = inside.sexton("debt", "--seconds", "0", SEXTON_DATABASE=database)
+
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.splitlines()[1].split() == ["sexton.housekeeping:", "runs", "0"]
+    (first, *_) = json.loads(one.out)
+    assert (first["step"], first["due"], first["due_since"]) == ("runs", 0, None)
+    assert (wrong.code, wrong.line) == (2, "sexton: --seconds 0 must be above 0 and at most 3600")
 
 
 @pytest.mark.databases("sqlite")

@@ -29,6 +29,7 @@ COMMANDS = {
     "history": "what ran, how it ended, what it did",
     "show": "one run in full",
     "alerts": "what is wrong now, and whether people were told",
+    "debt": "rows that are due and still there, and how fast they go",
     "metrics": "figures about the jobs for Prometheus",
     "explain": "a job's rule, its SQL, and how it is executed here",
 }

@@ -42,6 +42,7 @@ def run(arguments: Namespace) -> int:
         app.settings.database,
         app.registry,
         late_after=app.settings.alerts.late_limit,
+        debt_first=True,
         patience=PATIENCE,
         statement=PATIENCE / 2,
     )

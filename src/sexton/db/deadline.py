@@ -1,4 +1,4 @@
-"""A limit for statements on SQLite, which has no statement_timeout: its virtual machine is interrupted from inside."""
+"""A limit for statements. SQLite has no statement_timeout: its virtual machine is interrupted from inside."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 _STEPS = 5_000
 """Virtual machine steps between two looks at the clock; some tens of microseconds."""
+
+
+@contextmanager
+def limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """Inside the block, and to the end of the transaction, no statement takes longer; on SQLite all together."""
+    if connection.dialect.name == "postgresql":
+        limit = {"limit": f"{seconds * 1000:.0f}ms"}
+        connection.execute(text("SELECT set_config('statement_timeout', :limit, true)"), limit)
+    with statement_limit(connection, seconds):
+        yield
 
 
 @contextmanager

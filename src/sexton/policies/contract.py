@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import Column, ColumnElement, FromClause, Select, Table, select, tuple_
@@ -85,6 +86,7 @@ class Plan:
     due: the one predicate.  main: the change to the picked rows themselves, if any.
     carry: columns of the picked rows that `found` and `changes` read; those that messages name are carried anyway.
     outbox: where messages are written; None: Sexton's own outbox.
+    grace: how long after the first column of `order` a row is due; None where other things decide that.
     lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
     writers lock this row first; a single statement would judge those tables by a snapshot older than the lock.
     """
@@ -101,6 +103,7 @@ class Plan:
     carry: tuple[Column[Any], ...] = ()
     outbox: Outbox | None = None
     lock_first: bool = False
+    grace: timedelta | None = None
 
     @property
     def only_deletes(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, and_, select
 
 from ..db.tables import Outbox
+from ..jobs.duration import parse_duration
 from .age import Boundary, Kind, aged, require_column
 from .contract import Change, Found, Message, Plan, in_rows, key_of
 
@@ -70,6 +71,7 @@ class Purge:
             carry=self.carry,
             outbox=self.outbox,
             lock_first=self.lock_first,
+            grace=parse_duration(self.keep),
         )
 
 

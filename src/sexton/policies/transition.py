@@ -10,6 +10,7 @@ from sqlalchemy import Column, ColumnElement, Table, and_
 
 from ..db.tables import Outbox
 from ..errors import PolicyError
+from ..jobs.duration import parse_duration
 from .age import Boundary, Kind, aged, require_column
 from .contract import Change, Found, Message, Plan, in_rows, key_of
 
@@ -69,6 +70,7 @@ class Transition:
             carry=self.carry,
             outbox=self.outbox,
             lock_first=self.lock_first,
+            grace=None if self.by is None else parse_duration(self.keep),
         )
 
     def _due(self) -> ColumnElement[bool]:

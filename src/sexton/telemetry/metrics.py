@@ -55,6 +55,8 @@ MISSED = Declared("sexton_missed_slots", COUNTER, "slots that passed with no run
 POISON = Declared("sexton_poison_rows", GAUGE, "rows set aside now; of all jobs 10000 are counted")
 QUEUED = Declared("sexton_queue_depth", GAUGE, "runs that were asked for and not yet started")
 INCIDENTS = Declared("sexton_open_incidents", GAUGE, "incidents that are open")
+DEBT = Declared("sexton_debt_rows", GAUGE, "rows that were due and still there at the last look, at most 10000 a step")
+DEBT_AGE = Declared("sexton_debt_age_seconds", GAUGE, "how long the oldest of them had been due; 0: none was")
 LEADER = Declared("sexton_leader", GAUGE, "1: a worker leads", False)
 LEADER_MISSING = Declared("sexton_leader_missing", GAUGE, "1: no worker leads, and one did within the last day", False)
 WAITING = Declared(
@@ -70,7 +72,7 @@ SINCE = Declared("sexton_counted_since_timestamp_seconds", GAUGE, "midnight UTC,
 
 METRICS = (
     *(UP, DURATION, SUCCESS, FAILURE, LAST_SUCCESS, LAST_START, FAILURES, LATENESS, LATE, PAUSED),
-    *(PICKED, CHANGED, TOLD, LOCK_SKIPS, MISSED, POISON, QUEUED, INCIDENTS),
+    *(PICKED, CHANGED, TOLD, LOCK_SKIPS, MISSED, POISON, QUEUED, INCIDENTS, DEBT, DEBT_AGE),
     *(LEADER, LEADER_MISSING, WAITING, STUCK, SINCE),
 )
 """Everything that is exposed, in this order."""
@@ -176,6 +178,11 @@ def _of_job(job: JobHealth, answer: Reading) -> Iterator[Sample]:
     yield POISON, tallies.poison.get(job.job, 0)
     yield QUEUED, tallies.queued.get(job.job, 0)
     yield INCIDENTS, tallies.incidents.get(job.job, 0)
+    debts = [debt for debt in answer.debt if debt.job == job.job and debt.rows is not None]
+    if debts:
+        yield DEBT, sum(debt.rows or 0 for debt in debts)
+        oldest = min((debt.since for debt in debts if debt.since), default=answer.health.now)
+        yield DEBT_AGE, max((answer.health.now - oldest).total_seconds(), 0.0)
 
 
 def _add_histogram(family: Metric, job: str, tally: JobTally) -> None:

@@ -7,39 +7,43 @@ ask, and however the database hangs, each gets an answer in 2.5 s: the reading, 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock, Thread
 
-from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..db.connect import open_database, read_only
-from ..db.deadline import statement_limit
+from ..db.deadline import limited
 from ..db.faults import describe
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
 from ..errors import SextonError
 from ..jobs.job import Job
+from .debt import Debt, read_debt
 from .health import Health, read_health
 from .tallies import Tallies, Tally
+
+DEBT_AGE = 300.0
+"""Seconds between two looks at the debt: they read the product's tables, and not only ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the tables said."""
+    """What the tables said. debt: as of the last look at the product's tables, empty before the first."""
 
     health: Health
     tallies: Tallies
+    debt: Sequence[Debt] = ()
 
 
 class Reader:
     """Reads the database at `url` about these jobs. It connects on first use, and keeps no connection.
 
-    late_after: see `read_health`.
+    late_after: see `read_health`.  debt_first: the first answer waits for the debt, too.
     max_age: seconds that an answer is given again.  patience: seconds that `read` waits.
     statement: seconds that one statement may take; on SQLite all of them together.
     """
@@ -50,6 +54,7 @@ class Reader:
         jobs: Iterable[Job],
         *,
         late_after: timedelta | None = None,
+        debt_first: bool = False,
         max_age: float = 5.0,
         patience: float = 2.5,
         statement: float = 2.0,
@@ -58,6 +63,8 @@ class Reader:
         self._jobs = list(jobs)
         self._tally = Tally(job.name for job in self._jobs)
         self._late_after = late_after
+        self._debt: Sequence[Debt] = ()
+        self._debt_first, self._debt_at = debt_first, -DEBT_AGE
         self._max_age, self._patience, self._statement = max_age, patience, statement
         self._lock = Lock()
         self._answer: Reading | SextonError | None = None
@@ -80,6 +87,8 @@ class Reader:
 
     def _work(self, under_way: Future[Reading | SextonError]) -> None:
         try:
+            if self._debt_first:
+                self._look_at_debt()
             answer = self._read()
         except SextonError as error:
             answer = error
@@ -90,25 +99,27 @@ class Reader:
         with self._lock:
             self._answer, self._at, self._under_way = answer, time.monotonic(), None
         under_way.set_result(answer)
+        if isinstance(answer, Reading):
+            self._look_at_debt()
+
+    def _look_at_debt(self) -> None:
+        """The product's tables are read every five minutes, after the answer was given."""
+        if time.monotonic() - self._debt_at < DEBT_AGE:
+            return
+        self._debt_at = time.monotonic()
+        with suppress(SextonError):
+            self._debt = read_debt(self._engine, self._jobs)
+        self._engine.dispose()
 
     def _read(self) -> Reading | SextonError:
         try:
-            with read_only(self._engine) as connection, _limited(connection, self._statement):
+            with read_only(self._engine) as connection, limited(connection, self._statement):
                 require_schema(connection)
                 now = ask_now(connection)
                 health = read_health(connection, self._jobs, now, self._late_after)
-                return Reading(health, self._tally.read(connection, now))
+                return Reading(health, self._tally.read(connection, now), self._debt)
         finally:
             self._engine.dispose()
-
-
-@contextmanager
-def _limited(connection: Connection, seconds: float) -> Iterator[None]:
-    if connection.dialect.name == "postgresql":
-        limit = {"limit": f"{seconds * 1000:.0f}ms"}
-        connection.execute(text("SELECT set_config('statement_timeout', :limit, true)"), limit)
-    with statement_limit(connection, seconds):
-        yield
 
 
 def _words(error: SQLAlchemyError) -> str:

@@ -1,0 +1,105 @@
+"""Retention debt: rows that are due now and still there, asked with the very predicate that the run will use.
+
+Each step of a job is one statement with a time limit of its own, counts up to 10,000 rows and looks at the oldest.
+What cannot be asked (a table that is missing, a statement that takes too long) is unknown, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, Select, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..db.connect import read_only
+from ..db.deadline import limited
+from ..db.moment import ask_now
+from ..errors import SextonError
+from ..jobs.job import Job
+from ..policies.contract import Plan
+from ..runs.execution import Request, parameters
+from ..runs.history import Past
+from ..runs.runner import planned
+from ..runs.statements import due
+
+MOST = 10_000
+"""Due rows are counted up to here, so that a flood of them costs no more."""
+
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+HABIT = 20
+"""Runs with rows from which the drain is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """One step of a job. rows: due now, at most `MOST`; None: unknown.  since: when the oldest of them became due.
+
+    since is None when nothing is due, and where no time column alone makes a row due.
+    """
+
+    job: str
+    step: str
+    rows: int | None
+    since: datetime | None = None
+
+
+def read_debt(engine: Engine, jobs: Iterable[Job], *, seconds: float = 1.0) -> list[Debt]:
+    """Of every step of these jobs that is a policy, in order. seconds: that one statement may take.
+
+    Raises DatabaseUnreachable; whatever else is wrong with a step makes it unknown.
+    """
+    found = []
+    for job in jobs:
+        try:
+            plans = planned(job)
+        except SextonError:
+            continue  # its runs fail, and say why
+        found += [_ask(engine, job.name, plan, seconds) for plan in plans if isinstance(plan, Plan)]
+    return found
+
+
+def _ask(engine: Engine, job: str, plan: Plan, seconds: float) -> Debt:
+    """In a transaction of its own: PostgreSQL goes on with none that had an error."""
+    try:
+        with read_only(engine) as connection, limited(connection, seconds):
+            request = Request(MOST, None, ask_now(connection), job, None)
+            statement = debt_statement(plan)
+            row = connection.execute(statement, parameters(statement, request)).one()
+    except SQLAlchemyError:
+        return Debt(job, plan.step, None)
+    since = row.oldest + plan.grace if plan.grace is not None and row.oldest is not None else None
+    return Debt(job, plan.step, row.rows, since)
+
+
+def debt_statement(plan: Plan) -> Select[int, Any]:
+    """How many rows are due, and the first column of the order of the oldest; starts where every batch starts."""
+    oldest = select(plan.order[0].label("oldest")).where(due(plan, excluding=False)).order_by(*plan.order)
+    some = oldest.limit(MOST).subquery()
+    return select(func.count().label("rows"), func.min(some.c.oldest, type_=plan.order[0].type).label("oldest"))
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What runs of a step did with its rows. drain: rows a second while it ran.  intake: rows a day over a week.
+
+    None: no run found anything yet.
+    """
+
+    drain: float | None
+    intake: float | None
+
+
+def flow(runs: Iterable[Past], step: str, now: datetime) -> Flow:
+    """From these runs of one job, the newest first. The intake of a step that keeps up is what it works off."""
+    counted = [run for run in runs if run.finished_at is not None and step in run.steps]
+    busy = [(run.steps[step].picked, run.seconds or 0.0) for run in counted if run.steps[step].picked][:HABIT]
+    if not busy:
+        return Flow(None, None)
+    week = [run for run in counted if run.started_at > now - WEEK]
+    known = max(now - min(run.started_at for run in counted), DAY)
+    picked, seconds = sum(rows for rows, _ in busy), sum(took for _, took in busy)
+    days = min(known, WEEK) / DAY
+    return Flow(picked / max(seconds, 0.001), sum(run.steps[step].picked for run in week) / days)
