@@ -151,6 +151,7 @@ def _overridden(job: Job, override: JobSettings | None, zone: str) -> Job:
     return replace(
         job,
         schedule=None if override.enabled is False else schedule,
+        enabled=override.enabled is not False,
         timeout=override.timeout or job.timeout,
         overlap=override.overlap or job.overlap,
         group=override.group or job.group,

@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 
 from .errors import UsageError
 
+FIRST_YEAR, LAST_YEAR = 1900, 2400
+"""Years that `parse_instant` takes; arithmetic with them never leaves what a datetime can hold."""
+
 
 def in_utc(instant: datetime) -> datetime:
     """The same instant in UTC. A naive datetime is refused with ValueError: it names no instant."""
@@ -24,6 +27,8 @@ def parse_instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise UsageError(f"{text!r} is not a time; write for instance 2026-11-22T10:00:00Z") from error
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise UsageError(f"{text!r} is not a time to reckon with; write one of the years {FIRST_YEAR} to {LAST_YEAR}")
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else in_utc(instant)
 
 

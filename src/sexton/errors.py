@@ -100,11 +100,14 @@ class LeaseLost(HeldElsewhere):
 
 
 def scrubbed(text: str) -> str:
-    """A text that somebody else wrote, without credentials: what stands before an @ in a URL, and secret parameters."""
+    """A text that somebody else wrote, without credentials: what stands before an @ in a URL, secret parameters,
+    what follows Authorization or Bearer."""
     import re  # only errors pay for it
 
     text = re.sub(r"(\b[\w+.-]+://)[^\s/]*@", r"\1***@", text)
-    secret = rf"(?i)\b([\w-]*(?:{SECRETS})[\w-]*\s*[=:]\s*)[^\s&,;]+"
+    text = re.sub(r"(?i)\b(authorization['\"]?\s*[=:]\s*['\"]?)(?:[a-z]+\s+)?[^\s,;'\"]+", r"\1***", text)
+    text = re.sub(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}", r"\1***", text)
+    secret = rf"(?i)\b([\w-]*(?:{SECRETS})[\w-]*['\"]?\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&,;]+)"
     return re.sub(secret, r"\1***", text)
 
 

@@ -57,7 +57,7 @@ def test_open_incidents_and_unsent_messages_are_listed(shop: Inside) -> None:
     text, value = shop.sexton("alerts"), json.loads(shop.sexton("alerts", "--json").out)
 
     assert text.code == 0
-    assert "06-15 12:05  shop.hourly  failing  shop.hourly failed 3 times in a row" in text.out
+    assert "06-15 12:05  shop.hourly  failing  failed 3 times in a row" in text.out
     assert "given up" in text.out
     assert [incident["kind"] for incident in value["incidents"]] == ["failing"]
     assert [message["key"] for message in value["messages"]] == ["alert:1:open:log"]

@@ -46,3 +46,40 @@ def test_a_trigger_waits_once_and_the_next_run_due_takes_it(demo: Inside) -> Non
     demo.sexton("run", "--due", "marketplace.purge_outbox")
     number = first.out.split("run ")[1].split()[0]
     assert "succeeded" in demo.sexton("show", number).out
+
+
+def test_jobs_live_shows_who_changed_what_and_why(demo: Inside) -> None:
+    demo.sexton("pause", "marketplace.expire_orders", "--until", "2099-01-01T06:00Z", "--reason", "moving")
+    demo.sexton("reschedule", "marketplace.purge_outbox", "every 3h", "--reason", "sale")
+
+    lines = {line.split()[0]: line for line in demo.sexton("jobs", "--live").out.splitlines()}
+
+    assert "Fri 02 Jan" in lines["marketplace.expire_orders"]
+    assert "paused until 2099-01-01 06:00 UTC, “moving”, by " in lines["marketplace.expire_orders"]
+    assert "every 3h" in lines["marketplace.purge_outbox"]
+    assert "rescheduled, “sale”, by " in lines["marketplace.purge_outbox"]
+    assert "every 3h" not in demo.sexton("jobs").out
+
+
+def test_a_waiting_run_is_shown_as_one(demo: Inside) -> None:
+    number = demo.sexton("trigger", "marketplace.purge_outbox").out.split("run ")[1].split()[0]
+
+    shown = demo.sexton("show", number).out
+
+    assert "waits for a worker or a `sexton run --due`" in shown
+    assert "asked" in shown
+    assert "STEP" not in shown
+
+
+def test_a_pause_past_all_reckoning_is_refused(demo: Inside) -> None:
+    done = demo.sexton("pause", "marketplace.expire_orders", "--until", "9999-12-31", "--reason", "x")
+
+    assert done.code == 2
+    assert len(done.err.strip().splitlines()[-1:]) == 1
+    assert "1900 to 2400" in done.err
+
+
+def test_a_worker_of_no_runs_is_refused(demo: Inside) -> None:
+    for number in ("0", "-1", "65"):
+        done = demo.sexton("worker", f"--concurrency={number}")
+        assert (done.code, done.line) == (2, f"sexton: --concurrency {number}: must be 1 to 64")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from sexton.errors import ScheduleError, UsageError
 from sexton.runs.claim import Due
 from sexton.runs.due import due_runs
 from sexton.runs.history import history
-from sexton.runs.schedules import changes, pause, reschedule, resume, version
+from sexton.runs.schedules import changes, in_force, misfit, next_slot, pause, reschedule, resume, version
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), work=print)
 
@@ -106,14 +106,73 @@ def test_a_pause_with_an_end_ends_by_itself_without_a_run_for_the_time_between(e
 
 def test_another_schedule_holds_until_it_is_given_back(engine: Engine) -> None:
     with engine.begin() as connection:
+        now = ask_now(connection)
         reschedule(connection, HOURLY, "every 5m", None, reason="sale", by="anna")
-        (run,) = due_runs(connection, [HOURLY], at("12:07"))
-        assert run.slot == at("12:05")
+        assert due_runs(connection, [HOURLY], now) == [], "it has no past"
+        (run,) = due_runs(connection, [HOURLY], now + timedelta(minutes=5))
+        assert run.slot == every("5m").next(now)
         assert run.job.schedule == every("5m")
         reschedule(connection, HOURLY, None, None, reason="", by="anna")
-        assert due_runs(connection, [HOURLY], at("12:07")) == []
-        (run,) = due_runs(connection, [HOURLY], at("13:01"))
-        assert run.slot == at("13:00")
+        (run,) = due_runs(connection, [HOURLY], now + timedelta(minutes=61))
+        assert run.job.schedule == HOURLY.schedule
+
+
+def test_the_first_slot_of_another_schedule_runs_whenever_somebody_looks_next(engine: Engine) -> None:
+    """`reschedule` announces it; a cron line that looks five minutes later must find it."""
+    with engine.begin() as connection:
+        now = ask_now(connection)
+        due_runs(connection, [HOURLY], now - timedelta(hours=3))
+        reschedule(connection, HOURLY, "every 2m", None, reason="", by="anna")
+
+        (run,) = due_runs(connection, [HOURLY], every("2m").next(now) + timedelta(seconds=3))
+
+    assert run.slot == every("2m").next(now)
+
+
+def test_a_slot_at_the_very_end_of_a_pause_runs(engine: Engine) -> None:
+    with engine.begin() as connection:
+        now = ask_now(connection)
+        due_runs(connection, [HOURLY], now)
+        end = every("1h").next(now + timedelta(hours=2))
+        pause(connection, HOURLY, until=end, reason="", by="anna")
+        change = changes(connection)[HOURLY.name]
+
+        assert next_slot(HOURLY, change, now) == end
+        (run,) = due_runs(connection, [HOURLY], end + timedelta(seconds=20))
+
+    assert run.slot == end
+
+
+def test_a_job_that_the_settings_switch_off_stays_off_whatever_was_rescheduled(engine: Engine) -> None:
+    off = replace(HOURLY, schedule=None, enabled=False)
+    with engine.begin() as connection:
+        reschedule(connection, HOURLY, "every 5m", None, reason="", by="anna")
+        later = ask_now(connection) + timedelta(hours=2)
+        change = changes(connection)[HOURLY.name]
+
+        assert due_runs(connection, [off], later) == []
+        assert in_force(off, change).schedule is None
+        assert "switch it off" in (misfit(off, change) or "")
+        with pytest.raises(UsageError, match="switched off in the settings"):
+            reschedule(connection, off, "every 5m", None, reason="", by="anna")
+
+
+def test_a_leftover_that_fits_no_more_leaves_the_job_its_own_schedule_and_the_others_alone(engine: Engine) -> None:
+    """It was a zone for a schedule that the product has taken away since."""
+    by_hand, other = replace(HOURLY, schedule=None), replace(HOURLY, name="shop.other")
+    with engine.begin() as connection:
+        reschedule(connection, HOURLY, None, "Europe/Berlin", reason="", by="anna")
+        change = changes(connection)[HOURLY.name]
+        due = due_runs(connection, [by_hand, other], ask_now(connection) + timedelta(hours=2))
+
+    assert [run.job.name for run in due] == ["shop.other"]
+    assert "sexton reschedule shop.hourly --reset" in (misfit(by_hand, change) or "")
+    assert misfit(HOURLY, change) is None
+
+
+def test_a_pause_without_a_sensible_end_is_refused(engine: Engine) -> None:
+    with engine.begin() as connection, pytest.raises(UsageError, match="leave it out"):
+        pause(connection, HOURLY, until=datetime(9999, 12, 31, tzinfo=UTC), reason="", by="anna")
 
 
 def test_every_change_is_on_record_with_who_and_what(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, insert
 from sexton.clock import parse_instant
 from sexton.db.moment import ask_now
 from sexton.db.tables import own_tables
+from sexton.runs.history import Past, history
 
 
 def database_time(engine: Engine) -> datetime:
@@ -55,3 +56,9 @@ def add_lease(engine: Engine, name: str, ends: datetime, holder: str | None = "h
 def at(text: str) -> datetime:
     """An instant of 15 June 2026, "12:05"."""
     return parse_instant(f"2026-06-15T{text}Z")
+
+
+def newest_run(engine: Engine) -> Past:
+    """The run that began last."""
+    with engine.connect() as connection:
+        return history(connection, limit=1)[0]

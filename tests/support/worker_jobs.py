@@ -8,7 +8,7 @@ import time
 
 from sqlalchemy import text
 
-from sexton import Job, Misfire, Run, every
+from sexton import Job, Later, Misfire, Run, every, parse_backoff
 
 
 def quick(run: Run) -> None:
@@ -60,9 +60,25 @@ def devour(run: Run) -> None:
         hoard.append(bytearray(10**7))
 
 
+def broken(run: Run) -> None:
+    """Fails."""
+    raise RuntimeError("as ever")
+
+
 def linger(run: Run) -> None:
     """Takes longer than its interval."""
     time.sleep(1.6)
+
+
+def load_and_crash() -> object:
+    """Work whose import takes its process along, as a broken C extension does."""
+    os.abort()
+
+
+def load_and_hang() -> object:
+    """Work whose import never ends."""
+    time.sleep(600)
+    return quick
 
 
 ticks = [Job(f"tick.number_{number}", schedule=every("1s"), work=quick, group=f"g{number % 3}") for number in range(6)]
@@ -76,4 +92,7 @@ dozer = Job("bad.doze", work=doze, timeout="1s")
 brooder = Job("bad.brood", work=brood, timeout="1s")
 ponderer = Job("bad.ponder", work=ponder, timeout="1s")
 eater = Job("bad.devour", work=devour, timeout="20s")
+unloadable = Job("bad.load_and_crash", work=Later(f"{__name__}:load_and_crash"))
+endless = Job("bad.load_and_hang", work=Later(f"{__name__}:load_and_hang"), timeout="1s")
+retried = Job("bad.retried", work=broken, retry=parse_backoff(["1s", "1s"]))
 lingerer = Job("slow.linger", schedule=every("1s"), work=linger, overlap="skip")

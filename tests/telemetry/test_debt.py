@@ -113,7 +113,8 @@ def test_pf_136_6_the_metric_has_rows_and_age_and_is_missing_where_unknown(engin
     nowhere = Table("nowhere", MetaData(), Column("id", BigKey, primary_key=True), Column("at", UtcDateTime))
     unknown = Job("shop.nowhere", work=Purge(nowhere, by=nowhere.c.at, keep="1d"))
 
-    text = exposition(Reader(database, [shop.purge(), unknown], debt_first=True).read())[0].decode()
+    jobs = [shop.purge(), unknown]
+    text = exposition(Reader(database, jobs, debt=lambda: read_debt(engine, jobs), debt_first=True).read())[0].decode()
 
     lines = [line for line in text.splitlines() if line.startswith("sexton_debt")]
     assert lines[0] == 'sexton_debt_rows{job="shop.purge_sessions"} 1.0'

@@ -102,7 +102,10 @@ def test_a_slot_that_somebody_works_on_is_not_late_but_one_of_a_dead_process_is(
     assert one(engine, "10:51").lateness == 51 * 60
 
 
-@pytest.mark.parametrize(("state", "lateness"), [("failed", 0), ("timed_out", 0), ("abandoned", 1800), ("skipped", 0)])
+@pytest.mark.parametrize(
+    ("state", "lateness"),
+    [("failed", 0), ("timed_out", 0), ("abandoned", 1800), ("cancelled", 1800), ("skipped", 1800)],
+)
 def test_a_slot_that_is_over_is_not_late_and_one_to_be_tried_again_is(
     state: str, lateness: float, engine: Engine
 ) -> None:

@@ -182,7 +182,14 @@ def test_an_incident_of_a_job_that_is_gone_is_closed(past: Past) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [f"cannot reach postgresql://shop:{CANARY}@db/shop", f"503 for https://x.test/?token={CANARY}"],
+    [
+        f"cannot reach postgresql://shop:{CANARY}@db/shop",
+        f"503 for https://x.test/?token={CANARY}",
+        f"bad answer to {{'user': 'app', 'password': '{CANARY}'}}",
+        f'bad answer to {{"api_key": "{CANARY} {CANARY}", "n": 1}}',
+        f"refused: Authorization: Bearer {CANARY}, later",
+        f"401 with bearer {CANARY}",
+    ],
 )
 def test_x1_an_error_with_a_secret_is_told_without_it(past: Past, error: str) -> None:
     past.ran_hourly("15 10:00", 3, "failed", error=error)
@@ -210,6 +217,17 @@ def test_g5_a_channel_that_refuses_gets_only_the_daily_reminder(past: Past) -> N
         ("log", "still: alerts are refused: email"),
         ("email", "still: alerts are refused: email"),
     ]
+
+
+def test_a_broken_channel_that_is_used_no_more_is_closed(past: Past) -> None:
+    with past.engine.begin() as connection:
+        channel_broke(connection, "slack", REFUSES, "401", ("log", "slack"), at("15 09:00"))
+
+    (event,) = past.assess("15 09:01")
+
+    assert (event.what, event.kind) == ("close", REFUSES)
+    assert event.text.startswith("slack is no longer among the channels")
+    assert past.assess("17 09:01") == []
 
 
 def test_a_channel_that_works_again_is_told_so(past: Past) -> None:

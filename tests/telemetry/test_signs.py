@@ -120,6 +120,42 @@ def test_a_job_that_was_seen_and_never_ran_is_late_after_an_hour(past: Past) -> 
     assert [event.kind for event in past.assess(now + timedelta(minutes=61))] == ["late"]
 
 
+def test_slots_that_were_given_up_hide_no_failures(past: Past) -> None:
+    """Forty of them come between two runs of a job that overlaps itself."""
+    for hour in (0, 4, 8):
+        past.ran(f"15 {hour:02}:00", "timed_out")
+        for minute in range(1, 41):
+            past.ran(f"15 {hour:02}:{minute:02}", "skipped")
+
+    assert past.events("15 08:50", late_after="9d") == OPEN["failing"]
+
+
+@pytest.mark.parametrize("state", ["skipped", "cancelled"])
+def test_a_job_whose_slots_are_all_given_up_is_late(state: str, past: Past) -> None:
+    past.ran("15 10:00")
+    past.ran_hourly("15 11:00", 24, state)
+
+    assert past.events("16 10:30") == OPEN["late"]
+
+
+def test_runs_by_hand_do_no_slots(past: Past) -> None:
+    """Lateness stays open, however many there are."""
+    past.ran("15 10:00")
+    assert past.events("15 20:00") == OPEN["late"]
+    for minute in range(50):
+        past.ran(f"15 20:{minute:02}", by_hand=True)
+
+    assert past.events("15 20:55") == []
+
+
+def test_a_run_under_way_ends_no_streak(past: Past) -> None:
+    past.ran_hourly("13 00:00", 50, "failed")
+    assert past.events("15 02:05", after_failures=50) == OPEN["failing"]
+    past.ran("15 02:10", "running")
+
+    assert past.events("15 02:11", after_failures=50) == []
+
+
 def test_a_paused_job_is_never_late_and_not_at_once_when_it_resumes(past: Past) -> None:
     with past.engine.begin() as connection:
         now = ask_now(connection)

@@ -49,6 +49,8 @@ def test_pf_136_every_slot_runs_once_and_in_its_second(yard: Yard) -> None:
         ("bad.spin", "timed_out", "its timeout passed"),
         # Held fast in C code it cannot renew its lease of two seconds, so it may be found dead before it is ended.
         ("bad.doze", "timed_out abandoned", "its"),
+        ("bad.load_and_crash", "failed", "while its work was loaded: its process was ended by SIGABRT"),
+        ("bad.load_and_hang", "timed_out", "while its work was loaded: its timeout passed"),
     ],
 )
 @pytest.mark.databases("sqlite", "postgres18")
@@ -76,6 +78,22 @@ def test_t9_a_statement_that_sleeps_is_ended_too(job: str, yard: Yard) -> None:
     assert (sleeping.state, yard.ended(yard.ask_for("calm.idle")).state) == ("timed_out", "succeeded")
     assert sleeping.seconds is not None
     assert sleeping.seconds < 1.0 + 5.0
+
+
+def test_a_failed_slot_is_tried_again_after_its_delay_and_not_a_minute_later(yard: Yard) -> None:
+    """BJ-22: three tries, a second apart."""
+    with yard.engine.begin() as connection:
+        job = App.load(Path(yard.config.partition("=")[2])).registry.get("bad.retried")
+        reschedule(connection, job, "every 5s", None, reason="", by="anna")
+    yard.leader()
+
+    def tries() -> list[int]:
+        slots = sorted({run.slot for run in yard.runs("bad.retried") if run.slot})
+        return [run.attempt for run in yard.runs("bad.retried") if slots and run.slot == slots[0] and run.finished_at]
+
+    yard.wait_until(lambda: len(tries()) == 3, 20)
+
+    assert tries() == [1, 2, 3]
 
 
 def test_s3_a_job_longer_than_its_interval_gives_up_the_slots_between_when_it_says_so(yard: Yard) -> None:

@@ -30,7 +30,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str] | None = None, *, dea
     deadline: seconds for the whole call, from the name of the host to the head of the answer.
     Refused: a redirect, 401, 403 and other 4xx. Unavailable: 408, 425, 429, 5xx, no connection, no answer."""
     where = urlsplit(url).hostname or "the address"
-    client = httpx2.Client(timeout=deadline, follow_redirects=False)
+    try:
+        client = httpx2.Client(timeout=deadline, follow_redirects=False)
+    except Exception as error:  # the environment may name a proxy that it cannot use
+        raise Unavailable(f"{where} cannot be called from here: {type(error).__name__}") from None
     sent = {"content-type": "application/json", "user-agent": "sexton", "accept-encoding": "identity"}
 
     def call() -> tuple[int, str | None]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..app import App
 from ..errors import DONE, FAILED, SettingsError, SextonError
 from .shared import add_json, open_app, print_json, table
+
+if TYPE_CHECKING:
+    from ..telemetry.incidents import Incident
 
 ALL = ""
 """What `--test` holds when no channel is named."""
@@ -45,12 +48,17 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         print_json({"incidents": [asdict(incident) for incident in incidents], "messages": messages})
         return DONE
-    rows = [[f"{found.opened_at:%m-%d %H:%M}", found.job, found.kind, found.text] for found in incidents]
+    rows = [[f"{found.opened_at:%m-%d %H:%M}", found.job, found.kind, _what(found)] for found in incidents]
     print(table(INCIDENTS, rows, shrink="WHAT") if rows else "nothing is wrong")
     if messages:
         print("\nnot sent, or not to everybody:")
         print(table(MESSAGES, [_row(message) for message in messages], right=("TRIES",), shrink="WHY"))
     return DONE
+
+
+def _what(incident: Incident) -> str:
+    """Without the job's name, which has a column of its own."""
+    return incident.text.removeprefix(incident.job).strip()
 
 
 def _row(message: dict[str, Any]) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from argparse import Namespace
 from collections.abc import Iterator
@@ -33,7 +34,11 @@ def changing(arguments: Namespace, name: str) -> Iterator[tuple[Connection, Job]
 
 def person() -> str:
     """Who asks, for the audit: account and host."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        account = getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number without a name
+        account = f"uid {os.getuid()}"
+    return f"{account}@{socket.gethostname()}"
 
 
 def next_slots(connection: Connection, job: Job, count: int) -> str:

@@ -66,6 +66,7 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield schema
     if schema.exit_code:
         return
+    yield from _misfits(app)
     for job in app.registry:
         yield from _here(app, job)
 
@@ -107,6 +108,18 @@ def _schema(app: App) -> str:
         apart = skew(ask_now(connection))
     careful = "; set the clocks right" if abs(apart) > CLOCK_WARNING else ""
     return f"revision {HEAD}; this clock is {apart:+.1f} s from the database's{careful}"
+
+
+def _misfits(app: App) -> Iterator[Finding]:
+    """Changes by people that have no effect any more."""
+    from ..db.connect import read_only
+    from ..runs.schedules import changes, misfit
+
+    with read_only(app.engine) as connection:
+        known = changes(connection)
+    for job in app.registry:
+        if (why := misfit(job, known.get(job.name))) is not None:
+            yield Finding("warning", job.name, why)
 
 
 def _here(app: App, job: Job) -> Iterator[Finding]:

@@ -1,15 +1,36 @@
-"""List the jobs: schedule, zone, and when each is due next. Reads settings only, no database."""
+"""List the jobs: schedule, zone, and when each is due next. Reads settings only; with --live what is in force, too.
+
+--live asks the database for pauses and for schedules that people put in the place of a job's own.
+"""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from ..app import App
+from ..jobs.job import Job
 from .shared import add_json, duration_words, open_app, print_json, table
+
+if TYPE_CHECKING:
+    from ..runs.schedules import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One job on the schedule that counts. next: None by hand, and while a pause has no end.  note: what people did."""
+
+    job: Job
+    next: datetime | None
+    note: str = ""
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument("--live", action="store_true", help="with pauses and other schedules, from the database")
     add_json(parser)
 
 
@@ -17,29 +38,69 @@ def run(arguments: Namespace) -> int:
     """Print the list."""
     app = open_app(arguments)
     at = datetime.now(UTC)
+    if arguments.live:
+        at, listed = _in_force(app)
+    else:
+        listed = [Listed(job, job.schedule.next(at) if job.schedule else None) for job in app.registry]
     if arguments.json:
-        print_json(
-            [
-                {
-                    "name": job.name,
-                    "schedule": job.schedule.text if job.schedule else None,
-                    "timezone": job.schedule.zone if job.schedule else None,
-                    "next": job.schedule.next(at) if job.schedule else None,
-                    "timeout": job.timeout,
-                    "priority": job.priority,
-                    "description": job.description,
-                }
-                for job in app.registry
-            ]
-        )
+        print_json([_plain(each) for each in listed])
         return 0
-    rows = []
-    for job in app.registry:
-        if job.schedule is None:
-            rows.append((job.name, "by hand", "", "", ""))
-            continue
-        due = job.schedule.next(at)
-        wait = f"in {duration_words((due - at).total_seconds())}"
-        rows.append((job.name, job.schedule.text, job.schedule.zone, f"{due:%a %d %b %H:%M} UTC", wait))
-    print(table(["JOB", "SCHEDULE", "ZONE", "NEXT", ""], rows, shrink="JOB"))
+    heading = "NOTE" if arguments.live else ""
+    print(table(["JOB", "SCHEDULE", "ZONE", "NEXT", heading], [_row(each, at) for each in listed], shrink="JOB"))
     return 0
+
+
+def _in_force(app: App) -> tuple[datetime, list[Listed]]:
+    from ..db.connect import read_only
+    from ..db.migrate import require_schema
+    from ..db.moment import ask_now
+    from ..runs.schedules import changes
+
+    with read_only(app.engine) as connection:
+        require_schema(connection)
+        known, now = changes(connection), ask_now(connection)
+    return now, list(_listed(app, known, now))
+
+
+def _listed(app: App, known: dict[str, Change], now: datetime) -> Iterator[Listed]:
+    from ..runs.schedules import in_force, misfit, next_slot
+
+    for own in app.registry:
+        change = known.get(own.name)
+        job, notes = in_force(own, change), []
+        if change is not None and change.paused(now):
+            until = f"until {change.paused_until:%Y-%m-%d %H:%M} UTC" if change.paused_until else "until resumed"
+            notes.append(f"paused {until}")
+        if job.schedule != own.schedule:
+            notes.append("rescheduled")
+        if change is not None and (notes and change.reason):
+            notes.append(f"“{change.reason}”")
+        if change is not None and notes:
+            notes.append(f"by {change.changed_by}")
+        notes += filter(None, [misfit(own, change)])
+        yield Listed(job, next_slot(job, change, now), ", ".join(notes))
+
+
+def _plain(listed: Listed) -> dict[str, object]:
+    job = listed.job
+    return {
+        "name": job.name,
+        "schedule": job.schedule.text if job.schedule else None,
+        "timezone": job.schedule.zone if job.schedule else None,
+        "next": listed.next,
+        "timeout": job.timeout,
+        "priority": job.priority,
+        "description": job.description,
+        "note": listed.note or None,
+    }
+
+
+def _row(listed: Listed, at: datetime) -> tuple[str, ...]:
+    job = listed.job
+    if job.schedule is None:
+        return (job.name, "by hand", "", "", listed.note)
+    if listed.next is None:
+        return (job.name, job.schedule.text, job.schedule.zone, "", listed.note)
+    wait = f"in {duration_words((listed.next - at).total_seconds())}"
+    note = ", ".join(filter(None, [wait, listed.note]))
+    return (job.name, job.schedule.text, job.schedule.zone, f"{listed.next:%a %d %b %H:%M} UTC", note)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 
 from ..errors import DONE, SettingsError, SextonError, UsageError
@@ -36,12 +37,14 @@ def run(arguments: Namespace) -> int:
         from ..telemetry.metrics import exposition, write_textfile
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is not installed; run: pip install 'sexton[metrics]'") from error
+    from ..telemetry.debt import elsewhere
     from ..telemetry.reader import Reader
 
     reader = Reader(
         app.settings.database,
         app.registry,
         late_after=app.settings.alerts.late_limit,
+        debt=partial(elsewhere, arguments.config, arguments.database),
         debt_first=True,
         patience=PATIENCE,
         statement=PATIENCE / 2,
@@ -63,6 +66,8 @@ def run(arguments: Namespace) -> int:
 
 def _path(given: str, setting: str | None) -> Path:
     if given != SETTING:
+        if not Path(given).name:
+            raise UsageError(f"--textfile {given!r}: name a file")
         return Path(given)
     if setting is None:
         raise UsageError("--textfile: name a file, or set metrics.textfile")

@@ -14,7 +14,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import datetime
 
 from ..app import App
-from ..errors import DONE, HELD, DatabaseUnreachable, SextonError, UsageError
+from ..errors import DONE, FAILED, HELD, DatabaseUnreachable, SextonError, UsageError
 from ..jobs.job import Job
 from ..runs.claim import Due
 from ..runs.runner import Outcome, dry_run
@@ -50,7 +50,7 @@ def run(arguments: Namespace) -> int:
         if not arguments.due:
             return _by_hand(app, named[0], arguments, stop)
         codes = _all_due(app, named, arguments, stop)
-        if codes and not stop.asked:
+        if not stop.asked:
             _tell_somebody(app, codes)
     return next((code for code in WORST_FIRST if code in codes), HELD if codes else DONE)
 
@@ -78,15 +78,15 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
 
 
 def _tell_somebody(app: App, codes: list[int]) -> None:
-    """Without a worker nobody else looks: after a bad run, and while an incident is open, assess and send alerts."""
+    """Without a worker nobody else looks: assess and send alerts after runs, and while something is open or waits."""
     from ..telemetry.rounds import Rounds, needed
 
-    if any(code not in (DONE, HELD) for code in codes) or needed(app.engine, app.settings):
+    if any(code != HELD for code in codes) or needed(app.engine, app.settings):
 
         def say(event: str, **fields: object) -> None:
             print(logs.said(event, **fields), file=sys.stderr)
 
-        Rounds(app.engine, list(app.registry), app.settings, say).make()
+        Rounds(app.engine, list(app.registry), app.settings, say).make(failed=FAILED in codes)
 
 
 def _due(app: App, named: list[Job]) -> list[Due]:

@@ -33,7 +33,8 @@ def run(arguments: Namespace) -> int:
         print_json({**asdict(past), "set_aside": aside})
         return 0
     print(_text(past))
-    print(step_table(past.steps))
+    if past.steps:
+        print(step_table(past.steps))
     for row in aside:
         rest = f"tried again from {row['next_at']:%Y-%m-%d %H:%M} UTC" if row["next_at"] else "waits for a person"
         print(f"set aside: {row['step']} {row['subject']}, refused {row['attempts']} time(s), {rest}\n  {row['error']}")
@@ -41,10 +42,13 @@ def run(arguments: Namespace) -> int:
 
 
 def _text(past: Past) -> str:
+    if past.state == "queued":
+        asked = f"  asked     {iso(past.as_of)} by {past.asked_by or 'somebody'}, attempt {past.attempt}"
+        return f"run {past.id} of {past.job}: waits for a worker or a `sexton run --due`\n{asked}"
     took = "still running" if past.seconds is None else f"took {duration_words(past.seconds)}"
     lines = [
         f"run {past.id} of {past.job}: {past.state}, {took}, {past.batches} batches",
-        f"  slot      {iso(past.slot) if past.slot else 'none: started by hand'}, attempt {past.attempt}",
+        f"  slot      {iso(past.slot) if past.slot else _no_slot(past)}, attempt {past.attempt}",
         f"  time      {iso(past.as_of)} (what the run took for now)",
         f"  started   {iso(past.started_at)}",
         f"  worker    {past.worker}",
@@ -53,3 +57,7 @@ def _text(past: Past) -> str:
     if past.error:
         lines.append(f"  error     {past.error}")
     return "\n".join(lines)
+
+
+def _no_slot(past: Past) -> str:
+    return f"none: {past.asked_by} asked for it" if past.asked_by else "none: started by hand"

@@ -8,13 +8,17 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ..app import App
-from ..errors import SettingsError
+from ..config.worker import MOST
+from ..errors import SettingsError, UsageError
 from ..jobs.duration import parse_duration
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
+from ..telemetry.debt import elsewhere
+from ..telemetry.reader import Reader
 from ..worker.loop import Worker
 from ..worker.watch import watching
 from .shared import open_app
@@ -33,19 +37,29 @@ def run(arguments: Namespace) -> int:
     def say(event: str, **fields: Any) -> None:
         logs.emit(logs.said(event, **fields))
 
-    concurrency = arguments.concurrency or app.settings.worker.concurrency
+    concurrency = app.settings.worker.concurrency
+    if arguments.concurrency is not None:
+        concurrency = arguments.concurrency
+        if not 1 <= concurrency <= MOST:
+            raise UsageError(f"--concurrency {concurrency}: must be 1 to {MOST}")
     words = [arguments.config or "", arguments.database or ""]
     every = parse_duration(app.settings.worker.watch).total_seconds()
     with on_signals(stop, then_ends=True):
         worker = Worker(app, words, concurrency=concurrency, stop=stop, say=say)
         say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
-        with watching(app, worker, every, say), _pages(app, worker, say):
+        reader = Reader(
+            app.settings.database,
+            app.registry,
+            late_after=app.settings.alerts.late_limit,
+            debt=partial(elsewhere, arguments.config, arguments.database),
+        )
+        with watching(app, worker, every, say, reader), _pages(app, worker, say, reader):
             worker.run()
     return 0
 
 
 @contextmanager
-def _pages(app: App, worker: Worker, say: Callable[..., None]) -> Iterator[None]:
+def _pages(app: App, worker: Worker, say: Callable[..., None], reader: Reader) -> Iterator[None]:
     """Health and metrics pages, where `web.listen` asks for them."""
     if app.settings.web.listen is None:
         yield
@@ -54,6 +68,6 @@ def _pages(app: App, worker: Worker, say: Callable[..., None]) -> Iterator[None]
         from ..web import serving
     except ModuleNotFoundError as error:
         raise SettingsError("web.listen: the pages need their libraries; run: pip install 'sexton[web]'") from error
-    with serving(app, app.settings.web.listen, worker.idle_seconds) as (host, port):
+    with serving(app, app.settings.web.listen, worker.idle_seconds, reader) as (host, port):
         say("pages", address=f"http://{host}:{port}")
         yield

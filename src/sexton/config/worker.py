@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from .fields import setting
 
+MOST = 64
+"""Runs at once at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
@@ -15,7 +18,7 @@ class WorkerSettings:
         1,
         "runs at once; jobs of one group never run beside each other, so 1 means one after the other, by priority",
         minimum=1,
-        maximum=64,
+        maximum=MOST,
     )
     watch: str = setting(
         "15s",

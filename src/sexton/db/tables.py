@@ -30,6 +30,9 @@ STATES = (
 )
 """What a run can be. `queued` and `running` are open; the rest is final."""
 
+DATABASE = "main"
+"""Name of the home database in run rows."""
+
 TAKEN = ("queued", "running", "succeeded", "partial", "skipped")
 """States that take a slot: the database allows one such run a (job, database, slot)."""
 
@@ -99,6 +102,7 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("error", Text, comment="first line only, no row values"),
         Column("definition", Text, nullable=False, comment="fingerprint of the settings"),
         Column("missed", Integer, nullable=False, server_default="0", comment="earlier slots this run stands for"),
+        Column("asked_by", Text, comment="who asked for a run without a slot, through the queue"),
         Column("wall", Text, comment="local time and zone of the slot by the rules of its day"),
     )
 

@@ -59,6 +59,7 @@ class Job:
     retry: delays before a failed run is tried again; None, the default: the next slot is the retry.
     misfire: what happens to missed slots; by default the latest one is made up.
     overlap: a slot that comes while the job runs is made up afterwards ("queue"), or given up ("skip").
+    enabled: False: only by hand, whatever is rescheduled; set by `[job."name"] enabled`.
     group: jobs of one group never run beside each other in a worker; "" stands for the first word of the name.
     Raises PolicyError or ScheduleError, one line that begins with the job's name.
     """
@@ -73,6 +74,7 @@ class Job:
     misfire: Misfire = COALESCE
     overlap: str = "queue"
     group: str = ""
+    enabled: bool = True
     description: str = ""
 
     def __post_init__(self) -> None:

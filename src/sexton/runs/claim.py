@@ -15,25 +15,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, exists, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, exists, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ..db.connect import reaching
 from ..db.faults import Fault, classify
 from ..db.migrate import require_schema
 from ..db.moment import ask_now, database_now, skew
-from ..db.tables import TAKEN, own_tables
+from ..db.tables import DATABASE, TAKEN, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
 from ..jobs.job import Job
 from .lease import Lease, acquire, fence, of_job, release, short_transaction
+from .queue import ask_again
 
 CLOCKS_APART = 60.0
 """Seconds that the clocks of process and database may differ before nothing is started."""
 
 DEAD = "its process ended without a word"
-
-DATABASE = "main"
-"""Name of the home database in run rows."""
 
 
 class AlreadyDone(SextonError):
@@ -119,16 +117,8 @@ def _impatiently(job: str) -> Iterator[None]:
 
 
 def _close_abandoned(connection: Connection, job: str) -> None:
-    runs = own_tables(connection.dialect.name).runs
-    connection.execute(
-        update(runs)
-        .where(runs.c.job == job, runs.c.state == "running", runs.c.database == DATABASE)
-        .values(
-            state="abandoned",
-            finished_at=database_now(connection.dialect.name),
-            error=DEAD,
-        )
-    )
+    runs = own_tables(connection.dialect.name).runs.c
+    _abandon(connection, runs.job == job, runs.state == "running", runs.database == DATABASE)
 
 
 def reap(connection: Connection) -> int:
@@ -140,9 +130,16 @@ def reap(connection: Connection) -> int:
         leases.epoch == runs.epoch,
         leases.expires_at > database_now(connection.dialect.name),
     )
-    dead = update(own.runs).where(runs.state == "running", ~exists(alive))
+    return _abandon(connection, runs.state == "running", ~exists(alive))
+
+
+def _abandon(connection: Connection, *which: ColumnElement[bool]) -> int:
+    runs = own_tables(connection.dialect.name).runs
     values = {"state": "abandoned", "error": DEAD, "finished_at": database_now(connection.dialect.name)}
-    return connection.execute(dead.values(values)).rowcount
+    closed = update(runs).where(*which).values(values).returning(runs.c.job, runs.c.attempt, runs.c.asked_by)
+    rows = connection.execute(closed).all()
+    ask_again(connection, rows)
+    return len(rows)
 
 
 def _next_attempt(connection: Connection, wanted: Wanted) -> int:
@@ -206,6 +203,7 @@ def _open_run(connection: Connection, wanted: Wanted, lease: Lease, attempt: int
 def _open_queued(connection: Connection, number: int, row: dict[str, Any]) -> int:
     runs = own_tables(connection.dialect.name).runs
     taken = update(runs).where(runs.c.id == number, runs.c.job == row["job"], runs.c.state == "queued")
+    row = {name: value for name, value in row.items() if name != "attempt"}
     if connection.execute(taken.values(row)).rowcount != 1:
         raise AlreadyDone(f"{row['job']}: run {number} is not waiting any more")
     return number
@@ -238,7 +236,10 @@ def close(
         values: dict[str, Any] = {"state": state, "finished_at": database_now(connection.dialect.name), "error": error}
         if counts is not None:
             values["counts"] = counts
-        connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+        closed = update(runs).where(runs.c.id == run_id).values(values)
+        rows = connection.execute(closed.returning(runs.c.job, runs.c.attempt, runs.c.asked_by)).all()
+        if state == "cancelled":
+            ask_again(connection, rows)
 
 
 def committed(engine: Engine, claim: Claim) -> tuple[int, str]:

@@ -11,16 +11,13 @@ from sqlalchemy import Connection, Select, insert, select
 
 from ..db.for_each import for_each
 from ..db.moment import ask_now, database_now
-from ..db.tables import TAKEN, own_tables
+from ..db.tables import DATABASE, TAKEN, own_tables
 from ..jobs.job import Job
 from ..jobs.misfire import due_slots, lapsed_slot, missed_before
 from ..jobs.schedule import Schedule
-from .claim import DATABASE, Due, reap
-from .queue import waiting
+from .claim import Due, reap
+from .queue import CRASHES, waiting
 from .schedules import Change, changes, due_after, in_force, observe
-
-CRASHES = 3
-"""A slot whose process died this often is left; the next slot is tried."""
 
 MINUTE = len("2026-11-22 04:10")
 """The part of `Schedule.wall` that people read off a clock."""
@@ -129,16 +126,21 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
     return max((instant for instant in (one, other) if instant is not None), default=None)
 
 
-def newest_attempts(connection: Connection, names: Sequence[str]) -> dict[str, Attempt]:
-    """Of each job the last attempt at its newest slot. One look into an index a job, whatever the length of history."""
-    rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name))
+def newest_attempts(connection: Connection, names: Sequence[str], without: Sequence[str] = ()) -> dict[str, Attempt]:
+    """Of each job the last attempt at its newest slot. One look into an index a job, whatever the length of history.
+
+    without: states that do not count.
+    """
+    rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name, without))
     return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at, row.wall) for row in rows}
 
 
-def _newest(dialect: str, name: str) -> Select[Any]:
+def _newest(dialect: str, name: str, without: Sequence[str]) -> Select[Any]:
     runs = own_tables(dialect).runs
     columns = (runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at, runs.c.wall)
     one = select(*columns).where(runs.c.job == name, runs.c.database == DATABASE, runs.c.slot.is_not(None))
+    if without:
+        one = one.where(runs.c.state.not_in(without))
     return select(one.order_by(runs.c.slot.desc(), runs.c.attempt.desc()).limit(1).subquery())
 
 
@@ -151,7 +153,13 @@ def settled(job: Job, newest: Attempt | None, now: datetime) -> datetime | None:
         return again  # claiming finds out whether its holder lives
     if newest.state in ("cancelled", "abandoned"):
         return again if newest.attempt < CRASHES else newest.slot
-    if newest.state in ("failed", "timed_out") and job.retry is not None and newest.finished_at is not None:
-        rest = job.retry.delay(newest.attempt)
-        return again if rest is not None and newest.finished_at + rest <= now else newest.slot
-    return newest.slot
+    retry = tried_again(job, newest)
+    return again if retry is not None and retry <= now else newest.slot
+
+
+def tried_again(job: Job, newest: Attempt | None) -> datetime | None:
+    """When the newest slot is to be tried again because its run failed; None: it is not."""
+    if newest is None or newest.state not in ("failed", "timed_out") or newest.finished_at is None or job.retry is None:
+        return None
+    rest = job.retry.delay(newest.attempt)
+    return None if rest is None else newest.finished_at + rest

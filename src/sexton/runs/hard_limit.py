@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ..errors import FAILED
-from .claim import finish
-from .context import RunContext
 
 GRACE = 2.0
 """Seconds after its deadline in which a run may still end by itself."""
@@ -26,21 +25,27 @@ OVERDUE = "its timeout passed and it did not stop; its process was ended"
 
 
 @contextmanager
-def process_ends_with(context: RunContext) -> Iterator[None]:
-    """Inside the block, a run that goes on past its deadline takes the process down with exit code 1."""
+def process_ends_at(deadline: float, record: Callable[[], object]) -> Iterator[None]:
+    """Inside the block, what goes on past `deadline` (monotonic) takes the process down with exit code 1.
+
+    record: puts that on record before; whatever it raises is passed over.
+    """
     over = threading.Event()
 
+    def left() -> float:
+        return max(deadline - time.monotonic(), 0.0)
+
     def watch() -> None:
-        if not over.wait(max(context.left(), 0) + GRACE):
+        if not over.wait(left() + GRACE):
             with suppress(Exception):  # whoever finds the run later closes it as abandoned
-                finish(context.engine, context.claim, "timed_out", None, OVERDUE)
+                record()
             os._exit(FAILED)
 
     thread = threading.Thread(target=watch, name="hard limit", daemon=True)
     alarm = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
     if alarm:
         before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, max(context.left(), 0) + ALARM)
+        signal.setitimer(signal.ITIMER_REAL, left() + ALARM)
     thread.start()
     try:
         yield

@@ -32,6 +32,7 @@ class Past:
     error: str | None
     definition: str
     missed: int
+    asked_by: str | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -44,12 +45,16 @@ class Past:
         return total(self.steps)
 
 
-def history(connection: Connection, *, job: str | None = None, limit: int = 20) -> list[Past]:
-    """The newest runs first."""
+def history(
+    connection: Connection, *, job: str | None = None, states: Sequence[str] = (), limit: int = 20
+) -> list[Past]:
+    """The newest runs first; of one job, in some states."""
     runs = own_tables(connection.dialect.name).runs
     asked = select(runs).order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
     if job is not None:
         asked = asked.where(runs.c.job == job)
+    if states:
+        asked = asked.where(runs.c.state.in_(states))
     return _typed(connection.execute(asked).all())
 
 

@@ -1,11 +1,11 @@
 """The lease of a job: one row that says who may execute it, until when, and in which epoch.
 
     free ──acquire──> held (epoch n) ──renew──> held ──release──> free
-                          └─ expired, or more than 4 lengths ahead (a clock jumped) ──acquire──> held (epoch n + 1)
+                          └─ expired, or far ahead (a clock jumped back) ──acquire──> held (epoch n + 1)
 
 The database's clock decides. The epoch is the fence: every data transaction locks the lease row in share mode and
 checks its own epoch as its first statement, so a holder that slept through its lease commits nothing more. A
-successor waits for a transaction that is under way; the server ends it when its client froze (see `limit`).
+successor waits for a transaction that is under way; the server ends it when its client froze (see `short_transaction`).
 SQLite has one writer at a time, so reading the row inside an immediate transaction is the same check.
 """
 
@@ -41,6 +41,9 @@ from ..errors import LeaseLost
 
 STRANGE = 4
 """A lease that ends more than this many lengths ahead was made by a clock that has since jumped back: it is broken."""
+
+STRANGE_AT_LEAST = 600.0
+"""Seconds ahead below which no lease is: during a deploy that changes its length, two lengths meet."""
 
 
 LEADER = "leader"
@@ -92,7 +95,7 @@ def _free(dialect: str, seconds: float) -> ColumnElement[bool]:
     return or_(
         leases.c.holder.is_(None),
         leases.c.expires_at <= database_now(dialect),
-        leases.c.expires_at > database_now(dialect, seconds * STRANGE),
+        leases.c.expires_at > database_now(dialect, max(seconds * STRANGE, STRANGE_AT_LEAST)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,7 @@ from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
 from .context import Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
 from .functions import Run, call
-from .hard_limit import process_ends_with
+from .hard_limit import OVERDUE, process_ends_at
 from .stop import Stop
 
 FINISHING = 6
@@ -125,43 +125,58 @@ def run(
     queued: int | None = None,
     wall: str | None = None,
     hard: bool = False,
+    watched: bool = False,
     started: Callable[[Claim], None] | None = None,
 ) -> Outcome:
     """Execute `job` once, for `slot` or by hand, and say how it ended.
 
     as_of: the run's time; the database's by default.  missed, queued, wall: see `Wanted`.
-    hard: the process belongs to the run, and is ended when the run does not end.  started: called once the run is ours.
+    hard: the process belongs to the run, and is ended when the run does not end.  watched: a worker looks after this
+    process, and puts a run on record that did not even begin.  started: called once the run is ours.
     UsageError before anything starts: unknown columns, a schema not migrated. DatabaseUnreachable likewise.
     """
     limits = limits or Limits()
+    wanted = Wanted(job.name, slot, as_of, definition, limits.lease, missed, queued, wall)
+    deadline = deadline_after(job.time_limit)
     try:
-        plans = _ready(engine, job)
-    except HeldElsewhere:
-        plans = planned(job)  # a table is locked: the run will wait for it, give up, and be on record
-    try:
-        claimed = claim(engine, Wanted(job.name, slot, as_of, definition, limits.lease, missed, queued, wall))
+        plans, claimed = _begun(engine, job, wanted, deadline if hard and not watched else None)
     except AlreadyDone as done:
         return Outcome(job.name, "already done", error=str(done))
     except HeldElsewhere as held:
         return Outcome(job.name, "held", error=str(held))
     if started is not None:
         started(claimed)
-    context = RunContext(engine, claimed, limits, deadline_after(job.time_limit), stop or Stop(), watch)
-    with process_ends_with(context) if hard else nullcontext():
+    context = RunContext(engine, claimed, limits, deadline, stop or Stop(), watch)
+    with _ending(deadline if hard else None, lambda: finish(engine, claimed, "timed_out", None, OVERDUE)):
         state, error = _execute(context, plans)
     return _close(context, state, error)
 
 
-def refused(engine: Engine, wanted: Wanted, error: SextonError) -> Outcome:
+def _begun(engine: Engine, job: Job, wanted: Wanted, deadline: float | None) -> tuple[list[Any], Claim]:
+    """The work, loaded, and the right to do it. deadline: loading ends the process then; None: never."""
+    late = SextonError(f"while its work was loaded: {OVERDUE}")
+    with _ending(deadline, lambda: refused(engine, wanted, late, "timed_out")):
+        try:
+            plans = _ready(engine, job)
+        except HeldElsewhere:
+            plans = planned(job)  # a table is locked: the run will wait for it, give up, and be on record
+        return plans, claim(engine, wanted)
+
+
+def _ending(deadline: float | None, record: Callable[[], object]) -> AbstractContextManager[None]:
+    return nullcontext() if deadline is None else process_ends_at(deadline, record)
+
+
+def refused(engine: Engine, wanted: Wanted, error: SextonError, state: str = "failed") -> Outcome:
     """Put a run on record that could not begin: its table is missing, its work cannot be loaded."""
     try:
         claimed = claim(engine, wanted)
-        finish(engine, claimed, "failed", None, str(error))
+        finish(engine, claimed, state, None, str(error))
     except AlreadyDone as done:
         return Outcome(wanted.job, "already done", error=str(done))
     except HeldElsewhere as held:
         return Outcome(wanted.job, "held", error=str(held))
-    return Outcome(wanted.job, "failed", claimed.run_id, claimed.as_of, error=str(error))
+    return Outcome(wanted.job, state, claimed.run_id, claimed.as_of, error=str(error))
 
 
 def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:

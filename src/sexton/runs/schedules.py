@@ -13,10 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from ..clock import LAST_YEAR
 from ..db.moment import ask_now
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..errors import ScheduleError, UsageError
+from ..jobs.duration import TICK
 from ..jobs.job import Job
 from ..jobs.schedule import Schedule, parse_schedule
 
@@ -66,26 +68,43 @@ def version(connection: Connection) -> int:
 
 
 def in_force(job: Job, change: Change | None) -> Job:
-    """The job on the schedule that is in force."""
-    if change is None or (change.schedule is None and change.timezone is None):
+    """The job on the schedule that is in force: its own where it is switched off, or where a change fits no more."""
+    if change is None or not job.enabled or (change.schedule is None and change.timezone is None):
         return job
-    return replace(job, schedule=_schedule(job, change.schedule, change.timezone))
+    try:
+        return replace(job, schedule=_schedule(job, change.schedule, change.timezone))
+    except ScheduleError:
+        return job  # one job's leftover must not stop the others; `misfit` says so
+
+
+def misfit(job: Job, change: Change | None) -> str | None:
+    """Why a change by a person has no effect; one line. None: it has."""
+    if change is None or (change.schedule is None and change.timezone is None):
+        return None
+    if not job.enabled:
+        return "it was rescheduled, which counts for nothing while the settings switch it off"
+    try:
+        _schedule(job, change.schedule, change.timezone)
+    except ScheduleError as error:
+        return f"its other schedule fits no more: {error}; its own holds. Run: sexton reschedule {job.name} --reset"
+    return None
 
 
 def due_after(change: Change | None) -> datetime | None:
     """No slot up to here is due, whatever the runs say."""
     if change is None:
         return None
-    ends = [instant for instant in (change.since, change.paused_until) if instant is not None]
-    return max(ends, default=None)
+    until = change.paused_until - TICK if change.paused_until is not None else None  # a slot at its very end is due
+    return max((instant for instant in (change.since, until) if instant is not None), default=None)
 
 
 def next_slot(job: Job, change: Change | None, now: datetime) -> datetime | None:
     """The next slot of a job on the schedule in force; None without one, and while a pause has no end."""
     if job.schedule is None:
         return None
-    start = change.paused_until if change is not None and change.paused(now) else now
-    return None if start is None else job.schedule.next(start)
+    if change is None or not change.paused(now):
+        return job.schedule.next(now)
+    return None if change.paused_until is None else job.schedule.next(change.paused_until - TICK)
 
 
 def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime) -> bool:
@@ -112,6 +131,8 @@ def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Cha
 def pause(connection: Connection, job: Job, *, until: datetime | None, reason: str, by: str) -> int:
     """No slot of the job runs until then, or until it is resumed. The version this made."""
     now = ask_now(connection)
+    if until is not None and until.year > LAST_YEAR:
+        raise UsageError(f"{job.name}: --until is too far ahead; leave it out for a pause without an end")
     if until is not None and until <= now:
         raise UsageError(f"{job.name}: --until {until:%Y-%m-%d %H:%M} UTC is past")
     values = {"paused_at": now, "paused_until": until, "reason": reason}
@@ -131,10 +152,16 @@ def resume(connection: Connection, job: Job, *, by: str) -> int:
 def reschedule(
     connection: Connection, job: Job, schedule: str | None, zone: str | None, *, reason: str, by: str
 ) -> int:
-    """Put another schedule in the place of the job's own; None and None give its own back. ScheduleError."""
-    _schedule(job, schedule, zone)
+    """Put another schedule in the place of the job's own; None and None give its own back. Slots count from now on.
+
+    ScheduleError; UsageError for a job that the settings switch off.
+    """
+    if not job.enabled:
+        raise UsageError(f"{job.name} is switched off in the settings; remove its `enabled = false` first")
+    new, now = _schedule(job, schedule, zone), ask_now(connection)
     values = {"schedule": schedule, "timezone": zone, "reason": reason or None}
-    return _change(connection, job, "reschedule", values, by, ask_now(connection))
+    begins = {"expression": _expression(new), "expression_since": now} if new is not None else {}
+    return _change(connection, job, "reschedule", values, by, now, begins)
 
 
 def audit(connection: Connection, job: Job, action: str, detail: Mapping[str, Any], by: str, version: int = 0) -> None:
@@ -159,10 +186,19 @@ def _expression(schedule: Schedule) -> str:
     return f"{schedule.text} in {schedule.zone}"
 
 
-def _change(connection: Connection, job: Job, action: str, values: dict[str, Any], by: str, now: datetime) -> int:
+def _change(
+    connection: Connection,
+    job: Job,
+    action: str,
+    values: Mapping[str, Any],
+    by: str,
+    now: datetime,
+    more: Mapping[str, Any] = {},
+) -> int:
+    """Write `values` and `more`, and put `values` on record; the new version."""
     dialect = connection.dialect.name
     table = own_tables(dialect).schedules
-    written = {**values, "changed_by": by, "changed_at": now}
+    written = {**values, **more, "changed_by": by, "changed_at": now}
     statement = upsert(dialect, table).values(job=job.name, version=1, **written)
     new = statement.on_conflict_do_update(index_elements=["job"], set_={**written, "version": table.c.version + 1})
     made = int(connection.execute(new.returning(table.c.version)).scalar_one())

@@ -6,6 +6,10 @@ What cannot be asked (a table that is missing, a statement that takes too long) 
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +33,9 @@ MOST = 10_000
 """Due rows are counted up to here, so that a flood of them costs no more."""
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
+PATIENCE = 120.0
+"""Seconds that another process may take for all steps together."""
+
 HABIT = 20
 """Runs with rows from which the drain is taken."""
 
@@ -59,6 +66,29 @@ def read_debt(engine: Engine, jobs: Iterable[Job], *, seconds: float = 1.0) -> l
             continue  # its runs fail, and say why
         found += [_ask(engine, job.name, plan, seconds) for plan in plans if isinstance(plan, Plan)]
     return found
+
+
+def elsewhere(config: str | None, database: str | None) -> list[Debt]:
+    """The same from a process of its own, a `sexton debt`: loading the product's work may crash, hang, take memory.
+
+    config, database: as on its command line.  Unknown altogether, an empty list, when that process fails.
+    """
+    command = [sys.executable, "-m", "sexton.cli.main", "debt", "--json", "--seconds", "1"]
+    environment = {**os.environ, **({"SEXTON_CONFIG": config} if config else {})}
+    environment |= {"SEXTON_DATABASE": database} if database else {}
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, timeout=PATIENCE, check=True
+        )
+        return [_typed(row) for row in json.loads(done.stdout)]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError):
+        return []
+
+
+def _typed(row: dict[str, Any]) -> Debt:
+    since = row["due_since"]
+    return Debt(row["job"], row["step"], row["due"], datetime.fromisoformat(since) if since else None)
 
 
 def _ask(engine: Engine, job: str, plan: Plan, seconds: float) -> Debt:

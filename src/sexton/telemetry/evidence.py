@@ -25,7 +25,8 @@ LAST = 40
 class Evidence:
     """One job at `now`.
 
-    recent: its newest runs, the newest first.  failed, ended: runs that ended in the window.
+    recent: its newest runs that went well or badly, the newest first; those that a person or a deploy stopped say
+    nothing.  running: the run in progress.  failed, ended: runs that ended in the window.
     """
 
     now: datetime
@@ -33,19 +34,17 @@ class Evidence:
     failed: int = 0
     ended: int = 0
     lateness: Lateness = ON_TIME
-
-    def outcomes(self) -> list[Past]:
-        """Runs that went well or badly; those that a person or a deploy stopped say nothing."""
-        return [run for run in self.recent if run.state in BAD or run.state in GOOD]
-
-    def running(self) -> Past | None:
-        """The run in progress."""
-        return next((run for run in self.recent if run.state == "running"), None)
+    running: Past | None = None
 
 
 def recent_runs(connection: Connection, job: str, after_failures: int) -> list[Past]:
-    """The newest runs of a job, the newest first; enough to see `after_failures` in a row."""
-    return history(connection, job=job, limit=max(LAST, after_failures))
+    """The newest runs of a job that went well or badly, the newest first; enough to see `after_failures` in a row."""
+    return history(connection, job=job, states=(*BAD, *GOOD), limit=max(LAST, after_failures))
+
+
+def running_now(connection: Connection, job: str) -> Past | None:
+    """The run in progress."""
+    return next(iter(history(connection, job=job, states=("running",), limit=1)), None)
 
 
 def ended_since(connection: Connection, since: datetime) -> dict[str, tuple[int, int]]:

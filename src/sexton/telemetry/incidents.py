@@ -19,7 +19,7 @@ from ..db.upsert import upsert
 from ..jobs.duration import parse_duration
 from ..jobs.job import Job
 from ..runs.schedules import Change, changes, in_force
-from .evidence import Evidence, days_with_effect, ended_since, last_effect, recent_runs
+from .evidence import Evidence, days_with_effect, ended_since, last_effect, recent_runs, running_now
 from .lateness import read_lateness, read_leases
 from .signs import Sign, length, may_be_silent, signs, silent
 from .telling import Event, Told, tell
@@ -87,7 +87,8 @@ def examine(connection: Connection, jobs: Iterable[Job], settings: AlertSettings
     lateness = read_lateness(connection, defined.values(), known, leases, now, limit)
     for job in defined.values():
         recent = recent_runs(connection, job.name, settings.after_failures)
-        evidence = Evidence(now, recent, *ended.get(job.name, (0, 0)), lateness[job.name])
+        running = running_now(connection, job.name)
+        evidence = Evidence(now, recent, *ended.get(job.name, (0, 0)), lateness[job.name], running)
         found.update(((job.name, sign.kind), sign) for sign in signs(job, evidence, settings))
         if _is_silent(connection, job, evidence, settings.silent_days):
             found[job.name, "effect"] = silent(job, evidence, settings.silent_days)
@@ -106,7 +107,7 @@ def _due(findings: Findings, incidents: Iterable[Incident], settings: AlertSetti
                 steps.append((job, None, sign))
         elif before.opened_at > findings.now:
             continue  # somebody who read later knows more
-        elif sign is None and kind not in (REFUSES, UNREACHABLE):
+        elif sign is None and (kind not in (REFUSES, UNREACHABLE) or job not in settings.channels):
             steps.append((job, before, None))
         elif findings.now - before.told_at >= parse_duration(settings.remind):
             steps.append((job, before, sign))
@@ -121,7 +122,9 @@ def _settle(connection: Connection, findings: Findings, settings: AlertSettings)
     for job, before, sign in _due(findings, incidents, settings):
         if before is None:
             events.append(_open(told, job, sign) if sign else None)
-        elif before.kind in (REFUSES, UNREACHABLE):  # its reminder tries the channel itself, too
+        elif (
+            before.kind in (REFUSES, UNREACHABLE) and job in settings.channels
+        ):  # its reminder tries the channel itself, too
             events.append(_remind(replace(told, channels=tuple(settings.channels)), before, None))
         elif sign is not None:
             events.append(_remind(told, before, sign))
@@ -216,6 +219,8 @@ def _recovery(incident: Incident, findings: Findings) -> str:
     """Why it is over."""
     name = incident.job
     job, change = findings.defined.get(name), findings.known.get(name)
+    if incident.kind in (REFUSES, UNREACHABLE):
+        return f"{name} is no longer among the channels"
     if job is None:
         return f"{name} is no longer defined"
     if incident.kind == "late" and change is not None and change.paused(findings.now):

@@ -1,6 +1,7 @@
 """When a job is late, and when too late: one rule for the health page, metrics, `check --health` and alerts.
 
 A job is late by the database's time minus the oldest slot that is due and that nobody has begun; 0 when there is none.
+A slot that was given up counts until a later one runs, else a job that gives up all its slots would never be late.
 A paused job is not late, nor one without a schedule. A job that has never run is late from the moment at which
 somebody first looked at it, or from its latest slot when nobody has.
 
@@ -54,7 +55,7 @@ def read_lateness(
 ) -> dict[str, Lateness]:
     """By job. jobs: on the schedules in force.  leases: when each ends.  limit: `late_after`, None for the default."""
     jobs = list(jobs)
-    newest = newest_attempts(connection, [job.name for job in jobs])
+    newest = newest_attempts(connection, [job.name for job in jobs], without=("skipped", "cancelled"))
     found = {}
     for job in jobs:
         alive = leases.get(of_job(job.name), now) > now

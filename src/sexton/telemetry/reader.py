@@ -7,9 +7,8 @@ ask, and however the database hangs, each gets an answer in 2.5 s: the reading, 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock, Thread
@@ -23,7 +22,7 @@ from ..db.migrate import require_schema
 from ..db.moment import ask_now
 from ..errors import SextonError
 from ..jobs.job import Job
-from .debt import Debt, read_debt
+from .debt import Debt
 from .health import Health, read_health
 from .tallies import Tallies, Tally
 
@@ -43,7 +42,8 @@ class Reading:
 class Reader:
     """Reads the database at `url` about these jobs. It connects on first use, and keeps no connection.
 
-    late_after: see `read_health`.  debt_first: the first answer waits for the debt, too.
+    late_after: see `read_health`.  debt: asked every five minutes, after an answer was given; None: no debt is told.
+    debt_first: the first answer waits for it.
     max_age: seconds that an answer is given again.  patience: seconds that `read` waits.
     statement: seconds that one statement may take; on SQLite all of them together.
     """
@@ -54,6 +54,7 @@ class Reader:
         jobs: Iterable[Job],
         *,
         late_after: timedelta | None = None,
+        debt: Callable[[], Sequence[Debt]] | None = None,
         debt_first: bool = False,
         max_age: float = 5.0,
         patience: float = 2.5,
@@ -63,8 +64,8 @@ class Reader:
         self._jobs = list(jobs)
         self._tally = Tally(job.name for job in self._jobs)
         self._late_after = late_after
+        self._ask_debt, self._debt_first, self._debt_at = debt, debt_first, -DEBT_AGE
         self._debt: Sequence[Debt] = ()
-        self._debt_first, self._debt_at = debt_first, -DEBT_AGE
         self._max_age, self._patience, self._statement = max_age, patience, statement
         self._lock = Lock()
         self._answer: Reading | SextonError | None = None
@@ -103,13 +104,10 @@ class Reader:
             self._look_at_debt()
 
     def _look_at_debt(self) -> None:
-        """The product's tables are read every five minutes, after the answer was given."""
-        if time.monotonic() - self._debt_at < DEBT_AGE:
+        if self._ask_debt is None or time.monotonic() - self._debt_at < DEBT_AGE:
             return
         self._debt_at = time.monotonic()
-        with suppress(SextonError):
-            self._debt = read_debt(self._engine, self._jobs)
-        self._engine.dispose()
+        self._debt = self._ask_debt()
 
     def _read(self) -> Reading | SextonError:
         try:

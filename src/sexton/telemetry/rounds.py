@@ -1,9 +1,10 @@
 """One round of watching: assess, deliver, write the textfile, call the heartbeat. A worker makes one every 15 seconds,
-`run --due` one after each time that something was wrong."""
+`run --due` one after it ran something, and while an incident is open or a message waits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from ..db.moment import ask_now
 from ..db.tables import own_tables
 from ..errors import SextonError
 from ..jobs.job import Job
+from .evidence import BAD
 
 if TYPE_CHECKING:
     from .reader import Reader
@@ -26,9 +28,14 @@ Say = Callable[..., None]
 
 
 class Rounds:
-    """Of one process. say: writes a line of log.  SettingsError when a channel or a page cannot work here."""
+    """Of one process. say: writes a line of log.  reader: for the textfile, one of its own by default.
 
-    def __init__(self, engine: Engine, jobs: Sequence[Job], settings: Settings, say: Say) -> None:
+    SettingsError when a channel cannot work here.
+    """
+
+    def __init__(
+        self, engine: Engine, jobs: Sequence[Job], settings: Settings, say: Say, reader: Reader | None = None
+    ) -> None:
         from .alerts import channels_of
 
         self._engine = engine
@@ -36,23 +43,40 @@ class Rounds:
         self._settings = settings
         self._say = say
         self._channels = channels_of(settings)
+        self._given = reader
+        self._since: datetime | None = None
 
     @cached_property
     def _reader(self) -> Reader:
         """One for all rounds: it keeps the sums of hours that are over."""
+        if self._given is not None:
+            return self._given
         from .reader import Reader
 
         return Reader(self._settings.database, self._jobs, late_after=self._settings.alerts.late_limit)
 
-    def make(self) -> None:
-        """A round; what fails is said, and tried again in the next."""
-        for part in (self._alert, self._textfile, self._heartbeat):
-            try:
-                part()
-            except (SQLAlchemyError, SextonError, OSError) as error:
-                self._say("watching failed", part=part.__name__.strip("_"), error=in_words(error))
+    def make(self, *, failed: bool = False) -> None:
+        """A round; what fails is said, and tried again in the next. failed: a run of this process has.
 
-    def _alert(self) -> None:
+        Whatever goes wrong, the next round comes: a watcher that dies is not missed by anybody."""
+        well = not failed
+        for part in (self._alert, self._textfile):
+            well = self._done(part) and well
+        if well:
+            self._done(self._heartbeat)
+
+    def _done(self, part: Callable[[], bool]) -> bool:
+        try:
+            return part()
+        except (SQLAlchemyError, SextonError, OSError) as error:
+            words = in_words(error)
+        except Exception as error:  # of errors that nobody foresaw only the kind: their text may hold anything
+            words = f"unexpected {type(error).__name__}"
+        self._say("watching failed", part=part.__name__.strip("_"), error=words)
+        return False
+
+    def _alert(self) -> bool:
+        """Look for incidents and deliver; whether no run failed since the last round."""
         from .alerts import deliver
         from .incidents import watch
 
@@ -63,23 +87,34 @@ class Rounds:
         sent = deliver(self._engine, self._channels, now)
         if sent.later or sent.given_up:
             self._say("alerts not sent", later=sent.later, given_up=sent.given_up)
+        since, self._since = self._since, now
+        return since is None or not self._failed_since(since)
 
-    def _textfile(self) -> None:
+    def _failed_since(self, since: datetime) -> bool:
+        with read_only(self._engine) as connection:
+            runs = own_tables(connection.dialect.name).runs.c
+            failed = exists(select(runs.id).where(runs.finished_at > since, runs.state.in_(BAD)))
+            return bool(connection.execute(select(failed)).scalar())
+
+    def _textfile(self) -> bool:
         wanted = self._settings.metrics.textfile
         if wanted is None:
-            return
+            return True
         from .metrics import write_textfile
 
         write_textfile(Path(wanted), self._reader.read())
+        return True
 
-    def _heartbeat(self) -> None:
+    def _heartbeat(self) -> bool:
+        """A sign of life, while no run fails and all parts of the round work."""
         url = self._settings.metrics.heartbeat
         if url is None:
-            return
+            return True
         from .heartbeat import ping
 
         if (failed := ping(url)) is not None:
             self._say("heartbeat failed", error=failed)
+        return failed is None
 
 
 def needed(engine: Engine, settings: Settings) -> bool:

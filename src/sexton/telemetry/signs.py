@@ -53,7 +53,7 @@ def signs(job: Job, evidence: Evidence, settings: AlertSettings) -> Iterator[Sig
 
 def failing(job: Job, evidence: Evidence, after: int) -> Sign | None:
     """The last `after` runs failed, timed out or died (P12: a job that kills its process each time)."""
-    streak = list(takewhile(lambda run: run.state in BAD, evidence.outcomes()))
+    streak = list(takewhile(lambda run: run.state in BAD, evidence.recent))
     if len(streak) < after:
         return None
     often = f"{len(streak)} times in a row" if len(streak) > 1 else "at its last run"
@@ -90,7 +90,7 @@ def late(job: Job, lateness: Lateness) -> Sign | None:
 def duration(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign | None:
     """The run in progress, or else the last success, takes longer or shorter than its own habit."""
     successes = [run for run in evidence.recent if run.state == "succeeded"]
-    running = evidence.running()
+    running = evidence.running
     if running is not None:
         took = evidence.now - running.started_at
         if took > job.time_limit + GRACE:
@@ -116,7 +116,7 @@ def duration(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign | No
 def may_be_silent(evidence: Evidence, days: int) -> bool:
     """Whether the recent runs leave room for "no effect for days": some went well, and none of them did anything."""
     since = evidence.now - timedelta(days=days)
-    good = [run for run in evidence.outcomes() if run.state not in BAD and run.started_at > since]
+    good = [run for run in evidence.recent if run.state not in BAD and run.started_at > since]
     return bool(days and good) and not any(run.total.changed or run.total.told for run in good)
 
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from ..app import App
 from ..config.monitoring import address_of
 from ..errors import SettingsError
+from ..telemetry.reader import Reader
 from .application import Alive, application
 
 LONGEST_END = 3.0
@@ -23,13 +24,15 @@ TOGETHER = 32
 
 
 @contextmanager
-def serving(app: App, listen: str, alive: Alive | None = None) -> Iterator[tuple[str, int]]:
-    """Serve the pages of `application(app, alive)` on `listen`, "127.0.0.1:8787", inside the block.
+def serving(
+    app: App, listen: str, alive: Alive | None = None, reader: Reader | None = None
+) -> Iterator[tuple[str, int]]:
+    """Serve the pages of `application` on `listen`, "127.0.0.1:8787", inside the block.
 
     Gives host and port, as port 0 takes any that is free. SettingsError when the address cannot be had.
     """
     listening = _listening(listen)
-    server = uvicorn.Server(_config(application(app, alive)))
+    server = uvicorn.Server(_config(application(app, alive, reader=reader)))
     thread = Thread(target=server.run, args=([listening],), name="sexton-web", daemon=True)
     thread.start()
     try:

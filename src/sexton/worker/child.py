@@ -89,6 +89,7 @@ def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[st
             queued=wish["queued"],
             wall=wish["wall"],
             hard=True,
+            watched=True,
             started=started,
         )
     except DatabaseUnreachable as error:
@@ -111,4 +112,8 @@ def _on_record(app: App, wanted: Wanted, error: SextonError) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SextonError as error:  # the settings were broken after the worker had read them
+        sys.stderr.write(f"sexton: {error}\n")
+        sys.exit(error.exit_code)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import LeaseLost, SextonError
-from ..runs.claim import close
+from ..runs.claim import Wanted, close
 from ..runs.hard_limit import OVERDUE
 from ..runs.lease import Lease, of_job
+from ..runs.runner import refused
 from .executor import KILL, Assignment
 
 PATIENCE = 120.0
@@ -20,21 +23,19 @@ PATIENCE = 120.0
 
 
 class Left(NamedTuple):
-    """A run without a process. since: monotonic time at which that was seen."""
+    """A run without a process. close: puts its end on record.  since: monotonic time at which that was seen."""
 
-    run: int
-    lease: Lease
-    state: str
-    error: str
+    close: Callable[[], object]
     since: float
 
 
 class Closing:
-    """The runs to close. seconds: length of their leases."""
+    """The runs to close. seconds: length of their leases.  definition: of the settings, for runs that never began."""
 
-    def __init__(self, engine: Engine, seconds: float) -> None:
+    def __init__(self, engine: Engine, seconds: float, definition: str) -> None:
         self._engine = engine
         self._seconds = seconds
+        self._definition = definition
         self._left: list[Left] = []
 
     @property
@@ -43,21 +44,31 @@ class Closing:
         return bool(self._left)
 
     def take(self, left: Assignment) -> dict[str, Any]:
-        """An executor ended in the middle of this; what to say about it."""
-        code, claimed = (left.outcome or {}).get("code", 0), left.claimed or {}
+        """An executor ended in the middle of this; what to say about it.
+
+        When its end came before the run was claimed, while the work was loaded, the run is on record all the same.
+        """
+        code, claimed, due = (left.outcome or {}).get("code", 0), left.claimed or {}, left.due
         overdue = time.monotonic() >= left.ends - KILL
         state, error = ("timed_out", OVERDUE) if overdue else ("failed", _words(code))
         if claimed:
-            lease = Lease(of_job(left.due.job.name), claimed["holder"], claimed["epoch"], self._seconds, 0.0)
-            self._left.append(Left(claimed["run"], lease, state, error, time.monotonic()))
-            self.try_again()
-        return {"job": left.due.job.name, "run": claimed.get("run"), "state": state, "error": error}
+            lease = Lease(of_job(due.job.name), claimed["holder"], claimed["epoch"], self._seconds, 0.0)
+            end: Callable[[], object] = partial(close, self._engine, claimed["run"], lease, state, None, error)
+        else:
+            error = f"while its work was loaded: {error}"
+            wanted = Wanted(
+                due.job.name, due.slot, None, self._definition, self._seconds, due.missed, due.queued, due.wall
+            )
+            end = partial(refused, self._engine, wanted, SextonError(error), state)
+        self._left.append(Left(end, time.monotonic()))
+        self.try_again()
+        return {"job": due.job.name, "run": claimed.get("run"), "state": state, "error": error}
 
     def try_again(self) -> None:
         """Close what can be closed now."""
         for left in list(self._left):
             try:
-                close(self._engine, left.run, left.lease, left.state, None, left.error)
+                left.close()
             except LeaseLost:
                 pass  # closed already, by itself or by a successor
             except (SQLAlchemyError, SextonError):

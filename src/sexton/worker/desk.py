@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..app import App
 from ..db.connect import read_only
 from ..jobs.job import Job
+from ..runs.due import newest_attempts, tried_again
 from ..runs.queue import waiting
 from ..runs.schedules import changes, in_force, next_slot, version
 from .agenda import Agenda
@@ -63,13 +64,16 @@ class Desk:
         return now != before and before >= 0, asked
 
     def plan(self, connection: Connection, jobs: Collection[Job], now: datetime) -> None:
-        """Write the next slots of these jobs into the agenda."""
+        """Write the next slots of these jobs into the agenda, and when a failed run is to be tried again."""
         known = changes(connection, jobs)
+        tried = newest_attempts(connection, [job.name for job in jobs if job.retry is not None])
         for job in jobs:
             change = known.get(job.name)
             slot = next_slot(in_force(job, change), change, now)
             if slot is not None:
                 self.agenda.look_at(job.name, slot)
+            if (again := tried_again(job, tried.get(job.name))) is not None and again > now:
+                self.agenda.look_at(job.name, again)
 
     def soon(self, job: Job, now: datetime, later: float) -> None:
         """Look at this job again: its run has ended, its next slot may be due already."""

@@ -49,6 +49,8 @@ class Executor:
         self._again = 0.0
         self._vain = 0
         self.assignment: Assignment | None = None
+        self.failed_start: int | None = None
+        """Exit code of the last process, when it ended before it was ready."""
 
     def start(self) -> None:
         """Start the process; it is idle once it has said so. After one that never was, wait, up to half a minute."""
@@ -88,6 +90,7 @@ class Executor:
     def read(self) -> Iterator[Assignment]:
         """Take what it says; yields what it has ended or left. A process that is gone leaves `alive` false."""
         assert self._line is not None
+        self.failed_start = None
         for message in self._line.receive():
             if message is None:
                 yield from self._gone()
@@ -104,6 +107,7 @@ class Executor:
         assert self._process is not None
         code = self._process.wait()
         if not self._ready:
+            self.failed_start = code
             self._again = time.monotonic() + min(2.0**self._vain, 30.0)
             self._vain += 1
         self._forget()

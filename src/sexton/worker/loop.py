@@ -44,6 +44,9 @@ ELECTION = 0.5
 ALL = 60.0
 """Seconds between two looks at all jobs, whatever the agenda says: others may have cancelled a run."""
 
+SILENT = 5.0
+"""Seconds without a turn of the loop from which on the database counts as not answering."""
+
 STARTUP = 60.0
 """Seconds that a worker waits for its database when it starts; later it waits for ever."""
 
@@ -80,7 +83,7 @@ class Worker:
         self.desk = Desk(app)
         self.waiting = Waiting()
         self.executors = [Executor(arguments) for _ in range(concurrency)]
-        self.closing = Closing(app.engine, self.limits.lease)
+        self.closing = Closing(app.engine, self.limits.lease, app.definition)
         self.timers = Timers()
         self.led = False
         self.reached = False
@@ -109,8 +112,12 @@ class Worker:
         return time.monotonic() - self.timers.turned
 
     def without_database(self) -> float:
-        """Seconds for which the database could not be asked; 0 when it answers, or when we stood by."""
-        return time.monotonic() - self.timers.trouble if self.timers.trouble and self.led else 0.0
+        """Seconds for which the database could not be asked, or did not answer; 0 when it does, or when we stood by."""
+        if not self.led:
+            return 0.0
+        refused = time.monotonic() - self.timers.trouble if self.timers.trouble else 0.0
+        silent = self.idle_seconds()  # the loop waits for nothing else for longer than a second
+        return max(refused, silent if silent > SILENT else 0.0)
 
     def turn(self) -> None:
         """Everything there is to do now. Database errors pass."""
@@ -183,9 +190,16 @@ class Worker:
                 executor.start()
         for executor in [executor for executor in self.executors if executor.idle]:
             due = self.waiting.next(self._under_way(), self.concurrency)
+            while due is not None and self._lapsed(due):
+                self.desk.soon(due.job, self.leadership.clock.now(), 0.0)  # to be put on record as given up
+                due = self.waiting.next(self._under_way(), self.concurrency)
             if due is None:
                 return
             executor.give(due)
+
+    def _lapsed(self, due: Due) -> bool:
+        """Whether it has waited behind others until it was too late by its misfire rule."""
+        return due.slot is not None and self.leadership.clock.now() - due.slot > due.job.misfire.lateness
 
     def _under_way(self) -> list[Job]:
         return [executor.assignment.due.job for executor in self.executors if executor.assignment]
@@ -200,7 +214,7 @@ class Worker:
     def _ended(self, done: Assignment) -> None:
         """An executor has ended a run, or has left it."""
         outcome: dict[str, Any] = done.outcome or {}
-        if outcome["event"] == "gone":
+        if outcome["event"] == "gone" and (done.claimed or not self.stop.asked):
             self.say("run ended", **self.closing.take(done))
         settled = outcome.get("state") in SETTLED
         if not settled:
@@ -216,6 +230,8 @@ class Worker:
             if executor.line is not None and executor.line in ready:
                 for done in executor.read():
                     self._ended(done)
+                if executor.failed_start is not None:
+                    self.say("an executor could not start", exit_code=executor.failed_start)
 
     def _pause(self) -> float:
         timers = self.timers

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from ..app import App
 from ..channels.contract import Notice
 from ..telemetry.alerts import channels_of, shout
+from ..telemetry.reader import Reader
 from ..telemetry.rounds import Rounds
 from .loop import Worker
 
@@ -21,23 +22,26 @@ SILENCE = 60.0
 
 
 @contextmanager
-def watching(app: App, worker: Worker, every: float, say: Callable[..., None]) -> Iterator[None]:
+def watching(app: App, worker: Worker, every: float, say: Callable[..., None], reader: Reader) -> Iterator[None]:
     """Watch inside the block, every `every` seconds."""
-    rounds = Rounds(app.engine, list(app.registry), app.settings, say)
+    rounds = Rounds(app.engine, list(app.registry), app.settings, say, reader)
     over = threading.Event()
-    shouted = False
 
     def watch() -> None:
-        nonlocal shouted
+        shouted = False
+        making: threading.Thread | None = None
         while not over.wait(every):
             gone = worker.without_database()
             if gone > SILENCE and not shouted:
                 shouted = True
-                _shout(app, gone, say)
-            elif gone == 0:
+                _shout(app, "Sexton cannot reach its database", f"has not answered for {gone:.0f} s; no job runs", say)
+            elif gone == 0 and shouted:
                 shouted = False
-                if worker.leadership.leading:
-                    rounds.make()
+                _shout(app, "over: Sexton cannot reach its database", "answers again; jobs run", say)
+            # In a thread of its own: a database that takes a question and never answers must not keep us from shouting.
+            if gone == 0 and worker.leadership.leading and not (making and making.is_alive()):
+                making = threading.Thread(target=rounds.make, name="round", daemon=True)
+                making.start()
 
     thread = threading.Thread(target=watch, name="watch", daemon=True)
     thread.start()
@@ -48,19 +52,13 @@ def watching(app: App, worker: Worker, every: float, say: Callable[..., None]) -
         thread.join(5.0)
 
 
-def _shout(app: App, gone: float, say: Callable[..., None]) -> None:
+def _shout(app: App, title: str, what: str, say: Callable[..., None]) -> None:
     """Tell all channels straight away: what we watch cannot carry the message."""
     from ..db.connect import place
 
     where = place(app.engine.url)
-    notice = Notice(
-        key=f"alert:database:{int(time.time())}",
-        title="Sexton cannot reach its database",
-        text=f"{where} has not answered for {gone:.0f} s; no job runs until it does",
-        job="sexton",
-        facts={},
-        command="sexton check",
-    )
+    key = f"alert:database:{int(time.time())}"
+    notice = Notice(key, title, f"{where} {what}", job="sexton", facts={}, command="sexton check")
     for channel, reason in shout(channels_of(app.settings), notice).items():
         if reason is not None:
             say("alert not sent", channel=channel, error=reason)
