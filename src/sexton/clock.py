@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from .errors import UsageError
 
 FIRST_YEAR, LAST_YEAR = 1900, 2400
-"""Years that `parse_instant` takes; arithmetic with them never leaves what a datetime can hold."""
+"""Years that people may name for a run, a pause, a calendar: no arithmetic leads out of what a datetime can hold."""
 
 
 def in_utc(instant: datetime) -> datetime:
@@ -27,9 +27,18 @@ def parse_instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise UsageError(f"{text!r} is not a time; write for instance 2026-11-22T10:00:00Z") from error
-    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
-        raise UsageError(f"{text!r} is not a time to reckon with; write one of the years {FIRST_YEAR} to {LAST_YEAR}")
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else in_utc(instant)
+
+
+def parse_reckonable(text: str) -> datetime:
+    """`parse_instant`, for times that schedules are reckoned from: only years that leave them room."""
+    try:
+        instant = parse_instant(text)
+    except OverflowError:
+        instant = datetime.max.replace(tzinfo=UTC)
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise UsageError(f"{text!r} is out of reach; write a time of the years {FIRST_YEAR} to {LAST_YEAR}")
+    return instant
 
 
 def iso(instant: datetime) -> str:

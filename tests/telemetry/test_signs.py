@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from sexton import Job
+from sexton import Job, cron
 from sexton.db.moment import ask_now
 from sexton.runs import schedules
 from sexton.runs.due import due_runs
@@ -109,6 +109,11 @@ def test_how_late_is_late_is_a_setting(past: Past) -> None:
 
     assert past.events("15 11:09", late_after="10m") == []
     assert past.events("15 11:11", late_after="10m") == OPEN["late"]
+
+
+def test_a_job_that_nobody_ever_looked_at_is_no_alert(past: Past) -> None:
+    """Of several crontab lines with a job each, one does not know about the others."""
+    assert past.assess("15 12:05", jobs=[replace(HOURLY, schedule=cron("0 4 * * *"))]) == []
 
 
 def test_a_job_that_was_seen_and_never_ran_is_late_after_an_hour(past: Past) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..clock import parse_instant
+from ..clock import parse_reckonable
 from ..runs.schedules import pause
 from .changing import changing, person
 
@@ -12,7 +12,7 @@ from .changing import changing, person
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("job", metavar="JOB")
-    parser.add_argument("--until", type=parse_instant, metavar="TIME", help="for instance 2026-11-30T06:00Z")
+    parser.add_argument("--until", type=parse_reckonable, metavar="TIME", help="for instance 2026-11-30T06:00Z")
     parser.add_argument("--reason", required=True, help="for those who wonder, and for the audit")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..app import App
-from ..clock import iso, parse_instant
+from ..clock import iso, parse_reckonable
 
 
 def open_app(arguments: Namespace) -> App:
@@ -30,7 +30,7 @@ def add_now(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--now",
         metavar="TIME",
-        type=parse_instant,
+        type=parse_reckonable,
         help="run as if it were this time, for instance 2026-11-22T04:00Z",
     )
 

@@ -30,11 +30,16 @@ GRACE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """Of one job. seconds: how late.  allowed: seconds that are not too late.  slot: the one that waits, if any."""
+    """Of one job. seconds: how late.  allowed: seconds that are not too late.  slot: the one that waits, if any.
+
+    unseen: nobody has ever looked whether it is due: nothing starts it here, so the health page is red; but there is
+    nothing that went wrong, so no alert.
+    """
 
     seconds: float = 0.0
     allowed: float = SHORTEST.total_seconds()
     slot: datetime | None = None
+    unseen: bool = False
 
     @property
     def too_late(self) -> bool:
@@ -86,4 +91,5 @@ def _lateness(
         period = job.schedule.period(min(slot, now))
         allowed = max(SHORTEST, period + GRACE, job.misfire.max_lateness or timedelta())
     seconds = max((now - since).total_seconds(), 0.0)
-    return Lateness(seconds, (limit or allowed).total_seconds(), slot if seconds else None)
+    waits = slot if seconds else None
+    return Lateness(seconds, (limit or allowed).total_seconds(), waits, not known and seen is None)

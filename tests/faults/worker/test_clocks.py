@@ -111,7 +111,7 @@ def test_t1_where_the_host_s_clock_is_the_database_s_a_jump_back_repeats_nothing
 
     clock.set("+3600")
     yard.wait_until(lambda: any(run.missed >= 1000 for run in yard.runs("tick.number_0")))
-    yard.wait_until(lambda: seen(yard) >= 100)
+    yard.wait_until(lambda: seen(yard) >= 100, 60)
     clock.set("+0")
     number = yard.ask_for("calm.idle")
 
