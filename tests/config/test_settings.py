@@ -39,6 +39,7 @@ def test_every_setting_has_a_meaning(group: type) -> None:
 
 
 def test_everything_can_be_set_in_the_file(place: Place) -> None:
+    """BJ-23.1, BJ-23.6"""
     settings = place.read("""
         database = "postgresql+psycopg://shop@db/shop"
         packs = ["marketplace", "invoicing"]
@@ -68,6 +69,7 @@ def test_everything_can_be_set_in_the_file(place: Place) -> None:
 
 
 def test_the_later_source_wins_key_by_key(place: Place) -> None:
+    """BJ-23.2, BJ-23.6"""
     settings = place.read(
         'timezone = "Asia/Tokyo"\npacks = ["ledger"]\n[run]\nlease = "20s"\nrenew = "4s"\nbatch_rows = 1',
         "SEXTON_RUN__RENEW=5s\nSEXTON_RUN__BATCH_ROWS=2\nSEXTON_TIMEZONE=Asia/Seoul",

@@ -52,6 +52,7 @@ def test_the_env_template_changes_nothing_with_or_without_its_comment_signs(plac
 
 
 def test_the_templates_show_every_setting() -> None:
+    """BJ-23.3"""
     defaults, shown = (tomllib.loads(change(toml_template())) for change in (uncommented, examples))
     for path, declared, _ in leaves(Settings):
         if path not in (("job",), ("pack",)):

@@ -59,7 +59,7 @@ def test_labels_and_functions_fit_the_metrics(dashboard: Any) -> None:
 
 
 def test_what_people_must_see_is_on_it(dashboard: Any) -> None:
-    """PF-136.6 by its names, and all that can be wrong."""
+    """ORA-FUT.2, BJ-22.2: PF-136.6 by its names, and all that can be wrong."""
     asked = " ".join(expressions(dashboard).values())
     for name in ("job_duration_seconds_bucket", "job_success_total", "job_failure_total", "sexton_up", "sexton_leader"):
         assert name in asked

@@ -69,6 +69,7 @@ def test_every_setting_and_variable_is_in_the_manual() -> None:
 
 
 def test_every_option_of_the_pack_is_in_the_manual() -> None:
+    """ORA-BP.6"""
     page = text_of("marketplace.md")
     for path, _, _ in leaves(Options):
         assert f"| `{path[-1]}` |" in page

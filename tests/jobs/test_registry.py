@@ -25,6 +25,7 @@ def test_jobs_come_by_priority_and_then_as_they_were_added() -> None:
 
 
 def test_a_job_is_found_by_its_name() -> None:
+    """BJ-01.1, BJ-01.6"""
     assert registry_of(purge=0, notify=5).get("notify").priority == 5
 
 

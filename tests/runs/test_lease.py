@@ -71,6 +71,7 @@ def test_leases_of_other_names_do_not_matter(engine: Engine) -> None:
 
 
 def test_a_lease_that_has_run_out_is_taken_with_the_next_epoch(engine: Engine) -> None:
+    """BJ-02.4"""
     held(engine, "one")
     let_leases_end(engine)
 
@@ -94,6 +95,7 @@ def test_a_lease_of_ten_seconds_that_ends(ends_in: float, free: bool, engine: En
 
 
 def test_a_released_lease_is_free_at_once_and_keeps_its_epoch(engine: Engine) -> None:
+    """BJ-02.4"""
     lease = held(engine, "one")
     with engine.begin() as connection:
         assert release(connection, lease)

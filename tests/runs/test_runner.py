@@ -12,6 +12,7 @@ from ..support.sessions import NOON, make_sessions
 
 
 def test_deletes_what_is_due_and_nothing_else(engine: Engine) -> None:
+    """ORA-BP.7"""
     shop = make_sessions(engine)
     shop.one(1, NOON - timedelta(microseconds=1))
     shop.one(2, NOON)

@@ -22,7 +22,7 @@ def lines_of(engine: Engine, job: Job) -> tuple[dict[str, object], dict[str, obj
 
 
 def test_bj_01_3_a_run_says_when_what_and_how_it_went(engine: Engine) -> None:
-    """BJ-22.1: with the counts, the length in seconds, and the number under which history has it."""
+    """ORA-BP.2, BJ-01.6, BJ-22.1: with the counts, the length in seconds, and the number under which history has it."""
     shop = make_sessions(engine)
     shop.add(3, age=timedelta(days=4000))
 

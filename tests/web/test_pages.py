@@ -119,6 +119,7 @@ def test_ora_mon_1_health_tells_of_every_job(database: str, engine: Engine) -> N
 
 
 def test_ora_mon_1_health_is_503_while_a_job_is_too_late(database: str, engine: Engine) -> None:
+    """BJ-22.3"""
     three_days_ago = database_time(engine) - timedelta(days=3)
     add_runs(engine, run_row(HOUSEKEEPING, "succeeded", three_days_ago, slot=three_days_ago))
     with served(database) as ask:

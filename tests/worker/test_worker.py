@@ -55,7 +55,7 @@ def test_pf_136_every_slot_runs_once_and_in_its_second(yard: Yard) -> None:
 )
 @pytest.mark.databases("sqlite", "postgres18")
 def test_pf_136_7_p12_no_job_takes_the_worker_down(job: str, state: str, words: str, yard: Yard) -> None:
-    """Within five seconds of its timeout a job is over, its lease is free, its run on record, and the next one runs."""
+    """ORA-BP.1: five seconds after its timeout a job is over, its lease free, its run on record; the next one runs."""
     worker = yard.leader()
     began = time.monotonic()
     bad = yard.ended(yard.ask_for(job))
@@ -71,7 +71,7 @@ def test_pf_136_7_p12_no_job_takes_the_worker_down(job: str, state: str, words: 
 @pytest.mark.parametrize("job", ["bad.brood", "bad.ponder"])
 @pytest.mark.databases("postgres")
 def test_t9_a_statement_that_sleeps_is_ended_too(job: str, yard: Yard) -> None:
-    """On a connection of its own, and inside a transaction of the run."""
+    """ORA-BP.4: On a connection of its own, and inside a transaction of the run."""
     yard.leader()
     sleeping = yard.ended(yard.ask_for(job))
 
@@ -81,7 +81,7 @@ def test_t9_a_statement_that_sleeps_is_ended_too(job: str, yard: Yard) -> None:
 
 
 def test_a_failed_slot_is_tried_again_after_its_delay_and_not_a_minute_later(yard: Yard) -> None:
-    """BJ-22: three tries, a second apart."""
+    """ORA-FUT.6: three tries, each after its delay."""
     with yard.engine.begin() as connection:
         job = App.load(Path(yard.config.partition("=")[2])).registry.get("bad.retried")
         reschedule(connection, job, "every 5s", None, reason="", by="anna")
@@ -119,6 +119,7 @@ def test_s5_a_storm_of_triggers_is_one_run(yard: Yard) -> None:
 
 
 def test_a_pause_and_another_schedule_hold_without_a_restart(yard: Yard) -> None:
+    """ORA-FUT.4"""
     job = App.load(Path(yard.config.partition("=")[2])).registry.get("tick.number_0")
     idle = App.load(Path(yard.config.partition("=")[2])).registry.get("calm.idle")
     yard.leader()

@@ -55,6 +55,7 @@ def assert_quiet(worker: Worker, code: int) -> None:
 
 
 def test_s1_the_same_crontab_on_two_hosts(shop: Sessions, config: str, start: Start) -> None:
+    """BJ-01.4, BJ-02.4"""
     gate = Gate()
     hosts = [start(command_line, "run", "--due", "--quiet", JOB, config, gate=gate) for _ in range(2)]
 

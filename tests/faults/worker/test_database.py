@@ -69,7 +69,7 @@ def test_d5_an_epoch_that_is_given_out_twice_lets_the_older_holder_commit_nothin
 
 @pytest.mark.databases("postgres18")
 def test_d13_a_worker_holds_few_connections_whatever_the_number_of_jobs(yard: Yard) -> None:
-    """One for itself, one that listens, one for what it watches, at most two for each executor."""
+    """ORA-BP.8: One for itself, one that listens, one for what it watches, at most two for each executor."""
     yard.leader("--concurrency=2")
     yard.wait_until(lambda: len(yard.runs()) >= 20)
     held = text(

@@ -42,6 +42,7 @@ def assert_every_slot_accounted_for(yard: Yard) -> None:
 
 
 def test_l4_killed(pair: tuple[Worker, Worker], yard: Yard) -> None:
+    """ORA-FUT.1"""
     leader, standby = pair
     began = time.monotonic()
     leader.kill()

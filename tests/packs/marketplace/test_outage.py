@@ -99,7 +99,7 @@ def test_two_workers_at_the_same_instant_tell_and_change_everything_once(shop: M
 
 @pytest.mark.databases("sqlite", "postgres15")
 def test_every_job_run_twice_at_one_instant_does_nothing_the_second_time(shop: Market) -> None:
-    """PF-139.2 and its like."""
+    """ORA-BP.3: PF-139.2 and its like."""
     shop.licence(1, expires="2026-05-01", status="expired")
     shop.licence(2, expires="2026-06-01")
     shop.licence(3, expires="2026-06-20")
