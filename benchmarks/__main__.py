@@ -24,6 +24,7 @@ GROUPS = {
     "memory": ("M1",),
     "startup": ("E1", "E2", "E3"),
     "schedules": ("D1", "D2"),
+    "trigger": ("J3",),
 }
 """Module and the targets it measures; those of one module are measured together."""
 
