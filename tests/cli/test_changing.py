@@ -52,12 +52,13 @@ def test_jobs_live_shows_who_changed_what_and_why(demo: Inside) -> None:
     demo.sexton("pause", "marketplace.expire_orders", "--until", "2099-01-01T06:00Z", "--reason", "moving")
     demo.sexton("reschedule", "marketplace.purge_outbox", "every 3h", "--reason", "sale")
 
-    lines = {line.split()[0]: line for line in demo.sexton("jobs", "--live").out.splitlines()}
+    shown = demo.sexton("jobs", "--live").out
 
+    lines = {line.split()[0]: line for line in shown.splitlines()}
     assert "Fri 02 Jan" in lines["marketplace.expire_orders"]
-    assert "paused until 2099-01-01 06:00 UTC, “moving”, by " in lines["marketplace.expire_orders"]
     assert "every 3h" in lines["marketplace.purge_outbox"]
-    assert "rescheduled, “sale”, by " in lines["marketplace.purge_outbox"]
+    assert "marketplace.expire_orders: paused until 2099-01-01 06:00 UTC, “moving”, by " in shown
+    assert "marketplace.purge_outbox: rescheduled, “sale”, by " in shown
     assert "every 3h" not in demo.sexton("jobs").out
 
 

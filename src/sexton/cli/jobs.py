@@ -45,8 +45,10 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         print_json([_plain(each) for each in listed])
         return 0
-    heading = "NOTE" if arguments.live else ""
-    print(table(["JOB", "SCHEDULE", "ZONE", "NEXT", heading], [_row(each, at) for each in listed], shrink="JOB"))
+    print(table(["JOB", "SCHEDULE", "ZONE", "NEXT", ""], [_row(each, at) for each in listed], shrink="JOB"))
+    for each in listed:
+        if each.note:
+            print(f"{each.job.name}: {each.note}")
     return 0
 
 
@@ -98,9 +100,8 @@ def _plain(listed: Listed) -> dict[str, object]:
 def _row(listed: Listed, at: datetime) -> tuple[str, ...]:
     job = listed.job
     if job.schedule is None:
-        return (job.name, "by hand", "", "", listed.note)
+        return (job.name, "by hand", "", "", "")
     if listed.next is None:
-        return (job.name, job.schedule.text, job.schedule.zone, "", listed.note)
+        return (job.name, job.schedule.text, job.schedule.zone, "paused", "")
     wait = f"in {duration_words((listed.next - at).total_seconds())}"
-    note = ", ".join(filter(None, [wait, listed.note]))
-    return (job.name, job.schedule.text, job.schedule.zone, f"{listed.next:%a %d %b %H:%M} UTC", note)
+    return (job.name, job.schedule.text, job.schedule.zone, f"{listed.next:%a %d %b %H:%M} UTC", wait)

@@ -64,7 +64,8 @@ def table(
         room = get_terminal_size().columns - sum(widths) - 2 * (len(widths) - 1) + widths[place]
         if room < widths[place]:
             widths[place] = max(room, 12)
-            cells = [[*row[:place], _cut(row[place], widths[place]), *row[place + 1 :]] for row in cells]
+            names = shrink in ("JOB", "STEP")
+            cells = [[*row[:place], _cut(row[place], widths[place], names), *row[place + 1 :]] for row in cells]
     lines = []
     for line in [list(headings), *cells]:
         parts = [
@@ -75,8 +76,11 @@ def table(
     return "\n".join(lines)
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _cut(text: str, width: int, at_start: bool) -> str:
+    """Names are cut at their start: what tells jobs of one pack apart stands at the end."""
+    if len(text) <= width:
+        return text
+    return "…" + text[1 - width :] if at_start else text[: width - 1] + "…"
 
 
 def duration_words(seconds: float) -> str:
