@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.app import App
+from sexton.db.moment import ask_now
+from sexton.jobs.duration import format_duration
 from sexton.runs.schedules import pause, reschedule, resume
 from tests.support.worker import Yard, assert_no_slot_twice, make_yard, said
 from tests.support.workers import Start, sexton
@@ -84,14 +87,16 @@ def test_a_failed_slot_is_tried_again_after_its_delay_and_not_a_minute_later(yar
     """ORA-FUT.6: three tries, each after its delay."""
     with yard.engine.begin() as connection:
         job = App.load(Path(yard.config.partition("=")[2])).registry.get("bad.retried")
-        reschedule(connection, job, "every 5s", None, reason="", by="anna")
+        soon = int((ask_now(connection) + timedelta(seconds=2)).timestamp()) % 3600  # one slot, and none for an hour
+        schedule = f"every 1h offset {format_duration(timedelta(seconds=soon))}"
+        reschedule(connection, job, schedule, None, reason="", by="anna")
     yard.leader()
 
     def tries() -> list[int]:
         slots = sorted({run.slot for run in yard.runs("bad.retried") if run.slot})
         return [run.attempt for run in yard.runs("bad.retried") if slots and run.slot == slots[0] and run.finished_at]
 
-    yard.wait_until(lambda: len(tries()) == 3, 20)
+    yard.wait_until(lambda: len(tries()) == 3, 30)
 
     assert tries() == [1, 2, 3]
 
