@@ -93,7 +93,7 @@ def test_on_a_terminal_no_line_is_wider_than_80_columns(shop: Shell, words: tupl
 
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", shown)]
     assert code == 0, shown
-    assert any("shop." in line for line in lines)
+    assert any("_sessions" in line for line in lines)  # names may be cut at their start
     assert [line for line in lines if len(line) > 80] == []
 
 
