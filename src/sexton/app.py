@@ -96,9 +96,28 @@ class App:
             self.options[name] = read_into(pack.options, self.settings.pack.get(name, {}), where=f"pack.{name}")
             yield from pack.jobs(self.options[name], self.dialect)
         _refuse_unknown_packs(self.settings, self.packs)
+        for name, written in self.settings.policies.items():
+            yield self._declared(name, written)
         for source in self.settings.jobs:
             yield from _jobs_in(_module(source, self.folder))
         yield self._housekeeping()
+
+    def _declared(self, name: str, written: Mapping[str, object]) -> Job:
+        """The job of a policy from the settings. Its table is looked up when it runs."""
+        from .config.policy import NAME, Declared, PolicySettings
+
+        where = f"policies.{name}"
+        if not NAME.fullmatch(name):
+            raise SettingsError(f"{where}: a name is lower-case letters, digits and _, such as stale_sessions")
+        settings = read_into(PolicySettings, written, where=where)
+        return Job(
+            where,
+            schedule=parse_schedule(settings.schedule, settings.timezone or self.settings.timezone),
+            timeout=settings.timeout,
+            priority=settings.priority,
+            work=Later("sexton.declared.build:work", (Declared(name, settings, self.settings.database),)),
+            description=settings.words(),
+        )
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention

@@ -23,11 +23,6 @@ KEYS = [
         1,
         f"job.marketplace.expire_orders: a name with a dot stands in quotes; write [{JOB}]",
     ),
-    (
-        "[policies.stale_sessions]\npurge = 'sessions'",
-        1,
-        "policies: policies from the settings file arrive in a later version; until then write the job in",
-    ),
 ]
 
 

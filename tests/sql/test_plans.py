@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from sexton.db.instants import offset_of
+from sexton.db.instants import meaning_of
 from sexton.db.render import render
 from sexton.runs.execution import Request, parameters
 
@@ -55,7 +55,7 @@ def explained(engine: Engine, statement: Any) -> dict[str, Any]:
 
     def literal(name: str) -> str:
         value = values.get(name)
-        if offset_of(name) is not None or hasattr(value, "isoformat"):
+        if meaning_of(name) is not None or hasattr(value, "isoformat"):
             return f"timestamptz '{value}'"
         return "'{1,2,3}'::bigint[]" if name == "sexton_among" else repr(value)
 

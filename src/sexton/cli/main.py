@@ -31,6 +31,7 @@ COMMANDS = {
     "alerts": "what is wrong now, and whether people were told",
     "debt": "rows that are due and still there, and how fast they go",
     "metrics": "figures about the jobs for Prometheus",
+    "arm": "let a policy of the settings file take rows",
     "explain": "a job's rule, its SQL, and how it is executed here",
 }
 

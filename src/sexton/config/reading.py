@@ -83,9 +83,6 @@ def assemble(cls: type[T], values: Mapping[str, Any], path: Path = ()) -> T:
 
 
 def _unknown(cls: type, key: str) -> str:
-    reserved: Mapping[str, str] = getattr(cls, "RESERVED", {})
-    if key in reserved:
-        return reserved[key]
     names = {declared.name for declared in fields(cls)}
     names.update(dotted(leaf) for leaf, _, _ in leaves(cls))
     return f"unknown key{suggestion(key, names)}"

@@ -12,6 +12,7 @@ from ..jobs.duration import UNITS
 from .environment import variables
 from .fields import Rule, annotations_of, default_of, dotted, groups, is_group, own_settings, rule_of
 from .kinds import WORDS
+from .policy import PolicySettings
 from .settings import JobSettings, Settings
 from .template import heading, limits, rule_of_name, toml_value
 
@@ -75,6 +76,7 @@ def settings_reference() -> str:
     for path, cls in groups(Settings):
         parts += _section(f"`[{dotted(path)}]`", cls, own_settings(cls), path)
     parts += _section('`[job."NAME"]`', JobSettings, fields(JobSettings), ("job", "NAME"))
+    parts += _section("`[policies.NAME]`", PolicySettings, fields(PolicySettings), ("policies", "NAME"))
     parts += [
         "## `[pack.NAME]`\n",
         f"{_sentence(rule_of_name('pack').meaning)} Their keys stand on the pack's page.\n",

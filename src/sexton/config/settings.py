@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from .alerts import AlertSettings, ChannelSettings, check_channels
 from .fields import setting
@@ -159,11 +158,6 @@ class JobSettings:
 class Settings:
     """Everything that can be set, with defaults that work for trying Sexton out."""
 
-    RESERVED: ClassVar[Mapping[str, str]] = {
-        "policies": "policies from the settings file arrive in a later version; "
-        "until then write the job in Python and name its module in `jobs`"
-    }
-
     database: str = setting(
         "sqlite:///sexton.db",
         "where the jobs run, as a SQLAlchemy URL; its password is never shown",
@@ -212,6 +206,12 @@ class Settings:
         "options of packs, by the pack's name; checked by the pack",
         secret=True,
         hint="write [pack.NAME], or `packs = [...]` for the list",
+    )
+
+    policies: Mapping[str, Mapping[str, object]] = setting(
+        {},
+        "policies for tables of your own, by a name of your choice; their jobs are `policies.NAME`",
+        hint="write [policies.NAME]",
     )
 
     def check(self) -> None:

@@ -106,6 +106,9 @@ def _toml_tables_by_name() -> Iterator[str]:
         rule = rule_of(declared)
         yield f"#   {declared.name} = {toml_value(rule.example)}  # {rule.meaning}{limits(declared)}"
     yield ""
+    yield from _comment(f"{rule_of_name('policies').meaning}. It only counts until `sexton arm stale_sessions`:")
+    yield from ("#", "#   [policies.stale_sessions]", '#   purge = "public.sessions"', '#   by = "expires_at"')
+    yield ""
     yield from _comment(f"{rule_of_name('pack').meaning}:")
     yield from ("#", "#   [pack.marketplace.tables]", '#   licenses = "vendor_licences"')
 

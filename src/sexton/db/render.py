@@ -16,7 +16,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
-from .instants import offset_of
+from .instants import meaning_of
 
 Naming = Callable[[str], str]
 
@@ -28,15 +28,16 @@ def named(name: str) -> str:
 
 def in_procedure(name: str) -> str:
     """For PL/pgSQL: variables `v_now`, `v_batch`, `v_job`, …; instants are computed from `v_now`."""
-    offset = offset_of(name)
-    if offset is None:
+    meaning = meaning_of(name)
+    if meaning is None:
         return "v_" + name.removeprefix("sexton_")
+    offset, form = meaning
     moment = "v_now"
     if offset:
         sign = "-" if offset < timedelta(0) else "+"
         seconds = f"{abs(offset) / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".")
         moment = f"(v_now {sign} interval '{seconds} seconds')"
-    return f"({moment} AT TIME ZONE 'UTC')" if name.endswith("_naive") else moment
+    return form.procedure(moment)
 
 
 def render(
@@ -63,6 +64,7 @@ def render(
     # For psycopg a percent sign is doubled; what is printed here stands alone.
     printer.preparer = copy(printer.preparer)
     printer.preparer._double_percents = False
+    printer.preparer._strings = {}  # quoted names are kept there, with their percent signs
     return str(printer.process(statement)).strip()
 
 

@@ -51,6 +51,7 @@ class OwnTables:
     schedules_audit: Table
     incidents: Table
     alerts: Table
+    armed: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -73,6 +74,7 @@ def own_tables(dialect: str) -> OwnTables:
         _schedules_audit(dialect, metadata),
         _incidents(dialect, metadata),
         _alerts(dialect, metadata),
+        _armed(dialect, metadata),
     )
 
 
@@ -254,3 +256,16 @@ def own_outbox(dialect: str) -> Outbox:
     """Sexton's own outbox in this dialect."""
     table = own_tables(dialect).outbox_events
     return Outbox(table, table.c.key, table.c.event_type, table.c.recipient, table.c.payload, table.c.created_at)
+
+
+def _armed(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "armed",
+        Column("policy", Text, primary_key=True, comment="of the settings file"),
+        Column("definition", Text, nullable=False, comment="fingerprint of what was confirmed"),
+        Column("armed_at", UtcDateTime, nullable=False),
+        Column("armed_by", Text, nullable=False),
+        Column("allowed", BigKey, comment="rows that the next run may take whatever its limits"),
+    )

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from sqlalchemy import Column, ColumnElement, FromClause, Select, Table, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, Select, Table, select, tuple_
 
 from ..db.tables import Outbox
 from ..errors import PolicyError
@@ -78,6 +78,25 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a guard says. action: "run"; "count": only count what is due; "stop": fail before the first row.
+
+    reason: one line for history; empty for "run".
+    """
+
+    action: Literal["run", "count", "stop"]
+    reason: str = ""
+
+
+class Guard(Protocol):
+    """Asked by each run before the first row of its step; reads only."""
+
+    def __call__(self, connection: Connection, job: str, due: Callable[[int], int]) -> Verdict:
+        """due(limit): how many rows are due now, counted up to `limit`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that the runner needs to know of one policy.
 
@@ -86,6 +105,7 @@ class Plan:
     due: the one predicate.  main: the change to the picked rows themselves, if any.
     carry: columns of the picked rows that `found` and `changes` read; those that messages name are carried anyway.
     outbox: where messages are written; None: Sexton's own outbox.
+    guard: decides whether a run may take rows at all; None: it may.
     grace: how long after the first column of `order` a row is due; None where other things decide that.
     lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
     writers lock this row first; a single statement would judge those tables by a snapshot older than the lock.
@@ -104,6 +124,7 @@ class Plan:
     outbox: Outbox | None = None
     lock_first: bool = False
     grace: timedelta | None = None
+    guard: Guard | None = None
 
     @property
     def only_deletes(self) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import Column, ColumnElement, Table, and_, select
 from ..db.tables import Outbox
 from ..jobs.duration import parse_duration
 from .age import Boundary, Kind, aged, require_column
-from .contract import Change, Found, Message, Plan, in_rows, key_of
+from .contract import Change, Found, Guard, Message, Plan, in_rows, key_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +34,8 @@ class Purge:
     boundary: "<" (default): a row exactly `keep` old stays; "<=": it goes.
     only: a further condition on the row.  children: rows deleted first, in this order.
     found, changes, carry: further rows that hang on the purged ones.
+    due: the condition of time itself, in place of `kind` and `boundary`, for a column that is no timestamp.
+    guard: see `Plan.guard`.
     tell: facts put on record, and messages, in the same transaction.
     lock_first: see `Plan.lock_first`.  name: of the step; default "purge_<table>".
     """
@@ -49,6 +51,8 @@ class Purge:
     changes: tuple[Change, ...] = ()
     carry: tuple[Column[Any], ...] = ()
     tell: tuple[Message, ...] = ()
+    due: ColumnElement[bool] | None = None
+    guard: Guard | None = None
     outbox: Outbox | None = None
     lock_first: bool = False
     name: str = ""
@@ -57,7 +61,9 @@ class Purge:
         """The statements of this policy; PolicyError when it cannot be right."""
         require_column(self.table, self.by, "by")
         key = key_of(self.table)
-        due = aged(self.by, self.keep, kind=self.kind, boundary=self.boundary)
+        due = self.due
+        if due is None:
+            due = aged(self.by, self.keep, kind=self.kind, boundary=self.boundary)
         return Plan(
             step=self.name or f"purge_{self.table.name}",
             table=self.table,
@@ -71,6 +77,7 @@ class Purge:
             carry=self.carry,
             outbox=self.outbox,
             lock_first=self.lock_first,
+            guard=self.guard,
             grace=parse_duration(self.keep),
         )
 

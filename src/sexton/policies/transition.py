@@ -12,7 +12,7 @@ from ..db.tables import Outbox
 from ..errors import PolicyError
 from ..jobs.duration import parse_duration
 from .age import Boundary, Kind, aged, require_column
-from .contract import Change, Found, Message, Plan, in_rows, key_of
+from .contract import Change, Found, Guard, Message, Plan, in_rows, key_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +23,7 @@ class Transition:
     keep, kind, boundary: as in Purge; "0s" with kind "deadline" means: due as soon as `by` has passed.
     only: the further condition, usually the state a row is in ("pending").
     change: column name -> new value.  found, changes, carry: rows that hang on these (stock given back).
+    due, guard: as in Purge.
     tell: facts put on record, and messages, in the same transaction.
     lock_first: see `Plan.lock_first`; needed when `only` looks at other tables.
     name: of the step; default "change_<table>".
@@ -39,6 +40,8 @@ class Transition:
     changes: tuple[Change, ...] = ()
     carry: tuple[Column[Any], ...] = ()
     tell: tuple[Message, ...] = ()
+    due: ColumnElement[bool] | None = None
+    guard: Guard | None = None
     outbox: Outbox | None = None
     lock_first: bool = False
     name: str = ""
@@ -70,6 +73,7 @@ class Transition:
             carry=self.carry,
             outbox=self.outbox,
             lock_first=self.lock_first,
+            guard=self.guard,
             grace=None if self.by is None else parse_duration(self.keep),
         )
 
@@ -77,4 +81,6 @@ class Transition:
         if self.by is None:
             return self.only
         require_column(self.table, self.by, "by")
+        if self.due is not None:
+            return and_(self.due, self.only)
         return and_(aged(self.by, self.keep, kind=self.kind, boundary=self.boundary), self.only)

@@ -61,6 +61,8 @@ class RunContext:
     watch: Watcher = nobody
     steps: dict[str, Counts] = field(default_factory=dict)
     batches: int = 0
+    note: str | None = None
+    """What history says about a run that went well: that it only counted."""
 
     def check(self) -> None:
         """Between batches: Stopped when somebody asked, TimedOut past the deadline."""

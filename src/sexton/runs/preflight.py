@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.connect import read_only
 from ..db.faults import Fault, classify, describe
-from ..db.instants import offset_of
+from ..db.instants import meaning_of
 from ..db.migrate import require_schema
 from ..db.render import for_driver, render
 from ..db.types import is_time
@@ -81,8 +81,8 @@ def _null(name: str, width: int = 1) -> str:
     """A parameter's place: typed where the database could not tell the type from its surroundings.
 
     width: columns of the key that locked rows are named by."""
-    if offset_of(name) is not None:
-        return f"CAST(NULL AS timestamp{'' if name.endswith('_naive') else ' with time zone'})"
+    if (meaning := meaning_of(name)) is not None:
+        return f"CAST(NULL AS {meaning[1].sql})"
     if name == AMONG:
         return "'{}'" if width == 1 else f"(({', '.join(['NULL'] * width)}))"
     return "NULL"

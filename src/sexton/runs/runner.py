@@ -203,7 +203,7 @@ def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
     except Exception as error:
         return "failed", f"{type(error).__name__}: {_first_line(error)}"
     whole = total(context.steps)
-    return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", None)
+    return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
 
 
 def _step(context: RunContext, plan: Any) -> None:
@@ -213,7 +213,11 @@ def _step(context: RunContext, plan: Any) -> None:
         return
     # Imported here: a job that is a plain function needs none of the batch machinery.
     from .batches import Batches
+    from .guarded import may_run
     from .left_over import take_left_over
+
+    if plan.guard is not None and not may_run(context, plan):
+        return
 
     batches = Batches(context, plan)
     batches.run()

@@ -100,7 +100,8 @@ def _ask(engine: Engine, job: str, plan: Plan, seconds: float) -> Debt:
             row = connection.execute(statement, parameters(statement, request)).one()
     except SQLAlchemyError:
         return Debt(job, plan.step, None)
-    since = row.oldest + plan.grace if plan.grace is not None and row.oldest is not None else None
+    dated = plan.grace is not None and isinstance(row.oldest, datetime)
+    since = row.oldest + plan.grace if dated else None
     return Debt(job, plan.step, row.rows, since)
 
 

@@ -1,0 +1,109 @@
+"""Let a policy of the settings file take rows. Until then its runs only count; when it is changed, they do so again.
+
+sexton arm stale_sessions              what it would do now, with samples; then asks
+sexton arm stale_sessions --yes        for scripts
+sexton arm stale_sessions --disarm     only count again
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from sqlalchemy import Engine
+
+from ..app import App
+from ..config.policy import definition_of
+from ..db.connect import read_only
+from ..db.migrate import require_schema
+from ..db.moment import ask_now
+from ..declared.arming import arm, armed_row, disarm, table_rows
+from ..errors import DONE, FAILED, UsageError, suggestion
+from ..jobs.job import Job, Later
+from ..policies.contract import Plan
+from ..runs.execution import Request, parameters
+from ..runs.history import history
+from ..runs.preview import preview
+from ..runs.runner import planned
+from ..runs.statements import all_due
+from .changing import changing, person
+from .report import step_table
+from .shared import open_app
+
+SAMPLES = 20
+"""Keys of due rows that are shown."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("policy", metavar="NAME", help="of [policies.NAME]")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--disarm", action="store_true", help="let its runs only count again")
+
+
+def run(arguments: Namespace) -> int:
+    """Show, ask, confirm."""
+    app = open_app(arguments)
+    name = arguments.policy.removeprefix("policies.")
+    if name not in app.settings.policies:
+        raise UsageError(f"no policy named {name!r} in the settings{suggestion(name, app.settings.policies)}")
+    job = app.registry.get(f"policies.{name}")
+    if arguments.disarm:
+        with changing(arguments, job.name) as (connection, _):
+            was = disarm(connection, name)
+        print(f"{name} only counts from now on" if was else f"{name} was not armed")
+        return DONE
+    due = _show(app, name, job)
+    if not arguments.yes and not _confirmed(name):
+        print(f"{name} stays as it was")
+        return FAILED
+    with changing(arguments, job.name) as (connection, _):
+        arm(connection, name, _definition(job), allowed=due, by=person())
+    print(f"{name} is armed: from its next run on it takes rows")
+    return DONE
+
+
+def _definition(job: Job) -> str:
+    assert isinstance(job.work, Later)
+    (declared,) = job.work.arguments
+    return definition_of(declared.settings)  # type: ignore[attr-defined]
+
+
+def _show(app: App, name: str, job: Job) -> int:
+    """What it would do now; how many rows are due."""
+    (plan,) = planned(job)
+    with read_only(app.engine) as connection:
+        require_schema(connection)
+        request = Request(0, None, ask_now(connection), job.name, None)
+        counts = preview(connection, plan, request)
+        rows = table_rows(connection, plan.table)
+        armed = armed_row(connection, name)
+        past = history(connection, job=job.name, limit=3)
+    print(f"{name}: {job.description}")
+    print(step_table({plan.step: counts}))
+    share = f", {counts.picked / rows:.1%} of them due" if rows else ""
+    print(f"table {plan.table.fullname}: {rows:,} rows{share}")
+    for line in _samples(app.engine, plan, request):
+        print(f"  {line}")
+    for run in past:
+        print(f"run {run.id} at {run.started_at:%Y-%m-%d %H:%M} UTC: {run.state}, {run.total.picked:,} due")
+    if armed is not None:
+        same = "as it is now" if armed.definition == _definition(job) else "as it was then; it was changed since"
+        print(f"armed at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}, {same}")
+    return counts.picked
+
+
+def _samples(engine: Engine, plan: Plan, request: Request) -> list[str]:
+    """The oldest due rows: their key, and what makes them due."""
+    shown = dict.fromkeys((*plan.key, plan.order[0]))
+    some = all_due(plan, excluding=False).with_only_columns(*shown).order_by(*plan.order).limit(SAMPLES)
+    with read_only(engine) as connection:
+        rows: list[Any] = list(connection.execute(some, parameters(some, request)))
+    return [", ".join(f"{column.name} {value}" for column, value in zip(shown, row, strict=True)) for row in rows]
+
+
+def _confirmed(name: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody can answer here; say --yes to arm {name}")
+    return input("Arm it? [y/N] ").strip().lower() in ("y", "yes")

@@ -1,0 +1,109 @@
+"""Shadow, then armed: a new or changed policy only counts until a person has confirmed it, and a flood stops a run.
+
+A run stops before its first row when more rows are due than `max_share` of the table, or than ten times the median of
+its recent runs. Confirming again lets the next run that does anything take what was due then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, delete, func, select
+
+from ..db.moment import ask_now
+from ..db.render import for_driver, render
+from ..db.tables import own_tables
+from ..db.upsert import upsert
+from ..policies.contract import Verdict
+from ..runs.history import history
+
+HABIT = 20
+"""Recent runs that did something, whose median is the habit."""
+
+ENOUGH = 5
+"""Such runs before there is a habit."""
+
+TIMES = 10
+"""How often the habit a run may take."""
+
+LITTLE = 100
+"""Rows that are never more than the habit allows."""
+
+EXACT = 10_000
+"""Rows of a table below which the planner's estimate is not good enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """The guard of one policy. definition: `definition_of` its settings.  max_share: of the rows of `table`."""
+
+    name: str
+    definition: str
+    table: Table
+    max_share: float
+
+    def __call__(self, connection: Connection, job: str, due: Callable[[int], int]) -> Verdict:
+        """Whether a run may take rows now."""
+        armed = armed_row(connection, self.name)
+        if armed is None or armed.definition != self.definition:
+            why = "it is not armed" if armed is None else "it was changed since it was armed"
+            return Verdict("count", f"only counted, as {why}; look at it and confirm: sexton arm {self.name}")
+        most, why = self._most(connection, job, armed)
+        if due(most + 1) <= most:
+            return Verdict("run")
+        advice = f"nothing was touched. Look at it and confirm: sexton arm {self.name}"
+        return Verdict("stop", f"more than {most:,} rows are due, {why}; {advice}")
+
+    def _most(self, connection: Connection, job: str, armed: Row[Any]) -> tuple[int, str]:
+        """How many rows a run may take, and why no more."""
+        rows = table_rows(connection, self.table)
+        most, why = int(rows * self.max_share), f"max_share = {self.max_share:g} of {rows:,}"
+        busy = [run for run in history(connection, job=job, states=("succeeded", "partial"), limit=200) if _did(run)]
+        habit = [run.total.changed for run in busy[:HABIT]]
+        if len(habit) >= ENOUGH and (usual := max(int(median(habit) * TIMES), LITTLE)) < most:
+            most, why = usual, f"{TIMES} times the usual {median(habit):,.0f}"
+        used = any(run.started_at > armed.armed_at for run in busy)
+        if armed.allowed is not None and armed.allowed > most and not used:
+            most, why = int(armed.allowed), "as many as were due when it was armed"
+        return most, why
+
+
+def _did(run: Any) -> bool:
+    return bool(run.total.changed)
+
+
+def armed_row(connection: Connection, name: str) -> Row[Any] | None:
+    """What is on record about this policy."""
+    armed = own_tables(connection.dialect.name).armed
+    return connection.execute(select(armed).where(armed.c.policy == name)).first()
+
+
+def arm(connection: Connection, name: str, definition: str, *, allowed: int, by: str) -> datetime:
+    """From now on its runs take rows. allowed: rows that the next run may take whatever its limits."""
+    dialect = connection.dialect.name
+    armed, now = own_tables(dialect).armed, ask_now(connection)
+    values = {"definition": definition, "armed_at": now, "armed_by": by, "allowed": allowed}
+    new = upsert(dialect, armed).values(policy=name, **values)
+    connection.execute(new.on_conflict_do_update(index_elements=["policy"], set_=values))
+    return now
+
+
+def disarm(connection: Connection, name: str) -> bool:
+    """From now on its runs only count; False when that was so before."""
+    armed = own_tables(connection.dialect.name).armed
+    return bool(connection.execute(delete(armed).where(armed.c.policy == name)).rowcount)
+
+
+def table_rows(connection: Connection, table: Table) -> int:
+    """How many rows the table has: counted where it is small or on SQLite, else the planner's estimate."""
+    if connection.dialect.name == "postgresql":
+        sql = render(select(func.now()).select_from(table), connection.dialect)
+        explained = connection.exec_driver_sql(for_driver(f"EXPLAIN (FORMAT JSON) {sql}", connection.dialect))
+        estimate = int(explained.scalar_one()[0]["Plan"]["Plan Rows"])
+        if estimate >= EXACT:
+            return estimate
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())

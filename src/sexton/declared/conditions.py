@@ -1,0 +1,116 @@
+"""`only`, `set` and `clear`: values from the settings against columns of the catalogue, as parameters, never as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Table, exists, not_, null, or_, select
+from sqlalchemy.types import Boolean, Date, DateTime, Enum, Integer, Numeric, String, Uuid
+
+from ..errors import PolicyError, suggestion
+from .catalogue import Catalogue
+
+_PLAIN = (
+    (Boolean, bool, "true or false"),
+    (Integer, int, "a whole number"),
+    (Numeric, (int, float), "a number"),
+    (DateTime, datetime, "a time, written without quotes"),
+    (Date, date, "a date, written without quotes"),
+    (String, str, "text in quotes"),
+    (Uuid, str, "text in quotes"),
+)
+"""Types of columns, what a value for them is in Python, and in words. An Enum is a String with its own check."""
+
+
+def matching(catalogue: Catalogue, table: Table, only: Mapping[str, object]) -> list[ColumnElement[bool]]:
+    """The conditions of `only`. PolicyError for a value that its column cannot hold."""
+    return [condition for name, asked in only.items() for condition in _of_column(catalogue.column(table, name), asked)]
+
+
+def _of_column(column: Column[Any], asked: object) -> list[ColumnElement[bool]]:
+    if isinstance(asked, Mapping):
+        return [_operator(column, word, value) for word, value in asked.items()]
+    return [_among(column, asked)]
+
+
+def _operator(column: Column[Any], word: object, value: object) -> ColumnElement[bool]:
+    where = f"only.{column.name}"
+    if word == "null":
+        if not isinstance(value, bool):
+            raise PolicyError(f"{where}.null must be true or false")
+        return column.is_(null()) if value else column.is_not(null())
+    if word == "not":
+        return or_(column.is_(null()), not_(_among(column, value)))
+    if word in ("below", "at_least"):
+        limit = fitting(column, value, where)
+        condition: ColumnElement[bool] = column < limit if word == "below" else column >= limit
+        return condition
+    known = ("at_least", "below", "not", "null")
+    raise PolicyError(f"{where}: {word!r} is not known{suggestion(str(word), known)}")
+
+
+def _among(column: Column[Any], value: object) -> ColumnElement[bool]:
+    where = f"only.{column.name}"
+    if isinstance(value, list | tuple):
+        if not value:
+            raise PolicyError(f"{where} is an empty list, which no row matches; remove it, or name values")
+        return column.in_([fitting(column, one, where) for one in value])
+    same: ColumnElement[bool] = column == fitting(column, value, where)
+    return same
+
+
+def fitting(column: Column[Any], value: object, where: str) -> Any:
+    """The value, if the column can hold it; PolicyError else. where: begins the message."""
+    kind = column.type
+    if isinstance(kind, Enum):
+        if value not in kind.enums:
+            raise PolicyError(f"{where}: {value!r} is no value of {column.name}{suggestion(str(value), kind.enums)}")
+        return value
+    for known, wanted, words in _PLAIN:
+        if isinstance(kind, known):
+            if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+                raise PolicyError(f"{where}: {column.name} is {kind}; write {words}, not {value!r}")
+            return value
+    raise PolicyError(f"{where}: {column.name} is {kind}, which cannot be compared with a value here")
+
+
+def unreferenced(catalogue: Catalogue, table: Table, keepers: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    """No row of these tables refers to it."""
+    key = list(table.primary_key.columns)
+    conditions: list[ColumnElement[bool]] = []
+    for name, reference in keepers.items():
+        other = catalogue.table(name)
+        if len(key) != 1:
+            raise PolicyError(f"unless_referenced_by: {table.fullname} has a key of several columns; it needs one")
+        referring = other.alias().c[catalogue.column(other, reference).name]
+        conditions.append(not_(exists(select(1).where(referring == key[0]).correlate(table))))
+    return conditions
+
+
+def new_values(
+    catalogue: Catalogue, table: Table, values: Mapping[str, object], clear: tuple[str, ...]
+) -> tuple[dict[str, Any], ColumnElement[bool]]:
+    """What a row gets, and whether it differs from that: run again, nothing is left to do. PolicyError."""
+    new: dict[str, Any] = {}
+    differs: list[ColumnElement[bool]] = []
+    for name, value in values.items():
+        column = _writable(catalogue.column(table, name))
+        new[name] = fitting(column, value, f"set.{name}")
+        differs.append(column.is_distinct_from(new[name]))
+    for name in clear:
+        column = _writable(catalogue.column(table, name))
+        if not column.nullable:
+            raise PolicyError(f"clear: {table.fullname}.{name} takes no NULL; give it a value in set")
+        new[name] = null()
+        differs.append(column.is_not(null()))
+    return new, or_(*differs)
+
+
+def _writable(column: Column[Any]) -> Column[Any]:
+    if column.computed is not None:
+        raise PolicyError(f"{column.table.name}.{column.name} is generated by the database and cannot be set")
+    if column.primary_key:
+        raise PolicyError(f"{column.table.name}.{column.name} is of the key and cannot be set")
+    return column

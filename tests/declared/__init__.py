@@ -1,0 +1,1 @@
+"""Policies from the settings file, on tables that Sexton has never seen."""
