@@ -89,7 +89,7 @@ class _Session:
         relay = self._relay = self._connected()
         try:
             self._log_in(relay)
-            self._step("MAIL", lambda: relay.mail(self._settings.sender or ""), relay)
+            self._step("MAIL", lambda: relay.mail(self._settings.sender or ""))
             self.phase = "RCPT"
             for address in receivers:
                 code, reply = relay.rcpt(address)
@@ -119,14 +119,14 @@ class _Session:
             self.phase = "AUTH"
             relay.login(settings.user, settings.password)
 
-    def _step(self, phase: str, say: Callable[[], tuple[int, bytes]], relay: smtplib.SMTP) -> None:
+    def _step(self, phase: str, say: Callable[[], tuple[int, bytes]]) -> None:
         self.phase = phase
         code, reply = say()
         if not 200 <= code < 400:
             raise smtplib.SMTPResponseException(code, reply)
 
     def _hand_over(self, relay: smtplib.SMTP, message: bytes) -> None:
-        self._step("DATA", lambda: relay.docmd("DATA"), relay)
+        self._step("DATA", lambda: relay.docmd("DATA"))
         # Lines that begin with a dot get a second one, or they would end the message.
         lines = [b"." + line if line.startswith(b".") else line for line in message.splitlines()]
         relay.send(b"\r\n".join(lines) + b"\r\n")
@@ -136,7 +136,7 @@ class _Session:
             raise smtplib.SMTPResponseException(code, reply)
         self.phase = DOT
         relay.send(b".\r\n")
-        self._step(DOT, relay.getreply, relay)
+        self._step(DOT, relay.getreply)
 
     def judged(self) -> Mapping[str, str]:
         """Receivers who will never take it. Unavailable: some are to be tried again; Refused: nobody took it."""

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
 from ..app import App
-from ..config.policy import definition_of
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
-from ..declared.arming import arm, armed_row, disarm, table_rows
+from ..declared.arming import Arming, arm, armed_row, disarm, table_rows
 from ..errors import DONE, FAILED, UsageError, suggestion
-from ..jobs.job import Job, Later
+from ..jobs.job import Job
 from ..policies.contract import Plan
 from ..runs.execution import Request, parameters
 from ..runs.history import history
@@ -54,25 +52,19 @@ def run(arguments: Namespace) -> int:
             was = disarm(connection, name)
         print(f"{name} only counts from now on" if was else f"{name} was not armed")
         return DONE
-    due = _show(app, name, job)
+    (plan,) = planned(job)
+    due = _show(app, name, job, plan)
     if not arguments.yes and not _confirmed(name):
         print(f"{name} stays as it was")
         return FAILED
     with changing(arguments, job.name) as (connection, _):
-        arm(connection, name, _definition(job), allowed=due, by=person())
+        arm(connection, name, _definition(plan), allowed=due, by=person())
     print(f"{name} is armed: from its next run on it takes rows")
     return DONE
 
 
-def _definition(job: Job) -> str:
-    assert isinstance(job.work, Later)
-    (declared,) = job.work.arguments
-    return definition_of(declared.settings)  # type: ignore[attr-defined]
-
-
-def _show(app: App, name: str, job: Job) -> int:
+def _show(app: App, name: str, job: Job, plan: Plan) -> int:
     """What it would do now; how many rows are due."""
-    (plan,) = planned(job)
     with read_only(app.engine) as connection:
         require_schema(connection)
         request = Request(0, None, ask_now(connection), job.name, None)
@@ -80,26 +72,31 @@ def _show(app: App, name: str, job: Job) -> int:
         rows = table_rows(connection, plan.table)
         armed = armed_row(connection, name)
         past = history(connection, job=job.name, limit=3)
+        samples = _samples(connection, plan, request)
     print(f"{name}: {job.description}")
     print(step_table({plan.step: counts}))
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     print(f"table {plan.table.fullname}: {rows:,} rows{share}")
-    for line in _samples(app.engine, plan, request):
+    for line in samples:
         print(f"  {line}")
     for run in past:
         print(f"run {run.id} at {run.started_at:%Y-%m-%d %H:%M} UTC: {run.state}, {run.total.picked:,} due")
     if armed is not None:
-        same = "as it is now" if armed.definition == _definition(job) else "as it was then; it was changed since"
+        same = "as it is now" if armed.definition == _definition(plan) else "as it was then; it was changed since"
         print(f"armed at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}, {same}")
     return counts.picked
 
 
-def _samples(engine: Engine, plan: Plan, request: Request) -> list[str]:
+def _definition(plan: Plan) -> str:
+    assert isinstance(plan.guard, Arming)
+    return plan.guard.definition
+
+
+def _samples(connection: Connection, plan: Plan, request: Request) -> list[str]:
     """The oldest due rows: their key, and what makes them due."""
     shown = dict.fromkeys((*plan.key, plan.order[0]))
     some = all_due(plan, excluding=False).with_only_columns(*shown).order_by(*plan.order).limit(SAMPLES)
-    with read_only(engine) as connection:
-        rows: list[Any] = list(connection.execute(some, parameters(some, request)))
+    rows = connection.execute(some, parameters(some, request))
     return [", ".join(f"{column.name} {value}" for column, value in zip(shown, row, strict=True)) for row in rows]
 
 

@@ -40,10 +40,9 @@ def run(arguments: Namespace) -> int:
     from ..telemetry.debt import elsewhere
     from ..telemetry.reader import Reader
 
-    reader = Reader(
-        app.settings.database,
+    reader = Reader.of(
+        app.settings,
         app.registry,
-        late_after=app.settings.alerts.late_limit,
         debt=partial(elsewhere, arguments.config, arguments.database),
         debt_first=True,
         patience=PATIENCE,

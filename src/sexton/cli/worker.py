@@ -47,12 +47,8 @@ def run(arguments: Namespace) -> int:
     with on_signals(stop, then_ends=True):
         worker = Worker(app, words, concurrency=concurrency, stop=stop, say=say)
         say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
-        reader = Reader(
-            app.settings.database,
-            app.registry,
-            late_after=app.settings.alerts.late_limit,
-            debt=partial(elsewhere, arguments.config, arguments.database),
-        )
+        debt = partial(elsewhere, arguments.config, arguments.database)
+        reader = Reader.of(app.settings, app.registry, debt=debt)
         with watching(app, worker, every, say, reader), _pages(app, worker, say, reader):
             worker.run()
     return 0

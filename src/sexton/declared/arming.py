@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, func, select
 
 from ..db.moment import ask_now
-from ..db.render import for_driver, render
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..policies.contract import Verdict
+from ..runs.choose import estimated_rows
 from ..runs.history import history
 
 HABIT = 20
@@ -101,9 +101,7 @@ def disarm(connection: Connection, name: str) -> bool:
 def table_rows(connection: Connection, table: Table) -> int:
     """How many rows the table has: counted where it is small or on SQLite, else the planner's estimate."""
     if connection.dialect.name == "postgresql":
-        sql = render(select(func.now()).select_from(table), connection.dialect)
-        explained = connection.exec_driver_sql(for_driver(f"EXPLAIN (FORMAT JSON) {sql}", connection.dialect))
-        estimate = int(explained.scalar_one()[0]["Plan"]["Plan Rows"])
+        estimate = int(estimated_rows(connection, select(*table.primary_key.columns), {}))
         if estimate >= EXACT:
             return estimate
     return int(connection.execute(select(func.count()).select_from(table)).scalar_one())

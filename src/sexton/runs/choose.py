@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Select, select, text
 
 from ..policies.contract import Plan
 from .execution import Executor, Request, parameters
@@ -104,11 +106,15 @@ def _statistics(connection: Connection, name: str, column: str) -> tuple[float |
 
 
 def _due_rows(connection: Connection, plan: Plan, probe: Request) -> float:
-    """The planner's estimate; reads statistics only, no rows."""
+    asked = select(*plan.key).where(due(plan, excluding=False))
+    return estimated_rows(connection, asked, parameters(asked, probe))
+
+
+def estimated_rows(connection: Connection, asked: Select[Any], values: Mapping[str, Any]) -> float:
+    """How many rows PostgreSQL's planner expects; reads statistics only, no rows."""
     from ..db.render import for_driver, render
 
-    asked = select(*plan.key).where(due(plan, excluding=False))
-    sql = render(asked, connection.dialect, values=parameters(asked, probe))
+    sql = render(asked, connection.dialect, values=values)
     explained = for_driver(f"EXPLAIN (FORMAT JSON) {sql}", connection.dialect)
     plan_json = connection.exec_driver_sql(explained).scalar_one()
     return float(plan_json[0]["Plan"]["Plan Rows"])

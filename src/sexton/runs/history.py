@@ -58,6 +58,13 @@ def history(
     return _typed(connection.execute(asked).all())
 
 
+def running(connection: Connection) -> dict[str, Past]:
+    """The run in progress of each job that has one, from the index of open runs; of two the later."""
+    runs = own_tables(connection.dialect.name).runs
+    asked = select(runs).where(runs.c.finished_at.is_(None), runs.c.state == "running")
+    return {run.job: run for run in _typed(connection.execute(asked.order_by(runs.c.started_at, runs.c.id)).all())}
+
+
 def one(connection: Connection, run_id: int) -> Past | None:
     """The run with this number; None when there is none (any more)."""
     if not 0 < run_id < 2**63:

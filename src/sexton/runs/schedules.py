@@ -46,6 +46,11 @@ class Change:
     changed_at: datetime | None
     seen_at: datetime | None
 
+    @property
+    def rescheduled(self) -> bool:
+        """Whether somebody put another schedule or zone in the place of the job's own."""
+        return self.schedule is not None or self.timezone is not None
+
     def paused(self, now: datetime) -> bool:
         """Whether it rests at `now`."""
         return self.paused_at is not None and (self.paused_until is None or now < self.paused_until)
@@ -69,7 +74,7 @@ def version(connection: Connection) -> int:
 
 def in_force(job: Job, change: Change | None) -> Job:
     """The job on the schedule that is in force: its own where it is switched off, or where a change fits no more."""
-    if change is None or not job.enabled or (change.schedule is None and change.timezone is None):
+    if change is None or not change.rescheduled or not job.enabled:
         return job
     try:
         return replace(job, schedule=_schedule(job, change.schedule, change.timezone))
@@ -79,7 +84,7 @@ def in_force(job: Job, change: Change | None) -> Job:
 
 def misfit(job: Job, change: Change | None) -> str | None:
     """Why a change by a person has no effect; one line. None: it has."""
-    if change is None or (change.schedule is None and change.timezone is None):
+    if change is None or not change.rescheduled:
         return None
     if not job.enabled:
         return "it was rescheduled, which counts for nothing while the settings switch it off"

@@ -42,11 +42,6 @@ def recent_runs(connection: Connection, job: str, after_failures: int) -> list[P
     return history(connection, job=job, states=(*BAD, *GOOD), limit=max(LAST, after_failures))
 
 
-def running_now(connection: Connection, job: str) -> Past | None:
-    """The run in progress."""
-    return next(iter(history(connection, job=job, states=("running",), limit=1)), None)
-
-
 def ended_since(connection: Connection, since: datetime) -> dict[str, tuple[int, int]]:
     """Of each job: how many runs failed since then, and how many ended at all."""
     runs = own_tables(connection.dialect.name).runs

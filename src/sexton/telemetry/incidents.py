@@ -18,8 +18,9 @@ from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..jobs.duration import parse_duration
 from ..jobs.job import Job
+from ..runs.history import running
 from ..runs.schedules import Change, changes, in_force
-from .evidence import Evidence, days_with_effect, ended_since, last_effect, recent_runs, running_now
+from .evidence import Evidence, days_with_effect, ended_since, last_effect, recent_runs
 from .lateness import read_lateness, read_leases
 from .signs import Sign, length, may_be_silent, signs, silent
 from .telling import Event, Told, tell
@@ -83,12 +84,13 @@ def examine(connection: Connection, jobs: Iterable[Job], settings: AlertSettings
     ended = ended_since(connection, now - parse_duration(settings.window))
     found: dict[tuple[str, str], Sign] = {}
     defined = {job.name: in_force(job, known.get(job.name)) for job in jobs}
+    under_way = running(connection)
     leases, limit = read_leases(connection), settings.late_limit
     lateness = read_lateness(connection, defined.values(), known, leases, now, limit)
     for job in defined.values():
         recent = recent_runs(connection, job.name, settings.after_failures)
-        running = running_now(connection, job.name)
-        evidence = Evidence(now, recent, *ended.get(job.name, (0, 0)), lateness[job.name], running)
+        counts = ended.get(job.name, (0, 0))
+        evidence = Evidence(now, recent, *counts, lateness[job.name], under_way.get(job.name))
         found.update(((job.name, sign.kind), sign) for sign in signs(job, evidence, settings))
         if _is_silent(connection, job, evidence, settings.silent_days):
             found[job.name, "effect"] = silent(job, evidence, settings.silent_days)

@@ -12,9 +12,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock, Thread
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from ..config import Settings
 from ..db.connect import open_database, read_only
 from ..db.deadline import limited
 from ..db.faults import describe
@@ -71,6 +73,11 @@ class Reader:
         self._answer: Reading | SextonError | None = None
         self._at = 0.0
         self._under_way: Future[Reading | SextonError] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, jobs: Iterable[Job], **options: Any) -> Reader:
+        """On the database of these settings, and by their `late_after`; options: as above."""
+        return cls(settings.database, jobs, late_after=settings.alerts.late_limit, **options)
 
     def read(self) -> Reading | SextonError:
         """The reading, or the error that tells why there is none; nothing is raised. Any thread may ask."""

@@ -53,7 +53,7 @@ class Rounds:
             return self._given
         from .reader import Reader
 
-        return Reader(self._settings.database, self._jobs, late_after=self._settings.alerts.late_limit)
+        return Reader.of(self._settings, self._jobs)
 
     def make(self, *, failed: bool = False) -> None:
         """A round; what fails is said, and tried again in the next. failed: a run of this process has.

@@ -40,9 +40,7 @@ def application(app: App, alive: Alive | None = None, *, reader: Reader | None =
 
     reader: where the figures come from; by default one on the database of `app`.
     """
-    pages = _Pages(
-        reader or Reader(app.settings.database, app.registry, late_after=app.settings.alerts.late_limit), alive
-    )
+    pages = _Pages(reader or Reader.of(app.settings, app.registry), alive)
     routes = [
         Route("/metrics", pages.metrics),
         Route("/api/health/cron", pages.jobs),
