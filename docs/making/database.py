@@ -27,6 +27,7 @@ PURPOSES = {
     "schedules_audit": "Every change of a schedule by a person, every pause and trigger.",
     "incidents": "What is or was wrong with a job, from the first sign to the recovery.",
     "alerts": "Messages about incidents, one a channel, with their delivery.",
+    "archives": "Files that rows were written to before they were deleted; kept as long as you keep the files.",
     "armed": "Policies of the settings file that people have confirmed; the others only count.",
 }
 """What each table is for. A table without an entry stops the generator."""

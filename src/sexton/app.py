@@ -96,28 +96,27 @@ class App:
             self.options[name] = read_into(pack.options, self.settings.pack.get(name, {}), where=f"pack.{name}")
             yield from pack.jobs(self.options[name], self.dialect)
         _refuse_unknown_packs(self.settings, self.packs)
-        for name, written in self.settings.policies.items():
-            yield self._declared(name, written)
+        if self.settings.policies:
+            yield from self._declared()
         for source in self.settings.jobs:
             yield from _jobs_in(_module(source, self.folder))
         yield self._housekeeping()
 
-    def _declared(self, name: str, written: Mapping[str, object]) -> Job:
-        """The job of a policy from the settings. Its table is looked up when it runs."""
-        from .config.policy import NAME, Declared, PolicySettings
+    def _declared(self) -> Iterable[Job]:
+        """The jobs of policies from the settings. Their tables are looked up when they run."""
+        from .config.policy import Declared, policies_of
 
-        where = f"policies.{name}"
-        if not NAME.fullmatch(name):
-            raise SettingsError(f"{where}: a name is lower-case letters, digits and _, such as stale_sessions")
-        settings = read_into(PolicySettings, written, where=where)
-        return Job(
-            where,
-            schedule=parse_schedule(settings.schedule, settings.timezone or self.settings.timezone),
-            timeout=settings.timeout,
-            priority=settings.priority,
-            work=Later("sexton.declared.build:work", (Declared(name, settings, self.settings.database),)),
-            description=settings.words(),
-        )
+        policies = policies_of(self.settings.policies)
+        for name, settings in policies.items():
+            declared = Declared(name, settings, self.settings.database, policies, str(self.folder))
+            yield Job(
+                f"policies.{name}",
+                schedule=parse_schedule(settings.schedule, settings.timezone or self.settings.timezone),
+                timeout=settings.timeout,
+                priority=settings.priority,
+                work=Later("sexton.declared.build:work", (declared,)),
+                description=settings.words(),
+            )
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention

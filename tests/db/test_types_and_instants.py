@@ -14,6 +14,7 @@ from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, Text,
 from sexton import ago, ahead, now
 from sexton.db.instants import instant, meaning_of, values
 from sexton.db.types import NaiveUtc, UtcDateTime, is_naive, is_time
+from sexton.jobs.span import Span
 
 AWARE = [
     datetime(2026, 6, 15, 12, 0, tzinfo=UTC),
@@ -103,7 +104,7 @@ def test_the_name_of_an_instant_says_where_it_lies(offset: timedelta) -> None:
     for like in (None, NAIVE, ZONED):
         meaning = meaning_of(instant(offset, like).key)
         assert meaning is not None
-        assert meaning[0] == offset
+        assert meaning[0] == Span(length=offset)
 
 
 @given(

@@ -57,11 +57,30 @@ def test_without_a_primary_key_a_unique_one_names_rows(shop: Shop) -> None:
     assert shop.ids("codes", key="code") == ["b"]
 
 
-def test_without_any_key_it_is_refused_by_name(shop: Shop) -> None:
-    shop.do("CREATE TABLE lines (text text, ends bigint)")
+@pytest.mark.parametrize("kind", ["heap", "indexed", "partitioned"])
+def test_q14_without_any_key_rows_are_named_by_their_place(kind: str, shop: Shop) -> None:
+    if kind == "partitioned" and shop.sqlite:
+        pytest.skip("SQLite has no partitions")
+    shop.do(f"CREATE TABLE lines (line text, ends bigint){' PARTITION BY RANGE (ends)' * (kind == 'partitioned')}")
+    if kind == "partitioned":
+        shop.do(f"CREATE TABLE lines_old PARTITION OF lines FOR VALUES FROM (0) TO ({PAST - 5})")
+        shop.do(f"CREATE TABLE lines_new PARTITION OF lines FOR VALUES FROM ({PAST - 5}) TO ({PAST * 2})")
+    if kind == "indexed":
+        shop.do("CREATE INDEX lines_ends ON lines (ends)")
+    for number in range(20):
+        shop.do("INSERT INTO lines VALUES (:line, :ends)", line=f"{number:02}", ends=PAST - 9 + number)
 
-    with pytest.raises(UsageError, match="table lines has no primary key, nor a unique one without NULL"):
-        run_job(shop.engine, shop.job(purge="lines", by="ends", unit="s"), at=NOON)
+    assert run(shop, transition="lines", by="ends", set={"line": "late"}, only={"line": "03"}).total.changed == 1
+    assert run(shop, purge="lines", by="ends", limit=3).total.changed == 3
+    assert run(shop, purge="lines", by="ends").total.changed == 7
+    assert shop.ids("lines", key="line") == [f"{number:02}" for number in range(10, 20)]
+
+
+def test_q14_without_any_key_nothing_can_be_told_once(shop: Shop) -> None:
+    shop.do("CREATE TABLE lines (line text, ends bigint)")
+
+    with pytest.raises(UsageError, match="table lines has no key; what is told once has to have a name"):
+        run_job(shop.engine, shop.job(warn="lines", by="ends", unit="s"), at=NOON)
 
 
 def test_listed_children_go_first_and_are_counted(shop: Shop) -> None:

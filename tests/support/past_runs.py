@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert
 from sexton.clock import parse_instant
 from sexton.db.moment import ask_now
 from sexton.db.tables import own_tables
-from sexton.runs.history import Past, history
+from sexton.runs.history import Past, history, set_aside
 
 
 def database_time(engine: Engine) -> datetime:
@@ -62,3 +62,9 @@ def newest_run(engine: Engine) -> Past:
     """The run that began last."""
     with engine.connect() as connection:
         return history(connection, limit=1)[0]
+
+
+def set_aside_rows(engine: Engine) -> list[dict[str, Any]]:
+    """Rows that are set aside."""
+    with engine.connect() as connection:
+        return set_aside(connection)

@@ -43,6 +43,13 @@ def _duration(value: str, rule: Rule) -> None:
         raise ValueError(f'"{value}" is too long; write at most "{rule.maximum}"')
 
 
+def _span(value: str, rule: Rule) -> None:
+    from ..jobs.span import parse_span
+
+    if not parse_span(value, where="value").months:
+        _duration(value, rule)
+
+
 def _timezone(value: str, rule: Rule) -> None:
     from ..jobs.zones import check_zone
 
@@ -121,6 +128,7 @@ def _any(value: str, rule: Rule) -> None:
 KINDS: Mapping[str, Callable[[str, Rule], None]] = {
     "": _any,
     "duration": _duration,
+    "span": _span,
     "timezone": _timezone,
     "schedule": _schedule,
     "database": _database,
@@ -135,6 +143,7 @@ KINDS: Mapping[str, Callable[[str, Rule], None]] = {
 WORDS: Mapping[str, str] = {
     "": "text",
     "duration": "a duration",
+    "span": "a duration, or months",
     "timezone": "a time zone",
     "schedule": "a schedule",
     "database": "a database URL",

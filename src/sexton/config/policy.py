@@ -8,33 +8,50 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from .fields import Misfit, setting
+from ..errors import SettingsError, suggestion
+from .fields import setting
+from .policy_checks import check
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """What a policy may be called; its job is `policies.NAME`."""
 
-ACTIONS = ("purge", "transition", "anonymise")
-SCHEDULING = ("schedule", "timezone", "timeout", "priority", "max_share")
+ACTIONS = ("purge", "archive", "transition", "anonymise", "warn")
+
+SCHEDULING = ("schedule", "timezone", "timeout", "priority", "max_share", "limit", "batch", "order", "into")
 """Settings that may change without the policy being another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """One policy: exactly one of `purge`, `transition` and `anonymise` names its table."""
+    """One policy: exactly one of `purge`, `archive`, `transition`, `anonymise` and `warn` names its table."""
 
     purge: str | None = setting(None, "the table whose rows are deleted", example="public.sessions")
+    archive: str | None = setting(
+        None, "the table whose rows are written to files, and deleted once those were read back", example="orders"
+    )
     transition: str | None = setting(None, "the table whose rows get the values of `set`", example="orders")
     anonymise: str | None = setting(
         None, "the table whose rows get the values of `set`, and NULL in the columns of `clear`", example="customers"
     )
-    by: str = setting("", "the column that gives a row its time; index it", example="expires_at")
+    warn: str | None = setting(
+        None, "the table of whose rows something is told, once for each row and time", example="subscriptions"
+    )
+    by: str = setting(
+        "",
+        "the column that gives a row its time; index it; may be left out where `only` says enough",
+        example="expires_at",
+    )
     keep: str | None = setting(
         None,
-        "how long after that time a row stays; left out: the column is a deadline, and a row is due once it has passed",
-        kind="duration",
+        'how long after that time a row stays, calendar months allowed: "1 month", "2 years"; left out: the column '
+        "is a deadline, and a row is due once it has passed",
+        kind="span",
         minimum="0s",
         maximum="36500d",
         example="90d",
+    )
+    ahead: str | None = setting(
+        None, "of a warning: how long before that time it is due, until that time", kind="span", example="14d"
     )
     kind: str | None = setting(
         None,
@@ -47,26 +64,58 @@ class PolicySettings:
     )
     zone: str | None = setting(
         None,
-        "IANA zone in which the dates of a date column are days; has to be given for one",
+        "IANA zone in which the dates of a date column are days; has to be given for one, unless `zone_column` is",
         kind="timezone",
         example="Europe/Berlin",
     )
-    only: Mapping[str, object] = setting(
+    zone_column: str | None = setting(
+        None,
+        "the column with each row's own zone, of this table or of the one in `zone_parent`; rows without one are in "
+        "`zone`, or never due; nor are those whose zone has no such name",
+        example="timezone",
+    )
+    zone_parent: Mapping[str, str] = setting(
+        {}, "the table that has the `zone_column`, and the column here that refers to it", example={"shops": "shop_id"}
+    )
+    only: object = setting(
         {},
         "further conditions by column: a value, a list of which it is one, or a table with `not`, `null`, `below`, "
-        "`at_least`",
+        "`at_least`, `older_than`, `newer_than`; or all of them as SQL in a text",
         example={"status": ["done", "failed"]},
     )
-    children: Mapping[str, str] = setting(
+    children: Mapping[str, object] = setting(
         {},
-        "tables whose rows are deleted before those they refer to, and their column that does",
+        "tables whose rows are deleted before those they refer to, and their column that does; or a table with "
+        "`column`, `action` (delete, set null, refuse) and `children` of their own",
         example={"session_events": "session_id"},
     )
     unless_referenced_by: Mapping[str, str] = setting(
         {}, "tables whose rows keep those alive that they refer to, and their column that does"
     )
-    set: Mapping[str, object] = setting({}, "new values by column", example={"status": "expired"})
+    before: str | None = setting(
+        None, "another policy: only rows whose time it has been through", example="archive_orders"
+    )
+    set: Mapping[str, object] = setting(
+        {}, "new values by column; {now = true}: the time of the run", example={"status": "expired"}
+    )
     clear: tuple[str, ...] = setting((), "columns that become NULL", example=("email", "phone"))
+    event: str | None = setting(
+        None, "what the message about each row is called; by default there is none, but for a warning its name"
+    )
+    to: str | None = setting(None, "the column that says who gets the message", example="email")
+    message: tuple[str, ...] = setting(
+        (), "columns that the message holds; by default the key and the time", example=("id", "email", "ends_at")
+    )
+    into: str = setting("archive", "the folder for the files of `archive`, seen from that of the settings file")
+    limit: int | None = setting(
+        None, "rows that one run takes at most", minimum=1, maximum=1_000_000_000, example=10_000
+    )
+    batch: int | None = setting(
+        None, "rows that one batch takes at most; without it only its time counts", minimum=1, maximum=100_000
+    )
+    order: tuple[str, ...] = setting(
+        (), "columns by which rows are taken; by default the oldest first", example=("priority",)
+    )
     schedule: str = setting("17 3 * * *", "when it is due", kind="schedule")
     timezone: str | None = setting(
         None, "IANA zone of the schedule; by default that of all", kind="timezone", example="Europe/Berlin"
@@ -99,61 +148,63 @@ class PolicySettings:
         """The rule as a sentence."""
         what = {
             "purge": f"delete rows of {self.table}",
+            "archive": f"write rows of {self.table} to files and delete them",
             "transition": f"set {', '.join(self.set)} in rows of {self.table}",
             "anonymise": f"anonymise rows of {self.table}",
+            "warn": f"tell about rows of {self.table}",
         }[self.action]
         when = f"{self.keep} after" if self.keep not in (None, "0s") else "past"
-        condition = f", only where {', '.join(self.only)} match" if self.only else ""
-        return f"{what} {when} their {self.by}{condition}"
+        when = f"{self.ahead} before" if self.ahead is not None else when
+        condition = f", only where {', '.join(self.only)} match" if isinstance(self.only, Mapping) and self.only else ""
+        condition = f", only where {self.only}" if isinstance(self.only, str) else condition
+        return f"{what} {when} their {self.by}{condition}" if self.by else f"{what}{condition}"
 
     def check(self) -> None:
         """ValueError when the settings do not make one policy."""
         given = [name for name in ACTIONS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"exactly one of {', '.join(ACTIONS)} names the table; here are {len(given)}")
-        if not self.by:
-            raise ValueError('by is missing: the column that gives a row its time, by = "expires_at"')
-        _one_of(self, "kind", ("birth", "deadline", None))
-        _one_of(self, "boundary", ("<", "<="))
-        _one_of(self, "unit", ("s", "ms", "us", None))
-        if self.born and self.keep is None:
-            raise Misfit('keep is missing: how long after its birth a row stays, keep = "90d"', "keep")
-        if self.born and self.keep == "0s":
-            raise Misfit('keep "0s" would take each row as it is born; for a deadline write kind = "deadline"', "keep")
-        self._check_action()
+        check(self)
 
-    def _check_action(self) -> None:
-        purges = self.purge is not None
-        for name in ("children",) if not purges else ("set", "clear"):
-            if getattr(self, name):
-                raise Misfit(f"{name} has no meaning for {self.action}", name)
-        if self.transition is not None and (self.clear or not self.set):
-            raise Misfit('a transition needs new values, set = {status = "expired"}, and clears nothing', "set")
-        if self.anonymise is not None and not (self.clear or self.set):
-            raise Misfit('anonymise needs clear = ["email"] or set = {name = "deleted"}', "clear")
-        both = sorted({*self.clear} & {*self.set})
-        if both:
-            raise Misfit(f"{both[0]} is set and cleared; choose one", "clear")
+
+def policies_of(written: Mapping[str, Mapping[str, object]]) -> dict[str, PolicySettings]:
+    """The policies of a settings file by name. SettingsError for what cannot be right."""
+    from .reading import read_into
+
+    found: dict[str, PolicySettings] = {}
+    for name, table in written.items():
+        where = f"policies.{name}"
+        if not NAME.fullmatch(name):
+            raise SettingsError(f"{where}: a name is lower-case letters, digits and _, such as stale_sessions")
+        found[name] = read_into(PolicySettings, table, where=where)
+    for name, settings in found.items():
+        if settings.before is not None and (settings.before not in found or settings.before == name):
+            near = suggestion(settings.before, (other for other in found if other != name))
+            raise SettingsError(f"policies.{name}.before: there is no other policy {settings.before!r}{near}")
+    return found
 
 
 def definition_of(settings: PolicySettings) -> str:
-    """16 hexadecimal digits over all that decides which rows are touched, and how: what `sexton arm` confirms."""
+    """16 hexadecimal digits over all that decides which rows are touched, and how: what `sexton arm` confirms.
+
+    Of what is given only: an option that a later version adds leaves the digits as they are.
+    """
+    plain = asdict(PolicySettings())
     meaning = {name: value for name, value in asdict(settings).items() if name not in SCHEDULING}
-    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), default=str)
+    given = {name: value for name, value in meaning.items() if value != plain[name]}
+    text = json.dumps(given, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _one_of(settings: PolicySettings, name: str, values: tuple[str | None, ...]) -> None:
-    value = getattr(settings, name)
-    if value not in values:
-        known = ", ".join(f'"{one}"' for one in values if one is not None)
-        raise Misfit(f'{name} "{value}" is not known; write one of {known}', name)
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A policy and where its table is, for whoever builds it when its job runs. url: never shown."""
+    """A policy and where its table is, for whoever builds it when its job runs. url: never shown.
+
+    others: the policies of the same file, as `before` names one of them.  folder: of the settings file.
+    """
 
     name: str
     settings: PolicySettings
     url: str = field(repr=False)
+    others: Mapping[str, PolicySettings] = field(default_factory=dict, repr=False)
+    folder: str = "."

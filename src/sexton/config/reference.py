@@ -110,7 +110,8 @@ def _type_in_words(annotation: Any, rule: Rule) -> str:
         return "list of texts"
     if annotation is str:
         return WORDS[rule.kind].removeprefix("a ")
-    return {int: "whole number", float: "number", bool: "true or false"}.get(annotation, "tables by name")
+    known = {int: "whole number", float: "number", bool: "true or false", object: "table or text"}
+    return known.get(annotation, "tables by name")
 
 
 def _schema_of_group(cls: type) -> dict[str, Any]:
@@ -129,7 +130,8 @@ def _schema_of_setting(declared: Field[Any], annotation: Any) -> dict[str, Any]:
     if is_group(annotation):
         return _schema_of_group(annotation)
     rule, default = rule_of(declared), default_of(declared)
-    schema = {"description": rule.meaning + limits(declared), **_schema_of_type(annotation, rule)}
+    either = {"type": ["object", "string"]} if annotation is object else _schema_of_type(annotation, rule)
+    schema = {"description": rule.meaning + limits(declared), **either}
     if default is not None and default != {}:
         schema["default"] = default
     if rule.example is not None:

@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, ColumnElement, Text, bindparam, case, cast
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import JSON, BigInteger, Boolean
+from sqlalchemy.types import JSON, BigInteger, Boolean, Date
 
 from ..errors import PolicyError
 from .instants import ago
@@ -232,3 +232,26 @@ def _days_sqlite(element: days_left, compiler: SQLCompiler, **kw: Any) -> str:
     until, at = [compiler.process(clause, **kw) for clause in element.clauses]
     seconds = f"(CAST(strftime('%s', {until}) AS INTEGER) - CAST(strftime('%s', {at}) AS INTEGER))"
     return f"(({seconds} + 86399 * ({seconds} > 0)) / 86400)"  # division cuts towards zero
+
+
+class zone_date(FunctionElement[Any]):  # noqa: N801
+    """The date that a JSON object of dates has for a zone; NULL for a zone that it does not know."""
+
+    type = Date()
+    inherit_cache = True
+
+    def __init__(self, dates: ColumnElement[str], zone: ColumnElement[str]) -> None:
+        super().__init__(dates, zone)
+
+
+@compiles(zone_date, "postgresql")
+def _zone_date_postgresql(element: zone_date, compiler: SQLCompiler, **kw: Any) -> str:
+    dates, zone = [compiler.process(clause, **kw) for clause in element.clauses]
+    # In a SELECT of its own: read once a statement, not once a row.
+    return f"CAST((SELECT CAST({dates} AS jsonb)) ->> CAST({zone} AS text) AS date)"
+
+
+@compiles(zone_date, "sqlite")
+def _zone_date_sqlite(element: zone_date, compiler: SQLCompiler, **kw: Any) -> str:
+    dates, zone = [compiler.process(clause, **kw) for clause in element.clauses]
+    return f"(SELECT value FROM json_each({dates}) WHERE key = {zone})"

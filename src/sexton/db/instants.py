@@ -1,7 +1,8 @@
 """Logical instants: parameters `now`, `now - 30d`, `now + 14d`, valued by the run, never by SQL's now().
 
-A parameter carries its meaning in its name (`now`, `now_minus_30d`, `now_plus_2w`), so the runner can value it,
-`explain` can print it, and a PL/pgSQL procedure can compute it, all from the same statement. Days are 24 hours.
+A parameter carries its meaning in its name (`now`, `now_minus_30d`, `now_minus_3months`), so the runner can value it,
+`explain` can print it, and a PL/pgSQL procedure can compute it, all from the same statement. Days are 24 hours, months
+are those of the calendar: of UTC, or of the zone that a date is meant in.
 
 A suffix says in which form a column keeps time:
 
@@ -10,25 +11,28 @@ A suffix says in which form a column keeps time:
     now_epoch_ms_incl      the same for instants up to now: `by < x` again
     now_text, now_day      as text that sorts as time, "2026-11-22 10:00:00.000000"; the end of its day, "2026-11-22~"
     now_date_<hex>         the date on which it is that instant in a zone, whose name stands in hexadecimal digits
+    now_dates              as JSON: the date on which it is that instant, by the names of all zones
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, Date, Text, bindparam
 from sqlalchemy.types import TypeEngine
 
-from ..jobs.duration import format_duration, parse_duration
-from ..jobs.zones import load_zone
+from ..jobs.duration import parse_duration
+from ..jobs.span import Span, add_months, parse_span
+from ..jobs.zones import load_zone, zone_names
 from .types import NaiveUtc, UtcDateTime, is_naive
 
 _NAME = re.compile(
-    r"now(?:_(minus|plus)_([0-9a-z]+))?(_naive|_text|_day|_epoch_(?:s|ms|us)(?:_incl)?|_date_(?:[0-9a-f]{2})+)?\Z"
+    r"now(?:_(minus|plus)_([0-9a-z]+))?(_naive|_text|_day|_epoch_(?:s|ms|us)(?:_incl)?|_dates|_date_(?:[0-9a-f]{2})+)?\Z"
 )
 EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 """Units of an epoch, and how many are in a second."""
@@ -41,28 +45,58 @@ _MICROSECOND = timedelta(microseconds=1)
 class Form:
     """How a column keeps time. suffix: of the parameter's name.  kind: its type, `sql`: the same for PostgreSQL.
 
-    value: of an instant.  procedure: the same in PL/pgSQL, of an expression that is a timestamptz.
+    value: what is bound, of the run's time and the distance from it.
+    procedure: the same in PL/pgSQL, of two expressions: a timestamptz, and an interval of months or "".
     """
 
     suffix: str
     kind: TypeEngine[Any]
     sql: str
-    value: Callable[[datetime], Any]
-    procedure: Callable[[str], str]
+    value: Callable[[datetime, Span], Any]
+    procedure: Callable[[str, str], str]
 
 
-AWARE = Form("", UtcDateTime(), "timestamp with time zone", lambda at: at, lambda moment: moment)
-NAIVE = Form("_naive", NaiveUtc(), "timestamp", lambda at: at, lambda moment: f"({moment} AT TIME ZONE 'UTC')")
+def _of_instant(value: Callable[[datetime], Any]) -> Callable[[datetime, Span], Any]:
+    return lambda at, span: value(span.from_(at))
 
 
-def _in_text(pattern: str) -> Callable[[str], str]:
-    return lambda moment: f"to_char({moment} AT TIME ZONE 'UTC', '{pattern}')"
+def _from_instant(expression: Callable[[str], str]) -> Callable[[str, str], str]:
+    """Months are taken from the UTC calendar, whatever zone the session has."""
+
+    def procedure(moment: str, months: str) -> str:
+        return expression(f"(({moment} AT TIME ZONE 'UTC' {months}) AT TIME ZONE 'UTC')" if months else moment)
+
+    return procedure
+
+
+AWARE = Form(
+    "",
+    UtcDateTime(),
+    "timestamp with time zone",
+    _of_instant(lambda at: at),
+    _from_instant(lambda moment: moment),
+)
+NAIVE = Form(
+    "_naive",
+    NaiveUtc(),
+    "timestamp",
+    _of_instant(lambda at: at),
+    _from_instant(lambda moment: f"({moment} AT TIME ZONE 'UTC')"),
+)
+
+
+def _in_text(pattern: str) -> Callable[[str, str], str]:
+    return _from_instant(lambda moment: f"to_char({moment} AT TIME ZONE 'UTC', '{pattern}')")
 
 
 TEXT = Form(
-    "_text", Text(), "text", lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f"), _in_text("YYYY-MM-DD HH24:MI:SS.US")
+    "_text",
+    Text(),
+    "text",
+    _of_instant(lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f")),
+    _in_text("YYYY-MM-DD HH24:MI:SS.US"),
 )
-DAY = Form("_day", Text(), "text", lambda at: at.strftime("%Y-%m-%d~"), _in_text("YYYY-MM-DD~"))
+DAY = Form("_day", Text(), "text", _of_instant(lambda at: at.strftime("%Y-%m-%d~")), _in_text("YYYY-MM-DD~"))
 
 
 def epoch(unit: str, *, inclusive: bool = False) -> Form:
@@ -78,25 +112,48 @@ def epoch(unit: str, *, inclusive: bool = False) -> Form:
         past = f"extract(epoch FROM {moment}) * {in_second}"
         return f"(floor({past})::bigint + 1)" if inclusive else f"ceil({past})::bigint"
 
-    return Form(f"_epoch_{unit}{'_incl' if inclusive else ''}", BigInteger(), "bigint", value, procedure)
+    suffix = f"_epoch_{unit}{'_incl' if inclusive else ''}"
+    return Form(suffix, BigInteger(), "bigint", _of_instant(value), _from_instant(procedure))
 
 
 def local_date(zone: str) -> Form:
-    """The date on which it is that instant in an IANA zone."""
+    """The date on which it is that instant in an IANA zone; months before it are counted by its calendar."""
 
-    def procedure(moment: str) -> str:
-        return f"({moment} AT TIME ZONE '{zone}')::date"
+    def procedure(moment: str, months: str) -> str:
+        return f"(({moment} AT TIME ZONE '{zone}')::date {months})::date"
 
     suffix = f"_date_{zone.encode().hex()}"
-    return Form(suffix, Date(), "date", lambda at: at.astimezone(load_zone(zone)).date(), procedure)
+    return Form(suffix, Date(), "date", lambda at, span: _date_in(zone, at, span), procedure)
 
 
-def instant(offset: timedelta, like: TypeEngine[Any] | None = None, *, form: Form | None = None) -> BindParameter[Any]:
+def _date_in(zone: str, at: datetime, span: Span) -> date:
+    return add_months((at + span.length).astimezone(load_zone(zone)).date(), span.months)
+
+
+def _dates(at: datetime, span: Span) -> str:
+    return json.dumps({zone: str(_date_in(zone, at, span)) for zone in sorted(zone_names())})
+
+
+DATES = Form(
+    "_dates",
+    Text(),
+    "text",
+    _dates,
+    lambda moment, months: (
+        f"(SELECT json_object_agg(name, (({moment} AT TIME ZONE name)::date {months})::date)::text"
+        " FROM pg_timezone_names)"
+    ),
+)
+"""For rows that each name their own zone."""
+
+
+def instant(
+    offset: timedelta | Span, like: TypeEngine[Any] | None = None, *, form: Form | None = None
+) -> BindParameter[Any]:
     """The parameter `now + offset`, in the form of the column type `like` (default: with zone), or in `form`."""
     form = form or (NAIVE if like is not None and is_naive(like) else AWARE)
-    name = "now"
-    if offset:
-        name += f"_{'plus' if offset > timedelta(0) else 'minus'}_{format_duration(abs(offset))}"
+    span = offset if isinstance(offset, Span) else Span(length=offset)
+    name = f"now_{'minus' if span.past else 'plus'}_{span.as_text()}" if span else "now"
     return bindparam(name + form.suffix, type_=form.kind)
 
 
@@ -115,14 +172,14 @@ def ahead(duration: str, like: TypeEngine[Any] | None = None) -> BindParameter[d
     return instant(parse_duration(duration), like)
 
 
-def meaning_of(name: str) -> tuple[timedelta, Form] | None:
+def meaning_of(name: str) -> tuple[Span, Form] | None:
     """The distance from now that a parameter's name states, and its form; None: the name is no logical instant."""
     match = _NAME.match(name)
     if match is None:
         return None
-    direction, duration, suffix = match.groups()
-    offset = parse_duration(duration) * (1 if direction == "plus" else -1) if direction else timedelta(0)
-    return offset, _form(suffix or "")
+    direction, distance, suffix = match.groups()
+    span = parse_span(distance) if direction else Span()
+    return -span if direction == "minus" else span, _form(suffix or "")
 
 
 def _form(suffix: str) -> Form:
@@ -131,10 +188,10 @@ def _form(suffix: str) -> Form:
         return epoch(unit, inclusive=bool(incl))
     if suffix.startswith("_date_"):
         return local_date(bytes.fromhex(suffix.removeprefix("_date_")).decode())
-    return next(form for form in (AWARE, NAIVE, TEXT, DAY) if form.suffix == suffix)
+    return next(form for form in (AWARE, NAIVE, TEXT, DAY, DATES) if form.suffix == suffix)
 
 
 def values(names: Iterable[str], at: datetime) -> dict[str, Any]:
     """Values for the logical instants among `names`, for a run whose time is `at`."""
     known = {name: meaning_of(name) for name in names}
-    return {name: meaning[1].value(at + meaning[0]) for name, meaning in known.items() if meaning is not None}
+    return {name: meaning[1].value(at, meaning[0]) for name, meaning in known.items() if meaning is not None}

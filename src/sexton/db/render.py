@@ -31,13 +31,14 @@ def in_procedure(name: str) -> str:
     meaning = meaning_of(name)
     if meaning is None:
         return "v_" + name.removeprefix("sexton_")
-    offset, form = meaning
-    moment = "v_now"
-    if offset:
-        sign = "-" if offset < timedelta(0) else "+"
-        seconds = f"{abs(offset) / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".")
+    span, form = meaning
+    sign, moment, months = "-" if span.past else "+", "v_now", ""
+    if span.length:
+        seconds = f"{abs(span.length) / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".")
         moment = f"(v_now {sign} interval '{seconds} seconds')"
-    return form.procedure(moment)
+    if span.months:
+        months = f"{sign} interval '{abs(span.months)} months'"
+    return form.procedure(moment, months)
 
 
 def render(

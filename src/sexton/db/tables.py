@@ -52,6 +52,7 @@ class OwnTables:
     incidents: Table
     alerts: Table
     armed: Table
+    archives: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -75,6 +76,7 @@ def own_tables(dialect: str) -> OwnTables:
         _incidents(dialect, metadata),
         _alerts(dialect, metadata),
         _armed(dialect, metadata),
+        _archives(dialect, metadata),
     )
 
 
@@ -268,4 +270,21 @@ def _armed(dialect: str, metadata: MetaData) -> Table:
         Column("armed_at", UtcDateTime, nullable=False),
         Column("armed_by", Text, nullable=False),
         Column("allowed", BigKey, comment="rows that the next run may take whatever its limits"),
+    )
+
+
+def _archives(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "archives",
+        Column("file", Text, primary_key=True, comment="name of the file; on record before it is written"),
+        Column("job", Text, nullable=False),
+        Column("run_id", BigKey, nullable=False),
+        Column("rows", BigKey, comment="of the job's table in the file; NULL: it is not known to be complete"),
+        Column("deleted", BigKey, nullable=False, comment="of those; the others had changed, and stayed"),
+        Column("sha256", Text, comment="of the file"),
+        Column("size", BigKey, comment="of the file in bytes"),
+        Column("created_at", UtcDateTime, nullable=False),
+        Column("finished_at", UtcDateTime, comment="NULL: rows of it are still to be deleted"),
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Integer, Text
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, DateTime, Integer, Text, cast
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
@@ -64,6 +64,18 @@ class Word(UserDefinedType[str]):
 
     def literal_processor(self, dialect: Dialect) -> Callable[[str], str]:
         return Text().literal_processor(dialect)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class RowAddress(UserDefinedType[str]):
+    """Where a row of PostgreSQL lies (`ctid`): the only name of a row in a table without a key, until it moves."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "tid"
+
+    def bind_expression(self, bindvalue: BindParameter[str]) -> ColumnElement[str]:
+        return cast(bindvalue, self)
 
 
 def is_time(column_type: TypeEngine[Any]) -> bool:

@@ -1,23 +1,42 @@
-"""From a policy of the settings file to a policy of Python: its table looked up, its names and values matched."""
+"""From a policy of the settings file to a plan: its table looked up, its names and values matched."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, and_
+from sqlalchemy import Column, ColumnElement, Table, and_, not_, true
 
+from ..config.children import children_of
 from ..config.policy import Declared, PolicySettings, definition_of
 from ..db.connect import open_database, read_only
+from ..db.functions import text_key, told
 from ..errors import PolicyError, UnknownName
-from ..policies.purge import Child, Purge
-from ..policies.transition import Transition
+from ..jobs.span import Span, parse_span
+from ..policies.contract import ArchiveTo, Change, Message, Plan, Rows, in_rows
 from .arming import Arming
 from .catalogue import Catalogue
-from .conditions import matching, new_values, unreferenced
-from .times import due
+from .conditions import Conditions, new_values
+from .expression import read_condition
+from .hanging import changes, free_rows, hanging, unreferenced
+from .times import due, meaning_of
+from .watermark import passed
 
 
-def work(declared: Declared) -> Purge | Transition:
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy of the settings file, as a run takes it."""
+
+    made: Plan
+
+    def plan(self) -> Plan:
+        """Its statements."""
+        return self.made
+
+
+def work(declared: Declared) -> Rule:
     """What the job of the policy does. Asks the database's catalogue each time, as tables change.
 
     DatabaseUnreachable; PolicyError, one line that begins with the policy, for names and values that do not fit.
@@ -25,45 +44,127 @@ def work(declared: Declared) -> Purge | Transition:
     engine = open_database(declared.url)
     try:
         with read_only(engine) as connection:
-            return _built(Catalogue(connection), declared)
+            return Rule(_Building(Catalogue(connection), declared, declared.name, declared.settings).plan())
     except (PolicyError, UnknownName) as error:
         raise PolicyError(f"policies.{declared.name}: {error}") from error
     finally:
         engine.dispose()
 
 
-def _built(catalogue: Catalogue, declared: Declared) -> Purge | Transition:
-    settings = declared.settings
-    table = catalogue.table(settings.table)
-    by = catalogue.column(table, settings.by)
-    conditions = [
-        *matching(catalogue, table, settings.only),
-        *unreferenced(catalogue, table, settings.unless_referenced_by),
-    ]
-    arming = Arming(declared.name, definition_of(settings), table, settings.max_share)
-    common: dict[str, Any] = {
-        "by": by,
-        "keep": settings.keep or "0s",
-        "kind": "birth" if settings.born else "deadline",
-        "boundary": settings.boundary,
-        "due": due(by, settings, catalogue.dialect),
-        "guard": arming,
-        # A row that others may refer to meanwhile is judged after it is locked.
-        "lock_first": bool(settings.unless_referenced_by),
-        "name": declared.name,
-    }
-    if settings.purge is not None:
-        only = and_(*conditions) if conditions else None
-        return Purge(table, only=only, children=_children(catalogue, table, settings), **common)
-    new, differs = new_values(catalogue, table, settings.set, settings.clear)
-    return Transition(table, new, and_(*conditions, differs), **common)
+class _Building:
+    """One policy while it is put together."""
 
+    def __init__(self, catalogue: Catalogue, declared: Declared, name: str, settings: PolicySettings) -> None:
+        self.catalogue, self.declared, self.name, self.settings = catalogue, declared, name, settings
+        self.table: Table = catalogue.table(settings.table)
+        self.by: Column[Any] | None = catalogue.column(self.table, settings.by) if settings.by else None
+        self.key: tuple[Column[Any], ...] = tuple(self.table.primary_key.columns)
+        self.meaning = meaning_of(catalogue, self.table, settings)
+        self.keep = parse_span(settings.keep or "0s")
+        self.looks_elsewhere = bool(settings.unless_referenced_by)
+        self.children = hanging(catalogue, self.table, children_of(settings.children))
 
-def _children(catalogue: Catalogue, table: Table, settings: PolicySettings) -> tuple[Child, ...]:
-    if settings.children and len(table.primary_key.columns) != 1:
-        raise PolicyError(f"children: {table.fullname} has a key of several columns; it needs one")
-    children = []
-    for name, reference in settings.children.items():
-        child = catalogue.table(name)
-        children.append(Child(child, catalogue.column(child, reference)))
-    return tuple(children)
+    def plan(self) -> Plan:
+        """The whole."""
+        condition, main = self.due(), self._main()
+        first = [self.catalogue.column(self.table, name) for name in self.settings.order]
+        for column in first:
+            if column.nullable:
+                raise PolicyError(f"order: {column} may be NULL, which has no place in an order")
+        return Plan(
+            step=self.name,
+            table=self.table,
+            key=self.key,
+            order=tuple(dict.fromkeys((*first, *self._dated(), *self.key))),
+            due=condition,
+            main=main,
+            changes=changes(self.children),
+            messages=self._messages(),
+            # A row that others may refer to meanwhile is judged after it is locked.
+            lock_first=self.looks_elsewhere or any(child.action == "refuse" for child in self.children),
+            by=self.by,
+            grace=None if self.settings.ahead or self.by is None else self.keep,
+            guard=Arming(self.name, definition_of(self.settings), self.table, self.settings.max_share),
+            archive=self._archive(),
+            limit=self.settings.limit,
+            batch=self.settings.batch,
+        )
+
+    def _dated(self) -> tuple[Column[Any], ...]:
+        return () if self.by is None else (self.by,)
+
+    def due(self) -> ColumnElement[bool]:
+        """The one predicate."""
+        settings = self.settings
+        ahead = parse_span(settings.ahead) if settings.ahead else Span()
+        conditions = self._only()
+        if self.by is not None:
+            conditions.insert(0, due(self.by, self.meaning, settings, self.keep, ahead))
+        conditions += unreferenced(self.catalogue, self.table, settings.unless_referenced_by)
+        if settings.set or settings.clear:
+            conditions.append(new_values(self.catalogue, self.table, self.meaning, settings.set, settings.clear)[1])
+        if settings.warn is not None:
+            conditions.append(not_(told(self._told_key())))
+        if settings.before is not None:
+            conditions += self._passed(settings.before)
+        return and_(*conditions)
+
+    def _only(self) -> list[ColumnElement[bool]]:
+        only = self.settings.only
+        if isinstance(only, Mapping):
+            return Conditions(self.catalogue, self.table, self.meaning).matching(only)
+        condition, elsewhere = read_condition(self.catalogue, self.table, self.meaning, str(only))
+        self.looks_elsewhere = self.looks_elsewhere or elsewhere
+        return [condition]
+
+    def _passed(self, name: str) -> list[ColumnElement[bool]]:
+        other = self.declared.others[name]
+        assert self.by is not None
+        conditions = [passed(self.catalogue, self.by, self.meaning, name, other)]
+        if self.catalogue.table(other.table) is self.table and other.before is None:
+            wanted = _Building(self.catalogue, self.declared, name, other).due()
+            conditions.append(wanted.is_not(true()))
+        return conditions
+
+    def _main(self) -> Change | None:
+        settings = self.settings
+        if settings.warn is not None:
+            return None
+        key, children = self.key, self.children
+
+        def picked(rows: Rows) -> ColumnElement[bool]:
+            return in_rows(key, free_rows(children, rows, key))
+
+        if not (settings.set or settings.clear):
+            return Change(self.table.name, self.table, picked)
+        new, _ = new_values(self.catalogue, self.table, self.meaning, settings.set, settings.clear)
+        return Change(self.table.name, self.table, picked, lambda rows: new)
+
+    def _archive(self) -> ArchiveTo | None:
+        """Where rows go first. PolicyError when others would go along with them that no file has."""
+        if self.settings.archive is None:
+            return None
+        listed = {self.catalogue.place(child.table) for child in self.children}
+        for place in self.catalogue.dragged(self.table):
+            if place not in listed:
+                raise PolicyError(
+                    f"{place[1]} refers to {self.table.fullname} with ON DELETE CASCADE, so its rows would go "
+                    "and no file would have them; list it in children"
+                )
+        if any(column.system for column in self.key):
+            raise PolicyError(f"table {self.table.fullname} has no key; what is archived has to have a name")
+        return ArchiveTo(str(Path(self.declared.folder) / self.settings.into))
+
+    def _messages(self) -> tuple[Message, ...]:
+        settings = self.settings
+        if settings.event is None and settings.warn is None:
+            return ()
+        names = settings.message or dict.fromkeys(column.name for column in (*self.key, *self._dated()))
+        payload = {name: self.catalogue.column(self.table, name) for name in names}
+        to = self.catalogue.column(self.table, settings.to) if settings.to else None
+        return (Message(settings.event or self.name, self._told_key(), to, payload),)
+
+    def _told_key(self) -> ColumnElement[str]:
+        if any(column.system for column in self.key):
+            raise PolicyError(f"table {self.table.fullname} has no key; what is told once has to have a name")
+        return text_key(f"policies.{self.name}:{self.settings.action}", *self.key, *self._dated())

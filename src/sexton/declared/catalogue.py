@@ -6,15 +6,29 @@ piece of SQL is the name of no table.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Table
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, PrimaryKeyConstraint, Table, text
 from sqlalchemy import inspect as look_into
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import NoSuchTableError
 
+from ..db.types import RowAddress
 from ..errors import PolicyError, UnknownName, suggestion
 
 OURS = "sexton_"
 """How the names of Sexton's own tables begin on SQLite; nobody means them."""
+
+
+ROWID = ("rowid", "_rowid_", "oid")
+"""What SQLite calls the number of a row, as long as no column has that name."""
+
+
+_CASCADES = (
+    "SELECT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid = to_regclass(:name) ORDER BY 1, 2"
+)
 
 
 class Catalogue:
@@ -33,10 +47,11 @@ class Catalogue:
             self._tables[name] = self._found(name)
         return self._tables[name]
 
-    def column(self, table: Table, name: str) -> Column[object]:
+    def column(self, table: Table, name: str) -> Column[Any]:
         """A column of it; UnknownName with the nearest ones."""
-        if name not in table.c:
-            raise UnknownName(f"column of {table.fullname}", name, table.c.keys())
+        if name not in table.c or table.c[name].system:
+            names = [column.name for column in table.c if not column.system]
+            raise UnknownName(f"column of {table.fullname}", name, names)
         return table.c[name]
 
     def _found(self, name: str) -> Table:
@@ -52,7 +67,7 @@ class Catalogue:
         except NoSuchTableError as error:
             raise PolicyError(f"there is no table {name} in this database") from error
         if not table.primary_key.columns:
-            self._take_unique_key(table)
+            table.append_constraint(PrimaryKeyConstraint(*(self._unique(table) or self._address(table))))
         return table
 
     def _names(self, schema: str | None) -> list[str]:
@@ -65,7 +80,7 @@ class Catalogue:
             return "; it is a view: name the table below it"
         return suggestion(plain, (name for name in self._names(schema) if not name.startswith(OURS)))
 
-    def _take_unique_key(self, table: Table) -> None:
+    def _unique(self, table: Table) -> list[Column[Any]]:
         """Without a primary key, a unique one of columns that are never NULL names a row as well."""
         constraints = [
             found["column_names"] for found in self._inspector.get_unique_constraints(table.name, table.schema)
@@ -78,8 +93,40 @@ class Catalogue:
         for names in (*constraints, *indexes):
             columns = [table.c[name] for name in names if name in table.c]
             if columns and len(columns) == len(names) and not any(column.nullable for column in columns):
-                table.append_constraint(PrimaryKeyConstraint(*columns))
-                return
-        raise PolicyError(
-            f"table {table.fullname} has no primary key, nor a unique one without NULL; a policy has to name rows"
+                return columns
+        return []
+
+    def _address(self, table: Table) -> list[Column[Any]]:
+        """Without any key, the place where a row lies names it; among partitions, with that of its partition."""
+        if self.dialect == "sqlite":
+            name = next(name for name in ROWID if name not in {column.lower() for column in list(table.c.keys())})
+            address: list[Column[Any]] = [Column(name, Integer, nullable=False, system=True)]
+        else:
+            address = [Column("ctid", RowAddress, nullable=False, system=True)]
+            if self.is_split(table):
+                address.insert(0, Column("tableoid", BigInteger, nullable=False, system=True))
+        for column in address:
+            table.append_column(column)
+        return address
+
+    def dragged(self, table: Table) -> list[tuple[str | None, str]]:
+        """Tables whose rows the database itself deletes when it deletes one of these, as `place` gives them."""
+        if self.dialect == "postgresql":
+            name = self.connection.dialect.identifier_preparer.format_table(table)
+            return [(schema, child) for schema, child in self.connection.execute(text(_CASCADES), {"name": name})]
+        asked = text(
+            "SELECT DISTINCT m.name FROM sqlite_master m, pragma_foreign_key_list(m.name) k WHERE m.type = 'table'"
+            " AND k.\"table\" = :name COLLATE NOCASE AND k.on_delete = 'CASCADE' ORDER BY 1"
         )
+        return [(None, child) for child in self.connection.execute(asked, {"name": table.name}).scalars()]
+
+    def place(self, table: Table) -> tuple[str | None, str]:
+        """Schema and name, however the settings wrote them."""
+        default = self._inspector.default_schema_name if self.dialect == "postgresql" else None
+        return (table.schema or default, table.name)
+
+    def is_split(self, table: Table) -> bool:
+        """Whether its rows lie in several heaps: partitions, or tables that inherit."""
+        asked = text("SELECT relkind = 'p' OR relhassubclass FROM pg_class WHERE oid = to_regclass(:name)")
+        name = self.connection.dialect.identifier_preparer.format_table(table)
+        return bool(self.connection.execute(asked, {"name": name}).scalar())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, exists, not_, null, or_, select
+from sqlalchemy import Column, ColumnElement, Table, not_, null, or_
 from sqlalchemy.types import Boolean, Date, DateTime, Enum, Integer, Numeric, String, Uuid
 
-from ..errors import PolicyError, suggestion
+from ..errors import PolicyError, ScheduleError, suggestion
+from ..jobs.span import Span, parse_span
 from .catalogue import Catalogue
+from .times import Meaning
 
 _PLAIN = (
     (Boolean, bool, "true or false"),
@@ -24,31 +27,56 @@ _PLAIN = (
 """Types of columns, what a value for them is in Python, and in words. An Enum is a String with its own check."""
 
 
-def matching(catalogue: Catalogue, table: Table, only: Mapping[str, object]) -> list[ColumnElement[bool]]:
-    """The conditions of `only`. PolicyError for a value that its column cannot hold."""
-    return [condition for name, asked in only.items() for condition in _of_column(catalogue.column(table, name), asked)]
+NOW = {"now": True}
+"""In `set`: the time of the run."""
+
+OPERATORS = ("at_least", "below", "newer_than", "not", "null", "older_than")
 
 
-def _of_column(column: Column[Any], asked: object) -> list[ColumnElement[bool]]:
-    if isinstance(asked, Mapping):
-        return [_operator(column, word, value) for word, value in asked.items()]
-    return [_among(column, asked)]
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Of one table. meaning: how its columns are read as times."""
+
+    catalogue: Catalogue
+    table: Table
+    meaning: Meaning
+
+    def matching(self, only: Mapping[str, object]) -> list[ColumnElement[bool]]:
+        """The conditions of `only`. PolicyError for a value that its column cannot hold."""
+        return [
+            condition
+            for name, asked in only.items()
+            for condition in self._of_column(self.catalogue.column(self.table, name), asked)
+        ]
+
+    def _of_column(self, column: Column[Any], asked: object) -> list[ColumnElement[bool]]:
+        if isinstance(asked, Mapping):
+            return [self._operator(column, word, value) for word, value in asked.items()]
+        return [_among(column, asked)]
+
+    def _operator(self, column: Column[Any], word: object, value: object) -> ColumnElement[bool]:
+        where = f"only.{column.name}"
+        if word == "null":
+            if not isinstance(value, bool):
+                raise PolicyError(f"{where}.null must be true or false")
+            return column.is_(null()) if value else column.is_not(null())
+        if word == "not":
+            return or_(column.is_(null()), not_(_among(column, value)))
+        if word in ("below", "at_least"):
+            limit = fitting(column, value, where)
+            condition: ColumnElement[bool] = column < limit if word == "below" else column >= limit
+            return condition
+        if word in ("older_than", "newer_than"):
+            span = -_span(value, f"{where}.{word}")
+            return self.meaning.before(column, span) if word == "older_than" else self.meaning.since(column, span)
+        raise PolicyError(f"{where}: {word!r} is not known{suggestion(str(word), OPERATORS)}")
 
 
-def _operator(column: Column[Any], word: object, value: object) -> ColumnElement[bool]:
-    where = f"only.{column.name}"
-    if word == "null":
-        if not isinstance(value, bool):
-            raise PolicyError(f"{where}.null must be true or false")
-        return column.is_(null()) if value else column.is_not(null())
-    if word == "not":
-        return or_(column.is_(null()), not_(_among(column, value)))
-    if word in ("below", "at_least"):
-        limit = fitting(column, value, where)
-        condition: ColumnElement[bool] = column < limit if word == "below" else column >= limit
-        return condition
-    known = ("at_least", "below", "not", "null")
-    raise PolicyError(f"{where}: {word!r} is not known{suggestion(str(word), known)}")
+def _span(value: object, where: str) -> Span:
+    try:
+        return parse_span(value if isinstance(value, str) else "", where=where)
+    except ScheduleError as error:
+        raise PolicyError(str(error)) from None
 
 
 def _among(column: Column[Any], value: object) -> ColumnElement[bool]:
@@ -76,27 +104,20 @@ def fitting(column: Column[Any], value: object, where: str) -> Any:
     raise PolicyError(f"{where}: {column.name} is {kind}, which cannot be compared with a value here")
 
 
-def unreferenced(catalogue: Catalogue, table: Table, keepers: Mapping[str, str]) -> list[ColumnElement[bool]]:
-    """No row of these tables refers to it."""
-    key = list(table.primary_key.columns)
-    conditions: list[ColumnElement[bool]] = []
-    for name, reference in keepers.items():
-        other = catalogue.table(name)
-        if len(key) != 1:
-            raise PolicyError(f"unless_referenced_by: {table.fullname} has a key of several columns; it needs one")
-        referring = other.alias().c[catalogue.column(other, reference).name]
-        conditions.append(not_(exists(select(1).where(referring == key[0]).correlate(table))))
-    return conditions
-
-
 def new_values(
-    catalogue: Catalogue, table: Table, values: Mapping[str, object], clear: tuple[str, ...]
+    catalogue: Catalogue, table: Table, meaning: Meaning, values: Mapping[str, object], clear: tuple[str, ...]
 ) -> tuple[dict[str, Any], ColumnElement[bool]]:
-    """What a row gets, and whether it differs from that: run again, nothing is left to do. PolicyError."""
+    """What a row gets, and whether it differs from that: run again, nothing is left to do. PolicyError.
+
+    The run's time differs from every other; where nothing else does, a column that has a time is left alone.
+    """
     new: dict[str, Any] = {}
     differs: list[ColumnElement[bool]] = []
     for name, value in values.items():
         column = _writable(catalogue.column(table, name))
+        if value == NOW:
+            new[name] = meaning.now(column)
+            continue
         new[name] = fitting(column, value, f"set.{name}")
         differs.append(column.is_distinct_from(new[name]))
     for name in clear:
@@ -105,7 +126,7 @@ def new_values(
             raise PolicyError(f"clear: {table.fullname}.{name} takes no NULL; give it a value in set")
         new[name] = null()
         differs.append(column.is_not(null()))
-    return new, or_(*differs)
+    return new, or_(*differs) if differs else or_(*(table.c[name].is_(null()) for name in new))
 
 
 def _writable(column: Column[Any]) -> Column[Any]:

@@ -1,68 +1,165 @@
-"""When a row is due, by the kind of its time column: timestamps, dates in a zone, epochs, ISO text on SQLite.
+"""When a row's time is up, by the kind of its column: timestamps, dates in zones, epochs, ISO text on SQLite.
 
 Each condition compares the bare column with a parameter, so that an index on the column serves it. Text gets a second
-look, as people write instants in several ways; what is none of them is never due.
+look, as people write instants in several ways; what is none of them is never due. So do dates in zones of their own.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Text, and_, case, func, literal
+from sqlalchemy import Column, ColumnElement, Table, Text, and_, case, func, literal, not_, select
 from sqlalchemy.types import Date, DateTime, Integer, String
 
 from ..config.policy import PolicySettings
-from ..db.instants import DAY, TEXT, epoch, instant, local_date
+from ..db.functions import zone_date
+from ..db.instants import AWARE, DATES, DAY, NAIVE, TEXT, Form, epoch, instant, local_date
+from ..db.types import is_naive
 from ..errors import PolicyError
-from ..jobs.duration import parse_duration
+from ..jobs.span import Span
+from .catalogue import Catalogue
 
 _SECONDS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+_FARTHEST = "Etc/GMT-14"
+"""Where each day begins first."""
 
 
-def due(by: Column[Any], settings: PolicySettings, dialect: str) -> ColumnElement[bool]:
-    """The condition. PolicyError for a column that is no time, and for one whose unit or zone is not given."""
-    keep = -parse_duration(settings.keep or "0s")
-    inclusive = settings.boundary == "<="
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """How the columns of one table are to be read as times: what the settings say about them.
+
+    zones: the zone of each row, for dates; None: all are in `zone`.  at: reckoned from there; None: the run's time.
+    """
+
+    dialect: str
+    unit: str | None = None
+    zone: str | None = None
+    zones: ColumnElement[str] | None = None
+    at: datetime | None = None
+
+    def before(self, column: Column[Any], span: Span, *, inclusive: bool = False) -> ColumnElement[bool]:
+        """Whether its time is before now + span; inclusive: or then. PolicyError for a column that is no time."""
+        where = f"{column.table.name}.{column.name}"
+        if isinstance(column.type, Integer):
+            if self.unit is None:
+                raise PolicyError(f'{where} holds whole numbers; say of what since 1970: unit = "s", "ms" or "us"')
+            return column < self._moment(span, epoch(self.unit, inclusive=inclusive))
+        if isinstance(column.type, Date):
+            return self._date_before(column, span, inclusive, where)
+        if self.dialect == "sqlite" and isinstance(column.type, DateTime | String):
+            column.type = Text()  # as it is stored
+            return self._text_before(column, span, inclusive)
+        if isinstance(column.type, DateTime):
+            return _compared(column, self._moment(span, NAIVE if is_naive(column.type) else AWARE), inclusive)
+        raise PolicyError(f"{where} is {column.type}, which is no time; name a timestamp, a date or an epoch")
+
+    def since(self, column: Column[Any], span: Span) -> ColumnElement[bool]:
+        """Whether its time is now + span, or after that."""
+        earlier = self.before(column, span)
+        if self.dialect == "sqlite" and isinstance(column.type, Text):
+            return and_(_is_instant(column), not_(earlier))
+        return and_(column.is_not(None), not_(earlier))
+
+    def now(self, column: Column[Any]) -> ColumnElement[Any]:
+        """The run's time as the column keeps it. PolicyError for a column that is no time."""
+        where = f"{column.table.name}.{column.name}"
+        if isinstance(column.type, Integer) and self.unit is not None:
+            return self._moment(Span(), epoch(self.unit))
+        if isinstance(column.type, Date) and self.zone is not None:
+            return self._moment(Span(), local_date(self.zone))
+        if self.dialect == "sqlite" and isinstance(column.type, DateTime | String):
+            column.type = Text()  # as it is stored
+            return self._moment(Span(), TEXT)
+        if isinstance(column.type, DateTime):
+            return self._moment(Span(), NAIVE if is_naive(column.type) else AWARE)
+        raise PolicyError(f"set: {where} is {column.type}, which takes no time as it is described here")
+
+    def _date_before(self, column: Column[Any], span: Span, inclusive: bool, where: str) -> ColumnElement[bool]:
+        if self.zones is not None:
+            today = zone_date(self._moment(span, DATES), self.zones)
+            # Nowhere is it later than there: this part alone is served by an index.
+            bound = column <= self._moment(span, local_date(_FARTHEST))
+            return and_(bound, _compared(column, today, inclusive))
+        if self.zone is None:
+            raise PolicyError(f'{where} holds dates; say where they are days: zone = "Europe/Berlin", or "UTC"')
+        return _compared(column, self._moment(span, local_date(self.zone)), inclusive)
+
+    def _text_before(self, column: Column[Any], span: Span, inclusive: bool) -> ColumnElement[bool]:
+        """First the bare column against the end of the cutoff's day, for the index; then all of it in one form."""
+        plain = func.replace(func.replace(column, "T", " "), "Z", "")
+        whole = case((func.length(plain) == 19, plain + literal(".000000")), else_=plain + literal("000000"))
+        early = column < self._moment(span, DAY)
+        return and_(
+            early, _is_instant(column), _compared(func.substr(whole, 1, 26), self._moment(span, TEXT), inclusive)
+        )
+
+    def _moment(self, span: Span, form: Form) -> ColumnElement[Any]:
+        if self.at is None:
+            return instant(span, form=form)
+        return literal(form.value(self.at, span), form.kind)
+
+
+def meaning_of(catalogue: Catalogue, table: Table, settings: PolicySettings) -> Meaning:
+    """What the settings say about times of this table. PolicyError for a zone column that is not there or no text."""
+    zones = _zones(catalogue, table, settings)
+    if zones is not None and settings.zone is not None:
+        zones = func.coalesce(zones, literal(settings.zone, Text()))
+    return Meaning(catalogue.dialect, settings.unit, settings.zone, zones)
+
+
+def _zones(catalogue: Catalogue, table: Table, settings: PolicySettings) -> ColumnElement[str] | None:
+    if settings.zone_column is None:
+        return None
+    if not settings.zone_parent:
+        return _text_column(catalogue.column(table, settings.zone_column))
+    ((name, reference),) = settings.zone_parent.items()
+    parent = catalogue.table(name)
+    key = list(parent.primary_key.columns)
+    if len(key) != 1:
+        raise PolicyError(f"zone_parent: {parent.fullname} has a key of several columns; it needs one")
+    other = parent.alias("zone_parent")
+    zone = other.c[_text_column(catalogue.column(parent, settings.zone_column)).name]
+    own = catalogue.column(table, reference)
+    return select(zone).where(other.c[key[0].name] == own).correlate(table).scalar_subquery()
+
+
+def _text_column(column: Column[Any]) -> Column[Any]:
+    if not isinstance(column.type, String):
+        raise PolicyError(f"zone_column: {column.table.name}.{column.name} is {column.type}, which holds no names")
+    return column
+
+
+def refuse_idle(by: Column[Any], settings: PolicySettings) -> None:
+    """PolicyError for a setting that says something about another kind of column than `by` is."""
     where = f"{by.table.name}.{by.name}"
     if isinstance(by.type, Integer):
-        _refuse(settings, where, "whole numbers", "zone")
-        if settings.unit is None:
-            raise PolicyError(f'{where} holds whole numbers; say of what since 1970: unit = "s", "ms" or "us"')
-        return by < instant(keep, form=epoch(settings.unit, inclusive=inclusive))
-    if isinstance(by.type, Date):
-        _refuse(settings, where, "dates", "unit")
-        if settings.zone is None:
-            raise PolicyError(f'{where} holds dates; say where they are days: zone = "Europe/Berlin", or "UTC"')
-        return _compared(by, instant(keep, form=local_date(settings.zone)), inclusive)
-    _refuse(settings, where, "instants", "unit", "zone")
-    if dialect == "sqlite" and isinstance(by.type, DateTime | String):
-        by.type = Text()  # as it is stored
-        return _text_due(by, keep, inclusive)
-    if isinstance(by.type, DateTime):
-        return _compared(by, instant(keep, by.type), inclusive)
-    raise PolicyError(f"{where} is {by.type}, which is no time; name a timestamp, a date or an epoch")
-
-
-def _refuse(settings: PolicySettings, where: str, what: str, *names: str) -> None:
+        what, names = "whole numbers", ["zone", "zone_column"]
+    elif isinstance(by.type, Date) and not isinstance(by.type, DateTime):
+        what, names = "dates", ["unit"]
+    else:
+        what, names = "instants", ["unit", "zone", "zone_column"]
     for name in names:
         if getattr(settings, name) is not None:
             raise PolicyError(f"{where} holds {what}; `{name}` has no meaning for it")
+
+
+def due(by: Column[Any], meaning: Meaning, settings: PolicySettings, keep: Span, ahead: Span) -> ColumnElement[bool]:
+    """Whether the rule's time has come: `keep` after `by`, or from `ahead` before it until then."""
+    refuse_idle(by, settings)
+    inclusive = settings.boundary == "<="
+    if ahead:
+        return and_(meaning.before(by, ahead, inclusive=inclusive), meaning.since(by, Span(length=timedelta(0))))
+    return meaning.before(by, -keep, inclusive=inclusive)
 
 
 def _compared(by: ColumnElement[Any], limit: ColumnElement[Any], inclusive: bool) -> ColumnElement[bool]:
     return by <= limit if inclusive else by < limit
 
 
-def _text_due(by: Column[Any], keep: timedelta, inclusive: bool) -> ColumnElement[bool]:
-    """ISO text in UTC: "2026-11-22 10:00:00", or with T, Z, decimals; never due with an offset, or in another shape.
-
-    First the bare column against the end of the cutoff's day, for the index; then all of it in one form.
-    """
-    plain = func.replace(func.replace(by, "T", " "), "Z", "")
-    whole = case((func.length(plain) == 19, plain + literal(".000000")), else_=plain + literal("000000"))
+def _is_instant(by: Column[Any]) -> ColumnElement[bool]:
+    """ISO text in UTC: "2026-11-22 10:00:00", or with T, Z, decimals; not with an offset, or in another shape."""
     shaped = by.op("GLOB")(literal(f"{_SECONDS}*"))
     offset = func.substr(by, 20).op("GLOB")(literal("*[-+]*"))
-    limit = instant(keep, form=TEXT)
-    early = by < instant(keep, form=DAY)
-    return and_(early, shaped, ~offset, _compared(func.substr(whole, 1, 26), limit, inclusive))
+    return and_(shaped, ~offset)

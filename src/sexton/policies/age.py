@@ -9,7 +9,6 @@ The two read alike and mean different things; naming which one a column is keeps
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Column, ColumnElement, Table
@@ -17,7 +16,7 @@ from sqlalchemy import Column, ColumnElement, Table
 from ..db.instants import instant
 from ..db.types import is_time
 from ..errors import PolicyError
-from ..jobs.duration import parse_duration
+from ..jobs.span import parse_span
 
 Kind = Literal["birth", "deadline"]
 Boundary = Literal["<", "<="]
@@ -28,12 +27,12 @@ def aged(by: Column[Any], keep: str, *, kind: Kind, boundary: Boundary) -> Colum
 
     A NULL in `by` is never due.  PolicyError: a column that is no time, or a birth column with nothing to keep.
     """
-    length = parse_duration(keep, where=f"keep of {by.table.name}")
+    length = parse_span(keep, where=f"keep of {by.table.name}")
     if kind not in ("birth", "deadline"):
         raise PolicyError(f"{by.table.name}.{by.name}: kind is {kind!r}; write 'birth' or 'deadline'")
     if boundary not in ("<", "<="):
         raise PolicyError(f"{by.table.name}.{by.name}: boundary is {boundary!r}; write '<' or '<='")
-    if kind == "birth" and length == timedelta(0):
+    if kind == "birth" and not length:
         raise PolicyError(
             f"{by.table.name}.{by.name}: keep is 0s, so every row would go as soon as it is born; "
             "if the column is a deadline, say kind='deadline'"

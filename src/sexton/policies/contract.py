@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from sqlalchemy import Column, ColumnElement, Connection, FromClause, Select, Table, select, tuple_
 
 from ..db.tables import Outbox
 from ..errors import PolicyError
+from ..jobs.span import Span
 
 Rows = Mapping[str, FromClause]
 """Relations by name while a batch is built: "picked" (key, order, carried columns of due rows) and every `Found`."""
@@ -97,6 +97,13 @@ class Guard(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveTo:
+    """Where rows are written to before they are deleted. folder: files of a step lie in one of its name below."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that the runner needs to know of one policy.
 
@@ -106,7 +113,10 @@ class Plan:
     carry: columns of the picked rows that `found` and `changes` read; those that messages name are carried anyway.
     outbox: where messages are written; None: Sexton's own outbox.
     guard: decides whether a run may take rows at all; None: it may.
-    grace: how long after the first column of `order` a row is due; None where other things decide that.
+    by: the column that gives a row its time; None: no column does.
+    grace: how long after `by` a row is due; None where other things decide that.
+    archive: deleted rows go into files first.
+    limit: rows that one run takes at most.  batch: rows that one batch takes at most.
     lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
     writers lock this row first; a single statement would judge those tables by a snapshot older than the lock.
     """
@@ -123,14 +133,23 @@ class Plan:
     carry: tuple[Column[Any], ...] = ()
     outbox: Outbox | None = None
     lock_first: bool = False
-    grace: timedelta | None = None
+    by: Column[Any] | None = None
+    grace: Span | None = None
     guard: Guard | None = None
+    archive: ArchiveTo | None = None
+    limit: int | None = None
+    batch: int | None = None
 
     @property
     def only_deletes(self) -> bool:
         """A purge of single rows: nothing hangs on them, nobody is told. The dialect may sweep instead of pick."""
-        alone = not (self.found or self.changes or self.messages or self.lock_first)
+        alone = not (self.found or self.changes or self.messages or self.lock_first or self.archive)
         return alone and self.main is not None and self.main.values is None
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether each row has to be picked in order, as their number or order matters."""
+        return self.limit is not None or self.batch is not None or self.by is not self.order[0]
 
 
 @runtime_checkable

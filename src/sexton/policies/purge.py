@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, and_, select
 
 from ..db.tables import Outbox
-from ..jobs.duration import parse_duration
+from ..jobs.span import parse_span
 from .age import Boundary, Kind, aged, require_column
-from .contract import Change, Found, Guard, Message, Plan, in_rows, key_of
+from .contract import Change, Found, Message, Plan, in_rows, key_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,13 +29,11 @@ class Purge:
     """Delete rows of `table` once they are older than `keep`. Run twice, the second run deletes nothing.
 
     by: the timestamp that gives a row its age; index it together with the key: every batch starts there.
-    keep: how long after `by` a row stays ("30d", "36h"); "0s" for a deadline only.
+    keep: how long after `by` a row stays ("30d", "36h", "1 month"); "0s" for a deadline only.
     kind: what `by` is: the row's "birth" (default), or the "deadline" at which its time is up.
     boundary: "<" (default): a row exactly `keep` old stays; "<=": it goes.
     only: a further condition on the row.  children: rows deleted first, in this order.
     found, changes, carry: further rows that hang on the purged ones.
-    due: the condition of time itself, in place of `kind` and `boundary`, for a column that is no timestamp.
-    guard: see `Plan.guard`.
     tell: facts put on record, and messages, in the same transaction.
     lock_first: see `Plan.lock_first`.  name: of the step; default "purge_<table>".
     """
@@ -51,8 +49,6 @@ class Purge:
     changes: tuple[Change, ...] = ()
     carry: tuple[Column[Any], ...] = ()
     tell: tuple[Message, ...] = ()
-    due: ColumnElement[bool] | None = None
-    guard: Guard | None = None
     outbox: Outbox | None = None
     lock_first: bool = False
     name: str = ""
@@ -61,9 +57,7 @@ class Purge:
         """The statements of this policy; PolicyError when it cannot be right."""
         require_column(self.table, self.by, "by")
         key = key_of(self.table)
-        due = self.due
-        if due is None:
-            due = aged(self.by, self.keep, kind=self.kind, boundary=self.boundary)
+        due = aged(self.by, self.keep, kind=self.kind, boundary=self.boundary)
         return Plan(
             step=self.name or f"purge_{self.table.name}",
             table=self.table,
@@ -77,8 +71,8 @@ class Purge:
             carry=self.carry,
             outbox=self.outbox,
             lock_first=self.lock_first,
-            guard=self.guard,
-            grace=parse_duration(self.keep),
+            by=self.by,
+            grace=parse_span(self.keep),
         )
 
 

@@ -10,9 +10,9 @@ from sqlalchemy import Column, ColumnElement, Table, and_
 
 from ..db.tables import Outbox
 from ..errors import PolicyError
-from ..jobs.duration import parse_duration
+from ..jobs.span import parse_span
 from .age import Boundary, Kind, aged, require_column
-from .contract import Change, Found, Guard, Message, Plan, in_rows, key_of
+from .contract import Change, Found, Message, Plan, in_rows, key_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +23,6 @@ class Transition:
     keep, kind, boundary: as in Purge; "0s" with kind "deadline" means: due as soon as `by` has passed.
     only: the further condition, usually the state a row is in ("pending").
     change: column name -> new value.  found, changes, carry: rows that hang on these (stock given back).
-    due, guard: as in Purge.
     tell: facts put on record, and messages, in the same transaction.
     lock_first: see `Plan.lock_first`; needed when `only` looks at other tables.
     name: of the step; default "change_<table>".
@@ -40,8 +39,6 @@ class Transition:
     changes: tuple[Change, ...] = ()
     carry: tuple[Column[Any], ...] = ()
     tell: tuple[Message, ...] = ()
-    due: ColumnElement[bool] | None = None
-    guard: Guard | None = None
     outbox: Outbox | None = None
     lock_first: bool = False
     name: str = ""
@@ -73,14 +70,12 @@ class Transition:
             carry=self.carry,
             outbox=self.outbox,
             lock_first=self.lock_first,
-            guard=self.guard,
-            grace=None if self.by is None else parse_duration(self.keep),
+            by=self.by,
+            grace=None if self.by is None else parse_span(self.keep),
         )
 
     def _due(self) -> ColumnElement[bool]:
         if self.by is None:
             return self.only
         require_column(self.table, self.by, "by")
-        if self.due is not None:
-            return and_(self.due, self.only)
         return and_(aged(self.by, self.keep, kind=self.kind, boundary=self.boundary), self.only)

@@ -48,6 +48,7 @@ class WarnOnce:
             order=(self.by, *(column for column in own if column is not self.by)),
             due=and_(self.when, not_(told(key))),
             messages=(self.tell,),
+            by=self.by,
             outbox=self.outbox,
             lock_first=self.lock_first,
         )

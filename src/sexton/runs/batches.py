@@ -26,7 +26,7 @@ from .counts import Counts
 from .execution import Executor, Request, Result
 from .picked import PickedBatches
 from .poison import alone, any_aside, forget_healed, next_subject, quarantine
-from .sizing import CEILING, Sizer
+from .sizing import CEILING, MOST, Sizer
 from .turns import Turns
 
 PATIENCE = 0.02
@@ -53,7 +53,7 @@ class Batches:
         self.counts = context.steps.setdefault(plan.step, Counts())
         claim = context.claim
         self.request = Request(context.limits.rows, None, claim.as_of, claim.job, claim.run_id)
-        self.sizer = Sizer(context.limits.rows, self._goal())
+        self.sizer = self._sizer()
         self.attempts = Attempts(context, plan.table.fullname)
         self.turns = Turns(context.engine, context.stop)
         self.patient = False
@@ -91,13 +91,22 @@ class Batches:
     def pick_rows(self) -> None:
         """From a sweep, which knows no single rows, to picking them one by one, from the start."""
         self.executor = PickedBatches(self.plan)
-        self.sizer = Sizer(self.context.limits.rows, self._goal())
+        self.sizer = self._sizer()
         self.request = replace(self.request, cursor=None)
 
     def at_limit(self) -> bool:
-        """Whether the step has taken all the rows that `--limit` allows."""
-        limit = self.context.limits.row_limit
-        return limit is not None and self.counts.picked >= limit
+        """Whether the step has taken all the rows that its `limit`, and `--limit`, allow."""
+        return self.limit is not None and self.counts.picked >= self.limit
+
+    @property
+    def limit(self) -> int | None:
+        """Rows that the step may take in this run; None: all."""
+        limits = [limit for limit in (self.plan.limit, self.context.limits.row_limit) if limit is not None]
+        return min(limits, default=None)
+
+    def _sizer(self) -> Sizer:
+        most = self.plan.batch or MOST
+        return Sizer(min(self.context.limits.rows, most), self._goal(), most)
 
     def _prepare(self, connection: Connection) -> None:
         excluding = any_aside(connection, self.request.job, self.request.as_of)
@@ -113,8 +122,7 @@ class Batches:
         return self.context.limits.batch * (1 if self.plan.only_deletes else TELLING)
 
     def _size(self) -> int:
-        limit = self.context.limits.row_limit
-        return self.sizer.size if limit is None else min(self.sizer.size, limit - self.counts.picked)
+        return self.sizer.size if self.limit is None else min(self.sizer.size, self.limit - self.counts.picked)
 
     def transact(self, request: Request, execute: Execute) -> Result:
         """One batch in one data transaction; its counts stand only if it was committed."""
@@ -187,7 +195,7 @@ class Batches:
         if request.size == 1 and not self.patient:
             # Not the rows but the search is slow: an index is missing. Fewer, larger batches search less often.
             self.patient = True
-            self.sizer.size = self.context.limits.rows
+            self.sizer.size = min(self.context.limits.rows, self.sizer.most)
 
     def _poisoned(self, error: DBAPIError, request: Request) -> None:
         if self.executor.unit != "rows":

@@ -49,7 +49,7 @@ def choose(connection: Connection, plan: Plan, probe: Request, *, by_row: bool =
             TemporaryRows(plan),
             "rows are picked into a temporary table, in one immediate transaction a batch",
         )
-    if by_row or not plan.only_deletes:
+    if by_row or plan.counts_rows or not plan.only_deletes:
         return Choice(PickedBatches(plan), "one data-modifying statement a batch; locked rows are skipped")
     return _purge(connection, plan, probe)
 

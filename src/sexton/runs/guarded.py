@@ -37,6 +37,6 @@ def may_run(context: RunContext, plan: Plan) -> bool:
 
 def due_rows(connection: Connection, plan: Plan, request: Request, limit: int) -> int:
     """How many rows are due, counted up to `limit`."""
-    some = all_due(plan, excluding=False).limit(limit).subquery()
+    some = all_due(plan, excluding=False).limit(min(limit, plan.limit or limit)).subquery()
     statement = select(func.count()).select_from(some)
     return int(connection.execute(statement, parameters(statement, request)).scalar_one())

@@ -119,8 +119,8 @@ def _refuse_hidden_rows(connection: Connection, table: Table) -> None:
 
 def require_time(connection: Connection, plan: Plan) -> None:
     """The column's type here, not the one the policy was written with. PolicyError when it is no time."""
-    by = plan.order[0]
-    if by in plan.key or not is_time(by.type):
+    by = plan.by
+    if by is None or by in plan.key or not is_time(by.type):
         return
     columns = look_into(connection).get_columns(plan.table.name, schema=plan.table.schema)
     found = next((column["type"] for column in columns if column["name"] == by.name), None)

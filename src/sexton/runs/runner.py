@@ -218,6 +218,11 @@ def _step(context: RunContext, plan: Any) -> None:
 
     if plan.guard is not None and not may_run(context, plan):
         return
+    if plan.archive is not None:
+        from .archive.take import Archiver
+
+        Archiver(context, plan, plan.archive).run()
+        return
 
     batches = Batches(context, plan)
     batches.run()

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 CEILING = 0.25
 """Seconds that no batch should pass, whatever is aimed at."""
 
+MOST = 100_000
+"""Rows, or blocks, of a batch, whatever time there is."""
+
 _STEP = 4.0
 _LATELY = 3
 _SMALLER = 0.6
@@ -25,7 +28,7 @@ class Sizer:
 
     size: int
     goal: float
-    most: int = 100_000
+    most: int = MOST
     _lately: list[tuple[int, float]] = field(default_factory=list, repr=False)
     _stubborn: int = field(default=0, repr=False)
     _fixed: float = field(default=0.0, repr=False)

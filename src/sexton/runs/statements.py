@@ -117,8 +117,9 @@ def limit() -> BindParameter[int]:
 
 
 def all_due(plan: Plan, *, excluding: bool) -> Select[Any]:
-    """Every due row, for previews: the same predicate without order, limit and locks."""
-    return _labelled(carried(plan)).where(due(plan, excluding=excluding))
+    """Every row that is due, and that one run may take: the same predicate without locks, for previews."""
+    rows = _labelled(carried(plan)).where(due(plan, excluding=excluding))
+    return rows if plan.limit is None else rows.order_by(*plan.order).limit(plan.limit)
 
 
 def facts(plan: Plan, rows: Rows) -> Any:

@@ -100,9 +100,14 @@ def _ask(engine: Engine, job: str, plan: Plan, seconds: float) -> Debt:
             row = connection.execute(statement, parameters(statement, request)).one()
     except SQLAlchemyError:
         return Debt(job, plan.step, None)
-    dated = plan.grace is not None and isinstance(row.oldest, datetime)
-    since = row.oldest + plan.grace if dated else None
-    return Debt(job, plan.step, row.rows, since)
+    return Debt(job, plan.step, row.rows, _since(plan, row.oldest))
+
+
+def _since(plan: Plan, oldest: object) -> datetime | None:
+    """When a row became due. None: nothing is due, or its time is no timestamp."""
+    if plan.grace is None or plan.by is not plan.order[0] or not isinstance(oldest, datetime):
+        return None
+    return plan.grace.from_(oldest)
 
 
 def debt_statement(plan: Plan) -> Select[int, Any]:

@@ -1,0 +1,181 @@
+"""Archive files: JSON Lines under gzip, with a manifest beside; written whole, read back, and never overwritten.
+
+    NAME-20261122T031700Z-run17-0001.jsonl.gz           {"table": "orders", "key": ["1"], "row": {"id": 1, ...}}
+    NAME-20261122T031700Z-run17-0001.manifest.json      count, range of keys, sha256 of the .gz, columns
+
+A file appears under its name only when it is complete, on the disk, and was read back; its manifest appears before.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import JobFailed
+
+ENDING, MANIFEST = ".jsonl.gz", ".manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row. table: its full name.  key: as JSON.  row: all its columns, as JSON text."""
+
+    table: str
+    key: tuple[Any, ...]
+    row: str
+
+    def encoded(self) -> bytes:
+        """As it stands in the file, with its end."""
+        head = json.dumps({"table": self.table, "key": self.key}, ensure_ascii=False)
+        return f'{head[:-1]}, "row": {self.row}}}\n'.encode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What stands beside a file. rows: of the policy's table.  lines: with those of its children.
+
+    first_key, last_key: in the order of archiving.  sha256: of the compressed file.  content_sha256: of its lines.
+    columns: by table, the types of its columns as the database calls them.
+    """
+
+    policy: str
+    table: str
+    run: int
+    as_of: str
+    rows: int
+    lines: int
+    first_key: list[Any]
+    last_key: list[Any]
+    sha256: str
+    content_sha256: str
+    size: int
+    columns: dict[str, dict[str, str]]
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was written: lines, and the sha256 of their text."""
+
+    lines: int
+    sha256: str
+
+
+def write_content(path: Path, lines: Iterable[Line]) -> Content:
+    """Write a new file, to the disk. FileExistsError; OSError when the disk is full."""
+    content, count = hashlib.sha256(), 0
+    with path.open("xb") as raw:
+        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
+            for line in lines:
+                text = line.encoded()
+                content.update(text)
+                packed.write(text)
+                count += 1
+        raw.flush()
+        os.fsync(raw.fileno())
+    return Content(count, content.hexdigest())
+
+
+def read_back(path: Path) -> tuple[Content, str, int]:
+    """The content of a file as it is on the disk, its own sha256, and its size. JobFailed when it is damaged."""
+    whole = hashlib.sha256()
+    with path.open("rb") as raw:
+        while block := raw.read(1 << 20):
+            whole.update(block)
+        size = raw.tell()
+    content, count = hashlib.sha256(), 0
+    for text in _texts(path):
+        content.update(text)
+        count += 1
+    return Content(count, content.hexdigest()), whole.hexdigest(), size
+
+
+def _texts(path: Path) -> Iterator[bytes]:
+    try:
+        with gzip.open(path, "rb") as lines:
+            yield from lines
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise JobFailed(f"archive {path.name} is damaged: {error}") from error
+
+
+def lines_of(path: Path) -> Iterator[Line]:
+    """Its lines. JobFailed when it is damaged."""
+    for text in _texts(path):
+        try:
+            head, _, row = text.decode("utf-8", "surrogatepass").rstrip("\n").partition(', "row": ')
+            names = json.loads(head + "}")
+            yield Line(names["table"], tuple(names["key"]), row[:-1])
+        except (ValueError, KeyError, TypeError) as error:
+            raise JobFailed(f"archive {path.name} holds a line that cannot be read") from error
+
+
+def publish(temporary: Path, path: Path, manifest: Manifest) -> None:
+    """Give a file its name, its manifest first. FileExistsError when that name is taken: nothing is overwritten."""
+    beside = manifest_of(path)
+    note = beside.with_name(beside.name + ".tmp")
+    with suppress(FileNotFoundError):
+        note.unlink()
+    with note.open("x", encoding="utf-8") as text:
+        json.dump(asdict(manifest), text, indent=2, ensure_ascii=False, default=str)
+        text.write("\n")
+        text.flush()
+        os.fsync(text.fileno())
+    for made, name in ((note, beside), (temporary, path)):
+        os.link(made, name)
+        made.unlink()
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Names in a folder are on the disk only once it is, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def manifest_of(path: Path) -> Path:
+    """Where the manifest of a file is."""
+    return path.with_name(path.name.removesuffix(ENDING) + MANIFEST)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Of a file. JobFailed when it is missing or cannot be read."""
+    try:
+        known = json.loads(manifest_of(path).read_text(encoding="utf-8"))
+        return Manifest(**known)
+    except (OSError, ValueError, TypeError) as error:
+        raise JobFailed(f"the manifest of archive {path.name} cannot be read: {error}") from error
+
+
+def verify(path: Path) -> Manifest:
+    """The manifest of a file that is as it was written. JobFailed, with what is wrong, else."""
+    manifest = read_manifest(path)
+    try:
+        content, whole, _ = read_back(path)
+    except OSError as error:
+        raise JobFailed(f"archive {path.name} cannot be read: {error.strerror}") from error
+    if (whole, content) != (manifest.sha256, Content(manifest.lines, manifest.content_sha256)):
+        raise JobFailed(f"archive {path.name} is not as it was written: its checksum differs")
+    return manifest
+
+
+def remove_unfinished(path: Path) -> None:
+    """What a process that was killed left of a file that never got its name."""
+    for left in (temporary_of(path), manifest_of(path), manifest_of(path).with_name(manifest_of(path).name + ".tmp")):
+        left.unlink(missing_ok=True)
+
+
+def temporary_of(path: Path) -> Path:
+    """Under which name a file is written."""
+    return path.with_name(path.name + ".tmp")

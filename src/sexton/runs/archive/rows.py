@@ -1,0 +1,142 @@
+"""Rows as an archive takes them: their key, all their columns as JSON text, and a witness that tells a changed row.
+
+PostgreSQL writes the JSON itself, so values that Python knows nothing of (infinity, BC, year 20000, NaN) pass (Q6),
+and its `xmin` is the witness. SQLite gives every value as it is stored, and these are the witness.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
+
+from .files import Line
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One row. witness: differs once the row was changed.  mark: the cursor just after it, where one was asked for."""
+
+    line: Line
+    witness: Any
+    mark: Key = ()
+
+    @property
+    def key(self) -> Key:
+        """As the line has it."""
+        return self.line.key
+
+
+def columns_of(table: Table) -> list[Column[Any]]:
+    """The columns of its own, without the address that names rows of a table without key."""
+    return [one for one in table.c if not one.system]
+
+
+def reading(connection: Connection, table: Table, marks: Sequence[ColumnElement[Any]] = ()) -> Select[Any]:
+    """Key, witness and content of rows, for `found`, after the marks."""
+    key = table.primary_key.columns
+    if connection.dialect.name == "postgresql":
+        name = connection.dialect.identifier_preparer.format_table(table)
+        row = literal_column(f"row_to_json({name}.*)", Text)
+        version: ColumnElement[str] = literal_column(f"{name}.xmin", Text)
+        return select(*marks, *(cast(one, Text) for one in key), cast(version, Text), cast(row, Text))
+    quote = connection.dialect.identifier_preparer.quote
+    plain: list[ColumnElement[Any]] = [
+        literal_column(f"{quote(table.name)}.{quote(one.name)}") for one in (*key, *columns_of(table))
+    ]
+    return select(*marks, *(one.label(f"c{number}") for number, one in enumerate(plain))).select_from(table)
+
+
+def found(connection: Connection, table: Table, asked: Select[Any], values: dict[str, Any], marks: int) -> list[Found]:
+    """The rows of a statement that `reading` began."""
+    width = marks + len(table.primary_key.columns)
+    names = [one.name for one in columns_of(table)]
+    rows = []
+    for row in connection.execute(asked, values):
+        mark, key, rest = tuple(row[:marks]), tuple(row[marks:width]), tuple(row[width:])
+        if connection.dialect.name == "postgresql":
+            # A column of type json keeps line feeds between its words; within words they are written \\n.
+            text = rest[1].replace("\n", " ").replace("\r", " ")
+            rows.append(Found(Line(table.fullname, key, text), rest[0], mark))
+        else:
+            text = json.dumps({name: _plain(value) for name, value in zip(names, rest, strict=True)})
+            plain = tuple(_plain(part) for part in key)
+            rows.append(Found(Line(table.fullname, plain, text), [(type(value), value) for value in rest], mark))
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    """A value of SQLite as JSON: bytes in hexadecimal digits, numbers that JSON has no sign for by their names."""
+    if isinstance(value, bytes):
+        return {"hex": value.hex()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"real": str(value)}
+    return value
+
+
+def _stored(value: Any) -> Any:
+    """What `_plain` wrote, as SQLite keeps it."""
+    if not isinstance(value, dict):
+        return value
+    return bytes.fromhex(value["hex"]) if "hex" in value else float(value["real"])
+
+
+def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClause, dict[str, Any]]:
+    """These keys as a relation named like `Plan`'s picked rows, and the values of its parameters."""
+    own = list(table.primary_key.columns)
+    if dialect == "postgresql":
+        names = [f"sexton_key_{number}" for number in range(len(own))]
+        arrays = func.unnest(*(bindparam(name, type_=ARRAY(Text)) for name in names))
+        named = arrays.table_valued(*(column(name, Text) for name in names)).render_derived(name="keys")
+        typed = (cast(named.c[name], one.type).label(one.key) for name, one in zip(names, own, strict=True))
+        texts = {name: [str(key[number]) for key in keys] for number, name in enumerate(names)}
+        return select(*typed).subquery("picked"), texts
+    raw: list[ColumnElement[Any]] = [literal_column(f'"{table.name}"."{one.name}"').label(one.key) for one in own]
+    values = [tuple(_stored(part) for part in key) for key in keys]
+    wanted: BindParameter[Any] = bindparam("sexton_keys", expanding=True, value=None)
+    one_column = len(own) == 1
+    condition = (own[0] if one_column else tuple_(*own)).in_(wanted)
+    listed: list[Any] = [value[0] for value in values] if one_column else values
+    return select(*raw).select_from(table).where(condition).subquery("picked"), {"sexton_keys": listed}
+
+
+def among(table: Table, keys: FromClause) -> ColumnElement[bool]:
+    """Whether a row's key is among them."""
+    own = list(table.primary_key.columns)
+    if len(own) == 1:
+        return own[0].in_(select(keys.c[own[0].key]))
+    return tuple_(*own).in_(select(*(keys.c[one.key] for one in own)))
+
+
+def same(before: Iterable[Found], now: Iterable[Found]) -> set[Key]:
+    """Keys of rows that are as they were: their witness, or where there was none, their content."""
+    known = {row.key: row for row in before}
+    unchanged = set()
+    for row in now:
+        was = known.get(row.key)
+        if was is not None and (was.witness == row.witness if was.witness is not None else was.line == row.line):
+            unchanged.add(row.key)
+    return unchanged
