@@ -37,8 +37,11 @@ def toml_template() -> str:
     return "\n".join([*lines, "", "", *_toml_tables_by_name(), ""])
 
 
-def env_template() -> str:
-    """The text of a `.env` that sets nothing and shows every variable."""
+def env_template(database: str | None = None) -> str:
+    """The text of a `.env` that sets nothing and shows every variable.
+
+    database: shown in place of the default; it must hold no password.
+    """
     lines = [
         "# Settings of Sexton as environment variables: copy what you need to `.env`, beside `sexton.toml`.",
         "# Remove the # before a name to change its default. No blanks around =, no $ expansion;",
@@ -50,7 +53,9 @@ def env_template() -> str:
             continue
         default, rule = default_of(declared), rule_of(declared)
         lines += ["", *_comment(rule.meaning + limits(declared))]
-        if default in ((), None):
+        if database is not None and path == ("database",):
+            lines.append(f"#{names[path]}={quoted(database)}")
+        elif default in ((), None):
             lines.append(f"#   {names[path]}={quoted(env_text(rule.example))}")
         else:
             lines.append(f"#{names[path]}={quoted(env_text(default))}")

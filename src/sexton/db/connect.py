@@ -7,9 +7,11 @@ keepalives on.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -63,6 +65,24 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def open_to_look(url: str) -> Engine:
+    """The same for a database that is not ours yet: a SQLite file has to exist, and not even its journal mode changes.
+
+    DatabaseUnreachable when there is no such file.
+    """
+    target = _parse(url)
+    path = target.database or ":memory:"
+    if target.get_backend_name() != "sqlite" or path.startswith((":", "file:")):
+        return open_database(url)
+    if not os.path.isfile(path):
+        raise DatabaseUnreachable(f"there is no {place(target)}")
+    look = target.set(database=f"file:{quote(path)}", query={**target.query, "mode": "ro", "uri": "true"})
+    engine = create_engine(look, hide_parameters=True, connect_args={"timeout": 5.0})
+    event.listen(engine, "connect", _leave_transactions_to_us)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
 def _as_the_server_says(connection: Any, _record: object, _proxy: object) -> None:
     """After it was read-only once, SQLAlchemy makes a connection ask for READ WRITE, though the server forbids it."""
     connection.read_only = None
@@ -97,8 +117,12 @@ def _open_sqlite(target: URL) -> Engine:
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _leave_transactions_to_us(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we write BEGIN ourselves
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    _leave_transactions_to_us(connection, _record)
     connection.create_function("sexton_refuse", 1, _refuse)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()

@@ -44,11 +44,16 @@ def work(declared: Declared) -> Rule:
     engine = open_database(declared.url)
     try:
         with read_only(engine) as connection:
-            return Rule(_Building(Catalogue(connection), declared, declared.name, declared.settings).plan())
+            return built(Catalogue(connection), declared)
     except (PolicyError, UnknownName) as error:
         raise PolicyError(f"policies.{declared.name}: {error}") from error
     finally:
         engine.dispose()
+
+
+def built(catalogue: Catalogue, declared: Declared) -> Rule:
+    """The same with a catalogue at hand. PolicyError, UnknownName."""
+    return Rule(_Building(catalogue, declared, declared.name, declared.settings).plan())
 
 
 class _Building:

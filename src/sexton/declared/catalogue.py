@@ -6,12 +6,13 @@ piece of SQL is the name of no table.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, PrimaryKeyConstraint, Table, text
 from sqlalchemy import inspect as look_into
 from sqlalchemy.engine.reflection import Inspector
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.exc import NoSuchTableError, SAWarning
 
 from ..db.types import RowAddress
 from ..errors import PolicyError, UnknownName, suggestion
@@ -61,9 +62,12 @@ class Catalogue:
         if plain not in self._names(schema or None):
             raise PolicyError(f"there is no table {name} in this database{self._near(schema or None, plain)}")
         try:
-            table = Table(
-                plain, self._metadata, schema=schema or None, autoload_with=self.connection, resolve_fks=False
-            )
+            with warnings.catch_warnings():
+                # Of types and indexes that the library does not know: no policy uses them.
+                warnings.simplefilter("ignore", SAWarning)
+                table = Table(
+                    plain, self._metadata, schema=schema or None, autoload_with=self.connection, resolve_fks=False
+                )
         except NoSuchTableError as error:
             raise PolicyError(f"there is no table {name} in this database") from error
         if not table.primary_key.columns:

@@ -1,0 +1,96 @@
+"""Proposals as a part of `sexton.toml`, each with what was seen about its table above it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+
+from ..config.fields import dotted
+from ..config.template import WIDTH, toml_value
+from .measure import MOST, Measures
+from .propose import Proposal, Proposals
+
+
+def proposals_text(proposals: Proposals, place: str) -> str:
+    """The lines for the end of the settings file. place: of the database, without user and password."""
+    lines = ["# Policies for your own tables", "#"]
+    lines += _comment(f"`sexton init --from` looked at {_plain(place)}: {_number(proposals.tables, 'table')}.")
+    if proposals.found:
+        lines += _comment(
+            "Nothing below is deleted before you say so: a policy only counts until you confirm it with "
+            "`sexton arm NAME`. Read each, change it or remove it; `sexton run policies.NAME --dry-run` counts again. "
+            "What stands behind # needs a decision first."
+        )
+    else:
+        lines += _comment(
+            "None of them looks like sessions, tokens, logs, notifications, jobs or rows marked as deleted, so there "
+            "is no proposal. Write policies of your own: docs/how-to/policies.md."
+        )
+    for proposal in proposals.found:
+        lines += ["", *_lines(proposal)]
+    if proposals.left_out:
+        lines += ["", "# Left out:"]
+        for name, why in proposals.left_out:
+            lines += _comment(f"- {_plain(name)} {_plain(why)}")
+    return "\n".join([*lines, ""])
+
+
+def _lines(proposal: Proposal) -> Iterator[str]:
+    yield from _comment(f"Looks like {_plain(proposal.looks)}. {_seen(proposal)}")
+    for remark in proposal.remarks:
+        yield from _comment(f"Note: {_plain(remark)}.")
+    if proposal.doubt:
+        yield from _comment(f"Decide first: {_plain(proposal.doubt)}")
+    hidden = "#" if proposal.doubt else ""
+    yield f"{hidden}[{dotted(('policies', proposal.name))}]"
+    for name, value in proposal.settings.items():
+        remark = "  # the zone in which its dates are days; UTC is a guess" if name == "zone" else ""
+        yield f"{hidden}{name} = {_inline(value)}{remark}"
+    if proposal.children:
+        yield from _comment("What these refer to stays. To delete them first, remove the # here:")
+        yield f"#children = {_inline(proposal.children)}"
+
+
+def _seen(proposal: Proposal) -> str:
+    measures = proposal.measures
+    if measures.rows == 0:
+        return "The table is empty."
+    parts = [_rows(measures)]
+    if measures.earliest is not None:
+        parts.append(f"the earliest {_plain(str(proposal.settings['by']))} {measures.earliest:%Y-%m-%d}")
+    return f"{', '.join(parts)}; due now: {_due(measures)}."
+
+
+def _rows(measures: Measures) -> str:
+    if measures.rows is None:
+        return "Rows not counted"
+    if measures.exact:
+        return _number(measures.rows, "row")
+    digits = len(str(measures.rows)) - 4
+    return f"About {round(measures.rows, -max(digits, 0)):,} rows"
+
+
+def _due(measures: Measures) -> str:
+    if measures.due is None:
+        return "not counted, as that takes too long"
+    return f"more than {MOST:,}" if measures.due > MOST else f"{measures.due:,}"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _inline(value: object) -> str:
+    """A value on one line, as TOML writes it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{dotted((str(name),))} = {_inline(item)}" for name, item in value.items()) + "}"
+    return toml_value(value).replace("\x7f", "\\u007f")
+
+
+def _plain(text: str) -> str:
+    """Names of tables and columns may hold anything; a comment is one line."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)

@@ -1,0 +1,194 @@
+"""Proposals for tables that nobody at Sexton designed: what is recognised, by which column, what is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from sexton.declared.proposal_text import proposals_text
+from sexton.declared.propose import propose
+from sexton.declared.recognise import Seen, recognise
+from sexton.declared.words import family_of, words
+
+from .proposing import proposed, settings
+from .shop import Shop
+
+
+def test_a_deadline_is_preferred_to_a_birth_and_needs_no_keep(shop: Shop) -> None:
+    shop.do("CREATE TABLE sessions (id int PRIMARY KEY, created_at timestamp, expires_at timestamp)")
+
+    assert settings(shop, "expired_sessions") == {"purge": "sessions", "by": "expires_at"}
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "name", "expected"),
+    [
+        ("refresh_tokens", "expiry timestamp", "expired_refresh_tokens", {"by": "expiry"}),
+        ("web_sessions", "last_seen_at timestamp", "unused_web_sessions", {"by": "last_seen_at", "keep": "90d"}),
+        ("access_log", "logged_at timestamp", "old_access_log", {"by": "logged_at", "keep": "90d"}),
+        ("api_calls", "at timestamp", "old_api_calls", {"by": "at", "keep": "90d"}),
+        ("auditlog", "ts timestamp", "old_auditlog", {"by": "ts", "keep": "365d"}),
+        ("page_visits", "day date", "old_page_visits", {"by": "day", "keep": "90d", "zone": "UTC"}),
+        ("tmp_files", "created timestamp", "old_tmp_files", {"by": "created", "keep": "7d"}),
+        ("outbox_events", "id2 int, published_at timestamp", "finished_outbox_events", {"by": "published_at"}),
+        ("posts", "created_at timestamp, deleted_at timestamp", "deleted_posts", {"by": "deleted_at", "keep": "30d"}),
+        (
+            "notifications",
+            "read_at timestamp, created_at timestamp",
+            "read_notifications",
+            {"by": "created_at", "keep": "90d", "only": {"read_at": {"null": False}}},
+        ),
+        (
+            "inbox_notifications",
+            "is_read boolean, created_at timestamp",
+            "read_inbox_notifications",
+            {"by": "created_at", "keep": "90d", "only": {"is_read": True}},
+        ),
+        (
+            "pages",
+            "is_deleted boolean, updated_at timestamp",
+            "deleted_pages",
+            {"by": "updated_at", "keep": "30d", "only": {"is_deleted": True}},
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "_" in value and " " not in value else "",
+)
+def test_families(shop: Shop, table: str, columns: str, name: str, expected: dict[str, object]) -> None:
+    shop.do(f"CREATE TABLE {table} (id int PRIMARY KEY, {columns})")
+
+    found = settings(shop, name)
+
+    assert {key: found[key] for key in expected} == expected
+    assert found["purge"] == table
+
+
+@pytest.mark.parametrize(("unit", "value"), [("s", 1_700_000_000), ("ms", 1_700_000_000_000), ("us", 1.7e15)])
+def test_the_unit_of_whole_numbers_is_told_by_their_size(shop: Shop, unit: str, value: float) -> None:
+    shop.do("CREATE TABLE sessions (id int PRIMARY KEY, expires bigint)")
+    shop.do("INSERT INTO sessions VALUES (1, :value)", value=int(value))
+
+    found = proposed(shop)["expired_sessions"]
+
+    assert (found.settings["unit"], found.doubt, found.measures.due) == (unit, "", 1)
+    assert found.measures.earliest is not None
+    assert found.measures.earliest.year == 2023
+
+
+def test_what_no_row_tells_has_to_be_decided(shop: Shop) -> None:
+    shop.do("CREATE TABLE sessions (id int PRIMARY KEY, expires bigint)")
+
+    assert proposed(shop)["expired_sessions"].doubt == 'Is "s" the unit of expires? No row was seen that tells'
+    assert "#[policies.expired_sessions]\n#purge" in proposals_text(propose(shop.database), "a database")
+
+
+@pytest.mark.parametrize("table", ["password_reset_tokens", "idempotency_keys", "login_codes"])
+@pytest.mark.databases("sqlite")
+def test_short_lived_tokens_without_a_deadline_are_left_to_a_person(shop: Shop, table: str) -> None:
+    shop.do(f"CREATE TABLE {table} (id int PRIMARY KEY, created_at timestamp)")
+
+    found = proposed(shop)[f"old_{table}"]
+
+    assert (found.settings["keep"], found.doubt.endswith("is it less than a week?")) == ("7d", True)
+
+
+def test_numbers_that_are_no_time_are_passed_over(shop: Shop) -> None:
+    shop.do("CREATE TABLE event_log (id int PRIMARY KEY, created int, at timestamp)")
+    shop.do("INSERT INTO event_log VALUES (1, 20261122, NULL)")
+
+    assert settings(shop, "old_event_log")["by"] == "at"
+
+
+def test_jobs_go_by_the_final_states_that_occur(shop: Shop) -> None:
+    shop.do("CREATE TABLE mail_jobs (id int PRIMARY KEY, status text, updated_at timestamp)")
+    assert "Which values of status say" in proposed(shop)["finished_mail_jobs"].doubt
+
+    for number, status in enumerate(["queued", "DONE", "running", "failed", "done"]):
+        shop.do("INSERT INTO mail_jobs VALUES (:n, :status, '2020-01-01 00:00:00')", n=number, status=status)
+    found = proposed(shop)["finished_mail_jobs"]
+
+    assert (found.settings["only"], found.doubt) == ({"status": sorted(["DONE", "done", "failed"])}, "")
+    assert (found.measures.rows, found.measures.due) == (5, 3)
+
+
+@pytest.mark.databases("postgres")
+def test_an_enum_tells_its_states_itself(shop: Shop) -> None:
+    shop.do(
+        "CREATE TYPE state AS ENUM ('queued', 'running', 'succeeded', 'cancelled')",
+        "CREATE TABLE tasks (id int PRIMARY KEY, state state, created_at timestamptz)",
+    )
+
+    assert settings(shop, "finished_tasks")["only"] == {"state": ["succeeded", "cancelled"]}
+
+
+def test_a_cart_that_became_an_order_is_left_to_a_person(shop: Shop) -> None:
+    shop.do("CREATE TABLE carts (id int PRIMARY KEY, status text, reserved_until timestamp)")
+    shop.do("INSERT INTO carts VALUES (1, 'open', NULL), (2, 'ordered', NULL)")
+
+    found = proposed(shop)["expired_carts"]
+
+    assert found.settings["only"] == {"status": ["open", "ordered"]}
+    assert "What became an order has to stay" in found.doubt
+
+
+@pytest.mark.parametrize("table", ["payment_events", "work_log", "price_history", "calendar_events"])
+@pytest.mark.databases("sqlite")
+def test_what_a_product_may_need_is_left_to_a_person(shop: Shop, table: str) -> None:
+    shop.do(
+        f"CREATE TABLE {table} (id int PRIMARY KEY, created_at timestamp)",
+        "CREATE TABLE login_history (id int PRIMARY KEY, created_at timestamp)",
+    )
+
+    found = proposed(shop)
+
+    assert found[f"old_{table}"].doubt.startswith("Does nobody need what is older than")
+    assert found["old_login_history"].doubt == ""
+
+
+@pytest.mark.databases("sqlite")
+def test_of_several_ends_the_first_is_taken_and_the_others_are_told(shop: Shop) -> None:
+    shop.do("CREATE TABLE jobs (id int PRIMARY KEY, cancelled_at timestamp, completed_at timestamp)")
+
+    found = proposed(shop)["finished_jobs"]
+
+    assert (found.settings["by"], found.remarks) == ("completed_at", ("rows that have only cancelled_at stay",))
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("users", "deleted_at timestamp"),
+        ("orders", "expires_at timestamp, deleted_at timestamp"),
+        ("order_items", "deleted_at timestamp"),
+        ("ledger_entries", "created_at timestamp"),
+        ("subscriptions", "expires_at timestamp"),
+        ("licences", "expires_at timestamp"),
+        ("events", "created_at timestamp, starts_at timestamp, venue text"),
+        ("domain_events", "created_at timestamp, aggregate_id int"),
+        ("tasks", "finished_at timestamp, assignee_id int"),
+        ("tasks", "finished_at timestamp, title text"),
+        ("leave_requests", "created_at timestamp"),
+        ("course_sessions", "created_at timestamp, updated_at timestamp"),
+        ("schema_migrations", "deleted_at timestamp"),
+        ("django_migrations", "deleted_at timestamp"),
+        ("cart_items", "created_at timestamp"),
+        ("notification_settings", "created_at timestamp"),
+    ],
+    ids=lambda value: value if " " not in value else "",
+)
+def test_what_a_product_is_about_is_left_alone(shop: Shop, table: str, columns: str) -> None:
+    shop.do(f"CREATE TABLE {table} (id int PRIMARY KEY, {columns})")
+
+    assert proposed(shop) == {}
+
+
+def test_a_name_is_split_into_words() -> None:
+    assert words("HTTPRequestLog") == ("http", "request", "log")
+    assert words("OAUTH2_access_tokens") == ("oauth", "2", "access", "tokens")
+    assert words("loginhistory") == ("login", "history")
+    assert words("provider_refreshtoken") == ("provider", "refresh", "token")
+    assert family_of("order_events") == "logs"
+    assert family_of("event_orders") is None
+    assert family_of("catalog") is None
+
+
+def test_a_table_of_nothing_but_numbers_in_its_name_is_nothing() -> None:
+    assert recognise(Seen(None, "2024", {}), "sqlite") == (None, [])
