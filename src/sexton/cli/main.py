@@ -16,6 +16,7 @@ COMMANDS = {
     "init": "write sexton.toml and .env.example here",
     "migrate": "create or upgrade Sexton's own tables",
     "check": "check settings, jobs and database; start nothing",
+    "doctor": "what would hurt, and the SQL that helps",
     "jobs": "list the jobs, and when each is due next",
     "calendar": "what is due in the coming days",
     "crontab": "print a crontab that starts the jobs",

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..app import App
 from ..clock import iso, parse_reckonable
+from ..jobs.duration import duration_words as duration_words
 
 
 def open_app(arguments: Namespace) -> App:
@@ -81,16 +82,3 @@ def _cut(text: str, width: int, at_start: bool) -> str:
     if len(text) <= width:
         return text
     return "…" + text[1 - width :] if at_start else text[: width - 1] + "…"
-
-
-def duration_words(seconds: float) -> str:
-    """A length of time as people say it: "12 ms", "3.1 s", "4 min", "2 h 05", "3 d"."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02}" if hours < 48 else f"{hours // 24} d"

@@ -81,6 +81,19 @@ def _product(digits: str, unit: str, text: str, where: str) -> timedelta:
     return number * UNITS[unit]
 
 
+def duration_words(seconds: float) -> str:
+    """A length of time as people say it: "12 ms", "3.1 s", "4 min", "2 h 05", "3 d"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02}" if hours < 48 else f"{hours // 24} d"
+
+
 def _checked(delta: timedelta, text: object, where: str) -> timedelta:
     shown = str(text)
     if delta < timedelta():

@@ -48,8 +48,8 @@ class WindowPurge:
         edge = self._edge(onward, request.excluding)
         last = connection.execute(edge, {**parameters(edge, request), "sexton_batch": request.size - 1}).one_or_none()
         window = self._window(onward, last is not None, request.excluding)
-        upto = {_upto(number): value for number, value in enumerate(last)} if last else {}
-        gone = connection.execute(window, parameters(window, request, **upto)).rowcount
+        edges = {upto(number): value for number, value in enumerate(last)} if last else {}
+        gone = connection.execute(window, parameters(window, request, **edges)).rowcount
         cursor = tuple(last) if last else request.cursor
         return Result(gone, gone, 0, cursor, more=last is not None, skips=False)
 
@@ -78,7 +78,7 @@ class WindowPurge:
         if onward:
             conditions.append(beyond(self.plan))
         if bounded:
-            marks = [named_mark(_upto(number), column) for number, column in enumerate(self.plan.order)]
+            marks = [named_mark(upto(number), column) for number, column in enumerate(self.plan.order)]
             conditions.append(tuple_(*self.plan.order) <= tuple_(*marks))
         return delete(self.plan.table).where(*conditions)
 
@@ -123,7 +123,8 @@ class SweepPurge:
         return and_(text("ctid >= CAST(:sexton_from AS tid)"), text("ctid < CAST(:sexton_to AS tid)"))
 
 
-def _upto(number: int) -> str:
+def upto(number: int) -> str:
+    """Name of the parameter that holds the window's last row, column `number`."""
     return f"sexton_upto_{number}"
 
 

@@ -1,0 +1,137 @@
+"""What would hurt: plans, indexes, children, triggers, rights, vacuum, the server; and the SQL that helps.
+
+Reads only, in short transactions, and gives each question up after 5 seconds. With NAME, a job or a policy, all that
+was found and the plan of each step; without, a verdict for each step and what people should know. Exit code 0 when
+nothing is worse than a note, 1 when there is a warning or something wrong, 69 when the database cannot be reached.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from dataclasses import asdict
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING
+
+from ..app import App
+from ..errors import DONE, FAILED, UnknownName, UsageError
+from ..jobs.job import Job
+from .shared import add_json, open_app, print_json
+
+if TYPE_CHECKING:
+    from ..runs.doctor.finding import Finding
+
+WIDEST = 100
+"""Columns that text is wrapped to on a wide terminal."""
+
+INDENT = " " * 10
+"""Below a level, which is eight letters wide."""
+
+POLICIES = "policies."
+"""How the names of jobs begin that are policies of the settings file."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="one job, or one policy of the settings file")
+    parser.add_argument(
+        "--sample",
+        action="store_true",
+        help="with NAME: run one batch of at most 100 rows, or of one block, measure it, and roll it back; locks "
+        "these rows for its time, fires triggers, takes numbers from sequences",
+    )
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Print what was found; 1 when somebody should act."""
+    from ..runs.doctor.diagnose import diagnose
+
+    app = open_app(arguments)
+    if arguments.sample and arguments.name is None:
+        raise UsageError("--sample runs a batch; say of which job: sexton doctor NAME --sample")
+    jobs = list(app.registry) if arguments.name is None else [_job(app, arguments.name)]
+    findings = diagnose(app.engine, jobs, size=app.limits().rows, sampling=arguments.sample)
+    levels: Counter[str] = Counter()
+    found = []
+    shown = _Printer(in_full=arguments.name is not None)
+    for finding in findings:
+        levels[finding.level] += 1
+        found.append(finding)
+        if not arguments.json:
+            shown.print(finding)
+    if arguments.json:
+        print_json([asdict(finding) for finding in found])
+    else:
+        shown.print_plans()
+        print(f"\n{_summary(levels)}")
+    return FAILED if levels["warning"] or levels["wrong"] else DONE
+
+
+def _job(app: App, name: str) -> Job:
+    try:
+        return app.registry.get(name)
+    except UnknownName:
+        if f"{POLICIES}{name}" not in app.registry.names():
+            raise
+    return app.registry.get(f"{POLICIES}{name}")
+
+
+def _summary(levels: Counter[str]) -> str:
+    parts = []
+    for level, one, many in (
+        ("warning", "warning", "warnings"),
+        ("wrong", "wrong", "wrong"),
+        ("note", "note", "notes"),
+    ):
+        if levels[level]:
+            parts.append(f"{levels[level]} {one if levels[level] == 1 else many}")
+    return ", ".join(parts) or "nothing to say: all is well"
+
+
+class _Printer:
+    """Prints findings as they come, below the name of their job.
+
+    in_full: with plans, and with what is well; else only the plan's verdict of that.
+    """
+
+    def __init__(self, *, in_full: bool) -> None:
+        self.in_full = in_full
+        self.width = min(get_terminal_size().columns, WIDEST)
+        self.job: str | None = None
+        self.plans: list[Finding] = []
+
+    def print(self, finding: Finding) -> None:
+        """One finding, or nothing."""
+        if finding.level == "ok" and not self.in_full and finding.about != "plan" and finding.job:
+            return
+        if finding.job != self.job:
+            print(("" if self.job is None else "\n") + (finding.job or "database"))
+            self.job = finding.job
+        alone = not finding.step or finding.step == finding.job.rpartition(".")[2]
+        about = finding.about if alone else f"{finding.step}, {finding.about}"
+        print(f"  {finding.level:<8}{self._wrapped(f'{about}: {finding.text}')}")
+        for line in finding.sql.splitlines():
+            print(INDENT + line)  # never wrapped: it is to be copied
+        if self.in_full and finding.plan:
+            self.plans.append(finding)
+
+    def print_plans(self) -> None:
+        """What the findings left for the end, as it is long."""
+        for finding in self.plans:
+            print(f"\nplan of {finding.step}")
+            for line in finding.plan.splitlines():
+                print(self._planned(line))
+
+    def _wrapped(self, text: str) -> str:
+        lines = textwrap.wrap(text, self.width - len(INDENT), break_long_words=False, break_on_hyphens=False)
+        return f"\n{INDENT}".join(lines)
+
+    def _planned(self, line: str) -> str:
+        """A line of a plan, indented as it was where it is too long for one."""
+        depth = "  " + " " * (len(line) - len(line.lstrip()))
+        below = depth + "    "
+        return textwrap.fill(
+            line.strip(), self.width, initial_indent=depth, subsequent_indent=below, break_on_hyphens=False
+        )
