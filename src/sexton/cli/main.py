@@ -32,6 +32,7 @@ COMMANDS = {
     "alerts": "what is wrong now, and whether people were told",
     "debt": "rows that are due and still there, and how fast they go",
     "metrics": "figures about the jobs for Prometheus",
+    "archive": "files of archived rows: list, verify, put back",
     "arm": "let a policy of the settings file take rows",
     "explain": "a job's rule, its SQL, and how it is executed here",
 }

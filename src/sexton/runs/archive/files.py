@@ -14,7 +14,6 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -121,18 +120,20 @@ def lines_of(path: Path) -> Iterator[Line]:
 def publish(temporary: Path, path: Path, manifest: Manifest) -> None:
     """Give a file its name, its manifest first. FileExistsError when that name is taken: nothing is overwritten."""
     beside = manifest_of(path)
-    note = beside.with_name(beside.name + ".tmp")
-    with suppress(FileNotFoundError):
-        note.unlink()
+    note = temporary_of(beside)
     with note.open("x", encoding="utf-8") as text:
         json.dump(asdict(manifest), text, indent=2, ensure_ascii=False, default=str)
         text.write("\n")
         text.flush()
         os.fsync(text.fileno())
-    for made, name in ((note, beside), (temporary, path)):
-        os.link(made, name)
-        made.unlink()
+    os.link(note, beside)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        beside.unlink()
+        raise
     sync_folder(path.parent)
+    discard(path)
 
 
 def sync_folder(folder: Path) -> None:
@@ -170,12 +171,12 @@ def verify(path: Path) -> Manifest:
     return manifest
 
 
-def remove_unfinished(path: Path) -> None:
-    """What a process that was killed left of a file that never got its name."""
-    for left in (temporary_of(path), manifest_of(path), manifest_of(path).with_name(manifest_of(path).name + ".tmp")):
-        left.unlink(missing_ok=True)
+def discard(path: Path) -> None:
+    """Remove what was written under temporary names on the way to this file."""
+    for made in (path, manifest_of(path)):
+        temporary_of(made).unlink(missing_ok=True)
 
 
 def temporary_of(path: Path) -> Path:
-    """Under which name a file is written."""
+    """Under which name a file, or its manifest, is written."""
     return path.with_name(path.name + ".tmp")

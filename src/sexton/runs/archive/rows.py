@@ -46,8 +46,8 @@ class Found:
 
     @property
     def key(self) -> Key:
-        """As the line has it."""
-        return self.line.key
+        """As the line has it; what stands for bytes there as a pair, which can be looked up."""
+        return tuple(tuple(*part.items()) if isinstance(part, dict) else part for part in self.line.key)
 
 
 def columns_of(table: Table) -> list[Column[Any]]:
@@ -97,11 +97,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _stored(value: Any) -> Any:
-    """What `_plain` wrote, as SQLite keeps it."""
-    if not isinstance(value, dict):
+def stored(value: Any) -> Any:
+    """A value of SQLite, of what stands for it in JSON."""
+    if isinstance(value, dict):
+        (value,) = value.items()
+    if not isinstance(value, tuple):
         return value
-    return bytes.fromhex(value["hex"]) if "hex" in value else float(value["real"])
+    kind, written = value
+    return bytes.fromhex(written) if kind == "hex" else float(written)
 
 
 def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClause, dict[str, Any]]:
@@ -115,10 +118,10 @@ def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClaus
         texts = {name: [str(key[number]) for key in keys] for number, name in enumerate(names)}
         return select(*typed).subquery("picked"), texts
     raw: list[ColumnElement[Any]] = [literal_column(f'"{table.name}"."{one.name}"').label(one.key) for one in own]
-    values = [tuple(_stored(part) for part in key) for key in keys]
+    values = [tuple(stored(part) for part in key) for key in keys]
     wanted: BindParameter[Any] = bindparam("sexton_keys", expanding=True, value=None)
     one_column = len(own) == 1
-    condition = (own[0] if one_column else tuple_(*own)).in_(wanted)
+    condition = (raw[0] if one_column else tuple_(*raw)).in_(wanted)
     listed: list[Any] = [value[0] for value in values] if one_column else values
     return select(*raw).select_from(table).where(condition).subquery("picked"), {"sexton_keys": listed}
 

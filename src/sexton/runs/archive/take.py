@@ -40,10 +40,11 @@ from .files import (
     ENDING,
     Line,
     Manifest,
+    discard,
     lines_of,
+    manifest_of,
     publish,
     read_back,
-    remove_unfinished,
     sync_folder,
     temporary_of,
     verify,
@@ -148,8 +149,8 @@ class Archiver:
                 as_of=iso(claim.as_of),
                 rows=len(rows),
                 lines=content.lines,
-                first_key=list(rows[0].key),
-                last_key=list(rows[-1].key),
+                first_key=list(rows[0].line.key),
+                last_key=list(rows[-1].line.key),
                 sha256=whole,
                 content_sha256=content.sha256,
                 size=size,
@@ -160,7 +161,7 @@ class Archiver:
             )
             publish(temporary, path, manifest)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            discard(path)
             raise
         return path
 
@@ -233,10 +234,12 @@ class Archiver:
         names = self.attempts.beside(lambda connection: list(connection.execute(unfinished).scalars()))
         for name in sorted(names):
             path = self.folder / name
+            discard(path)
             if path.exists() and (batch := self._batch_of(path)).rows:
                 self._delete(path, batch)
                 continue
-            remove_unfinished(path)
+            if not path.exists():  # else it is of a table that the policy had before
+                manifest_of(path).unlink(missing_ok=True)
             sync_folder(self.folder)
             forgotten = delete_from(self.archives).where(self.archives.c.file == name)
             self.attempts.beside(lambda connection, forgotten=forgotten: connection.execute(forgotten))  # type: ignore[misc]
@@ -254,8 +257,9 @@ class Archiver:
 
 
 def _lines(batch: Batch) -> Iterator[Line]:
+    """In the order in which they can be put back: first what others refer to."""
     for row in batch.rows:
         yield row.line
-    for rows in batch.children.values():
+    for rows in reversed(batch.children.values()):
         for row in rows:
             yield row.line

@@ -1,0 +1,107 @@
+"""The files of policies that archive: list them, see whether they are as they were written, put their rows back.
+
+sexton archive                      files on record, the newest first
+sexton archive verify [FILE ...]    read files, and compare them with their manifests; all by default
+sexton archive restore FILE         insert its rows again; those that are there stay as they are
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from ..app import App
+from ..db.connect import reaching, read_only
+from ..db.migrate import require_schema
+from ..db.tables import own_tables
+from ..errors import DONE, FAILED, JobFailed, UsageError
+from ..runs.archive.files import ENDING, verify
+from .shared import add_json, open_app, print_json, table
+
+ACTIONS = ("list", "verify", "restore")
+MOST = 200
+"""Files that are listed."""
+
+HEADINGS = ("FILE", "ROWS", "DELETED", "SIZE", "WRITTEN")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="list by default")
+    parser.add_argument("files", nargs="*", metavar="FILE", type=Path, help="archive files")
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Do it."""
+    app = open_app(arguments)
+    if arguments.action == "verify":
+        return _verify(arguments.files or _all_files(app), arguments.json)
+    if arguments.action == "restore":
+        return _restore(app, arguments.files)
+    return _list(app, arguments.json)
+
+
+def _list(app: App, as_json: bool) -> int:
+    archives = own_tables(app.engine.dialect.name).archives
+    newest = select(archives).order_by(archives.c.created_at.desc(), archives.c.file.desc()).limit(MOST)
+    with read_only(app.engine) as connection:
+        require_schema(connection)
+        rows = [dict(row) for row in connection.execute(newest).mappings()]
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        print("no policy has archived anything yet")
+    else:
+        print(table(HEADINGS, [_listed(row) for row in rows], right=HEADINGS[1:4], shrink="FILE"))
+    return DONE
+
+
+def _listed(row: dict[str, Any]) -> tuple[str, ...]:
+    unfinished = " (to be taken up)" if row["finished_at"] is None else ""
+    rows = "?" if row["rows"] is None else f"{row['rows']:,}"
+    size = "?" if row["size"] is None else f"{row['size']:,}"
+    return row["file"], rows, f"{row['deleted']:,}", size, f"{row['created_at']:%Y-%m-%d %H:%M}{unfinished}"
+
+
+def _all_files(app: App) -> list[Path]:
+    """In the folders of all policies that archive."""
+    from ..config.policy import policies_of
+
+    policies = policies_of(app.settings.policies)
+    folders = [app.folder / one.into / name for name, one in policies.items() if one.archive is not None]
+    return sorted(path for folder in folders for path in folder.glob(f"*{ENDING}"))
+
+
+def _verify(files: list[Path], as_json: bool) -> int:
+    findings = []
+    for path in files:
+        try:
+            manifest = verify(path)
+            findings.append({"file": str(path), "ok": True, "text": f"{manifest.rows:,} rows, as they were written"})
+        except JobFailed as error:
+            findings.append({"file": str(path), "ok": False, "text": str(error)})
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            print(f"{'ok' if finding['ok'] else 'wrong':<6} {finding['file']}: {finding['text']}")
+        if not findings:
+            print("there are no archive files")
+    return DONE if all(finding["ok"] for finding in findings) else FAILED
+
+
+def _restore(app: App, files: list[Path]) -> int:
+    from ..declared.restore import restore
+
+    if len(files) != 1:
+        raise UsageError("name one file: sexton archive restore FILE")
+    with reaching(app.engine):
+        restored = restore(app.engine, files[0])
+    for one in restored:
+        gone = f"; columns that are gone: {', '.join(one.dropped)}" if one.dropped else ""
+        print(f"{one.table}: {one.new:,} of {one.rows:,} rows put back{gone}")
+    return DONE
