@@ -89,6 +89,8 @@ class App:
             lock_wait=_seconds(run.lock_wait),
             statement=_seconds(run.statement_timeout),
             row_limit=row_limit,
+            replica_lag=None if run.replica_lag is None else _seconds(run.replica_lag),
+            pause_while=run.pause_while,
         )
 
     def _all_jobs(self) -> Iterable[Job]:

@@ -89,7 +89,7 @@ def test_a1_more_than_the_share_of_the_table_stops_before_the_first_row(
     assert (outcome.state, len(sessions.ids("sessions"))) == (state, left)
     if state == "failed":
         assert outcome.error == (
-            "more than 9 rows are due, max_share = 0.09 of 100; nothing was touched. "
+            "stopped before its first row: more than 9 rows are due, max_share = 0.09 of 100; nothing was touched. "
             "Look at it and confirm: sexton arm tidy"
         )
 

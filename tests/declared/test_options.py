@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,7 +30,7 @@ def stored(shop: Shop, at: datetime | None) -> Any:
     return str(plain) if shop.sqlite and plain is not None else plain
 
 
-def table(shop: Shop, times: list[datetime | None], name: str = "trials") -> None:
+def table(shop: Shop, times: Sequence[datetime | None], name: str = "trials") -> None:
     """Rows numbered from 1 with these times."""
     shop.do(f"CREATE TABLE {name} (id int PRIMARY KEY, ends timestamp, mail text, rank int NOT NULL DEFAULT 0)")
     for number, at in enumerate(times, 1):
@@ -277,3 +278,41 @@ def test_without_a_time_conditions_alone_decide(shop: Shop) -> None:
 
     assert outcome.total.changed == 2
     assert shop.ids("trials") == [1]
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ({"keep_last": 2, "per": ["mail"]}, [2, 3, 5, 6, 7]),
+        ({"keep_last": 1, "per": ["mail"]}, [3, 6, 7]),
+        ({"keep_last": 1, "per": ["mail"], "keep": "3d"}, [2, 3, 5, 6, 7]),
+        ({"keep_last": 2}, [3, 6, 7]),
+    ],
+)
+def test_the_newest_of_each_group_stay(written: dict[str, Any], left: list[int], shop: Shop) -> None:
+    """Of one time the higher key is newer; NULL is a group; a row without a time is never due, and counts as none."""
+    shop.do("CREATE TABLE trials (id int PRIMARY KEY, ends timestamp, mail text)")
+    rows = [("a", 4), ("a", 2), ("a", 1), (None, 9), (None, 2), (None, 1), ("a", None)]
+    for number, (mail, days) in enumerate(rows, 1):
+        at = None if days is None else NOON - days * DAY
+        shop.do("INSERT INTO trials VALUES (:id, :ends, :mail)", id=number, ends=stored(shop, at), mail=mail)
+
+    run_job(shop.engine, shop.armed(purge="trials", by="ends", max_share=1.0, **written), at=NOON)
+
+    assert shop.ids("trials") == left
+
+
+def test_a_dry_run_shows_rows_messages_and_why_a_run_would_not_do_that(shop: Shop) -> None:
+    table(shop, [NOON - 2 * DAY] + [NOON - DAY] * 29)
+    written: dict[str, Any] = {"purge": "trials", "by": "ends", "event": "gone", "to": "mail", "message": ["id"]}
+
+    shadow = preview_job(shop.engine, shop.job(**written), at=NOON)
+    flood = preview_job(shop.engine, shop.armed(**written, allowed=0), at=NOON)
+    calm = preview_job(shop.engine, shop.armed(**written, max_share=1.0), at=NOON)
+
+    sample = calm.samples["tidy"]
+    assert [row["id"] for row in sample.rows] == [str(number) for number in range(1, 21)]
+    assert sample.messages == [("gone", f"{number}@x.org", {"id": number}) for number in (1, 2, 3)]
+    assert (calm.total.picked, calm.total.told, calm.error) == (30, 30, None)
+    assert "only counted, as it is not armed" in (shadow.error or "")
+    assert "more than 6 rows are due" in (flood.error or "")

@@ -43,6 +43,20 @@ def test_bj26_the_threshold_is_a_setting(past: Past) -> None:
     assert past.events("15 12:05", after_failures=1) == OPEN["failing"]
 
 
+def test_a_run_that_a_guard_stopped_opens_one_at_once_and_only_that(past: Past) -> None:
+    flood = "stopped before its first row: more than 9 rows are due"
+    past.ran("15 12:00", "failed", error=flood)
+    assert past.events("15 12:05") == [("open", "stopped")]
+
+    past.ran("15 13:00", "failed", error=flood)
+    past.ran("15 14:00", "failed", error=flood)
+    assert past.events("15 14:05") == []
+
+    past.ran("15 15:00")
+    (event,) = past.assess("15 15:05")
+    assert event.text.startswith("shop.hourly takes rows again; it was wrong for ")
+
+
 def test_failures_of_different_kinds_count_together(past: Past) -> None:
     for number, state in enumerate(["failed", "timed_out", "abandoned"]):
         past.ran(f"15 1{number}:00", state)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
-from sqlalchemy import Connection
-
 from ..app import App
 from ..db.connect import read_only
 from ..db.migrate import require_schema
@@ -20,17 +18,14 @@ from ..declared.arming import Arming, arm, armed_row, disarm, table_rows
 from ..errors import DONE, FAILED, UsageError, suggestion
 from ..jobs.job import Job
 from ..policies.contract import Plan
-from ..runs.execution import Request, parameters
+from ..runs.execution import Request
 from ..runs.history import history
 from ..runs.preview import preview
 from ..runs.runner import planned
-from ..runs.statements import all_due
+from ..runs.samples import sample
 from .changing import changing, person
-from .report import step_table
+from .report import sample_lines, step_table
 from .shared import open_app
-
-SAMPLES = 20
-"""Keys of due rows that are shown."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -72,12 +67,12 @@ def _show(app: App, name: str, job: Job, plan: Plan) -> int:
         rows = table_rows(connection, plan.table)
         armed = armed_row(connection, name)
         past = history(connection, job=job.name, limit=3)
-        samples = _samples(connection, plan, request)
+        shown = sample(connection, plan, request)
     print(f"{name}: {job.description}")
     print(step_table({plan.step: counts}))
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     print(f"table {plan.table.fullname}: {rows:,} rows{share}")
-    for line in samples:
+    for line in sample_lines(shown, counts.picked):
         print(f"  {line}")
     for run in past:
         print(f"run {run.id} at {run.started_at:%Y-%m-%d %H:%M} UTC: {run.state}, {run.total.picked:,} due")
@@ -90,14 +85,6 @@ def _show(app: App, name: str, job: Job, plan: Plan) -> int:
 def _definition(plan: Plan) -> str:
     assert isinstance(plan.guard, Arming)
     return plan.guard.definition
-
-
-def _samples(connection: Connection, plan: Plan, request: Request) -> list[str]:
-    """The oldest due rows: their key, and what makes them due."""
-    shown = dict.fromkeys((*plan.key, plan.order[0]))
-    some = all_due(plan, excluding=False).with_only_columns(*shown).order_by(*plan.order).limit(SAMPLES)
-    rows = connection.execute(some, parameters(some, request))
-    return [", ".join(f"{column.name} {value}" for column, value in zip(shown, row, strict=True)) for row in rows]
 
 
 def _confirmed(name: str) -> bool:

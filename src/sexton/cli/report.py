@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from typing import IO, Any, TextIO, cast
 from ..runs.context import Watcher, nobody
 from ..runs.counts import Counts
 from ..runs.runner import Outcome
+from ..runs.samples import Sample
 from .shared import duration_words, table
 
 HEADINGS = ["STEP", "PICKED", "CHANGED", "TOLD", "ALSO"]
@@ -30,10 +32,21 @@ def _row(step: str, counts: Counts) -> list[Any]:
     return [step, counts.picked, counts.changed, counts.told, ", ".join(also)]
 
 
+def sample_lines(sample: Sample, due: int) -> Iterator[str]:
+    """The oldest due rows, and messages about them, a line each."""
+    for row in sample.rows:
+        yield ", ".join(f"{name} {'NULL' if value is None else value}" for name, value in row.items())
+    if due > len(sample.rows) > 0:
+        yield f"and {due - len(sample.rows):,} more"
+    for event, recipient, payload in sample.messages:
+        to = f" to {recipient}" if recipient is not None else ""
+        yield f"message {event}{to}: {json.dumps(payload, default=str, ensure_ascii=False)}"
+
+
 def closing_line(outcome: Outcome, seconds: float, *, dry: bool = False) -> str:
     """ "marketplace.expire_orders: succeeded in 0.3 s, run 12"."""
     number = f", run {outcome.run_id}" if outcome.run_id is not None else ""
-    reason = f": {outcome.error}" if outcome.error else ""
+    reason = f"{'; as things stand, ' if dry else ': '}{outcome.error}" if outcome.error else ""
     what = "would do this" if dry else outcome.state
     return f"{outcome.job}: {what}{'' if dry else f' in {duration_words(seconds)}'}{number}{reason}"
 

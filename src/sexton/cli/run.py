@@ -21,7 +21,7 @@ from ..runs.runner import Outcome, dry_run
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
-from .report import closing_line, progress, step_table
+from .report import closing_line, progress, sample_lines, step_table
 from .shared import add_json, add_now, open_app
 
 WORST_FIRST = (69, 1, 2, 3, 0)
@@ -144,8 +144,11 @@ def tell(outcome: Outcome, seconds: float, arguments: Namespace, *, dry: bool = 
     if people:
         if outcome.steps:
             logs.emit(step_table(outcome.steps))
+        for step, sample in outcome.samples.items():
+            for line in sample_lines(sample, outcome.steps[step].picked):
+                logs.emit(f"  {line}")
         logs.emit(closing_line(outcome, seconds, dry=dry))
     elif dry:
-        logs.emit(logs.previewed(outcome, seconds))
+        logs.emit(logs.previewed(outcome, seconds, samples=arguments.json))
     else:
         logs.emit(logs.ended(outcome, seconds))

@@ -50,6 +50,10 @@ class PolicySettings:
         maximum="36500d",
         example="90d",
     )
+    keep_last: int | None = setting(
+        None, "how many of the newest rows stay whatever their time, of each group of `per`", minimum=1, maximum=10_000
+    )
+    per: tuple[str, ...] = setting((), "the columns that make a group of `keep_last`", example=("user_id",))
     ahead: str | None = setting(
         None, "of a warning: how long before that time it is due, until that time", kind="span", example="14d"
     )

@@ -38,6 +38,8 @@ def check(settings: PolicySettings) -> None:
     for name, actions in MEANING.items():
         if settings.action not in actions and getattr(settings, name) != _default(settings, name):
             raise Misfit(f"{name} has no meaning for {settings.action}", name)
+    if settings.per and settings.keep_last is None:
+        raise Misfit("keep_last is missing: how many of each group stay, keep_last = 5", "per")
     _check_change(settings)
     _check_message(settings)
 
@@ -49,7 +51,7 @@ def _default(settings: PolicySettings, name: str) -> object:
 def _check_without_time(settings: PolicySettings) -> None:
     if not settings.only:
         raise ValueError('by is missing: the column that gives a row its time, by = "expires_at"')
-    for name in ("keep", "ahead", "kind", "unit", "zone_column", "before"):
+    for name in ("keep", "ahead", "kind", "unit", "zone_column", "before", "keep_last"):
         if getattr(settings, name) is not None and not (name == "unit" and settings.set):
             raise Misfit(f"{name} says something about a time; name its column, by", name)
 

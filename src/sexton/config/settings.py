@@ -64,6 +64,19 @@ class RunSettings:
         minimum="100ms",
         maximum="30m",
     )
+    replica_lag: str | None = setting(
+        None,
+        "runs rest between batches while a replica of PostgreSQL is further behind; by default nobody looks",
+        kind="duration",
+        minimum="1s",
+        maximum="1d",
+        example="10s",
+    )
+    pause_while: str | None = setting(
+        None,
+        "SQL with one value; runs rest between batches while that is true, or more than 0",
+        example="SELECT count(*) > 200 FROM pg_stat_activity WHERE state = 'active'",
+    )
 
     def check(self) -> None:
         """ValueError when values that are right alone do not fit together."""

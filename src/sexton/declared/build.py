@@ -20,7 +20,7 @@ from .arming import Arming
 from .catalogue import Catalogue
 from .conditions import Conditions, new_values
 from .expression import read_condition
-from .hanging import changes, free_rows, hanging, unreferenced
+from .hanging import changes, free_rows, hanging, outlived, unreferenced
 from .times import due, meaning_of
 from .watermark import passed
 
@@ -66,7 +66,7 @@ class _Building:
         self.key: tuple[Column[Any], ...] = tuple(self.table.primary_key.columns)
         self.meaning = meaning_of(catalogue, self.table, settings)
         self.keep = parse_span(settings.keep or "0s")
-        self.looks_elsewhere = bool(settings.unless_referenced_by)
+        self.looks_elsewhere = bool(settings.unless_referenced_by or settings.keep_last)
         self.children = hanging(catalogue, self.table, children_of(settings.children))
 
     def plan(self) -> Plan:
@@ -106,6 +106,9 @@ class _Building:
         if self.by is not None:
             conditions.insert(0, due(self.by, self.meaning, settings, self.keep, ahead))
         conditions += unreferenced(self.catalogue, self.table, settings.unless_referenced_by)
+        if settings.keep_last is not None and self.by is not None:
+            per = [self.catalogue.column(self.table, name) for name in settings.per]
+            conditions.append(outlived(self.table, self.by, per, settings.keep_last))
         if settings.set or settings.clear:
             conditions.append(new_values(self.catalogue, self.table, self.meaning, settings.set, settings.clear)[1])
         if settings.warn is not None:

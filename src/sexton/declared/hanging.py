@@ -126,6 +126,15 @@ def unreferenced(catalogue: Catalogue, table: Table, keepers: Mapping[str, str])
     return conditions
 
 
+def outlived(table: Table, by: Column[Any], per: list[Column[Any]], count: int) -> ColumnElement[bool]:
+    """Whether its group has so many newer rows; of one time, the higher key is newer. Rows without a time are none."""
+    newer = table.alias("newer")
+    order = tuple(dict.fromkeys((by, *_key(table))))
+    later = tuple_(*(newer.c[column.key] for column in order)) > tuple_(*order)
+    same = [newer.c[column.key].is_not_distinct_from(column) for column in per]
+    return exists(select(1).where(later, *same).offset(count - 1).limit(1).correlate(table))
+
+
 def _key(table: Table) -> tuple[Column[Any], ...]:
     return tuple(table.primary_key.columns)
 

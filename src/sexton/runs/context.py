@@ -18,6 +18,7 @@ from ..errors import Stopped, TimedOut
 from .claim import Claim, fenced
 from .counts import Counts
 from .stop import Stop
+from .throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Limits:
 
     batch: aim for the length of a batch.  rows: of the first batch.  row_limit: rows a step may take in all.
     lock_wait: longest wait for a locked row in the last pass.  statement: longest statement.
+    replica_lag, pause_while: see `Throttle`.
     """
 
     lease: float = 10.0
@@ -35,6 +37,8 @@ class Limits:
     lock_wait: float = 0.25
     statement: float = 5.0
     row_limit: int | None = None
+    replica_lag: float | None = None
+    pause_while: str | None = None
 
 
 class Watcher(Protocol):
@@ -61,15 +65,30 @@ class RunContext:
     watch: Watcher = nobody
     steps: dict[str, Counts] = field(default_factory=dict)
     batches: int = 0
+    throttle: Throttle = field(init=False)
     note: str | None = None
     """What history says about a run that went well: that it only counted."""
 
+    def __post_init__(self) -> None:
+        self.throttle = Throttle(self.engine, self.limits.replica_lag, self.limits.pause_while)
+
     def check(self) -> None:
-        """Between batches: Stopped when somebody asked, TimedOut past the deadline."""
+        """Between batches: Stopped when somebody asked, TimedOut past the deadline. Rests while others need it."""
+        self._end()
+        self.throttle.hold(self._rest)
+
+    def _end(self) -> None:
         if self.stop.asked:
             raise Stopped(self.stop.reason)
         if self.left() <= 0:
             raise TimedOut("its timeout passed")
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, and keep the lease meanwhile. LeaseLost, Stopped, TimedOut."""
+        self.stop.wait(seconds)
+        self._end()
+        with self.transaction(lock=seconds, statement=seconds):
+            pass  # the fence renews
 
     def left(self) -> float:
         """Seconds to the deadline."""

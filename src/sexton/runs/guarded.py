@@ -6,33 +6,36 @@ from sqlalchemy import Connection, func, select
 
 from ..db.connect import read_only
 from ..errors import JobFailed
-from ..policies.contract import Plan
+from ..policies.contract import Plan, Verdict
 from .context import RunContext
 from .counts import Counts
 from .execution import Request, parameters
+from .history import STOPPED
 from .preview import preview
 from .statements import all_due
 
 
 def may_run(context: RunContext, plan: Plan) -> bool:
     """Whether the step may take rows. False: it was only counted. JobFailed when the guard stops the run."""
-    assert plan.guard is not None
     claimed = context.claim
     request = Request(0, None, claimed.as_of, claimed.job, claimed.run_id)
     with read_only(context.engine) as connection:
-
-        def due(limit: int) -> int:
-            return due_rows(connection, plan, request, limit)
-
-        verdict = plan.guard(connection, claimed.job, due)
-        if verdict.action == "run":
+        said = verdict(connection, plan, request)
+        if said.action == "run":
             return True
-        if verdict.action == "stop":
-            raise JobFailed(verdict.reason)
+        if said.action == "stop":
+            raise JobFailed(f"{STOPPED}{said.reason}")
         found = preview(connection, plan, request)
     context.steps[plan.step] = Counts(picked=found.picked)
-    context.note = verdict.reason
+    context.note = said.reason
     return False
+
+
+def verdict(connection: Connection, plan: Plan, request: Request) -> Verdict:
+    """What the plan's guard says now."""
+    if plan.guard is None:
+        return Verdict("run")
+    return plan.guard(connection, request.job, lambda limit: due_rows(connection, plan, request, limit))
 
 
 def due_rows(connection: Connection, plan: Plan, request: Request, limit: int) -> int:

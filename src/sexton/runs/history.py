@@ -12,6 +12,9 @@ from sqlalchemy import Connection, Row, select
 from ..db.tables import own_tables
 from .counts import Counts, total
 
+STOPPED = "stopped before its first row: "
+"""How the error of a run begins that the guard of a policy stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Past:

@@ -32,7 +32,7 @@ def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
 
 def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> Any:
     """One SELECT that counts what is due, what hangs on it, and what has not been told yet."""
-    rows = _relations(plan, excluding)
+    rows = relations(plan, excluding)
     picked = rows["picked"]
     outcome = [select(func.count()).select_from(picked).scalar_subquery().label("picked")]
     for number, change in counted(plan):
@@ -47,7 +47,8 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
     return select(*outcome, untold.scalar_subquery().label("told"))
 
 
-def _relations(plan: Plan, excluding: bool) -> dict[str, Any]:
+def relations(plan: Plan, excluding: bool) -> dict[str, Any]:
+    """The picked rows, and what hangs on them, by name."""
     rows: dict[str, Any] = {"picked": all_due(plan, excluding=excluding).cte("picked")}
     for found in plan.found:
         rows[found.name] = found.select(rows).cte(found.name)
@@ -56,7 +57,7 @@ def _relations(plan: Plan, excluding: bool) -> dict[str, Any]:
 
 def writing_statements(plan: Plan) -> list[Any]:
     """The updates of a plan, each standing alone: not to be executed, but to see whether their columns are there."""
-    rows = _relations(plan, excluding=False)
+    rows = relations(plan, excluding=False)
     changes = [*plan.changes, *([plan.main] if plan.main else [])]
     return [
         update(change.table).where(change.where(rows)).values(dict(change.values(rows)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -39,6 +39,9 @@ from .functions import Run, call
 from .hard_limit import OVERDUE, process_ends_at
 from .stop import Stop
 
+if TYPE_CHECKING:
+    from .samples import Sample
+
 FINISHING = 6
 """How often closing a run is tried; the waits between grow to some seconds."""
 
@@ -58,7 +61,7 @@ EXIT_CODES = {
 class Outcome:
     """How a run ended. state: of the run row, or "already done" / "held" when there was nothing to run.
 
-    run_id: None when no run was made.  steps: counts by step.  error: one line, or None.
+    run_id: None when no run was made.  steps: counts by step.  error: one line, or None.  samples: of a dry run.
     """
 
     job: str
@@ -67,6 +70,7 @@ class Outcome:
     as_of: datetime | None = None
     steps: dict[str, Counts] = field(default_factory=dict)
     error: str | None = None
+    samples: Mapping[str, Sample] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -269,20 +273,31 @@ def _first_line(error: Exception) -> str:
 
 
 def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
-    """What `run` would count now, or at `as_of`; reads one snapshot and changes nothing."""
+    """What `run` would count now, or at `as_of`, with samples; reads one snapshot and changes nothing.
+
+    error: why a run would not do that as things stand, when the guard of a policy would not let it.
+    """
     from .execution import Request
+    from .guarded import verdict
     from .preview import preview
+    from .samples import sample
 
     plans = _ready(engine, job, writing=False)
     counts: dict[str, Counts] = {}
+    samples: dict[str, Sample] = {}
+    notes: list[str] = []
     with read_only(engine) as connection:
         require_schema(connection)
         at = as_of or ask_now(connection)
         for plan in plans:
             if not callable(plan):
-                counts[plan.step] = preview(connection, plan, Request(0, None, at, job.name, None))
+                request = Request(0, None, at, job.name, None)
+                counts[plan.step] = preview(connection, plan, request)
+                samples[plan.step] = sample(connection, plan, request)
+                notes.append(verdict(connection, plan, request).reason)
     for plan in plans:
         if callable(plan):
             name = getattr(plan, "__name__", "function")
             counts[name] = plan(Run(engine, job.name, at, None, None)) or Counts()
-    return Outcome(job.name, "succeeded", as_of=at, steps=counts)
+    note = "; ".join(note for note in notes if note) or None
+    return Outcome(job.name, "succeeded", as_of=at, steps=counts, error=note, samples=samples)

@@ -104,8 +104,9 @@ def _due(findings: Findings, incidents: Iterable[Incident], settings: AlertSetti
     for job, kind in sorted({*open_, *found}):
         before, sign = open_.get((job, kind)), found.get((job, kind))
         if before is None:
-            # Failures in a row are a high share of failures as well: one incident says enough.
-            if not (kind == "failure_rate" and (job, "failing") in found):
+            # Of the signs of failing, the most telling one says enough.
+            more = {"failing": ("stopped",), "failure_rate": ("stopped", "failing")}
+            if not any((job, other) in found for other in more.get(kind, ())):
                 steps.append((job, None, sign))
         elif before.opened_at > findings.now:
             continue  # somebody who read later knows more
@@ -230,6 +231,7 @@ def _recovery(incident: Incident, findings: Findings) -> str:
     if incident.kind == "late" and job.schedule is None:
         return f"{name} has no schedule any more, so it is no longer late"
     words = {
+        "stopped": "takes rows again",
         "failing": "ran well again",
         "failure_rate": "fails less often again",
         "late": "has run its slots again",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,10 +45,13 @@ def ended(outcome: Outcome, seconds: float) -> str:
     )
 
 
-def previewed(outcome: Outcome, seconds: float) -> str:
-    """The line of a dry run, with the counts of each step."""
+def previewed(outcome: Outcome, seconds: float, *, samples: bool) -> str:
+    """The line of a dry run, with the counts of each step; samples: with due rows, which are nothing for a log."""
     steps = {step: counts.as_json() for step, counts in outcome.steps.items()}
-    return _line(event="dry run", job=outcome.job, seconds=round(seconds, 3), steps=steps)
+    shown = {step: asdict(sample) for step, sample in outcome.samples.items()} if samples else None
+    return _line(
+        event="dry run", job=outcome.job, seconds=round(seconds, 3), steps=steps, error=outcome.error, samples=shown
+    )
 
 
 def said(event: str, **fields: Any) -> str:

@@ -12,7 +12,7 @@ from ..config.alerts import AlertSettings
 from ..errors import scrubbed
 from ..jobs.duration import duration_in_words, parse_duration
 from ..jobs.job import Job
-from ..runs.history import Past
+from ..runs.history import STOPPED, Past
 from .evidence import BAD, LAST, Evidence
 from .lateness import Lateness
 
@@ -43,6 +43,7 @@ class Sign:
 def signs(job: Job, evidence: Evidence, settings: AlertSettings) -> Iterator[Sign]:
     """All that is wrong with the job, but for its effect, which needs more reading."""
     found = [
+        stopped(job, evidence),
         failing(job, evidence, settings.after_failures),
         failure_rate(job, evidence, settings),
         late(job, evidence.lateness),
@@ -66,6 +67,15 @@ def failing(job: Job, evidence: Evidence, after: int) -> Sign | None:
     return Sign(
         "failing", f"{job.name} {what or 'failed'} {often}", streak[-1].started_at, _error(last, crashed), last.id
     )
+
+
+def stopped(job: Job, evidence: Evidence) -> Sign | None:
+    """Its last run stopped before its first row, as it would have taken far too many; a person has to look."""
+    last = next((run for run in evidence.recent if run.state != "cancelled"), None)
+    if last is None or last.state != "failed" or not (last.error or "").startswith(STOPPED):
+        return None
+    text = f"{job.name} stopped before its first row, and will until somebody has looked"
+    return Sign("stopped", text, last.started_at, _error(last), last.id)
 
 
 def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign | None:

@@ -13,6 +13,7 @@ from ..db.upsert import upsert
 from .signs import moment
 
 TITLES = {
+    "stopped": "stopped, somebody has to look",
     "failing": "failing",
     "failure_rate": "failing often",
     "late": "late",
