@@ -6,13 +6,15 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import IO, Any, TextIO, cast
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from ..runs.context import Watcher, nobody
 from ..runs.counts import Counts
 from ..runs.runner import Outcome
-from ..runs.samples import Sample
 from .shared import duration_words, table
+
+if TYPE_CHECKING:
+    from ..runs.samples import Sample
 
 HEADINGS = ["STEP", "PICKED", "CHANGED", "TOLD", "ALSO"]
 NUMBERS = ("PICKED", "CHANGED", "TOLD")

@@ -17,7 +17,7 @@ from ..app import App
 from ..errors import DONE, FAILED, HELD, DatabaseUnreachable, SextonError, UsageError
 from ..jobs.job import Job
 from ..runs.claim import Due
-from ..runs.runner import Outcome, dry_run
+from ..runs.runner import Outcome
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
@@ -103,6 +103,8 @@ def _due(app: App, named: list[Job]) -> list[Due]:
 def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
     if not arguments.dry_run:
         return execute(app, Due(job, None), arguments.now, arguments, stop).exit_code
+    from ..runs.dry_run import dry_run  # cron lines need not load it
+
     began = time.monotonic()
     outcome = dry_run(app.engine, job, as_of=arguments.now)
     tell(outcome, time.monotonic() - began, arguments, dry=True)

@@ -10,7 +10,8 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from ..errors import DONE, FAILED
-from ..runs.runner import Outcome, dry_run
+from ..runs.dry_run import dry_run
+from ..runs.runner import Outcome
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry.logs import emit

@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from ..db.connect import read_only
 from ..db.faults import Fault, classify, describe
-from ..db.migrate import require_schema
-from ..db.moment import ask_now
 from ..errors import (
     DONE,
     FAILED,
@@ -35,7 +32,7 @@ from ..jobs.job import Job
 from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
 from .context import Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
-from .functions import Run, call
+from .functions import call
 from .hard_limit import OVERDUE, process_ends_at
 from .stop import Stop
 
@@ -105,7 +102,7 @@ def planned(job: Job) -> list[Any]:
     return [step.plan() if hasattr(step, "plan") else step for step in steps]
 
 
-def _ready(engine: Engine, job: Job, *, writing: bool = True) -> list[Any]:
+def ready(engine: Engine, job: Job, *, writing: bool = True) -> list[Any]:
     """The plans of a job that can run here; see `preflight` for what is refused."""
     plans = planned(job)
     if not all(callable(plan) for plan in plans):
@@ -161,7 +158,7 @@ def _begun(engine: Engine, job: Job, wanted: Wanted, deadline: float | None) -> 
     late = SextonError(f"while its work was loaded: {OVERDUE}")
     with _ending(deadline, lambda: refused(engine, wanted, late, "timed_out")):
         try:
-            plans = _ready(engine, job)
+            plans = ready(engine, job)
         except HeldElsewhere:
             plans = planned(job)  # a table is locked: the run will wait for it, give up, and be on record
         return plans, claim(engine, wanted)
@@ -270,34 +267,3 @@ def _leftovers(whole: Counts) -> str:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return scrubbed(lines[0])[:300] if lines else "(no message)"
-
-
-def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
-    """What `run` would count now, or at `as_of`, with samples; reads one snapshot and changes nothing.
-
-    error: why a run would not do that as things stand, when the guard of a policy would not let it.
-    """
-    from .execution import Request
-    from .guarded import verdict
-    from .preview import preview
-    from .samples import sample
-
-    plans = _ready(engine, job, writing=False)
-    counts: dict[str, Counts] = {}
-    samples: dict[str, Sample] = {}
-    notes: list[str] = []
-    with read_only(engine) as connection:
-        require_schema(connection)
-        at = as_of or ask_now(connection)
-        for plan in plans:
-            if not callable(plan):
-                request = Request(0, None, at, job.name, None)
-                counts[plan.step] = preview(connection, plan, request)
-                samples[plan.step] = sample(connection, plan, request)
-                notes.append(verdict(connection, plan, request).reason)
-    for plan in plans:
-        if callable(plan):
-            name = getattr(plan, "__name__", "function")
-            counts[name] = plan(Run(engine, job.name, at, None, None)) or Counts()
-    note = "; ".join(note for note in notes if note) or None
-    return Outcome(job.name, "succeeded", as_of=at, steps=counts, error=note, samples=samples)

@@ -30,7 +30,7 @@ def run_job(engine: Engine, job: Job, *, at: str | datetime | None = None, **opt
 
 def preview_job(engine: Engine, job: Job, *, at: str | datetime | None = None) -> Outcome:
     """What `run_job` would count; changes nothing."""
-    from ..runs.runner import dry_run
+    from ..runs.dry_run import dry_run
 
     return dry_run(engine, job, as_of=_instant(at))
 

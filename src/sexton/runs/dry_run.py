@@ -1,0 +1,45 @@
+"""What a run would do, in one read-only snapshot: counts, the oldest rows, messages, what would stop it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from ..db.connect import read_only
+from ..db.migrate import require_schema
+from ..db.moment import ask_now
+from ..jobs.job import Job
+from .counts import Counts
+from .execution import Request
+from .functions import Run
+from .guarded import verdict
+from .preview import preview
+from .runner import Outcome, ready
+from .samples import Sample, sample
+
+
+def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
+    """What `run` would count now, or at `as_of`, with samples; reads one snapshot and changes nothing.
+
+    error: why a run would not do that as things stand, when the guard of a policy would not let it.
+    """
+    plans = ready(engine, job, writing=False)
+    counts: dict[str, Counts] = {}
+    samples: dict[str, Sample] = {}
+    notes: list[str] = []
+    with read_only(engine) as connection:
+        require_schema(connection)
+        at = as_of or ask_now(connection)
+        for plan in plans:
+            if not callable(plan):
+                request = Request(0, None, at, job.name, None)
+                counts[plan.step] = preview(connection, plan, request)
+                samples[plan.step] = sample(connection, plan, request)
+                notes.append(verdict(connection, plan, request).reason)
+    for plan in plans:
+        if callable(plan):
+            name = getattr(plan, "__name__", "function")
+            counts[name] = plan(Run(engine, job.name, at, None, None)) or Counts()
+    note = "; ".join(note for note in notes if note) or None
+    return Outcome(job.name, "succeeded", as_of=at, steps=counts, error=note, samples=samples)
