@@ -38,7 +38,7 @@ def test_it_counts_until_it_is_armed_and_then_takes_rows(shop: Inside, engine: E
     assert left(engine) == 3
     assert "stale: delete rows of sessions past their ends" in armed.out
     assert "table sessions: 3 rows, 66.7% of them due" in armed.out
-    assert "  id 1, ends 1000\n  id 2, ends 2000\n" in armed.out
+    assert "  stale: first id 1, 2\n    ends from 1000\n" in armed.out
     assert armed.out.endswith("stale is armed: from its next run on it takes rows\n")
     assert shop.sexton("run", "policies.stale").code == 0
     assert left(engine) == 1

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 
 _FENCE = re.compile(r"(?P<indent> *)```(?P<language>[\w-]*)\s*")
-_TITLE = re.compile(r"# (?P<name>[\w./-]+\.\w+)")
+_TITLE = re.compile(r"# (?P<name>[\w./-]*\.[a-z]+)")
 _LINK = re.compile(r"!?\[(?:[^\]`]|`[^`]*`)*\]\((?P<target>[^()\s]+)\)")
 _HEADING = re.compile(r"(?P<marks>#{1,6}) (?P<text>.+)")
 

@@ -72,8 +72,8 @@ def _show(app: App, name: str, job: Job, plan: Plan) -> int:
     print(step_table({plan.step: counts}))
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     print(f"table {plan.table.fullname}: {rows:,} rows{share}")
-    for line in sample_lines(shown, counts.picked):
-        print(f"  {line}")
+    for line in sample_lines(plan.step, shown, counts.picked):
+        print(line)
     for run in past:
         print(f"run {run.id} at {run.started_at:%Y-%m-%d %H:%M} UTC: {run.state}, {run.total.picked:,} due")
     if armed is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
@@ -34,21 +36,30 @@ def _row(step: str, counts: Counts) -> list[Any]:
     return [step, counts.picked, counts.changed, counts.told, ", ".join(also)]
 
 
-def sample_lines(sample: Sample, due: int) -> Iterator[str]:
-    """The oldest due rows, and messages about them, a line each."""
-    for row in sample.rows:
-        yield ", ".join(f"{name} {'NULL' if value is None else value}" for name, value in row.items())
-    if due > len(sample.rows) > 0:
-        yield f"and {due - len(sample.rows):,} more"
+def sample_lines(step: str, sample: Sample, due: int) -> Iterator[str]:
+    """The keys of the first due rows, the time of the very first, and messages, on lines for 80 columns."""
+    if sample.rows:
+        keys = [", ".join(str(row[name]) for name in sample.key) for row in sample.rows]
+        keys = keys if len(sample.key) == 1 else [f"({key})" for key in keys]
+        text = f"{step}: first {', '.join(sample.key)} {', '.join(keys)}"
+        text += f" and {due - len(keys):,} more" if due > len(keys) else ""
+        yield from textwrap.wrap(text, 78, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+        if sample.by is not None:
+            yield f"    {sample.by} from {_seconds(sample.rows[0][sample.by])}"
     for event, recipient, payload in sample.messages:
         to = f" to {recipient}" if recipient is not None else ""
-        yield f"message {event}{to}: {json.dumps(payload, default=str, ensure_ascii=False)}"
+        yield f"  message {event}{to}: {json.dumps(payload, default=str, ensure_ascii=False)}"
+
+
+def _seconds(time: str | None) -> str:
+    """A time as the database writes it, without the parts of its seconds."""
+    return re.sub(r"\.[0-9]+", "", time or "NULL")
 
 
 def closing_line(outcome: Outcome, seconds: float, *, dry: bool = False) -> str:
     """ "marketplace.expire_orders: succeeded in 0.3 s, run 12"."""
     number = f", run {outcome.run_id}" if outcome.run_id is not None else ""
-    reason = f"{'; as things stand, ' if dry else ': '}{outcome.error}" if outcome.error else ""
+    reason = f"{'; for now ' if dry else ': '}{outcome.error}" if outcome.error else ""
     what = "would do this" if dry else outcome.state
     return f"{outcome.job}: {what}{'' if dry else f' in {duration_words(seconds)}'}{number}{reason}"
 

@@ -147,8 +147,8 @@ def tell(outcome: Outcome, seconds: float, arguments: Namespace, *, dry: bool = 
         if outcome.steps:
             logs.emit(step_table(outcome.steps))
         for step, sample in outcome.samples.items():
-            for line in sample_lines(sample, outcome.steps[step].picked):
-                logs.emit(f"  {line}")
+            for line in sample_lines(step, sample, outcome.steps[step].picked):
+                logs.emit(line)
         logs.emit(closing_line(outcome, seconds, dry=dry))
     elif dry:
         logs.emit(logs.previewed(outcome, seconds, samples=arguments.json))

@@ -88,6 +88,7 @@ class _Building:
             # A row that others may refer to meanwhile is judged after it is locked.
             lock_first=self.looks_elsewhere or any(child.action == "refuse" for child in self.children),
             by=self.by,
+            read=None if self.by is None else self.meaning.reader(self.by),
             grace=None if self.settings.ahead or self.by is None else self.keep,
             guard=Arming(self.name, definition_of(self.settings), self.table, self.settings.max_share),
             archive=self._archive(),

@@ -6,8 +6,10 @@ look, as people write instants in several ways; what is none of them is never du
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, Text, and_, case, func, literal, not_, select
@@ -15,10 +17,11 @@ from sqlalchemy.types import Date, DateTime, Integer, String
 
 from ..config.policy import PolicySettings
 from ..db.functions import zone_date
-from ..db.instants import AWARE, DATES, DAY, NAIVE, TEXT, Form, epoch, instant, local_date
+from ..db.instants import AWARE, DATES, DAY, EPOCHS, NAIVE, TEXT, Form, epoch, instant, local_date
 from ..db.types import is_naive
 from ..errors import PolicyError
 from ..jobs.span import Span
+from ..jobs.zones import load_zone
 from .catalogue import Catalogue
 
 _SECONDS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
@@ -75,6 +78,10 @@ class Meaning:
         if isinstance(column.type, DateTime):
             return self._moment(Span(), NAIVE if is_naive(column.type) else AWARE)
         raise PolicyError(f"set: {where} is {column.type}, which takes no time as it is described here")
+
+    def reader(self, column: Column[Any]) -> Callable[[Any], datetime | None]:
+        """What its values mean as instants, to a person who asks since when a row is due."""
+        return partial(_instant_of, self.unit, self.zone or "UTC")
 
     def _date_before(self, column: Column[Any], span: Span, inclusive: bool, where: str) -> ColumnElement[bool]:
         if self.zones is not None:
@@ -152,6 +159,20 @@ def due(by: Column[Any], meaning: Meaning, settings: PolicySettings, keep: Span,
     if ahead:
         return and_(meaning.before(by, ahead, inclusive=inclusive), meaning.since(by, Span(length=timedelta(0))))
     return meaning.before(by, -keep, inclusive=inclusive)
+
+
+def _instant_of(unit: str | None, zone: str, value: Any) -> datetime | None:
+    try:
+        if isinstance(value, int) and unit is not None:
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value * 1_000_000 // EPOCHS[unit])
+        if isinstance(value, date) and not isinstance(value, datetime):  # its day has to be over
+            return datetime.combine(value + timedelta(days=1), time(), load_zone(zone)).astimezone(UTC)
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except (ValueError, OverflowError):
+        return None
+    if not isinstance(instant, datetime):
+        return None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _compared(by: ColumnElement[Any], limit: ColumnElement[Any], inclusive: bool) -> ColumnElement[bool]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from sqlalchemy import Column, ColumnElement, Connection, FromClause, Select, Table, select, tuple_
@@ -114,6 +115,7 @@ class Plan:
     outbox: where messages are written; None: Sexton's own outbox.
     guard: decides whether a run may take rows at all; None: it may.
     by: the column that gives a row its time; None: no column does.
+    read: what a value of `by`, as the driver gives it, means as an instant; None: it is one.
     grace: how long after `by` a row is due; None where other things decide that.
     archive: deleted rows go into files first.
     limit: rows that one run takes at most.  batch: rows that one batch takes at most.
@@ -134,6 +136,7 @@ class Plan:
     outbox: Outbox | None = None
     lock_first: bool = False
     by: Column[Any] | None = None
+    read: Callable[[Any], datetime | None] | None = None
     grace: Span | None = None
     guard: Guard | None = None
     archive: ArchiveTo | None = None

@@ -19,8 +19,10 @@ ROWS, MESSAGES = 20, 3
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Of one step. rows: by column, as text.  messages: event, recipient, payload."""
+    """Of one step. key, by: names of columns.  rows: these columns as text.  messages: event, recipient, payload."""
 
+    key: tuple[str, ...] = ()
+    by: str | None = None
     rows: list[dict[str, str | None]] = field(default_factory=list)
     messages: list[tuple[str, str | None, Any]] = field(default_factory=list)
 
@@ -33,7 +35,12 @@ def sample(connection: Connection, plan: Plan, request: Request) -> Sample:
     most = min(ROWS, plan.limit or ROWS)
     some = all_due(plan, excluding=False).with_only_columns(*columns).order_by(None).order_by(*plan.order).limit(most)
     rows = [dict(row) for row in connection.execute(some, parameters(some, request)).mappings()]
-    return Sample(rows, _messages(connection, plan, request) if plan.messages else [])
+    return Sample(
+        tuple(column.name for column in plan.key),
+        plan.by.name if plan.by is not None else None,
+        rows,
+        _messages(connection, plan, request) if plan.messages else [],
+    )
 
 
 def _messages(connection: Connection, plan: Plan, request: Request) -> list[tuple[str, str | None, Any]]:

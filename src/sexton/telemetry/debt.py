@@ -104,10 +104,11 @@ def _ask(engine: Engine, job: str, plan: Plan, seconds: float) -> Debt:
 
 
 def _since(plan: Plan, oldest: object) -> datetime | None:
-    """When a row became due. None: nothing is due, or its time is no timestamp."""
-    if plan.grace is None or plan.by is not plan.order[0] or not isinstance(oldest, datetime):
+    """When a row became due. None: nothing is due, or its time cannot be read as an instant."""
+    if plan.grace is None or plan.by is not plan.order[0] or oldest is None:
         return None
-    return plan.grace.from_(oldest)
+    instant = plan.read(oldest) if plan.read is not None else oldest
+    return plan.grace.from_(instant) if isinstance(instant, datetime) else None
 
 
 def debt_statement(plan: Plan) -> Select[int, Any]:
@@ -128,9 +129,14 @@ class Flow:
     intake: float | None
 
 
+def only_counted(run: Past) -> bool:
+    """Whether a guard let the run only count: then it took nothing, whatever it found."""
+    return run.state == "succeeded" and run.error is not None
+
+
 def flow(runs: Iterable[Past], step: str, now: datetime) -> Flow:
     """From these runs of one job, the newest first. The intake of a step that keeps up is what it works off."""
-    counted = [run for run in runs if run.finished_at is not None and step in run.steps]
+    counted = [run for run in runs if run.finished_at is not None and step in run.steps and not only_counted(run)]
     busy = [(run.steps[step].picked, run.seconds or 0.0) for run in counted if run.steps[step].picked][:HABIT]
     if not busy:
         return Flow(None, None)
