@@ -55,7 +55,9 @@ def explained(engine: Engine, statement: Any) -> dict[str, Any]:
 
     def literal(name: str) -> str:
         value = values.get(name)
-        if meaning_of(name) is not None or hasattr(value, "isoformat"):
+        if (meaning := meaning_of(name)) is not None:
+            return f"CAST('{value}' AS {meaning[1].sql})"
+        if hasattr(value, "isoformat"):
             return f"timestamptz '{value}'"
         return "'{1,2,3}'::bigint[]" if name == "sexton_among" else repr(value)
 

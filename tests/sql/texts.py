@@ -64,14 +64,15 @@ def _marketplace() -> Iterator[tuple[str, str]]:
     for name, plan in plans("postgresql"):
         twin = twins[name]
         in_sqlite = KeyedDelete(twin) if twin.only_deletes else TemporaryRows(twin)
-        parts = [_part(f"PostgreSQL: {title}", statement, postgresql) for title, statement in statements(plan)]
-        parts.append(_part("PostgreSQL: the dry run", preview_statement("postgresql", plan), postgresql))
-        parts += [_part("SQLite: the batch begins", statement, sqlite) for statement in in_sqlite.statements()]
-        parts.append(_part("SQLite: the dry run", preview_statement("sqlite", twin), sqlite))
+        parts = [part(f"PostgreSQL: {title}", statement, postgresql) for title, statement in statements(plan)]
+        parts.append(part("PostgreSQL: the dry run", preview_statement("postgresql", plan), postgresql))
+        parts += [part("SQLite: the batch begins", statement, sqlite) for statement in in_sqlite.statements()]
+        parts.append(part("SQLite: the dry run", preview_statement("sqlite", twin), sqlite))
         yield name, "\n".join(parts)
 
 
-def _part(title: str, statement: ClauseElement, dialect: Dialect) -> str:
+def part(title: str, statement: ClauseElement, dialect: Dialect) -> str:
+    """One statement under its title."""
     lines = [wrapped for line in render(statement, dialect).splitlines() for wrapped in wrap(line.rstrip())]
     return f"-- {title}\n" + "\n".join(lines) + ";\n"
 

@@ -22,7 +22,10 @@ Naming = Callable[[str], str]
 
 
 def named(name: str) -> str:
-    """For people: `:now_minus_30d`, `:batch`."""
+    """For people: `:now_minus_30d`, `:batch`, `:now_date(Europe/Berlin)`."""
+    moment, marked, zone = name.partition("_date_")
+    if marked and meaning_of(name) is not None:
+        return f":{moment}_date({bytes.fromhex(zone).decode()})"
     return ":" + name.removeprefix("sexton_")
 
 

@@ -37,6 +37,16 @@ def choose(connection: Connection, plan: Plan, probe: Request, *, by_row: bool =
 
     by_row: the number of rows must be exact, so nothing may be swept by block.
     """
+    choice = _choose(connection, plan, probe, by_row)
+    if plan.archive is None:
+        return choice
+    words = (
+        "rows are written to files, read back, and deleted by their keys; the SQL is that of a purge of the same rows"
+    )
+    return Choice(choice.executor, words)
+
+
+def _choose(connection: Connection, plan: Plan, probe: Request, by_row: bool) -> Choice:
     if connection.dialect.name == "sqlite":
         from .sqlite import KeyedDelete, TemporaryRows
 
