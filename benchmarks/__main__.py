@@ -19,6 +19,7 @@ GROUPS = {
     "purge_neighbours": ("P4",),
     "purge_peers": ("P7",),
     "purge_slow_commit": ("P8",),
+    "keyless": ("K1",),
     "sqlite_purge": ("S1",),
     "expiry": ("T1", "T2"),
     "memory": ("M1",),

@@ -79,6 +79,23 @@ def _stock(url: str, items: int) -> Request:
     return request
 
 
+def _lines(kind: str, url: str, blocks: int) -> Request:
+    """line: updates a row where it lies, due or not, as it has no key; insert: writes new ones."""
+    from .server import connect
+
+    connection = connect(url)
+    update = "UPDATE lines SET kind = 'seen' WHERE ctid = CAST(%s AS tid)"
+    write = "INSERT INTO lines VALUES ('new', 'new', now())"
+
+    def request() -> None:
+        if kind == "insert":
+            connection.execute(write.encode())
+        else:
+            connection.execute(update.encode(), (f"({random.randint(0, blocks - 1)},{random.randint(1, 20)})",))
+
+    return request
+
+
 def _sqlite(path: str, rows: int, due: int) -> Request:
     """Half reads, half writes of rows that stay. Reads count as well, but writes decide; see `_work`."""
     import sqlite3
@@ -99,6 +116,8 @@ def _sqlite(path: str, rows: int, due: int) -> Request:
 def _request(kind: str, url: str, rows: int, due: int) -> Request:
     if kind == "stock":
         return _stock(url, rows)
+    if kind in ("line", "insert"):
+        return _lines(kind, url, rows)
     return _sqlite(url, rows, due) if kind == "sqlite" else _events(kind, url, rows, due)
 
 
