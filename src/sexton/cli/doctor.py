@@ -14,9 +14,7 @@ from dataclasses import asdict
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
-from ..app import App
-from ..errors import DONE, FAILED, UnknownName, UsageError
-from ..jobs.job import Job
+from ..errors import DONE, FAILED, UsageError
 from .shared import add_json, open_app, print_json
 
 if TYPE_CHECKING:
@@ -27,9 +25,6 @@ WIDEST = 100
 
 INDENT = " " * 10
 """Below a level, which is eight letters wide."""
-
-POLICIES = "policies."
-"""How the names of jobs begin that are policies of the settings file."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -51,7 +46,7 @@ def run(arguments: Namespace) -> int:
     app = open_app(arguments)
     if arguments.sample and arguments.name is None:
         raise UsageError("--sample runs a batch; say of which job: sexton doctor NAME --sample")
-    jobs = list(app.registry) if arguments.name is None else [_job(app, arguments.name)]
+    jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]
     findings = diagnose(app.engine, jobs, size=app.limits().rows, sampling=arguments.sample)
     levels: Counter[str] = Counter()
     found = []
@@ -67,15 +62,6 @@ def run(arguments: Namespace) -> int:
         shown.print_plans()
         print(f"\n{_summary(levels)}")
     return FAILED if levels["warning"] or levels["wrong"] else DONE
-
-
-def _job(app: App, name: str) -> Job:
-    try:
-        return app.registry.get(name)
-    except UnknownName:
-        if f"{POLICIES}{name}" not in app.registry.names():
-            raise
-    return app.registry.get(f"{POLICIES}{name}")
 
 
 def _summary(levels: Counter[str]) -> str:

@@ -30,7 +30,7 @@ def run(arguments: Namespace) -> int:
     """Print the newest runs."""
     app = open_app(arguments)
     if arguments.job:
-        app.registry.get(arguments.job)
+        arguments.job = app.registry.get(arguments.job).name
     with read_only(app.engine) as connection:
         require_schema(connection)
         runs = history(connection, job=arguments.job, limit=arguments.limit)

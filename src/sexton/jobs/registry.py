@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from ..errors import PolicyError, UnknownName
 from .job import Job
 
+POLICIES = "policies."
+"""How the names of jobs begin that are policies of the settings file."""
+
 
 class Registry:
     """Jobs under unique names; iterated by priority, the highest first, then in the order they were added."""
@@ -21,11 +24,11 @@ class Registry:
         self._jobs[job.name] = job
 
     def get(self, name: str) -> Job:
-        """The job of that name. Raises UnknownName with the nearest names."""
-        try:
-            return self._jobs[name]
-        except KeyError:
-            raise UnknownName("job", name, self._jobs) from None
+        """The job of that name, or of the policy of the settings file. Raises UnknownName with the nearest names."""
+        for known in (name, f"{POLICIES}{name}"):
+            if known in self._jobs:
+                return self._jobs[known]
+        raise UnknownName("job", name, self._jobs)
 
     def names(self) -> list[str]:
         """All names, in the order of iteration."""
