@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from sexton import Counts, Job, Purge, UtcDateTime
 from sexton.db.types import BigKey
+from sexton.policies.contract import Change
 from sexton.policies.purge import Child
 from sexton.runs.doctor import plans
 from tests.support.findings import about, apply, examined, levels
@@ -181,6 +182,32 @@ def test_q7_a_cascade_without_an_index_on_the_child_is_a_warning_with_the_index(
     assert "ON leaves (tree_id)" in found.sql
     listed = cut(trees, children=(Child(leaves, leaves.c.tree_id),))
     assert one(about(examined(engine, listed), "children")).level == "ok"
+
+
+@pytest.mark.parametrize(("rule", "level"), [("CASCADE", "note"), ("SET NULL", "note"), ("RESTRICT", "ok")])
+def test_children_that_the_condition_asks_are_none_that_nobody_thought_of(
+    engine: Engine, rule: str, level: str
+) -> None:
+    trees, leaves = make_tree(engine, rule, indexed=True)
+    bare = not_(exists(select(1).where(leaves.c.tree_id == trees.c.id)))
+
+    found = one(about(examined(engine, cut(trees, only=bare, lock_first=True)), "children"))
+
+    assert found.level == level
+
+
+def test_children_that_let_go_of_the_row_refuse_nothing(engine: Engine) -> None:
+    trees, leaves = make_tree(engine, None, indexed=True)
+    fall = Change(
+        "leaves",
+        leaves,
+        lambda rows: leaves.c.tree_id.in_(select(rows["picked"].c.id)),
+        lambda rows: {"tree_id": None},
+    )
+
+    found = one(about(examined(engine, cut(trees, changes=(fall,))), "children"))
+
+    assert (found.level, found.text) == ("ok", "its rows in leaves let go of it first")
 
 
 def test_triggers_are_named_also_where_a_cascade_leads(engine: Engine) -> None:

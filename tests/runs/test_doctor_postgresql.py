@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Engine, MetaData, Table, text
 from sexton import Job, Purge, UtcDateTime
 from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
-from sexton.runs.doctor import holders, server, vacuum
+from sexton.runs.doctor import holders, plans, server, vacuum
 from sexton.runs.doctor.diagnose import diagnose
 from sexton.testing.postgres import Server
 from tests.support.findings import about, apply, examined, levels, of_database
@@ -125,6 +125,20 @@ def test_prepared_transactions_and_idle_slots_are_named(
     assert lines == ["ROLLBACK PREPARED 'lost';", "SELECT pg_drop_replication_slot('gone');"]
     assert levels(of_database(engine)) == []
     engine.dispose()
+
+
+@pytest.mark.parametrize(("small", "words"), [(1000, "which is small (200 rows)"), (100, "(more than 100 rows)")])
+def test_a_table_without_statistics_is_counted(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, small: int, words: str
+) -> None:
+    """They are lost by an upgrade of the server, a restore, a crash."""
+    monkeypatch.setattr(plans, "SMALL", small)
+    shop = make_sessions(engine)
+    apply(engine, "DROP INDEX sessions_expires", "ALTER TABLE sessions SET (autovacuum_enabled = off)")
+    shop.add(200, age=timedelta(days=1))
+    apply(engine, "SELECT pg_stat_force_next_flush()", "SELECT pg_stat_reset()")
+
+    assert words in one(about(examined(engine, shop.expire()), "plan")).text
 
 
 def test_autovacuum_that_is_off_for_a_table_is_a_warning(engine: Engine, shop: Sessions) -> None:

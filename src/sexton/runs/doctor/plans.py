@@ -78,6 +78,8 @@ def _postgresql(connection: Connection, case: Case, choice: Choice) -> Iterator[
     own = _heaps(connection, case)
     whole = read & own.keys()
     rows = sum(own[name] for name in whole)
+    if whole and not rows:  # statistics were lost: by a restore, an upgrade, a crash
+        rows = _counted(connection, case)
     index = next((node["Index Name"] for node in nodes if "Index Name" in node), None)
     if isinstance(choice.executor, SweepPurge):
         yield Finding("ok", "plan", "swept once a run, block by block", plan=plan)
@@ -96,12 +98,19 @@ def _postgresql(connection: Connection, case: Case, choice: Choice) -> Iterator[
 def _whole_table(connection: Connection, case: Case, rows: int, plan: str) -> Finding:
     if rows <= SMALL:
         return Finding("ok", "plan", f"reads the whole table, which is small ({rows:,} rows)", plan=plan)
-    words = f"reads the whole table ({rows:,} rows) in each batch"
+    known = f"{rows:,}" if rows != SMALL + 1 else f"more than {SMALL:,}"
+    words = f"reads the whole table ({known} rows) in each batch"
     if missing_index(connection, case.plan) is not None:  # which is a warning itself
         return Finding("note", "plan", words, plan=plan)
     words += ", though an index has the time column; its statistics may be old, or most rows are due"
     sql = f"ANALYZE {connection.dialect.identifier_preparer.format_table(case.plan.table)}"
     return Finding("warning", "plan", words, sql, plan)
+
+
+def _counted(connection: Connection, case: Case) -> int:
+    """How many rows the table has; SMALL + 1 for all that are more."""
+    some = select(literal(1)).select_from(case.plan.table).limit(SMALL + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -166,8 +175,7 @@ def _sqlite(connection: Connection, case: Case, choice: Choice) -> Iterator[Find
         known = [index for index in served if index != "INTEGER"]  # which is the key
         yield Finding("ok", "plan", f"index {known[0]} serves it" if known else "the key serves it", plan=plan)
         return
-    some = select(literal(1)).select_from(case.plan.table).limit(SMALL + 1).subquery()
-    counted = connection.execute(select(func.count()).select_from(some)).scalar_one()
+    counted = _counted(connection, case)
     if counted <= SMALL:
         yield Finding("ok", "plan", f"reads the whole table, which is small ({counted:,} rows)", plan=plan)
     else:

@@ -52,27 +52,39 @@ def children_of(connection: Connection, case: Case) -> Iterator[Finding]:
     """Tables that refer to rows which are deleted: what happens there, and whether an index leads to them."""
     if not deletes(case.plan) or case.own:
         return
-    listed = {change.table.name for change in case.plan.changes if change.values is None}
+    listed = {change.table.name: change.values is None for change in case.plan.changes}
     read = {part.name for part in visitors.iterate(case.plan.due) if isinstance(part, Table)}
     for reference in references(connection, case.plan.table):
-        yield from _child(reference, reference.name in listed, reference.name in read)
+        yield from _child(reference, listed.get(reference.name), reference.name in read)
 
 
-def _child(reference: Reference, listed: bool, read: bool) -> Iterator[Finding]:
-    child, rule, sql = reference.child, reference.rule, f"{reference.missing};" if reference.missing else ""
-    level, words = "ok", f"its rows in {child} go first"
-    if not listed and rule == "CASCADE":
-        level, words = "warning", f"rows of {child} go along, which the job does not list (ON DELETE CASCADE)"
-    elif not listed and rule.startswith("SET"):
-        level, words = "note", f"rows of {child} change along: {reference.columns} (ON DELETE {rule})"
-    elif not listed and read:
-        words = f"its condition asks {child} (ON DELETE {rule})"
-    elif not listed:
-        level = "note"
-        words = f"rows that {child} still refers to are refused and set aside ({reference.columns}, ON DELETE {rule})"
+def _child(reference: Reference, goes: bool | None, asked: bool) -> Iterator[Finding]:
+    child, sql = reference.child, f"{reference.missing};" if reference.missing else ""
+    level, words = _fate(reference, goes, asked)
     if sql:
         level, words = "warning", f"{words}; each delete reads all of {child}, as no index has {reference.columns}"
     yield Finding(level, "children", words, sql)
+
+
+def _fate(reference: Reference, goes: bool | None, asked: bool) -> tuple[str, str]:
+    """Level and words for rows that refer to a deleted one.
+
+    goes: whether the step deletes them, else it changes them; None: neither.  asked: whether its condition reads them.
+    """
+    child, rule = reference.child, reference.rule
+    if goes is not None:
+        return "ok", f"its rows in {child} {'go' if goes else 'let go of it'} first"
+    unless = f", unless the condition, which asks {child}, keeps both" if asked else ", which the job does not list"
+    if rule == "CASCADE":
+        return "note" if asked else "warning", f"rows of {child} go along{unless} (ON DELETE CASCADE)"
+    if rule.startswith("SET"):
+        return "note", f"rows of {child} change along: {reference.columns} (ON DELETE {rule})"
+    if asked:
+        return "ok", f"its condition asks {child} (ON DELETE {rule})"
+    return (
+        "note",
+        f"rows that {child} still refers to are refused and set aside ({reference.columns}, ON DELETE {rule})",
+    )
 
 
 def triggers_of(connection: Connection, case: Case) -> Iterator[Finding]:
