@@ -69,7 +69,7 @@ def test_bad_names_are_one_line(shop: Inside, tmp_path: Path) -> None:
 
 def test_the_other_commands_know_it(shop: Inside) -> None:
     assert "policies.stale" in shop.sexton("jobs").out
-    assert "policies.stale: 1 policies, 0 functions" in shop.sexton("check").out
+    assert "policies.stale: 1 policy\n" in shop.sexton("check").out
     assert ":now_epoch_s" in shop.sexton("explain", "policies.stale").out
     assert "policies.stale: stale" in shop.sexton("debt").out
     assert shop.sexton("test", "policies.stale").code == 0

@@ -95,7 +95,8 @@ def _planned(job: Job) -> str:
 
     steps = planned(job)
     functions = sum(callable(step) for step in steps)
-    return f"{len(steps) - functions} policies, {functions} functions"
+    parts = ((len(steps) - functions, "policy", "policies"), (functions, "function", "functions"))
+    return ", ".join(f"{number} {one if number == 1 else many}" for number, one, many in parts if number)
 
 
 def _schema(app: App) -> str:

@@ -159,8 +159,10 @@ class PolicySettings:
         }[self.action]
         when = f"{self.keep} after" if self.keep not in (None, "0s") else "past"
         when = f"{self.ahead} before" if self.ahead is not None else when
-        condition = f", only where {', '.join(self.only)} match" if isinstance(self.only, Mapping) and self.only else ""
-        condition = f", only where {self.only}" if isinstance(self.only, str) else condition
+        condition = (
+            f", with a condition on {', '.join(self.only)}" if isinstance(self.only, Mapping) and self.only else ""
+        )
+        condition = f", only where {' '.join(self.only.split())}" if isinstance(self.only, str) else condition
         return f"{what} {when} their {self.by}{condition}" if self.by else f"{what}{condition}"
 
     def check(self) -> None:
