@@ -185,6 +185,8 @@ def test_a_name_is_split_into_words() -> None:
     assert words("OAUTH2_access_tokens") == ("oauth", "2", "access", "tokens")
     assert words("loginhistory") == ("login", "history")
     assert words("provider_refreshtoken") == ("provider", "refresh", "token")
+    assert words("api_oauthaccesstokens") == ("api", "oauth", "access", "token")
+    assert family_of("shopapi_webhookcall") == family_of("shop_outgoingmail") == "logs"
     assert family_of("order_events") == "logs"
     assert family_of("event_orders") is None
     assert family_of("catalog") is None

@@ -10,7 +10,7 @@ from sqlalchemy.types import Boolean, Date, DateTime, Integer, String, TypeEngin
 
 from .words import each, words
 
-_FILLERS = frozenset(each("at date day datetime dt on stamp time timestamp ts tstamp utc when"))
+_FILLERS = frozenset(each("at date day datetime dt dttm on stamp time timestamp ts tstamp utc when"))
 """Words that say of a column only that it is a time."""
 
 _EXPIRY = frozenset(each("exp expiration expire expired expires expiry"))

@@ -18,10 +18,12 @@ _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _COMPOUND = re.compile(
     r"(access|activity|api|audit|call|change|error|event|login|mail|email|query|request|sms|system|task)"
     r"(log|history|queue|result|meta|trail)s?"
-    r"|(access|api|auth|id|outstanding|refresh|reset|verification)(token)s?"
+    r"|([a-z]*)(access|api|auth|id|outstanding|refresh|reset|verification)(token)s?"
     r"|(access|login)(attempt)s?"
+    r"|(api|webhook)(call)s?"
+    r"|(outgoing|sent)(e?mail)s?"
 )
-"""Two words written as one, as Django has them: `oauth2_provider_accesstoken`."""
+"""Words written as one, as Django has them: `oauth2_provider_accesstoken`, `customerssoaccesstoken`."""
 
 _WEAK = frozenset(each("data detail entry item line record row store table tbl"))
 """Last words that say nothing: `log_entries`."""
