@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sexton.errors import PolicyError
+from sexton.telemetry.debt import read_debt
 from sexton.testing import preview_job, run_job
 
 from .shop import Shop
@@ -129,3 +130,23 @@ def test_q5_a_column_that_is_no_time_or_says_too_little(
         run_job(shop.engine, shop.job(purge="sessions", by="ends", **written), at=NOON)
 
     assert str(refused.value) == f"policies.tidy: {words}"
+
+
+@pytest.mark.databases("postgres")
+def test_a_timestamp_without_zone_is_overdue_since_its_time_in_utc(shop: Shop) -> None:
+    shop.do("CREATE TABLE visits (id int PRIMARY KEY, ends timestamp)")
+    shop.do("INSERT INTO visits VALUES (1, '2026-06-01 10:00:00')")
+
+    (found,) = read_debt(shop.engine, [shop.job(purge="visits", by="ends")])
+
+    assert found.since == datetime(2026, 6, 1, 10, tzinfo=UTC)
+
+
+@pytest.mark.databases("postgres")
+def test_debt_of_rows_named_by_a_uuid_is_known(shop: Shop) -> None:
+    shop.do("CREATE TABLE visits (id uuid PRIMARY KEY, seen boolean)")
+    shop.do("INSERT INTO visits VALUES (gen_random_uuid(), true)")
+
+    (found,) = read_debt(shop.engine, [shop.job(purge="visits", only={"seen": True})])
+
+    assert (found.rows, found.since) == (1, None)

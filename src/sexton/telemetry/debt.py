@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import Engine, Select, func, null, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..db.connect import read_only
@@ -112,10 +112,12 @@ def _since(plan: Plan, oldest: object) -> datetime | None:
 
 
 def debt_statement(plan: Plan) -> Select[int, Any]:
-    """How many rows are due, and the first column of the order of the oldest; starts where every batch starts."""
-    oldest = select(plan.order[0].label("oldest")).where(due(plan, excluding=False)).order_by(*plan.order)
-    some = oldest.limit(MOST).subquery()
-    return select(func.count().label("rows"), func.min(some.c.oldest, type_=plan.order[0].type).label("oldest"))
+    """How many rows are due, and the time of the oldest where one decides; starts where every batch starts."""
+    first = plan.order[0]
+    some = select(first.label("oldest")).where(due(plan, excluding=False)).order_by(*plan.order).limit(MOST).subquery()
+    # Not of a key: there is no least UUID.
+    oldest = func.min(some.c.oldest, type_=first.type) if plan.by is first else null()
+    return select(func.count().label("rows"), oldest.label("oldest"))
 
 
 @dataclass(frozen=True, slots=True)
