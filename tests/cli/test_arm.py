@@ -69,7 +69,15 @@ def test_bad_names_are_one_line(shop: Inside, tmp_path: Path) -> None:
 
 def test_the_other_commands_know_it(shop: Inside) -> None:
     assert "policies.stale" in shop.sexton("jobs").out
-    assert "policies.stale: 1 policy\n" in shop.sexton("check").out
+    assert "policies.stale: its statements work here\n" in shop.sexton("check").out
     assert ":now_epoch_s" in shop.sexton("explain", "policies.stale").out
     assert "policies.stale: stale" in shop.sexton("debt").out
     assert shop.sexton("test", "policies.stale").code == 0
+
+
+def test_check_asks_no_database_when_it_is_to_stay_offline_and_names_a_policy_once(shop: Inside) -> None:
+    assert shop.sexton("check", "--offline", SEXTON_DATABASE="sqlite:////nowhere/shop.db").code == 0
+
+    shop.write("sexton.toml", POLICY.replace("sessions", "sesions"))
+    shop.sexton("migrate")
+    assert "wrong    policies.stale: there is no table sesions" in shop.sexton("check").out
