@@ -20,6 +20,7 @@ from sexton.errors import UsageError
 from sexton.runs.archive.files import ENDING, Line, lines_of, verify
 from sexton.runs.runner import Outcome
 from sexton.testing import preview_job, run_job
+from tests.support.findings import examined
 
 from .shop import Shop, settings_of
 
@@ -192,3 +193,14 @@ def test_a4_a_damaged_file_deletes_nothing(orders: Shop, tmp_path: Path, monkeyp
     assert orders.ids("orders") == [1, 2, 3, 4]
     assert ran(orders, job).state == "failed"
     assert orders.ids("orders") == [1, 2, 3, 4]
+
+
+def test_the_doctor_says_when_nobody_may_write_there(orders: Shop, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    levels = {}
+    for into in ("file/below", "new/folder"):
+        job = archiving(orders, tmp_path, into=into)
+        levels[into] = [finding.level for finding in examined(orders.engine, job) if finding.about == "archive"]
+
+    assert levels == {"file/below": ["wrong"], "new/folder": ["ok"]}

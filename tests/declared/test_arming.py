@@ -104,6 +104,17 @@ def test_what_was_due_when_a_person_looked_may_be_taken_once(sessions: Shop) -> 
     assert len(sessions.ids("sessions")) == 190
 
 
+def test_warnings_are_a_flood_as_well(sessions: Shop) -> None:
+    """What was due when a person looked may be told once, and no more."""
+    written: dict[str, Any] = {"warn": "sessions", "by": "ends", "unit": "s", "max_share": 0.05}
+
+    assert ran(sessions, confirm(sessions, 0, **written)).state == "failed"
+    job = confirm(sessions, 10, **written)
+    assert ran(sessions, job).total.told == 10
+    add(sessions, 101, 120, "past")
+    assert ran(sessions, job).state == "failed"
+
+
 def test_more_than_ten_times_the_habit_stops(sessions: Shop) -> None:
     add(sessions, 1001, 3000, "ahead")
     job = confirm(sessions, 0, **SESSIONS)

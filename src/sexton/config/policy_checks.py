@@ -49,7 +49,7 @@ def _default(settings: PolicySettings, name: str) -> object:
 
 
 def _check_without_time(settings: PolicySettings) -> None:
-    if not settings.only:
+    if not settings.only and not settings.unless_referenced_by:
         raise ValueError('by is missing: the column that gives a row its time, by = "expires_at"')
     for name in ("keep", "ahead", "kind", "unit", "zone_column", "before", "keep_last"):
         if getattr(settings, name) is not None and not (name == "unit" and settings.set):

@@ -19,7 +19,7 @@ from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..policies.contract import Verdict
 from ..runs.choose import estimated_rows
-from ..runs.history import history
+from ..runs.history import Past, history
 
 HABIT = 20
 """Recent runs that did something, whose median is the habit."""
@@ -62,8 +62,8 @@ class Arming:
         """How many rows a run may take, and why no more."""
         rows = table_rows(connection, self.table)
         most, why = int(rows * self.max_share), f"max_share = {self.max_share:g} of {rows:,}"
-        busy = [run for run in history(connection, job=job, states=("succeeded", "partial"), limit=200) if _did(run)]
-        habit = [run.total.changed for run in busy[:HABIT]]
+        busy = [run for run in history(connection, job=job, states=("succeeded", "partial"), limit=200) if _taken(run)]
+        habit = [_taken(run) for run in busy[:HABIT]]
         if len(habit) >= ENOUGH and (usual := max(int(median(habit) * TIMES), LITTLE)) < most:
             most, why = usual, f"{TIMES} times the usual {median(habit):,.0f}"
         used = any(run.started_at > armed.armed_at for run in busy)
@@ -72,8 +72,9 @@ class Arming:
         return most, why
 
 
-def _did(run: Any) -> bool:
-    return bool(run.total.changed)
+def _taken(run: Past) -> int:
+    """Rows that a run changed, or told about."""
+    return max(run.total.changed, run.total.told)
 
 
 def armed_row(connection: Connection, name: str) -> Row[Any] | None:

@@ -101,7 +101,7 @@ def fitting(column: Column[Any], value: object, where: str) -> Any:
             if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
                 raise PolicyError(f"{where}: {column.name} is {kind}; write {words}, not {value!r}")
             return value
-    raise PolicyError(f"{where}: {column.name} is {kind}, which cannot be compared with a value here")
+    raise PolicyError(f"{where}: {column.name} is {kind}; a value for that cannot be written here")
 
 
 def new_values(

@@ -41,17 +41,21 @@ def ended(outcome: Outcome, seconds: float) -> str:
         told=whole.told,
         skipped=whole.skipped or None,
         poison=whole.poison or None,
-        error=outcome.error,
+        **_said(outcome),
     )
+
+
+def _said(outcome: Outcome) -> dict[str, str | None]:
+    """The error of a run; of one that went well it is a note: that it only counted."""
+    return {"note" if outcome.state == "succeeded" else "error": outcome.error}
 
 
 def previewed(outcome: Outcome, seconds: float, *, samples: bool) -> str:
     """The line of a dry run, with the counts of each step; samples: with due rows, which are nothing for a log."""
     steps = {step: counts.as_json() for step, counts in outcome.steps.items()}
     shown = {step: asdict(sample) for step, sample in outcome.samples.items()} if samples else None
-    return _line(
-        event="dry run", job=outcome.job, seconds=round(seconds, 3), steps=steps, error=outcome.error, samples=shown
-    )
+    line = {"job": outcome.job, "seconds": round(seconds, 3), "steps": steps, "samples": shown}
+    return _line(event="dry run", **line, **_said(outcome))
 
 
 def said(event: str, **fields: Any) -> str:

@@ -19,6 +19,7 @@ from ...policies.contract import Plan
 from ..preflight import preflight
 from ..runner import planned
 from .finding import Case, Finding, Question, answers
+from .folders import archive_folder
 from .holders import holders
 from .load import count_due, load_of, unreadable_times
 from .plans import plan_of
@@ -115,6 +116,7 @@ class _Tour:
             others = answers(self.engine, "triggers", _asked(triggers_of, case))
             yield from (finding for finding in others if finding.about == "rules")
             return
+        yield from archive_folder(case)
         case = replace(case, due=count_due(self.engine, case))
         for about, question in QUESTIONS.items():
             yield from answers(self.engine, about, _asked(question, case))
