@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton import Job, cron, every
+from sexton.jobs import zones
 from sexton.jobs.schedule import Schedule
 from sexton.jobs.zones import renew_zones
 from sexton.runs.due import due_runs
@@ -40,6 +41,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (folder / "Europe").mkdir(parents=True)
     reset_tzpath([folder, *before])
     renew_zones()  # those that other tests of this process have read
+    zones._read.pop(ZONE, None)
+    ZoneInfo.clear_cache(only_keys=[ZONE])
     yield folder
     reset_tzpath(before)
     ZoneInfo.clear_cache()
