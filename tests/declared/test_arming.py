@@ -81,7 +81,7 @@ def test_a_disarmed_one_only_counts(sessions: Shop) -> None:
 
 
 @pytest.mark.parametrize(("share", "state", "left"), [(0.1, "succeeded", 90), (0.09, "failed", 100)])
-def test_a1_more_than_the_share_of_the_table_stops_before_the_first_row(
+def test_more_than_the_share_of_the_table_stops_before_the_first_row(
     share: float, state: str, left: int, sessions: Shop
 ) -> None:
     outcome = ran(sessions, confirm(sessions, 0, **SESSIONS, max_share=share))

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from sexton.runs.counts import Counts
 from sexton.testing import preview_job, run_job
+from tests.support.past_runs import set_aside_rows
 
 from .shop import Shop
 
@@ -115,3 +116,30 @@ def test_q15_a_hold_that_is_not_yet_committed_holds(holds: Shop) -> None:
     assert (outcome.state, outcome.total.changed, outcome.total.skipped) == ("partial", 9, 1)
     assert run_job(holds.engine, job, at=NOON).total.picked == 0
     assert holds.ids("files") == [3]
+
+
+@pytest.mark.parametrize("action", [{"purge": "files"}, {"transition": "files", "set": {"name": "y"}}])
+def test_q5_two_rows_of_a_thousand_that_a_trigger_refuses(action: dict[str, Any], shop: Shop) -> None:
+    """Set aside with the reason; the others go."""
+    shop.do("CREATE TABLE files (id int PRIMARY KEY, ends bigint, name text)")
+    when = "DELETE" if "purge" in action else "UPDATE"
+    if shop.sqlite:
+        shop.do(
+            f"CREATE TRIGGER guard BEFORE {when} ON files WHEN OLD.id IN (123, 777)"
+            " BEGIN SELECT RAISE(ABORT, 'frozen by accounting'); END"
+        )
+    else:
+        shop.do(
+            "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF OLD.id IN (123, 777) THEN RAISE 'frozen by accounting' USING ERRCODE = '23514'; END IF;"
+            f" RETURN {'OLD' if when == 'DELETE' else 'NEW'}; END $$",
+            f"CREATE TRIGGER guard BEFORE {when} ON files FOR EACH ROW EXECUTE FUNCTION guard()",
+        )
+    numbers = ", ".join(f"({number}, {PAST - number}, 'x')" for number in range(1000))
+    shop.do(f"INSERT INTO files VALUES {numbers}")
+
+    outcome = run_job(shop.engine, shop.armed(by="ends", unit="s", max_share=1.0, **action), at=NOON)
+
+    assert (outcome.state, outcome.total.changed, outcome.total.poison) == ("partial", 998, 2)
+    assert sorted(row["subject"] for row in set_aside_rows(shop.engine)) == ["123", "777"]
+    assert all("frozen by accounting" in row["error"] for row in set_aside_rows(shop.engine))

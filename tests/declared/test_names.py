@@ -1,4 +1,4 @@
-"""Q5, Q6, Q7, X4: names, values and conditions from the settings fit the catalogue, or are refused; none breaks out."""
+"""C3, C4, C7, D14: names, values and conditions from the settings fit the catalogue, or are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refusal(shop: Shop, **written: Any) -> str:
     return str(refused.value)
 
 
-def test_q7_reserved_words_and_odd_names_are_names(shop: Shop) -> None:
+def test_c7_reserved_words_and_odd_names_are_names(shop: Shop) -> None:
     shop.do(
         'CREATE TABLE "order" ("key" int PRIMARY KEY, "timestamp" bigint, "interval" text, "a ""b"" %s" int)',
         f"INSERT INTO \"order\" VALUES (1, {PAST}, 'x', 7), (2, {PAST}, 'y', 7), (3, {PAST}, 'x', 8)",
@@ -54,7 +54,7 @@ def test_other_schemas_than_public(shop: Shop) -> None:
     )
 
 
-def test_q5_names_that_nobody_has_are_answered_with_the_nearest(shop: Shop) -> None:
+def test_d14_names_that_nobody_has_are_answered_with_the_nearest(shop: Shop) -> None:
     shop.do("CREATE TABLE sessions (id int PRIMARY KEY, ends bigint)", "CREATE VIEW recent AS SELECT * FROM sessions")
 
     assert "there is no table sesions in this database; did you mean sessions?" in refusal(
@@ -67,7 +67,7 @@ def test_q5_names_that_nobody_has_are_answered_with_the_nearest(shop: Shop) -> N
 @pytest.mark.parametrize(
     "name", ["sessions; DROP TABLE sessions", 'sessions" --', "sessions WHERE 1=1", "pg_temp.sessions()", "'"]
 )
-def test_x4_a_piece_of_sql_is_the_name_of_nothing(name: str, shop: Shop) -> None:
+def test_c7_a_piece_of_sql_is_the_name_of_nothing(name: str, shop: Shop) -> None:
     shop.do("CREATE TABLE sessions (id int PRIMARY KEY, ends bigint)", f"INSERT INTO sessions VALUES (1, {PAST})")
 
     refusal(shop, purge=name, by="ends")
@@ -78,7 +78,7 @@ def test_x4_a_piece_of_sql_is_the_name_of_nothing(name: str, shop: Shop) -> None
     assert shop.ids("sessions") == [1]
 
 
-def test_x4_a_value_is_a_value_whatever_it_looks_like(shop: Shop) -> None:
+def test_c7_a_value_is_a_value_whatever_it_looks_like(shop: Shop) -> None:
     shop.do("CREATE TABLE sessions (id int PRIMARY KEY, ends bigint, status text)")
     odd = "x' OR '1'='1"
     for number, status in enumerate((odd, "x", None), 1):

@@ -97,7 +97,7 @@ def test_listed_children_go_first_and_are_counted(shop: Shop) -> None:
     assert shop.ids("items") == [3]
 
 
-def test_d15_a_reference_that_nobody_listed_sets_that_row_aside_and_the_rest_go(shop: Shop) -> None:
+def test_q5_a_reference_that_nobody_listed_sets_that_row_aside_and_the_rest_go(shop: Shop) -> None:
     shop.do(
         "CREATE TABLE carts (id int PRIMARY KEY, ends bigint)",
         "CREATE TABLE payments (id int PRIMARY KEY, cart int REFERENCES carts (id))",

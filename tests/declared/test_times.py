@@ -121,7 +121,7 @@ def test_iso_text_in_the_ways_people_write_it(shop: Shop) -> None:
         ("boolean", {}, "sessions.ends is BOOLEAN, which is no time; name a timestamp, a date or an epoch"),
     ],
 )
-def test_q5_a_column_that_is_no_time_or_says_too_little(
+def test_d14_a_column_that_is_no_time_or_says_too_little(
     kind: str, written: dict[str, str], words: str, shop: Shop
 ) -> None:
     shop.do(f"CREATE TABLE sessions (id int PRIMARY KEY, ends {kind})")
