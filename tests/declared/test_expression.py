@@ -157,7 +157,7 @@ def test_c7_a_volatile_function_is_refused(call: str, jobs: Shop) -> None:
     )
     job = jobs.armed(purge="jobs", by="ends", unit="s", only=f"tries > {call}")
 
-    with pytest.raises(UsageError, match=r"is volatile or an aggregate|there is no function|cannot stand"):
+    with pytest.raises(UsageError, match=r"is not immutable|there is no function|cannot stand"):
         run_job(jobs.engine, job, at=NOON)
 
 

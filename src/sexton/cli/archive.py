@@ -68,12 +68,18 @@ def _listed(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _all_files(app: App) -> list[Path]:
-    """In the folders of all policies that archive."""
+    """In the folders of all policies that archive, and those on record there, whether they are there or not."""
     from ..config.policy import policies_of
 
     policies = policies_of(app.settings.policies)
-    folders = [app.folder / one.into / name for name, one in policies.items() if one.archive is not None]
-    return sorted(path for folder in folders for path in folder.glob(f"*{ENDING}"))
+    folders = {f"policies.{name}": app.folder / one.into / name for name, one in policies.items() if one.archive}
+    files = {path for folder in folders.values() for path in folder.glob(f"*{ENDING}")}
+    archives = own_tables(app.engine.dialect.name).archives
+    known = select(archives.c.job, archives.c.file).where(archives.c.rows.is_not(None))
+    with read_only(app.engine) as connection:
+        require_schema(connection)
+        files |= {folders[job] / name for job, name in connection.execute(known) if job in folders}
+    return sorted(files)
 
 
 def _verify(files: list[Path], as_json: bool) -> int:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..runs.samples import Sample
 
 HEADINGS = ["STEP", "PICKED", "CHANGED", "TOLD", "ALSO"]
+LONGEST_KEY = 40
+"""Characters of a key that are shown."""
+
 NUMBERS = ("PICKED", "CHANGED", "TOLD")
 
 
@@ -39,7 +42,7 @@ def _row(step: str, counts: Counts) -> list[Any]:
 def sample_lines(step: str, sample: Sample, due: int) -> Iterator[str]:
     """The keys of the first due rows, the time of the very first, and messages, on lines for 80 columns."""
     if sample.rows:
-        keys = [", ".join(str(row[name]) for name in sample.key) for row in sample.rows]
+        keys = [", ".join(_shown(row[name]) for name in sample.key) for row in sample.rows]
         keys = keys if len(sample.key) == 1 else [f"({key})" for key in keys]
         text = f"{step}: first {', '.join(sample.key)} {', '.join(keys)}"
         text += f" and {due - len(keys):,} more" if due > len(keys) else ""
@@ -48,12 +51,22 @@ def sample_lines(step: str, sample: Sample, due: int) -> Iterator[str]:
             yield f"    {sample.by} from {_seconds(sample.rows[0][sample.by])}"
     for event, recipient, payload in sample.messages:
         to = f" to {recipient}" if recipient is not None else ""
-        yield f"  message {event}{to}: {json.dumps(payload, default=str, ensure_ascii=False)}"
+        yield f"  message {event}{_printable(to)}: {_printable(json.dumps(payload, default=str, ensure_ascii=False))}"
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _shown(value: str | None) -> str:
+    """Without characters that a terminal obeys, and not longer than a line."""
+    plain = _printable(str(value))
+    return plain if len(plain) <= LONGEST_KEY else plain[: LONGEST_KEY - 1] + "…"
 
 
 def _seconds(time: str | None) -> str:
     """A time as the database writes it, without the parts of its seconds."""
-    return re.sub(r"\.[0-9]+", "", time or "NULL")
+    return _shown(re.sub(r"\.[0-9]+", "", time or "NULL"))
 
 
 def closing_line(outcome: Outcome, seconds: float, *, dry: bool = False) -> str:

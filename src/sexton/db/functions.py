@@ -171,8 +171,8 @@ class told(FunctionElement[bool]):  # noqa: N801
 def _told(element: told, compiler: SQLCompiler, **kw: Any) -> str:
     table = "sexton_effects" if compiler.dialect.name == "sqlite" else "sexton.effects"
     key, *since = [compiler.process(clause, **kw) for clause in element.clauses]
-    dwelt = f" AND noticed.created_at <= {since[0]}" if since else ""
-    return f"EXISTS (SELECT 1 FROM {table} AS noticed WHERE noticed.key = {key}{dwelt})"
+    dwelt = f" AND sexton_noticed.created_at <= {since[0]}" if since else ""
+    return f"EXISTS (SELECT 1 FROM {table} AS sexton_noticed WHERE sexton_noticed.key = {key}{dwelt})"
 
 
 class set_aside(FunctionElement[bool]):  # noqa: N801
@@ -194,8 +194,8 @@ def _set_aside(element: set_aside, compiler: SQLCompiler, **kw: Any) -> str:
     table = "sexton_poison" if compiler.dialect.name == "sqlite" else "sexton.poison"
     job, step, subject, at = [compiler.process(clause, **kw) for clause in element.clauses]
     return (
-        f"EXISTS (SELECT 1 FROM {table} AS aside WHERE aside.job = {job} AND aside.step = {step}"
-        f" AND aside.subject = {subject} AND (aside.next_at IS NULL OR aside.next_at > {at}))"
+        f"EXISTS (SELECT 1 FROM {table} AS sexton_aside WHERE sexton_aside.job = {job} AND sexton_aside.step = {step}"
+        f" AND sexton_aside.subject = {subject} AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > {at}))"
     )
 
 

@@ -7,8 +7,9 @@ its recent runs. Confirming again lets the next run that does anything take what
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from math import ceil
 from statistics import median
 from typing import Any
 
@@ -52,24 +53,47 @@ class Arming:
         if armed is None or armed.definition != self.definition:
             why = "it is not armed" if armed is None else "it was changed since it was armed"
             return Verdict("count", f"only counted, as {why}; look at it and confirm: sexton arm {self.name}")
-        most, why = self._most(connection, job, armed)
-        if due(most + 1) <= most:
+        limit = self._limit(connection, job, armed)
+        found = due(limit.rows + 1)
+        if found <= limit.rows and limit.estimated:
+            limit = self._share_of(self._counted(connection, found))
+        if found <= limit.rows:
             return Verdict("run")
         advice = f"nothing was touched. Look at it and confirm: sexton arm {self.name}"
-        return Verdict("stop", f"more than {most:,} rows are due, {why}; {advice}")
+        return Verdict("stop", f"more than {limit.rows:,} rows are due, {limit.why}; {advice}")
 
-    def _most(self, connection: Connection, job: str, armed: Row[Any]) -> tuple[int, str]:
+    def _limit(self, connection: Connection, job: str, armed: Row[Any]) -> _Limit:
         """How many rows a run may take, and why no more."""
-        rows = table_rows(connection, self.table)
-        most, why = int(rows * self.max_share), f"max_share = {self.max_share:g} of {rows:,}"
-        busy = [run for run in history(connection, job=job, states=("succeeded", "partial"), limit=200) if _taken(run)]
-        habit = [_taken(run) for run in busy[:HABIT]]
-        if len(habit) >= ENOUGH and (usual := max(int(median(habit) * TIMES), LITTLE)) < most:
-            most, why = usual, f"{TIMES} times the usual {median(habit):,.0f}"
+        past = history(connection, job=job, limit=200)
+        busy = [run for run in past if _taken(run)]
+        limit = self._share_of(table_rows(connection, self.table), estimated=self.max_share < 1)
+        habit = [_taken(run) for run in busy if run.state in ("succeeded", "partial")][:HABIT]
+        if len(habit) >= ENOUGH and (usual := max(int(median(habit) * TIMES), LITTLE)) < limit.rows:
+            limit = replace(limit, rows=usual, why=f"{TIMES} times the usual {median(habit):,.0f}")
         used = any(run.started_at > armed.armed_at for run in busy)
-        if armed.allowed is not None and armed.allowed > most and not used:
-            most, why = int(armed.allowed), "as many as were due when it was armed"
-        return most, why
+        if armed.allowed is not None and armed.allowed > limit.rows and not used:
+            return _Limit(int(armed.allowed), "as many as were due when it was armed")
+        return limit
+
+    def _share_of(self, rows: int, *, estimated: bool = False) -> _Limit:
+        """Of a table with so many rows; one row is never a flood."""
+        most = max(int(rows * self.max_share), 1) if self.max_share else 0
+        return _Limit(most, f"max_share = {self.max_share:g} of {rows:,}", estimated)
+
+    def _counted(self, connection: Connection, found: int) -> int:
+        """Rows of the table, counted as far as `found` is a share of: statistics know late of rows that went."""
+        enough = ceil(found / self.max_share) if self.max_share else 1
+        some = select(*self.table.primary_key.columns).limit(enough).subquery()
+        return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """Rows that a run may take. estimated: by statistics, and to be counted before it is believed."""
+
+    rows: int
+    why: str
+    estimated: bool = False
 
 
 def _taken(run: Past) -> int:

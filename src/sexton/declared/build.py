@@ -20,7 +20,7 @@ from .arming import Arming
 from .catalogue import Catalogue
 from .conditions import Conditions, new_values
 from .expression import read_condition
-from .hanging import changes, free_rows, hanging, outlived, unreferenced
+from .hanging import Hanging, changes, free_rows, hanging, outlived, unreferenced
 from .times import due, meaning_of
 from .watermark import passed
 
@@ -59,9 +59,16 @@ def built(catalogue: Catalogue, declared: Declared) -> Rule:
 class _Building:
     """One policy while it is put together."""
 
-    def __init__(self, catalogue: Catalogue, declared: Declared, name: str, settings: PolicySettings) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        declared: Declared,
+        name: str,
+        settings: PolicySettings,
+        table: Table | None = None,
+    ) -> None:
         self.catalogue, self.declared, self.name, self.settings = catalogue, declared, name, settings
-        self.table: Table = catalogue.table(settings.table)
+        self.table: Table = catalogue.table(settings.table) if table is None else table
         self.by: Column[Any] | None = catalogue.column(self.table, settings.by) if settings.by else None
         self.key: tuple[Column[Any], ...] = tuple(self.table.primary_key.columns)
         self.meaning = meaning_of(catalogue, self.table, settings)
@@ -86,6 +93,7 @@ class _Building:
             changes=changes(self.children),
             messages=self._messages(),
             # A row that others may refer to meanwhile is judged after it is locked.
+            carry=tuple(dict.fromkeys(column for child in self.children for column in child.held_of(self.table))),
             lock_first=self.looks_elsewhere or any(child.action == "refuse" for child in self.children),
             by=self.by,
             read=None if self.by is None else self.meaning.reader(self.by),
@@ -106,10 +114,12 @@ class _Building:
         conditions = self._only()
         if self.by is not None:
             conditions.insert(0, due(self.by, self.meaning, settings, self.keep, ahead))
+        if self.catalogue.dialect == "sqlite":  # whose keys may be NULL, and so name nothing
+            conditions += [column.is_not(None) for column in self.key if column.nullable]
         conditions += unreferenced(self.catalogue, self.table, settings.unless_referenced_by)
         if settings.keep_last is not None and self.by is not None:
             per = [self.catalogue.column(self.table, name) for name in settings.per]
-            conditions.append(outlived(self.table, self.by, per, settings.keep_last))
+            conditions.append(outlived(self.table, self.by, per, settings.keep_last, self.meaning))
         if settings.set or settings.clear:
             conditions.append(new_values(self.catalogue, self.table, self.meaning, settings.set, settings.clear)[1])
         if settings.warn is not None:
@@ -130,8 +140,8 @@ class _Building:
         other = self.declared.others[name]
         assert self.by is not None
         conditions = [passed(self.catalogue, self.by, self.meaning, name, other)]
-        if self.catalogue.table(other.table) is self.table and other.before is None:
-            wanted = _Building(self.catalogue, self.declared, name, other).due()
+        if self.catalogue.same(self.catalogue.table(other.table), self.table) and other.before is None:
+            wanted = _Building(self.catalogue, self.declared, name, other, self.table).due()
             conditions.append(wanted.is_not(true()))
         return conditions
 
@@ -153,16 +163,20 @@ class _Building:
         """Where rows go first. PolicyError when others would go along with them that no file has."""
         if self.settings.archive is None:
             return None
-        listed = {self.catalogue.place(child.table) for child in self.children}
-        for place in self.catalogue.dragged(self.table):
-            if place not in listed:
-                raise PolicyError(
-                    f"{place[1]} refers to {self.table.fullname} with ON DELETE CASCADE, so its rows would go "
-                    "and no file would have them; list it in children"
-                )
+        gone = [self.table, *(child.table for child in self.children if child.action == "delete")]
+        for above in gone:
+            for child, columns in self.catalogue.dragged(above):
+                if not any(self._holds(listed, child, columns) for listed in self.children):
+                    raise PolicyError(
+                        f"{child.name} refers to {above.fullname} by {', '.join(columns)} with ON DELETE CASCADE, "
+                        "so its rows would go and no file would have them; list it in children"
+                    )
         if any(column.system for column in self.key):
             raise PolicyError(f"table {self.table.fullname} has no key; what is archived has to have a name")
         return ArchiveTo(str(Path(self.declared.folder) / self.settings.into))
+
+    def _holds(self, listed: Hanging, child: Table, columns: tuple[str, ...]) -> bool:
+        return self.catalogue.same(listed.table, child) and {column.name for column in listed.columns} == set(columns)
 
     def _messages(self) -> tuple[Message, ...]:
         settings = self.settings

@@ -14,6 +14,7 @@ from sqlalchemy import inspect as look_into
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 
+from ..db.tables import SCHEMA
 from ..db.types import RowAddress
 from ..errors import PolicyError, UnknownName, suggestion
 
@@ -26,9 +27,11 @@ ROWID = ("rowid", "_rowid_", "oid")
 
 
 _CASCADES = (
-    "SELECT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
-    " JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid = to_regclass(:name) ORDER BY 1, 2"
+    "SELECT n.nspname, c.relname, ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (number, place)"
+    " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number ORDER BY u.place)"
+    " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid = to_regclass(:name) AND k.conparentid = 0"
+    " ORDER BY 1, 2"
 )
 
 
@@ -47,6 +50,11 @@ class Catalogue:
         if name not in self._tables:
             self._tables[name] = self._found(name)
         return self._tables[name]
+
+    def spelled(self, name: str) -> str:
+        """The name of a table that SQL means, which on SQLite minds no case."""
+        known = self._names(None) if self.dialect == "sqlite" else []
+        return next((one for one in known if one.lower() == name.lower()), name)
 
     def column(self, table: Table, name: str) -> Column[Any]:
         """A column of it; UnknownName with the nearest ones."""
@@ -70,9 +78,21 @@ class Catalogue:
                 )
         except NoSuchTableError as error:
             raise PolicyError(f"there is no table {name} in this database") from error
+        self._refuse(table)
         if not table.primary_key.columns:
             table.append_constraint(PrimaryKeyConstraint(*(self._unique(table) or self._address(table))))
         return table
+
+    def _refuse(self, table: Table) -> None:
+        """PolicyError for tables of ours, and for those that others inherit from: their rows have other columns."""
+        if table.schema == SCHEMA or (self.dialect == "sqlite" and table.name.startswith(OURS)):
+            raise PolicyError(f"{table.fullname} is Sexton's own; [retention] says how long its rows stay")
+        if self.dialect == "postgresql" and self.is_split(table) and not self._is_partitioned(table):
+            raise PolicyError(f"other tables inherit from {table.fullname}; write a policy for each of them")
+
+    def _is_partitioned(self, table: Table) -> bool:
+        asked = text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:name)")
+        return bool(self.connection.execute(asked, {"name": self._quoted(table)}).scalar())
 
     def _names(self, schema: str | None) -> list[str]:
         if schema is not None and schema not in self._inspector.get_schema_names():
@@ -92,13 +112,25 @@ class Catalogue:
         indexes = [
             [column for column in found["column_names"] if column is not None]
             for found in self._inspector.get_indexes(table.name, table.schema)
-            if found["unique"] and not found.get("dialect_options", {}).get(f"{self.dialect}_where")
+            if found["unique"]
+            and found["name"] not in self._invalid(table)
+            and not found.get("dialect_options", {}).get(f"{self.dialect}_where")
         ]
         for names in (*constraints, *indexes):
             columns = [table.c[name] for name in names if name in table.c]
             if columns and len(columns) == len(names) and not any(column.nullable for column in columns):
                 return columns
         return []
+
+    def _invalid(self, table: Table) -> set[str]:
+        """Indexes whose building failed: they may name several rows alike."""
+        if self.dialect != "postgresql":
+            return set()
+        asked = text(
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+            " WHERE i.indrelid = to_regclass(:name) AND NOT i.indisvalid"
+        )
+        return set(self.connection.execute(asked, {"name": self._quoted(table)}).scalars())
 
     def _address(self, table: Table) -> list[Column[Any]]:
         """Without any key, the place where a row lies names it; among partitions, with that of its partition."""
@@ -113,24 +145,43 @@ class Catalogue:
             table.append_column(column)
         return address
 
-    def dragged(self, table: Table) -> list[tuple[str | None, str]]:
-        """Tables whose rows the database itself deletes when it deletes one of these, as `place` gives them."""
+    def dragged(self, table: Table) -> list[tuple[Table, tuple[str, ...]]]:
+        """Tables whose rows the database itself deletes when it deletes one of these, and by which columns."""
         if self.dialect == "postgresql":
-            name = self.connection.dialect.identifier_preparer.format_table(table)
-            return [(schema, child) for schema, child in self.connection.execute(text(_CASCADES), {"name": name})]
+            rows = self.connection.execute(text(_CASCADES), {"name": self._quoted(table)}).all()
+            return [(self.table(f"{schema}.{child}"), tuple(columns)) for schema, child, columns in rows]
         asked = text(
-            "SELECT DISTINCT m.name FROM sqlite_master m, pragma_foreign_key_list(m.name) k WHERE m.type = 'table'"
-            " AND k.\"table\" = :name COLLATE NOCASE AND k.on_delete = 'CASCADE' ORDER BY 1"
+            'SELECT m.name, k.id, k."from" FROM sqlite_master m, pragma_foreign_key_list(m.name) k'
+            " WHERE m.type = 'table' AND k.\"table\" = :name COLLATE NOCASE AND k.on_delete = 'CASCADE'"
+            " ORDER BY m.name, k.id, k.seq"
         )
-        return [(None, child) for child in self.connection.execute(asked, {"name": table.name}).scalars()]
+        found: dict[tuple[str, int], list[str]] = {}
+        for child, number, column in self.connection.execute(asked, {"name": table.name}):
+            found.setdefault((child, number), []).append(column)
+        return [(self.table(child), tuple(columns)) for (child, _), columns in found.items()]
 
-    def place(self, table: Table) -> tuple[str | None, str]:
-        """Schema and name, however the settings wrote them."""
-        default = self._inspector.default_schema_name if self.dialect == "postgresql" else None
-        return (table.schema or default, table.name)
+    def referred(self, table: Table, names: tuple[str, ...], above: Table) -> tuple[str, ...]:
+        """The columns of `above` that a foreign key says these columns hold, in their order; none: there is no such."""
+        for key in self._inspector.get_foreign_keys(table.name, table.schema):
+            pairs = dict(zip(key["constrained_columns"], key["referred_columns"], strict=False))
+            same = key["referred_table"].lower() == above.name.lower() and len(pairs) == len(names)
+            if same and pairs.keys() == set(names):
+                return tuple(pairs[name] for name in names)
+        return ()
+
+    def same(self, one: Table, other: Table) -> bool:
+        """Whether both are one table, however the settings wrote its name."""
+        return self._place(one) == self._place(other)
+
+    def _place(self, table: Table) -> object:
+        if self.dialect == "sqlite":
+            return table.name.lower()
+        return self.connection.execute(text("SELECT to_regclass(:name)::oid"), {"name": self._quoted(table)}).scalar()
+
+    def _quoted(self, table: Table) -> str:
+        return self.connection.dialect.identifier_preparer.format_table(table)
 
     def is_split(self, table: Table) -> bool:
         """Whether its rows lie in several heaps: partitions, or tables that inherit."""
         asked = text("SELECT relkind = 'p' OR relhassubclass FROM pg_class WHERE oid = to_regclass(:name)")
-        name = self.connection.dialect.identifier_preparer.format_table(table)
-        return bool(self.connection.execute(asked, {"name": name}).scalar())
+        return bool(self.connection.execute(asked, {"name": self._quoted(table)}).scalar())

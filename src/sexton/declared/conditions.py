@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, not_, null, or_
@@ -26,6 +26,9 @@ _PLAIN = (
 )
 """Types of columns, what a value for them is in Python, and in words. An Enum is a String with its own check."""
 
+
+LARGEST = 2**63
+"""From here on whole numbers fit into no column."""
 
 NOW = {"now": True}
 """In `set`: the time of the run."""
@@ -62,6 +65,10 @@ class Conditions:
             return column.is_(null()) if value else column.is_not(null())
         if word == "not":
             return or_(column.is_(null()), not_(_among(column, value)))
+        if word in ("below", "at_least") and isinstance(value, datetime):
+            instant = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            then = replace(self.meaning, at=instant)
+            return then.before(column, Span()) if word == "below" else then.since(column, Span())
         if word in ("below", "at_least"):
             limit = fitting(column, value, where)
             condition: ColumnElement[bool] = column < limit if word == "below" else column >= limit
@@ -100,6 +107,10 @@ def fitting(column: Column[Any], value: object, where: str) -> Any:
         if isinstance(kind, known):
             if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
                 raise PolicyError(f"{where}: {column.name} is {kind}; write {words}, not {value!r}")
+            if isinstance(value, int) and abs(value) >= LARGEST:
+                raise PolicyError(f"{where}: {value} is more than {column.name} can hold")
+            if isinstance(value, datetime):
+                raise PolicyError(f"{where}: no time is met exactly; write {{below = …}} or {{at_least = …}}")
             return value
     raise PolicyError(f"{where}: {column.name} is {kind}; a value for that cannot be written here")
 

@@ -7,8 +7,7 @@ is the run's own time, and stands on one side of a comparison: "created_at < now
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +21,11 @@ from sqlalchemy import (
     case,
     cast,
     exists,
-    false,
     literal,
     literal_column,
     not_,
-    null,
     or_,
     select,
-    true,
     tuple_,
 )
 from sqlalchemy.types import BigInteger, Boolean, Date, Double, Numeric, Text, TypeEngine, Uuid
@@ -39,29 +35,19 @@ from ..errors import PolicyError
 from ..jobs.span import Span
 from .catalogue import Catalogue
 from .moments import moment_of
-from .sql_functions import called
+from .sql_functions import called, grouped
+from .sql_text import parsed
 from .times import Meaning
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
-    "EQ": operator.eq,
-    "NEQ": operator.ne,
-    "LT": operator.lt,
-    "LTE": operator.le,
-    "GT": operator.gt,
-    "GTE": operator.ge,
-}
+COMPARED = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
 FLIPPED = {"LT": "GT", "LTE": "GTE", "GT": "LT", "GTE": "LTE"}
-RECKONED: Mapping[str, Callable[[Any, Any], Any]] = {
-    "Add": operator.add,
-    "Sub": operator.sub,
-    "Mul": operator.mul,
-    "Div": lambda left, right: left.op("/")(right),
-    "Mod": operator.mod,
-    "DPipe": lambda left, right: left.op("||")(right),
-}
+RECKONED = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "Mod": "%", "DPipe": "||"}
+CHAINED = (*COMPARED, "Is", "In", "Like", "ILike", "Between", "NullSafeEQ", "NullSafeNEQ")
+"""What may not stand beside its like without parentheses: databases and parsers read that differently."""
+
 CASTS: Mapping[str, TypeEngine[Any]] = {
     "TEXT": Text(),
     "VARCHAR": Text(),
@@ -73,39 +59,16 @@ CASTS: Mapping[str, TypeEngine[Any]] = {
     "DATE": Date(),
     "UUID": Uuid(),
 }
-MOST = 4_000
-"""Characters of a condition."""
-
 Scope = Mapping[str, FromClause]
 """Tables of one SELECT by the names they have there."""
 
 
 def read_condition(catalogue: Catalogue, table: Table, meaning: Meaning, sql: str) -> tuple[ColumnElement[bool], bool]:
     """The condition, and whether it looks at other tables. PolicyError with what it cannot hold."""
-    tree = _parsed(sql, catalogue.dialect)
+    tree = parsed(sql, catalogue.dialect)
     reader = Reader(catalogue, meaning, ({table.name: table},))
     condition = reader.value(tree)
     return condition, bool(reader.others)
-
-
-def _parsed(sql: str, dialect: str) -> exp.Expression:
-    try:
-        import sqlglot
-    except ImportError as error:
-        raise PolicyError("only: SQL is read by a library: pip install 'sexton[sql]'; or write a table") from error
-    if len(sql) > MOST:
-        raise PolicyError(f"only: more than {MOST:,} characters; write a policy in Python")
-    try:
-        trees = sqlglot.parse(sql, dialect="postgres" if dialect == "postgresql" else dialect)
-    except sqlglot.errors.SqlglotError as error:
-        first = str(error).splitlines()[0].replace("\x1b[4m", "").replace("\x1b[0m", "")
-        raise PolicyError(f"only: this is no condition in SQL: {first[:160]}") from None
-    except RecursionError:
-        raise PolicyError("only: too deep; write a policy in Python") from None
-    if len(trees) != 1 or trees[0] is None:
-        raise PolicyError("only: one condition, not several statements")
-    tree: exp.Expression = trees[0]  # type: ignore[assignment]
-    return tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +87,26 @@ class Reader:
             return self._compared(node, kind)
         if kind in RECKONED:
             self._only(node, "this", "expression", "typed", "safe")
-            return RECKONED[kind](self.value(node.this), self.value(node.args["expression"]))
+            return self._joined(node, RECKONED[kind])
         known = getattr(self, f"_{kind.lower()}", None)
         if known is not None:
             return known(node)
         return called(self.catalogue, node, self.value)
+
+    def _joined(self, node: exp.Expression, sign: str, *, condition: bool = False) -> ColumnElement[Any]:
+        """Both sides of an operator, as written and in parentheses: the library would turn `= NULL` into IS NULL."""
+        left, right = self._side(node.this), self._side(node.args["expression"])
+        kind = Boolean() if condition else None
+        return grouped(left.op(sign, is_comparison=condition, return_type=kind)(right))
+
+    def _side(self, node: exp.Expression) -> Any:
+        if type(node).__name__ in CHAINED:
+            raise PolicyError(f"only: put parentheses around {_shown(node)}")
+        return self.value(node)
+
+    def _condition(self, node: exp.Expression) -> ColumnElement[bool]:
+        """One that AND, OR or NOT goes with; a column on its own stays as it is."""
+        return grouped(self.value(node))
 
     def _only(self, node: exp.Expression, *names: str) -> None:
         """PolicyError when a part of the text would be dropped."""
@@ -142,42 +120,42 @@ class Reader:
         for column, moment, known in ((left, right, kind), (right, left, FLIPPED.get(kind, kind))):
             span = moment_of(moment)
             if span is not None:
-                return self._in_time(column, span, known)
-        condition: ColumnElement[bool] = COMPARED[kind](self.value(left), self.value(right))
-        return condition
+                return self._in_time(column, span, known, dates=type(moment).__name__ == "CurrentDate")
+        return self._joined(node, COMPARED[kind], condition=True)
 
-    def _in_time(self, node: exp.Expression, span: Span, kind: str) -> ColumnElement[bool]:
+    def _in_time(self, node: exp.Expression, span: Span, kind: str, *, dates: bool) -> ColumnElement[bool]:
         column = self.value(node)
         if not isinstance(column, Column) or kind not in FLIPPED:
             raise PolicyError(f"only: compare now() with a column, by < or >=, not with {_shown(node)}")
-        own = column.table is self.scopes[-1].get(column.table.name) if isinstance(column.table, Table) else False
-        meaning = self.meaning if own else replace(self.meaning, zones=None)
-        if kind in ("LT", "LTE"):
-            return meaning.before(column, span, inclusive=kind == "LTE")
-        since = meaning.since(column, span)
-        return since if kind == "GTE" else and_(since, not_(meaning.before(column, span, inclusive=True)))
+        is_date = isinstance(column.type, Date)
+        if is_date != dates:
+            right = "CURRENT_DATE" if is_date else "now()"
+            raise PolicyError(f"only: {_shown(node)} is {column.type}; compare it with {right}")
+        own = column.table is next(iter(self.scopes[-1].values()))
+        meaning = replace(self.meaning, zones=None) if own else replace(self.meaning, zones=None, unit=None)
+        return grouped(meaning.compared(column, COMPARED[kind], span))
 
     def _and(self, node: exp.Expression) -> ColumnElement[bool]:
-        return and_(self.value(node.this), self.value(node.args["expression"]))
+        return and_(self._condition(node.this), self._condition(node.args["expression"]))
 
     def _or(self, node: exp.Expression) -> ColumnElement[bool]:
-        return or_(self.value(node.this), self.value(node.args["expression"]))
+        return or_(self._condition(node.this), self._condition(node.args["expression"]))
 
     def _not(self, node: exp.Expression) -> ColumnElement[bool]:
-        condition: ColumnElement[bool] = not_(self.value(node.this))
+        condition: ColumnElement[bool] = not_(self._condition(node.this))
         return condition
 
     def _paren(self, node: exp.Expression) -> Any:
         return self.value(node.this)
 
     def _neg(self, node: exp.Expression) -> Any:
-        return -self.value(node.this)
+        return grouped(literal_column("0", BigInteger()).op("-")(self.value(node.this)))
 
     def _null(self, node: exp.Expression) -> Any:
-        return null()
+        return literal_column("NULL")
 
     def _boolean(self, node: exp.Expression) -> Any:
-        return true() if node.this else false()
+        return literal_column("TRUE" if node.this else "FALSE", Boolean())
 
     def _literal(self, node: exp.Expression) -> Any:
         if node.args.get("is_string"):
@@ -186,39 +164,45 @@ class Reader:
         return literal_column(number, BigInteger() if number.isdigit() else Numeric())
 
     def _is(self, node: exp.Expression) -> ColumnElement[bool]:
-        return self._negatable(node, self.value(node.this).is_(self.value(node.args["expression"])), "expression")
+        return self._negatable(node, self._joined(node, "IS", condition=True), "expression")
 
     def _nullsafeeq(self, node: exp.Expression) -> ColumnElement[bool]:
-        return self.value(node.this).is_not_distinct_from(self.value(node.args["expression"]))  # type: ignore[no-any-return]
+        return self._distinct(node, "NOT DISTINCT FROM", "IS")
 
     def _nullsafeneq(self, node: exp.Expression) -> ColumnElement[bool]:
-        return self.value(node.this).is_distinct_from(self.value(node.args["expression"]))  # type: ignore[no-any-return]
+        return self._distinct(node, "DISTINCT FROM", "IS NOT")
+
+    def _distinct(self, node: exp.Expression, words: str, in_sqlite: str) -> ColumnElement[bool]:
+        return self._joined(node, in_sqlite if self.catalogue.dialect == "sqlite" else f"IS {words}", condition=True)
 
     def _between(self, node: exp.Expression) -> ColumnElement[bool]:
-        low, high = self.value(node.args["low"]), self.value(node.args["high"])
-        return self._negatable(node, self.value(node.this).between(low, high), "low", "high")
+        low, high = self._side(node.args["low"]), self._side(node.args["high"])
+        return self._negatable(node, self._side(node.this).between(low, high), "low", "high")
 
     def _like(self, node: exp.Expression) -> ColumnElement[bool]:
-        return self._negatable(node, self.value(node.this).like(self.value(node.args["expression"])), "expression")
+        return self._negatable(node, self._joined(node, "LIKE", condition=True), "expression")
 
     def _ilike(self, node: exp.Expression) -> ColumnElement[bool]:
-        return self._negatable(node, self.value(node.this).ilike(self.value(node.args["expression"])), "expression")
+        if self.catalogue.dialect == "sqlite":
+            raise PolicyError("only: SQLite has no ILIKE; its LIKE minds no case")
+        return self._negatable(node, self._joined(node, "ILIKE", condition=True), "expression")
 
     def _negatable(self, node: exp.Expression, condition: ColumnElement[bool], *names: str) -> ColumnElement[bool]:
         """The parser keeps the NOT of `NOT LIKE` and its kin as a mark."""
         self._only(node, "this", "negate", *names)
-        return not_(condition) if node.args.get("negate") else condition
+        return not_(grouped(condition)) if node.args.get("negate") else grouped(condition)
 
     def _case(self, node: exp.Expression) -> Any:
         self._only(node, "ifs", "default")
-        cases = [(self.value(one.this), self.value(one.args["true"])) for one in node.args["ifs"]]
+        cases = [(self._condition(one.this), self.value(one.args["true"])) for one in node.args["ifs"]]
         default = node.args.get("default")
-        return case(*cases, else_=self.value(default) if default is not None else null())
+        return grouped(case(*cases, else_=self.value(default) if default is not None else literal_column("NULL")))
 
     def _cast(self, node: exp.Expression) -> Any:
         self._only(node, "this", "to")
         kind = node.args["to"].this.name
-        if kind not in CASTS or node.args["to"].expressions:
+        dated = self.catalogue.dialect == "sqlite" and kind in ("BOOLEAN", "DATE", "UUID")
+        if kind not in CASTS or node.args["to"].expressions or dated:
             raise PolicyError(f"only: no cast to {kind}; known: {', '.join(name.lower() for name in CASTS)}")
         return cast(self.value(node.this), CASTS[kind])
 
@@ -226,7 +210,9 @@ class Reader:
         return tuple_(*(self.value(one) for one in node.args["expressions"]))
 
     def _in(self, node: exp.Expression) -> ColumnElement[bool]:
-        left, query = self.value(node.this), node.args.get("query")
+        left, query = self._side(node.this), node.args.get("query")
+        if query is None and not node.expressions:
+            raise PolicyError("only: IN () has no values")
         known: Any = self._select(query.this) if query is not None else [self.value(one) for one in node.expressions]
         return self._negatable(node, left.in_(known), "expressions", "query")
 
@@ -235,14 +221,16 @@ class Reader:
         return exists(self._select(node.this))
 
     def _column(self, node: exp.Expression) -> Column[Any]:
-        self._only(node, "this", "table", "db")
+        if node.args.get("db") or node.args.get("catalog"):
+            raise PolicyError(f"only: write {_shown(node)} without its schema; give the table another name in FROM")
         wanted, of = node.this, node.args.get("table")
         for scope in self.scopes:
             sources = [source for name, source in scope.items() if of is None or self._same(of, name)]
-            for source in sources:
-                found = [column for column in source.c if self._same(wanted, column.name)]
-                if found:
-                    return found[0]  # type: ignore[return-value]
+            found = [column for source in sources for column in source.c if self._same(wanted, column.name)]
+            if len(found) > 1:
+                raise PolicyError(f"only: {_shown(node)} is a column of several tables; say of which")
+            if found:
+                return found[0]  # type: ignore[return-value]
         owner = next(iter(self.scopes[-1].values()))
         assert isinstance(owner, Table)
         return self.catalogue.column(owner, _shown(node))
@@ -253,6 +241,11 @@ class Reader:
         if identifier.args.get("quoted"):
             return written == name
         return written.lower() == (name.lower() if self.catalogue.dialect == "sqlite" else name)
+
+    def _folded(self, identifier: exp.Expression) -> str:
+        """A name as the database reads it: PostgreSQL in lower case, unless it is quoted."""
+        written = str(identifier.this)
+        return written if identifier.args.get("quoted") or self.catalogue.dialect == "sqlite" else written.lower()
 
     def _select(self, node: exp.Expression) -> Select[Any]:
         """A SELECT of columns from tables, with a condition; nothing that could write, lock, or call."""
@@ -284,11 +277,14 @@ class Reader:
             raise PolicyError(f"only: {_shown(node)} cannot stand in FROM; a table can")
         self._only(node, "this", "db", "alias")
         schema = node.args.get("db")
-        name = str(node.this.this)
-        table = self.catalogue.table(f"{schema.this}.{name}" if schema is not None else name)
-        alias = str(node.args["alias"].this.this) if node.args.get("alias") is not None else name
+        name = self._folded(node.this)
+        full = f"{self._folded(schema)}.{name}" if schema is not None else self.catalogue.spelled(name)
+        table = self.catalogue.table(full)
+        alias = self._folded(node.args["alias"].this if node.args.get("alias") is not None else node.this)
+        if alias in scope:
+            raise PolicyError(f"only: {alias} stands in FROM twice; give one another name: {name} AS other")
         # Renamed always: the table may be the one that the rows are of.
-        scope[alias] = table.alias(f"other_{len(self.others)}")
+        scope[alias] = table.alias(f"sexton_other_{len(self.others)}")
         self.others.append(table.fullname)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -25,6 +26,7 @@ from ..db.functions import only_if
 from ..errors import PolicyError
 from ..policies.contract import Change, Rows
 from .catalogue import Catalogue
+from .times import Meaning
 
 _YES: ColumnElement[int] = literal_column("1")
 
@@ -34,12 +36,17 @@ Keys = Callable[[Rows], Select[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Hanging:
-    """One table of children. columns: that hold the key above, of which `keys` tells the rows."""
+    """One table of children. columns: that hold what is in `referred` of the rows above, which `keys` tells."""
 
     table: Table
     columns: tuple[Column[Any], ...]
+    referred: tuple[Column[Any], ...]
     action: str
     keys: Keys
+
+    def held_of(self, table: Table) -> tuple[Column[Any], ...]:
+        """The columns of `table` whose values they hold; none, if they hang on rows of another one."""
+        return self.referred if self.referred[0].table is table else ()
 
     def rows(self, rows: Rows) -> ColumnElement[bool]:
         """Which of its rows hang on those above."""
@@ -49,38 +56,49 @@ class Hanging:
 def hanging(catalogue: Catalogue, table: Table, children: tuple[ChildSettings, ...]) -> list[Hanging]:
     """All children of `table`, the lowest first, as they have to go. PolicyError for columns that do not fit."""
 
-    def picked(rows: Rows) -> Select[Any]:
-        return select(*(rows["picked"].c[column.key] for column in table.primary_key.columns))
+    def picked(columns: tuple[Column[Any], ...], rows: Rows) -> Select[Any]:
+        return select(*(rows["picked"].c[column.key] for column in columns))
 
     return list(_below(catalogue, table, picked, children))
 
 
-def _below(catalogue: Catalogue, table: Table, keys: Keys, children: tuple[ChildSettings, ...]) -> Iterator[Hanging]:
+Above = Callable[[tuple[Column[Any], ...], Rows], Select[Any]]
+"""Columns of the rows above, given the relations of a batch."""
+
+
+def _below(catalogue: Catalogue, table: Table, above: Above, children: tuple[ChildSettings, ...]) -> Iterator[Hanging]:
     for child in children:
         below = catalogue.table(child.table)
-        columns = _referring(catalogue, below, table, child.columns, "children")
-        this = Hanging(below, columns, child.action, keys)
-        yield from _below(catalogue, below, _keys_of(this), child.children)
+        columns, referred = linked(catalogue, below, table, child.columns, "children")
+        this = Hanging(below, columns, referred, child.action, partial(above, referred))
+        yield from _below(catalogue, below, partial(_of, this), child.children)
         yield this
 
 
-def _keys_of(child: Hanging) -> Keys:
-    return lambda rows: select(*child.table.primary_key.columns).where(child.rows(rows))
+def _of(child: Hanging, columns: tuple[Column[Any], ...], rows: Rows) -> Select[Any]:
+    return select(*columns).where(child.rows(rows))
 
 
-def _referring(
+def linked(
     catalogue: Catalogue, table: Table, above: Table, names: tuple[str, ...], where: str
-) -> tuple[Column[Any], ...]:
-    """The columns of `table` that hold the key of `above`. PolicyError when they are not as many as the key's."""
-    width = len(above.primary_key.columns)
-    if any(column.system for column in above.primary_key.columns):
+) -> tuple[tuple[Column[Any], ...], tuple[Column[Any], ...]]:
+    """The columns of `table`, and those of `above` whose values they hold: as the foreign key says, else its key.
+
+    PolicyError when they are not as many.
+    """
+    columns = tuple(catalogue.column(table, name) for name in names)
+    referred = catalogue.referred(table, names, above)
+    if referred:
+        return columns, tuple(catalogue.column(above, name) for name in referred)
+    key = tuple(above.primary_key.columns)
+    if any(column.system for column in key):
         raise PolicyError(f"{where}: {above.fullname} has no key that {table.fullname} could refer to")
-    if len(names) != width:
+    if len(names) != len(key):
         raise PolicyError(
-            f"{where}: the key of {above.fullname} has {width} column{'s' * (width > 1)}, "
+            f"{where}: the key of {above.fullname} has {len(key)} column{'s' * (len(key) > 1)}, "
             f"{table.fullname} refers to it by {', '.join(names)}"
         )
-    return tuple(catalogue.column(table, name) for name in names)
+    return columns, key
 
 
 def changes(found: list[Hanging]) -> tuple[Change, ...]:
@@ -110,7 +128,8 @@ def free_rows(found: list[Hanging], rows: Rows, key: tuple[Column[Any], ...]) ->
         if child.action == "refuse":
             other = child.table.alias()
             columns = tuple(other.c[column.key] for column in child.columns)
-            lonely = not_(exists(select(1).where(_one(columns) == _one(keys)).correlate(picked)))
+            referred = tuple(picked.c[column.key] for column in child.referred)
+            lonely = not_(exists(select(1).where(_one(columns) == _one(referred)).correlate(picked)))
             chosen = chosen.where(only_if(lonely, _YES, f"{child.table.fullname} refers to it") == _YES)
     return chosen.subquery()
 
@@ -120,19 +139,24 @@ def unreferenced(catalogue: Catalogue, table: Table, keepers: Mapping[str, str])
     conditions: list[ColumnElement[bool]] = []
     for name, reference in keepers.items():
         other = catalogue.table(name)
-        (column,) = _referring(catalogue, other, table, (reference,), "unless_referenced_by")
+        (column,), (referred,) = linked(catalogue, other, table, (reference,), "unless_referenced_by")
         referring: FromClause = other.alias()
-        conditions.append(not_(exists(select(1).where(referring.c[column.name] == _one(_key(table))).correlate(table))))
+        conditions.append(not_(exists(select(1).where(referring.c[column.name] == referred).correlate(table))))
     return conditions
 
 
-def outlived(table: Table, by: Column[Any], per: list[Column[Any]], count: int) -> ColumnElement[bool]:
+def outlived(
+    table: Table, by: Column[Any], per: list[Column[Any]], count: int, meaning: Meaning
+) -> ColumnElement[bool]:
     """Whether its group has so many newer rows; of one time, the higher key is newer. Rows without a time are none."""
-    newer = table.alias("newer")
-    order = tuple(dict.fromkeys((by, *_key(table))))
-    later = tuple_(*(newer.c[column.key] for column in order)) > tuple_(*order)
+    newer = table.alias("sexton_newer")
+    key = [column for column in _key(table) if column is not by]
+
+    def order(source: FromClause) -> ColumnElement[Any]:
+        return tuple_(meaning.sortable(source.c[by.key]), *(source.c[column.key] for column in key))
+
     same = [newer.c[column.key].is_not_distinct_from(column) for column in per]
-    return exists(select(1).where(later, *same).offset(count - 1).limit(1).correlate(table))
+    return exists(select(1).where(order(newer) > order(table), *same).offset(count - 1).limit(1).correlate(table))
 
 
 def _key(table: Table) -> tuple[Column[Any], ...]:

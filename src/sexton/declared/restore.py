@@ -59,7 +59,9 @@ def _postgresql(catalogue: Catalogue, table: Table, columns: list[Column[Any]], 
 def _sqlite(catalogue: Catalogue, table: Table, columns: list[Column[Any]], lines: list[Line]) -> int:
     name = catalogue.connection.dialect.identifier_preparer.format_table(table)
     values = ", ".join(f":c{number}" for number in range(len(columns)))
-    insert = text(f"INSERT OR IGNORE INTO {_plain(name)} ({_plain(_names(catalogue, columns))}) VALUES ({values})")
+    insert = text(
+        f"INSERT INTO {_plain(name)} ({_plain(_names(catalogue, columns))}) VALUES ({values}) ON CONFLICT DO NOTHING"
+    )
     return sum(catalogue.connection.execute(insert, row).rowcount for row in _values(columns, lines))
 
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, text
+from sqlalchemy import ColumnElement, text
+from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.sql.functions import Function
 from sqlalchemy.types import Text
 
 from ..errors import PolicyError
@@ -40,9 +42,9 @@ def called(catalogue: Catalogue, node: exp.Expression, value: Value) -> Any:
     kind = type(node).__name__
     if kind in PLAIN:
         arguments = [node.this, *_more(node)]
-        return getattr(func, PLAIN[kind])(*(value(one) for one in arguments))
+        return Function(PLAIN[kind], *(value(one) for one in arguments))
     if kind == "RegexpLike" and node.args.get("flag") is None:
-        return value(node.this).regexp_match(value(node.args["expression"]))
+        return grouped(value(node.this).regexp_match(value(node.args["expression"])))
     if kind in ("JSONExtract", "JSONExtractScalar"):
         return _json(node, value, "->>" if kind.endswith("Scalar") else "->")
     if kind in ("CurrentTimestamp", "CurrentDate") or str(node.this).lower() == "now":
@@ -50,8 +52,13 @@ def called(catalogue: Catalogue, node: exp.Expression, value: Value) -> Any:
     name, arguments = _named(node)
     if name is not None:
         _require_harmless(catalogue, name)
-        return getattr(func, name)(*(value(one) for one in arguments))
+        return Function(name, *(value(one) for one in arguments))
     raise PolicyError(f"only: {node.sql()[:60]} cannot stand in a condition here")
+
+
+def grouped(element: Any) -> ColumnElement[Any]:
+    """In parentheses, whatever stands around it: what was written together stays together."""
+    return element if isinstance(element, Grouping) else Grouping(element)
 
 
 def _named(node: exp.Expression) -> tuple[str | None, list[Any]]:
@@ -81,7 +88,7 @@ def _json(node: exp.Expression, value: Value, sign: str) -> Any:
         or isinstance(step.this, list)
     ):
         raise PolicyError(f"only: {node.sql()[:60]}: write one step at a time, document ->> 'key'")
-    return value(node.this).op(sign, return_type=Text())(step.this)
+    return grouped(value(node.this).op(sign, return_type=Text())(step.this))
 
 
 def _require_harmless(catalogue: Catalogue, name: str) -> None:
@@ -92,11 +99,13 @@ def _require_harmless(catalogue: Catalogue, name: str) -> None:
             raise PolicyError(f"only: {name}() cannot be used; known: {', '.join(sorted({*PLAIN.values(), *SQLITE}))}")
         return
     asked = text(
-        "SELECT count(*) AS known, bool_or(provolatile = 'v' OR prokind <> 'f') AS harmful FROM pg_proc"
+        "SELECT count(*) AS known, bool_or(provolatile <> 'i' OR prokind <> 'f') AS harmful FROM pg_proc"
         " WHERE proname = :name AND pg_function_is_visible(oid)"
     )
     found = catalogue.connection.execute(asked, {"name": name}).one()
     if not found.known:
         raise PolicyError(f"only: there is no function {name}() in this database")
     if found.harmful:
-        raise PolicyError(f"only: {name}() is volatile or an aggregate; a condition calls only what changes nothing")
+        raise PolicyError(
+            f"only: {name}() is not immutable; a condition calls only what depends on its arguments alone"
+        )

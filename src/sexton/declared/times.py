@@ -58,6 +58,30 @@ class Meaning:
             return _compared(column, self._moment(span, NAIVE if is_naive(column.type) else AWARE), inclusive)
         raise PolicyError(f"{where} is {column.type}, which is no time; name a timestamp, a date or an epoch")
 
+    def compared(self, column: Column[Any], sign: str, span: Span) -> ColumnElement[bool]:
+        """Its time against now + span by "<", "<=", ">", ">="; NULL for a row without one, as SQL has it."""
+        kind = column.type
+        if isinstance(kind, Integer):
+            self.before(column, span)  # refuses one whose unit is not known
+            whole = self._moment(span, epoch(self.unit or "s", inclusive=sign in ("<=", ">")))
+            return column < whole if sign.startswith("<") else column >= whole
+        if isinstance(kind, Date) and not isinstance(kind, DateTime):
+            limit = self._moment(span, local_date(self.zone or "UTC"))
+        elif self.dialect == "sqlite" and isinstance(kind, DateTime | String):
+            column.type = Text()  # as it is stored
+            text = self._moment(span, TEXT)
+            return case((_is_instant(column), _in_one_form(column).op(sign, is_comparison=True)(text)))
+        else:
+            self.before(column, span)
+            limit = self._moment(span, NAIVE if is_naive(kind) else AWARE)
+        condition: ColumnElement[bool] = column.op(sign, is_comparison=True)(limit)
+        return condition
+
+    def sortable(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The column in a form whose order is that of time."""
+        text = self.dialect == "sqlite" and isinstance(column.type, DateTime | String)
+        return _in_one_form(column) if text else column
+
     def since(self, column: Column[Any], span: Span) -> ColumnElement[bool]:
         """Whether its time is now + span, or after that."""
         earlier = self.before(column, span)
@@ -95,12 +119,8 @@ class Meaning:
 
     def _text_before(self, column: Column[Any], span: Span, inclusive: bool) -> ColumnElement[bool]:
         """First the bare column against the end of the cutoff's day, for the index; then all of it in one form."""
-        plain = func.replace(func.replace(column, "T", " "), "Z", "")
-        whole = case((func.length(plain) == 19, plain + literal(".000000")), else_=plain + literal("000000"))
         early = column < self._moment(span, DAY)
-        return and_(
-            early, _is_instant(column), _compared(func.substr(whole, 1, 26), self._moment(span, TEXT), inclusive)
-        )
+        return and_(early, _is_instant(column), _compared(_in_one_form(column), self._moment(span, TEXT), inclusive))
 
     def _moment(self, span: Span, form: Form) -> ColumnElement[Any]:
         if self.at is None:
@@ -126,7 +146,7 @@ def _zones(catalogue: Catalogue, table: Table, settings: PolicySettings) -> Colu
     key = list(parent.primary_key.columns)
     if len(key) != 1:
         raise PolicyError(f"zone_parent: {parent.fullname} has a key of several columns; it needs one")
-    other = parent.alias("zone_parent")
+    other = parent.alias("sexton_zone_parent")
     zone = other.c[_text_column(catalogue.column(parent, settings.zone_column)).name]
     own = catalogue.column(table, reference)
     return select(zone).where(other.c[key[0].name] == own).correlate(table).scalar_subquery()
@@ -177,6 +197,13 @@ def _instant_of(unit: str | None, zone: str, value: Any) -> datetime | None:
 
 def _compared(by: ColumnElement[Any], limit: ColumnElement[Any], inclusive: bool) -> ColumnElement[bool]:
     return by <= limit if inclusive else by < limit
+
+
+def _in_one_form(by: ColumnElement[Any]) -> ColumnElement[str]:
+    """ISO text as "2026-11-22 10:00:00.000000", however it was written."""
+    plain = func.replace(func.replace(by, "T", " "), "Z", "")
+    whole = case((func.length(plain) == 19, plain + literal(".000000")), else_=plain + literal("000000"))
+    return func.substr(whole, 1, 26)
 
 
 def _is_instant(by: Column[Any]) -> ColumnElement[bool]:

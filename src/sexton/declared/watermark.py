@@ -11,13 +11,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, false, select
+from sqlalchemy import Column, ColumnElement, false
 
 from ..config.policy import PolicySettings
-from ..db.tables import own_tables
 from ..jobs.span import Span, parse_span
+from ..runs.history import history
 from .catalogue import Catalogue
 from .times import Meaning
+
+RUNS = 200
+"""Newest runs among which it is looked for."""
 
 SETTLED = timedelta(hours=1)
 """How long after its time a row may be committed and still be seen by the other policy first."""
@@ -27,15 +30,16 @@ def passed(
     catalogue: Catalogue, by: Column[Any], meaning: Meaning, name: str, other: PolicySettings
 ) -> ColumnElement[bool]:
     """Whether the policy `name` has been through the row's time."""
-    at = _newest(catalogue, f"policies.{name}")
+    at = _newest(catalogue, f"policies.{name}", other.limit)
     if at is None:
         return false()
     edge = parse_span(other.ahead) if other.ahead else -parse_span(other.keep or "0s")
     return replace(meaning, at=edge.from_(at)).before(by, Span(length=-SETTLED))
 
 
-def _newest(catalogue: Catalogue, job: str) -> datetime | None:
-    """The time of the job's newest run that went well; those that only counted say so in `error`."""
-    runs = own_tables(catalogue.dialect).runs
-    asked = select(runs.c.as_of).where(runs.c.job == job, runs.c.state == "succeeded", runs.c.error.is_(None))
-    return catalogue.connection.execute(asked.order_by(runs.c.as_of.desc()).limit(1)).scalar()
+def _newest(catalogue: Catalogue, job: str, limit: int | None) -> datetime | None:
+    """The time of the job's newest run that took all there was; one that only counted says so in `error`."""
+    for run in history(catalogue.connection, job=job, states=("succeeded",), limit=RUNS):
+        if run.error is None and (limit is None or run.total.picked < limit):
+            return run.as_of
+    return None

@@ -9,7 +9,7 @@ statement runs inside a PL/pgSQL procedure. LIMIT stands in a CTE, never inside 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -74,7 +74,7 @@ class PickedBatches:
         taken = row["picked"]
         if locked:
             cursor, taken = tuple(locked[-1][len(self.plan.key) :]), len(locked)
-        also = {change.name: row[f"also_{number}"] for number, change in counted(self.plan)}
+        also = summed((change.name, row[f"also_{number}"]) for number, change in counted(self.plan))
         return Result(
             picked=row["picked"],
             changed=row["changed"],
@@ -97,6 +97,14 @@ class PickedBatches:
 def counted(plan: Plan) -> list[tuple[int, Change]]:
     """The hanging changes whose rows are counted, with their numbers."""
     return [(number, change) for number, change in enumerate(plan.changes) if change.counted]
+
+
+def summed(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Rows by table: one may hang on the picked rows in several ways."""
+    totals: dict[str, int] = {}
+    for name, count in rows:
+        totals[name] = totals.get(name, 0) + count
+    return totals
 
 
 def lock_statement(plan: Plan, *, onward: bool, excluding: bool, waiting: bool) -> Select[Any]:

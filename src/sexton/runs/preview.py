@@ -14,7 +14,7 @@ from ..db.tables import own_tables
 from ..policies.contract import Plan
 from .counts import Counts
 from .execution import Request, parameters
-from .picked import counted
+from .picked import counted, summed
 from .poison import any_aside
 from .statements import all_due, facts, rows_of
 
@@ -25,7 +25,7 @@ def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
     statement = preview_statement(connection.dialect.name, plan, excluding=excluding)
     row = connection.execute(statement, parameters(statement, request)).mappings().one()
     counts = Counts()
-    also = {change.name: row[f"also_{number}"] for number, change in counted(plan)}
+    also = summed((change.name, row[f"also_{number}"]) for number, change in counted(plan))
     counts.add(row["picked"], row["picked"] if plan.main is not None else 0, row["told"], also)
     return counts
 
@@ -40,7 +40,7 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
         outcome.append(select(func.count()).select_from(touched).scalar_subquery().label(f"also_{number}"))
     if not plan.messages:
         return select(*outcome, literal_column("0").label("told"))
-    relation = facts(plan, rows).cte("facts")
+    relation = facts(plan, rows).cte("sexton_facts")
     effects = own_tables(dialect).effects
     known = exists(select(1).where(effects.c.key == relation.c.key))
     untold = select(func.count(relation.c.key.distinct())).where(not_(known))
@@ -49,9 +49,9 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
 
 def relations(plan: Plan, excluding: bool) -> dict[str, Any]:
     """The picked rows, and what hangs on them, by name."""
-    rows: dict[str, Any] = {"picked": all_due(plan, excluding=excluding).cte("picked")}
+    rows: dict[str, Any] = {"picked": all_due(plan, excluding=excluding).cte("sexton_picked")}
     for found in plan.found:
-        rows[found.name] = found.select(rows).cte(found.name)
+        rows[found.name] = found.select(rows).cte(f"sexton_{found.name}")
     return rows
 
 

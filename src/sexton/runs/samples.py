@@ -44,7 +44,7 @@ def sample(connection: Connection, plan: Plan, request: Request) -> Sample:
 
 
 def _messages(connection: Connection, plan: Plan, request: Request) -> list[tuple[str, str | None, Any]]:
-    relation = facts(plan, relations(plan, excluding=False)).cte("facts")
+    relation = facts(plan, relations(plan, excluding=False)).cte("sexton_facts")
     effects = own_tables(connection.dialect.name).effects
     known = exists(select(1).where(effects.c.key == relation.c.key))
     asked = select(relation.c.event_type, relation.c.recipient, relation.c.payload).where(

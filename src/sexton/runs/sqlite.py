@@ -32,6 +32,7 @@ from ..db.tables import own_outbox, own_tables
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, in_rows
 from .execution import Request, Result, parameters
+from .picked import counted, summed
 from .statements import carried, fact_order, facts, marking, pick
 
 ROW = "sexton_row"
@@ -90,10 +91,10 @@ class TemporaryRows:
             self._fill(connection, found.name, rows, request)
         last = tuple(connection.execute(self._once("last", self._last)).one())
         told = self._tell(connection, request) if self.plan.messages else 0
-        also = {change.name: self._change(connection, change, request) for change in self.plan.changes}
-        changed = self._change(connection, self.plan.main, request) if self.plan.main else 0
-        counted = {change.name: also[change.name] for change in self.plan.changes if change.counted}
-        return Result(picked, changed, told, last, more=picked >= request.size, also=counted, skips=False)
+        done = [self._change(connection, number, change, request) for number, change in enumerate(self.plan.changes)]
+        changed = self._change(connection, -1, self.plan.main, request) if self.plan.main else 0
+        also = summed((change.name, done[number]) for number, change in counted(self.plan))
+        return Result(picked, changed, told, last, more=picked >= request.size, also=also, skips=False)
 
     rescue = execute
 
@@ -128,14 +129,14 @@ class TemporaryRows:
             select(*(marking(column) for column in columns)).order_by(*(column.desc() for column in columns)).limit(1)
         )
 
-    def _change(self, connection: Connection, change: Change, request: Request) -> int:
+    def _change(self, connection: Connection, number: int, change: Change, request: Request) -> int:
         def build() -> Any:
             condition = change.where(self._tables)
             if change.values is None:
                 return delete(change.table).where(condition)
             return update(change.table).where(condition).values(dict(change.values(self._tables)))
 
-        statement = self._once(f"change {change.name} {change is self.plan.main}", build)
+        statement = self._once(f"change {number}", build)
         return connection.execute(statement, parameters(statement, request)).rowcount
 
     def _tell(self, connection: Connection, request: Request) -> int:

@@ -3,11 +3,12 @@ WITH picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.expires_at < :now_minus_30d AND licenses.status = 'expired' AND EXISTS (SELECT 1
-    FROM sexton.effects AS noticed WHERE noticed.key = 'license_expired' || ':' || CAST(licenses.id AS TEXT)
-    || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-    AND noticed.created_at <= :now_minus_1d) AND NOT EXISTS (SELECT 1 FROM sexton.poison AS aside
-    WHERE aside.job = :job AND aside.step = 'revoke' AND aside.subject = CAST(licenses.store_id AS TEXT)
-    AND (aside.next_at IS NULL OR aside.next_at > :now)) ORDER BY licenses.expires_at, licenses.id
+    FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
+    || CAST(licenses.id AS TEXT) || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AND sexton_noticed.created_at <= :now_minus_1d) AND NOT EXISTS (SELECT 1
+    FROM sexton.poison AS sexton_aside WHERE sexton_aside.job = :job AND sexton_aside.step = 'revoke'
+    AND sexton_aside.subject = CAST(licenses.store_id AS TEXT) AND (sexton_aside.next_at IS NULL
+    OR sexton_aside.next_at > :now)) ORDER BY licenses.expires_at, licenses.id
  LIMIT :batch FOR UPDATE OF licenses SKIP LOCKED),
 also_0 AS
 (DELETE FROM media_attachments WHERE media_attachments.entity_type = 'license'
@@ -70,114 +71,117 @@ FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.expires_at < :now_minus_30d AND licenses.status = 'expired' AND EXISTS (SELECT 1
-    FROM sexton.effects AS noticed WHERE noticed.key = 'license_expired' || ':' || CAST(licenses.id AS TEXT)
-    || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-    AND noticed.created_at <= :now_minus_1d) AND NOT EXISTS (SELECT 1 FROM sexton.poison AS aside
-    WHERE aside.job = :job AND aside.step = 'revoke' AND aside.subject = CAST(licenses.store_id AS TEXT)
-    AND (aside.next_at IS NULL OR aside.next_at > :now))),
-orphans AS
-(SELECT media.id AS id, media.storage_key AS storage_key, (SELECT picked.expires_at
-FROM picked JOIN media_attachments ON media_attachments.entity_id = picked.id
+    FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
+    || CAST(licenses.id AS TEXT) || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AND sexton_noticed.created_at <= :now_minus_1d) AND NOT EXISTS (SELECT 1
+    FROM sexton.poison AS sexton_aside WHERE sexton_aside.job = :job AND sexton_aside.step = 'revoke'
+    AND sexton_aside.subject = CAST(licenses.store_id AS TEXT) AND (sexton_aside.next_at IS NULL
+    OR sexton_aside.next_at > :now))),
+sexton_orphans AS
+(SELECT media.id AS id, media.storage_key AS storage_key, (SELECT sexton_picked.expires_at
+FROM sexton_picked JOIN media_attachments ON media_attachments.entity_id = sexton_picked.id
 WHERE media_attachments.media_id = media.id AND media_attachments.entity_type = 'license'
-    ORDER BY picked.expires_at DESC, picked.id DESC
- LIMIT 1) AS last_expires_at, (SELECT picked.id
-FROM picked JOIN media_attachments ON media_attachments.entity_id = picked.id
+    ORDER BY sexton_picked.expires_at DESC, sexton_picked.id DESC
+ LIMIT 1) AS last_expires_at, (SELECT sexton_picked.id
+FROM sexton_picked JOIN media_attachments ON media_attachments.entity_id = sexton_picked.id
 WHERE media_attachments.media_id = media.id AND media_attachments.entity_type = 'license'
-    ORDER BY picked.expires_at DESC, picked.id DESC
+    ORDER BY sexton_picked.expires_at DESC, sexton_picked.id DESC
  LIMIT 1) AS last_id
 FROM media
 WHERE media.id IN (SELECT theirs.media_id
 FROM media_attachments AS theirs
-WHERE theirs.entity_type = 'license' AND theirs.entity_id IN (SELECT picked.id
-FROM picked)) AND media.created_at < :now_minus_1d AND NOT (EXISTS (SELECT 1
+WHERE theirs.entity_type = 'license' AND theirs.entity_id IN (SELECT sexton_picked.id
+FROM sexton_picked)) AND media.created_at < :now_minus_1d AND NOT (EXISTS (SELECT 1
 FROM media_attachments AS others
 WHERE others.media_id = media.id AND (others.entity_type != 'license'
-    OR (others.entity_id NOT IN (SELECT picked.id
-FROM picked))))) ORDER BY media.id),
-facts AS
-(SELECT 0 AS part, 'media_object_delete' || ':' || CAST(orphans.id AS TEXT) AS key,
-    CAST(orphans.id AS TEXT) AS subject, 'media_object_delete' AS event_type,
-    CAST(NULL AS TEXT) AS recipient, jsonb_build_object('media_id', orphans.id, 'storage_key',
-    orphans.storage_key) AS payload, orphans.last_expires_at AS by_0, orphans.last_id AS by_1,
-    orphans.id AS by_2
-FROM orphans)
+    OR (others.entity_id NOT IN (SELECT sexton_picked.id
+FROM sexton_picked))))) ORDER BY media.id),
+sexton_facts AS
+(SELECT 0 AS part, 'media_object_delete' || ':' || CAST(sexton_orphans.id AS TEXT) AS key,
+    CAST(sexton_orphans.id AS TEXT) AS subject, 'media_object_delete' AS event_type,
+    CAST(NULL AS TEXT) AS recipient, jsonb_build_object('media_id', sexton_orphans.id, 'storage_key',
+    sexton_orphans.storage_key) AS payload, sexton_orphans.last_expires_at AS by_0,
+    sexton_orphans.last_id AS by_1, sexton_orphans.id AS by_2
+FROM sexton_orphans)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM sexton_picked) AS picked, (SELECT count(*) AS count_2
 FROM (SELECT DISTINCT media_attachments.id AS id
 FROM media_attachments
-WHERE media_attachments.entity_type = 'license' AND media_attachments.entity_id IN (SELECT picked.id
-FROM picked)) AS anon_1) AS also_0, (SELECT count(*) AS count_3
+WHERE media_attachments.entity_type = 'license' AND media_attachments.entity_id IN (SELECT sexton_picked.id
+FROM sexton_picked)) AS anon_1) AS also_0, (SELECT count(*) AS count_3
 FROM (SELECT DISTINCT media.id AS id
 FROM media
-WHERE media.id IN (SELECT orphans.id
-FROM orphans)) AS anon_2) AS also_1, (SELECT count(DISTINCT facts.key) AS count_4
-FROM facts
+WHERE media.id IN (SELECT sexton_orphans.id
+FROM sexton_orphans)) AS anon_2) AS also_1, (SELECT count(DISTINCT sexton_facts.key) AS count_4
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told;
 
 -- SQLite: the batch begins
 SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.expires_at < :now_minus_30d AND licenses.status = 'expired' AND EXISTS (SELECT 1
-    FROM sexton_effects AS noticed WHERE noticed.key = 'license_expired' || ':' || CAST(licenses.id AS TEXT)
-    || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z') AND noticed.created_at <= :now_minus_1d) = 1
-    AND EXISTS (SELECT 1 FROM sexton_poison AS aside WHERE aside.job = :job AND aside.step = 'revoke'
-    AND aside.subject = CAST(licenses.store_id AS TEXT) AND (aside.next_at IS NULL
-    OR aside.next_at > :now)) = 0 ORDER BY licenses.expires_at, licenses.id
+    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
+    || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
+    AND sexton_noticed.created_at <= :now_minus_1d) = 1 AND EXISTS (SELECT 1
+    FROM sexton_poison AS sexton_aside WHERE sexton_aside.job = :job AND sexton_aside.step = 'revoke'
+    AND sexton_aside.subject = CAST(licenses.store_id AS TEXT) AND (sexton_aside.next_at IS NULL
+    OR sexton_aside.next_at > :now)) = 0 ORDER BY licenses.expires_at, licenses.id
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.expires_at < :now_minus_30d AND licenses.status = 'expired' AND EXISTS (SELECT 1
-    FROM sexton_effects AS noticed WHERE noticed.key = 'license_expired' || ':' || CAST(licenses.id AS TEXT)
-    || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z') AND noticed.created_at <= :now_minus_1d) = 1
-    AND EXISTS (SELECT 1 FROM sexton_poison AS aside WHERE aside.job = :job AND aside.step = 'revoke'
-    AND aside.subject = CAST(licenses.store_id AS TEXT) AND (aside.next_at IS NULL
-    OR aside.next_at > :now)) = 0),
-orphans AS
-(SELECT media.id AS id, media.storage_key AS storage_key, (SELECT picked.expires_at
-FROM picked JOIN media_attachments ON media_attachments.entity_id = picked.id
+    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
+    || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
+    AND sexton_noticed.created_at <= :now_minus_1d) = 1 AND EXISTS (SELECT 1
+    FROM sexton_poison AS sexton_aside WHERE sexton_aside.job = :job AND sexton_aside.step = 'revoke'
+    AND sexton_aside.subject = CAST(licenses.store_id AS TEXT) AND (sexton_aside.next_at IS NULL
+    OR sexton_aside.next_at > :now)) = 0),
+sexton_orphans AS
+(SELECT media.id AS id, media.storage_key AS storage_key, (SELECT sexton_picked.expires_at
+FROM sexton_picked JOIN media_attachments ON media_attachments.entity_id = sexton_picked.id
 WHERE media_attachments.media_id = media.id AND media_attachments.entity_type = 'license'
-    ORDER BY picked.expires_at DESC, picked.id DESC
- LIMIT 1 OFFSET 0) AS last_expires_at, (SELECT picked.id
-FROM picked JOIN media_attachments ON media_attachments.entity_id = picked.id
+    ORDER BY sexton_picked.expires_at DESC, sexton_picked.id DESC
+ LIMIT 1 OFFSET 0) AS last_expires_at, (SELECT sexton_picked.id
+FROM sexton_picked JOIN media_attachments ON media_attachments.entity_id = sexton_picked.id
 WHERE media_attachments.media_id = media.id AND media_attachments.entity_type = 'license'
-    ORDER BY picked.expires_at DESC, picked.id DESC
+    ORDER BY sexton_picked.expires_at DESC, sexton_picked.id DESC
  LIMIT 1 OFFSET 0) AS last_id
 FROM media
 WHERE media.id IN (SELECT theirs.media_id
 FROM media_attachments AS theirs
-WHERE theirs.entity_type = 'license' AND theirs.entity_id IN (SELECT picked.id
-FROM picked)) AND media.created_at < :now_minus_1d AND NOT (EXISTS (SELECT 1
+WHERE theirs.entity_type = 'license' AND theirs.entity_id IN (SELECT sexton_picked.id
+FROM sexton_picked)) AND media.created_at < :now_minus_1d AND NOT (EXISTS (SELECT 1
 FROM media_attachments AS others
 WHERE others.media_id = media.id AND (others.entity_type != 'license'
-    OR (others.entity_id NOT IN (SELECT picked.id
-FROM picked))))) ORDER BY media.id),
-facts AS
-(SELECT 0 AS part, 'media_object_delete' || ':' || CAST(orphans.id AS TEXT) AS "key",
-    CAST(orphans.id AS TEXT) AS subject, 'media_object_delete' AS event_type,
-    CAST(NULL AS TEXT) AS recipient, json_object('media_id', orphans.id, 'storage_key',
-    orphans.storage_key) AS payload, orphans.last_expires_at AS by_0, orphans.last_id AS by_1,
-    orphans.id AS by_2
-FROM orphans)
+    OR (others.entity_id NOT IN (SELECT sexton_picked.id
+FROM sexton_picked))))) ORDER BY media.id),
+sexton_facts AS
+(SELECT 0 AS part, 'media_object_delete' || ':' || CAST(sexton_orphans.id AS TEXT) AS "key",
+    CAST(sexton_orphans.id AS TEXT) AS subject, 'media_object_delete' AS event_type,
+    CAST(NULL AS TEXT) AS recipient, json_object('media_id', sexton_orphans.id, 'storage_key',
+    sexton_orphans.storage_key) AS payload, sexton_orphans.last_expires_at AS by_0,
+    sexton_orphans.last_id AS by_1, sexton_orphans.id AS by_2
+FROM sexton_orphans)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM sexton_picked) AS picked, (SELECT count(*) AS count_2
 FROM (SELECT DISTINCT media_attachments.id AS id
 FROM media_attachments
-WHERE media_attachments.entity_type = 'license' AND media_attachments.entity_id IN (SELECT picked.id
-FROM picked)) AS anon_1) AS also_0, (SELECT count(*) AS count_3
+WHERE media_attachments.entity_type = 'license' AND media_attachments.entity_id IN (SELECT sexton_picked.id
+FROM sexton_picked)) AS anon_1) AS also_0, (SELECT count(*) AS count_3
 FROM (SELECT DISTINCT media.id AS id
 FROM media
-WHERE media.id IN (SELECT orphans.id
-FROM orphans)) AS anon_2) AS also_1, (SELECT count(DISTINCT facts."key") AS count_4
-FROM facts
+WHERE media.id IN (SELECT sexton_orphans.id
+FROM sexton_orphans)) AS anon_2) AS also_1, (SELECT count(DISTINCT sexton_facts."key") AS count_4
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told;

@@ -39,24 +39,24 @@ FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
 FROM licenses
 WHERE licenses.expires_at < :now AND (licenses.status NOT IN ('expired', 'deleted', 'rejected'))),
-facts AS
-(SELECT 0 AS part, 'license_expired' || ':' || CAST(picked.id AS TEXT) || ':'
-    || to_char(picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
-    CAST(picked.id AS TEXT) AS subject, 'license_expired' AS event_type,
-    CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', picked.id, 'store_id',
-    picked.store_id, 'expires_at', to_char(picked.expires_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload, picked.expires_at AS by_0, picked.id AS by_1
-FROM picked)
+sexton_facts AS
+(SELECT 0 AS part, 'license_expired' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
+    || to_char(sexton_picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    CAST(sexton_picked.id AS TEXT) AS subject, 'license_expired' AS event_type,
+    CAST(sexton_picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', sexton_picked.id,
+    'store_id', sexton_picked.store_id, 'expires_at', to_char(sexton_picked.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload, sexton_picked.expires_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(DISTINCT facts.key) AS count_2
-FROM facts
+FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts.key) AS count_2
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told;
 
 -- SQLite: the batch begins
 SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
@@ -66,20 +66,21 @@ WHERE licenses.expires_at < :now AND (licenses.status NOT IN ('expired', 'delete
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id AS store_id
 FROM licenses
 WHERE licenses.expires_at < :now AND (licenses.status NOT IN ('expired', 'deleted', 'rejected'))),
-facts AS
-(SELECT 0 AS part, 'license_expired' || ':' || CAST(picked.id AS TEXT) || ':' || (replace(picked.expires_at,
-    ' ', 'T') || 'Z') AS "key", CAST(picked.id AS TEXT) AS subject, 'license_expired' AS event_type,
-    CAST(picked.store_id AS TEXT) AS recipient, json_object('license_id', picked.id, 'store_id',
-    picked.store_id, 'expires_at', (replace(picked.expires_at, ' ', 'T') || 'Z')) AS payload,
-    picked.expires_at AS by_0, picked.id AS by_1
-FROM picked)
+sexton_facts AS
+(SELECT 0 AS part, 'license_expired' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
+    || (replace(sexton_picked.expires_at, ' ', 'T') || 'Z') AS "key",
+    CAST(sexton_picked.id AS TEXT) AS subject, 'license_expired' AS event_type,
+    CAST(sexton_picked.store_id AS TEXT) AS recipient, json_object('license_id', sexton_picked.id,
+    'store_id', sexton_picked.store_id, 'expires_at', (replace(sexton_picked.expires_at, ' ', 'T')
+    || 'Z')) AS payload, sexton_picked.expires_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(DISTINCT facts."key") AS count_2
-FROM facts
+FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts."key") AS count_2
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told;

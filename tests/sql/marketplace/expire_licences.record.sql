@@ -3,9 +3,9 @@ WITH picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.status = 'expired' AND licenses.expires_at < :now AND NOT EXISTS (SELECT 1
-    FROM sexton.effects AS noticed WHERE noticed.key = 'license_expired' || ':' || CAST(licenses.id AS TEXT)
-    || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
-    ORDER BY licenses.expires_at, licenses.id
+    FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
+    || CAST(licenses.id AS TEXT) || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ORDER BY licenses.expires_at, licenses.id
  LIMIT :batch FOR NO KEY UPDATE OF licenses SKIP LOCKED),
 facts AS
 (SELECT 0 AS part, 'license_expired' || ':' || CAST(picked.id AS TEXT) || ':'
@@ -35,48 +35,53 @@ FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.status = 'expired' AND licenses.expires_at < :now AND NOT EXISTS (SELECT 1
-    FROM sexton.effects AS noticed WHERE noticed.key = 'license_expired' || ':' || CAST(licenses.id AS TEXT)
-    || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
-facts AS
-(SELECT 0 AS part, 'license_expired' || ':' || CAST(picked.id AS TEXT) || ':'
-    || to_char(picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
-    CAST(picked.id AS TEXT) AS subject, CAST(NULL AS TEXT) AS event_type, CAST(NULL AS TEXT) AS recipient,
-    jsonb_build_object() AS payload, picked.expires_at AS by_0, picked.id AS by_1
-FROM picked)
+    FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
+    || CAST(licenses.id AS TEXT) || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
+sexton_facts AS
+(SELECT 0 AS part, 'license_expired' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
+    || to_char(sexton_picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    CAST(sexton_picked.id AS TEXT) AS subject, CAST(NULL AS TEXT) AS event_type,
+    CAST(NULL AS TEXT) AS recipient, jsonb_build_object() AS payload, sexton_picked.expires_at AS by_0,
+    sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(DISTINCT facts.key) AS count_2
-FROM facts
+FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts.key) AS count_2
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told;
 
 -- SQLite: the batch begins
 SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.status = 'expired' AND licenses.expires_at < :now AND EXISTS (SELECT 1
-    FROM sexton_effects AS noticed WHERE noticed.key = 'license_expired' || ':' || CAST(licenses.id AS TEXT)
-    || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0 ORDER BY licenses.expires_at, licenses.id
+    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
+    || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0
+    ORDER BY licenses.expires_at, licenses.id
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.status = 'expired' AND licenses.expires_at < :now AND EXISTS (SELECT 1
-    FROM sexton_effects AS noticed WHERE noticed.key = 'license_expired' || ':' || CAST(licenses.id AS TEXT)
-    || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0),
-facts AS
-(SELECT 0 AS part, 'license_expired' || ':' || CAST(picked.id AS TEXT) || ':' || (replace(picked.expires_at,
-    ' ', 'T') || 'Z') AS "key", CAST(picked.id AS TEXT) AS subject, CAST(NULL AS TEXT) AS event_type,
-    CAST(NULL AS TEXT) AS recipient, json_object() AS payload, picked.expires_at AS by_0, picked.id AS by_1
-FROM picked)
+    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
+    || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0),
+sexton_facts AS
+(SELECT 0 AS part, 'license_expired' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
+    || (replace(sexton_picked.expires_at, ' ', 'T') || 'Z') AS "key",
+    CAST(sexton_picked.id AS TEXT) AS subject, CAST(NULL AS TEXT) AS event_type,
+    CAST(NULL AS TEXT) AS recipient, json_object() AS payload, sexton_picked.expires_at AS by_0,
+    sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(DISTINCT facts."key") AS count_2
-FROM facts
+FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts."key") AS count_2
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told;

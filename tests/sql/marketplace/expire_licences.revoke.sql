@@ -25,14 +25,14 @@ FROM picked ORDER BY picked.id DESC
  LIMIT 1) AS last_0;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT stores.id AS id
 FROM stores
 WHERE stores.kyc_status = 'verified' AND NOT (EXISTS (SELECT 1
 FROM licenses
 WHERE licenses.store_id = stores.id AND licenses.status = 'verified' AND licenses.expires_at >= :now)))
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;
 
 -- SQLite: the batch begins
 SELECT stores.id AS id
@@ -44,11 +44,11 @@ WHERE licenses.store_id = stores.id AND licenses.status = 'verified' AND license
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT stores.id AS id
 FROM stores
 WHERE stores.kyc_status = 'verified' AND NOT (EXISTS (SELECT 1
 FROM licenses
 WHERE licenses.store_id = stores.id AND licenses.status = 'verified' AND licenses.expires_at >= :now)))
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

@@ -78,7 +78,7 @@ FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT vendor_orders.id AS id, vendor_orders.created_at AS created_at, vendor_orders.order_id AS order_id,
     vendor_orders.store_id AS store_id
 FROM vendor_orders
@@ -87,33 +87,33 @@ WHERE vendor_orders.created_at <= :now_minus_10d AND vendor_orders.status IN ('p
 FROM payments
 WHERE payments.order_id = vendor_orders.order_id AND payments.status IN ('processing', 'authorized',
     'captured', 'settled')))),
-facts AS
-(SELECT 0 AS part, 'order_expired' || ':' || CAST(picked.id AS TEXT) || ':' || 'buyer' AS key,
-    CAST(picked.id AS TEXT) AS subject, 'order_expired' AS event_type, CAST((SELECT orders.buyer_id
+sexton_facts AS
+(SELECT 0 AS part, 'order_expired' || ':' || CAST(sexton_picked.id AS TEXT) || ':' || 'buyer' AS key,
+    CAST(sexton_picked.id AS TEXT) AS subject, 'order_expired' AS event_type, CAST((SELECT orders.buyer_id
 FROM orders
-WHERE orders.id = picked.order_id) AS TEXT) AS recipient, jsonb_build_object('vendor_order_id', picked.id,
-    'order_id', picked.order_id, 'store_id', picked.store_id, 'for', 'buyer') AS payload,
-    picked.created_at AS by_0, picked.id AS by_1
-FROM picked UNION ALL SELECT 1 AS part, 'order_expired' || ':' || CAST(picked.id AS TEXT) || ':'
-    || 'vendor' AS key, CAST(picked.id AS TEXT) AS subject, 'order_expired' AS event_type,
-    CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('vendor_order_id', picked.id, 'order_id',
-    picked.order_id, 'store_id', picked.store_id, 'for', 'vendor') AS payload, picked.created_at AS by_0,
-    picked.id AS by_1
-FROM picked)
+WHERE orders.id = sexton_picked.order_id) AS TEXT) AS recipient, jsonb_build_object('vendor_order_id',
+    sexton_picked.id, 'order_id', sexton_picked.order_id, 'store_id', sexton_picked.store_id, 'for',
+    'buyer') AS payload, sexton_picked.created_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked UNION ALL SELECT 1 AS part, 'order_expired' || ':' || CAST(sexton_picked.id AS TEXT)
+    || ':' || 'vendor' AS key, CAST(sexton_picked.id AS TEXT) AS subject, 'order_expired' AS event_type,
+    CAST(sexton_picked.store_id AS TEXT) AS recipient, jsonb_build_object('vendor_order_id',
+    sexton_picked.id, 'order_id', sexton_picked.order_id, 'store_id', sexton_picked.store_id, 'for',
+    'vendor') AS payload, sexton_picked.created_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM sexton_picked) AS picked, (SELECT count(*) AS count_2
 FROM (SELECT DISTINCT orders.id AS id
 FROM orders
-WHERE orders.id IN (SELECT picked.order_id
-FROM picked) AND orders.status IN ('pending') AND NOT (EXISTS (SELECT 1
+WHERE orders.id IN (SELECT sexton_picked.order_id
+FROM sexton_picked) AND orders.status IN ('pending') AND NOT (EXISTS (SELECT 1
 FROM vendor_orders AS sibling
 WHERE sibling.order_id = orders.id AND (sibling.status NOT IN ('expired', 'cancelled', 'rejected',
-    'refunded')) AND (sibling.id NOT IN (SELECT picked.id
-FROM picked))))) AS anon_1) AS also_0, (SELECT count(DISTINCT facts.key) AS count_3
-FROM facts
+    'refunded')) AND (sibling.id NOT IN (SELECT sexton_picked.id
+FROM sexton_picked))))) AS anon_1) AS also_0, (SELECT count(DISTINCT sexton_facts.key) AS count_3
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told;
 
 -- SQLite: the batch begins
 SELECT vendor_orders.id AS id, vendor_orders.created_at AS created_at, vendor_orders.order_id AS order_id,
@@ -127,7 +127,7 @@ WHERE payments.order_id = vendor_orders.order_id AND payments.status IN ('proces
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT vendor_orders.id AS id, vendor_orders.created_at AS created_at, vendor_orders.order_id AS order_id,
     vendor_orders.store_id AS store_id
 FROM vendor_orders
@@ -136,30 +136,30 @@ WHERE vendor_orders.created_at <= :now_minus_10d AND vendor_orders.status IN ('p
 FROM payments
 WHERE payments.order_id = vendor_orders.order_id AND payments.status IN ('processing', 'authorized',
     'captured', 'settled')))),
-facts AS
-(SELECT 0 AS part, 'order_expired' || ':' || CAST(picked.id AS TEXT) || ':' || 'buyer' AS "key",
-    CAST(picked.id AS TEXT) AS subject, 'order_expired' AS event_type, CAST((SELECT orders.buyer_id
+sexton_facts AS
+(SELECT 0 AS part, 'order_expired' || ':' || CAST(sexton_picked.id AS TEXT) || ':' || 'buyer' AS "key",
+    CAST(sexton_picked.id AS TEXT) AS subject, 'order_expired' AS event_type, CAST((SELECT orders.buyer_id
 FROM orders
-WHERE orders.id = picked.order_id) AS TEXT) AS recipient, json_object('vendor_order_id', picked.id,
-    'order_id', picked.order_id, 'store_id', picked.store_id, 'for', 'buyer') AS payload,
-    picked.created_at AS by_0, picked.id AS by_1
-FROM picked UNION ALL SELECT 1 AS part, 'order_expired' || ':' || CAST(picked.id AS TEXT) || ':'
-    || 'vendor' AS "key", CAST(picked.id AS TEXT) AS subject, 'order_expired' AS event_type,
-    CAST(picked.store_id AS TEXT) AS recipient, json_object('vendor_order_id', picked.id, 'order_id',
-    picked.order_id, 'store_id', picked.store_id, 'for', 'vendor') AS payload, picked.created_at AS by_0,
-    picked.id AS by_1
-FROM picked)
+WHERE orders.id = sexton_picked.order_id) AS TEXT) AS recipient, json_object('vendor_order_id',
+    sexton_picked.id, 'order_id', sexton_picked.order_id, 'store_id', sexton_picked.store_id, 'for',
+    'buyer') AS payload, sexton_picked.created_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked UNION ALL SELECT 1 AS part, 'order_expired' || ':' || CAST(sexton_picked.id AS TEXT)
+    || ':' || 'vendor' AS "key", CAST(sexton_picked.id AS TEXT) AS subject, 'order_expired' AS event_type,
+    CAST(sexton_picked.store_id AS TEXT) AS recipient, json_object('vendor_order_id', sexton_picked.id,
+    'order_id', sexton_picked.order_id, 'store_id', sexton_picked.store_id, 'for', 'vendor') AS payload,
+    sexton_picked.created_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM sexton_picked) AS picked, (SELECT count(*) AS count_2
 FROM (SELECT DISTINCT orders.id AS id
 FROM orders
-WHERE orders.id IN (SELECT picked.order_id
-FROM picked) AND orders.status IN ('pending') AND NOT (EXISTS (SELECT 1
+WHERE orders.id IN (SELECT sexton_picked.order_id
+FROM sexton_picked) AND orders.status IN ('pending') AND NOT (EXISTS (SELECT 1
 FROM vendor_orders AS sibling
 WHERE sibling.order_id = orders.id AND (sibling.status NOT IN ('expired', 'cancelled', 'rejected',
-    'refunded')) AND (sibling.id NOT IN (SELECT picked.id
-FROM picked))))) AS anon_1) AS also_0, (SELECT count(DISTINCT facts."key") AS count_3
-FROM facts
+    'refunded')) AND (sibling.id NOT IN (SELECT sexton_picked.id
+FROM sexton_picked))))) AS anon_1) AS also_0, (SELECT count(DISTINCT sexton_facts."key") AS count_3
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told;

@@ -4,9 +4,9 @@ WITH picked AS
     vendor_orders.order_id AS order_id
 FROM vendor_orders
 WHERE vendor_orders.status IN ('pending') AND vendor_orders.created_at <= :now_minus_5d
-    AND vendor_orders.created_at > :now_minus_10d AND NOT EXISTS (SELECT 1 FROM sexton.effects AS noticed
-    WHERE noticed.key = 'order_pending_nudge' || ':' || CAST(vendor_orders.id AS TEXT))
-    ORDER BY vendor_orders.created_at, vendor_orders.id
+    AND vendor_orders.created_at > :now_minus_10d AND NOT EXISTS (SELECT 1
+    FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'order_pending_nudge' || ':'
+    || CAST(vendor_orders.id AS TEXT)) ORDER BY vendor_orders.created_at, vendor_orders.id
  LIMIT :batch FOR NO KEY UPDATE OF vendor_orders SKIP LOCKED),
 facts AS
 (SELECT 0 AS part, 'order_pending_nudge' || ':' || CAST(picked.id AS TEXT) AS key,
@@ -37,55 +37,57 @@ FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT vendor_orders.id AS id, vendor_orders.created_at AS created_at, vendor_orders.store_id AS store_id,
     vendor_orders.order_id AS order_id
 FROM vendor_orders
 WHERE vendor_orders.status IN ('pending') AND vendor_orders.created_at <= :now_minus_5d
-    AND vendor_orders.created_at > :now_minus_10d AND NOT EXISTS (SELECT 1 FROM sexton.effects AS noticed
-    WHERE noticed.key = 'order_pending_nudge' || ':' || CAST(vendor_orders.id AS TEXT))),
-facts AS
-(SELECT 0 AS part, 'order_pending_nudge' || ':' || CAST(picked.id AS TEXT) AS key,
-    CAST(picked.id AS TEXT) AS subject, 'order_pending_nudge' AS event_type,
-    CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('vendor_order_id', picked.id, 'order_id',
-    picked.order_id, 'created_at', to_char(picked.created_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload, picked.created_at AS by_0, picked.id AS by_1
-FROM picked)
+    AND vendor_orders.created_at > :now_minus_10d AND NOT EXISTS (SELECT 1
+    FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'order_pending_nudge' || ':'
+    || CAST(vendor_orders.id AS TEXT))),
+sexton_facts AS
+(SELECT 0 AS part, 'order_pending_nudge' || ':' || CAST(sexton_picked.id AS TEXT) AS key,
+    CAST(sexton_picked.id AS TEXT) AS subject, 'order_pending_nudge' AS event_type,
+    CAST(sexton_picked.store_id AS TEXT) AS recipient, jsonb_build_object('vendor_order_id',
+    sexton_picked.id, 'order_id', sexton_picked.order_id, 'created_at',
+    to_char(sexton_picked.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload,
+    sexton_picked.created_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(DISTINCT facts.key) AS count_2
-FROM facts
+FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts.key) AS count_2
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told;
 
 -- SQLite: the batch begins
 SELECT vendor_orders.id AS id, vendor_orders.created_at AS created_at, vendor_orders.store_id AS store_id,
     vendor_orders.order_id AS order_id
 FROM vendor_orders
 WHERE vendor_orders.status IN ('pending') AND vendor_orders.created_at <= :now_minus_5d
-    AND vendor_orders.created_at > :now_minus_10d AND EXISTS (SELECT 1 FROM sexton_effects AS noticed
-    WHERE noticed.key = 'order_pending_nudge' || ':' || CAST(vendor_orders.id AS TEXT)) = 0
+    AND vendor_orders.created_at > :now_minus_10d AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
+    WHERE sexton_noticed.key = 'order_pending_nudge' || ':' || CAST(vendor_orders.id AS TEXT)) = 0
     ORDER BY vendor_orders.created_at, vendor_orders.id
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT vendor_orders.id AS id, vendor_orders.created_at AS created_at, vendor_orders.store_id AS store_id,
     vendor_orders.order_id AS order_id
 FROM vendor_orders
 WHERE vendor_orders.status IN ('pending') AND vendor_orders.created_at <= :now_minus_5d
-    AND vendor_orders.created_at > :now_minus_10d AND EXISTS (SELECT 1 FROM sexton_effects AS noticed
-    WHERE noticed.key = 'order_pending_nudge' || ':' || CAST(vendor_orders.id AS TEXT)) = 0),
-facts AS
-(SELECT 0 AS part, 'order_pending_nudge' || ':' || CAST(picked.id AS TEXT) AS "key",
-    CAST(picked.id AS TEXT) AS subject, 'order_pending_nudge' AS event_type,
-    CAST(picked.store_id AS TEXT) AS recipient, json_object('vendor_order_id', picked.id, 'order_id',
-    picked.order_id, 'created_at', (replace(picked.created_at, ' ', 'T') || 'Z')) AS payload,
-    picked.created_at AS by_0, picked.id AS by_1
-FROM picked)
+    AND vendor_orders.created_at > :now_minus_10d AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
+    WHERE sexton_noticed.key = 'order_pending_nudge' || ':' || CAST(vendor_orders.id AS TEXT)) = 0),
+sexton_facts AS
+(SELECT 0 AS part, 'order_pending_nudge' || ':' || CAST(sexton_picked.id AS TEXT) AS "key",
+    CAST(sexton_picked.id AS TEXT) AS subject, 'order_pending_nudge' AS event_type,
+    CAST(sexton_picked.store_id AS TEXT) AS recipient, json_object('vendor_order_id', sexton_picked.id,
+    'order_id', sexton_picked.order_id, 'created_at', (replace(sexton_picked.created_at, ' ', 'T')
+    || 'Z')) AS payload, sexton_picked.created_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(DISTINCT facts."key") AS count_2
-FROM facts
+FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts."key") AS count_2
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told;

@@ -29,7 +29,7 @@ FROM picked ORDER BY picked.id DESC
  LIMIT 1) AS last_0;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id
 FROM orders
 WHERE orders.status IN ('pending') AND (EXISTS (SELECT 1
@@ -39,7 +39,7 @@ FROM vendor_orders
 WHERE vendor_orders.order_id = orders.id AND (vendor_orders.status NOT IN ('expired', 'cancelled',
     'rejected', 'refunded')))))
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;
 
 -- SQLite: the batch begins
 SELECT orders.id AS id
@@ -53,7 +53,7 @@ WHERE vendor_orders.order_id = orders.id AND (vendor_orders.status NOT IN ('expi
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id
 FROM orders
 WHERE orders.status IN ('pending') AND (EXISTS (SELECT 1
@@ -63,4 +63,4 @@ FROM vendor_orders
 WHERE vendor_orders.order_id = orders.id AND (vendor_orders.status NOT IN ('expired', 'cancelled',
     'rejected', 'refunded')))))
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

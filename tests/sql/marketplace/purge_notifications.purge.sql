@@ -28,12 +28,12 @@ FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT notifications.id AS id, notifications.created_at AS created_at
 FROM notifications
 WHERE notifications.created_at < :now_minus_30d)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;
 
 -- SQLite: the batch begins
 DELETE FROM notifications WHERE notifications.id IN (SELECT anon_1.id
@@ -43,9 +43,9 @@ WHERE notifications.created_at < :now_minus_30d ORDER BY notifications.created_a
  LIMIT :batch OFFSET 0) AS anon_1);
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT notifications.id AS id, notifications.created_at AS created_at
 FROM notifications
 WHERE notifications.created_at < :now_minus_30d)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

@@ -38,14 +38,14 @@ FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT sexton.outbox_events.id AS id, sexton.outbox_events.created_at AS created_at
 FROM sexton.outbox_events
 WHERE sexton.outbox_events.created_at < :now_minus_30d AND sexton.outbox_events.published_at IS NULL
     AND sexton.outbox_events.attempt_count >= 5 AND coalesce(sexton.outbox_events.last_attempted_at,
     sexton.outbox_events.created_at) < :now_minus_30d)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;
 
 -- SQLite: the batch begins
 DELETE FROM sexton_outbox_events WHERE sexton_outbox_events.id IN (SELECT anon_1.id
@@ -58,11 +58,11 @@ WHERE sexton_outbox_events.created_at < :now_minus_30d AND sexton_outbox_events.
  LIMIT :batch OFFSET 0) AS anon_1);
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT sexton_outbox_events.id AS id, sexton_outbox_events.created_at AS created_at
 FROM sexton_outbox_events
 WHERE sexton_outbox_events.created_at < :now_minus_30d AND sexton_outbox_events.published_at IS NULL
     AND sexton_outbox_events.attempt_count >= 5 AND coalesce(sexton_outbox_events.last_attempted_at,
     sexton_outbox_events.created_at) < :now_minus_30d)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

@@ -33,12 +33,12 @@ FROM picked ORDER BY picked.published_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- PostgreSQL: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT sexton.outbox_events.id AS id, sexton.outbox_events.published_at AS published_at
 FROM sexton.outbox_events
 WHERE sexton.outbox_events.published_at < :now_minus_30d)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;
 
 -- SQLite: the batch begins
 DELETE FROM sexton_outbox_events WHERE sexton_outbox_events.id IN (SELECT anon_1.id
@@ -49,9 +49,9 @@ WHERE sexton_outbox_events.published_at < :now_minus_30d ORDER BY sexton_outbox_
  LIMIT :batch OFFSET 0) AS anon_1);
 
 -- SQLite: the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT sexton_outbox_events.id AS id, sexton_outbox_events.published_at AS published_at
 FROM sexton_outbox_events
 WHERE sexton_outbox_events.published_at < :now_minus_30d)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, FromClause, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from ...db.faults import Fault, classify, describe
@@ -54,6 +55,15 @@ def delete_rows(connection: Connection, wanted: Deletion) -> Gone:
     gone = Gone(picked=len(there) + locked, locked=locked)
     _delete(connection, replace(wanted, rows=[row for row in wanted.rows if row.key in unchanged]), gone)
     return gone
+
+
+def picked_rows(connection: Connection, plan: Plan, wanted: list[Key]) -> tuple[FromClause, dict[str, Any]]:
+    """Rows by their keys as the plan's changes see them: with what their children hold of them."""
+    keys, values = relation(connection.dialect.name, plan.table, wanted)
+    if not plan.carry:
+        return keys, values
+    columns = dict.fromkeys((*plan.key, *plan.carry))
+    return select(*columns).where(among(plan.table, keys)).subquery("sexton_picked"), values
 
 
 def _locked(connection: Connection, wanted: Deletion) -> dict[Key, Found]:
@@ -115,9 +125,8 @@ def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
 
 def _at_once(connection: Connection, wanted: Deletion) -> Gone | None:
     """None, and nothing done: a row has children that the file does not hold as they are."""
-    plan, dialect = wanted.plan, connection.dialect.name
-    keys = [row.key for row in wanted.rows]
-    picked, values = relation(dialect, plan.table, keys)
+    plan = wanted.plan
+    picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
     for change in plan.changes:
         if change.values is None and not _children_are_known(connection, wanted, change):
             return None
@@ -138,8 +147,11 @@ def _at_once(connection: Connection, wanted: Deletion) -> Gone | None:
 
 
 def _children_are_known(connection: Connection, wanted: Deletion, change: Change) -> bool:
-    picked, values = relation(connection.dialect.name, wanted.plan.table, [row.key for row in wanted.rows])
+    """Children are locked from here on, so that nobody changes one between this look and the delete."""
+    picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
     asked = reading(connection, change.table).where(change.where({"picked": picked}))
+    if connection.dialect.name == "postgresql":
+        asked = asked.with_for_update(of=change.table)
     now = found(connection, change.table, asked, parameters(asked, wanted.request, **values), 0)
     known = wanted.children.get(change.table.fullname, {})
     return len(same(known.values(), now)) == len(now)

@@ -30,6 +30,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy.dialects import sqlite
 
 from .files import Line
 
@@ -116,14 +117,17 @@ def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClaus
         named = arrays.table_valued(*(column(name, Text) for name in names)).render_derived(name="keys")
         typed = (cast(named.c[name], one.type).label(one.key) for name, one in zip(names, own, strict=True))
         texts = {name: [str(key[number]) for key in keys] for number, name in enumerate(names)}
-        return select(*typed).subquery("picked"), texts
-    raw: list[ColumnElement[Any]] = [literal_column(f'"{table.name}"."{one.name}"').label(one.key) for one in own]
+        return select(*typed).subquery("sexton_picked"), texts
+    quote = sqlite.dialect().identifier_preparer.quote
+    raw: list[ColumnElement[Any]] = [
+        literal_column(f"{quote(table.name)}.{quote(one.name)}").label(one.key) for one in own
+    ]
     values = [tuple(stored(part) for part in key) for key in keys]
     wanted: BindParameter[Any] = bindparam("sexton_keys", expanding=True, value=None)
     one_column = len(own) == 1
     condition = (raw[0] if one_column else tuple_(*raw)).in_(wanted)
     listed: list[Any] = [value[0] for value in values] if one_column else values
-    return select(*raw).select_from(table).where(condition).subquery("picked"), {"sexton_keys": listed}
+    return select(*raw).select_from(table).where(condition).subquery("sexton_picked"), {"sexton_keys": listed}
 
 
 def among(table: Table, keys: FromClause) -> ColumnElement[bool]:

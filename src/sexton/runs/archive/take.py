@@ -13,7 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -35,7 +37,7 @@ from ..execution import Request, parameters
 from ..poison import any_aside, forget_healed
 from ..sizing import CEILING, Sizer
 from ..statements import beyond, due, limit, marking
-from .delete import Deletion, delete_rows
+from .delete import Deletion, delete_rows, picked_rows
 from .files import (
     ENDING,
     Line,
@@ -50,7 +52,7 @@ from .files import (
     verify,
     write_content,
 )
-from .rows import Found, Key, columns_of, found, reading, relation
+from .rows import Found, Key, columns_of, found, reading
 
 ROWS = 20_000
 """Rows of the policy's table in one file."""
@@ -77,7 +79,8 @@ class Archiver:
         self.attempts = Attempts(context, plan.table.fullname)
         claim = context.claim
         self.request = Request(READ, None, claim.as_of, claim.job, claim.run_id)
-        self.sizer = Sizer(min(context.limits.rows, READ), 2 * context.limits.batch, min(plan.batch or READ, READ))
+        most = min(plan.batch or READ, READ)
+        self.sizer = Sizer(min(context.limits.rows, most), 2 * context.limits.batch, most)
         self.archives = own_tables(context.engine.dialect.name).archives
         self.deletion = [change for change in plan.changes if change.values is None]
 
@@ -126,7 +129,7 @@ class Archiver:
         return rows
 
     def _add_children(self, connection: Connection, keys: list[Key], batch: Batch) -> None:
-        picked, values = relation(connection.dialect.name, self.plan.table, keys)
+        picked, values = picked_rows(connection, self.plan, keys)
         for change in self.deletion:
             asked = reading(connection, change.table).where(change.where({"picked": picked}))
             rows = found(connection, change.table, asked, parameters(asked, self.request, **values), 0)
@@ -167,7 +170,9 @@ class Archiver:
 
     def _register(self, number: int) -> Path:
         claim = self.context.claim
-        name = f"{self.plan.step}-{claim.as_of:%Y%m%dT%H%M%SZ}-run{claim.run_id}-{number:04}{ENDING}"
+        # By chance as well: another database may have the same folder, time and run.
+        chance = token_hex(3)
+        name = f"{self.plan.step}-{claim.as_of:%Y%m%dT%H%M%SZ}-run{claim.run_id}-{number:04}-{chance}{ENDING}"
         row = {"file": name, "job": claim.job, "run_id": claim.run_id, "deleted": 0}
 
         def register(connection: Connection) -> None:
@@ -238,11 +243,17 @@ class Archiver:
             if path.exists() and (batch := self._batch_of(path)).rows:
                 self._delete(path, batch)
                 continue
-            if not path.exists():  # else it is of a table that the policy had before
+            if not path.exists():
                 manifest_of(path).unlink(missing_ok=True)
-            sync_folder(self.folder)
-            forgotten = delete_from(self.archives).where(self.archives.c.file == name)
-            self.attempts.beside(lambda connection, forgotten=forgotten: connection.execute(forgotten))  # type: ignore[misc]
+                sync_folder(self.folder)
+            self.attempts.beside(partial(self._give_up, name))
+
+    def _give_up(self, name: str, connection: Connection) -> None:
+        """A file that is not here, or is of a table that the policy had before. Its record stays if rows went by it."""
+        this = self.archives.c.file == name
+        connection.execute(delete_from(self.archives).where(this, self.archives.c.deleted == 0))
+        ended = {"finished_at": database_now(connection.dialect.name)}
+        connection.execute(update(self.archives).where(this).values(ended))
 
     def _batch_of(self, path: Path) -> Batch:
         """What a file holds, without witnesses: rows are compared by their content."""

@@ -2,9 +2,9 @@
 SELECT orders.id, CAST(orders.closed_at AS TEXT) AS anon_1, orders.id AS id__1
 FROM orders
 WHERE orders.closed_at < :now AND (EXISTS (SELECT 1
-FROM orders AS newer
-WHERE (newer.closed_at, newer.id) > (orders.closed_at, orders.id) AND newer.shop_id IS NOT DISTINCT
-    FROM orders.shop_id
+FROM orders AS sexton_newer
+WHERE (sexton_newer.closed_at, sexton_newer.id) > (orders.closed_at, orders.id)
+    AND sexton_newer.shop_id IS NOT DISTINCT FROM orders.shop_id
  LIMIT 1 OFFSET 2)) ORDER BY orders.closed_at, orders.id
  LIMIT :batch FOR UPDATE OF orders SKIP LOCKED;
 
@@ -13,9 +13,9 @@ WITH picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.id = ANY (:among) AND orders.closed_at < :now AND (EXISTS (SELECT 1
-FROM orders AS newer
-WHERE (newer.closed_at, newer.id) > (orders.closed_at, orders.id) AND newer.shop_id IS NOT DISTINCT
-    FROM orders.shop_id
+FROM orders AS sexton_newer
+WHERE (sexton_newer.closed_at, sexton_newer.id) > (orders.closed_at, orders.id)
+    AND sexton_newer.shop_id IS NOT DISTINCT FROM orders.shop_id
  LIMIT 1 OFFSET 2)) ORDER BY orders.closed_at, orders.id FOR UPDATE OF orders SKIP LOCKED),
 changed AS
 (DELETE FROM orders WHERE orders.id IN (SELECT picked.id
@@ -29,13 +29,13 @@ FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.closed_at < :now AND (EXISTS (SELECT 1
-FROM orders AS newer
-WHERE (newer.closed_at, newer.id) > (orders.closed_at, orders.id) AND newer.shop_id IS NOT DISTINCT
-    FROM orders.shop_id
+FROM orders AS sexton_newer
+WHERE (sexton_newer.closed_at, sexton_newer.id) > (orders.closed_at, orders.id)
+    AND sexton_newer.shop_id IS NOT DISTINCT FROM orders.shop_id
  LIMIT 1 OFFSET 2)))
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

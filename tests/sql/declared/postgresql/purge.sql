@@ -36,10 +36,10 @@ DELETE FROM orders WHERE ctid >= CAST(:from AS tid) AND ctid < CAST(:to AS tid)
     AND orders.ended_at < :now_minus_1w;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.closed_at < :now_minus_90d AND orders.status IN ('done', 'failed')
     AND orders.ended_at < :now_minus_1w)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

@@ -1,19 +1,20 @@
 -- the rows are locked
 SELECT orders.id, CAST(orders.closed_at AS TEXT) AS anon_1, orders.id AS id__1
 FROM orders
-WHERE orders.closed_at < :now_minus_24months AND orders.status != 'open' AND NOT (EXISTS (SELECT 1
-FROM holds AS other_0
-WHERE other_0.order_id = orders.id)) ORDER BY orders.closed_at, orders.id
+WHERE orders.closed_at < :now_minus_24months AND (orders.status <> 'open') AND (NOT (EXISTS (SELECT 1
+FROM holds AS sexton_other_0
+WHERE (sexton_other_0.order_id = orders.id)))) ORDER BY orders.closed_at, orders.id
  LIMIT :batch FOR UPDATE OF orders SKIP LOCKED;
 
 -- the batch
 WITH picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
-WHERE orders.id = ANY (:among) AND orders.closed_at < :now_minus_24months AND orders.status != 'open'
-    AND NOT (EXISTS (SELECT 1
-FROM holds AS other_0
-WHERE other_0.order_id = orders.id)) ORDER BY orders.closed_at, orders.id FOR UPDATE OF orders SKIP LOCKED),
+WHERE orders.id = ANY (:among) AND orders.closed_at < :now_minus_24months AND (orders.status <> 'open')
+    AND (NOT (EXISTS (SELECT 1
+FROM holds AS sexton_other_0
+WHERE (sexton_other_0.order_id = orders.id)))) ORDER BY orders.closed_at, orders.id
+    FOR UPDATE OF orders SKIP LOCKED),
 changed AS
 (DELETE FROM orders WHERE orders.id IN (SELECT picked.id
 FROM picked) RETURNING 1 AS one)
@@ -26,11 +27,11 @@ FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
-WHERE orders.closed_at < :now_minus_24months AND orders.status != 'open' AND NOT (EXISTS (SELECT 1
-FROM holds AS other_0
-WHERE other_0.order_id = orders.id)))
+WHERE orders.closed_at < :now_minus_24months AND (orders.status <> 'open') AND (NOT (EXISTS (SELECT 1
+FROM holds AS sexton_other_0
+WHERE (sexton_other_0.order_id = orders.id)))))
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

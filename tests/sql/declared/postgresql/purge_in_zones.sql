@@ -2,16 +2,17 @@
 SELECT orders.valid_to, orders.id
 FROM orders
 WHERE (orders.valid_to, orders.id) > (:after_0, :after_1) AND orders.valid_to <= :now_date(Etc/GMT-14)
-    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT zone_parent.timezone
-FROM shops AS zone_parent
-WHERE zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date) ORDER BY orders.valid_to, orders.id
+    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT sexton_zone_parent.timezone
+FROM shops AS sexton_zone_parent
+WHERE sexton_zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date) ORDER BY orders.valid_to,
+    orders.id
  LIMIT 1 OFFSET :batch;
 
 -- the batch
 DELETE FROM orders WHERE orders.valid_to <= :now_date(Etc/GMT-14)
-    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT zone_parent.timezone
-FROM shops AS zone_parent
-WHERE zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date) AND (orders.valid_to,
+    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT sexton_zone_parent.timezone
+FROM shops AS sexton_zone_parent
+WHERE sexton_zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date) AND (orders.valid_to,
     orders.id) > (:after_0, :after_1) AND (orders.valid_to, orders.id) <= (:upto_0, :upto_1);
 
 -- the batch, when somebody holds one of its rows
@@ -19,9 +20,10 @@ WITH picked AS
 (SELECT orders.id AS id, orders.valid_to AS valid_to
 FROM orders
 WHERE orders.valid_to <= :now_date(Etc/GMT-14)
-    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT zone_parent.timezone
-FROM shops AS zone_parent
-WHERE zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date) ORDER BY orders.valid_to, orders.id
+    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT sexton_zone_parent.timezone
+FROM shops AS sexton_zone_parent
+WHERE sexton_zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date) ORDER BY orders.valid_to,
+    orders.id
  LIMIT :batch FOR UPDATE OF orders SKIP LOCKED),
 changed AS
 (DELETE FROM orders WHERE orders.id IN (SELECT picked.id
@@ -37,17 +39,17 @@ FROM picked ORDER BY picked.valid_to DESC, picked.id DESC
 -- the batch without an index
 DELETE FROM orders WHERE ctid >= CAST(:from AS tid) AND ctid < CAST(:to AS tid)
     AND orders.valid_to <= :now_date(Etc/GMT-14)
-    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT zone_parent.timezone
-FROM shops AS zone_parent
-WHERE zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date);
+    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT sexton_zone_parent.timezone
+FROM shops AS sexton_zone_parent
+WHERE sexton_zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date);
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.valid_to AS valid_to
 FROM orders
 WHERE orders.valid_to <= :now_date(Etc/GMT-14)
-    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT zone_parent.timezone
-FROM shops AS zone_parent
-WHERE zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date))
+    AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT sexton_zone_parent.timezone
+FROM shops AS sexton_zone_parent
+WHERE sexton_zone_parent.id = orders.shop_id), 'Europe/Berlin') AS text) AS date))
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

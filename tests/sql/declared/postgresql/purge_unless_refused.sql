@@ -27,9 +27,9 @@ FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.closed_at < :now_minus_90d)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

@@ -30,23 +30,23 @@ FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.closed_at < :now_minus_90d)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM sexton_picked) AS picked, (SELECT count(*) AS count_2
 FROM (SELECT DISTINCT notes.id AS id
 FROM notes
 WHERE notes.item_id IN (SELECT items.id
 FROM items
-WHERE items.order_id IN (SELECT picked.id
-FROM picked))) AS anon_1) AS also_0, (SELECT count(*) AS count_3
+WHERE items.order_id IN (SELECT sexton_picked.id
+FROM sexton_picked))) AS anon_1) AS also_0, (SELECT count(*) AS count_3
 FROM (SELECT DISTINCT items.id AS id
 FROM items
-WHERE items.order_id IN (SELECT picked.id
-FROM picked)) AS anon_2) AS also_1, (SELECT count(*) AS count_4
+WHERE items.order_id IN (SELECT sexton_picked.id
+FROM sexton_picked)) AS anon_2) AS also_1, (SELECT count(*) AS count_4
 FROM (SELECT DISTINCT payments.id AS id
 FROM payments
-WHERE payments.order_id IN (SELECT picked.id
-FROM picked)) AS anon_3) AS also_2, 0 AS told;
+WHERE payments.order_id IN (SELECT sexton_picked.id
+FROM sexton_picked)) AS anon_3) AS also_2, 0 AS told;

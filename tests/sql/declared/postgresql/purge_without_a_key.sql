@@ -16,10 +16,10 @@ FROM picked ORDER BY picked.timestamp DESC, picked.ctid DESC
  LIMIT 1) AS last_1;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT log.ctid AS ctid, log.timestamp AS timestamp
 FROM log
 WHERE log.timestamp < :now_minus_30d_epoch_ms ORDER BY log.timestamp, log.ctid
  LIMIT 1000)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

@@ -38,20 +38,21 @@ FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at, orders.email AS email
 FROM orders
 WHERE orders.closed_at < :now_minus_90d AND orders.status IS DISTINCT FROM 'expired'),
-facts AS
-(SELECT 0 AS part, 'policies.transition:transition' || ':' || CAST(picked.id AS TEXT) || ':'
-    || to_char(picked.closed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
-    CAST(picked.id AS TEXT) AS subject, 'order_expired' AS event_type, picked.email AS recipient,
-    jsonb_build_object('id', picked.id, 'closed_at', to_char(picked.closed_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload, picked.closed_at AS by_0, picked.id AS by_1
-FROM picked)
+sexton_facts AS
+(SELECT 0 AS part, 'policies.transition:transition' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
+    || to_char(sexton_picked.closed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    CAST(sexton_picked.id AS TEXT) AS subject, 'order_expired' AS event_type,
+    sexton_picked.email AS recipient, jsonb_build_object('id', sexton_picked.id, 'closed_at',
+    to_char(sexton_picked.closed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload,
+    sexton_picked.closed_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(DISTINCT facts.key) AS count_2
-FROM facts
+FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts.key) AS count_2
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told;

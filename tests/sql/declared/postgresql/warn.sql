@@ -3,9 +3,10 @@ WITH picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at, orders.email AS email
 FROM orders
 WHERE orders.closed_at < :now_plus_2w AND orders.closed_at IS NOT NULL AND orders.closed_at >= :now
-    AND NOT EXISTS (SELECT 1 FROM sexton.effects AS noticed WHERE noticed.key = 'policies.warn:warn' || ':'
-    || CAST(orders.id AS TEXT) || ':' || to_char(orders.closed_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ORDER BY orders.closed_at, orders.id
+    AND NOT EXISTS (SELECT 1 FROM sexton.effects AS sexton_noticed
+    WHERE sexton_noticed.key = 'policies.warn:warn' || ':' || CAST(orders.id AS TEXT) || ':'
+    || to_char(orders.closed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    ORDER BY orders.closed_at, orders.id
  LIMIT :batch FOR NO KEY UPDATE OF orders SKIP LOCKED),
 facts AS
 (SELECT 0 AS part, 'policies.warn:warn' || ':' || CAST(picked.id AS TEXT) || ':'
@@ -36,23 +37,24 @@ FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at, orders.email AS email
 FROM orders
 WHERE orders.closed_at < :now_plus_2w AND orders.closed_at IS NOT NULL AND orders.closed_at >= :now
-    AND NOT EXISTS (SELECT 1 FROM sexton.effects AS noticed WHERE noticed.key = 'policies.warn:warn' || ':'
-    || CAST(orders.id AS TEXT) || ':' || to_char(orders.closed_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
-facts AS
-(SELECT 0 AS part, 'policies.warn:warn' || ':' || CAST(picked.id AS TEXT) || ':'
-    || to_char(picked.closed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
-    CAST(picked.id AS TEXT) AS subject, 'warn' AS event_type, picked.email AS recipient,
-    jsonb_build_object('id', picked.id, 'closed_at', to_char(picked.closed_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload, picked.closed_at AS by_0, picked.id AS by_1
-FROM picked)
+    AND NOT EXISTS (SELECT 1 FROM sexton.effects AS sexton_noticed
+    WHERE sexton_noticed.key = 'policies.warn:warn' || ':' || CAST(orders.id AS TEXT) || ':'
+    || to_char(orders.closed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
+sexton_facts AS
+(SELECT 0 AS part, 'policies.warn:warn' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
+    || to_char(sexton_picked.closed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    CAST(sexton_picked.id AS TEXT) AS subject, 'warn' AS event_type, sexton_picked.email AS recipient,
+    jsonb_build_object('id', sexton_picked.id, 'closed_at',
+    to_char(sexton_picked.closed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload,
+    sexton_picked.closed_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(DISTINCT facts.key) AS count_2
-FROM facts
+FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts.key) AS count_2
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told;

@@ -7,11 +7,12 @@ WHERE orders.closed_at < :now_minus_90d_day
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
-    AND orders.email IS NOT NULL ORDER BY orders.priority, orders.closed_at, orders.id
+    AND orders.id IS NOT NULL AND orders.email IS NOT NULL ORDER BY orders.priority, orders.closed_at,
+    orders.id
  LIMIT :batch OFFSET 0;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.priority AS priority, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.closed_at < :now_minus_90d_day
@@ -20,6 +21,6 @@ WHERE orders.closed_at < :now_minus_90d_day
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
-    AND orders.email IS NOT NULL)
+    AND orders.id IS NOT NULL AND orders.email IS NOT NULL)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

@@ -6,14 +6,20 @@ WHERE orders.closed_at < :now_day AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_text
-    AND (EXISTS (SELECT 1
-FROM orders AS newer
-WHERE (newer.closed_at, newer.id) > (orders.closed_at, orders.id) AND newer.shop_id IS orders.shop_id
+    AND orders.id IS NOT NULL AND (EXISTS (SELECT 1
+FROM orders AS sexton_newer
+WHERE (substr(CASE WHEN (length(replace(replace(sexton_newer.closed_at, 'T', ' '), 'Z',
+    '')) = 19) THEN replace(replace(sexton_newer.closed_at, 'T', ' '), 'Z', '') || '.000000'
+    ELSE replace(replace(sexton_newer.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26),
+    sexton_newer.id) > (substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
+    '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
+    ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26), orders.id)
+    AND sexton_newer.shop_id IS orders.shop_id
  LIMIT 1 OFFSET 2)) ORDER BY orders.closed_at, orders.id
  LIMIT :batch OFFSET 0;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.closed_at < :now_day AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
@@ -21,9 +27,15 @@ WHERE orders.closed_at < :now_day AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_text
-    AND (EXISTS (SELECT 1
-FROM orders AS newer
-WHERE (newer.closed_at, newer.id) > (orders.closed_at, orders.id) AND newer.shop_id IS orders.shop_id
+    AND orders.id IS NOT NULL AND (EXISTS (SELECT 1
+FROM orders AS sexton_newer
+WHERE (substr(CASE WHEN (length(replace(replace(sexton_newer.closed_at, 'T', ' '), 'Z',
+    '')) = 19) THEN replace(replace(sexton_newer.closed_at, 'T', ' '), 'Z', '') || '.000000'
+    ELSE replace(replace(sexton_newer.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26),
+    sexton_newer.id) > (substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
+    '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
+    ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26), orders.id)
+    AND sexton_newer.shop_id IS orders.shop_id
  LIMIT 1 OFFSET 2)))
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

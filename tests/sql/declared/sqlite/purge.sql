@@ -14,11 +14,11 @@ WHERE orders.closed_at < :now_minus_90d_day
     AND substr(CASE WHEN (length(replace(replace(orders.ended_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.ended_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.ended_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_1w_text
-    ORDER BY orders.closed_at, orders.id
+    AND orders.id IS NOT NULL ORDER BY orders.closed_at, orders.id
  LIMIT :batch OFFSET 0) AS anon_1);
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.closed_at < :now_minus_90d_day
@@ -32,6 +32,7 @@ WHERE orders.closed_at < :now_minus_90d_day
     AND NOT (substr(orders.ended_at, 20) GLOB '*[-+]*')
     AND substr(CASE WHEN (length(replace(replace(orders.ended_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.ended_at, 'T', ' '), 'Z', '') || '.000000'
-    ELSE replace(replace(orders.ended_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_1w_text)
+    ELSE replace(replace(orders.ended_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_1w_text
+    AND orders.id IS NOT NULL)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

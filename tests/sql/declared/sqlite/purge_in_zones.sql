@@ -3,18 +3,19 @@ DELETE FROM orders WHERE orders.id IN (SELECT anon_1.id
 FROM (SELECT orders.id AS id
 FROM orders
 WHERE orders.valid_to <= :now_date(Etc/GMT-14) AND orders.valid_to < (SELECT value FROM json_each(:now_dates)
-    WHERE key = coalesce((SELECT zone_parent.timezone
-FROM shops AS zone_parent
-WHERE zone_parent.id = orders.shop_id), 'Europe/Berlin')) ORDER BY orders.valid_to, orders.id
+    WHERE key = coalesce((SELECT sexton_zone_parent.timezone
+FROM shops AS sexton_zone_parent
+WHERE sexton_zone_parent.id = orders.shop_id), 'Europe/Berlin')) AND orders.id IS NOT NULL
+    ORDER BY orders.valid_to, orders.id
  LIMIT :batch OFFSET 0) AS anon_1);
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.valid_to AS valid_to
 FROM orders
 WHERE orders.valid_to <= :now_date(Etc/GMT-14) AND orders.valid_to < (SELECT value FROM json_each(:now_dates)
-    WHERE key = coalesce((SELECT zone_parent.timezone
-FROM shops AS zone_parent
-WHERE zone_parent.id = orders.shop_id), 'Europe/Berlin')))
+    WHERE key = coalesce((SELECT sexton_zone_parent.timezone
+FROM shops AS sexton_zone_parent
+WHERE sexton_zone_parent.id = orders.shop_id), 'Europe/Berlin')) AND orders.id IS NOT NULL)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

@@ -7,11 +7,11 @@ WHERE orders.closed_at < :now_minus_90d_day
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
-    ORDER BY orders.closed_at, orders.id
+    AND orders.id IS NOT NULL ORDER BY orders.closed_at, orders.id
  LIMIT :batch OFFSET 0;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.closed_at < :now_minus_90d_day
@@ -19,20 +19,21 @@ WHERE orders.closed_at < :now_minus_90d_day
     AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*')
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
-    ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text)
+    ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
+    AND orders.id IS NOT NULL)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM sexton_picked) AS picked, (SELECT count(*) AS count_2
 FROM (SELECT DISTINCT notes.id AS id
 FROM notes
 WHERE notes.item_id IN (SELECT items.id
 FROM items
-WHERE items.order_id IN (SELECT picked.id
-FROM picked))) AS anon_1) AS also_0, (SELECT count(*) AS count_3
+WHERE items.order_id IN (SELECT sexton_picked.id
+FROM sexton_picked))) AS anon_1) AS also_0, (SELECT count(*) AS count_3
 FROM (SELECT DISTINCT items.id AS id
 FROM items
-WHERE items.order_id IN (SELECT picked.id
-FROM picked)) AS anon_2) AS also_1, (SELECT count(*) AS count_4
+WHERE items.order_id IN (SELECT sexton_picked.id
+FROM sexton_picked)) AS anon_2) AS also_1, (SELECT count(*) AS count_4
 FROM (SELECT DISTINCT payments.id AS id
 FROM payments
-WHERE payments.order_id IN (SELECT picked.id
-FROM picked)) AS anon_3) AS also_2, 0 AS told;
+WHERE payments.order_id IN (SELECT sexton_picked.id
+FROM sexton_picked)) AS anon_3) AS also_2, 0 AS told;

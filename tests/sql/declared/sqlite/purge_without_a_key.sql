@@ -6,10 +6,10 @@ WHERE log.timestamp < :now_minus_30d_epoch_ms ORDER BY log.timestamp, log.rowid
  LIMIT :batch OFFSET 0) AS anon_1);
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT log.rowid AS rowid, log.timestamp AS timestamp
 FROM log
 WHERE log.timestamp < :now_minus_30d_epoch_ms ORDER BY log.timestamp, log.rowid
  LIMIT 1000 OFFSET 0)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, 0 AS told;

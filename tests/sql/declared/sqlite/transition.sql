@@ -7,11 +7,11 @@ WHERE orders.closed_at < :now_minus_90d_day
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
-    AND orders.status IS NOT 'expired' ORDER BY orders.closed_at, orders.id
+    AND orders.id IS NOT NULL AND orders.status IS NOT 'expired' ORDER BY orders.closed_at, orders.id
  LIMIT :batch OFFSET 0;
 
 -- the dry run
-WITH picked AS
+WITH sexton_picked AS
 (SELECT orders.id AS id, orders.closed_at AS closed_at, orders.email AS email
 FROM orders
 WHERE orders.closed_at < :now_minus_90d_day
@@ -20,16 +20,17 @@ WHERE orders.closed_at < :now_minus_90d_day
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
-    AND orders.status IS NOT 'expired'),
-facts AS
-(SELECT 0 AS part, 'policies.transition:transition' || ':' || CAST(picked.id AS TEXT) || ':'
-    || picked.closed_at AS "key", CAST(picked.id AS TEXT) AS subject, 'order_expired' AS event_type,
-    picked.email AS recipient, json_object('id', picked.id, 'closed_at', picked.closed_at) AS payload,
-    picked.closed_at AS by_0, picked.id AS by_1
-FROM picked)
+    AND orders.id IS NOT NULL AND orders.status IS NOT 'expired'),
+sexton_facts AS
+(SELECT 0 AS part, 'policies.transition:transition' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
+    || sexton_picked.closed_at AS "key", CAST(sexton_picked.id AS TEXT) AS subject,
+    'order_expired' AS event_type, sexton_picked.email AS recipient, json_object('id', sexton_picked.id,
+    'closed_at', sexton_picked.closed_at) AS payload, sexton_picked.closed_at AS by_0,
+    sexton_picked.id AS by_1
+FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
-FROM picked) AS picked, (SELECT count(DISTINCT facts."key") AS count_2
-FROM facts
+FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts."key") AS count_2
+FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told;

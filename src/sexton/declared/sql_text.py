@@ -1,0 +1,34 @@
+"""The text of a condition in SQL, parsed: one expression, or one line that says what it is instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import PolicyError
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+MOST = 4_000
+"""Characters of a condition."""
+
+
+def parsed(sql: str, dialect: str) -> exp.Expression:
+    """The tree. PolicyError."""
+    try:
+        import sqlglot
+    except ImportError as error:
+        raise PolicyError("only: SQL is read by a library: pip install 'sexton[sql]'; or write a table") from error
+    if len(sql) > MOST:
+        raise PolicyError(f"only: more than {MOST:,} characters; write a policy in Python")
+    try:
+        trees = sqlglot.parse(sql, dialect="postgres" if dialect == "postgresql" else dialect)
+    except sqlglot.errors.SqlglotError as error:
+        first = str(error).splitlines()[0].replace("\x1b[4m", "").replace("\x1b[0m", "")
+        raise PolicyError(f"only: this is no condition in SQL: {first[:160]}") from None
+    except RecursionError:
+        raise PolicyError("only: too deep; write a policy in Python") from None
+    if len(trees) != 1 or trees[0] is None:
+        raise PolicyError("only: one condition, not several statements")
+    tree: exp.Expression = trees[0]  # type: ignore[assignment]
+    return tree
