@@ -19,6 +19,7 @@ from sexton.config.policy import definition_of
 from sexton.declared.arming import arm
 from sexton.errors import UsageError
 from sexton.runs.archive.files import ENDING, Line, lines_of, verify
+from sexton.runs.context import Limits
 from sexton.runs.runner import Outcome
 from sexton.testing import preview_job, run_job
 from tests.support.findings import examined
@@ -154,6 +155,14 @@ def test_limit_and_many_files(shop: Shop, tmp_path: Path, monkeypatch: pytest.Mo
     assert run_job(shop.engine, archiving(shop, tmp_path), at=NOON).total.changed == 70
     assert [row[0] for row in records(shop.engine)] == [30, 40, 30]
     assert sorted(int(json.loads(line.row)["id"]) for line in archived(tmp_path)) == list(range(100))
+
+
+def test_the_limit_of_a_trial_is_kept(orders: Shop, tmp_path: Path) -> None:
+    """`sexton test JOB --limit 1`"""
+    job = archiving(orders, tmp_path, children={"items": "order_id"})
+
+    assert run_job(orders.engine, job, at=NOON, limits=Limits(row_limit=1)).total.changed == 1
+    assert orders.ids("orders") == [2, 3, 4]
 
 
 def ran(shop: Shop, job: Job) -> Outcome:

@@ -157,9 +157,8 @@ def test_names_in_capitals_are_folded_as_the_database_does(rows: Shop) -> None:
     assert picked(rows, sql) == meant(rows, sql) == [1, 2]
 
 
+@pytest.mark.databases("postgres")
 def test_a_function_is_called_by_its_whole_name(rows: Shop) -> None:
-    if rows.sqlite:
-        pytest.skip("SQLite has no functions of people")
     rows.do(
         "CREATE FUNCTION f_(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'",
         "CREATE FUNCTION f(int) RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 0'",

@@ -104,7 +104,8 @@ class Archiver:
     def _read(self) -> Batch | None:
         """The next rows for one file; None: there are none."""
         batch = Batch()
-        most = ROWS if self.plan.limit is None else min(ROWS, self.plan.limit - self.counts.picked)
+        limits = (self.plan.limit, self.context.limits.row_limit)
+        most = min([ROWS, *(limit - self.counts.picked for limit in limits if limit is not None)])
         while len(batch.rows) < most:
             self.context.check()
             size = min(READ, most - len(batch.rows))
@@ -192,44 +193,45 @@ class Archiver:
             began = time.monotonic()
             last = start + len(some) == len(rows)
             taken = Deletion(self.plan, self.request, some, children)
+            before = replace(self.counts, also=dict(self.counts.also))
             try:
                 self.attempts.once(
-                    lambda connection, taken=taken, last=last: self._delete_some(  # type: ignore[misc]
-                        connection, taken, path, manifest, last
-                    ),
+                    partial(self._delete_some, taken, path, manifest, last),
                     lock=CEILING / 2,
                     statement=self.context.limits.statement,
                 )
-            except DBAPIError as error:
+            except BaseException as error:
+                self._restore(before)  # also when the commit was refused
+                if not isinstance(error, DBAPIError):
+                    raise
                 if classify(error) is Fault.CANCELLED and len(some) > 1:
                     self.sizer.shrink(2, len(some))
                 else:
                     self.attempts.again(error)
                 continue
+            self.context.watch(self.plan.step, self.counts)
             start += len(some)
             if not last:
                 self.sizer.measured(len(some), time.monotonic() - began)
 
-    def _delete_some(self, connection: Connection, taken: Deletion, path: Path, manifest: Manifest, last: bool) -> None:
-        before = replace(self.counts, also=dict(self.counts.also))
-        try:
-            gone = delete_rows(connection, taken)
-            self.counts.add(gone.picked, gone.rows, 0, gone.also)
-            self.counts.skipped += gone.locked
-            self.counts.poison += gone.poison
-            record: dict[str, Any] = {
-                "rows": manifest.rows,
-                "deleted": self.archives.c.deleted + gone.rows,
-                "sha256": manifest.sha256,
-                "size": manifest.size,
-            }
-            if last:
-                record["finished_at"] = database_now(connection.dialect.name)
-            connection.execute(update(self.archives).where(self.archives.c.file == path.name).values(record))
-        except BaseException:
-            self.counts.picked, self.counts.changed, self.counts.also = before.picked, before.changed, before.also
-            self.counts.skipped, self.counts.poison = before.skipped, before.poison
-            raise
+    def _restore(self, before: Counts) -> None:
+        for name in ("picked", "changed", "also", "skipped", "poison"):
+            setattr(self.counts, name, getattr(before, name))
+
+    def _delete_some(self, taken: Deletion, path: Path, manifest: Manifest, last: bool, connection: Connection) -> None:
+        gone = delete_rows(connection, taken)
+        self.counts.add(gone.picked, gone.rows, 0, gone.also)
+        self.counts.skipped += gone.locked
+        self.counts.poison += gone.poison
+        record: dict[str, Any] = {
+            "rows": manifest.rows,
+            "deleted": self.archives.c.deleted + gone.rows,
+            "sha256": manifest.sha256,
+            "size": manifest.size,
+        }
+        if last:
+            record["finished_at"] = database_now(connection.dialect.name)
+        connection.execute(update(self.archives).where(self.archives.c.file == path.name).values(record))
 
     def _take_up(self) -> None:
         """Files that an earlier run left: finished ones are deleted from, the names of others are forgotten."""
