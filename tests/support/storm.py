@@ -146,7 +146,10 @@ def assert_nothing_lost_or_doubled(runs: list[Past]) -> None:
         for run in mine:
             accounted |= {run.slot - number * SECOND for number in range(1, run.missed + 1) if run.slot}
         slots = sorted(slot for slot in accounted if slot)
-        gaps = [later for earlier, later in pairwise(slots) if later - earlier > SECOND]
+        # The first run of a job stands for no slot before it, though an earlier one that a leader had handed out
+        # before it died may still come to run.
+        first = min(mine, key=lambda run: run.id).slot
+        gaps = [later for earlier, later in pairwise(slots) if later - earlier > SECOND and later != first]
         assert not gaps, (job, _near(mine, gaps))
     eager = [run for run in runs if run.job == EAGER and run.slot]
     lost = {run.slot for run in eager} - {run.slot for run in eager if run.state == "succeeded"}
@@ -159,7 +162,7 @@ def _near(runs: list[Past], slots: Sequence[datetime | None]) -> list[tuple[obje
     return [
         (run.id, f"{run.slot:%S}", run.state, run.attempt, run.missed, _times(run), run.worker[:9], run.error)
         for run in runs
-        if run.slot and any(slot and abs(run.slot - slot) < 4 * SECOND for slot in slots)
+        if run.slot and any(slot and abs(run.slot - slot) < 8 * SECOND for slot in slots)
     ]
 
 
