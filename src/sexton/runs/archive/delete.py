@@ -10,11 +10,11 @@ from sqlalchemy import Connection, FromClause, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from ...db.faults import Fault, classify, describe
-from ...policies.contract import Change, Plan
+from ...policies.contract import Change, Plan, in_rows
 from ..execution import Request, parameters
 from ..poison import quarantine
 from ..statements import due
-from .rows import Found, Key, among, found, reading, relation, same
+from .rows import Found, Key, found, reading, relation, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,38 +63,37 @@ def picked_rows(connection: Connection, plan: Plan, wanted: list[Key]) -> tuple[
     if not plan.carry:
         return keys, values
     columns = dict.fromkeys((*plan.key, *plan.carry))
-    return select(*columns).where(among(plan.table, keys)).subquery("sexton_picked"), values
+    return select(*columns).where(in_rows(plan.key, keys)).subquery("sexton_picked"), values
 
 
 def _locked(connection: Connection, wanted: Deletion) -> dict[Key, Found]:
     """The rows that are there, free, and still due; locked from here on."""
     plan, keys = wanted.plan, [row.key for row in wanted.rows]
-    picked, values = relation(connection.dialect.name, plan.table, keys)
     if connection.dialect.name == "postgresql":
-        lock = select(*plan.key).where(among(plan.table, picked)).with_for_update(of=plan.table, skip_locked=True)
+        picked, values = relation(connection.dialect.name, plan.table, keys)
+        lock = select(*plan.key).where(in_rows(plan.key, picked)).with_for_update(of=plan.table, skip_locked=True)
         connection.execute(lock, values)
     # Asked after the lock: what other tables say about a row may have changed until then.
-    asked = reading(connection, plan.table).where(
-        among(plan.table, picked), due(plan, excluding=wanted.request.excluding)
-    )
-    if connection.dialect.name == "postgresql":
-        asked = asked.with_for_update(of=plan.table, skip_locked=True)
-    rows = found(connection, plan.table, asked, parameters(asked, wanted.request, **values), 0)
-    return {row.key: row for row in rows}
+    return {row.key: row for row in _due(connection, wanted, keys, lock=True)}
 
 
 def _missed(connection: Connection, wanted: Deletion, there: Mapping[Key, Found]) -> int:
     """Rows that are as they were and yet were not to be had: others hold them."""
     if connection.dialect.name != "postgresql" or len(there) == len(wanted.rows):
         return 0
-    picked, values = relation(
-        connection.dialect.name, wanted.plan.table, [row.key for row in wanted.rows if row.key not in there]
-    )
-    asked = reading(connection, wanted.plan.table).where(
-        among(wanted.plan.table, picked), due(wanted.plan, excluding=wanted.request.excluding)
-    )
-    left = found(connection, wanted.plan.table, asked, parameters(asked, wanted.request, **values), 0)
-    return len(same(wanted.rows, left))
+    keys = [row.key for row in wanted.rows if row.key not in there]
+    return len(same(wanted.rows, _due(connection, wanted, keys, lock=False)))
+
+
+def _due(connection: Connection, wanted: Deletion, keys: list[Key], *, lock: bool) -> list[Found]:
+    """Those of the rows with these keys that are still due; lock: and that nobody else holds."""
+    plan, dialect = wanted.plan, connection.dialect.name
+    picked, values = relation(dialect, plan.table, keys)
+    condition = due(plan, excluding=wanted.request.excluding)
+    asked = reading(connection, plan.table).where(in_rows(plan.key, picked), condition)
+    if lock and dialect == "postgresql":
+        asked = asked.with_for_update(of=plan.table, skip_locked=True)
+    return found(connection, plan.table, asked, parameters(asked, wanted.request, **values), 0)
 
 
 def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:

@@ -130,14 +130,6 @@ def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClaus
     return select(*raw).select_from(table).where(condition).subquery("sexton_picked"), {"sexton_keys": listed}
 
 
-def among(table: Table, keys: FromClause) -> ColumnElement[bool]:
-    """Whether a row's key is among them."""
-    own = list(table.primary_key.columns)
-    if len(own) == 1:
-        return own[0].in_(select(keys.c[own[0].key]))
-    return tuple_(*own).in_(select(*(keys.c[one.key] for one in own)))
-
-
 def same(before: Iterable[Found], now: Iterable[Found]) -> set[Key]:
     """Keys of rows that are as they were: their witness, or where there was none, their content."""
     known = {row.key: row for row in before}
