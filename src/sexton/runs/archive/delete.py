@@ -127,7 +127,7 @@ def _at_once(connection: Connection, wanted: Deletion) -> Gone | None:
     plan = wanted.plan
     picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
     for change in plan.changes:
-        if change.values is None and not _children_are_known(connection, wanted, change):
+        if change.values is None and not _children_are_known(connection, wanted, change, picked, values):
             return None
     gone = Gone()
     for change in plan.changes:
@@ -145,9 +145,10 @@ def _at_once(connection: Connection, wanted: Deletion) -> Gone | None:
     return gone
 
 
-def _children_are_known(connection: Connection, wanted: Deletion, change: Change) -> bool:
+def _children_are_known(
+    connection: Connection, wanted: Deletion, change: Change, picked: FromClause, values: dict[str, Any]
+) -> bool:
     """Children are locked from here on, so that nobody changes one between this look and the delete."""
-    picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
     asked = reading(connection, change.table).where(change.where({"picked": picked}))
     if connection.dialect.name == "postgresql":
         asked = asked.with_for_update(of=change.table)
