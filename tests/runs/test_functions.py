@@ -20,7 +20,7 @@ from tests.support.once import is_free, lease_row, let_leases_end, states
 from tests.support.sessions import NOON, make_sessions
 
 JOB = "shop.think"
-SHORT = Limits(lease=1.0, renew=0.05)
+SHORT = Limits(lease=2.0, renew=0.05)
 
 
 def job(*work: object, timeout: str = "4m") -> Job:

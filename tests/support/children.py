@@ -23,7 +23,7 @@ from sexton.testing import run_job
 
 from .sessions import NOON, Sessions, make_sessions
 
-SMALL = Limits(lease=1.0, renew=0.3, rows=5, batch=0.002)
+SMALL = Limits(lease=2.0, renew=0.3, rows=5, batch=0.002)
 """Small first batches, and a lease that a test can wait for."""
 
 

@@ -10,7 +10,7 @@ MIDNIGHT = cron("0 0 * * *")
 jobs = [Job(f"crowd.number_{number}", schedule=MIDNIGHT, work=quick, group=f"g{number % 2}") for number in range(990)]
 globals().update({f"crowd_{number}": job for number, job in enumerate(jobs)})
 urgent = [
-    Job(f"urgent.number_{number}", schedule=MIDNIGHT, work=quick, priority=10, group=f"u{number % 2}")
+    Job(f"urgent.number_{number}", schedule=MIDNIGHT, work=quick, priority=10, group=f"u{number}")
     for number in range(10)
 ]
 globals().update({f"urgent_{number}": job for number, job in enumerate(urgent)})

@@ -105,7 +105,7 @@ def test_l10_an_old_holder_that_finishes_late_does_not_free_its_successors_lease
 
 def keep(database: str, seconds: float) -> int:
     """A child whose job does nothing for long; a thread keeps its short lease."""
-    limits = Limits(lease=1.0, renew=0.1)
+    limits = Limits(lease=2.0, renew=0.1)
 
     def work(run: Run) -> None:
         with run.transaction() as connection:
@@ -123,7 +123,7 @@ def test_a_holder_that_is_away_for_longer_than_its_lease_keeps_it(engine: Engine
     """The thread renews while the function is in a call; nobody can take over meanwhile."""
     shop = make_sessions(engine)
     shop.add(1, age=HOUR)
-    worker = start(keep, database, 1.5)
+    worker = start(keep, database, 3.0)
     worker.wait_for("away")
 
     refused: list[str] = []
@@ -149,7 +149,7 @@ def test_a_dead_holder_is_replaced_when_its_lease_is_over_and_not_before(
     """The only test that waits for a lease to end by itself."""
     shop = make_sessions(engine)
     ids = shop.add(3, age=HOUR)
-    limits = Limits(lease=1.0, renew=0.3)
+    limits = Limits(lease=2.0, renew=0.3)
     start(run_shop_job, database, slot=NOON, limits=limits, breaking=Break(claimed=True)).wait()
     row = lease_row(engine, f"job:{JOB}")
     assert row is not None

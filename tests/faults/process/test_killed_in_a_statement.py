@@ -17,7 +17,7 @@ from tests.support.once import assert_expired_once, let_leases_end, states
 from tests.support.sessions import NOON, make_sessions
 from tests.support.workers import Start
 
-ONE_ROW = Limits(lease=0.4, renew=0.1, rows=1)
+ONE_ROW = Limits(lease=1.0, renew=0.2, rows=1)
 """A single row may take the whole statement timeout; and a lease that is over while the statement still runs."""
 
 
@@ -26,7 +26,7 @@ def test_p5_no_takeover_while_the_statement_of_the_dead_still_runs(engine: Engin
     shop = make_sessions(engine)
     ids = shop.add(3, age=timedelta(hours=1))
     with engine.begin() as connection:
-        first_change_takes(0.8, connection)
+        first_change_takes(2.0, connection)
     worker = start(run_shop_job, database, slot=NOON, limits=ONE_ROW)
     assert wait_until(lambda: naps(engine) == 1, 10)
     worker.kill()

@@ -24,7 +24,7 @@ from tests.support.once import assert_expired_once, is_free, states
 from tests.support.sessions import NOON, make_sessions
 from tests.support.workers import Start
 
-SHORT = Limits(lease=0.5, renew=0.1)
+SHORT = Limits(lease=2.0, renew=0.2)
 YEARS = timedelta(days=3650)
 
 
