@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -44,7 +45,7 @@ def test_bj_24_1_every_slot_has_two_starts_in_time(schedule: Schedule, server: s
     starts = list(line.between(START - timedelta(minutes=1), end + timedelta(hours=3)))
     step = timedelta(minutes=grain)
     for slot in schedule.between(START, end):
-        later = [start for start in starts if slot <= start <= slot + 2 * step]
+        later = starts[bisect_left(starts, slot) : bisect_right(starts, slot + 2 * step)]
         assert later, f"{line.text}: nothing starts {schedule.text} of {slot}"
         assert later[0] - slot <= step
         assert len(later) > 1, f"{line.text}: no second start for {slot}"

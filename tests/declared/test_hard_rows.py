@@ -96,7 +96,7 @@ def holds(shop: Shop) -> Shop:
 @pytest.mark.parametrize("action", [{"purge": "files"}, {"anonymise": "files", "clear": ["name"]}])
 def test_q15_a_hold_that_is_set_during_the_run_holds(action: dict[str, Any], holds: Shop) -> None:
     def hold(_step: str, counts: Counts) -> None:
-        if counts.changed == 4:  # two of five batches are done
+        if counts.changed >= 4:  # not the last two, which are the newest
             holds.do("UPDATE files SET hold = true WHERE id >= 8")
 
     outcome = run_job(holds.engine, holds.armed(**action, **HELD), at=NOON, watch=hold)

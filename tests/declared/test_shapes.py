@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from sexton.errors import UsageError
 from sexton.runs.runner import Outcome
 from sexton.testing import preview_job, run_job
+from tests.support.past_runs import set_aside_rows
 
 from .shop import Shop
 
@@ -119,6 +121,32 @@ def test_q5_a_reference_that_nobody_listed_sets_that_row_aside_and_the_rest_go(s
 
     assert (outcome.state, outcome.total.changed, outcome.total.poison) == ("partial", 2, 1)
     assert shop.ids("carts") == [2]
+    assert '"payments"' in (error := set_aside_rows(shop.engine)[0]["error"]) or "referred to by payments" in error
+
+
+@pytest.mark.parametrize("archived", [False, True], ids=["purged", "archived"])
+def test_q5_a_reference_to_a_child_that_would_go_along_is_told_by_name(
+    shop: Shop, tmp_path: Path, archived: bool
+) -> None:
+    """By names that want quotes, and by two columns."""
+    shop.do(
+        "CREATE TABLE carts (id int PRIMARY KEY, ends bigint)",
+        'CREATE TABLE "Order" (cart int REFERENCES carts (id), "key" int, PRIMARY KEY (cart, "key"))',
+        "CREATE TABLE empty (id int PRIMARY KEY, cart int REFERENCES carts (id))",
+        'CREATE TABLE "to ship" (c int, k int, FOREIGN KEY (c, k) REFERENCES "Order" (cart, "key"))',
+        f"INSERT INTO carts VALUES (1, {PAST}), (2, {PAST}), (3, {PAST})",
+        'INSERT INTO "Order" VALUES (1, 7), (2, 7), (3, 8)',
+        'INSERT INTO "to ship" VALUES (2, 7)',
+    )
+    way = {"archive": "carts", "into": str(tmp_path)} if archived else {"purge": "carts"}
+
+    outcome = run(shop, by="ends", max_share=1.0, children={"Order": "cart"}, **way)
+
+    assert (outcome.state, outcome.total.changed, outcome.total.poison) == ("partial", 2, 1)
+    error = set_aside_rows(shop.engine)[0]["error"]
+    assert "to ship" in error
+    assert "empty" not in error
+    assert not shop.sqlite or error == "FOREIGN KEY constraint failed: referred to by to ship (to its Order)"
 
 
 def test_rows_that_others_refer_to_stay_when_that_is_asked(shop: Shop) -> None:

@@ -44,7 +44,7 @@ def test_slow_rows_make_batches_smaller(engine: Engine) -> None:
     outcome, sizes = sizes_of(shop, shop.expire(), Limits(rows=40, batch=0.006))
 
     assert outcome.state == "succeeded"
-    assert sizes[0] == 40
+    assert sizes[0] > 8  # 40, unless the machine stands still during the first one
     assert min(sizes[1:-1]) <= 8, sizes
     assert_expired_once(shop, ids)
 

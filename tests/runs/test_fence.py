@@ -99,7 +99,7 @@ def inside_the_fence(engine: Engine, lease: Lease) -> Iterator[Connection]:
 def test_a_successor_waits_for_a_transaction_under_way(engine: Engine) -> None:
     """The fence is a lock: what it let through is committed before anybody else may begin."""
     lease = held(engine, "one", seconds=0.05)
-    assert wait_until(lambda: seconds_left(engine) < 0, 5)
+    assert wait_until(lambda: seconds_left(engine) < 0, 60)
     found: list[tuple[float, Lease | None]] = []
 
     def succeed() -> None:

@@ -101,7 +101,7 @@ def test_the_lease_is_renewed_while_the_function_is_away(engine: Engine) -> None
             return None if row is None else row[2]
 
         ends.append(end())
-        assert wait_until(lambda: end() != ends[0], 5)
+        assert wait_until(lambda: end() != ends[0], 60)
         ends.append(end())
 
     outcome = run_job(engine, job(away), limits=SHORT)
@@ -139,7 +139,7 @@ def test_a_renewal_that_fails_once_is_tried_again(engine: Engine) -> None:
             renewals.append(statement)
 
     event.listen(engine, "before_cursor_execute", fail_once)
-    outcome = run_job(engine, job(lambda run: None if wait_until(lambda: bool(renewals), 5) else 1), limits=SHORT)
+    outcome = run_job(engine, job(lambda run: None if wait_until(lambda: bool(renewals), 60) else 1), limits=SHORT)
 
     assert outcome.state == "succeeded"
     assert failures

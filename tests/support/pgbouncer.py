@@ -45,7 +45,7 @@ def pgbouncer(url: str) -> Iterator[str]:
         folder.chmod(0o755)
         process = spawn([command, str(folder / "pgbouncer.ini")], folder, log, dict(os.environ), account)
         try:
-            assert wait_until(lambda: _answers(port), 10), log.read_text()
+            assert wait_until(lambda: _answers(port), 60), log.read_text()
             yield target.set(port=port).render_as_string(hide_password=False)
         finally:
             _end(process)

@@ -93,7 +93,7 @@ class Storm:
         leads, before, began = member is self._leader(), self.yard.holder(), time.monotonic()
         happen()
         if leads:
-            self.yard.wait_until(lambda: self._listen() and self.yard.holder() not in (None, before), 30)
+            self.yard.wait_until(lambda: self._listen() and self.yard.holder() not in (None, before), 60)
             self.takeovers.append((what, time.monotonic() - began))
 
     def _kill(self, member: Member) -> None:

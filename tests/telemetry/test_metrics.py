@@ -25,7 +25,7 @@ CANARY = "qXcanaryX7"
 
 def answered(database: str) -> Reading | SextonError:
     """A reading that is made now."""
-    return Reader(database, (A, B)).read()
+    return Reader(database, (A, B), patience=60, statement=30).read()
 
 
 def samples(text: bytes) -> dict[tuple[str, ...], float]:

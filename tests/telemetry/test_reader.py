@@ -74,7 +74,7 @@ def test_no_connection_is_kept(database: str, engine: Engine) -> None:
         with engine.connect() as connection:
             return int(connection.execute(text(asked)).scalar_one())
 
-    assert wait_until(lambda: others() == 0, 10)
+    assert wait_until(lambda: others() == 0, 60)
 
 
 @pytest.mark.databases("postgres")
@@ -116,7 +116,7 @@ def test_a_network_that_swallows_everything_is_an_error_in_time(
 
     assert all(isinstance(answer, SextonError) for answer, _ in answers)
     assert max(seconds for _, seconds in answers) < IN_TIME
-    assert wait_until(lambda: isinstance(reader.read(), Reading), 30)
+    assert wait_until(lambda: isinstance(reader.read(), Reading), 60)
 
 
 @pytest.mark.databases("postgres18")

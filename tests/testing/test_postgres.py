@@ -124,7 +124,7 @@ def test_boot_after_kill_9_of_the_postmaster(major: int, start_server: Callable[
         connection.execute(text("SELECT 1"))
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
-        assert wait_until(lambda: server.pid is None, 10)
+        assert wait_until(lambda: server.pid is None, 60)
         server.boot()
         connection.invalidate()
     engine.dispose()
@@ -218,8 +218,8 @@ def test_killing_the_parent_ends_the_server_and_removes_its_data(number: signal.
         assert runs(process)
         assert list(shared_folder.iterdir()) != []
         parent.send_signal(number)
-    assert wait_until(lambda: not runs(process), 15)
-    assert wait_until(lambda: list(shared_folder.iterdir()) == [], 15)
+    assert wait_until(lambda: not runs(process), 60)
+    assert wait_until(lambda: list(shared_folder.iterdir()) == [], 60)
     assert not listens(port)
 
 

@@ -83,5 +83,5 @@ def test_x9_a_loop_that_cannot_ask_its_database_says_so_and_goes_on(
     proxy.admit()
     seen = len(yard.runs("tick.every_slot"))
 
-    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) > seen + 1, 20)
+    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) > seen + 1, 60)
     assert worker.runs

@@ -96,7 +96,7 @@ def test_a_failed_slot_is_tried_again_after_its_delay_and_not_a_minute_later(yar
         slots = sorted({run.slot for run in yard.runs("bad.retried") if run.slot})
         return [run.attempt for run in yard.runs("bad.retried") if slots and run.slot == slots[0] and run.finished_at]
 
-    yard.wait_until(lambda: len(tries()) == 3, 30)
+    yard.wait_until(lambda: len(tries()) == 3, 60)
 
     assert tries() == [1, 2, 3]
 

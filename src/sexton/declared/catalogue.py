@@ -14,6 +14,7 @@ from sqlalchemy import inspect as look_into
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 
+from ..db.names import quoted_table
 from ..db.tables import SCHEMA
 from ..db.types import RowAddress
 from ..errors import PolicyError, UnknownName, suggestion
@@ -92,7 +93,7 @@ class Catalogue:
 
     def _is_partitioned(self, table: Table) -> bool:
         asked = text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:name)")
-        return bool(self.connection.execute(asked, {"name": self._quoted(table)}).scalar())
+        return bool(self.connection.execute(asked, {"name": quoted_table(self.connection.dialect, table)}).scalar())
 
     def _names(self, schema: str | None) -> list[str]:
         if schema is not None and schema not in self._inspector.get_schema_names():
@@ -130,7 +131,7 @@ class Catalogue:
             "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
             " WHERE i.indrelid = to_regclass(:name) AND NOT i.indisvalid"
         )
-        return set(self.connection.execute(asked, {"name": self._quoted(table)}).scalars())
+        return set(self.connection.execute(asked, {"name": quoted_table(self.connection.dialect, table)}).scalars())
 
     def _address(self, table: Table) -> list[Column[Any]]:
         """Without any key, the place where a row lies names it; among partitions, with that of its partition."""
@@ -148,7 +149,8 @@ class Catalogue:
     def dragged(self, table: Table) -> list[tuple[Table, tuple[str, ...]]]:
         """Tables whose rows the database itself deletes when it deletes one of these, and by which columns."""
         if self.dialect == "postgresql":
-            rows = self.connection.execute(text(_CASCADES), {"name": self._quoted(table)}).all()
+            name = quoted_table(self.connection.dialect, table)
+            rows = self.connection.execute(text(_CASCADES), {"name": name}).all()
             return [(self.table(f"{schema}.{child}"), tuple(columns)) for schema, child, columns in rows]
         asked = text(
             'SELECT m.name, k.id, k."from" FROM sqlite_master m, pragma_foreign_key_list(m.name) k'
@@ -176,12 +178,10 @@ class Catalogue:
     def _place(self, table: Table) -> object:
         if self.dialect == "sqlite":
             return table.name.lower()
-        return self.connection.execute(text("SELECT to_regclass(:name)::oid"), {"name": self._quoted(table)}).scalar()
-
-    def _quoted(self, table: Table) -> str:
-        return self.connection.dialect.identifier_preparer.format_table(table)
+        name = quoted_table(self.connection.dialect, table)
+        return self.connection.execute(text("SELECT to_regclass(:name)::oid"), {"name": name}).scalar()
 
     def is_split(self, table: Table) -> bool:
         """Whether its rows lie in several heaps: partitions, or tables that inherit."""
         asked = text("SELECT relkind = 'p' OR relhassubclass FROM pg_class WHERE oid = to_regclass(:name)")
-        return bool(self.connection.execute(asked, {"name": self._quoted(table)}).scalar())
+        return bool(self.connection.execute(asked, {"name": quoted_table(self.connection.dialect, table)}).scalar())

@@ -11,9 +11,15 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, Table, text
 
+from ..db.names import for_text, quoted, quoted_table
 from ..runs.archive.files import Line, lines_of, verify
-from ..runs.archive.rows import stored
+from ..runs.archive.rows import is_opaque, lost, stored
 from .catalogue import Catalogue
+
+_TYPES = text(
+    "SELECT attname, format_type(atttypid, atttypmod) AS kind FROM pg_attribute"
+    " WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +52,34 @@ def _put_back(catalogue: Catalogue, table: Table, known: dict[str, str], lines: 
 
 def _postgresql(catalogue: Catalogue, table: Table, columns: list[Column[Any]], lines: list[Line]) -> int:
     """The server reads what it wrote. One statement, so rows may refer to each other."""
-    name = catalogue.connection.dialect.identifier_preparer.format_table(table)
-    names = _names(catalogue, columns)
+    name = quoted_table(catalogue.connection.dialect, table)
+    types: dict[str, str] = {row.attname: row.kind for row in catalogue.connection.execute(_TYPES, {"name": name})}
+    names = [_name(catalogue, column) for column in columns]
+    kinds, values = [], []
+    for number, (column, here) in enumerate(zip(columns, names, strict=True)):
+        kind, value = for_text(types[column.name]), f"known.{here}"
+        kinds.append(f"{here} {'json' if is_opaque(column.type) else kind}")
+        if is_opaque(column.type):
+            value = f"CAST({value} #>> '{{}}' AS {kind})"
+        if lost(column) is not None:
+            beside = f'line."text" ->> :name_{number}'
+            value = f"CASE WHEN {beside} IS NULL THEN {value} ELSE CAST({beside} AS {kind}) END"
+        values.append(value)
     insert = text(
-        f"INSERT INTO {_plain(name)} ({_plain(names)}) OVERRIDING SYSTEM VALUE SELECT {_plain(names)}"
-        f" FROM json_populate_recordset(CAST(NULL AS {_plain(name)}), CAST(:rows AS json)) ON CONFLICT DO NOTHING"
+        f"INSERT INTO {for_text(name)} ({', '.join(names)}) OVERRIDING SYSTEM VALUE SELECT {', '.join(values)}"
+        ' FROM json_to_recordset(CAST(:lines AS json)) AS line ("row" json, "text" json),'
+        f' json_to_record(line."row") AS known ({", ".join(kinds)}) ON CONFLICT DO NOTHING'
     )
-    rows = "[" + ",".join(line.row for line in lines) + "]"
-    return catalogue.connection.execute(insert, {"rows": rows}).rowcount
+    given = {f"name_{number}": column.name for number, column in enumerate(columns) if lost(column) is not None}
+    rows = ",".join(f'{{"row": {line.row}, "text": {line.text or "{}"}}}' for line in lines)
+    return catalogue.connection.execute(insert, {**given, "lines": f"[{rows}]"}).rowcount
 
 
 def _sqlite(catalogue: Catalogue, table: Table, columns: list[Column[Any]], lines: list[Line]) -> int:
-    name = catalogue.connection.dialect.identifier_preparer.format_table(table)
+    name = quoted_table(catalogue.connection.dialect, table)
     values = ", ".join(f":c{number}" for number in range(len(columns)))
-    insert = text(
-        f"INSERT INTO {_plain(name)} ({_plain(_names(catalogue, columns))}) VALUES ({values}) ON CONFLICT DO NOTHING"
-    )
+    names = ", ".join(_name(catalogue, column) for column in columns)
+    insert = text(f"INSERT INTO {for_text(name)} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING")
     return sum(catalogue.connection.execute(insert, row).rowcount for row in _values(columns, lines))
 
 
@@ -71,11 +89,5 @@ def _values(columns: list[Column[Any]], lines: list[Line]) -> Iterator[dict[str,
         yield {f"c{number}": stored(row.get(column.name)) for number, column in enumerate(columns)}
 
 
-def _names(catalogue: Catalogue, columns: list[Column[Any]]) -> str:
-    quote = catalogue.connection.dialect.identifier_preparer.quote
-    return ", ".join(quote(column.name) for column in columns)
-
-
-def _plain(names: str) -> str:
-    """Names as `text` takes them: a colon begins a parameter there."""
-    return names.replace(":", "\\:")
+def _name(catalogue: Catalogue, column: Column[Any]) -> str:
+    return for_text(quoted(catalogue.connection.dialect, column.name))

@@ -26,7 +26,9 @@ from .counts import Counts
 from .execution import Executor, Request, Result
 from .picked import PickedBatches
 from .poison import alone, any_aside, forget_healed, next_subject, quarantine
+from .refusal import reason
 from .sizing import CEILING, MOST, Sizer
+from .statements import all_due
 from .turns import Turns
 
 PATIENCE = 0.02
@@ -208,7 +210,7 @@ class Batches:
             except DBAPIError as hindered:
                 self.attempts.again(hindered)
 
-    def _set_aside(self, reason: str, request: Request) -> None:
+    def _set_aside(self, words: str, request: Request) -> None:
         """Find the refused row, prove that it is the one, and set it aside.
 
         It is the first that is free; but a row before it may have become free since, so it is tried alone first.
@@ -229,10 +231,11 @@ class Batches:
             except DBAPIError as error:
                 if classify(error) is not Fault.POISON:
                     raise
-                quarantine(connection, self.plan, request, row[0], describe(error))
+                why = reason(connection, this, request, error, all_due(this, excluding=False).subquery(), {})
+                quarantine(connection, self.plan, request, row[0], why)
                 return None
             if not result.picked:
-                quarantine(connection, self.plan, request, row[0], reason)
+                quarantine(connection, self.plan, request, row[0], words)
                 return None
             self.counts.add(result.picked, result.changed, result.told, result.also)
             return result

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select, text
 
+from ..db.names import quoted_table
 from ..policies.contract import Plan
 from .execution import Executor, Request, parameters
 from .picked import PickedBatches
@@ -65,7 +66,7 @@ def _choose(connection: Connection, plan: Plan, probe: Request, by_row: bool) ->
 
 
 def _purge(connection: Connection, plan: Plan, probe: Request) -> Choice:
-    name = connection.dialect.identifier_preparer.format_table(plan.table)
+    name = quoted_table(connection.dialect, plan.table)
     indexed = _leads(connection, name, plan.order[0].name)
     if not _has_one_heap(connection, name):
         if indexed:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Column, Connection, Table, text
 from sqlalchemy import inspect as look_into
 from sqlalchemy.sql import visitors
 
+from ..db.names import quoted, quoted_table
 from ..db.tables import own_tables
 from ..policies.contract import Plan
 
@@ -42,11 +44,6 @@ def is_own(dialect: str, table: Table) -> bool:
     return table is own_tables(dialect).metadata.tables.get(table.key)
 
 
-def quoted(connection: Connection, table: Table) -> str:
-    """The table's name as SQL has it."""
-    return connection.dialect.identifier_preparer.format_table(table)
-
-
 def deletes(plan: Plan) -> bool:
     """Whether the picked rows themselves are deleted."""
     return plan.main is not None and plan.main.values is None
@@ -61,7 +58,7 @@ def missing_index(connection: Connection, plan: Plan) -> str | None:
     indexes = (_indexes_postgresql if postgresql else _indexes_sqlite)(connection, plan.table)
     if any(_serves(plan, index) for index in indexes):
         return None
-    name = quoted(connection, plan.table)
+    name = quoted_table(connection.dialect, plan.table)
     concurrently = postgresql and not is_partitioned(connection, name)
     return _create_index(connection, name, plan.table.name, columns, concurrently)
 
@@ -89,7 +86,7 @@ def is_partitioned(connection: Connection, name: str) -> bool:
 def _create_index(
     connection: Connection, table: str, bare: str, columns: Sequence[str], concurrently: bool = False
 ) -> str:
-    quote = connection.dialect.identifier_preparer.quote
+    quote = partial(quoted, connection.dialect)
     name = "_".join([bare, *columns]).encode()[:LONGEST].decode(errors="ignore")
     how = "CREATE INDEX CONCURRENTLY" if concurrently else "CREATE INDEX"
     return f"{how} {quote(name)} ON {table} ({', '.join(map(quote, columns))})"
@@ -113,7 +110,7 @@ def _indexes_postgresql(connection: Connection, table: Table) -> list[list[str |
             " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"
             " WHERE i.indrelid = CAST(:name AS regclass) AND i.indisvalid AND m.amname = 'btree'"
         ),
-        {"name": quoted(connection, table)},
+        {"name": quoted_table(connection.dialect, table)},
     )
     return list(found.scalars())
 
@@ -133,9 +130,9 @@ def _references_postgresql(connection: Connection, table: Table) -> list[Referen
             " WHERE k.contype = 'f' AND k.confrelid = CAST(:name AS regclass) AND k.conparentid = 0"
             " ORDER BY child, columns"
         ),
-        {"name": quoted(connection, table)},
+        {"name": quoted_table(connection.dialect, table)},
     )
-    quote = connection.dialect.identifier_preparer.quote
+    quote = partial(quoted, connection.dialect)
     return [
         Reference(
             row.child,
@@ -152,7 +149,7 @@ def _references_postgresql(connection: Connection, table: Table) -> list[Referen
 
 def _references_sqlite(connection: Connection, table: Table) -> list[Reference]:
     inspector, found = look_into(connection), []
-    quote = connection.dialect.identifier_preparer.quote
+    quote = partial(quoted, connection.dialect)
     for child in inspector.get_table_names():
         leading = [index["column_names"][0] for index in inspector.get_indexes(child)]
         leading += inspector.get_pk_constraint(child)["constrained_columns"][:1]

@@ -20,6 +20,7 @@ from ..db.connect import read_only
 from ..db.faults import Fault, classify, describe
 from ..db.instants import meaning_of
 from ..db.migrate import require_schema
+from ..db.names import quoted_table
 from ..db.render import for_driver, render
 from ..db.types import is_time
 from ..errors import PolicyError
@@ -95,7 +96,7 @@ def _explain(connection: Connection, sql: str) -> None:
 def _require_table(connection: Connection, table: Table) -> None:
     """PolicyError unless it is a table here: not missing, and no view, whose rows nobody can lock or name."""
     if connection.dialect.name == "postgresql":
-        name = connection.dialect.identifier_preparer.format_table(table)
+        name = quoted_table(connection.dialect, table)
         asked = text("SELECT relkind IN ('v', 'm', 'f') FROM pg_class WHERE oid = to_regclass(:name)")
         is_view = connection.execute(asked, {"name": name}).scalar()
     else:
@@ -109,7 +110,7 @@ def _require_table(connection: Connection, table: Table) -> None:
 
 def _refuse_hidden_rows(connection: Connection, table: Table) -> None:
     """A role under row level security would see no due rows, or no payment that keeps an order alive."""
-    name = connection.dialect.identifier_preparer.format_table(table)
+    name = quoted_table(connection.dialect, table)
     asked = text("SELECT row_security_active(to_regclass(:name))")
     if connection.execute(asked, {"name": name}).scalar():
         raise PolicyError(

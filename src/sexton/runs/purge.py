@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ClauseElement
 
+from ..db.names import quoted_table
 from ..policies.contract import Plan, in_rows
 from .execution import Request, Result, parameters
 from .picked import PickedBatches
@@ -131,5 +132,5 @@ def upto(number: int) -> str:
 def heap_blocks(connection: Connection, plan: Plan) -> int:
     """Blocks of the table's heap now; rows added later lie in blocks that no due row can be in yet."""
     size = text("SELECT pg_relation_size(CAST(:name AS regclass)) / current_setting('block_size')::int")
-    name = connection.dialect.identifier_preparer.format_table(plan.table)
+    name = quoted_table(connection.dialect, plan.table)
     return int(connection.execute(size, {"name": name}).scalar_one())

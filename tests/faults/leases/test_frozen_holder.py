@@ -191,7 +191,7 @@ def test_l2_a_holder_that_wakes_up_before_anybody_came_goes_on(engine: Engine, d
     ids = shop.add(30, age=HOUR)
     frozen = start(run_shop_job, database, slot=NOON, limits=LIMITS, breaking=Break(batch=2, number=signal.SIGSTOP))
     frozen.wait_until_frozen()
-    assert wait_until(lambda: has_run_out(engine), 10)
+    assert wait_until(lambda: has_run_out(engine), 60)
 
     frozen.resume()
 

@@ -84,7 +84,7 @@ def test_p8_terminal_closed_during_a_run(engine: Engine, database: str, tmp_path
     ) as process:
         os.close(theirs)
         shop = make_sessions(engine)
-        assert wait_until(lambda: states(shop) == ["running"], 20)
+        assert wait_until(lambda: states(shop) == ["running"], 60)
         os.close(ours)
         _, errors = process.communicate(timeout=30)
 

@@ -28,7 +28,7 @@ def test_p5_no_takeover_while_the_statement_of_the_dead_still_runs(engine: Engin
     with engine.begin() as connection:
         first_change_takes(2.0, connection)
     worker = start(run_shop_job, database, slot=NOON, limits=ONE_ROW)
-    assert wait_until(lambda: naps(engine) == 1, 10)
+    assert wait_until(lambda: naps(engine) == 1, 60)
     worker.kill()
     assert naps(engine) == 1, "the statement of a dead client goes on for a while"
     naps_at_takeover: list[int] = []
@@ -68,7 +68,7 @@ def test_p5_killed_inside_a_statement_of_sqlite(engine: Engine, database: str, s
         changing_is_endless(connection)
     worker = start(run_shop_job, database, slot=NOON, limits=Limits(rows=1, statement=60))
     worker.wait_for("claimed")
-    assert wait_until(lambda: has_writer(database), 10)
+    assert wait_until(lambda: has_writer(database), 60)
 
     worker.kill()
 

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, FromClause, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
-from ...db.faults import Fault, classify, describe
+from ...db.faults import Fault, classify
 from ...policies.contract import Change, Plan, in_rows
 from ..execution import Request, parameters
 from ..poison import quarantine
+from ..refusal import reason
 from ..statements import due
 from .rows import Found, Key, found, reading, relation, same
 
@@ -110,7 +111,9 @@ def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
             raise
         if len(wanted.rows) == 1:
             subject = ",".join(str(part) for part in wanted.rows[0].key)
-            quarantine(connection, wanted.plan, wanted.request, subject, describe(error))
+            picked, values = picked_rows(connection, wanted.plan, [wanted.rows[0].key])
+            why = reason(connection, wanted.plan, wanted.request, error, picked, values)
+            quarantine(connection, wanted.plan, wanted.request, subject, why)
             gone.poison += 1
             return
         done = None

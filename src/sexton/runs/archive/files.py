@@ -26,16 +26,21 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row. table: its full name.  key: as JSON.  row: all its columns, as JSON text."""
+    """One row. table: its full name.  key: as JSON.  row: all its columns, as JSON text.
+
+    text: a JSON object with the database's own text of values that JSON does not hold as they are, or "".
+    """
 
     table: str
     key: tuple[Any, ...]
     row: str
+    text: str = ""
 
     def encoded(self) -> bytes:
         """As it stands in the file, with its end."""
         head = json.dumps({"table": self.table, "key": self.key}, ensure_ascii=False)
-        return f'{head[:-1]}, "row": {self.row}}}\n'.encode("utf-8", "surrogatepass")
+        text = f', "text": {self.text}' if self.text else ""
+        return f'{head[:-1]}{text}, "row": {self.row}}}\n'.encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,8 @@ def lines_of(path: Path) -> Iterator[Line]:
         try:
             head, _, row = text.decode("utf-8", "surrogatepass").rstrip("\n").partition(', "row": ')
             names = json.loads(head + "}")
-            yield Line(names["table"], tuple(names["key"]), row[:-1])
+            _, found, text_of = head.partition(', "text": ')
+            yield Line(names["table"], tuple(names["key"]), row[:-1], text_of if found else "")
         except (ValueError, KeyError, TypeError) as error:
             raise JobFailed(f"archive {path.name} holds a line that cannot be read") from error
 

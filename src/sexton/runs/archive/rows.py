@@ -1,7 +1,8 @@
 """Rows as an archive takes them: their key, all their columns as JSON text, and a witness that tells a changed row.
 
 PostgreSQL writes the JSON itself, so values that Python knows nothing of (infinity, BC, year 20000, NaN) pass (Q6),
-and its `xmin` is the witness. SQLite gives every value as it is stored, and these are the witness.
+beside it the text of those that would come back otherwise (`lost`), and its `xmin` is the witness. SQLite gives every
+value as it is stored, and these are the witness.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     BindParameter,
     Column,
     ColumnElement,
@@ -23,15 +26,21 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    case,
     cast,
     column,
     func,
+    literal,
     literal_column,
+    or_,
     select,
     tuple_,
 )
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import DOMAIN, HSTORE, JSONB, array
+from sqlalchemy.types import NullType, TypeEngine
 
+from ...db.names import quoted, quoted_table
 from .files import Line
 
 Key = tuple[Any, ...]
@@ -60,15 +69,52 @@ def reading(connection: Connection, table: Table, marks: Sequence[ColumnElement[
     """Key, witness and content of rows, for `found`, after the marks."""
     key = table.primary_key.columns
     if connection.dialect.name == "postgresql":
-        name = connection.dialect.identifier_preparer.format_table(table)
+        name = quoted_table(connection.dialect, table)
         row = literal_column(f"row_to_json({name}.*)", Text)
         version: ColumnElement[str] = literal_column(f"{name}.xmin", Text)
-        return select(*marks, *(cast(one, Text) for one in key), cast(version, Text), cast(row, Text))
-    quote = connection.dialect.identifier_preparer.quote
+        return select(*marks, *(cast(one, Text) for one in key), cast(version, Text), cast(row, Text), _texts(table))
+    quote = partial(quoted, connection.dialect)
     plain: list[ColumnElement[Any]] = [
         literal_column(f"{quote(table.name)}.{quote(one.name)}") for one in (*key, *columns_of(table))
     ]
     return select(*marks, *(one.label(f"c{number}") for number, one in enumerate(plain))).select_from(table)
+
+
+def _texts(table: Table) -> ColumnElement[Any]:
+    """A JSON object: the text of values that are `lost` in JSON, by column."""
+    doubtful = [(one, when) for one in columns_of(table) if (when := lost(one)) is not None]
+    if not doubtful:
+        return literal("{}")
+    names = array([literal(one.name) for one, _ in doubtful])
+    values = array([case((when, cast(one, Text))) for one, when in doubtful])
+    return cast(func.json_strip_nulls(func.json_object(names, values)), Text)
+
+
+def lost(column: Column[Any]) -> ColumnElement[bool] | None:
+    """On PostgreSQL: which values of a column JSON does not give back; None: it gives back all.
+
+    A JSON null would be NULL, a line feed in a json a blank, an array that begins at 0 would begin at 1.
+    """
+    kind, text = _plain_type(column.type), cast(column, Text)
+    if is_opaque(column.type):
+        return column.is_not(None)
+    if isinstance(kind, JSONB):
+        return text == "null"
+    if isinstance(kind, JSON):
+        return or_(func.json_typeof(column) == "null", text.regexp_match(r"[\n\r]"))
+    return text.like("[%") if isinstance(kind, ARRAY) else None
+
+
+def is_opaque(kind: TypeEngine[Any]) -> bool:
+    """Whether a type of PostgreSQL may have its own idea of JSON (hstore, those of extensions, rows as values)."""
+    kind = _plain_type(kind)
+    if isinstance(kind, ARRAY):
+        return isinstance(_plain_type(kind.item_type), JSON) or is_opaque(kind.item_type)
+    return isinstance(kind, HSTORE | NullType)
+
+
+def _plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    return _plain_type(kind.data_type) if isinstance(kind, DOMAIN) else kind
 
 
 def found(connection: Connection, table: Table, asked: Select[Any], values: dict[str, Any], marks: int) -> list[Found]:
@@ -81,7 +127,8 @@ def found(connection: Connection, table: Table, asked: Select[Any], values: dict
         if connection.dialect.name == "postgresql":
             # A column of type json keeps line feeds between its words; within words they are written \\n.
             text = rest[1].replace("\n", " ").replace("\r", " ")
-            rows.append(Found(Line(table.fullname, key, text), rest[0], mark))
+            beside = rest[2] if rest[2] != "{}" else ""
+            rows.append(Found(Line(table.fullname, key, text, beside), rest[0], mark))
         else:
             text = json.dumps({name: _plain(value) for name, value in zip(names, rest, strict=True)})
             plain = tuple(_plain(part) for part in key)
@@ -118,7 +165,7 @@ def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClaus
         typed = (cast(named.c[name], one.type).label(one.key) for name, one in zip(names, own, strict=True))
         texts = {name: [str(key[number]) for key in keys] for number, name in enumerate(names)}
         return select(*typed).subquery("sexton_picked"), texts
-    quote = sqlite.dialect().identifier_preparer.quote
+    quote = partial(quoted, sqlite.dialect())
     raw: list[ColumnElement[Any]] = [
         literal_column(f"{quote(table.name)}.{quote(one.name)}").label(one.key) for one in own
     ]

@@ -11,12 +11,13 @@ from sqlalchemy.types import Date, DateTime, Integer, String
 from ...db.connect import read_only
 from ...db.deadline import limited
 from ...db.faults import Fault, classify
+from ...db.names import quoted_table
 from ...db.types import UtcDateTime
 from ...errors import HeldElsewhere
 from ..choose import estimated_rows
 from ..execution import parameters
 from ..guarded import due_rows
-from ..indexes import deletes, quoted
+from ..indexes import deletes
 from ..statements import due
 from .finding import Case, Due, Finding
 
@@ -91,7 +92,7 @@ def _wal(connection: Connection, case: Case, rows: int) -> str:
             "  WHERE c.oid = CAST(:name AS regclass)) AS width,"
             " current_setting('full_page_writes') = 'on' AS whole"
         ),
-        {"name": quoted(connection, case.plan.table)},
+        {"name": quoted_table(connection.dialect, case.plan.table)},
     ).one()
     each = RECORD if deletes(case.plan) else RECORD + int(figures.width) + RECORD * int(figures.indexes)
     least = rows * each

@@ -12,6 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.expression import Executable
 
+from ...db.names import quoted, quoted_table
 from ..choose import Choice, choose
 from ..execution import parameters
 from ..indexes import missing_index
@@ -88,8 +89,7 @@ def _postgresql(connection: Connection, case: Case, choice: Choice) -> Iterator[
     else:
         yield Finding("ok", "plan", f"index {index} serves it" if index else "it reads few blocks", plan=plan)
     for schema, name in sorted(read - own.keys()):
-        quote = connection.dialect.identifier_preparer.quote_identifier
-        others = _rows(connection, f"{quote(schema)}.{quote(name)}")
+        others = _rows(connection, ".".join(quoted(connection.dialect, part) for part in (schema, name)))
         if others > SMALL:
             words = f"each batch reads the whole of {schema}.{name} as well ({others:,} rows)"
             yield Finding("warning", "plan", words)
@@ -103,7 +103,7 @@ def _whole_table(connection: Connection, case: Case, rows: int, plan: str) -> Fi
     if missing_index(connection, case.plan) is not None:  # which is a warning itself
         return Finding("note", "plan", words, plan=plan)
     words += ", though an index has the time column; its statistics may be old, or most rows are due"
-    sql = f"ANALYZE {connection.dialect.identifier_preparer.format_table(case.plan.table)}"
+    sql = f"ANALYZE {quoted_table(connection.dialect, case.plan.table)}"
     return Finding("warning", "plan", words, sql, plan)
 
 
@@ -126,7 +126,7 @@ def _heaps(connection: Connection, case: Case) -> dict[tuple[str, str], int]:
         " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = CAST(:name AS regclass)"
         " OR c.oid IN (SELECT relid FROM pg_partition_tree(CAST(:name AS regclass)) WHERE isleaf)"
     )
-    name = connection.dialect.identifier_preparer.format_table(case.plan.table)
+    name = quoted_table(connection.dialect, case.plan.table)
     return {(row[0], row[1]): row[2] for row in connection.execute(asked, {"name": name})}
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.sql import visitors
 
-from ..indexes import Reference, deletes, is_own, missing_index, quoted, references
+from ...db.names import quoted_table
+from ..indexes import Reference, deletes, is_own, missing_index, references
 from .finding import Case, Finding
 
 EVENTS = {"DELETE": 8, "UPDATE": 16}
@@ -40,7 +41,7 @@ def _broken(connection: Connection, table: Table) -> Iterator[Finding]:
         " LEFT JOIN pg_stat_progress_create_index p ON p.index_relid = i.indexrelid"
         " WHERE i.indrelid = CAST(:name AS regclass) AND NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1"
     )
-    for row in connection.execute(asked, {"name": quoted(connection, table)}):
+    for row in connection.execute(asked, {"name": quoted_table(connection.dialect, table)}):
         if row.pid is not None:
             yield Finding("note", "index", f"{row.name} is being built just now, by process {row.pid}")
             continue
@@ -105,7 +106,10 @@ def touched(case: Case) -> set[Table]:
 def _events(connection: Connection, case: Case) -> set[tuple[str, str]]:
     """Quoted names of tables, and what happens there."""
     changes = [*case.plan.changes, *([case.plan.main] if case.plan.main else [])]
-    happens = {(quoted(connection, one.table), "UPDATE" if one.values is not None else "DELETE") for one in changes}
+    happens = {
+        (quoted_table(connection.dialect, one.table), "UPDATE" if one.values is not None else "DELETE")
+        for one in changes
+    }
     if deletes(case.plan):
         for reference in references(connection, case.plan.table):
             if reference.rule == "CASCADE":

@@ -11,7 +11,8 @@ from sqlalchemy import BindParameter, Connection, Row, text
 from sqlalchemy.sql import visitors
 
 from ...db.instants import values as instant_values
-from ..indexes import deletes, quoted
+from ...db.names import quoted_table
+from ..indexes import deletes
 from .finding import ROWS_KNOWN, Case, Finding
 
 BIG = 1_000_000
@@ -27,7 +28,7 @@ def autovacuum_of(connection: Connection, case: Case) -> Iterator[Finding]:
     """Off, or late for how much is due; else how the table stands."""
     if not case.on_postgresql or case.own or case.plan.main is None:
         return
-    name = quoted(connection, case.plan.table)
+    name = quoted_table(connection.dialect, case.plan.table)
     heaps = _heaps(connection, name)
     for heap in heaps:
         if heap.enabled is not None and heap.enabled.lower() in ("off", "false", "no", "0"):
@@ -66,7 +67,7 @@ def partitions_past_keeping(connection: Connection, case: Case) -> Iterator[Find
     cutoff, by = _cutoff(case), case.plan.by
     if not case.on_postgresql or not deletes(case.plan) or cutoff is None or by is None:
         return
-    name = quoted(connection, case.plan.table)
+    name = quoted_table(connection.dialect, case.plan.table)
     kind = connection.execute(
         text(
             "SELECT format_type(a.atttypid, a.atttypmod) AS type, p.partdefid <> 0 AS has_default"
