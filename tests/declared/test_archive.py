@@ -157,6 +157,25 @@ def test_limit_and_many_files(shop: Shop, tmp_path: Path, monkeypatch: pytest.Mo
     assert sorted(int(json.loads(line.row)["id"]) for line in archived(tmp_path)) == list(range(100))
 
 
+def test_rows_with_many_children_make_more_files(orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run holds in memory does not grow with the children that a row happens to have."""
+    from sexton.runs.archive import take
+
+    monkeypatch.setattr(take, "LINES", 200)
+    monkeypatch.setattr(take, "FIRST", 5)
+    for number in range(10, 50):
+        orders.do(f"INSERT INTO orders VALUES ({number}, {PAST - 1000}, '')")
+        children = ", ".join(f"({number * 100 + child}, {number})" for child in range(20))
+        orders.do(f"INSERT INTO items VALUES {children}")
+
+    assert run_job(orders.engine, archiving(orders, tmp_path, children={"items": "order_id"}), at=NOON).total.also == {
+        "items": 803
+    }
+
+    assert [verify(path).rows for path in files(tmp_path)] == [10, 10, 10, 10, 3]
+    assert max(verify(path).lines for path in files(tmp_path)) <= 200 + 20
+
+
 def test_the_limit_of_a_trial_is_kept(orders: Shop, tmp_path: Path) -> None:
     """`sexton test JOB --limit 1`"""
     job = archiving(orders, tmp_path, children={"items": "order_id"})

@@ -71,7 +71,7 @@ def _show(app: App, name: str, job: Job, plan: Plan) -> int:
     print(f"{name}: {job.description}")
     print(step_table({plan.step: counts}))
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
-    print(f"table {plan.table.fullname}: {rows:,} rows{share}")
+    print(f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}")
     for line in sample_lines(plan.step, shown, counts.picked):
         print(line)
     for run in past:

@@ -73,7 +73,7 @@ def _step(app: App, step: Any) -> dict[str, Any]:
     except (SextonError, DBAPIError) as error:
         why = describe(error) if isinstance(error, DBAPIError) else str(error)
         return {"step": step.step, "how": f"not known: {why}", "sql": _general(app, step)}
-    statements = [render(statement, app.engine.dialect) for statement in choice.executor.statements()]
+    statements = [render(statement, app.engine.dialect) for statement in choice.statements()]
     return {"step": step.step, "how": choice.reason, "sql": ";\n\n".join(statements)}
 
 

@@ -112,6 +112,8 @@ def describe(error: DBAPIError) -> str:
     line = re.sub(r"\s+", " ", message.strip().splitlines()[0] if message.strip() else type(error.orig).__name__)
     if "user-defined function raised exception" in line:
         line = getattr(refusal, "reason", "refused by the policy")
+    if state == "25006":
+        line += "; this server takes no writes: is it a standby? `database` names the primary"
     head = " ".join(part for part in (sqlstate(error), constraint) if part)
     return f"{head}: {line}"[:500] if head else line[:500]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, select, text
+from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.names import quoted_table
 from ..policies.contract import Plan
@@ -27,10 +28,15 @@ MANY_ORDERED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An executor and why it was taken."""
+    """An executor and why it was taken. reading: what runs instead of its statements, where rows are archived."""
 
     executor: Executor
     reason: str
+    reading: ClauseElement | None = None
+
+    def statements(self) -> list[ClauseElement]:
+        """What finds the rows, and does what is done in the same statement: for people, and for EXPLAIN."""
+        return self.executor.statements() if self.reading is None else [self.reading]
 
 
 def choose(connection: Connection, plan: Plan, probe: Request, *, by_row: bool = False) -> Choice:
@@ -38,13 +44,13 @@ def choose(connection: Connection, plan: Plan, probe: Request, *, by_row: bool =
 
     by_row: the number of rows must be exact, so nothing may be swept by block.
     """
-    choice = _choose(connection, plan, probe, by_row)
     if plan.archive is None:
-        return choice
-    words = (
-        "rows are written to files, read back, and deleted by their keys; the SQL is that of a purge of the same rows"
-    )
-    return Choice(choice.executor, words)
+        return _choose(connection, plan, probe, by_row)
+    from .archive.rows import reading_due
+
+    reading = reading_due(connection.dialect, plan, excluding=False, onward=False)
+    words = "rows are read into a file, which is read back; then they are deleted by their keys"
+    return Choice(_choose(connection, plan, probe, by_row=True).executor, words, reading)
 
 
 def _choose(connection: Connection, plan: Plan, probe: Request, by_row: bool) -> Choice:

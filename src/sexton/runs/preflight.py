@@ -60,6 +60,11 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
         return
     from .picked import batch_statement, lock_statement
 
+    if plan.archive is not None:
+        from .archive.rows import reading_due
+
+        reading = reading_due(dialect, plan, excluding=True, onward=False)
+        _explain(connection, render(reading, dialect, naming=_null))
     whole = batch_statement(plan, excluding=True)
     for table in sorted(_tables(plan, whole), key=lambda table: table.fullname):
         _refuse_hidden_rows(connection, table)

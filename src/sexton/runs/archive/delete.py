@@ -91,7 +91,7 @@ def _due(connection: Connection, wanted: Deletion, keys: list[Key], *, lock: boo
     plan, dialect = wanted.plan, connection.dialect.name
     picked, values = relation(dialect, plan.table, keys)
     condition = due(plan, excluding=wanted.request.excluding)
-    asked = reading(connection, plan.table).where(in_rows(plan.key, picked), condition)
+    asked = reading(connection.dialect, plan.table).where(in_rows(plan.key, picked), condition)
     if lock and dialect == "postgresql":
         asked = asked.with_for_update(of=plan.table, skip_locked=True)
     return found(connection, plan.table, asked, parameters(asked, wanted.request, **values), 0)
@@ -152,7 +152,7 @@ def _children_are_known(
     connection: Connection, wanted: Deletion, change: Change, picked: FromClause, values: dict[str, Any]
 ) -> bool:
     """Children are locked from here on, so that nobody changes one between this look and the delete."""
-    asked = reading(connection, change.table).where(change.where({"picked": picked}))
+    asked = reading(connection.dialect, change.table).where(change.where({"picked": picked}))
     if connection.dialect.name == "postgresql":
         asked = asked.with_for_update(of=change.table)
     now = found(connection, change.table, asked, parameters(asked, wanted.request, **values), 0)

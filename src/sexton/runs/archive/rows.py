@@ -38,9 +38,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import DOMAIN, HSTORE, JSONB, array
+from sqlalchemy.engine import Dialect
 from sqlalchemy.types import NullType, TypeEngine
 
 from ...db.names import quoted, quoted_table
+from ...policies.contract import Plan
+from ..statements import beyond, due, limit, marking
 from .files import Line
 
 Key = tuple[Any, ...]
@@ -65,19 +68,28 @@ def columns_of(table: Table) -> list[Column[Any]]:
     return [one for one in table.c if not one.system]
 
 
-def reading(connection: Connection, table: Table, marks: Sequence[ColumnElement[Any]] = ()) -> Select[Any]:
+def reading(dialect: Dialect, table: Table, marks: Sequence[ColumnElement[Any]] = ()) -> Select[Any]:
     """Key, witness and content of rows, for `found`, after the marks."""
     key = table.primary_key.columns
-    if connection.dialect.name == "postgresql":
-        name = quoted_table(connection.dialect, table)
+    if dialect.name == "postgresql":
+        name = quoted_table(dialect, table)
         row = literal_column(f"row_to_json({name}.*)", Text)
         version: ColumnElement[str] = literal_column(f"{name}.xmin", Text)
         return select(*marks, *(cast(one, Text) for one in key), cast(version, Text), cast(row, Text), _texts(table))
-    quote = partial(quoted, connection.dialect)
+    quote = partial(quoted, dialect)
     plain: list[ColumnElement[Any]] = [
         literal_column(f"{quote(table.name)}.{quote(one.name)}") for one in (*key, *columns_of(table))
     ]
     return select(*marks, *(one.label(f"c{number}") for number, one in enumerate(plain))).select_from(table)
+
+
+def reading_due(dialect: Dialect, plan: Plan, *, excluding: bool, onward: bool) -> Select[Any]:
+    """The next due rows, as many as `batch` says. onward: only those after the cursor."""
+    asked = reading(dialect, plan.table, [marking(column) for column in plan.order])
+    asked = asked.where(due(plan, excluding=excluding))
+    if onward:
+        asked = asked.where(beyond(plan))
+    return asked.order_by(*plan.order).limit(limit())
 
 
 def _texts(table: Table) -> ColumnElement[Any]:
@@ -85,8 +97,8 @@ def _texts(table: Table) -> ColumnElement[Any]:
     doubtful = [(one, when) for one in columns_of(table) if (when := lost(one)) is not None]
     if not doubtful:
         return literal("{}")
-    names = array([literal(one.name) for one, _ in doubtful])
-    values = array([case((when, cast(one, Text))) for one, when in doubtful])
+    names: array[Any] = array([literal(one.name, Text) for one, _ in doubtful], type_=Text)
+    values: array[Any] = array([case((when, cast(one, Text))) for one, when in doubtful], type_=Text)
     return cast(func.json_strip_nulls(func.json_object(names, values)), Text)
 
 

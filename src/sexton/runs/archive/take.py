@@ -36,7 +36,6 @@ from ..counts import Counts
 from ..execution import Request, parameters
 from ..poison import any_aside, forget_healed
 from ..sizing import CEILING, Sizer
-from ..statements import beyond, due, limit, marking
 from .delete import Deletion, delete_rows, picked_rows
 from .files import (
     ENDING,
@@ -52,13 +51,16 @@ from .files import (
     verify,
     write_content,
 )
-from .rows import Found, Key, columns_of, found, reading
+from .rows import Found, Key, columns_of, found, reading, reading_due
 
 ROWS = 20_000
 """Rows of the policy's table in one file."""
 
-READ = 1_000
-"""Rows that one statement reads."""
+LINES = 100_000
+"""With their children: a file ends with the row that reaches this, as its lines are held in memory."""
+
+READ, FIRST = 1_000, 50
+"""Rows that one statement reads; the first one fewer, as nobody knows how many children they have."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,11 @@ class Batch:
 
     rows: list[Found] = field(default_factory=list)
     children: dict[str, list[Found]] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> int:
+        """How many the file will have."""
+        return len(self.rows) + sum(map(len, self.children.values()))
 
 
 class Archiver:
@@ -106,24 +113,24 @@ class Archiver:
         batch = Batch()
         limits = (self.plan.limit, self.context.limits.row_limit)
         most = min([ROWS, *(limit - self.counts.picked for limit in limits if limit is not None)])
-        while len(batch.rows) < most:
+        size = FIRST
+        while len(batch.rows) < most and batch.lines < LINES:
             self.context.check()
-            size = min(READ, most - len(batch.rows))
+            size = min(size, most - len(batch.rows))
             rows = self._some(replace(self.request, size=size), batch)
             if rows:
                 self.request = replace(self.request, cursor=rows[-1].mark)
             if len(rows) < size:
                 break
+            # As many as fit, by what rows had so far: a row may have thousands of children.
+            size = max(min(READ, 2 * size, (LINES - batch.lines) * len(batch.rows) // batch.lines), 1)
         return batch if batch.rows else None
 
     def _some(self, request: Request, batch: Batch) -> list[Found]:
         with read_only(self.context.engine) as connection, limited(connection, self.context.limits.statement):
-            marks = [marking(column) for column in self.plan.order]
-            asked = reading(connection, self.plan.table, marks).where(due(self.plan, excluding=request.excluding))
-            if request.cursor is not None:
-                asked = asked.where(beyond(self.plan))
-            asked = asked.order_by(*self.plan.order).limit(limit())
-            rows = found(connection, self.plan.table, asked, parameters(asked, request), len(marks))
+            onward = request.cursor is not None
+            asked = reading_due(connection.dialect, self.plan, excluding=request.excluding, onward=onward)
+            rows = found(connection, self.plan.table, asked, parameters(asked, request), len(self.plan.order))
             if rows:
                 self._add_children(connection, [row.key for row in rows], batch)
             batch.rows += rows
@@ -132,7 +139,7 @@ class Archiver:
     def _add_children(self, connection: Connection, keys: list[Key], batch: Batch) -> None:
         picked, values = picked_rows(connection, self.plan, keys)
         for change in self.deletion:
-            asked = reading(connection, change.table).where(change.where({"picked": picked}))
+            asked = reading(connection.dialect, change.table).where(change.where({"picked": picked}))
             rows = found(connection, change.table, asked, parameters(asked, self.request, **values), 0)
             batch.children.setdefault(change.table.fullname, []).extend(rows)
 

@@ -69,7 +69,7 @@ def _printed(choice: Choice, plans: Iterable[str]) -> str:
 def _postgresql(connection: Connection, case: Case, choice: Choice) -> Iterator[Finding]:
     plans, nodes = [], []
     more = _more(connection, case, choice)
-    for statement in choice.executor.statements():
+    for statement in choice.statements():
         values = parameters(statement, case.request, **more)
         plans.append("\n".join(line for (line,) in _explained(connection, statement, "EXPLAIN", values)))
         ((found,),) = _explained(connection, statement, "EXPLAIN (VERBOSE, FORMAT JSON)", values)
@@ -158,7 +158,7 @@ def _more(connection: Connection, case: Case, choice: Choice) -> dict[str, Any]:
 def _sqlite(connection: Connection, case: Case, choice: Choice) -> Iterator[Finding]:
     rows = [
         row
-        for statement in choice.executor.statements()
+        for statement in choice.statements()
         for row in _explained(connection, statement, "EXPLAIN QUERY PLAN", parameters(statement, case.request))
     ]
     depth: dict[int, int] = {}
