@@ -8,6 +8,9 @@ keepalives on.
 from __future__ import annotations
 
 import os
+import random
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,8 +38,10 @@ _POSTGRESQL_ARGUMENTS: dict[str, object] = {
     "prepare_threshold": None,
 }
 
+SQLITE_PATIENCE = 5.0
+"""Seconds to wait for another writer of a SQLite file."""
+
 _SQLITE_PRAGMAS = (
-    "journal_mode = WAL",
     "foreign_keys = ON",
     "synchronous = NORMAL",
     "temp_store = MEMORY",
@@ -77,7 +82,7 @@ def open_to_look(url: str) -> Engine:
     if not os.path.isfile(path):
         raise DatabaseUnreachable(f"there is no {place(target)}")
     look = target.set(database=f"file:{quote(path)}", query={**target.query, "mode": "ro", "uri": "true"})
-    engine = create_engine(look, hide_parameters=True, connect_args={"timeout": 5.0})
+    engine = create_engine(look, hide_parameters=True, connect_args={"timeout": SQLITE_PATIENCE})
     event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -111,7 +116,8 @@ def _parse(url: str) -> URL:
 
 
 def _open_sqlite(target: URL) -> Engine:
-    engine = create_engine(target, hide_parameters=True, connect_args={"timeout": 5.0, "check_same_thread": False})
+    arguments = {"timeout": SQLITE_PATIENCE, "check_same_thread": False}
+    engine = create_engine(target, hide_parameters=True, connect_args=arguments)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -124,8 +130,23 @@ def _leave_transactions_to_us(connection: Any, _record: object) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     _leave_transactions_to_us(connection, _record)
     connection.create_function("sexton_refuse", 1, _refuse)
+    _write_ahead(connection)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _write_ahead(connection: Any) -> None:
+    """Of several processes that turn a new file to WAL at once, SQLite refuses all but one without waiting."""
+    end = time.monotonic() + SQLITE_PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(0.001, 0.02))
+        else:
+            return
 
 
 def _refuse(reason: str) -> int:
