@@ -11,6 +11,7 @@ import pytest
 from sexton.errors import PolicyError
 from sexton.telemetry.debt import read_debt
 from sexton.testing import preview_job, run_job
+from tests.support.findings import about, examined
 
 from .shop import Shop
 
@@ -150,3 +151,24 @@ def test_debt_of_rows_named_by_a_uuid_is_known(shop: Shop) -> None:
     (found,) = read_debt(shop.engine, [shop.job(purge="visits", only={"seen": True})])
 
     assert (found.rows, found.since) == (1, None)
+
+
+def test_rows_whose_zone_nobody_knows_are_never_due_and_doctor_counts_them(shop: Shop) -> None:
+    shop.do(
+        "CREATE TABLE shops (id int PRIMARY KEY, tz text)",
+        "CREATE TABLE offers (id int PRIMARY KEY, ends date, shop int)",
+        "INSERT INTO shops VALUES (1, 'Europe/Berlin'), (2, 'Berlin'), (3, NULL)",
+        "INSERT INTO offers VALUES (1, '2020-01-01', 1), (2, '2020-01-01', 2), (3, '2020-01-01', 3),"
+        " (4, '2020-01-01', NULL), (5, NULL, NULL)",
+    )
+    written: dict[str, Any] = {"purge": "offers", "by": "ends", "zone_column": "tz", "zone_parent": {"shops": "shop"}}
+
+    without = about(examined(shop.engine, shop.armed(**written)), "time zone")
+    with_one = about(examined(shop.engine, shop.armed(**written, zone="UTC")), "time zone")
+
+    assert [finding.text.partition(",")[0] for finding in (*without, *with_one)] == [
+        "3 rows have no time zone that is known",
+        "1 row has no time zone that is known",
+    ]
+    assert run_job(shop.engine, shop.armed(**written, max_share=1.0), at=NOON).total.changed == 1
+    assert shop.ids("offers") == [2, 3, 4, 5]

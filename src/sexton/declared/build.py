@@ -98,6 +98,7 @@ class _Building:
             by=self.by,
             read=None if self.by is None else self.meaning.reader(self.by),
             grace=None if self.settings.ahead or self.by is None else self.keep,
+            nowhere=None if self.by is None else self.meaning.nowhere(self.by),
             guard=Arming(self.name, definition_of(self.settings), self.table, self.settings.max_share),
             archive=self._archive(),
             limit=self.settings.limit,

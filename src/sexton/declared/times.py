@@ -89,6 +89,12 @@ class Meaning:
             return and_(_is_instant(column), not_(earlier))
         return and_(column.is_not(None), not_(earlier))
 
+    def nowhere(self, column: Column[Any]) -> ColumnElement[bool] | None:
+        """Whether a row has a date, and no zone that is known in which it is a day; None: all rows are in one zone."""
+        if self.zones is None:
+            return None
+        return and_(column.is_not(None), zone_date(self._moment(Span(), DATES), self.zones).is_(None))
+
     def now(self, column: Column[Any]) -> ColumnElement[Any]:
         """The run's time as the column keeps it. PolicyError for a column that is no time."""
         where = f"{column.table.name}.{column.name}"

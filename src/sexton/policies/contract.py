@@ -117,6 +117,7 @@ class Plan:
     by: the column that gives a row its time; None: no column does.
     read: what a value of `by`, as the driver gives it, means as an instant; None: it is one.
     grace: how long after `by` a row is due; None where other things decide that.
+    nowhere: rows that have a date and no zone that anybody knows, so that they are never due; None: none can be.
     archive: deleted rows go into files first.
     limit: rows that one run takes at most.  batch: rows that one batch takes at most.
     lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
@@ -138,6 +139,7 @@ class Plan:
     by: Column[Any] | None = None
     read: Callable[[Any], datetime | None] | None = None
     grace: Span | None = None
+    nowhere: ColumnElement[bool] | None = None
     guard: Guard | None = None
     archive: ArchiveTo | None = None
     limit: int | None = None

@@ -21,7 +21,7 @@ from ..runner import planned
 from .finding import Case, Finding, Question, answers
 from .folders import archive_folder
 from .holders import holders
-from .load import count_due, load_of, unreadable_times
+from .load import count_due, load_of, unknown_zones, unreadable_times
 from .plans import plan_of
 from .rights import own_rights, rights_for
 from .sample import sample
@@ -37,6 +37,7 @@ QUESTIONS: dict[str, StepQuestion] = {
     "children": children_of,
     "triggers": triggers_of,
     "time column": unreadable_times,
+    "time zone": unknown_zones,
     "due": load_of,
     "autovacuum": autovacuum_of,
     "partitions": partitions_past_keeping,

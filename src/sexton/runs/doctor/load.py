@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Connection, Engine, func, literal, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, literal, or_, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import Date, DateTime, Integer, String
 
@@ -122,9 +122,26 @@ def unreadable_times(connection: Connection, case: Case) -> Iterable[Finding]:
         odd = or_(func.typeof(by) != "text", func.glob(_DAY + time, by) == 0)
     else:
         return
-    some = select(literal(1)).where(by.is_not(None), odd).limit(MOST + 1).subquery()
-    rows = connection.execute(select(func.count()).select_from(some)).scalar_one()
-    if rows:
-        count = f"more than {MOST:,}" if rows > MOST else f"{rows:,}"
-        words = f"{count} {'row has' if rows == 1 else 'rows have'} something in {by.name} that is no time here, and "
-        yield Finding("warning", "time column", words + f"{'is' if rows == 1 else 'are'} never judged rightly")
+    if found := _such_rows(connection, case, and_(by.is_not(None), odd)):
+        count, have, are = found
+        words = f"{count} {have} something in {by.name} that is no time here, and {are} never judged rightly"
+        yield Finding("warning", "time column", words)
+
+
+def unknown_zones(connection: Connection, case: Case) -> Iterable[Finding]:
+    """Rows whose date is in a zone that nobody knows, or in none, so never due."""
+    if case.plan.nowhere is None:
+        return
+    if found := _such_rows(connection, case, case.plan.nowhere):
+        count, have, are = found
+        words = f"{count} {have} no time zone that is known, and {are} never due; `zone` is taken where there is none"
+        yield Finding("warning", "time zone", words)
+
+
+def _such_rows(connection: Connection, case: Case, condition: ColumnElement[bool]) -> tuple[str, str, str] | None:
+    """How many rows, with "row has" and "is" as that number wants them; None: no row."""
+    some = select(literal(1)).select_from(case.plan.table).where(condition).limit(MOST + 1).subquery()
+    asked = select(func.count()).select_from(some)
+    rows = connection.execute(asked, parameters(asked, case.request)).scalar_one()
+    count = f"more than {MOST:,}" if rows > MOST else f"{rows:,}"
+    return (count, "row has" if rows == 1 else "rows have", "is" if rows == 1 else "are") if rows else None
