@@ -23,8 +23,8 @@ from sexton.testing import run_job
 
 from .sessions import NOON, Sessions, make_sessions
 
-SMALL = Limits(lease=2.0, renew=0.3, rows=5, batch=0.002)
-"""Small first batches, and a lease that a test can wait for."""
+SMALL = Limits(lease=10.0, renew=0.3, rows=5, batch=0.002)
+"""Small first batches, and a lease that outlasts a machine that stands still for a while."""
 
 
 @dataclass(frozen=True)

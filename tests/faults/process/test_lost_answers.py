@@ -211,7 +211,7 @@ def test_p4_server_that_stays_away_ends_the_run_in_bounded_time(
     proxy.on(gone_for_good, CUT_AFTER)
 
     with through(proxy, database) as breaking:
-        run = run_job(breaking, replace(shop.expire(), timeout="1s"), at=NOON, slot=NOON, limits=SMALL)
+        run = run_job(breaking, replace(shop.expire(), timeout="4s"), at=NOON, slot=NOON, limits=SMALL)
     let_leases_end(engine)
     again = run_job(engine, shop.expire(), at=NOON, slot=NOON)
 
