@@ -191,7 +191,13 @@ def test_the_database_itself_allows_one_run_a_slot(engine: Engine) -> None:
 def test_finishing_writes_the_end_and_frees_the_lease_together(engine: Engine) -> None:
     mine = claimed(engine)
 
-    finish(engine, mine, "partial", {"expire": {"picked": 3}}, "3 row(s) locked by others to the end")
+    finish(
+        engine,
+        mine,
+        "partial",
+        {"expire": {"picked": 3}},
+        "3 rows left at the end: locked by others, or due again after the change",
+    )
 
     runs = own_tables(engine.dialect.name).runs
     with engine.connect() as connection:
@@ -199,7 +205,7 @@ def test_finishing_writes_the_end_and_frees_the_lease_together(engine: Engine) -
     assert (row.state, row.counts, row.error) == (
         "partial",
         {"expire": {"picked": 3}},
-        "3 row(s) locked by others to the end",
+        "3 rows left at the end: locked by others, or due again after the change",
     )
     assert row.finished_at >= row.started_at
     assert is_free(engine, JOB)

@@ -187,7 +187,17 @@ def policies_of(written: Mapping[str, Mapping[str, object]]) -> dict[str, Policy
         if settings.before is not None and (settings.before not in found or settings.before == name):
             near = suggestion(settings.before, (other for other in found if other != name))
             raise SettingsError(f"policies.{name}.before: there is no other policy {settings.before!r}{near}")
+        _refuse_circle(found, name)
     return found
+
+
+def _refuse_circle(found: Mapping[str, PolicySettings], name: str) -> None:
+    """SettingsError where a policy waits for one that, sooner or later, waits for it: neither would ever begin."""
+    line = [name]
+    while (after := found[line[-1]].before) is not None and after in found and after not in line:
+        line.append(after)
+    if after == name:
+        raise SettingsError(f"policies.{name}.before: they wait for each other: {' before '.join([*line, name])}")
 
 
 def definition_of(settings: PolicySettings) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, ColumnElement, Text, bindparam, case, cast
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import JSON, BigInteger, Boolean, Date
+from sqlalchemy.types import JSON, BigInteger, Boolean, Date, LargeBinary, NullType
 
 from ..errors import PolicyError
 from .instants import ago
@@ -97,7 +97,30 @@ def as_text(value: Value) -> ColumnElement[str]:
         return literal_column("'" + str(value).replace("'", "''") + "'", Text)
     if is_time(value.type):
         return naive_iso_text(value) if is_naive(value.type) else iso_text(value)
-    return value if isinstance(value.type, Text) else cast(value, Text)
+    return value if isinstance(value.type, Text) else cast_to_text(value)
+
+
+def cast_to_text(value: ColumnElement[Any]) -> ColumnElement[str]:
+    """By the database's own cast; bytes of SQLite, whose cast would take them for text, as hexadecimal digits."""
+    return bytes_text(value) if isinstance(value.type, LargeBinary | NullType) else cast(value, Text)
+
+
+class bytes_text(FunctionElement[str]):  # noqa: N801
+    """What may be bytes, as text. Use `cast_to_text`."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(bytes_text, "postgresql")
+def _bytes_postgresql(element: bytes_text, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS TEXT)"
+
+
+@compiles(bytes_text, "sqlite")
+def _bytes_sqlite(element: bytes_text, compiler: SQLCompiler, **kw: Any) -> str:
+    inner = compiler.process(element.clauses, **kw)
+    return f"CASE typeof({inner}) WHEN 'blob' THEN lower(hex({inner})) ELSE CAST({inner} AS TEXT) END"
 
 
 def text_key(*parts: Value) -> ColumnElement[str]:
@@ -135,7 +158,8 @@ def json_payload(**fields: Value) -> ColumnElement[Any]:
         elif isinstance(value, int):
             arguments.append(literal_column(str(value)))
         else:
-            arguments.append(as_text(value) if is_time(value.type) else value)
+            textual = is_time(value.type) or isinstance(value.type, LargeBinary)  # JSON has no bytes
+            arguments.append(as_text(value) if textual else value)
     return payload(*arguments)
 
 

@@ -77,7 +77,7 @@ class Arming:
 
     def _share_of(self, rows: int, *, estimated: bool = False) -> _Limit:
         """Of a table with so many rows; one row is never a flood."""
-        most = max(int(rows * self.max_share), 1) if self.max_share else 0
+        most = max(int(round(rows * self.max_share, 6)), 1) if self.max_share else 0
         return _Limit(most, f"max_share = {self.max_share:g} of {rows:,}", estimated)
 
     def _counted(self, connection: Connection, found: int) -> int:

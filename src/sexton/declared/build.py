@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from .arming import Arming
 from .catalogue import Catalogue
 from .conditions import Conditions, new_values
 from .expression import read_condition
-from .hanging import Hanging, changes, free_rows, hanging, outlived, unreferenced
+from .hanging import Hanging, changes, free_rows, hanging, kept, outlived, unreferenced
 from .times import due, meaning_of
 from .watermark import passed
 
@@ -94,16 +95,21 @@ class _Building:
             messages=self._messages(),
             # A row that others may refer to meanwhile is judged after it is locked.
             carry=tuple(dict.fromkeys(column for child in self.children for column in child.held_of(self.table))),
-            lock_first=self.looks_elsewhere or any(child.action == "refuse" for child in self.children),
+            lock_first=self.looks_elsewhere or self._refuses(),
             by=self.by,
             read=None if self.by is None else self.meaning.reader(self.by),
             grace=None if self.settings.ahead or self.by is None else self.keep,
+            kept=partial(kept, self.children) if self._refuses() else None,
+            gate=(lambda rows: free_rows(self.children, rows, self.key)) if self._refuses() else None,
             nowhere=None if self.by is None else self.meaning.nowhere(self.by),
             guard=Arming(self.name, definition_of(self.settings), self.table, self.settings.max_share),
             archive=self._archive(),
             limit=self.settings.limit,
             batch=self.settings.batch,
         )
+
+    def _refuses(self) -> bool:
+        return any(child.action == "refuse" for child in self.children)
 
     def _dated(self) -> tuple[Column[Any], ...]:
         return () if self.by is None else (self.by,)
@@ -164,17 +170,28 @@ class _Building:
         """Where rows go first. PolicyError when others would go along with them that no file has."""
         if self.settings.archive is None:
             return None
-        gone = [self.table, *(child.table for child in self.children if child.action == "delete")]
+        gone: list[Hanging | None] = [None, *(child for child in self.children if child.action == "delete")]
         for above in gone:
-            for child, columns in self.catalogue.dragged(above):
-                if not any(self._holds(listed, child, columns) for listed in self.children):
+            table = self.table if above is None else above.table
+            for child, columns in self.catalogue.dragged(table):
+                listed = (one for one in self.children if one.above is above)
+                if not any(self._holds(one, child, columns) for one in listed) and not self._lonely(
+                    above, child, columns
+                ):
+                    where = "children" if above is None else f"the children of {table.name}"
                     raise PolicyError(
-                        f"{child.name} refers to {above.fullname} by {', '.join(columns)} with ON DELETE CASCADE, "
-                        "so its rows would go and no file would have them; list it in children"
+                        f"{child.name} refers to {table.fullname} by {', '.join(columns)} with ON DELETE CASCADE, "
+                        f"so its rows would go and no file would have them; list it in {where}"
                     )
         if any(column.system for column in self.key):
             raise PolicyError(f"table {self.table.fullname} has no key; what is archived has to have a name")
         return ArchiveTo(str(Path(self.declared.folder) / self.settings.into))
+
+    def _lonely(self, above: Hanging | None, child: Table, columns: tuple[str, ...]) -> bool:
+        """Whether `unless_referenced_by` keeps every row that these refer to."""
+        keepers = self.settings.unless_referenced_by.items() if above is None else ()
+        same = (name for name, column in keepers if (column,) == columns)
+        return any(self.catalogue.same(self.catalogue.table(name), child) for name in same)
 
     def _holds(self, listed: Hanging, child: Table, columns: tuple[str, ...]) -> bool:
         return self.catalogue.same(listed.table, child) and {column.name for column in listed.columns} == set(columns)

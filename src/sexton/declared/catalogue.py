@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Primar
 from sqlalchemy import inspect as look_into
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import NoSuchTableError, SAWarning
+from sqlalchemy.types import NullType
 
 from ..db.names import quoted_table
 from ..db.tables import SCHEMA
@@ -31,8 +32,10 @@ _CASCADES = (
     "SELECT n.nspname, c.relname, ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (number, place)"
     " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number ORDER BY u.place)"
     " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid = to_regclass(:name) AND k.conparentid = 0"
-    " ORDER BY 1, 2"
+    " WHERE k.contype = 'f' AND k.confdeltype = 'c' AND k.conparentid = 0 AND (k.confrelid = to_regclass(:name)"
+    # Whoever refers to a partition, or to the table that it is one of, refers to its rows.
+    " OR k.confrelid IN (SELECT relid FROM pg_partition_ancestors(to_regclass(:name)))"
+    " OR k.confrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(:name)))) ORDER BY 1, 2"
 )
 
 
@@ -80,6 +83,7 @@ class Catalogue:
         except NoSuchTableError as error:
             raise PolicyError(f"there is no table {name} in this database") from error
         self._refuse(table)
+        self._number_is_never_null(table)
         if not table.primary_key.columns:
             table.append_constraint(PrimaryKeyConstraint(*(self._unique(table) or self._address(table))))
         return table
@@ -90,6 +94,14 @@ class Catalogue:
             raise PolicyError(f"{table.fullname} is Sexton's own; [retention] says how long its rows stay")
         if self.dialect == "postgresql" and self.is_split(table) and not self._is_partitioned(table):
             raise PolicyError(f"other tables inherit from {table.fullname}; write a policy for each of them")
+
+    def _number_is_never_null(self, table: Table) -> None:
+        """On SQLite a key declared INTEGER PRIMARY KEY is the row's number, whatever the catalogue says of NULL."""
+        key = list(table.primary_key.columns)
+        if self.dialect == "sqlite" and len(key) == 1 and str(key[0].type) == "INTEGER":
+            index = text("SELECT 1 FROM pragma_index_list(:name) WHERE origin = 'pk'")
+            if self.connection.execute(index, {"name": table.name}).first() is None:
+                key[0].nullable = False
 
     def _is_partitioned(self, table: Table) -> bool:
         asked = text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:name)")
@@ -107,18 +119,20 @@ class Catalogue:
 
     def _unique(self, table: Table) -> list[Column[Any]]:
         """Without a primary key, a unique one of columns that are never NULL names a row as well."""
-        constraints = [
-            found["column_names"] for found in self._inspector.get_unique_constraints(table.name, table.schema)
-        ]
-        indexes = [
-            [column for column in found["column_names"] if column is not None]
-            for found in self._inspector.get_indexes(table.name, table.schema)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)  # of indexes on expressions, which SQLite's catalogue leaves out
+            unique = self._inspector.get_unique_constraints(table.name, table.schema)
+            known = self._inspector.get_indexes(table.name, table.schema)
+        constraints: list[list[str | None]] = [list(found["column_names"]) for found in unique]
+        indexes: list[list[str | None]] = [
+            list(found["column_names"])  # None: an expression, which may be the same in rows that are not
+            for found in known
             if found["unique"]
             and found["name"] not in self._invalid(table)
-            and not found.get("dialect_options", {}).get(f"{self.dialect}_where")
+            and found.get("dialect_options", {}).get(f"{self.dialect}_where") is None
         ]
         for names in (*constraints, *indexes):
-            columns = [table.c[name] for name in names if name in table.c]
+            columns = [table.c[name] for name in names if name is not None and name in table.c]
             if columns and len(columns) == len(names) and not any(column.nullable for column in columns):
                 return columns
         return []
@@ -136,7 +150,12 @@ class Catalogue:
     def _address(self, table: Table) -> list[Column[Any]]:
         """Without any key, the place where a row lies names it; among partitions, with that of its partition."""
         if self.dialect == "sqlite":
-            name = next(name for name in ROWID if name not in {column.lower() for column in list(table.c.keys())})
+            taken = {column.name.lower() for column in table.c}
+            name = next((name for name in ROWID if name not in taken), None)
+            if name is None:
+                raise PolicyError(
+                    f"rows of {table.fullname} have no name: no key, and columns called {', '.join(ROWID)}"
+                )
             address: list[Column[Any]] = [Column(name, Integer, nullable=False, system=True)]
         else:
             address = [Column("ctid", RowAddress, nullable=False, system=True)]
@@ -162,18 +181,46 @@ class Catalogue:
             found.setdefault((child, number), []).append(column)
         return [(self.table(child), tuple(columns)) for (child, _), columns in found.items()]
 
+    def holds_rows(self, column: Column[Any]) -> bool:
+        """Whether its type is a composite one."""
+        if self.dialect == "sqlite" or not isinstance(column.type, NullType) or not isinstance(column.table, Table):
+            return False
+        asked = text(
+            "SELECT t.typtype = 'c' FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+            " WHERE a.attrelid = to_regclass(:name) AND a.attname = :column"
+        )
+        name = quoted_table(self.connection.dialect, column.table)
+        return bool(self.connection.execute(asked, {"name": name, "column": column.name}).scalar())
+
     def referred(self, table: Table, names: tuple[str, ...], above: Table) -> tuple[str, ...]:
-        """The columns of `above` that a foreign key says these columns hold, in their order; none: there is no such."""
+        """The columns of `above` that a foreign key says these columns hold, in their order; none: there is no such.
+
+        PolicyError when a foreign key says that they hold those of another table.
+        """
+        elsewhere = None
         for key in self._inspector.get_foreign_keys(table.name, table.schema):
-            pairs = dict(zip(key["constrained_columns"], key["referred_columns"], strict=False))
-            same = key["referred_table"].lower() == above.name.lower() and len(pairs) == len(names)
-            if same and pairs.keys() == set(names):
-                return tuple(pairs[name] for name in names)
+            if sorted(key["constrained_columns"]) != sorted(names):
+                continue
+            to = Table(key["referred_table"], MetaData(), schema=key["referred_schema"])
+            if self.same(to, above) or self._is_part(above, to):
+                pairs = dict(zip(key["constrained_columns"], key["referred_columns"], strict=False))
+                return tuple(pairs[name] for name in names if name in pairs)
+            elsewhere = to.fullname
+        if elsewhere is not None:
+            raise PolicyError(f"{table.fullname}.{', '.join(names)} refers to {elsewhere}, not to {above.fullname}")
         return ()
 
     def same(self, one: Table, other: Table) -> bool:
         """Whether both are one table, however the settings wrote its name."""
         return self._place(one) == self._place(other)
+
+    def _is_part(self, table: Table, whole: Table) -> bool:
+        """Whether it is a partition of the other one."""
+        if self.dialect == "sqlite":
+            return False
+        asked = text("SELECT to_regclass(:whole) IN (SELECT relid FROM pg_partition_ancestors(to_regclass(:name)))")
+        names = {what: quoted_table(self.connection.dialect, one) for what, one in (("name", table), ("whole", whole))}
+        return bool(self.connection.execute(asked, names).scalar())
 
     def _place(self, table: Table) -> object:
         if self.dialect == "sqlite":

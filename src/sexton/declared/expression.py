@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -34,7 +35,7 @@ from ..db.types import Word
 from ..errors import PolicyError
 from ..jobs.span import Span
 from .catalogue import Catalogue
-from .moments import moment_of
+from .moments import is_day, moment_of
 from .sql_functions import called, grouped
 from .sql_text import parsed
 from .times import Meaning
@@ -120,7 +121,7 @@ class Reader:
         for column, moment, known in ((left, right, kind), (right, left, FLIPPED.get(kind, kind))):
             span = moment_of(moment)
             if span is not None:
-                return self._in_time(column, span, known, dates=type(moment).__name__ == "CurrentDate")
+                return self._in_time(column, span, known, dates=is_day(moment))
         return self._joined(node, COMPARED[kind], condition=True)
 
     def _in_time(self, node: exp.Expression, span: Span, kind: str, *, dates: bool) -> ColumnElement[bool]:
@@ -131,6 +132,8 @@ class Reader:
         if is_date != dates:
             right = "CURRENT_DATE" if is_date else "now()"
             raise PolicyError(f"only: {_shown(node)} is {column.type}; compare it with {right}")
+        if is_date and span.length % timedelta(days=1):
+            raise PolicyError("only: CURRENT_DATE goes with whole days, months or years")
         own = column.table is next(iter(self.scopes[-1].values()))
         meaning = replace(self.meaning, zones=None) if own else replace(self.meaning, zones=None, unit=None)
         return grouped(meaning.compared(column, COMPARED[kind], span))
@@ -164,6 +167,9 @@ class Reader:
         return literal_column(number, BigInteger() if number.isdigit() else Numeric())
 
     def _is(self, node: exp.Expression) -> ColumnElement[bool]:
+        operand = self._side(node.this)
+        if type(node.this).__name__ == "Tuple" or (isinstance(operand, Column) and self.catalogue.holds_rows(operand)):
+            raise PolicyError(f"only: {_shown(node)}: ask for its parts one by one; a row may be neither NULL nor not")
         return self._negatable(node, self._joined(node, "IS", condition=True), "expression")
 
     def _nullsafeeq(self, node: exp.Expression) -> ColumnElement[bool]:

@@ -14,9 +14,11 @@ from sqlalchemy import (
     Select,
     Table,
     exists,
+    false,
     literal_column,
     not_,
     null,
+    or_,
     select,
     tuple_,
 )
@@ -36,17 +38,21 @@ Keys = Callable[[Rows], Select[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Hanging:
-    """One table of children. columns: that hold what is in `referred` of the rows above, which `keys` tells."""
+    """One table of children. columns: that hold what is in `referred` of the rows above, which `keys` tells.
+
+    above: whose children these are; None: of the policy's own rows.
+    """
 
     table: Table
     columns: tuple[Column[Any], ...]
     referred: tuple[Column[Any], ...]
     action: str
     keys: Keys
+    above: Hanging | None = None
 
     def held_of(self, table: Table) -> tuple[Column[Any], ...]:
-        """The columns of `table` whose values they hold; none, if they hang on rows of another one."""
-        return self.referred if self.referred[0].table is table else ()
+        """The columns of the policy's own `table` whose values they hold; none, if they hang on other children."""
+        return self.referred if self.above is None and self.referred[0].table is table else ()
 
     def rows(self, rows: Rows) -> ColumnElement[bool]:
         """Which of its rows hang on those above."""
@@ -66,12 +72,18 @@ Above = Callable[[tuple[Column[Any], ...], Rows], Select[Any]]
 """Columns of the rows above, given the relations of a batch."""
 
 
-def _below(catalogue: Catalogue, table: Table, above: Above, children: tuple[ChildSettings, ...]) -> Iterator[Hanging]:
+def _below(
+    catalogue: Catalogue,
+    table: Table,
+    above: Above,
+    children: tuple[ChildSettings, ...],
+    parent: Hanging | None = None,
+) -> Iterator[Hanging]:
     for child in children:
         below = catalogue.table(child.table)
         columns, referred = linked(catalogue, below, table, child.columns, "children")
-        this = Hanging(below, columns, referred, child.action, partial(above, referred))
-        yield from _below(catalogue, below, partial(_of, this), child.children)
+        this = Hanging(below, columns, referred, child.action, partial(above, referred), parent)
+        yield from _below(catalogue, below, partial(_of, this), child.children, this)
         yield this
 
 
@@ -120,18 +132,36 @@ def _change(child: Hanging) -> Change:
 def free_rows(found: list[Hanging], rows: Rows, key: tuple[Column[Any], ...]) -> FromClause:
     """The picked rows. Reading one that a child is not to lose fails: it is set aside, with the child's name."""
     picked = rows["picked"]
-    if not any(child.action == "refuse" for child in found):
+    keepers = [child for child in found if child.action == "refuse"]
+    if not keepers:
         return picked
-    keys = tuple(picked.c[column.key] for column in key)
-    chosen = select(*keys)
-    for child in found:
-        if child.action == "refuse":
-            other = child.table.alias()
-            columns = tuple(other.c[column.key] for column in child.columns)
-            referred = tuple(picked.c[column.key] for column in child.referred)
-            lonely = not_(exists(select(1).where(_one(columns) == _one(referred)).correlate(picked)))
-            chosen = chosen.where(only_if(lonely, _YES, f"{child.table.fullname} refers to it") == _YES)
+    chosen = select(*(picked.c[column.key] for column in key))
+    for child in keepers:
+        lonely = not_(_kept(child, picked))
+        chosen = chosen.where(only_if(lonely, _YES, f"{child.table.fullname} refers to it") == _YES)
     return chosen.subquery()
+
+
+def kept(found: list[Hanging], picked: FromClause) -> ColumnElement[bool]:
+    """Whether a child is not to lose a picked row, so that `free_rows` sets it aside."""
+    return or_(false(), *(_kept(child, picked) for child in found if child.action == "refuse"))
+
+
+def _kept(child: Hanging, picked: FromClause) -> ColumnElement[bool]:
+    """Whether one of these rows refers to a picked one, or to the child of one that it hangs on."""
+    lowest = child.table.alias()
+    below, referring, conditions = lowest, child, []
+    while referring.above is not None:
+        above = referring.above.table.alias()
+        conditions.append(_joins(referring, below, above))
+        below, referring = above, referring.above
+    conditions.append(_joins(referring, below, picked))
+    return exists(select(1).select_from(lowest).where(*conditions).correlate(picked))
+
+
+def _joins(child: Hanging, below: FromClause, above: FromClause) -> ColumnElement[bool]:
+    columns = tuple(below.c[column.key] for column in child.columns)
+    return _one(columns) == _one(tuple(above.c[column.key] for column in child.referred))
 
 
 def unreferenced(catalogue: Catalogue, table: Table, keepers: Mapping[str, str]) -> list[ColumnElement[bool]]:
@@ -156,6 +186,7 @@ def outlived(
         return tuple_(meaning.sortable(source.c[by.key]), *(source.c[column.key] for column in key))
 
     same = [newer.c[column.key].is_not_distinct_from(column) for column in per]
+    same.append(meaning.judged(newer.c[by.key]))
     return exists(select(1).where(order(newer) > order(table), *same).offset(count - 1).limit(1).correlate(table))
 
 

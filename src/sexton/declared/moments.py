@@ -31,6 +31,12 @@ def moment_of(node: exp.Expression) -> Span | None:
     return None
 
 
+def is_day(node: exp.Expression) -> bool:
+    """Whether it is CURRENT_DATE, alone or with an interval."""
+    kind = type(node).__name__
+    return kind == "CurrentDate" or (kind in ("Paren", "Add", "Sub") and is_day(node.this))
+
+
 def _of_sqlite(node: exp.Expression) -> Span:
     words = [str(argument.this) for argument in node.args.get("expressions") or ()]
     if str(node.this).lower() == "now" and not words:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, Text, and_, case, func, literal, not_, select
+from sqlalchemy import Column, ColumnElement, Table, Text, and_, case, func, literal, not_, select, true, type_coerce
 from sqlalchemy.types import Date, DateTime, Integer, String
 
 from ..config.policy import PolicySettings
@@ -66,14 +66,15 @@ class Meaning:
             whole = self._moment(span, epoch(self.unit or "s", inclusive=sign in ("<=", ">")))
             return column < whole if sign.startswith("<") else column >= whole
         if isinstance(kind, Date) and not isinstance(kind, DateTime):
-            limit = self._moment(span, local_date(self.zone or "UTC"))
-        elif self.dialect == "sqlite" and isinstance(kind, DateTime | String):
+            today = self._moment(span, local_date(self.zone or "UTC"))
+            dated = column.op(sign, is_comparison=True)(today)
+            return case((and_(*self._dated(column)), dated)) if self.dialect == "sqlite" else dated
+        if self.dialect == "sqlite" and isinstance(kind, DateTime | String):
             column.type = Text()  # as it is stored
             text = self._moment(span, TEXT)
             return case((_is_instant(column), _in_one_form(column).op(sign, is_comparison=True)(text)))
-        else:
-            self.before(column, span)
-            limit = self._moment(span, NAIVE if is_naive(kind) else AWARE)
+        self.before(column, span)
+        limit = self._moment(span, NAIVE if is_naive(kind) else AWARE)
         condition: ColumnElement[bool] = column.op(sign, is_comparison=True)(limit)
         return condition
 
@@ -85,8 +86,8 @@ class Meaning:
     def since(self, column: Column[Any], span: Span) -> ColumnElement[bool]:
         """Whether its time is now + span, or after that."""
         earlier = self.before(column, span)
-        if self.dialect == "sqlite" and isinstance(column.type, Text):
-            return and_(_is_instant(column), not_(earlier))
+        if self.dialect == "sqlite" and not isinstance(column.type, Integer):
+            return and_(self.judged(column), not_(earlier))
         return and_(column.is_not(None), not_(earlier))
 
     def nowhere(self, column: Column[Any]) -> ColumnElement[bool] | None:
@@ -114,14 +115,31 @@ class Meaning:
         return partial(_instant_of, self.unit, self.zone or "UTC")
 
     def _date_before(self, column: Column[Any], span: Span, inclusive: bool, where: str) -> ColumnElement[bool]:
+        shaped = self._dated(column)
         if self.zones is not None:
             today = zone_date(self._moment(span, DATES), self.zones)
             # Nowhere is it later than there: this part alone is served by an index.
             bound = column <= self._moment(span, local_date(_FARTHEST))
-            return and_(bound, _compared(column, today, inclusive))
+            return and_(bound, *shaped, _compared(column, today, inclusive))
         if self.zone is None:
             raise PolicyError(f'{where} holds dates; say where they are days: zone = "Europe/Berlin", or "UTC"')
-        return _compared(column, self._moment(span, local_date(self.zone)), inclusive)
+        return and_(_compared(column, self._moment(span, local_date(self.zone)), inclusive), *shaped)
+
+    def judged(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether its value is a time at all, which SQLite does not see to."""
+        if self.dialect != "sqlite":
+            return true()
+        if isinstance(column.type, Integer):
+            return func.typeof(column) == literal("integer")
+        return and_(*self._dated(column)) if isinstance(column.type, Date) else _is_instant(column)
+
+    def _dated(self, column: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+        """SQLite keeps anything in a column of dates; what is none, 31 February too, is never due."""
+        return (
+            [func.date(column, literal("+0 days"), type_=Text()) == type_coerce(column, Text)]
+            if self.dialect == "sqlite"
+            else []
+        )
 
     def _text_before(self, column: Column[Any], span: Span, inclusive: bool) -> ColumnElement[bool]:
         """First the bare column against the end of the cutoff's day, for the index; then all of it in one form."""
@@ -150,12 +168,13 @@ def _zones(catalogue: Catalogue, table: Table, settings: PolicySettings) -> Colu
     ((name, reference),) = settings.zone_parent.items()
     parent = catalogue.table(name)
     key = list(parent.primary_key.columns)
-    if len(key) != 1:
-        raise PolicyError(f"zone_parent: {parent.fullname} has a key of several columns; it needs one")
+    if len(key) != 1 or key[0].system:
+        raise PolicyError(f"zone_parent: {parent.fullname} needs a key of one column")
     other = parent.alias("sexton_zone_parent")
     zone = other.c[_text_column(catalogue.column(parent, settings.zone_column)).name]
     own = catalogue.column(table, reference)
-    return select(zone).where(other.c[key[0].name] == own).correlate(table).scalar_subquery()
+    (referred,) = catalogue.referred(table, (reference,), parent) or (key[0].name,)
+    return select(zone).where(other.c[referred] == own).correlate(table).scalar_subquery()
 
 
 def _text_column(column: Column[Any]) -> Column[Any]:
@@ -212,8 +231,8 @@ def _in_one_form(by: ColumnElement[Any]) -> ColumnElement[str]:
     return func.substr(whole, 1, 26)
 
 
-def _is_instant(by: Column[Any]) -> ColumnElement[bool]:
-    """ISO text in UTC: "2026-11-22 10:00:00", or with T, Z, decimals; not with an offset, or in another shape."""
+def _is_instant(by: ColumnElement[Any]) -> ColumnElement[bool]:
+    """ISO text in UTC: "2026-11-22 10:00:00", or with T, Z, decimals; not with an offset, AM, or in another shape."""
     shaped = by.op("GLOB")(literal(f"{_SECONDS}*"))
-    offset = func.substr(by, 20).op("GLOB")(literal("*[-+]*"))
-    return and_(shaped, ~offset)
+    more = func.substr(by, 20).op("GLOB")(literal("*[^.0-9Z]*"))
+    return and_(shaped, ~more)

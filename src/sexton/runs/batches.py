@@ -26,7 +26,7 @@ from .counts import Counts
 from .execution import Executor, Request, Result
 from .picked import PickedBatches
 from .poison import alone, any_aside, forget_healed, next_subject, quarantine
-from .refusal import reason
+from .refusal import KEPT, referring
 from .sizing import CEILING, MOST, Sizer
 from .statements import all_due
 from .turns import Turns
@@ -220,25 +220,12 @@ class Batches:
             row = next_subject(connection, self.plan, request)
             if row is None:
                 return None
-            this = alone(self.plan, row[1])
-            try:
-                with connection.begin_nested():
-                    result = choose(connection, this, request, by_row=True).executor.execute(
-                        connection, replace(request, cursor=None)
-                    )
-                    if connection.dialect.name == "postgresql":
-                        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
-            except DBAPIError as error:
-                if classify(error) is not Fault.POISON:
-                    raise
-                why = reason(connection, this, request, error, all_due(this, excluding=False).subquery(), {})
-                quarantine(connection, self.plan, request, row[0], why)
-                return None
-            if not result.picked:
-                quarantine(connection, self.plan, request, row[0], words)
-                return None
-            self.counts.add(result.picked, result.changed, result.told, result.also)
-            return result
+            taken = self._alone(connection, alone(self.plan, row[1]), request)
+            if isinstance(taken, Result) and taken.picked:
+                self.counts.add(taken.picked, taken.changed, taken.told, taken.also)
+                return taken
+            quarantine(connection, self.plan, request, row[0], taken if isinstance(taken, str) else words)
+            return None
 
         before = replace(self.counts, also=dict(self.counts.also))
         try:
@@ -249,3 +236,20 @@ class Batches:
         if taken is None:
             self.counts.poison += 1
             self.request = replace(self.request, excluding=True)
+
+    def _alone(self, connection: Connection, this: Plan, request: Request) -> Result | str:
+        """The batch of one row, or why the database refuses it."""
+        picked = all_due(this, excluding=False).subquery()
+        if kept := referring(connection, this, request, picked, {}):
+            return f"{KEPT}{kept}"
+        try:
+            with connection.begin_nested():
+                executor = choose(connection, this, request, by_row=True).executor
+                result = executor.execute(connection, replace(request, cursor=None))
+                if connection.dialect.name == "postgresql":
+                    connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+        except DBAPIError as error:
+            if classify(error) is not Fault.POISON:
+                raise
+            return describe(error)
+        return result

@@ -1,7 +1,7 @@
 """Dry run: what the real run would count, from the same predicates and relations, in one read-only snapshot.
 
-Nothing is locked, written or numbered. A preview cannot know which rows the database will refuse, nor who will hold
-a lock; those are `poison` and `skipped` in the real run.
+Nothing is locked, written or numbered. A preview knows the rows that the policy itself refuses; not those that the
+database will, nor who will hold a lock: those are `poison` and `skipped` in the real run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
     row = connection.execute(statement, parameters(statement, request)).mappings().one()
     counts = Counts()
     also = summed((change.name, row[f"also_{number}"]) for number, change in counted(plan))
-    counts.add(row["picked"], row["picked"] if plan.main is not None else 0, row["told"], also)
+    refused = row.get("kept", 0)
+    free = row["picked"] - refused
+    picked = free if plan.archive is None else row["picked"]
+    counts.add(picked, free if plan.main is not None else 0, row["told"], also)
+    counts.poison = refused
     return counts
 
 
@@ -35,6 +39,10 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
     rows = relations(plan, excluding)
     picked = rows["picked"]
     outcome = [select(func.count()).select_from(picked).scalar_subquery().label("picked")]
+    if plan.kept is not None:
+        stay = select(func.count()).select_from(picked).where(plan.kept(picked))
+        outcome.append(stay.scalar_subquery().label("kept"))
+        rows["picked"] = select(picked).where(not_(plan.kept(picked))).cte("sexton_free")
     for number, change in counted(plan):
         touched = rows_of(change, rows).subquery()
         outcome.append(select(func.count()).select_from(touched).scalar_subquery().label(f"also_{number}"))

@@ -6,46 +6,47 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, FromClause, Table, and_, column, exists, select, table, text
-from sqlalchemy.exc import DBAPIError
 
-from ..db.faults import describe
-from ..policies.contract import Plan
+from ..policies.contract import Plan, in_rows
 from .execution import Request, parameters
 
 _REFERENCES = text(
     'SELECT m.name, k.id, k."from", k."to" FROM sqlite_master m, pragma_foreign_key_list(m.name) k'
-    " WHERE m.type = 'table' AND k.\"table\" = :name COLLATE NOCASE ORDER BY m.name, k.id, k.seq"
+    " WHERE m.type = 'table' AND k.\"table\" = :name COLLATE NOCASE AND k.on_delete IN ('NO ACTION', 'RESTRICT')"
+    " ORDER BY m.name, k.id, k.seq"
 )
 """A key without "to" refers to the primary key."""
 
 
-def reason(
-    connection: Connection, plan: Plan, request: Request, error: DBAPIError, picked: FromClause, values: dict[str, Any]
-) -> str:
-    """One line for people. picked: the refused row, and its parameters: `values`.
+KEPT = "FOREIGN KEY constraint failed"
+"""What SQLite says, and we before it does."""
 
-    In the words of the database; on SQLite (Q5) with the tables whose rows refer to this one, or to its children that
-    would have gone with it, and that the policy does not list.
+
+def referring(connection: Connection, plan: Plan, request: Request, picked: FromClause, values: dict[str, Any]) -> str:
+    """SQLite: ": notes refers to it", for each table whose rows keep these, or their children, from being deleted.
+
+    "" when there is none, and on PostgreSQL, which says so itself. A key that is DEFERRABLE INITIALLY DEFERRED, as
+    Django makes them, is not looked at before the commit, when it is too late to tell one row from another.
     """
-    line = describe(error)
-    if "FOREIGN KEY" not in line or connection.dialect.name != "sqlite" or plan.main is None or plan.main.values:
-        return line
-    going = [(plan.table, plan.main.where({"picked": picked}))]
+    if connection.dialect.name != "sqlite" or plan.main is None or plan.main.values:
+        return ""
+    going = [(plan.table, in_rows(plan.key, picked))]
     going += [(change.table, change.where({"picked": picked})) for change in plan.changes if change.values is None]
-    listed = {change.table.name.lower() for change in plan.changes}
+    listed = {change.table.name.lower() for change in plan.changes} | {plan.table.name.lower()}
     children: dict[str, str] = {}
     for parent, these in going:
         columns = {one.name.lower(): one for one in parent.c}
         for child, pairs in _references(connection, parent):
             if child.lower() in listed or child in children or not columns.keys() >= set(pairs.values()):
                 continue
-            referring = table(child, *map(column, pairs)).alias("sexton_child")
-            met = and_(*(referring.c[name] == columns[referred] for name, referred in pairs.items()))
-            asked = select(exists().where(these).select_from(parent.join(referring, met)))
+            known = table(child, *map(column, pairs)).alias("sexton_child")
+            met = and_(*(known.c[name] == columns[referred] for name, referred in pairs.items()))
+            asked = select(exists().where(these).select_from(parent.join(known, met)))
             if connection.execute(asked, parameters(asked, request, **values)).scalar():
                 children[child] = parent.name
-    named = (child + (f" (to its {parent})" if parent != plan.table.name else "") for child, parent in children.items())
-    return f"{line}: referred to by {', '.join(named)}" if children else line
+    own = plan.table.name
+    named = [f"{child} refers to {'it' if parent == own else f'its {parent}'}" for child, parent in children.items()]
+    return f": {', '.join(named)}" if named else ""
 
 
 def _references(connection: Connection, parent: Table) -> Iterator[tuple[str, dict[str, str]]]:

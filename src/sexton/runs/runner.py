@@ -258,9 +258,10 @@ def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, 
 def _leftovers(whole: Counts) -> str:
     parts = []
     if whole.poison:
-        parts.append(f"{whole.poison} row(s) refused by the database and set aside")
+        parts.append(f"{whole.poison} row{'s' * (whole.poison != 1)} refused and set aside")
     if whole.skipped:
-        parts.append(f"{whole.skipped} row(s) locked by others to the end")
+        rows = f"{whole.skipped} row{'s' * (whole.skipped != 1)}"
+        parts.append(f"{rows} left at the end: locked by others, or due again after the change")
     return "; ".join(parts)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Text, cast, exists, not_, select
+from sqlalchemy import Connection, exists, not_, select
 
+from ..db.functions import cast_to_text
 from ..db.tables import own_tables
 from ..policies.contract import Plan
 from .execution import Request, parameters
@@ -31,7 +32,7 @@ def sample(connection: Connection, plan: Plan, request: Request) -> Sample:
     """Of what is due now, in the order in which a run takes it."""
     shown = dict.fromkeys((*plan.key, *([plan.by] if plan.by is not None else [])))
     # As text: Python knows no infinity, no BC and no year 20000.
-    columns = [cast(column, Text).label(column.name) for column in shown]
+    columns = [cast_to_text(column).label(column.name) for column in shown]
     most = min(ROWS, plan.limit or ROWS)
     some = all_due(plan, excluding=False).with_only_columns(*columns).order_by(None).order_by(*plan.order).limit(most)
     rows = [dict(row) for row in connection.execute(some, parameters(some, request)).mappings()]

@@ -86,6 +86,9 @@ class TemporaryRows:
         picked = self._fill(connection, "picked", self._picks(request.cursor is not None, request.excluding), request)
         if not picked:
             return Result(0, 0, 0, request.cursor, more=False, skips=False)
+        if self.plan.gate is not None:
+            gate = self.plan.gate
+            connection.execute(self._once("gate", lambda: select(func.count()).select_from(gate(self._tables)))).one()
         for found in self.plan.found:
             rows = self._once(f"found {found.name}", lambda found=found: found.select(self._tables))  # type: ignore[misc]
             self._fill(connection, found.name, rows, request)

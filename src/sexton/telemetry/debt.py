@@ -117,7 +117,7 @@ def debt_statement(plan: Plan) -> Select[int, Any]:
     some = select(first.label("oldest")).where(due(plan, excluding=False)).order_by(*plan.order).limit(MOST).subquery()
     # Not of a key: there is no least UUID.
     oldest = func.min(some.c.oldest, type_=first.type) if plan.by is first else null()
-    return select(func.count().label("rows"), oldest.label("oldest"))
+    return select(func.count().label("rows"), oldest.label("oldest")).select_from(some)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, delete, select, update
+from sqlalchemy import Connection, FromClause, delete, func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from ...db.faults import Fault, classify
+from ...db.faults import Fault, classify, describe
 from ...policies.contract import Change, Plan, in_rows
 from ..execution import Request, parameters
 from ..poison import quarantine
-from ..refusal import reason
+from ..refusal import KEPT, referring
 from ..statements import due
 from .rows import Found, Key, found, reading, relation, same
 
@@ -101,34 +101,42 @@ def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
     """All at once; where the database refuses, or children differ, by halves down to the row."""
     if not wanted.rows:
         return
+    picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
+    kept = referring(connection, wanted.plan, wanted.request, picked, values)
     try:
         with connection.begin_nested():
-            done = _at_once(connection, wanted)
+            done = None if kept else _at_once(connection, wanted)
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
     except DBAPIError as error:
         if classify(error) is not Fault.POISON:
             raise
         if len(wanted.rows) == 1:
-            subject = ",".join(str(part) for part in wanted.rows[0].key)
-            picked, values = picked_rows(connection, wanted.plan, [wanted.rows[0].key])
-            why = reason(connection, wanted.plan, wanted.request, error, picked, values)
-            quarantine(connection, wanted.plan, wanted.request, subject, why)
-            gone.poison += 1
+            _set_aside(connection, wanted, gone, describe(error))
             return
         done = None
     if done is not None:
         gone.add(done)
+    elif kept and len(wanted.rows) == 1:
+        _set_aside(connection, wanted, gone, f"{KEPT}{kept}")
     elif len(wanted.rows) > 1:
         half = len(wanted.rows) // 2
         for rows in (wanted.rows[:half], wanted.rows[half:]):
             _delete(connection, replace(wanted, rows=rows), gone)
 
 
+def _set_aside(connection: Connection, wanted: Deletion, gone: Gone, why: str) -> None:
+    subject = ",".join(str(part) for part in wanted.rows[0].key)
+    quarantine(connection, wanted.plan, wanted.request, subject, why)
+    gone.poison += 1
+
+
 def _at_once(connection: Connection, wanted: Deletion) -> Gone | None:
     """None, and nothing done: a row has children that the file does not hold as they are."""
     plan = wanted.plan
     picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
+    if plan.gate is not None:
+        connection.execute(select(func.count()).select_from(plan.gate({"picked": picked})), values).one()
     for change in plan.changes:
         if change.values is None and not _children_are_known(connection, wanted, change, picked, values):
             return None

@@ -118,6 +118,8 @@ class Archiver:
             self.context.check()
             size = min(size, most - len(batch.rows))
             rows = self._some(replace(self.request, size=size), batch)
+            if rows and rows[-1].mark == self.request.cursor:
+                raise JobFailed(f"archive: the order of {self.plan.table.fullname} cannot be followed past one row")
             if rows:
                 self.request = replace(self.request, cursor=rows[-1].mark)
             if len(rows) < size:

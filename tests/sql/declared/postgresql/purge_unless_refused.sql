@@ -32,4 +32,8 @@ WITH sexton_picked AS
 FROM orders
 WHERE orders.closed_at < :now_minus_90d)
  SELECT (SELECT count(*) AS count_1
-FROM sexton_picked) AS picked, 0 AS told;
+FROM sexton_picked) AS picked, (SELECT count(*) AS count_2
+FROM sexton_picked
+WHERE EXISTS (SELECT 1
+FROM payments AS payments_1
+WHERE payments_1.order_id = sexton_picked.id)) AS kept, 0 AS told;

@@ -3,7 +3,7 @@ SELECT orders.id AS id, orders.closed_at AS closed_at
 FROM orders
 WHERE orders.closed_at < :now_minus_90d_day
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
@@ -16,7 +16,7 @@ WITH sexton_picked AS
 FROM orders
 WHERE orders.closed_at < :now_minus_90d_day
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text

@@ -4,13 +4,13 @@ FROM (SELECT orders.id AS id
 FROM orders
 WHERE orders.closed_at < :now_minus_90d_day
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
     AND orders.status IN ('done', 'failed') AND orders.ended_at < :now_minus_1w_day
     AND (orders.ended_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.ended_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.ended_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.ended_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.ended_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.ended_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_1w_text
@@ -23,13 +23,13 @@ WITH sexton_picked AS
 FROM orders
 WHERE orders.closed_at < :now_minus_90d_day
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
     AND orders.status IN ('done', 'failed') AND orders.ended_at < :now_minus_1w_day
     AND (orders.ended_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.ended_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.ended_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.ended_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.ended_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.ended_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_1w_text

@@ -3,14 +3,14 @@ SELECT orders.id AS id, orders.closed_at AS closed_at, orders.email AS email
 FROM orders
 WHERE orders.closed_at < :now_plus_2w_day
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_plus_2w_text
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*') AND NOT (orders.closed_at < :now_day
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*') AND NOT (orders.closed_at < :now_day
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_text)
@@ -25,14 +25,14 @@ WITH sexton_picked AS
 FROM orders
 WHERE orders.closed_at < :now_plus_2w_day
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_plus_2w_text
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*') AND NOT (orders.closed_at < :now_day
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*') AND NOT (orders.closed_at < :now_day
     AND (orders.closed_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*')
-    AND NOT (substr(orders.closed_at, 20) GLOB '*[-+]*')
+    AND NOT (substr(orders.closed_at, 20) GLOB '*[^.0-9Z]*')
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_text)
