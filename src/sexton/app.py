@@ -37,8 +37,8 @@ PACKS = ("marketplace",)
 class App:
     """Settings and what follows from them. Building it reads files and imports jobs; it opens no connection."""
 
-    def __init__(self, settings: Settings, *, folder: Path | None = None) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, *, folder: Path | None = None, create: bool = True) -> None:
+        self.settings, self._create = settings, create
         self.folder = folder or Path()
         self.packs = {name: _pack(name) for name in settings.packs}
         self.options: dict[str, Any] = {}
@@ -50,20 +50,23 @@ class App:
         _refuse_unknown(settings.job, self.registry.names())
 
     @classmethod
-    def load(cls, config: Path | None = None, *, database: str | None = None) -> App:
-        """From `sexton.toml`, `.env` and the environment; `database` overrides the URL. SettingsError."""
+    def load(cls, config: Path | None = None, *, database: str | None = None, create: bool = False) -> App:
+        """From `sexton.toml`, `.env` and the environment; `database` overrides the URL. SettingsError.
+
+        create: a SQLite file that is not there is made, as SQLite does; else a mistyped name would be a new database.
+        """
         settings = load(config)
         if database is not None:
             settings = replace(settings, database=database)
         file = config or Path(os.environ.get(CONFIG, ""))
-        return cls(settings, folder=file.parent)
+        return cls(settings, folder=file.parent, create=create)
 
     @cached_property
     def engine(self) -> Engine:
-        """The database; connects on first use."""
+        """The database; connects on first use. DatabaseUnreachable then, if it is a SQLite file that is not there."""
         from .db.connect import open_database
 
-        return open_database(self.settings.database)
+        return open_database(self.settings.database, create=self._create)
 
     @property
     def dialect(self) -> str:

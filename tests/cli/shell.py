@@ -121,6 +121,6 @@ class Inside(Shell):
         for engine in self._engines:
             engine.dispose()
 
-    def _open(self, url: str) -> Engine:
-        self._engines.append(open_database(url))
+    def _open(self, url: str, *, create: bool = True) -> Engine:
+        self._engines.append(open_database(url, create=create))
         return self._engines[-1]

@@ -100,10 +100,27 @@ def test_exit_code_1_timed_out(engine: Engine, database: str, tmp_path: Path, st
 
 
 def test_exit_code_2_tables_of_ours_are_missing(empty_database: str, tmp_path: Path, start: Start) -> None:
+    if empty_database.startswith("sqlite"):
+        Path(empty_database.removeprefix("sqlite:///")).touch()
     worker = start(command_line, "run", EXPIRE, write_settings(tmp_path, empty_database))
 
     assert worker.wait() == 2
     assert worker.errors.endswith("run: sexton migrate\n")
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    "words", [("run", EXPIRE), ("jobs",), ("check",), ("history",), ("explain", EXPIRE), ("debt",)]
+)
+def test_no_command_but_migrate_makes_a_file(words: tuple[str, ...], tmp_path: Path, start: Start) -> None:
+    """A mistyped name would be a new, empty database."""
+    file = tmp_path / "mistyped.db"
+    settings = write_settings(tmp_path, f"sqlite:///{file}")
+
+    start(command_line, *words, settings).wait()
+    assert not file.exists()
+    assert start(command_line, "migrate", settings).wait() == 0
+    assert file.exists()
 
 
 @pytest.mark.databases("sqlite")
@@ -122,7 +139,7 @@ def test_exit_code_69_the_database_cannot_be_reached(
 
     assert worker.wait() == 69
     assert worker.output == ""
-    assert "cannot be reached" in worker.errors
+    assert ("cannot be reached" if "port" in where else "there is no SQLite file") in worker.errors
     assert worker.errors.count("\n") == 1
     assert "hunter2" not in worker.errors
 

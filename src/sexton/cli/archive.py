@@ -3,6 +3,8 @@
 sexton archive                      files on record, the newest first
 sexton archive verify [FILE ...]    read files, and compare them with their manifests; all by default
 sexton archive restore FILE         insert its rows again; those that are there stay as they are
+
+A file is found by its name in the folder of its policy, or by its path.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ ACTIONS = ("list", "verify", "restore")
 MOST = 200
 """Files that are listed."""
 
-HEADINGS = ("FILE", "ROWS", "DELETED", "SIZE", "WRITTEN")
+HEADINGS = ("WRITTEN", "ROWS", "DELETED", "SIZE", "FILE")
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -39,9 +41,9 @@ def run(arguments: Namespace) -> int:
     """Do it."""
     app = open_app(arguments)
     if arguments.action == "verify":
-        return _verify(arguments.files or _all_files(app), arguments.json)
+        return _verify(_found(app, arguments.files) or _all_files(app), arguments.json)
     if arguments.action == "restore":
-        return _restore(app, arguments.files)
+        return _restore(app, _found(app, arguments.files))
     return _list(app, arguments.json)
 
 
@@ -56,23 +58,39 @@ def _list(app: App, as_json: bool) -> int:
     elif not rows:
         print("no policy has archived anything yet")
     else:
-        print(table(HEADINGS, [_listed(row) for row in rows], right=HEADINGS[1:4], shrink="FILE"))
+        print(table(HEADINGS, [_listed(row) for row in rows], right=HEADINGS[1:4]))
+        if any(row["finished_at"] is None for row in rows):
+            print("* to be taken up by the next run")
     return DONE
 
 
 def _listed(row: dict[str, Any]) -> tuple[str, ...]:
-    unfinished = " (to be taken up)" if row["finished_at"] is None else ""
+    unfinished = "*" if row["finished_at"] is None else ""
     rows = "?" if row["rows"] is None else f"{row['rows']:,}"
     size = "?" if row["size"] is None else f"{row['size']:,}"
-    return row["file"], rows, f"{row['deleted']:,}", size, f"{row['created_at']:%Y-%m-%d %H:%M}{unfinished}"
+    return f"{row['created_at']:%Y-%m-%d %H:%M}{unfinished}", rows, f"{row['deleted']:,}", size, row["file"]
+
+
+def _folders(app: App) -> dict[str, Path]:
+    """Where the files of each job are that archives."""
+    from ..config.policy import policies_of
+
+    policies = policies_of(app.settings.policies)
+    return {f"policies.{name}": app.folder / one.into / name for name, one in policies.items() if one.archive}
+
+
+def _found(app: App, files: list[Path]) -> list[Path]:
+    """Bare names, as they are listed, with the folder where they are."""
+    folders = _folders(app).values()
+    return [
+        next((folder / path for folder in folders if path.parent == Path() and (folder / path).exists()), path)
+        for path in files
+    ]
 
 
 def _all_files(app: App) -> list[Path]:
     """In the folders of all policies that archive, and those on record there, whether they are there or not."""
-    from ..config.policy import policies_of
-
-    policies = policies_of(app.settings.policies)
-    folders = {f"policies.{name}": app.folder / one.into / name for name, one in policies.items() if one.archive}
+    folders = _folders(app)
     files = {path for folder in folders.values() for path in folder.glob(f"*{ENDING}")}
     archives = own_tables(app.engine.dialect.name).archives
     known = select(archives.c.job, archives.c.file).where(archives.c.rows.is_not(None))

@@ -19,7 +19,7 @@ from ..errors import DONE, FAILED, UsageError, suggestion
 from ..jobs.job import Job
 from ..policies.contract import Plan
 from ..runs.execution import Request
-from ..runs.history import history
+from ..runs.history import STOPPED, history
 from ..runs.preview import preview
 from ..runs.runner import planned
 from ..runs.samples import sample
@@ -48,18 +48,22 @@ def run(arguments: Namespace) -> int:
         print(f"{name} only counts from now on" if was else f"{name} was not armed")
         return DONE
     (plan,) = planned(job)
-    due = _show(app, name, job, plan)
-    if not arguments.yes and not _confirmed(name):
-        print(f"{name} stays as it was")
-        return FAILED
+    shown, due = _look(app, name, job, plan)
+    if not arguments.yes:
+        print(shown)
+        if not _confirmed(name):
+            print(f"{name} stays as it was")
+            return FAILED
     with changing(arguments, job.name) as (connection, _):
         arm(connection, name, _definition(plan), allowed=due, by=person())
+    if arguments.yes:  # afterwards: who pipes this into `head` must not end us before it is done
+        print(shown)
     print(f"{name} is armed: from its next run on it takes rows")
     return DONE
 
 
-def _show(app: App, name: str, job: Job, plan: Plan) -> int:
-    """What it would do now; how many rows are due."""
+def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
+    """What it would do now, in lines; how many rows are due."""
     with read_only(app.engine) as connection:
         require_schema(connection)
         request = Request(0, None, ask_now(connection), job.name, None)
@@ -68,18 +72,20 @@ def _show(app: App, name: str, job: Job, plan: Plan) -> int:
         armed = armed_row(connection, name)
         past = history(connection, job=job.name, limit=3)
         shown = sample(connection, plan, request)
-    print(f"{name}: {job.description}")
-    print(step_table({plan.step: counts}))
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
-    print(f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}")
-    for line in sample_lines(plan.step, shown, counts.picked):
-        print(line)
+    lines = [
+        f"{name}: {job.description}",
+        step_table({plan.step: counts}),
+        f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}",
+        *sample_lines(plan.step, shown, counts.picked),
+    ]
     for run in past:
-        print(f"run {run.id} at {run.started_at:%Y-%m-%d %H:%M} UTC: {run.state}, {run.total.picked:,} due")
+        did = run.error if run.error and run.error.startswith(STOPPED) else f"{run.total.picked:,} due"
+        lines.append(f"run {run.id} at {run.started_at:%Y-%m-%d %H:%M} UTC: {run.state}, {did}")
     if armed is not None:
         same = "as it is now" if armed.definition == _definition(plan) else "as it was then; it was changed since"
-        print(f"armed at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}, {same}")
-    return counts.picked
+        lines.append(f"armed at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}, {same}")
+    return "\n".join(map(str, lines)), counts.picked
 
 
 def _definition(plan: Plan) -> str:

@@ -76,5 +76,5 @@ def _figures(row: dict[str, Any]) -> tuple[str, str, str, str, str]:
         "" if overdue is None else duration_words(overdue),
         "" if drain is None else f"{drain:,.0f}/s",
         "" if intake is None else f"{intake:,.0f}/day",
-        duration_words(row["seconds_needed"]) if row["due"] and drain else "",
+        f"{duration_words(row['seconds_needed'])}{'+' * row['at_least']}" if row["due"] and drain else "",
     )

@@ -15,10 +15,10 @@ from ..clock import iso, parse_reckonable
 from ..jobs.duration import duration_words as duration_words
 
 
-def open_app(arguments: Namespace) -> App:
-    """The app that `--config` and `--database` ask for."""
+def open_app(arguments: Namespace, *, create: bool = False) -> App:
+    """The app that `--config` and `--database` ask for. create: also when its SQLite file is not there yet."""
     config = Path(arguments.config) if arguments.config else None
-    return App.load(config, database=arguments.database)
+    return App.load(config, database=arguments.database, create=create)
 
 
 def add_json(parser: ArgumentParser) -> None:

@@ -37,7 +37,8 @@ def run(arguments: Namespace) -> int:
         print(step_table(past.steps))
     for row in aside:
         rest = f"tried again from {row['next_at']:%Y-%m-%d %H:%M} UTC" if row["next_at"] else "waits for a person"
-        print(f"set aside: {row['step']} {row['subject']}, refused {row['attempts']} time(s), {rest}\n  {row['error']}")
+        times = f"{row['attempts']} time{'s' * (row['attempts'] != 1)}"
+        print(f"set aside: {row['step']} {row['subject']}, refused {times}, {rest}\n  {row['error']}")
     return 0
 
 
@@ -55,7 +56,7 @@ def _text(past: Past) -> str:
         f"  settings  {past.definition or 'unknown'}",
     ]
     if past.error:
-        lines.append(f"  error     {past.error}")
+        lines.append(f"  {'note' if past.state == 'succeeded' else 'error':<9} {past.error}")
     return "\n".join(lines)
 
 

@@ -51,11 +51,14 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def open_database(url: str) -> Engine:
-    """An engine for this URL; connects on first use only. SettingsError for a URL that cannot be one."""
+def open_database(url: str, *, create: bool = True) -> Engine:
+    """An engine for this URL; connects on first use only. SettingsError for a URL that cannot be one.
+
+    create: make a SQLite file that is not there; else connecting raises DatabaseUnreachable.
+    """
     target = _parse(url)
     if target.get_backend_name() == "sqlite":
-        return _open_sqlite(target)
+        return _open_sqlite(target, create)
     arguments = {key: value for key, value in _POSTGRESQL_ARGUMENTS.items() if key not in target.query}
     engine = create_engine(
         target,
@@ -115,9 +118,11 @@ def _parse(url: str) -> URL:
     return target
 
 
-def _open_sqlite(target: URL) -> Engine:
+def _open_sqlite(target: URL, create: bool) -> Engine:
     arguments = {"timeout": SQLITE_PATIENCE, "check_same_thread": False}
     engine = create_engine(target, hide_parameters=True, connect_args=arguments)
+    if not create:
+        event.listen(engine, "do_connect", _require_file)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -133,6 +138,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     _write_ahead(connection)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _require_file(_dialect: object, _record: object, arguments: list[Any], _more: object) -> None:
+    """SQLite makes what it does not find; a reader of a mistyped name would see an empty database."""
+    path = str(arguments[0]) if arguments else ":memory:"
+    if not path.startswith((":", "file:")) and not os.path.exists(path):
+        raise DatabaseUnreachable(f"there is no SQLite file {path}; run: sexton migrate, which makes it")
 
 
 def _write_ahead(connection: Any) -> None:

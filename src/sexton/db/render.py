@@ -64,8 +64,12 @@ def render(
             text: str = super().visit_bindparam(bindparam, **kw)
             return text
 
+        def render_literal_value(self, value: Any, type_: Any) -> str:
+            text: str = super().render_literal_value(value, type_)
+            # For psycopg a percent sign is doubled; what is printed here stands alone.
+            return text.replace("%%", "%") if dialect.paramstyle in ("format", "pyformat") else text
+
     printer = Printer(dialect, None)
-    # For psycopg a percent sign is doubled; what is printed here stands alone.
     printer.preparer = copy(printer.preparer)
     printer.preparer._double_percents = False
     printer.preparer._strings = {}  # quoted names are kept there, with their percent signs

@@ -42,7 +42,7 @@ def work(declared: Declared) -> Rule:
 
     DatabaseUnreachable; PolicyError, one line that begins with the policy, for names and values that do not fit.
     """
-    engine = open_database(declared.url)
+    engine = open_database(declared.url, create=False)
     try:
         with read_only(engine) as connection:
             return built(Catalogue(connection), declared)
@@ -200,10 +200,11 @@ class _Building:
         settings = self.settings
         if settings.event is None and settings.warn is None:
             return ()
+        key = self._told_key()
         names = settings.message or dict.fromkeys(column.name for column in (*self.key, *self._dated()))
         payload = {name: self.catalogue.column(self.table, name) for name in names}
         to = self.catalogue.column(self.table, settings.to) if settings.to else None
-        return (Message(settings.event or self.name, self._told_key(), to, payload),)
+        return (Message(settings.event or self.name, key, to, payload),)
 
     def _told_key(self) -> ColumnElement[str]:
         if any(column.system for column in self.key):

@@ -61,13 +61,18 @@ def grouped(element: Any) -> ColumnElement[Any]:
     return element if isinstance(element, Grouping) else Grouping(element)
 
 
+_MEANT = {"rand": "random"}
+"""What the parser calls otherwise than both databases do."""
+
+
 def _named(node: exp.Expression) -> tuple[str | None, list[Any]]:
     """Of any other call: the function's name and arguments; None: it is no call."""
     if type(node).__name__ == "Anonymous":
         return str(node.this).lower(), list(node.args.get("expressions") or ())
     if not hasattr(node, "sql_name"):
         return None, []
-    return node.sql_name().lower(), [part for part in (node.args.get("this"), *_more(node)) if part is not None]
+    name = node.sql_name().lower()
+    return _MEANT.get(name, name), [part for part in (node.args.get("this"), *_more(node)) if part is not None]
 
 
 def _more(node: exp.Expression) -> list[Any]:

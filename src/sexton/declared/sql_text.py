@@ -24,8 +24,9 @@ def parsed(sql: str, dialect: str) -> exp.Expression:
     try:
         trees = sqlglot.parse(sql, dialect="postgres" if dialect == "postgresql" else dialect)
     except sqlglot.errors.SqlglotError as error:
-        first = str(error).splitlines()[0].replace("\x1b[4m", "").replace("\x1b[0m", "")
-        raise PolicyError(f"only: this is no condition in SQL: {first[:160]}") from None
+        first = (getattr(error, "errors", None) or [{}])[0]
+        where = " ".join(str(first.get("start_context", "")).split())[-40:] + str(first.get("highlight", ""))
+        raise PolicyError(f"only: this is no condition in SQL{f', near {where!r}' if where else ''}") from None
     except RecursionError:
         raise PolicyError("only: too deep; write a policy in Python") from None
     if len(trees) != 1 or trees[0] is None:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from ..errors import ScheduleError
 from .duration import LONGEST, duration_in_words, format_duration, parse_duration
 
+_SHORT = re.compile(r"([0-9]{1,5}) ?(y|yrs?|mo|mons?)", re.IGNORECASE)
 _MONTHS = re.compile(r"([0-9]{1,5}) ?(months?|years?)")
 _MOST = LONGEST.days // 365 * 12
 Day = TypeVar("Day", date, datetime)
@@ -58,6 +59,9 @@ def parse_span(text: str, *, where: str = "keep") -> Span:
     """Read "1 month", "3months", "2 years", or whatever `parse_duration` reads. ScheduleError, beginning with where."""
     match = _MONTHS.fullmatch(text) if isinstance(text, str) else None
     if match is None:
+        if isinstance(text, str) and (short := _SHORT.fullmatch(text)):
+            unit = "year" if short[2].lower().startswith("y") else "month"
+            raise ScheduleError(f'{where}: {text!r} is no length; write "{short[1]} {unit}{"s" * (short[1] != "1")}"')
         return Span(length=parse_duration(text, where=where))
     months = int(match[1]) * (12 if match[2].startswith("year") else 1)
     if not 0 < months <= _MOST:

@@ -44,7 +44,8 @@ def preflight(engine: Engine, job: str, plans: Iterable[Any], *, writing: bool =
         except DBAPIError as error:
             if classify(error) not in (Fault.SCHEMA, Fault.DENIED):
                 raise
-            raise PolicyError(f"{job}, {step}: {_plainly(describe(error))}") from error
+            advice = "; sexton doctor prints the GRANT" if classify(error) is Fault.DENIED else ""
+            raise PolicyError(f"{job}, {step}: {_plainly(describe(error))}{advice}") from error
 
 
 def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:

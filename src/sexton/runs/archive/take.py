@@ -18,9 +18,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Column, Connection, insert, select, update
 from sqlalchemy import delete as delete_from
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import CompileError, DBAPIError
 
 from ...clock import iso
 from ...db.connect import read_only
@@ -168,7 +168,7 @@ class Archiver:
                 content_sha256=content.sha256,
                 size=size,
                 columns={
-                    table.fullname: {column.name: str(column.type) for column in columns_of(table)}
+                    table.fullname: {column.name: self._type_of(column) for column in columns_of(table)}
                     for table in dict.fromkeys([self.plan.table, *(change.table for change in self.deletion)])
                 },
             )
@@ -177,6 +177,12 @@ class Archiver:
             discard(path)
             raise
         return path
+
+    def _type_of(self, column: Column[Any]) -> str:
+        try:
+            return str(column.type.compile(self.context.engine.dialect))
+        except CompileError:
+            return "unknown"
 
     def _register(self, number: int) -> Path:
         claim = self.context.claim
