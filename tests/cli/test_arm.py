@@ -42,7 +42,7 @@ def test_it_counts_until_it_is_armed_and_then_takes_rows(shop: Inside, engine: E
     assert armed.out.endswith("stale is armed: from its next run on it takes rows\n")
     assert shop.sexton("run", "policies.stale").code == 0
     assert left(engine) == 1
-    assert "armed at" in shop.sexton("arm", "stale", "--yes").out
+    assert "armed before, at" in shop.sexton("arm", "stale", "--yes").out
 
 
 def test_it_can_be_disarmed(shop: Inside, engine: Engine) -> None:

@@ -11,6 +11,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from ..app import App
+from ..config.policy import policies_of
+from ..config.policy_words import details
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
@@ -75,6 +77,7 @@ def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     lines = [
         f"{name}: {job.description}",
+        *(f"  {line}" for line in details(policies_of(app.settings.policies)[name])),
         step_table({plan.step: counts}),
         f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}",
         *sample_lines(plan.step, shown, counts.picked),
@@ -83,8 +86,8 @@ def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
         did = run.error if run.error and run.error.startswith(STOPPED) else f"{run.total.picked:,} due"
         lines.append(f"run {run.id} at {run.started_at:%Y-%m-%d %H:%M} UTC: {run.state}, {did}")
     if armed is not None:
-        same = "as it is now" if armed.definition == _definition(plan) else "as it was then; it was changed since"
-        lines.append(f"armed at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}, {same}")
+        changed = "" if armed.definition == _definition(plan) else "; it was changed since"
+        lines.append(f"armed before, at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}{changed}")
     return "\n".join(map(str, lines)), counts.picked
 
 

@@ -39,6 +39,7 @@ def run(arguments: Namespace) -> int:
         print_json(
             {
                 "job": job.name,
+                "rule": _rule(app, job),
                 "schedule": job.schedule and job.schedule.words(),
                 "next": slots,
                 "steps": steps,
@@ -46,6 +47,8 @@ def run(arguments: Namespace) -> int:
         )
         return 0
     print(f"{job.name}: {job.description}" if job.description else job.name)
+    for line in _rule(app, job):
+        print(f"  {line}")
     print(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")
     for slot in slots:
         print(f"    {slot:%a %Y-%m-%d %H:%M} UTC")
@@ -54,6 +57,26 @@ def run(arguments: Namespace) -> int:
         if step["sql"]:
             print(step["sql"] + ";")
     return 0
+
+
+def _rule(app: App, job: Job) -> list[str]:
+    """Of a policy of the settings file: what its sentence leaves out, and whether it is armed. Empty for other jobs."""
+    from ..config.policy import definition_of, policies_of
+    from ..config.policy_words import details
+    from ..declared.arming import armed_row
+
+    name = job.name.removeprefix("policies.")
+    if name == job.name:
+        return []
+    settings = policies_of(app.settings.policies)[name]
+    try:
+        with read_only(app.engine) as connection:
+            armed = armed_row(connection, name)
+    except (SextonError, DBAPIError):
+        return details(settings)
+    if armed is None or armed.definition != definition_of(settings):
+        return [*details(settings), f"not armed{', as it was changed' if armed is not None else ''}: it only counts"]
+    return [*details(settings), f"armed at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}"]
 
 
 def _next_slots(job: Job) -> list[datetime]:

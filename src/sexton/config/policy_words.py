@@ -1,0 +1,94 @@
+"""What a policy's sentence leaves out, line by line: which rows stay, what hangs on them, how much at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .children import ChildSettings, children_of
+from .policy import PolicySettings
+
+_OF_CHILDREN = {
+    "delete": "deletes {table} first, those whose {columns} refers to {above}",
+    "set null": "clears {columns} of {table} first, where it refers to {above}",
+    "refuse": "sets aside a row, and keeps it, where {columns} of {table} refers to {above}",
+}
+
+
+def details(settings: PolicySettings) -> list[str]:
+    """One line each, in the order of the manual's page; none for what is as it is by default."""
+    return [
+        *_which(settings),
+        *_what(settings),
+        *_children(children_of(settings.children), "it"),
+        *_how_much(settings),
+    ]
+
+
+def _which(settings: PolicySettings) -> Iterator[str]:
+    if isinstance(settings.only, Mapping):
+        for name, wanted in settings.only.items():
+            yield f"only where {name} {_wanted(wanted)}"
+    if settings.boundary == "<=":
+        yield "rows whose time it is to the instant are due, too"
+    if settings.zone or settings.zone_column:
+        own = f"in the zone that {settings.zone_column} says" if settings.zone_column else ""
+        parent = "".join(f" of {table}, found by {column}" for table, column in settings.zone_parent.items())
+        other = f"in {settings.zone}" if settings.zone else ""
+        yield f"days are days {own}{parent}{', else ' if own and other else ''}{other}"
+    for table, column in settings.unless_referenced_by.items():
+        yield f"keeps rows that {column} of {table} refers to"
+    if settings.keep_last is not None:
+        per = f" of each {_and(settings.per)}" if settings.per else ""
+        yield f"keeps the newest {settings.keep_last:,}{per}"
+    if settings.before is not None:
+        yield f"waits until policy {settings.before} has been through"
+
+
+def _what(settings: PolicySettings) -> Iterator[str]:
+    for name, value in settings.set.items():
+        yield f"{name} becomes {'the time of the run' if value == {'now': True} else repr(value)}"
+    if settings.clear:
+        yield f"clears {_and(settings.clear)}"
+    if settings.event is not None or settings.warn is not None:
+        to = f" to {settings.to}" if settings.to else ""
+        yield f"tells {settings.event or 'about it'}{to}, once a row and time"
+    if settings.archive is not None:
+        yield f"files lie in {settings.into}"
+
+
+def _children(children: Sequence[ChildSettings], above: str) -> Iterator[str]:
+    for child in children:
+        yield from _children(child.children, f"those of {child.table}")
+        yield _OF_CHILDREN[child.action].format(table=child.table, columns=_and(child.columns), above=above)
+
+
+def _how_much(settings: PolicySettings) -> Iterator[str]:
+    if settings.order:
+        yield f"by {_and(settings.order)}, then the oldest first"
+    if settings.limit is not None:
+        yield f"at most {settings.limit:,} rows a run"
+    if settings.batch is not None:
+        yield f"at most {settings.batch:,} rows a batch"
+    if settings.max_share < 1:
+        yield f"stops before it takes more than {settings.max_share:.0%} of the table"
+
+
+def _wanted(wanted: Any) -> str:
+    if isinstance(wanted, Mapping):
+        return " and ".join(_compared(word, value) for word, value in wanted.items())
+    return f"is {_either(wanted)}"
+
+
+def _compared(word: str, value: Any) -> str:
+    if word == "null":
+        return "is NULL" if value else "is not NULL"
+    return f"is {word.replace('_', ' ')} {_either(value)}"
+
+
+def _either(value: Any) -> str:
+    return " or ".join(map(repr, value)) if isinstance(value, list | tuple) else repr(value)
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(names)
