@@ -17,12 +17,13 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.config.policy import definition_of
 from sexton.declared.arming import arm
-from sexton.errors import UsageError
+from sexton.errors import PolicyError, UsageError
 from sexton.runs.archive.files import ENDING, Line, lines_of, verify
 from sexton.runs.context import Limits
+from sexton.runs.inspect import inspected
 from sexton.runs.runner import Outcome
 from sexton.testing import preview_job, run_job
-from tests.support.findings import examined
+from tests.support.findings import about, examined
 
 from .shop import Shop, settings_of
 
@@ -236,3 +237,17 @@ def test_the_doctor_says_when_nobody_may_write_there(orders: Shop, tmp_path: Pat
         levels[into] = [finding.level for finding in examined(orders.engine, job) if finding.about == "archive"]
 
     assert levels == {"file/below": ["wrong"], "new/folder": ["ok"]}
+
+
+def test_a_folder_that_takes_no_files_is_told_by_check_and_doctor_before_a_run_fails(
+    orders: Shop, tmp_path: Path
+) -> None:
+    job = archiving(orders, tmp_path, children={"items": "order_id"})
+
+    assert "files go to" in about(examined(orders.engine, job), "archive")[0].text
+    (tmp_path / "archive").write_text("a file")
+    assert about(examined(orders.engine, job), "archive")[0].text.endswith("is no folder; set `into`")
+    with pytest.raises(PolicyError, match="is no folder"):
+        inspected(orders.engine, job)
+    assert run_job(orders.engine, job, at=NOON).state == "failed"
+    assert orders.ids("orders") == [1, 2, 3, 4]

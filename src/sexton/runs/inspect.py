@@ -10,6 +10,7 @@ from ..db.connect import read_only
 from ..errors import PolicyError
 from ..jobs.job import Job
 from ..policies.contract import Plan
+from .doctor.folders import barred
 from .indexes import deletes, missing_index, references
 from .preflight import preflight, require_time
 from .runner import planned
@@ -23,6 +24,8 @@ def inspected(engine: Engine, job: Job) -> list[str]:
     with read_only(engine) as connection:
         for plan in plans:
             _checked_time(connection, plan, job.name)
+            if plan.archive is not None and (why := barred(plan.archive)) is not None:
+                raise PolicyError(f"{job.name}, archive: {why}")
             if (index := missing_index(connection, plan)) is not None:
                 warnings.append(f"no index serves {plan.step}; {index}")
             warnings += _children_without_index(connection, plan)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...policies.contract import ArchiveTo
 from .finding import Case, Finding
 from .load import size_words
 
@@ -14,15 +15,26 @@ LITTLE = 1024**3
 """Bytes that are free below which it is said."""
 
 
+def barred(to: ArchiveTo) -> str | None:
+    """Why files cannot be written there; None: they can. Nothing is written to find out."""
+    folder = Path(to.folder).absolute()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir():
+        return f"{there} is no folder; set `into`"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"this process may not write into {there}; give it the right, or set `into`"
+    return None
+
+
 def archive_folder(case: Case) -> Iterator[Finding]:
-    """Nothing is written to find out."""
+    """Whether it can be written to, and how much is free."""
     if case.plan.archive is None:
+        return
+    if why := barred(case.plan.archive):
+        yield Finding("wrong", "archive", why)
         return
     folder = Path(case.plan.archive.folder).absolute()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        yield Finding("wrong", "archive", f"this process may not write into {there}; give it the right, or set `into`")
-        return
     free = shutil.disk_usage(there).free
     level = "warning" if free < LITTLE else "ok"
     yield Finding(level, "archive", f"files go to {folder}, where {size_words(free)} are free")

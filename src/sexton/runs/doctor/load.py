@@ -41,8 +41,11 @@ def count_due(engine: Engine, case: Case) -> Due | None:
     try:
         with read_only(engine) as connection, limited(connection, PATIENCE):
             return _counted(connection, case)
-    except (DBAPIError, HeldElsewhere):
+    except HeldElsewhere:
         return None
+    except DBAPIError as error:
+        # A table that is not there has no rows; that it is not there is told elsewhere.
+        return Due(0, "exact") if classify(error) is Fault.SCHEMA else None
 
 
 def _counted(connection: Connection, case: Case) -> Due:
@@ -72,6 +75,8 @@ def load_of(connection: Connection, case: Case) -> Iterator[Finding]:
         return
     rows = case.due.rows
     words = "nothing is due now" if not rows else f"{case.due} {'row is' if rows == 1 else 'rows are'} due now"
+    if rows and rows == case.plan.limit:
+        words += ", or more: as many as one run takes"
     if rows and not case.own:
         wal = _wal(connection, case, rows) if case.on_postgresql and case.plan.main is not None else ""
         words += wal if case.sampling else f"{wal}; --sample measures it"
