@@ -50,7 +50,7 @@ REFUSED = [
     (Purge(things, by=columns.ends_at, keep="30"), ["keep of things", "30", "unit"]),
     (Purge(things, by=columns.ends_at, keep="-1d"), ["keep of things", "negative"]),
     (Purge(things, by=columns.ends_at, keep=""), ["keep of things", "empty"]),
-    (Purge(things, by=columns.ends_at, keep="1y"), ["keep of things", "365d"]),
+    (Purge(things, by=columns.ends_at, keep="1y"), ["keep of things", "1 year"]),
     (Purge(things, by=columns.ends_at, keep="100000d"), ["keep of things", "36500"]),
     (transition(change={"colour": "red"}), ["things", "no column", "colour"]),
     (transition(change={}), ["things", "(empty)"]),

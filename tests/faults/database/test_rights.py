@@ -54,7 +54,7 @@ def test_d15_a_missing_right_is_told_in_one_line_and_nothing_starts(
         run_job(newcomer(*grants), shop.purge(), at=NOON)
 
     assert str(refused.value).startswith("shop.purge_sessions, ")
-    assert str(refused.value).endswith(f": permission denied for {object_}")
+    assert str(refused.value).endswith(f": permission denied for {object_}; sexton doctor prints the GRANT")
     assert refused.value.exit_code == 2
     assert shop.ids() == [1, 2, 3]
     assert_nothing_started(engine)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
@@ -158,6 +160,8 @@ def test_a_column_that_is_no_time_in_the_database_is_named_and_nothing_starts(sh
 
 def test_a_database_that_was_never_migrated_says_how(shop: Shell, empty_database: str) -> None:
     url = empty_database
+    if "sqlite" in url:
+        Path(url.removeprefix("sqlite:///")).touch()
 
     for words in (RUN, ("run", "--due"), ("history",))[: 3 if "sqlite" in url else 1]:
         done = shop.sexton(*words, "--database", url)
