@@ -159,7 +159,6 @@ def _told(app: App) -> None:
 def _next(app: App) -> None:
     at = datetime.now(UTC)
     emit("\nNext due:")
-    for job in app.registry:
-        if job.schedule is not None:
-            due = job.schedule.next(at)
-            emit(f"  {due:%a %d %b %H:%M} UTC  {job.name}")
+    slots = [(job.schedule.next(at), job.name) for job in app.registry if job.schedule is not None]
+    for due, name in sorted(slots):
+        emit(f"  {due:%a %d %b %H:%M} UTC  {name}")
