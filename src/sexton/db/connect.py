@@ -122,7 +122,7 @@ def _open_sqlite(target: URL, create: bool) -> Engine:
     arguments = {"timeout": SQLITE_PATIENCE, "check_same_thread": False}
     engine = create_engine(target, hide_parameters=True, connect_args=arguments)
     if not create:
-        event.listen(engine, "do_connect", _require_file)
+        event.listen(engine, "do_connect", _before_connecting)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -140,9 +140,15 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _require_file(_dialect: object, _record: object, arguments: list[Any], _more: object) -> None:
-    """SQLite makes what it does not find; a reader of a mistyped name would see an empty database."""
-    path = str(arguments[0]) if arguments else ":memory:"
+def _before_connecting(_dialect: object, _record: object, arguments: list[Any], _more: object) -> None:
+    require_file(str(arguments[0]) if arguments else ":memory:")
+
+
+def require_file(path: str) -> None:
+    """SQLite makes what it does not find; a reader of a mistyped name would see an empty database.
+
+    DatabaseUnreachable where there is no such file.
+    """
     if not path.startswith((":", "file:")) and not os.path.exists(path):
         raise DatabaseUnreachable(f"there is no SQLite file {path}; run: sexton migrate, which makes it")
 

@@ -105,16 +105,10 @@ def cast_to_text(value: ColumnElement[Any]) -> ColumnElement[str]:
     return bytes_text(value) if isinstance(value.type, LargeBinary | NullType) else cast(value, Text)
 
 
-class bytes_text(FunctionElement[str]):  # noqa: N801
+class bytes_text(written):  # noqa: N801
     """What may be bytes, as text. Use `cast_to_text`."""
 
-    type = Text()
     inherit_cache = True
-
-
-@compiles(bytes_text, "postgresql")
-def _bytes_postgresql(element: bytes_text, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"CAST({compiler.process(element.clauses, **kw)} AS TEXT)"
 
 
 @compiles(bytes_text, "sqlite")

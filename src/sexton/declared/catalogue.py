@@ -15,6 +15,7 @@ from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 from sqlalchemy.types import NullType
 
+from ..db.foreign_keys import referring_tables
 from ..db.names import quoted_table
 from ..db.tables import SCHEMA
 from ..db.types import RowAddress
@@ -171,15 +172,8 @@ class Catalogue:
             name = quoted_table(self.connection.dialect, table)
             rows = self.connection.execute(text(_CASCADES), {"name": name}).all()
             return [(self.table(f"{schema}.{child}"), tuple(columns)) for schema, child, columns in rows]
-        asked = text(
-            'SELECT m.name, k.id, k."from" FROM sqlite_master m, pragma_foreign_key_list(m.name) k'
-            " WHERE m.type = 'table' AND k.\"table\" = :name COLLATE NOCASE AND k.on_delete = 'CASCADE'"
-            " ORDER BY m.name, k.id, k.seq"
-        )
-        found: dict[tuple[str, int], list[str]] = {}
-        for child, number, column in self.connection.execute(asked, {"name": table.name}):
-            found.setdefault((child, number), []).append(column)
-        return [(self.table(child), tuple(columns)) for (child, _), columns in found.items()]
+        found = referring_tables(self.connection, table, ["CASCADE"])
+        return [(self.table(child), tuple(pairs)) for child, pairs in found]
 
     def holds_rows(self, column: Column[Any]) -> bool:
         """Whether its type is a composite one."""

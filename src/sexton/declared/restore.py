@@ -55,14 +55,14 @@ def _postgresql(catalogue: Catalogue, table: Table, columns: list[Column[Any]], 
     name = quoted_table(catalogue.connection.dialect, table)
     types: dict[str, str] = {row.attname: row.kind for row in catalogue.connection.execute(_TYPES, {"name": name})}
     names = [_name(catalogue, column) for column in columns]
-    kinds, values = [], []
+    kinds, values, given = [], [], {}
     for number, (column, here) in enumerate(zip(columns, names, strict=True)):
         kind, value = for_text(types[column.name]), f"known.{here}"
         kinds.append(f"{here} {'json' if is_opaque(column.type) else kind}")
         if is_opaque(column.type):
             value = f"CAST({value} #>> '{{}}' AS {kind})"
         if lost(column) is not None:
-            beside = f'line."text" ->> :name_{number}'
+            beside, given[f"name_{number}"] = f'line."text" ->> :name_{number}', column.name
             value = f"CASE WHEN {beside} IS NULL THEN {value} ELSE CAST({beside} AS {kind}) END"
         values.append(value)
     insert = text(
@@ -70,7 +70,6 @@ def _postgresql(catalogue: Catalogue, table: Table, columns: list[Column[Any]], 
         ' FROM json_to_recordset(CAST(:lines AS json)) AS line ("row" json, "text" json),'
         f' json_to_record(line."row") AS known ({", ".join(kinds)}) ON CONFLICT DO NOTHING'
     )
-    given = {f"name_{number}": column.name for number, column in enumerate(columns) if lost(column) is not None}
     rows = ",".join(f'{{"row": {line.row}, "text": {line.text or "{}"}}}' for line in lines)
     return catalogue.connection.execute(insert, {**given, "lines": f"[{rows}]"}).rowcount
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Table, and_, column, exists, select, table, text
+from sqlalchemy import Connection, FromClause, and_, column, exists, select, table
 
+from ..db.foreign_keys import referring_tables
 from ..policies.contract import Plan, in_rows
 from .execution import Request, parameters
 
-_REFERENCES = text(
-    'SELECT m.name, k.id, k."from", k."to" FROM sqlite_master m, pragma_foreign_key_list(m.name) k'
-    " WHERE m.type = 'table' AND k.\"table\" = :name COLLATE NOCASE AND k.on_delete IN ('NO ACTION', 'RESTRICT')"
-    " ORDER BY m.name, k.id, k.seq"
-)
-"""A key without "to" refers to the primary key."""
-
+HOLDING = ("NO ACTION", "RESTRICT")
+"""What a key says ON DELETE that keeps the row it refers to."""
 
 KEPT = "FOREIGN KEY constraint failed"
 """What SQLite says, and we before it does."""
@@ -36,7 +31,7 @@ def referring(connection: Connection, plan: Plan, request: Request, picked: From
     children: dict[str, str] = {}
     for parent, these in going:
         columns = {one.name.lower(): one for one in parent.c}
-        for child, pairs in _references(connection, parent):
+        for child, pairs in referring_tables(connection, parent, HOLDING):
             if child.lower() in listed or child in children or not columns.keys() >= set(pairs.values()):
                 continue
             known = table(child, *map(column, pairs)).alias("sexton_child")
@@ -47,14 +42,3 @@ def referring(connection: Connection, plan: Plan, request: Request, picked: From
     own = plan.table.name
     named = [f"{child} refers to {'it' if parent == own else f'its {parent}'}" for child, parent in children.items()]
     return f": {', '.join(named)}" if named else ""
-
-
-def _references(connection: Connection, parent: Table) -> Iterator[tuple[str, dict[str, str]]]:
-    """Every foreign key to this table: the child, and which of its columns refers to which, in small letters."""
-    keys = [one.name for one in parent.primary_key.columns if not one.system]
-    found: dict[tuple[str, int], dict[str, str]] = {}
-    for child, number, referring, referred in connection.execute(_REFERENCES, {"name": parent.name}):
-        pairs = found.setdefault((child, number), {})
-        pairs[referring] = (referred or keys[len(pairs)]).lower()
-    for (child, _), pairs in found.items():
-        yield child, pairs

@@ -105,7 +105,7 @@ def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
     kept = referring(connection, wanted.plan, wanted.request, picked, values)
     try:
         with connection.begin_nested():
-            done = None if kept else _at_once(connection, wanted)
+            done = None if kept else _at_once(connection, wanted, picked, values)
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
     except DBAPIError as error:
@@ -131,10 +131,9 @@ def _set_aside(connection: Connection, wanted: Deletion, gone: Gone, why: str) -
     gone.poison += 1
 
 
-def _at_once(connection: Connection, wanted: Deletion) -> Gone | None:
-    """None, and nothing done: a row has children that the file does not hold as they are."""
+def _at_once(connection: Connection, wanted: Deletion, picked: FromClause, values: dict[str, Any]) -> Gone | None:
+    """None, and nothing done: a row has children that the file does not hold as they are. picked: the wanted rows."""
     plan = wanted.plan
-    picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
     if plan.gate is not None:
         connection.execute(select(func.count()).select_from(plan.gate({"picked": picked})), values).one()
     for change in plan.changes:

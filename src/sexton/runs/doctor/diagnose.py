@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ...db.connect import place, read_only
+from ...db.connect import read_only, require_file
 from ...db.faults import describe
 from ...db.moment import ask_now
 from ...errors import DatabaseUnreachable, HeldElsewhere, SchemaOutdated, SextonError
@@ -50,7 +49,8 @@ def diagnose(engine: Engine, jobs: Iterable[Job], *, size: int, sampling: bool =
 
     size: rows of a batch.  DatabaseUnreachable.
     """
-    _require_file(engine)
+    if engine.dialect.name == "sqlite":
+        require_file(engine.url.database or ":memory:")
     barred = False
     for finding in _of_database(engine):
         barred = barred or (finding.level, finding.about) == ("wrong", "rights")
@@ -61,13 +61,6 @@ def diagnose(engine: Engine, jobs: Iterable[Job], *, size: int, sampling: bool =
     for job in jobs:
         for finding in tour.of_job(job):
             yield replace(finding, job=job.name)
-
-
-def _require_file(engine: Engine) -> None:
-    """SQLite makes a file that is not there, and we are to change nothing."""
-    file = engine.url.database
-    if engine.dialect.name == "sqlite" and file and file != ":memory:" and not os.path.exists(file):
-        raise DatabaseUnreachable(f"{place(engine.url)} does not exist; run: sexton migrate")
 
 
 def _of_database(engine: Engine) -> Iterator[Finding]:

@@ -17,8 +17,7 @@ LITTLE = 1024**3
 
 def barred(to: ArchiveTo) -> str | None:
     """Why files cannot be written there; None: they can. Nothing is written to find out."""
-    folder = Path(to.folder).absolute()
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    there = _nearest(Path(to.folder).absolute())
     if not there.is_dir():
         return f"{there} is no folder; set `into`"
     if not os.access(there, os.W_OK | os.X_OK):
@@ -34,7 +33,11 @@ def archive_folder(case: Case) -> Iterator[Finding]:
         yield Finding("wrong", "archive", why)
         return
     folder = Path(case.plan.archive.folder).absolute()
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(_nearest(folder)).free
     level = "warning" if free < LITTLE else "ok"
     yield Finding(level, "archive", f"files go to {folder}, where {size_words(free)} are free")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the one above it that is there."""
+    return next(one for one in (folder, *folder.parents) if one.exists())
