@@ -9,7 +9,7 @@ from sexton.cli.main import EPILOG
 from sexton.db.faults import Fault
 from sexton.db.tables import STATES, TAKEN
 from sexton.runs.attempts import TRIES
-from sexton.runs.runner import EXIT_CODES
+from sexton.runs.outcome import EXIT_CODES
 
 from .markdown import code, docstring, fenced, page, table
 

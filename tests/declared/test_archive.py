@@ -21,7 +21,7 @@ from sexton.errors import PolicyError, UsageError
 from sexton.runs.archive.files import ENDING, Line, lines_of, verify
 from sexton.runs.context import Limits
 from sexton.runs.inspect import inspected
-from sexton.runs.runner import Outcome
+from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 from tests.support.findings import examined
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sexton.errors import UsageError
-from sexton.runs.runner import Outcome
+from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 from tests.support.past_runs import set_aside_rows
 

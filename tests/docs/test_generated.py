@@ -19,7 +19,7 @@ from sexton.config.fields import leaves
 from sexton.db.faults import Fault
 from sexton.db.tables import STATES, own_tables
 from sexton.packs.marketplace.options import Options
-from sexton.runs.runner import EXIT_CODES
+from sexton.runs.outcome import EXIT_CODES
 
 from .pages import DOCS, ROOT, headings, name_of, pages
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sexton import Job
 from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
-from sexton.runs.runner import Outcome
+from sexton.runs.outcome import Outcome
 from sexton.runs.stop import Stop
 from sexton.testing import preview_job, run_job
 from tests.support.once import assert_expired_once, is_free, states

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, insert, text
 from sexton import Job
 from sexton.runs.context import Limits
 from sexton.runs.history import set_aside
-from sexton.runs.runner import Outcome
+from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 from tests.support.once import assert_expired_once, states
 from tests.support.sessions import NOON, Sessions, make_sessions

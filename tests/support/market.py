@@ -23,7 +23,7 @@ from sexton.packs.marketplace import pack
 from sexton.packs.marketplace.options import Options
 from sexton.packs.marketplace.tables import Tables, tables
 from sexton.runs.history import set_aside
-from sexton.runs.runner import Outcome
+from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 
 NOW = "2026-06-15 04:00"

@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 
 from sexton import Counts, Job
 from sexton.clock import parse_instant
-from sexton.runs.runner import Outcome, run
+from sexton.runs.outcome import Outcome
+from sexton.runs.runner import run
 from sexton.telemetry import logs
 from tests.support.sessions import make_sessions
 

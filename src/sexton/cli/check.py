@@ -7,6 +7,7 @@ is too late or no worker leads, 69 when the database cannot be reached.
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -140,7 +141,12 @@ def _here(app: App, job: Job) -> Iterator[Finding]:
 
 
 def _tried(about: str, check: Callable[[], str]) -> Finding:
+    """One check; what it meets, whatever that is, is its finding, and the next one is made."""
     try:
         return Finding("ok", about, check())
     except SextonError as error:
-        return Finding("wrong", about, str(error).removeprefix(f"{about}: "), error.exit_code)
+        return Finding("wrong", about, re.sub(rf"^{re.escape(about)}[:,] ", "", str(error)), error.exit_code)
+    except Exception as error:
+        from ..runs.outcome import in_one_line
+
+        return Finding("wrong", about, in_one_line(error), FAILED)

@@ -22,7 +22,7 @@ from ..db.migrate import migrate
 from ..db.moment import ask_now
 from ..errors import SextonError, UsageError
 from ..runs.history import notices
-from ..runs.runner import Outcome
+from ..runs.outcome import Outcome
 from ..runs.runner import run as run_job
 from ..telemetry.logs import emit
 from .report import progress, step_table

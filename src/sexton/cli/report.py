@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from ..runs.context import Watcher, nobody
 from ..runs.counts import Counts
-from ..runs.runner import Outcome
+from ..runs.outcome import Outcome
 from .shared import duration_words, table
 
 if TYPE_CHECKING:

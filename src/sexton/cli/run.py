@@ -14,10 +14,10 @@ from argparse import ArgumentParser, Namespace
 from datetime import datetime
 
 from ..app import App
-from ..errors import DONE, FAILED, HELD, DatabaseUnreachable, SextonError, UsageError
+from ..errors import DONE, FAILED, HELD, UsageError
 from ..jobs.job import Job
 from ..runs.claim import Due
-from ..runs.runner import Outcome
+from ..runs.outcome import Outcome
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
@@ -56,25 +56,24 @@ def run(arguments: Namespace) -> int:
 
 
 def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> list[int]:
-    """Run what is due, one job after the other; one that cannot run does not stop the next. Their exit codes."""
-    codes = []
-    blocked: set[str] = set()
-    for due in _due(app, named):
-        if stop.asked:
-            break  # claiming the rest only to give it up would cost each of them an attempt
-        if due.job.name in blocked:
-            continue  # a later slot must not pass one that is still to be tried
-        try:
-            outcome = execute(app, due, None, arguments, stop)
-            codes.append(outcome.exit_code)
-            if outcome.state == "held":
-                blocked.add(due.job.name)
-        except DatabaseUnreachable:
-            raise
-        except SextonError as error:
-            print(f"sexton: {error}", file=sys.stderr)
-            codes.append(error.exit_code)
-    return codes
+    """Run what is due, functions in a process beside this one."""
+    from .due import all_due, apart, may_end_its_process
+
+    people = sys.stdout.isatty() and not arguments.json
+    quiet = people or arguments.quiet
+    with apart(app, [arguments.config or "", arguments.database or ""], stop) as beside:
+
+        def execute_due(due: Due) -> Outcome:
+            if not may_end_its_process(due.job):
+                return execute(app, due, None, arguments, stop)
+            began = time.monotonic()
+            with progress(due.job.name):
+                outcome, told = beside.run(due, quiet=quiet)
+            if not told:
+                tell(outcome, time.monotonic() - began, arguments)
+            return outcome
+
+        return all_due(app, named, stop, execute_due)
 
 
 def _tell_somebody(app: App, codes: list[int]) -> None:
@@ -89,20 +88,12 @@ def _tell_somebody(app: App, codes: list[int]) -> None:
         Rounds(app.engine, list(app.registry), app.settings, say).make(failed=FAILED in codes)
 
 
-def _due(app: App, named: list[Job]) -> list[Due]:
-    from ..db.connect import reaching
-    from ..db.migrate import require_schema
-    from ..runs.due import due_now
-    from ..runs.lease import short_transaction
-
-    with reaching(app.engine), short_transaction(app.engine, app.limits().lease) as connection:
-        require_schema(connection)
-        return due_now(connection, named or app.registry)
-
-
 def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
     if not arguments.dry_run:
-        return execute(app, Due(job, None), arguments.now, arguments, stop).exit_code
+        outcome = execute(app, Due(job, None), arguments.now, arguments, stop)
+        if outcome.refused:
+            print(f"sexton: {outcome.error}", file=sys.stderr)
+        return outcome.exit_code
     from ..runs.dry_run import dry_run  # cron lines need not load it
 
     began = time.monotonic()
@@ -125,14 +116,15 @@ def execute(app: App, due: Due, as_of: datetime | None, arguments: Namespace, st
             missed=due.missed,
             queued=due.queued,
             wall=due.wall,
-            hard=True,
+            last_word=lambda overdue: tell(overdue, time.monotonic() - began, arguments),
             limits=app.limits(row_limit=getattr(arguments, "limit", None)),
             stop=stop,
             watch=watch,
             definition=app.definition,
             started=None if silent else lambda claim: logs.emit(logs.started(claim)),
         )
-    tell(outcome, time.monotonic() - began, arguments)
+    if not outcome.refused or arguments.due:
+        tell(outcome, time.monotonic() - began, arguments)
     return outcome
 
 

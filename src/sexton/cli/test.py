@@ -11,7 +11,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from ..errors import DONE, FAILED
 from ..runs.dry_run import dry_run
-from ..runs.runner import Outcome
+from ..runs.outcome import Outcome
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry.logs import emit

@@ -44,6 +44,7 @@ _STATES = {
     "57P03": Fault.GONE,
     "57P05": Fault.GONE,
     "25P03": Fault.GONE,
+    "25P04": Fault.GONE,  # transaction_timeout of PostgreSQL 17 ends the session
     "53100": Fault.FULL,
     "25006": Fault.READ_ONLY,
     "42501": Fault.DENIED,
@@ -90,6 +91,16 @@ def classify(error: DBAPIError) -> Fault:
     from_file = type(error.orig).__module__.startswith("sqlite3")
     lost = error.connection_invalidated or (kind in ("OperationalError", "InterfaceError") and not from_file)
     return Fault.GONE if lost else Fault.OTHER
+
+
+def driver_fault(error: BaseException) -> Fault | None:
+    """The same of an error of PostgreSQL's driver itself, where a function uses it directly; None for any other."""
+    if not type(error).__module__.startswith("psycopg"):
+        return None
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str):
+        return _STATES.get(state) or _CLASSES.get(state[:2], Fault.OTHER)
+    return Fault.GONE if type(error).__name__ in ("OperationalError", "InterfaceError") else Fault.OTHER
 
 
 def sqlstate(error: DBAPIError) -> str | None:

@@ -59,13 +59,15 @@ class Attempts:
                 done.append(work(connection))
                 self.context.record(connection)
         except DBAPIError as error:
-            if not done or classify(error) is not Fault.GONE or not self._was_committed():
+            if not done or classify(error) is not Fault.GONE or not self.was_committed():
                 raise
         self.context.batches += 1
         self.tries = 0
         return done[0]
 
-    def _was_committed(self) -> bool:
+    def was_committed(self) -> bool:
+        """After a lost answer to COMMIT: whether the data transaction in hand is on record in the run row."""
+
         def ask() -> bool:
             return committed(self.context.engine, self.context.claim)[0] > self.context.batches
 

@@ -57,6 +57,11 @@ class Wanted:
     queued: int | None = None
     wall: str | None = None
 
+    @classmethod
+    def of(cls, due: Due, definition: str, lease_seconds: float) -> Wanted:
+        """What has to be claimed to start a run that is due."""
+        return cls(due.job.name, due.slot, None, definition, lease_seconds, due.missed, due.queued, due.wall)
+
 
 class Due(NamedTuple):
     """One run to start. slot: None when a person asked for it.  missed, queued, wall: see `Wanted`."""

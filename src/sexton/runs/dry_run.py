@@ -14,20 +14,22 @@ from .counts import Counts
 from .execution import Request
 from .functions import Run
 from .guarded import verdict
+from .outcome import Outcome
+from .preflight import obstacle
 from .preview import preview
-from .runner import Outcome, ready
+from .runner import ready
 from .samples import Sample, sample
 
 
 def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
     """What `run` would count now, or at `as_of`, with samples; reads one snapshot and changes nothing.
 
-    error: why a run would not do that as things stand, when the guard of a policy would not let it.
+    error: why a run would not do that as things stand: the guard of a policy would not let it, or the database.
     """
     plans = ready(engine, job, writing=False)
     counts: dict[str, Counts] = {}
     samples: dict[str, Sample] = {}
-    notes: list[str] = []
+    notes = [obstacle(engine, job.name, plans)]
     with read_only(engine) as connection:
         require_schema(connection)
         at = as_of or ask_now(connection)

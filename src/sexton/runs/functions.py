@@ -5,6 +5,7 @@
             ...
         return Counts(changed=3)
 
+Without counts, or when it does not come to its end, the rows that its committed transactions wrote are what it did.
 While it runs, a thread of ours renews the lease, as the function may be away in a call for longer than that.
 """
 
@@ -13,16 +14,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import fields
 from datetime import datetime
+from operator import index
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..db.connect import read_only
+from ..db.faults import Fault, classify
 from ..errors import JobFailed, LeaseLost
+from .attempts import Attempts
 from .context import RunContext
 from .counts import Counts
 from .lease import renew, short_transaction
+from .written import counting
+
+MOST = 2**63 - 1
+"""What a count may be: more than a database can hold, and no more than its tables keep."""
 
 
 class Run:
@@ -33,7 +42,13 @@ class Run:
     """
 
     def __init__(
-        self, engine: Engine, job: str, now: datetime, slot: datetime | None, context: RunContext | None
+        self,
+        engine: Engine,
+        job: str,
+        now: datetime,
+        slot: datetime | None,
+        context: RunContext | None,
+        counts: Counts | None = None,
     ) -> None:
         self.job = job
         self.now = now
@@ -41,6 +56,7 @@ class Run:
         self.dry_run = context is None
         self._engine = engine
         self._context = context
+        self._counts = counts or Counts()
         self.lost = threading.Event()
 
     def transaction(self) -> AbstractContextManager[Connection]:
@@ -51,7 +67,7 @@ class Run:
         if self._context is None:
             return read_only(self._engine)
         self.check()
-        return self._context.transaction(lock=self._context.limits.lock_wait, statement=self._context.limits.statement)
+        return _counted(self._context, self._counts)
 
     def check(self) -> None:
         """Call it between pieces of work: Stopped, TimedOut or LeaseLost when the function must end."""
@@ -67,13 +83,54 @@ Function = Callable[[Run], Counts | None]
 def call(context: RunContext, name: str, function: Function) -> None:
     """Call one function as a step of the run, and keep its counts under `name`."""
     claim = context.claim
-    run = Run(context.engine, claim.job, claim.as_of, claim.slot, context)
+    written = context.steps.setdefault(name, Counts())
+    run = Run(context.engine, claim.job, claim.as_of, claim.slot, context, written)
     with _kept_alive(context, run):
         counts = function(run)
-    if counts is not None and not isinstance(counts, Counts):
-        raise JobFailed(f"{name} returned {type(counts).__name__}; a job's function returns Counts or nothing")
-    context.steps[name] = counts or Counts()
+    if counts is not None:
+        context.steps[name] = checked(name, counts)
     run.check()
+
+
+def checked(name: str, counts: object) -> Counts:
+    """What a function returned, if it is counts. JobFailed when it is anything else, or counts what cannot be."""
+    if not isinstance(counts, Counts):
+        raise JobFailed(f"{name} returned {type(counts).__name__}; a job's function returns Counts or nothing")
+    try:
+        numbers = {one.name: _number(getattr(counts, one.name)) for one in fields(counts) if one.name != "also"}
+        also = {str(table): _number(rows) for table, rows in counts.also.items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise JobFailed(f"{name} returned counts that are no numbers of rows: {error}") from error
+    return Counts(**numbers, also=also)
+
+
+def _number(value: object) -> int:
+    number = index(value)  # type: ignore[arg-type]  # whatever is no whole number raises TypeError
+    if not 0 <= number <= MOST:
+        raise ValueError(f"{number} is out of range")
+    return number
+
+
+@contextmanager
+def _counted(context: RunContext, counts: Counts) -> Iterator[Connection]:
+    """A transaction of a function. What it wrote counts once it is committed, and stands in the run row with it."""
+    written = 0
+    lock, statement = context.limits.lock_wait, context.limits.statement
+    try:
+        with context.transaction(lock=lock, statement=statement) as connection:
+            with counting(connection) as seen:
+                yield connection
+            if seen.rows:
+                written = seen.rows
+                counts.changed += written
+                context.record(connection)
+    except BaseException as error:
+        # A lost answer to COMMIT is looked up in the run row, never guessed.
+        lost = written and isinstance(error, DBAPIError) and classify(error) is Fault.GONE
+        if not lost or not Attempts(context, "its tables").was_committed():
+            counts.changed -= written
+            raise
+    context.batches += bool(written)
 
 
 @contextmanager

@@ -21,6 +21,9 @@ GRACE = 2.0
 ALARM = 4.0
 """Seconds after its deadline at which the kernel ends the process: C code that keeps the interpreter stops threads."""
 
+PROCESS = "its process "
+"""A part of every error on record about a run whose process ended before it."""
+
 OVERDUE = "its timeout passed and it did not stop; its process was ended"
 
 

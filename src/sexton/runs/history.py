@@ -15,6 +15,9 @@ from .counts import Counts, total
 STOPPED = "stopped before its first row: "
 """How the error of a run begins that the guard of a policy stopped."""
 
+REFUSED = "could not begin: "
+"""How the error of a run begins whose work cannot run here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Past:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy import inspect as look_into
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -23,8 +23,9 @@ from ..db.migrate import require_schema
 from ..db.names import quoted_table
 from ..db.render import for_driver, render
 from ..db.types import is_time
-from ..errors import PolicyError
+from ..errors import HeldElsewhere, PolicyError
 from ..policies.contract import Plan
+from .outcome import PASSING, first_line
 from .picked import AMONG
 
 
@@ -42,10 +43,27 @@ def preflight(engine: Engine, job: str, plans: Iterable[Any], *, writing: bool =
         except PolicyError as error:
             raise PolicyError(f"{job}, {step}: {error}") from error
         except DBAPIError as error:
-            if classify(error) not in (Fault.SCHEMA, Fault.DENIED):
+            if classify(error) in PASSING:
                 raise
-            advice = "; sexton doctor prints the GRANT" if classify(error) is Fault.DENIED else ""
-            raise PolicyError(f"{job}, {step}: {_plainly(describe(error))}{advice}") from error
+            raise PolicyError(f"{job}, {step}: {_plainly(describe(error))}{_advice(error)}") from error
+        except SQLAlchemyError as error:  # the statement cannot even be written for this database
+            raise PolicyError(f"{job}, {step}: {first_line(error)}") from error
+
+
+def obstacle(engine: Engine, job: str, plans: Iterable[Any]) -> str:
+    """What would keep a run of these plans from beginning, though they can be read; "" for nothing.
+
+    Rights are left out: who tries a policy out need not be the role that runs it.
+    """
+    try:
+        preflight(engine, job, plans)
+    except PolicyError as error:
+        cause = error.__cause__
+        denied = isinstance(cause, DBAPIError) and classify(cause) is Fault.DENIED
+        return "" if denied else str(error).removeprefix(f"{job}, ")
+    except HeldElsewhere:
+        pass  # the run will wait for it
+    return ""
 
 
 def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
@@ -138,6 +156,14 @@ def require_time(connection: Connection, plan: Plan) -> None:
         raise PolicyError(f"{plan.table.fullname}.{by.name} is {found} here, which is no time")
 
 
+def _advice(error: DBAPIError) -> str:
+    """The way out, where there is one: the server's own hint, as nothing but our statements was asked for."""
+    if classify(error) is Fault.DENIED:
+        return "; sexton doctor prints the GRANT"
+    hint = getattr(getattr(error.orig, "diag", None), "message_hint", None)
+    return f"; {' '.join(hint.split())}" if hint else ""
+
+
 def _plainly(description: str) -> str:
     """Without the state's number in front: people need the words."""
-    return re.sub(r"^(42\w{3}|3F\w{3})( \S+)?: ", "", description)
+    return re.sub(r"^[0-9A-Z]{5}( \S+)?: ", "", description)

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from ..db.faults import Fault, classify, describe
+from ..db.faults import describe
 from ..errors import (
-    DONE,
-    FAILED,
-    HELD,
-    PARTIAL,
-    UNREACHABLE,
-    DatabaseUnreachable,
     HeldElsewhere,
     LeaseLost,
     PolicyError,
+    SchemaOutdated,
     SextonError,
-    Stopped,
     TimedOut,
-    scrubbed,
 )
 from ..jobs.job import Job
 from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
@@ -34,50 +27,15 @@ from .context import Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
 from .functions import call
 from .hard_limit import OVERDUE, process_ends_at
+from .history import REFUSED
+from .outcome import Outcome, ended_by, in_one_line
 from .stop import Stop
-
-if TYPE_CHECKING:
-    from .samples import Sample
 
 FINISHING = 6
 """How often closing a run is tried; the waits between grow to some seconds."""
 
-EXIT_CODES = {
-    "succeeded": DONE,
-    "already done": DONE,
-    "partial": PARTIAL,
-    "failed": FAILED,
-    "timed_out": FAILED,
-    "cancelled": PARTIAL,
-    "held": HELD,
-    "unreachable": UNREACHABLE,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. state: of the run row, or "already done" / "held" when there was nothing to run.
-
-    run_id: None when no run was made.  steps: counts by step.  error: one line, or None.  samples: of a dry run.
-    """
-
-    job: str
-    state: str
-    run_id: int | None = None
-    as_of: datetime | None = None
-    steps: dict[str, Counts] = field(default_factory=dict)
-    error: str | None = None
-    samples: Mapping[str, Sample] = field(default_factory=dict)
-
-    @property
-    def exit_code(self) -> int:
-        """What a command that ran just this job ends with."""
-        return EXIT_CODES[self.state]
-
-    @property
-    def total(self) -> Counts:
-        """All steps together."""
-        return total(self.steps)
+LastWord = Callable[[Outcome], None]
+"""Told of a run that does not end, just before the process is ended."""
 
 
 def planned(job: Job) -> list[Any]:
@@ -89,9 +47,8 @@ def planned(job: Job) -> list[Any]:
         work = job.load()
     except SextonError:
         raise
-    except Exception as error:
-        what = f"{type(error).__name__}: {_first_line(error)}"
-        raise PolicyError(f"{job.name}: its work cannot be loaded: {what}") from error
+    except (Exception, SystemExit, GeneratorExit) as error:
+        raise PolicyError(f"{job.name}: its work cannot be loaded: {in_one_line(error)}") from error
     steps = list(work) if isinstance(work, list | tuple) else [work]
     for step in steps:
         # By shape, not by class: a job that is a plain function needs none of the modules of policies.
@@ -125,86 +82,104 @@ def run(
     missed: int = 0,
     queued: int | None = None,
     wall: str | None = None,
-    hard: bool = False,
+    last_word: LastWord | None = None,
     watched: bool = False,
     started: Callable[[Claim], None] | None = None,
 ) -> Outcome:
-    """Execute `job` once, for `slot` or by hand, and say how it ended.
+    """Execute `job` once, for `slot` or by hand, and say how it ended; whatever the job does, and on record.
 
     as_of: the run's time; the database's by default.  missed, queued, wall: see `Wanted`.
-    hard: the process belongs to the run, and is ended when the run does not end.  watched: a worker looks after this
-    process, and puts a run on record that did not even begin.  started: called once the run is ours.
-    UsageError before anything starts: unknown columns, a schema not migrated. DatabaseUnreachable likewise.
+    last_word: the process belongs to the run, and is ended after this word when the run does not end; None: it is
+    not.  watched: a worker looks after this process, and puts a run on record that did not even begin.
+    started: called once the run is ours.
+    Raises what is nobody's job and stands in the way of all: DatabaseUnreachable, SchemaOutdated, clocks that differ.
     """
     limits = limits or Limits()
     wanted = Wanted(job.name, slot, as_of, definition, limits.lease, missed, queued, wall)
     deadline = deadline_after(job.time_limit)
     try:
-        plans, claimed = _begun(engine, job, wanted, deadline if hard and not watched else None)
-    except AlreadyDone as done:
-        return Outcome(job.name, "already done", error=str(done))
-    except HeldElsewhere as held:
-        return Outcome(job.name, "held", error=str(held))
+        plans = _loaded(engine, job, wanted, deadline, None if watched else last_word)
+    except SchemaOutdated:
+        raise
+    except BaseException as error:
+        return refused(engine, wanted, error)
+    try:
+        claimed = claim(engine, wanted)
+    except (AlreadyDone, HeldElsewhere) as none:
+        return _not_ours(job.name, none)
     if started is not None:
         started(claimed)
     context = RunContext(engine, claimed, limits, deadline, stop or Stop(), watch)
-    with _ending(deadline if hard else None, lambda: finish(engine, claimed, "timed_out", None, OVERDUE)):
-        state, error = _execute(context, plans)
-    return _close(context, state, error)
+    with _ending(deadline, last_word, partial(_overdue, context)):
+        state, words, cause = _execute(context, plans)
+    return _close(context, state, words, cause)
 
 
-def _begun(engine: Engine, job: Job, wanted: Wanted, deadline: float | None) -> tuple[list[Any], Claim]:
-    """The work, loaded, and the right to do it. deadline: loading ends the process then; None: never."""
-    late = SextonError(f"while its work was loaded: {OVERDUE}")
-    with _ending(deadline, lambda: refused(engine, wanted, late, "timed_out")):
+def _loaded(engine: Engine, job: Job, wanted: Wanted, deadline: float, last_word: LastWord | None) -> list[Any]:
+    """The work, loaded. last_word: loading that goes on past the deadline ends the process then; None: never."""
+    late = TimedOut(f"while its work was loaded: {OVERDUE}")
+    overdue = Outcome(job.name, "timed_out", error=str(late), exception=late, refused=True)
+    with _ending(deadline, last_word, lambda: (overdue, partial(refused, engine, wanted, late))):
         try:
-            plans = ready(engine, job)
+            return ready(engine, job)
         except HeldElsewhere:
-            plans = planned(job)  # a table is locked: the run will wait for it, give up, and be on record
-        return plans, claim(engine, wanted)
+            return planned(job)  # a table is locked: the run will wait for it, give up, and be on record
 
 
-def _ending(deadline: float | None, record: Callable[[], object]) -> AbstractContextManager[None]:
-    return nullcontext() if deadline is None else process_ends_at(deadline, record)
+def _ending(
+    deadline: float, last_word: LastWord | None, end: Callable[[], tuple[Outcome, Callable[[], object]]]
+) -> AbstractContextManager[None]:
+    """end: how a run that goes on past the deadline ends, and what puts that on record."""
+    if last_word is None:
+        return nullcontext()
+
+    def record() -> None:
+        outcome, on_record = end()
+        last_word(outcome)
+        on_record()
+
+    return process_ends_at(deadline, record)
 
 
-def refused(engine: Engine, wanted: Wanted, error: SextonError, state: str = "failed") -> Outcome:
-    """Put a run on record that could not begin: its table is missing, its work cannot be loaded."""
+def _overdue(context: RunContext) -> tuple[Outcome, Callable[[], object]]:
+    claimed = context.claim
+    outcome = Outcome(claimed.job, "timed_out", claimed.run_id, claimed.as_of, context.steps, OVERDUE)
+    return outcome, partial(finish, context.engine, claimed, "timed_out", None, OVERDUE)
+
+
+def refused(engine: Engine, wanted: Wanted, error: BaseException, state: str = "") -> Outcome:
+    """Put a run on record that could not begin: its table is missing, its work cannot be loaded, or ends the process.
+
+    state: in which it ends; by default the one that the error stands for.
+    """
+    found, words = ended_by(error)
+    # A look beforehand can break its own connection; if the database answers now, the slot is tried again.
+    state = state or ("cancelled" if found == "unreachable" else found)
+    if not isinstance(error, SextonError):
+        words = f"{wanted.job}: {words}"
     try:
         claimed = claim(engine, wanted)
-        finish(engine, claimed, state, None, str(error))
-    except AlreadyDone as done:
-        return Outcome(wanted.job, "already done", error=str(done))
-    except HeldElsewhere as held:
-        return Outcome(wanted.job, "held", error=str(held))
-    return Outcome(wanted.job, state, claimed.run_id, claimed.as_of, error=str(error))
+        finish(engine, claimed, state, None, f"{REFUSED}{words}" if state == "failed" else words)
+    except (AlreadyDone, HeldElsewhere) as none:
+        return _not_ours(wanted.job, none)
+    return Outcome(wanted.job, state, claimed.run_id, claimed.as_of, error=words, exception=error, refused=True)
 
 
-def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
-    """All steps; the state they end in, and the error if any. Only unforeseen errors pass."""
+def _not_ours(job: str, why: AlreadyDone | HeldElsewhere) -> Outcome:
+    return Outcome(job, "already done" if isinstance(why, AlreadyDone) else "held", error=str(why))
+
+
+def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None, BaseException | None]:
+    """All steps; the state they end in, the error if any, and what raised it. Nothing that a job raises passes."""
     try:
         for plan in plans:
             _step(context, plan)
-    except Stopped as stopped:
-        return "cancelled", str(stopped)
-    except TimedOut as late:
-        return "timed_out", str(late)
-    except LeaseLost as lost:
-        return "held", str(lost)
-    except HeldElsewhere as blocked:
-        return "cancelled", str(blocked)
-    except DatabaseUnreachable as gone:
-        return "unreachable", str(gone)
-    except SextonError as error:
-        return "failed", str(error)
-    except DBAPIError as error:
-        # The database ended a statement whose limit was what was left of the run.
-        ended = context.left() <= 0 and classify(error) is Fault.CANCELLED
-        return "timed_out" if ended else "failed", describe(error)
-    except Exception as error:
-        return "failed", f"{type(error).__name__}: {_first_line(error)}"
+    except BaseException as error:
+        stopped = context.stop.reason if context.stop.asked else ""
+        return *ended_by(error, overdue=context.left() <= 0, stopped=stopped), error
     whole = total(context.steps)
-    return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
+    state, note = ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
+    return state, note, None
 
 
 def _step(context: RunContext, plan: Any) -> None:
@@ -231,11 +206,11 @@ def _step(context: RunContext, plan: Any) -> None:
     batches.forget_healed()
 
 
-def _close(context: RunContext, state: str, error: str | None) -> Outcome:
+def _close(context: RunContext, state: str, error: str | None, cause: BaseException | None) -> Outcome:
     claimed = context.claim
     if state not in ("held", "unreachable"):
         state, error = _finished(context, state, error)
-    return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error)
+    return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error, exception=cause)
 
 
 def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, str | None]:
@@ -263,8 +238,3 @@ def _leftovers(whole: Counts) -> str:
         rows = f"{whole.skipped} row{'s' * (whole.skipped != 1)}"
         parts.append(f"{rows} left at the end: locked by others, or due again after the change")
     return "; ".join(parts)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return scrubbed(lines[0])[:300] if lines else "(no message)"

@@ -105,7 +105,7 @@ def _due(findings: Findings, incidents: Iterable[Incident], settings: AlertSetti
         before, sign = open_.get((job, kind)), found.get((job, kind))
         if before is None:
             # Of the signs of failing, the most telling one says enough.
-            more = {"failing": ("stopped",), "failure_rate": ("stopped", "failing")}
+            more = {"failing": ("stopped", "broken"), "failure_rate": ("stopped", "broken", "failing")}
             if not any((job, other) in found for other in more.get(kind, ())):
                 steps.append((job, None, sign))
         elif before.opened_at > findings.now:
@@ -232,6 +232,7 @@ def _recovery(incident: Incident, findings: Findings) -> str:
         return f"{name} has no schedule any more, so it is no longer late"
     words = {
         "stopped": "takes rows again",
+        "broken": "runs again",
         "failing": "ran well again",
         "failure_rate": "fails less often again",
         "late": "has run its slots again",

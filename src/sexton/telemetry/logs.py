@@ -11,7 +11,7 @@ from typing import Any
 
 from ..clock import iso
 from ..runs.claim import Claim
-from ..runs.runner import Outcome
+from ..runs.outcome import Outcome
 
 
 def started(claim: Claim) -> str:

@@ -12,7 +12,8 @@ from ..config.alerts import AlertSettings
 from ..errors import scrubbed
 from ..jobs.duration import duration_in_words, parse_duration
 from ..jobs.job import Job
-from ..runs.history import STOPPED, Past
+from ..runs.hard_limit import PROCESS
+from ..runs.history import REFUSED, STOPPED, Past
 from .evidence import BAD, LAST, Evidence
 from .lateness import Lateness
 
@@ -44,6 +45,7 @@ def signs(job: Job, evidence: Evidence, settings: AlertSettings) -> Iterator[Sig
     """All that is wrong with the job, but for its effect, which needs more reading."""
     found = [
         stopped(job, evidence),
+        broken(job, evidence),
         failing(job, evidence, settings.after_failures),
         failure_rate(job, evidence, settings),
         late(job, evidence.lateness),
@@ -76,6 +78,19 @@ def stopped(job: Job, evidence: Evidence) -> Sign | None:
         return None
     text = f"{job.name} stopped before its first row, and will until somebody has looked"
     return Sign("stopped", text, last.started_at, _error(last), last.id)
+
+
+def broken(job: Job, evidence: Evidence) -> Sign | None:
+    """Its last run could not begin, or took its process down: that is never right, and told at once (REP-1, REP-2)."""
+    last = next((run for run in evidence.recent if run.state != "cancelled"), None)
+    if last is None or last.state not in ("failed", "timed_out"):
+        return None
+    error = last.error or ""
+    if error.startswith(REFUSED):
+        return Sign("broken", f"{job.name} cannot begin", last.started_at, _error(last), last.id)
+    if PROCESS in error:
+        return Sign("broken", f"{job.name} took its process down", last.started_at, _error(last), last.id)
+    return None
 
 
 def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign | None:

@@ -14,6 +14,7 @@ from .signs import moment
 
 TITLES = {
     "stopped": "stopped, somebody has to look",
+    "broken": "cannot run",
     "failing": "failing",
     "failure_rate": "failing often",
     "late": "late",

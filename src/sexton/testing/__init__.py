@@ -10,22 +10,27 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..clock import in_utc, parse_instant
+from ..errors import UsageError
 from ..jobs.job import Job
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from ..runs.runner import Outcome
+    from ..runs.outcome import Outcome
 
 
 def run_job(engine: Engine, job: Job, *, at: str | datetime | None = None, **options: Any) -> Outcome:
     """Run `job` for real at the time `at` (the database's time by default); options as `sexton.runs.runner.run` takes.
 
     The same path that every starter takes: claim, lease, fence, batches, history. Sexton's tables must be there.
+    UsageError when its work cannot run here: its table is missing, a policy cannot be right.
     """
     from ..runs.runner import run
 
-    return run(engine, job, as_of=_instant(at), **options)
+    outcome = run(engine, job, as_of=_instant(at), **options)
+    if outcome.refused and isinstance(outcome.exception, UsageError):
+        raise outcome.exception
+    return outcome
 
 
 def preview_job(engine: Engine, job: Job, *, at: str | datetime | None = None) -> Outcome:

@@ -18,13 +18,14 @@ from typing import Any
 
 from ..app import App
 from ..db.connect import read_only
-from ..errors import DatabaseUnreachable, SextonError
+from ..errors import SextonError, UnknownName
 from ..runs.claim import Claim, Wanted
-from ..runs.runner import Outcome, refused
+from ..runs.outcome import Outcome
+from ..runs.runner import refused
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
-from .messages import Line
+from .messages import Line, message_of
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
@@ -69,46 +70,37 @@ def _warm(app: App) -> None:
 
 def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[str, Any]:
     """Do one run and say how it ended."""
+    quiet, began = wish["quiet"], time.monotonic()
 
     def started(claim: Claim) -> None:
         line.send({"event": "claimed", "run": claim.run_id, "holder": claim.lease.holder, "epoch": claim.lease.epoch})
-        logs.emit(logs.started(claim))
+        if not quiet:
+            logs.emit(logs.started(claim))
 
-    began = time.monotonic()
-    slot = datetime.fromisoformat(wish["slot"]) if wish["slot"] else None
-    limits = app.limits()
+    def last_word(outcome: Outcome) -> None:
+        line.send({"event": "overdue", **message_of(outcome)})
+        if not quiet:
+            logs.emit(logs.ended(outcome, time.monotonic() - began))
+
     try:
-        outcome = run_job(
-            app.engine,
-            app.registry.get(wish["job"]),
-            slot=slot,
-            limits=limits,
-            stop=stop,
-            definition=app.definition,
-            missed=wish["missed"],
-            queued=wish["queued"],
-            wall=wish["wall"],
-            hard=True,
-            watched=True,
-            started=started,
-        )
-    except DatabaseUnreachable as error:
+        outcome = _run(app, wish, stop=stop, last_word=last_word, watched=True, started=started)
+    except SextonError as error:  # what stands in the way of all jobs
         outcome = Outcome(wish["job"], "unreachable", error=str(error))
-    except SextonError as error:
-        wanted = Wanted(
-            wish["job"], slot, None, app.definition, limits.lease, wish["missed"], wish["queued"], wish["wall"]
-        )
-        outcome = _on_record(app, wanted, error)
-    if outcome.state not in ("held", "already done"):
+    if not quiet and outcome.state not in ("held", "already done"):
         logs.emit(logs.ended(outcome, time.monotonic() - began))
-    return {"event": "ended", "job": outcome.job, "state": outcome.state, "run": outcome.run_id}
+    return {"event": "ended", **message_of(outcome)}
 
 
-def _on_record(app: App, wanted: Wanted, error: SextonError) -> Outcome:
+def _run(app: App, wish: dict[str, Any], **how: Any) -> Outcome:
+    """The run that is wished for; on record as failed when nobody here knows its job (any more)."""
+    slot = datetime.fromisoformat(wish["slot"]) if wish["slot"] else None
+    limits, more = app.limits(), {name: wish[name] for name in ("missed", "queued", "wall")}
     try:
-        return refused(app.engine, wanted, error)
-    except SextonError as gone:
-        return Outcome(wanted.job, "unreachable", error=str(gone))
+        job = app.registry.get(wish["job"])
+    except UnknownName as unknown:
+        wanted = Wanted(wish["job"], slot, None, app.definition, limits.lease, **more)
+        return refused(app.engine, wanted, unknown)
+    return run_job(app.engine, job, slot=slot, limits=limits, definition=app.definition, **more, **how)
 
 
 if __name__ == "__main__":

@@ -56,9 +56,7 @@ class Closing:
             end: Callable[[], object] = partial(close, self._engine, claimed["run"], lease, state, None, error)
         else:
             error = f"while its work was loaded: {error}"
-            wanted = Wanted(
-                due.job.name, due.slot, None, self._definition, self._seconds, due.missed, due.queued, due.wall
-            )
+            wanted = Wanted.of(due, self._definition, self._seconds)
             end = partial(refused, self._engine, wanted, SextonError(error), state)
         self._left.append(Left(end, time.monotonic()))
         self.try_again()

@@ -29,11 +29,15 @@ STARTING = 60.0
 
 @dataclass(slots=True)
 class Assignment:
-    """What a busy executor does. claimed: its run row, once it is ours.  ends: monotonic time at which it is killed."""
+    """What a busy executor does. claimed: its run row, once it is ours.  ends: monotonic time at which it is killed.
+
+    last_word: what it said before it ended itself, as the run did not end.  outcome: its last message, or "gone".
+    """
 
     due: Due
     ends: float
     claimed: dict[str, Any] | None = None
+    last_word: dict[str, Any] | None = None
     outcome: dict[str, Any] | None = None
 
 
@@ -53,8 +57,11 @@ class Executor:
         """Exit code of the last process, when it ended before it was ready."""
 
     def start(self) -> None:
-        """Start the process; it is idle once it has said so. After one that never was, wait, up to half a minute."""
-        if time.monotonic() < self._again:
+        """Start the process, unless there is one; it is idle once it has said so.
+
+        After one that never was, wait, up to half a minute.
+        """
+        if self.alive or time.monotonic() < self._again:
             return
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "sexton.worker.child", str(theirs.fileno()), *self._arguments]
@@ -79,13 +86,13 @@ class Executor:
         """What to select on; None without a process."""
         return self._line
 
-    def give(self, due: Due) -> None:
-        """Give it a run. When it is gone, `read` says so."""
+    def give(self, due: Due, *, quiet: bool = False) -> None:
+        """Give it a run; quiet: it writes no line of log about it. When it is gone, `read` says so."""
         assert self._line is not None
         self.assignment = Assignment(due, time.monotonic() + due.job.time_limit.total_seconds() + KILL)
         slot = due.slot.isoformat() if due.slot else None
         wish = {"job": due.job.name, "slot": slot, "missed": due.missed, "queued": due.queued, "wall": due.wall}
-        self._line.send(wish)
+        self._line.send({**wish, "quiet": quiet})
 
     def read(self) -> Iterator[Assignment]:
         """Take what it says; yields what it has ended or left. A process that is gone leaves `alive` false."""
@@ -98,6 +105,8 @@ class Executor:
                 self._ready, self._vain = True, 0
             elif self.assignment is not None and message["event"] == "claimed":
                 self.assignment.claimed = message
+            elif self.assignment is not None and message["event"] == "overdue":
+                self.assignment.last_word = message
             elif self.assignment is not None:
                 done, self.assignment = self.assignment, None
                 done.outcome = message
@@ -134,6 +143,17 @@ class Executor:
         """Send a signal; SIGKILL also ends one that is stopped."""
         if self._process is not None and self._process.poll() is None:
             os.kill(self._process.pid, number)
+
+    def end(self, seconds: float) -> None:
+        """Wait so long for the process to end by itself, then kill it."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            self._process.wait()
+        self._forget()
 
     def leave(self) -> None:
         """Hang up: an idle executor ends; a busy one has been sent a signal before."""

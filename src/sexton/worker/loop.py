@@ -28,6 +28,7 @@ from ..jobs.zones import renew_zones
 from ..runs.claim import Due, holder_name, reap
 from ..runs.due import due_runs
 from ..runs.lease import short_transaction
+from ..runs.outcome import SETTLED
 from ..runs.stop import Stop
 from .closing import Closing
 from .desk import Desk
@@ -49,9 +50,6 @@ SILENT = 5.0
 
 STARTUP = 60.0
 """Seconds that a worker waits for its database when it starts; later it waits for ever."""
-
-SETTLED = ("succeeded", "partial", "failed", "timed_out")
-"""After these a later slot of the job may run; after others it would pass a slot that is still to be tried."""
 
 Say = Callable[..., None]
 """`say(event, **fields)` writes one line of log."""

@@ -6,7 +6,41 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
+
+from ..runs.counts import Counts
+from ..runs.outcome import Outcome
+
+
+def message_of(outcome: Outcome) -> dict[str, Any]:
+    """How a run ended, for the other side."""
+    return {
+        "job": outcome.job,
+        "state": outcome.state,
+        "run": outcome.run_id,
+        "as_of": outcome.as_of.isoformat() if outcome.as_of else None,
+        "steps": {step: counts.as_json() for step, counts in outcome.steps.items()},
+        "error": outcome.error,
+        "refused": outcome.refused,
+        "code": outcome.exit_code,
+    }
+
+
+def outcome_of(message: dict[str, Any]) -> Outcome:
+    """Read back what `message_of` wrote, but for the exception."""
+    as_of = datetime.fromisoformat(message["as_of"]) if message["as_of"] else None
+    steps = {step: Counts.from_json(kept) for step, kept in message["steps"].items()}
+    return Outcome(
+        message["job"],
+        message["state"],
+        message["run"],
+        as_of,
+        steps,
+        message["error"],
+        refused=message["refused"],
+        ends_with=message["code"],
+    )
 
 
 class Line:

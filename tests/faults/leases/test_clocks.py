@@ -15,7 +15,7 @@ from sexton.db.moment import ask_now
 from sexton.errors import LeaseLost
 from sexton.runs.claim import Claim, Wanted, claim, finish
 from sexton.runs.context import Limits
-from sexton.runs.runner import Outcome
+from sexton.runs.outcome import Outcome
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import Break, run_and_tell, run_shop_job, shop_of

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, insert
 from sexton import Job, Run
 from sexton.db.connect import open_database
 from sexton.runs.context import Limits
-from sexton.runs.runner import Outcome
+from sexton.runs.outcome import Outcome
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import Break, run_and_tell, run_shop_job, shop_of

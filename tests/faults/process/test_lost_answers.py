@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, insert, text
 
-from sexton import Counts
+from sexton import Counts, Job, Run
 from sexton.db.connect import open_database
 from sexton.errors import DatabaseUnreachable
 from sexton.testing import run_job
@@ -219,3 +219,26 @@ def test_p4_server_that_stays_away_ends_the_run_in_bounded_time(
     assert again.state == "succeeded"
     assert_expired_once(shop, ids)
     assert states(shop) == ["abandoned", "succeeded"]
+
+
+@pytest.mark.parametrize("fate", [CUT, CUT_AFTER], ids=["never executed", "executed"])
+def test_rep_29_a_commit_of_a_function_is_looked_up_too(
+    fate: Action, engine: Engine, database: str, open_proxy: OpenProxy
+) -> None:
+    """Executed: the function goes on. Not executed: the slot is taken up again, and nothing is counted."""
+    shop = make_sessions(engine)
+    ids = shop.add(5, age=HOUR)
+    proxy = open_proxy(database)
+    proxy.on(commit_after(BATCH), fate)
+
+    def forget(run: Run) -> None:
+        with run.transaction() as connection:
+            connection.execute(shop.table.delete())
+
+    with through(proxy, database) as behind:
+        outcome = run_job(behind, Job("shop.forget", work=forget), slot=NOON)
+
+    executed = fate is CUT_AFTER
+    assert outcome.state == ("succeeded" if executed else "cancelled")
+    assert outcome.total.changed == len(ids) - len(shop.ids()) == (5 if executed else 0)
+    assert shop.runs()[-1].counts == {"forget": outcome.total.as_json()}

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Table, text
 
 from sexton.db.connect import open_database
 from sexton.runs.context import Limits
-from sexton.runs.runner import Outcome
+from sexton.runs.outcome import Outcome
 from sexton.testing.processes import wait_until
 
 from ...support.market import NOW, Market, Time

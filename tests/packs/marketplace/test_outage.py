@@ -11,7 +11,7 @@ from sqlalchemy import delete
 
 from sexton import Counts
 from sexton.db.connect import open_database
-from sexton.runs.runner import Outcome
+from sexton.runs.outcome import Outcome
 
 from ...support.market import JOBS, NOW, Market, later
 

@@ -1,0 +1,174 @@
+"""How runs end: one table from whatever a job does to the state of its run, the same for every way to start it.
+
+    state        because of                                                   the slot            exit code
+    succeeded    every step went through                                      done                0
+    partial      rows were left, or set aside                                 done                3
+    failed       any error but the ones below; SystemExit of any code,        done, unless the    1, or 2 for what
+                 KeyboardInterrupt and the like raised by code                job has `retry`     somebody wrote wrong
+    timed_out    its deadline, or a statement that the deadline cut short     like failed         1
+    cancelled    a signal; a lock, a deadlock, a session that was lost        taken up again      3
+    held         another process took the job over                            theirs              75
+    unreachable  the database does not answer: nothing can be recorded        taken up again      69
+
+A slot that is to be taken up again is so three times, like that of a process that died (`abandoned`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
+
+from ..db.faults import Fault, classify, describe, driver_fault
+from ..errors import (
+    DONE,
+    FAILED,
+    HELD,
+    PARTIAL,
+    UNREACHABLE,
+    DatabaseUnreachable,
+    HeldElsewhere,
+    LeaseLost,
+    SextonError,
+    Stopped,
+    TimedOut,
+    UsageError,
+    scrubbed,
+)
+from .counts import Counts, total
+
+if TYPE_CHECKING:
+    from .samples import Sample
+
+EXIT_CODES = {
+    "succeeded": DONE,
+    "already done": DONE,
+    "partial": PARTIAL,
+    "failed": FAILED,
+    "timed_out": FAILED,
+    "cancelled": PARTIAL,
+    "held": HELD,
+    "unreachable": UNREACHABLE,
+}
+
+PASSING = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
+"""Faults that say nothing about the job: the same work may go well in a minute."""
+
+LOST_BEFORE = "8s2b"
+"""SQLAlchemy's code of the error for whoever goes on in a transaction whose connection was lost."""
+
+DEEP = 10
+"""How many errors that led to another one are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. state: of the run row, or "already done" / "held" when there was nothing to run.
+
+    run_id: None when no run was made.  steps: counts by step.  error: one line, or None.  samples: of a dry run.
+    exception: what ended it, if anything did.  refused: it did not even begin, as its work cannot run here.
+    ends_with: the exit code, where another process has said it.
+    """
+
+    job: str
+    state: str
+    run_id: int | None = None
+    as_of: datetime | None = None
+    steps: dict[str, Counts] = field(default_factory=dict)
+    error: str | None = None
+    samples: Mapping[str, Sample] = field(default_factory=dict)
+    exception: BaseException | None = field(default=None, compare=False, repr=False)
+    refused: bool = False
+    ends_with: int | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def exit_code(self) -> int:
+        """What a command that ran just this job ends with."""
+        if self.ends_with is not None:
+            return self.ends_with
+        if self.refused and isinstance(self.exception, UsageError):
+            return self.exception.exit_code
+        return EXIT_CODES[self.state]
+
+    @property
+    def settled(self) -> bool:
+        """Whether a later slot of the job may run now; after other ends it would pass a slot still to be tried."""
+        return self.state in SETTLED
+
+    @property
+    def total(self) -> Counts:
+        """All steps together."""
+        return total(self.steps)
+
+
+SETTLED = ("succeeded", "already done", "partial", "failed", "timed_out")
+"""States after which a later slot of the job may run."""
+
+
+def ended_by(error: BaseException, *, overdue: bool = False, stopped: str = "") -> tuple[str, str]:
+    """The state in which this error leaves a run, and one line for history.
+
+    overdue: the run's time was over when it came.  stopped: why somebody had asked the run to stop; "": nobody had.
+    """
+    if isinstance(error, SextonError):
+        return _purposely(error), str(error)
+    fault = fault_behind(error)
+    if stopped and (isinstance(error, KeyboardInterrupt) or fault is Fault.CANCELLED):
+        return "cancelled", stopped
+    words = in_one_line(error)
+    if fault is Fault.CANCELLED and overdue:
+        return "timed_out", words
+    return ("cancelled" if fault in PASSING else "failed"), words
+
+
+def _purposely(error: SextonError) -> str:
+    """Of an error that we raise ourselves."""
+    if isinstance(error, TimedOut):
+        return "timed_out"
+    if isinstance(error, LeaseLost):
+        return "held"
+    if isinstance(error, DatabaseUnreachable):
+        return "unreachable"
+    return "cancelled" if isinstance(error, Stopped | HeldElsewhere) else "failed"
+
+
+def fault_behind(error: BaseException) -> Fault | None:
+    """What the database said, when this error is the database's or was raised because of one; else None."""
+    for one in _chain(error):
+        fault = classify(one) if isinstance(one, DBAPIError) else driver_fault(one)
+        if getattr(one, "code", None) == LOST_BEFORE:
+            fault = Fault.GONE
+        if fault is not None:
+            return fault
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that led to it, as Python would print them."""
+    one: BaseException | None = error
+    for _ in range(DEEP):
+        if one is None:
+            return
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+
+
+def in_one_line(error: BaseException) -> str:
+    """What history says about an error: of the database's own without rows, of others kind and first line."""
+    if isinstance(error, DBAPIError):
+        return describe(error)
+    if isinstance(error, SextonError):
+        return str(error)
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, without secrets; its text is anybody's code, and may fail itself."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:
+        return "(its message cannot be read)"
+    return scrubbed(lines[0])[:300] if lines else "(no message)"

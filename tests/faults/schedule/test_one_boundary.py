@@ -1,0 +1,122 @@
+"""One job's trouble is its own: whatever a look beforehand meets, or a function does, the others run (REP-1, REP-2)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select, text
+
+from sexton.db.tables import own_tables
+from tests.support.children import command_line
+from tests.support.worker import Yard, make_yard
+from tests.support.workers import Start, Worker
+
+POLICIES = "".join(f'\n[policies.{name}]\npurge = "{name}"\nby = "at"\nkeep = "30d"\n' for name in ("log", "sessions"))
+
+IDENTITY = "CREATE TABLE log (path text, at timestamptz); CREATE PUBLICATION cdc FOR ALL TABLES"
+RULE = "CREATE TABLE log (id int PRIMARY KEY, at timestamptz); CREATE RULE r AS ON DELETE TO log DO INSTEAD SELECT 1"
+VIEW = "CREATE VIEW log AS SELECT 'a' AS path, CURRENT_TIMESTAMP AS at"
+NO_TIME = "CREATE TABLE log (id integer PRIMARY KEY, at boolean)"
+ANYWHERE = {"a view": (VIEW, "view"), "no time": (NO_TIME, "no time"), "no table": ("SELECT 1", "no table")}
+POSTGRESQL = {"no replica identity": (IDENTITY, "REPLICA IDENTITY"), "a rule": (RULE, "RETURNING")}
+"""What is wrong with the table of the first of two policies, and a word that its error has to hold."""
+
+
+def yard_of(engine: Engine, database: str, folder: Path, start: Start, table: str) -> Yard:
+    """Two policies over `log`, as it is made here, and `sessions`, which is as it should be; and jobs of functions."""
+    with engine.begin() as connection:
+        for statement in (*table.split("; "), "CREATE TABLE sessions (id integer PRIMARY KEY, at timestamp)"):
+            connection.execute(text(statement))
+    yard = make_yard(engine, database, folder, start, jobs="tests.support.ending_jobs")
+    with (folder / "sexton.toml").open("a") as settings:
+        settings.write(POLICIES)
+    return yard
+
+
+def due(yard: Yard) -> Worker:
+    """`sexton run --due --quiet`, ended."""
+    process = yard.start(command_line, "run", "--due", "--quiet", yard.config)
+    process.wait()
+    return process
+
+
+def open_incidents(engine: Engine) -> dict[str, str]:
+    """Kind by job."""
+    table = own_tables(engine.dialect.name).incidents
+    with engine.connect() as connection:
+        return {row.job: row.kind for row in connection.execute(select(table).where(table.c.closed_at.is_(None)))}
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+@pytest.mark.parametrize(("table", "word"), ANYWHERE.values(), ids=ANYWHERE)
+def test_rep_1_what_a_look_beforehand_meets_is_that_jobs(
+    engine: Engine, database: str, tmp_path: Path, start: Start, table: str, word: str
+) -> None:
+    assert_others_run(engine, yard_of(engine, database, tmp_path, start, table), word)
+
+
+@pytest.mark.databases("postgres15")
+@pytest.mark.parametrize(("table", "word"), POSTGRESQL.values(), ids=POSTGRESQL)
+def test_rep_1_whatever_state_the_server_gives(
+    engine: Engine, database: str, tmp_path: Path, start: Start, table: str, word: str
+) -> None:
+    assert_others_run(engine, yard_of(engine, database, tmp_path, start, table), word)
+
+
+def assert_others_run(engine: Engine, yard: Yard, word: str) -> None:
+    """The job is on record as failed, told by its name, an incident; the one behind it ran; `check` says both."""
+    for name in ("policies.log", "policies.sessions"):
+        yard.ask_for(name)
+
+    process = due(yard)
+
+    assert process.wait() == 2
+    told = [json.loads(line) for line in process.output.splitlines()]
+    assert [line["job"] for line in told] == ["policies.log"]
+    runs = {run.job: run for run in yard.runs()}
+    assert runs["policies.sessions"].state == "succeeded"
+    assert runs["policies.log"].state == "failed"
+    assert word in (runs["policies.log"].error or "")
+    assert open_incidents(engine) == {"policies.log": "broken"}
+    check = yard.start(command_line, "check", yard.config)
+    assert check.wait() != 0
+    assert any(line.startswith("wrong    policies.log:") and word in line for line in check.output.splitlines())
+    assert "ok       policies.sessions: its statements work here" in check.output
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+def test_rep_2_a_job_that_hangs_is_told_and_the_jobs_behind_it_run(
+    engine: Engine, database: str, tmp_path: Path, start: Start
+) -> None:
+    yard = yard_of(engine, database, tmp_path, start, "SELECT 1")
+    for name in ("end.sleep", "end.well", "policies.sessions"):
+        yard.ask_for(name)
+
+    process = due(yard)
+
+    assert process.wait() == 1
+    (line,) = process.output.splitlines()
+    told = json.loads(line)
+    assert (told["job"], told["state"]) == ("end.sleep", "timed_out")
+    assert {run.job: run.state for run in yard.runs()} == {
+        "end.sleep": "timed_out",
+        "end.well": "succeeded",
+        "policies.sessions": "succeeded",
+    }
+    assert open_incidents(engine)["end.sleep"] == "broken"
+
+
+@pytest.mark.databases("sqlite")
+def test_rep_2_by_hand_a_line_is_said_before_the_process_ends(
+    engine: Engine, database: str, tmp_path: Path, start: Start
+) -> None:
+    yard = yard_of(engine, database, tmp_path, start, "SELECT 1")
+
+    process = start(command_line, "run", "end.sleep", "--quiet", yard.config)
+
+    assert process.wait() == 1
+    (line,) = process.output.splitlines()
+    assert json.loads(line)["state"] == "timed_out"
+    assert [run.state for run in yard.runs()] == ["timed_out"]
