@@ -97,22 +97,32 @@ def run(
     limits = limits or Limits()
     wanted = Wanted(job.name, slot, as_of, definition, limits.lease, missed, queued, wall)
     deadline = deadline_after(job.time_limit)
-    try:
-        plans = _loaded(engine, job, wanted, deadline, None if watched else last_word)
-    except SchemaOutdated:
-        raise
-    except BaseException as error:
-        return refused(engine, wanted, error)
-    try:
-        claimed = claim(engine, wanted)
-    except (AlreadyDone, HeldElsewhere) as none:
-        return _not_ours(job.name, none)
+    begun = _begun(engine, job, wanted, deadline, None if watched else last_word)
+    if isinstance(begun, Outcome):
+        return begun
+    plans, claimed = begun
     if started is not None:
         started(claimed)
     context = RunContext(engine, claimed, limits, deadline, stop or Stop(), watch)
     with _ending(deadline, last_word, partial(_overdue, context)):
         state, words, cause = _execute(context, plans)
     return _close(context, state, words, cause)
+
+
+def _begun(
+    engine: Engine, job: Job, wanted: Wanted, deadline: float, last_word: LastWord | None
+) -> tuple[list[Any], Claim] | Outcome:
+    """The work and the right to do it; or how the run ended that could not begin, or was not ours."""
+    try:
+        plans = _loaded(engine, job, wanted, deadline, last_word)
+    except SchemaOutdated:
+        raise
+    except BaseException as error:
+        return refused(engine, wanted, error)
+    try:
+        return plans, claim(engine, wanted)
+    except (AlreadyDone, HeldElsewhere) as none:
+        return _not_ours(job.name, none)
 
 
 def _loaded(engine: Engine, job: Job, wanted: Wanted, deadline: float, last_word: LastWord | None) -> list[Any]:
