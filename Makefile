@@ -6,7 +6,7 @@ ARGS ?=
 DEV := build/dev
 LISTEN := 127.0.0.1:8787
 
-.PHONY: help demo demo-postgres dev test check format docs bench services lock clean
+.PHONY: help demo demo-postgres dev test test-slow check format docs bench services lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -25,8 +25,11 @@ dev: $(V)/.ok ## Run the worker and its pages (port 8787) on a demonstration dat
 	@echo "pages: http://$(LISTEN)/api/health/cron and /metrics"
 	@cd $(DEV) && SEXTON_WEB__LISTEN=$(LISTEN) exec $(abspath $(V))/bin/sexton worker $(ARGS)
 
-test: $(V)/.ok ## Run all tests; they start the servers they need
-	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+test: $(V)/.ok ## Run the tests; they start the servers they need
+	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
+
+test-slow: $(V)/.ok ## Run the rest: what takes long by nature, and the other major of PostgreSQL
+	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
 
 check: $(V)/.ok ## Format, lint, types, layers, and whether generated pages are fresh
 	@$(V)/bin/ruff format --check .

@@ -1,6 +1,6 @@
 """Fixtures for all tests: fresh databases of every kind, servers, proxies.
 
-    def test_purge(engine): ...                       # three times: SQLite and two majors of PostgreSQL
+    def test_purge(engine): ...                       # on SQLite and PostgreSQL; on its other major in the slow run
 
     @pytest.mark.databases("postgres")                # or "sqlite", "postgres15", several
     def test_skip_locked(database): ...
@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from sexton.testing.postgres import Server, ServerMissing
 
-from .support.databases import SQLITE, Databases, kinds_for
+from .support.databases import SQLITE, Databases, kinds_for, second_major
 from .support.leaks import MARK
 from .support.proxy import Proxy
 from .support.require import missing
@@ -46,7 +46,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for a database once for each kind."""
     if "database_kind" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("databases")
-        metafunc.parametrize("database_kind", kinds_for(marker.args if marker else ()))
+        named = marker.args if marker else ()
+        later = second_major(named)
+        kinds = [pytest.param(kind, marks=[pytest.mark.slow] if kind == later else []) for kind in kinds_for(named)]
+        metafunc.parametrize("database_kind", kinds)
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,13 @@ def test_pf_136_8_make_dev_works_and_answers_until_ctrl_c(tmp_path: Path) -> Non
     address = f"127.0.0.1:{free_port()}"
     told = tmp_path / "told"
     command = ["make", "-o", f"{sys.prefix}/.ok", "dev", f"V={sys.prefix}", f"DEV={tmp_path}/dev", f"LISTEN={address}"]
+    # A make above, which runs this test, hands its own variables down: `make test ARGS=…` is not meant for this one.
+    handed = ("ARGS", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")
+    environment = {name: value for name, value in os.environ.items() if name not in handed}
     with told.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         assert wait_until(lambda: '"event": "run ended"' in told.read_text(), SECONDS), told.read_text()
         assert wait_until(lambda: answers(f"http://{address}/healthz"), SECONDS), told.read_text()

@@ -54,6 +54,15 @@ def kinds_for(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(chosen)) or defaults
 
 
+def second_major(names: Iterable[str]) -> str | None:
+    """Of these the kind that waits for the slow run: the older major, where no major was asked for by its name.
+
+    Most tests are about what both majors do alike.
+    """
+    names = list(names)
+    return default_kinds()[1] if not names or POSTGRES in names else None
+
+
 class Databases:
     """Servers and template databases of one test process. `close()` ends and removes them."""
 
