@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Engine, Update, bindparam, update
 
@@ -20,6 +20,9 @@ from .counts import Counts
 from .stop import Stop
 from .throttle import Throttle
 
+if TYPE_CHECKING:
+    from .failure import Failure
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -27,7 +30,7 @@ class Limits:
 
     batch: aim for the length of a batch.  rows: of the first batch.  row_limit: rows a step may take in all.
     lock_wait: longest wait for a locked row in the last pass.  statement: longest statement.
-    replica_lag, pause_while: see `Throttle`.
+    replica_lag, pause_while: see `Throttle`.  tracebacks: keep those of functions that fail.
     """
 
     lease: float = 10.0
@@ -39,6 +42,7 @@ class Limits:
     row_limit: int | None = None
     replica_lag: float | None = None
     pause_while: str | None = None
+    tracebacks: bool = True
 
 
 class Watcher(Protocol):
@@ -68,6 +72,8 @@ class RunContext:
     throttle: Throttle = field(init=False)
     note: str | None = None
     """What history says about a run that went well: that it only counted."""
+    failure: Failure | None = None
+    """The exception that ended it, when nobody foresaw it."""
 
     def __post_init__(self) -> None:
         self.throttle = Throttle(self.engine, self.limits.replica_lag, self.limits.pause_while)

@@ -26,12 +26,12 @@ from ..errors import (
     SextonError,
     Stopped,
     TimedOut,
-    scrubbed,
 )
 from ..jobs.job import Job
 from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
 from .context import Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
+from .failure import Failure, failed, words
 from .functions import call
 from .hard_limit import OVERDUE, process_ends_at
 from .stop import Stop
@@ -59,6 +59,7 @@ class Outcome:
     """How a run ended. state: of the run row, or "already done" / "held" when there was nothing to run.
 
     run_id: None when no run was made.  steps: counts by step.  error: one line, or None.  samples: of a dry run.
+    failure: the exception that ended it, when nobody foresaw it.
     """
 
     job: str
@@ -68,6 +69,7 @@ class Outcome:
     steps: dict[str, Counts] = field(default_factory=dict)
     error: str | None = None
     samples: Mapping[str, Sample] = field(default_factory=dict)
+    failure: Failure | None = None
 
     @property
     def exit_code(self) -> int:
@@ -90,8 +92,7 @@ def planned(job: Job) -> list[Any]:
     except SextonError:
         raise
     except Exception as error:
-        what = f"{type(error).__name__}: {_first_line(error)}"
-        raise PolicyError(f"{job.name}: its work cannot be loaded: {what}") from error
+        raise PolicyError(f"{job.name}: its work cannot be loaded: {words(error)}") from error
     steps = list(work) if isinstance(work, list | tuple) else [work]
     for step in steps:
         # By shape, not by class: a job that is a plain function needs none of the modules of policies.
@@ -200,9 +201,9 @@ def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
     except DBAPIError as error:
         # The database ended a statement whose limit was what was left of the run.
         ended = context.left() <= 0 and classify(error) is Fault.CANCELLED
-        return "timed_out" if ended else "failed", describe(error)
+        return "timed_out" if ended else "failed", failed(context, error)
     except Exception as error:
-        return "failed", f"{type(error).__name__}: {_first_line(error)}"
+        return "failed", failed(context, error)
     whole = total(context.steps)
     return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
 
@@ -235,7 +236,7 @@ def _close(context: RunContext, state: str, error: str | None) -> Outcome:
     claimed = context.claim
     if state not in ("held", "unreachable"):
         state, error = _finished(context, state, error)
-    return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error)
+    return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error, failure=context.failure)
 
 
 def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, str | None]:
@@ -263,8 +264,3 @@ def _leftovers(whole: Counts) -> str:
         rows = f"{whole.skipped} row{'s' * (whole.skipped != 1)}"
         parts.append(f"{rows} left at the end: locked by others, or due again after the change")
     return "; ".join(parts)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return scrubbed(lines[0])[:300] if lines else "(no message)"

@@ -18,14 +18,24 @@ if TYPE_CHECKING:
     from ..runs.runner import Outcome
 
 
-def run_job(engine: Engine, job: Job, *, at: str | datetime | None = None, **options: Any) -> Outcome:
+def run_job(
+    engine: Engine, job: Job, *, at: str | datetime | None = None, raise_errors: bool = False, **options: Any
+) -> Outcome:
     """Run `job` for real at the time `at` (the database's time by default); options as `sexton.runs.runner.run` takes.
 
     The same path that every starter takes: claim, lease, fence, batches, history. Sexton's tables must be there.
+    raise_errors: once the run is closed as failed, raise what a function of the job ended with, with its traceback;
+    JobFailed or TimedOut where no exception of a function was the reason.
     """
+    from ..errors import JobFailed, TimedOut
     from ..runs.runner import run
 
-    return run(engine, job, as_of=_instant(at), **options)
+    outcome = run(engine, job, as_of=_instant(at), **options)
+    if raise_errors and outcome.state in ("failed", "timed_out"):
+        if outcome.failure is not None:
+            raise outcome.failure.error
+        raise (JobFailed if outcome.state == "failed" else TimedOut)(outcome.error)
+    return outcome
 
 
 def preview_job(engine: Engine, job: Job, *, at: str | datetime | None = None) -> Outcome:
