@@ -7,7 +7,11 @@ What no database holds (NUL, halves of surrogate pairs), what a terminal obeys (
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from io import TextIOWrapper
+from typing import TextIO
 
 LONGEST = 2_000
 """Characters that are kept of one text of others."""
@@ -23,7 +27,7 @@ _HARMLESS = "\u200c\u200d\u00ad\u00a0\u3000"
 
 def one_line(text: str, longest: int = LONGEST) -> str:
     """The text on one line without anything that is obeyed or cannot be kept; at most `longest` characters."""
-    cut = str.__str__(text)[: longest + 1]  # before escaping: it may be huge
+    cut = _decoded(str.__str__(text)[: longest + 1])  # before escaping: it may be huge
     plain = cut if cut.isprintable() else "".join(map(_plain, cut))
     return plain if len(plain) <= longest else plain[: longest - 1] + "…"
 
@@ -34,11 +38,11 @@ def lines(text: str, longest: int) -> str:
     return _shortened(kept, longest)
 
 
-def printed(text: str, encoding: str = "utf-8") -> str:
-    """What may go to a terminal: line feeds stay, all else that it would obey or cannot show is escaped."""
-    parts = text.split("\n")
-    plain = "\n".join(part if part.isprintable() else "".join(map(_plain, part)) for part in parts)
-    return encodable(plain, encoding)
+def printed(text: str) -> str:
+    """What may go to a terminal: line feeds and tabs stay, all else that it would obey is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(character if character in "\n\t" else _plain(character) for character in text)
 
 
 def encodable(text: str, encoding: str) -> str:
@@ -54,6 +58,21 @@ def escaped(character: str) -> str:
     return _SHORT.get(character) or "".join(f"\\u{pair}" for pair in pairs)
 
 
+@contextmanager
+def escape_on(*streams: TextIO | None) -> Iterator[None]:
+    """Inside the block these streams escape what their encoding lacks, as JSON does, instead of failing."""
+    register()
+    known = [(stream, stream.errors) for stream in streams if isinstance(stream, TextIOWrapper) and not stream.closed]
+    for stream, _ in known:
+        stream.reconfigure(errors=ESCAPING)
+    try:
+        yield
+    finally:
+        for stream, errors in known:
+            with suppress(OSError, ValueError):  # its reader went away
+                stream.reconfigure(errors=errors)
+
+
 @cache
 def register() -> None:
     """Make `ESCAPING` known to Python's encoders."""
@@ -64,6 +83,16 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(escaped, error.object[error.start : error.end])), error.end
+
+
+def _decoded(text: str) -> str:
+    """Bytes of an argument that Python could not read in the locale of "C" are UTF-8 nearly always."""
+    if not any("\udc80" <= character <= "\udcff" for character in text):
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _plain(character: str) -> str:

@@ -1,4 +1,4 @@
-"""One run in full: its slot and times, its steps, its error with the traceback, and rows of its job that are set aside."""
+"""One run in full: slot, times, steps, its error with the traceback, and the rows of its job that are set aside."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..errors import UsageError
 from ..runs.history import Past, kept_traceback, one, set_aside
+from ..texts import one_line
 from .report import step_table
 from .shared import add_json, duration_words, open_app, print_json
 
@@ -41,7 +42,7 @@ def run(arguments: Namespace) -> int:
     for row in aside:
         rest = f"tried again from {row['next_at']:%Y-%m-%d %H:%M} UTC" if row["next_at"] else "waits for a person"
         times = f"{row['attempts']} time{'s' * (row['attempts'] != 1)}"
-        print(f"set aside: {row['step']} {row['subject']}, refused {times}, {rest}\n  {row['error']}")
+        print(f"set aside: {row['step']} {one_line(row['subject'])}, refused {times}, {rest}\n  {row['error']}")
     return 0
 
 

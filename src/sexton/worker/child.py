@@ -24,6 +24,7 @@ from ..runs.runner import Outcome, refused
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
+from ..texts import escape_on
 from .messages import Line
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
@@ -113,7 +114,8 @@ def _on_record(app: App, wanted: Wanted, error: SextonError) -> Outcome:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        with escape_on(sys.stdout, sys.stderr):
+            sys.exit(main(sys.argv[1:]))
     except SextonError as error:  # the settings were broken after the worker had read them
         sys.stderr.write(f"sexton: {error}\n")
         sys.exit(error.exit_code)
