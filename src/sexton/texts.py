@@ -7,11 +7,11 @@ What no database holds (NUL, halves of surrogate pairs), what a terminal obeys (
 from __future__ import annotations
 
 import codecs
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
-from io import TextIOWrapper
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 LONGEST = 2_000
 """Characters that are kept of one text of others."""
@@ -47,7 +47,9 @@ def printed(text: str) -> str:
 
 def encodable(text: str, encoding: str) -> str:
     """The text, with an escape for each character that this encoding lacks."""
-    register()
+    if text.isascii():
+        return text
+    _register()
     return text.encode(encoding, ESCAPING).decode(encoding)
 
 
@@ -58,24 +60,36 @@ def escaped(character: str) -> str:
     return _SHORT.get(character) or "".join(f"\\u{pair}" for pair in pairs)
 
 
+class Plain:
+    """A stream that can be given any text: what a terminal obeys and what its encoding lacks is escaped.
+
+    stream: what it covers; for those who mean to drive the terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write it; line feeds and tabs stay."""
+        return self.stream.write(encodable(printed(text), self.stream.encoding or "utf-8"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
 @contextmanager
-def escape_on(*streams: TextIO | None) -> Iterator[None]:
-    """Inside the block these streams escape what their encoding lacks, as JSON does, instead of failing."""
-    register()
-    known = [(stream, stream.errors) for stream in streams if isinstance(stream, TextIOWrapper) and not stream.closed]
-    for stream, _ in known:
-        stream.reconfigure(errors=ESCAPING)
+def plain_output() -> Iterator[None]:
+    """Inside the block standard output and error are plain. One that is closed stays as it is."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, Plain(stream)) if stream is not None else stream for stream in before)
     try:
         yield
     finally:
-        for stream, errors in known:
-            with suppress(OSError, ValueError):  # its reader went away
-                stream.reconfigure(errors=errors)
+        sys.stdout, sys.stderr = before
 
 
 @cache
-def register() -> None:
-    """Make `ESCAPING` known to Python's encoders."""
+def _register() -> None:
     codecs.register_error(ESCAPING, _escape)
 
 

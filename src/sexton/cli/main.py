@@ -10,8 +10,7 @@ from importlib import import_module
 from typing import Protocol
 
 from ..errors import DONE, FAILED, USAGE, SextonError, suggestion
-from ..texts import one_line
-from .door import plain_output
+from ..texts import one_line, plain_output
 
 COMMANDS = {
     "demo": "show a product's jobs at work on a database made for it",

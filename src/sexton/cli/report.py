@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 from ..runs.context import Watcher, nobody
 from ..runs.counts import Counts
 from ..runs.runner import Outcome
-from ..texts import one_line
+from ..texts import encodable, one_line
 from .shared import duration_words, table
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class _Terminal:
 
     def write(self, text: str) -> None:
         with suppress(OSError):
-            self._stream.write(text)
+            self._stream.write(encodable(text, self._stream.encoding or "utf-8"))
 
     def flush(self) -> None:
         with suppress(OSError):

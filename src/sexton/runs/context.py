@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Engine, Update, bindparam, update
 
-from ..db.deadline import statement_limit
+from ..db.deadline import canceller, statement_limit
 from ..db.tables import own_tables
 from ..errors import Stopped, TimedOut
 from .claim import Claim, fenced
@@ -115,8 +115,18 @@ class RunContext:
         with (
             fenced(self.engine, self.claim, settings, renew_after=self.limits.renew) as connection,
             statement_limit(connection, statement),
+            self._cancellable(connection),
         ):
             yield connection
+
+    @contextmanager
+    def _cancellable(self, connection: Connection) -> Iterator[None]:
+        """Ctrl-C ends the statements inside the block."""
+        self.stop.cancel = canceller(connection)
+        try:
+            yield
+        finally:
+            self.stop.cancel = None
 
     def record(self, connection: Connection) -> None:
         """Write progress into the run row, in the transaction that makes it true."""

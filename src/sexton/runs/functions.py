@@ -69,7 +69,7 @@ def call(context: RunContext, name: str, function: Function) -> None:
     claim = context.claim
     run = Run(context.engine, claim.job, claim.as_of, claim.slot, context)
     with _kept_alive(context, run):
-        counts = function(run)
+        counts = context.stop.interrupting(lambda: function(run))
     if counts is not None and not isinstance(counts, Counts):
         raise JobFailed(f"{name} returned {type(counts).__name__}; a job's function returns Counts or nothing")
     context.steps[name] = counts or Counts()

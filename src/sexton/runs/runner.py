@@ -199,13 +199,20 @@ def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
     except SextonError as error:
         return "failed", str(error)
     except DBAPIError as error:
-        # The database ended a statement whose limit was what was left of the run.
-        ended = context.left() <= 0 and classify(error) is Fault.CANCELLED
-        return "timed_out" if ended else "failed", failed(context, error)
+        return _by_database(context, error)
     except Exception as error:
         return "failed", failed(context, error)
     whole = total(context.steps)
     return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
+
+
+def _by_database(context: RunContext, error: DBAPIError) -> tuple[str, str]:
+    """The same of an error of the database that nobody answered."""
+    if classify(error) is Fault.CANCELLED and context.stop.asked:
+        return "cancelled", context.stop.reason  # Ctrl-C ends the statement in hand
+    # The database ended a statement whose limit was what was left of the run.
+    late = classify(error) is Fault.CANCELLED and context.left() <= 0
+    return "timed_out" if late else "failed", failed(context, error)
 
 
 def _step(context: RunContext, plan: Any) -> None:

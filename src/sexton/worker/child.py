@@ -24,7 +24,7 @@ from ..runs.runner import Outcome, refused
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
-from ..texts import escape_on
+from ..texts import plain_output
 from .messages import Line
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
@@ -114,7 +114,7 @@ def _on_record(app: App, wanted: Wanted, error: SextonError) -> Outcome:
 
 if __name__ == "__main__":
     try:
-        with escape_on(sys.stdout, sys.stderr):
+        with plain_output():
             sys.exit(main(sys.argv[1:]))
     except SextonError as error:  # the settings were broken after the worker had read them
         sys.stderr.write(f"sexton: {error}\n")
