@@ -40,7 +40,7 @@ def runs(engine: Engine) -> list[Past]:
 def begun(start: Start, folder: Path, database: str, *words: str) -> Worker:
     """`sexton run …` whose function is away."""
     worker = start(command_line, "run", *words, write_settings(folder, database, jobs=JOBS, **LONG))
-    worker.wait_for("away")
+    worker.wait_for("away\n")
     return worker
 
 
