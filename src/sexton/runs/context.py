@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, Update, bindparam, update
 
@@ -19,9 +19,6 @@ from .claim import Claim, fenced
 from .counts import Counts
 from .stop import Stop
 from .throttle import Throttle
-
-if TYPE_CHECKING:
-    from .failure import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +52,18 @@ class Watcher(Protocol):
 
 def nobody(step: str, counts: Counts) -> None:
     """The watcher that does not watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception that ended a run. place: "file:line in function" of the product's code.
+
+    place, traceback: None where `[run] tracebacks` is off, or where no code of the product had part in it.
+    """
+
+    error: BaseException
+    place: str | None = None
+    traceback: str | None = None
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -24,12 +23,11 @@ from ..db.types import KEPT
 from ..db.upsert import upsert
 from ..errors import scrubbed
 from ..texts import lines, one_line
+from .context import Failure, RunContext
 from .lease import short_transaction
 
 if TYPE_CHECKING:
     from traceback import FrameSummary, StackSummary
-
-    from .context import RunContext
 
 WORDS = 300
 """Characters of an exception's message that history keeps."""
@@ -50,18 +48,6 @@ _BETWEEN = {
     True: "The above exception was the direct cause of the following exception:",
     False: "During handling of the above exception, another exception occurred:",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An exception that ended a run. place: "file:line in function" of the product's code.
-
-    place, traceback: None where `[run] tracebacks` is off, or where no code of the product had part in it.
-    """
-
-    error: BaseException
-    place: str | None = None
-    traceback: str | None = None
 
 
 def failed(context: RunContext, error: BaseException) -> str:

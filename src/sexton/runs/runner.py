@@ -29,9 +29,9 @@ from ..errors import (
 )
 from ..jobs.job import Job
 from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
-from .context import Limits, RunContext, Watcher, deadline_after, nobody
+from .context import Failure, Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
-from .failure import Failure, failed, words
+from .failure import failed, words
 from .functions import call
 from .hard_limit import OVERDUE, process_ends_at
 from .stop import Stop
