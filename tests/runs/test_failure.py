@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -39,8 +39,8 @@ class Mute(Exception):
 class Leaving(Exception):
     """Its text ends the process."""
 
-    def __str__(self) -> str:
-        sys.exit(0)
+    def __str__(self) -> NoReturn:
+        raise SystemExit(0)
 
 
 class Text(str):
@@ -61,18 +61,19 @@ class Circle(Exception):
 
 
 def odd_name() -> Exception:
-    return type("Ä\n\x1b[31m" + "e" * 5_000, (Exception,), {})("why")
+    kind: type[Exception] = type("Ä\n\x1b[31m" + "e" * 5_000, (Exception,), {})
+    return kind("why")
 
 
 def noted() -> Exception:
     error = ValueError("noted")
     error.add_note("at row 7\x00\x1b[2J")
-    error.__notes__ += [3, None]
+    error.__notes__ += [3, None]  # type: ignore[list-item]
     return error
 
 
 def deep() -> Exception:
-    group = ExceptionGroup("leaf", [ValueError("in\x00ner")])
+    group: ExceptionGroup[Exception] = ExceptionGroup("leaf", [ValueError("in\x00ner")])
     for _ in range(200):
         group = ExceptionGroup("gr\x00up", [group] * 10)
     return group
@@ -176,6 +177,67 @@ def test_rep_5_names_and_numbers_of_others_in_counts_are_kept(engine: Engine) ->
     with read_only(engine) as connection:
         (steps,) = history(connection)[0].steps.values()
     assert (steps.changed, steps.also) == (1, {"a\\u0000b": 2, "\\ud800": 3})
+
+
+WRONG: list[dict[str, Any]] = [
+    {"changed": "3"},
+    {"told": 2**63},
+    {"picked": -1},
+    {"changed": 1.5},
+    {"also": {"rows": None}},
+    {"also": ["rows"]},
+]
+
+
+def test_rep_5_counts_that_are_none_fail_the_run(engine: Engine) -> None:
+    for counts in WRONG:
+        outcome = run_job(engine, Job("shop.counting", work=lambda run, counts=counts: Counts(**counts)))
+
+        assert outcome.state == "failed", counts
+        assert "Counts that count no rows" in (outcome.error or ""), counts
+
+
+class OnPurpose(JobFailed):
+    """Of the product, and odd."""
+
+    __str__ = Mute.__str__
+
+
+@SQLITE_AND_POSTGRES
+def test_rep_5_an_error_raised_on_purpose_may_be_odd_as_well(engine: Engine) -> None:
+    assert run_job(engine, failing(OnPurpose)).error == "(its message cannot be read: RuntimeError)"
+    assert run_job(engine, failing(lambda: JobFailed("a\x00b token=hunter2"))).error == "a\\u0000b token=***"
+
+
+@SQLITE_AND_POSTGRES
+def test_rep_5_a_host_with_an_odd_name_holds_its_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "hôst\x00\udcff\n")
+
+    assert run_job(engine, Job("shop.fine", work=lambda run: None)).state == "succeeded"
+
+    with read_only(engine) as connection:
+        assert history(connection)[0].worker.startswith("h\\u00f4st\\u0000\\udcff\\n:")
+
+
+def test_a_failure_lets_go_of_what_the_function_held(engine: Engine) -> None:
+    """The frames of the function hold its rows; a worker's executor lives on for weeks."""
+
+    class Rows:
+        pass
+
+    kept: list[weakref.ref[Rows]] = []
+
+    def work(run: Run) -> None:
+        rows = Rows()
+        kept.append(weakref.ref(rows))
+        raise KeyError("row")
+
+    outcome = run_job(engine, Job("shop.holding", work=work))
+
+    assert outcome.failure is not None
+    outcome.failure.forget()
+    assert kept[0]() is None
+    assert outcome.failure.traceback is not None
 
 
 @SQLITE_AND_POSTGRES

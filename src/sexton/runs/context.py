@@ -65,6 +65,12 @@ class Failure:
     place: str | None = None
     traceback: str | None = None
 
+    def forget(self) -> None:
+        """Let go of what the function held: its frames know, by their callers, who holds this."""
+        from traceback import clear_frames
+
+        clear_frames(self.error.__traceback__)
+
 
 @dataclass(slots=True)
 class RunContext:

@@ -31,6 +31,15 @@ class Counts:
             if rows:
                 self.also[name] = self.also.get(name, 0) + rows
 
+    def wrong(self) -> str | None:
+        """What of a function's counts is no number of rows that a database can hold; None: nothing."""
+        if not isinstance(self.also, dict):
+            return f"also={self.also!r}"
+        named = {"picked": self.picked, "changed": self.changed, "told": self.told, "skipped": self.skipped}
+        rows = {**named, "poison": self.poison, **self.also}
+        odd = (name for name, count in rows.items() if type(count) is not int or not 0 <= count < 2**63)
+        return next((f"{name!s}: {type(rows[name]).__name__}" for name in odd), None)
+
     def as_json(self) -> dict[str, Any]:
         """For the run row: zeros of `skipped` and `poison` left out."""
         shown: dict[str, Any] = {"picked": self.picked, "changed": self.changed, "told": self.told}

@@ -21,8 +21,8 @@ from ..db.moment import database_now
 from ..db.tables import own_tables
 from ..db.types import KEPT
 from ..db.upsert import upsert
-from ..errors import scrubbed
-from ..texts import lines, one_line
+from ..errors import SextonError, scrubbed
+from ..texts import LONGEST, lines, one_line
 from .context import Failure, RunContext
 from .lease import short_transaction
 
@@ -67,6 +67,11 @@ def words(error: BaseException) -> str:
     """ "ValueError: what it says first", without secrets."""
     message = _message(error, WORDS, first=True)
     return message if isinstance(error, DBAPIError) else f"{_kind(error)}: {message or '(no message)'}"
+
+
+def own_words(error: SextonError) -> str:
+    """What an error raised on purpose says, also where the product has made it."""
+    return _message(error, LONGEST, first=True)
 
 
 def traceback_text(error: BaseException) -> str:

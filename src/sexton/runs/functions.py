@@ -72,6 +72,8 @@ def call(context: RunContext, name: str, function: Function) -> None:
         counts = context.stop.interrupting(lambda: function(run))
     if counts is not None and not isinstance(counts, Counts):
         raise JobFailed(f"{name} returned {type(counts).__name__}; a job's function returns Counts or nothing")
+    if counts is not None and (wrong := counts.wrong()) is not None:
+        raise JobFailed(f"{name} returned Counts that count no rows ({wrong}); each is a whole number from 0 on")
     context.steps[name] = counts or Counts()
     run.check()
 

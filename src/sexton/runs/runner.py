@@ -31,7 +31,7 @@ from ..jobs.job import Job
 from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
 from .context import Failure, Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
-from .failure import failed, words
+from .failure import failed, own_words, words
 from .functions import call
 from .hard_limit import OVERDUE, process_ends_at
 from .stop import Stop
@@ -197,7 +197,7 @@ def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
     except DatabaseUnreachable as gone:
         return "unreachable", str(gone)
     except SextonError as error:
-        return "failed", str(error)
+        return "failed", own_words(error)
     except DBAPIError as error:
         return _by_database(context, error)
     except Exception as error:

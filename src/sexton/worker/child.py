@@ -102,6 +102,8 @@ def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[st
         outcome = _on_record(app, wanted, error)
     if outcome.state not in ("held", "already done"):
         logs.emit(logs.ended(outcome, time.monotonic() - began))
+    if outcome.failure is not None:
+        outcome.failure.forget()
     return {"event": "ended", "job": outcome.job, "state": outcome.state, "run": outcome.run_id}
 
 
