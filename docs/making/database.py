@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 from sexton.db.connect import open_database
 from sexton.db.migrate import HEAD, migrate
 from sexton.db.tables import own_name, own_tables
-from sexton.db.types import is_time
+from sexton.db.types import Document, Line, is_time
 
 from .markdown import code, inline, page, table
 
@@ -28,11 +28,12 @@ PURPOSES = {
     "incidents": "What is or was wrong with a job, from the first sign to the recovery.",
     "alerts": "Messages about incidents, one a channel, with their delivery.",
     "archives": "Files that rows were written to before they were deleted; kept as long as you keep the files.",
+    "tracebacks": "Of functions that failed: one row a run, kept for a time of its own, `retention.tracebacks`.",
     "armed": "Policies of the settings file that people have confirmed; the others only count.",
 }
 """What each table is for. A table without an entry stops the generator."""
 
-WORDS = {Text: "text", Integer: "whole number", JSON: "JSON"}
+WORDS = {Text: "text", Line: "text", Integer: "whole number", JSON: "JSON", Document: "JSON"}
 
 
 def tables() -> str:

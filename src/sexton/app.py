@@ -94,6 +94,7 @@ class App:
             row_limit=row_limit,
             replica_lag=None if run.replica_lag is None else _seconds(run.replica_lag),
             pause_while=run.pause_while,
+            tracebacks=run.tracebacks,
         )
 
     def _all_jobs(self) -> Iterable[Job]:
@@ -125,7 +126,7 @@ class App:
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention
-        kinds = ("runs", "failed_runs", "effects", "outbox", "poison", "incidents")
+        kinds = ("runs", "failed_runs", "effects", "outbox", "poison", "incidents", "tracebacks")
         keep = {name: getattr(kept, name) for name in kinds}
         keepers = [(pack.keeps_outbox, self.options[name]) for name, pack in self.packs.items()]
         with_outbox = not any(keeps is not None and keeps(options) for keeps, options in keepers)

@@ -16,7 +16,15 @@ from tests.support.sessions import NOON, make_sessions
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-KEEP = {"runs": "90d", "failed_runs": "365d", "effects": "400d", "outbox": "30d", "poison": "400d", "incidents": "400d"}
+KEEP = {
+    "runs": "90d",
+    "failed_runs": "365d",
+    "effects": "400d",
+    "outbox": "30d",
+    "poison": "400d",
+    "incidents": "400d",
+    "tracebacks": "30d",
+}
 
 
 def test_the_newest_run_comes_first_and_the_limit_is_kept(engine: Engine) -> None:

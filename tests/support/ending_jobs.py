@@ -112,7 +112,7 @@ ENDINGS: dict[str, tuple[Job, str, str]] = {
         ("group", _raising(BaseExceptionGroup("two", [ValueError("a"), SystemExit(1)])), "failed", "two"),
         ("memory", _raising(MemoryError()), "failed", "MemoryError"),
         ("recursion", recurse, "failed", "RecursionError: maximum recursion depth"),
-        ("mute", _raising(Mute()), "failed", "Mute: (its message cannot be read)"),
+        ("mute", _raising(Mute()), "failed", "Mute: (its message cannot be read"),
         ("statement", statement, "failed", "nowhere"),
         ("held", _raising(HeldElsewhere("another one is at it")), "cancelled", "another one is at it"),
         ("leave", leave, "failed", "exit code 0"),

@@ -25,6 +25,7 @@ from ..runs.history import STOPPED, history
 from ..runs.preview import preview
 from ..runs.runner import planned
 from ..runs.samples import sample
+from ..texts import one_line
 from .changing import changing, person
 from .report import sample_lines, step_table
 from .shared import open_app
@@ -76,7 +77,7 @@ def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
         shown = sample(connection, plan, request)
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     lines = [
-        f"{name}: {job.description}",
+        f"{name}: {one_line(job.description)}",
         *(f"  {line}" for line in details(policies_of(app.settings.policies)[name])),
         step_table({plan.step: counts}),
         f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}",

@@ -147,6 +147,6 @@ def _tried(about: str, check: Callable[[], str]) -> Finding:
     except SextonError as error:
         return Finding("wrong", about, re.sub(rf"^{re.escape(about)}[:,] ", "", str(error)), error.exit_code)
     except Exception as error:
-        from ..runs.outcome import in_one_line
+        from ..runs.failure import words
 
-        return Finding("wrong", about, in_one_line(error), FAILED)
+        return Finding("wrong", about, words(error), FAILED)

@@ -23,6 +23,7 @@ from ..crontab.text import Wishes, crontab
 from ..errors import DONE, ScheduleError, UsageError
 from ..jobs.duration import parse_duration
 from ..jobs.zones import check_zone
+from ..texts import encodable
 from .shared import open_app
 
 CPANEL_GRAIN = 5
@@ -59,7 +60,9 @@ def run(arguments: Namespace) -> int:
         server=arguments.server_zone or server_zone(),
         mail=arguments.mail,
     )
-    sys.stdout.write(crontab(app.registry, _here(arguments), wishes, datetime.now(UTC)))
+    lines = crontab(app.registry, _here(arguments), wishes, datetime.now(UTC)).splitlines(keepends=True)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(b"".join(map(_as_kept, lines)))
     lost = sorted(name for name in os.environ if is_setting(name))
     if lost:
         print(
@@ -67,6 +70,14 @@ def run(arguments: Namespace) -> int:
             file=sys.stderr,
         )
     return DONE
+
+
+def _as_kept(line: str) -> bytes:
+    """A line as cron reads it: paths in the bytes of the file system, whatever the terminal can show."""
+    try:
+        return os.fsencode(line)
+    except UnicodeEncodeError:  # words about a job, in the locale "C"
+        return encodable(line, sys.getfilesystemencoding()).encode()
 
 
 def _here(arguments: Namespace) -> Place:

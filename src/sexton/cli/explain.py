@@ -20,6 +20,7 @@ from ..runs.choose import Choice, choose
 from ..runs.execution import Request
 from ..runs.preview import preview_statement
 from ..runs.runner import planned
+from ..texts import one_line
 from .shared import add_json, open_app, print_json
 
 
@@ -46,7 +47,7 @@ def run(arguments: Namespace) -> int:
             }
         )
         return 0
-    print(f"{job.name}: {job.description}" if job.description else job.name)
+    print(f"{job.name}: {one_line(job.description)}" if job.description else job.name)
     for line in _rule(app, job):
         print(f"  {line}")
     print(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")

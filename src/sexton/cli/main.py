@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Protocol
 
 from ..errors import DONE, FAILED, USAGE, SextonError, suggestion
+from ..texts import one_line, plain_output
 
 COMMANDS = {
     "demo": "show a product's jobs at work on a database made for it",
@@ -60,11 +61,22 @@ class Command(Protocol):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit code. Never raises for what a user can cause."""
     words = sys.argv[1:] if arguments is None else arguments
+    with plain_output():
+        return _ended(words)
+
+
+def _ended(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except SextonError as error:
-        print(f"sexton: {error}", file=sys.stderr)
+        print(one_line(f"sexton: {error}"), file=sys.stderr)
         return error.exit_code
+    except UnicodeEncodeError as error:
+        if error.encoding != sys.getfilesystemencoding():
+            raise
+        name = one_line(error.object)
+        print(f"sexton: the locale of this process has no name for {name!r}; set LC_ALL=C.UTF-8", file=sys.stderr)
+        return USAGE
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise

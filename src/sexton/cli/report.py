@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 from ..runs.context import Watcher, nobody
 from ..runs.counts import Counts
 from ..runs.outcome import Outcome
+from ..texts import encodable, one_line
 from .shared import duration_words, table
 
 if TYPE_CHECKING:
@@ -51,16 +52,12 @@ def sample_lines(step: str, sample: Sample, due: int) -> Iterator[str]:
             yield f"    {sample.by} from {_seconds(sample.rows[0][sample.by])}"
     for event, recipient, payload in sample.messages:
         to = f" to {recipient}" if recipient is not None else ""
-        yield f"  message {event}{_printable(to)}: {_printable(json.dumps(payload, default=str, ensure_ascii=False))}"
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+        yield one_line(f"  message {event}{to}: {json.dumps(payload, default=str, ensure_ascii=False)}")
 
 
 def _shown(value: str | None) -> str:
     """Without characters that a terminal obeys, and not longer than a line."""
-    plain = _printable(str(value))
+    plain = one_line(str(value))
     return plain if len(plain) <= LONGEST_KEY else plain[: LONGEST_KEY - 1] + "…"
 
 
@@ -74,7 +71,8 @@ def closing_line(outcome: Outcome, seconds: float, *, dry: bool = False) -> str:
     number = f", run {outcome.run_id}" if outcome.run_id is not None else ""
     reason = f"{'; for now ' if dry else ': '}{outcome.error}" if outcome.error else ""
     what = "would do this" if dry else outcome.state
-    return f"{outcome.job}: {what}{'' if dry else f' in {duration_words(seconds)}'}{number}{reason}"
+    place = f"; raised at {outcome.failure.place}" if outcome.failure and outcome.failure.place else ""
+    return one_line(f"{outcome.job}: {what}{'' if dry else f' in {duration_words(seconds)}'}{number}{reason}{place}")
 
 
 @contextmanager
@@ -87,18 +85,27 @@ def progress(job: str) -> Iterator[Watcher]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    class Screen(Console):
+        """One that never hides the cursor: nobody could show it again after the end by a signal."""
+
+        def show_cursor(self, show: bool = True) -> bool:
+            return False
+
+    stream = getattr(sys.stdout, "stream", sys.stdout)  # past the door: what rich writes is for the terminal to obey
+    unicode = (stream.encoding or "").lower().replace("-", "") == "utf8"
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.fields[rows]}"),
+        SpinnerColumn("dots" if unicode else "line"),
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.fields[rows]}", markup=False),
         TimeElapsedColumn(),
     )
-    console = Console(file=cast(IO[str], _Terminal(sys.stdout)))
-    with Progress(*columns, transient=True, console=console) as bar:
+    screen = Screen(file=cast(IO[str], _Terminal(stream)))
+    with Progress(*columns, transient=True, console=screen) as bar:
         task = bar.add_task(job, total=None, rows="")
 
         def watch(step: str, counts: Counts) -> None:
-            bar.update(task, description=f"{job}: {step}", rows=f"{counts.picked:,} rows, {counts.told:,} told")
+            rows = f"{counts.picked:,} rows, {counts.told:,} told"
+            bar.update(task, description=one_line(f"{job}: {step}"), rows=rows)
 
         yield watch
 
@@ -111,7 +118,7 @@ class _Terminal:
 
     def write(self, text: str) -> None:
         with suppress(OSError):
-            self._stream.write(text)
+            self._stream.write(encodable(text, self._stream.encoding or "utf-8"))
 
     def flush(self) -> None:
         with suppress(OSError):

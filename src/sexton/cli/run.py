@@ -97,7 +97,7 @@ def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
     from ..runs.dry_run import dry_run  # cron lines need not load it
 
     began = time.monotonic()
-    outcome = dry_run(app.engine, job, as_of=arguments.now)
+    outcome = stop.interrupting(lambda: dry_run(app.engine, job, as_of=arguments.now))
     tell(outcome, time.monotonic() - began, arguments, dry=True)
     return outcome.exit_code
 

@@ -1,4 +1,4 @@
-"""One run in full: its slot and times, its steps, its error, and the rows of its job that are set aside."""
+"""One run in full: slot, times, steps, its error with the traceback, and the rows of its job that are set aside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from ..clock import iso
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..errors import UsageError
-from ..runs.history import Past, one, set_aside
+from ..runs.history import Past, kept_traceback, one, set_aside
+from ..texts import one_line
 from .report import step_table
 from .shared import add_json, duration_words, open_app, print_json
 
@@ -29,16 +30,19 @@ def run(arguments: Namespace) -> int:
         if past is None:
             raise UsageError(f"there is no run {arguments.run}; `sexton history` lists those that are kept")
         aside = set_aside(connection, past.job)
+        trace = kept_traceback(connection, past.id)
     if arguments.json:
-        print_json({**asdict(past), "set_aside": aside})
+        print_json({**asdict(past), "traceback": trace.text if trace else None, "set_aside": aside})
         return 0
     print(_text(past))
     if past.steps:
         print(step_table(past.steps))
+    if trace is not None:
+        print("\n".join(f"  {line}" for line in trace.text.splitlines()))
     for row in aside:
         rest = f"tried again from {row['next_at']:%Y-%m-%d %H:%M} UTC" if row["next_at"] else "waits for a person"
         times = f"{row['attempts']} time{'s' * (row['attempts'] != 1)}"
-        print(f"set aside: {row['step']} {row['subject']}, refused {times}, {rest}\n  {row['error']}")
+        print(f"set aside: {row['step']} {one_line(row['subject'])}, refused {times}, {rest}\n  {row['error']}")
     return 0
 
 

@@ -77,6 +77,9 @@ class RunSettings:
         "SQL with one value; runs rest between batches while that is true, or more than 0",
         example="SELECT count(*) > 200 FROM pg_stat_activity WHERE state = 'active'",
     )
+    tracebacks: bool = setting(
+        True, "keep and log the traceback of a function that failed, without secrets and without values"
+    )
 
     def check(self) -> None:
         """ValueError when values that are right alone do not fit together."""
@@ -126,6 +129,14 @@ class RetentionSettings:
     incidents: str = setting(
         "400d",
         "how long closed incidents, messages about incidents, and the audit of schedules are kept",
+        kind="duration",
+        minimum="1d",
+        maximum="36500d",
+    )
+
+    tracebacks: str = setting(
+        "30d",
+        "how long tracebacks of functions that failed are kept",
         kind="duration",
         minimum="1d",
         maximum="36500d",

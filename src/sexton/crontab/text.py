@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from ..jobs.duration import duration_in_words
 from ..jobs.job import Job
+from ..texts import one_line
 from .fields import every_minutes, fields_for
 from .place import Place
 
@@ -92,5 +93,5 @@ def _each(jobs: list[Job], place: Place, wishes: Wishes, now: datetime) -> Itera
 def _about(job: Job) -> str:
     when = "only by hand" if job.schedule is None else job.schedule.words()
     # A description may be anything; a line feed in it would begin a line of the crontab.
-    purpose = " ".join("".join(c if c.isprintable() else " " for c in job.description).split())
+    purpose = one_line(" ".join(job.description.split()))
     return f"{job.name}: {purpose}; {when}" if purpose else f"{job.name}: {when}"

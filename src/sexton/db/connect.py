@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
 from .faults import Fault, classify, describe, refusal, sqlstate
+from .types import ENCODING
 
 READ_ONLY = "sexton_read_only"
 """Execution option of a connection: its transactions read one snapshot and cannot write."""
@@ -69,6 +71,7 @@ def open_database(url: str, *, create: bool = True) -> Engine:
         pool_timeout=10,
         connect_args=arguments,
     )
+    event.listen(engine, "connect", partial(_note_encoding, engine))
     event.listen(engine, "checkout", _as_the_server_says)
     return engine
 
@@ -89,6 +92,13 @@ def open_to_look(url: str) -> Engine:
     event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _note_encoding(engine: Engine, connection: Any, _record: object) -> None:
+    """A database in LATIN1, or a session that speaks it, holds less than all text; `Line` escapes the rest."""
+    ours, theirs = connection.info.encoding, connection.info.parameter_status("server_encoding")
+    less = ours if ours not in ("utf-8", "ascii") else None if theirs in ("UTF8", "SQL_ASCII") else "ascii"
+    setattr(engine.dialect, ENCODING, less)
 
 
 def _as_the_server_says(connection: Any, _record: object, _proxy: object) -> None:

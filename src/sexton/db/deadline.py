@@ -1,16 +1,31 @@
-"""A limit for statements. SQLite has no statement_timeout: its virtual machine is interrupted from inside."""
+"""A limit for statements, and their end before it.
+
+SQLite has no statement_timeout: its virtual machine is interrupted from inside.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+CANCELLING = 5.0
+"""Seconds that a server may take to hear that a statement is to end."""
+
 _STEPS = 5_000
 """Virtual machine steps between two looks at the clock; some tens of microseconds."""
+
+
+def canceller(connection: Connection) -> Callable[[], object]:
+    """A call that ends, from any thread, the statement which this connection executes then."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        return driver.interrupt  # type: ignore[no-any-return]
+    return partial(driver.cancel_safe, timeout=CANCELLING)
 
 
 @contextmanager

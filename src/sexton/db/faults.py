@@ -105,27 +105,43 @@ def driver_fault(error: BaseException) -> Fault | None:
 
 def sqlstate(error: DBAPIError) -> str | None:
     """PostgreSQL's five-letter state; None on SQLite and when the connection itself broke."""
-    state = getattr(error.orig, "sqlstate", None)
+    return _state(error.orig)
+
+
+def _state(error: BaseException | None) -> str | None:
+    state = getattr(error, "sqlstate", None)
     return state if isinstance(state, str) else None
 
 
 def describe(error: DBAPIError) -> str:
     """One line for people: "23514 orders_total_check: new row for relation …". No row values, no parameters."""
-    diagnosis = getattr(error.orig, "diag", None)
-    message = getattr(diagnosis, "message_primary", None) or str(error.orig)
+    return _described(error.orig)
+
+
+def driver_words(error: BaseException) -> str | None:
+    """The same of any error that may be one of a database, SQLAlchemy's or a driver's own; None: it is another."""
+    if isinstance(error, DBAPIError):
+        return _described(error.orig)
+    module = type(error).__module__.partition(".")[0]
+    return _described(error) if hasattr(error, "diag") or module in ("psycopg", "psycopg2", "sqlite3") else None
+
+
+def _described(error: BaseException | None) -> str:
+    diagnosis = getattr(error, "diag", None)
+    message = getattr(diagnosis, "message_primary", None) or str(error)
     constraint = getattr(diagnosis, "constraint_name", None)
-    state = sqlstate(error)
-    if state is None and type(error.orig).__name__ == "DataError":
+    state = _state(error)
+    if state is None and type(error).__name__ == "DataError":
         message = re.sub(r":.*", ": (value not shown)", message, flags=re.DOTALL)  # the driver's own words
     elif state is not None and state.startswith("22"):
         # Data exceptions quote the offending value in the message itself, with any quotes and line feeds it has.
         message = re.sub(r'".*"|".*', "(value not shown)", message, count=1, flags=re.DOTALL)
-    line = re.sub(r"\s+", " ", message.strip().splitlines()[0] if message.strip() else type(error.orig).__name__)
+    line = re.sub(r"\s+", " ", message.strip().splitlines()[0] if message.strip() else type(error).__name__)
     if "user-defined function raised exception" in line:
         line = getattr(refusal, "reason", "refused by the policy")
     if state == "25006":
         line += "; this server takes no writes: is it a standby? `database` names the primary"
-    head = " ".join(part for part in (sqlstate(error), constraint) if part)
+    head = " ".join(part for part in (state, constraint) if part)
     return f"{head}: {line}"[:500] if head else line[:500]
 
 

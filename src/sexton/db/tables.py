@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Column, Integer, MetaData, Table, Text
 
-from .types import BigKey, UtcDateTime
+from .types import BigKey, Document, Line, Lines, UtcDateTime
 
 SCHEMA = "sexton"
 
@@ -53,6 +53,7 @@ class OwnTables:
     alerts: Table
     armed: Table
     archives: Table
+    tracebacks: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -64,20 +65,9 @@ def own_name(dialect: str, name: str) -> tuple[str, str | None]:
 def own_tables(dialect: str) -> OwnTables:
     """Our tables as the dialect ("postgresql", "sqlite") names them."""
     metadata = MetaData()
-    return OwnTables(
-        metadata,
-        _runs(dialect, metadata),
-        _leases(dialect, metadata),
-        _effects(dialect, metadata),
-        _outbox_events(dialect, metadata),
-        _poison(dialect, metadata),
-        _schedules(dialect, metadata),
-        _schedules_audit(dialect, metadata),
-        _incidents(dialect, metadata),
-        _alerts(dialect, metadata),
-        _armed(dialect, metadata),
-        _archives(dialect, metadata),
-    )
+    makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit, _incidents, _alerts)
+    later = (_armed, _archives, _tracebacks)
+    return OwnTables(metadata, *(make(dialect, metadata) for make in (*makers, *later)))
 
 
 def _table(dialect: str, metadata: MetaData, name: str, *items: Column[object]) -> Table:
@@ -102,11 +92,11 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("started_at", UtcDateTime, nullable=False),
         Column("finished_at", UtcDateTime),
         Column("batches", Integer, nullable=False, server_default="0", comment="committed data transactions"),
-        Column("counts", JSON, nullable=False, comment="rows a step: picked, changed, told, ..."),
-        Column("error", Text, comment="first line only, no row values"),
-        Column("definition", Text, nullable=False, comment="fingerprint of the settings"),
+        Column("counts", Document, nullable=False, comment="rows a step: picked, changed, told, ..."),
+        Column("error", Line, comment="first line only, no row values"),
+        Column("definition", Line, nullable=False, comment="fingerprint of the settings"),
         Column("missed", Integer, nullable=False, server_default="0", comment="earlier slots this run stands for"),
-        Column("asked_by", Text, comment="who asked for a run without a slot, through the queue"),
+        Column("asked_by", Line, comment="who asked for a run without a slot, through the queue"),
         Column("wall", Text, comment="local time and zone of the slot by the rules of its day"),
     )
 
@@ -150,7 +140,7 @@ def _outbox_events(dialect: str, metadata: MetaData) -> Table:
         Column("published_at", UtcDateTime),
         Column("attempt_count", Integer, nullable=False, server_default="0"),
         Column("last_attempted_at", UtcDateTime),
-        Column("last_error", Text),
+        Column("last_error", Line),
     )
 
 
@@ -162,7 +152,7 @@ def _poison(dialect: str, metadata: MetaData) -> Table:
         Column("job", Text, primary_key=True),
         Column("step", Text, primary_key=True),
         Column("subject", Text, primary_key=True),
-        Column("error", Text, nullable=False, comment="SQLSTATE, constraint and first line; no row values"),
+        Column("error", Line, nullable=False, comment="SQLSTATE, constraint and first line; no row values"),
         Column("attempts", Integer, nullable=False),
         Column("run_id", BigKey),
         Column("first_seen_at", UtcDateTime, nullable=False),
@@ -183,9 +173,9 @@ def _schedules(dialect: str, metadata: MetaData) -> Table:
         Column("timezone", Text, comment="in place of the job's own"),
         Column("paused_at", UtcDateTime),
         Column("paused_until", UtcDateTime, comment="NULL: until somebody resumes it"),
-        Column("reason", Text, comment="of the pause or the other schedule"),
+        Column("reason", Line, comment="of the pause or the other schedule"),
         Column("version", BigKey, nullable=False, comment="grows with every change by a person"),
-        Column("changed_by", Text),
+        Column("changed_by", Line),
         Column("changed_at", UtcDateTime),
         Column("seen_at", UtcDateTime, comment="when somebody first looked whether the job is due"),
     )
@@ -200,8 +190,8 @@ def _schedules_audit(dialect: str, metadata: MetaData) -> Table:
         Column("job", Text, nullable=False),
         Column("version", BigKey, nullable=False, comment="that this change made"),
         Column("action", Text, nullable=False, comment="pause, resume, reschedule, trigger"),
-        Column("detail", JSON, nullable=False),
-        Column("changed_by", Text, nullable=False),
+        Column("detail", Document, nullable=False),
+        Column("changed_by", Line, nullable=False),
         Column("changed_at", UtcDateTime, nullable=False),
     )
 
@@ -214,7 +204,7 @@ def _incidents(dialect: str, metadata: MetaData) -> Table:
         Column("id", BigKey, primary_key=True),
         Column("job", Text, nullable=False),
         Column("kind", Text, nullable=False, comment="of what is wrong, such as failing or late; one open of each"),
-        Column("text", Text, nullable=False, comment="what is wrong, one line"),
+        Column("text", Line, nullable=False, comment="what is wrong, one line"),
         Column("opened_at", UtcDateTime, nullable=False),
         Column("told_at", UtcDateTime, nullable=False, comment="of the last message; a day later it is repeated"),
         Column("closed_at", UtcDateTime, comment="NULL: it is still so"),
@@ -230,12 +220,12 @@ def _alerts(dialect: str, metadata: MetaData) -> Table:
         Column("key", Text, nullable=False, comment="stable id for receivers"),
         Column("incident_id", BigKey, nullable=False),
         Column("channel", Text, nullable=False),
-        Column("message", JSON, nullable=False),
+        Column("message", Document, nullable=False),
         Column("created_at", UtcDateTime, nullable=False),
         Column("attempts", Integer, nullable=False, server_default="0"),
         Column("next_at", UtcDateTime, comment="tried again from then on; NULL: given up or sent"),
         Column("sent_at", UtcDateTime),
-        Column("error", Text),
+        Column("error", Line),
     )
 
 
@@ -266,9 +256,9 @@ def _armed(dialect: str, metadata: MetaData) -> Table:
         metadata,
         "armed",
         Column("policy", Text, primary_key=True, comment="of the settings file"),
-        Column("definition", Text, nullable=False, comment="fingerprint of what was confirmed"),
+        Column("definition", Line, nullable=False, comment="fingerprint of what was confirmed"),
         Column("armed_at", UtcDateTime, nullable=False),
-        Column("armed_by", Text, nullable=False),
+        Column("armed_by", Line, nullable=False),
         Column("allowed", BigKey, comment="rows that the next run may take whatever its limits"),
     )
 
@@ -287,4 +277,16 @@ def _archives(dialect: str, metadata: MetaData) -> Table:
         Column("size", BigKey, comment="of the file in bytes"),
         Column("created_at", UtcDateTime, nullable=False),
         Column("finished_at", UtcDateTime, comment="NULL: rows of it are still to be deleted"),
+    )
+
+
+def _tracebacks(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "tracebacks",
+        Column("run_id", BigKey, primary_key=True, autoincrement=False),
+        Column("place", Line, comment="where in the product's code: file:line in function"),
+        Column("text", Lines, nullable=False, comment="without secrets, without values"),
+        Column("created_at", UtcDateTime, nullable=False),
     )

@@ -1,4 +1,4 @@
-"""Column types: instants, keys, words of an enum.
+"""Column types: instants, keys, words of an enum, text of others.
 
 Python sees aware UTC datetimes; each database keeps one canonical form.
 
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, ColumnElement, DateTime, Integer, Text, cast
+from sqlalchemy import JSON, BigInteger, BindParameter, ColumnElement, DateTime, Integer, Text, cast
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from ..clock import in_utc
+from ..texts import encodable, lines, one_line
 
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
 """A numbering primary key: 64 bit on both; SQLite numbers only columns that are called INTEGER."""
@@ -48,6 +50,65 @@ class NaiveUtc(UtcDateTime):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else in_utc(value).replace(tzinfo=None)
+
+
+ENCODING = "sexton_encoding"
+"""Attribute of a dialect: in what the database keeps text, when that is less than all of Unicode."""
+
+
+KEPT = 16 * 1024
+"""Bytes that are kept of a text of several lines."""
+
+
+class Line(TypeDecorator[str]):
+    """One line of text that somebody else may have written: an error, a reason, a name. Whatever it is can be kept.
+
+    Made fit by `one_line`; what the database's encoding lacks is escaped as well.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else _held(self.fit(value), dialect)
+
+    def fit(self, value: str) -> str:
+        """The form that is kept."""
+        return one_line(value)
+
+
+class Lines(Line):
+    """The same for several lines; of a long text, head and tail are kept."""
+
+    cache_ok = True
+
+    def fit(self, value: str) -> str:
+        return lines(value, KEPT)
+
+
+class Document(TypeDecorator[Any]):
+    """JSON of ours whose names and texts may be those of others; what JSON cannot hold is kept as text."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return _plain(value)
+
+
+def _held(text: str, dialect: Dialect) -> str:
+    encoding = getattr(dialect, ENCODING, None)
+    return text if encoding is None else encodable(text, encoding)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {one_line(str(name)): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return one_line(str(value))
 
 
 class Word(UserDefinedType[str]):

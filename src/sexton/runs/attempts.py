@@ -38,6 +38,8 @@ class Attempts:
         HeldElsewhere when locks stood in the way, DatabaseUnreachable when nothing answers, else JobFailed.
         """
         fault = classify(error)
+        if fault is Fault.CANCELLED:
+            self.context.check()  # by Ctrl-C, or by the end of the run's time
         if fault not in AGAIN:
             raise JobFailed(describe(error)) from error
         self.tries += 1

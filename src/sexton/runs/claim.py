@@ -25,6 +25,7 @@ from ..db.moment import ask_now, database_now, skew
 from ..db.tables import DATABASE, TAKEN, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
 from ..jobs.job import Job
+from ..texts import encodable, one_line
 from .lease import Lease, acquire, fence, of_job, release, short_transaction
 from .queue import ask_again
 
@@ -89,7 +90,8 @@ class Claim:
 
 def holder_name() -> str:
     """Who we are: host, process, and a random part, as process numbers are used again."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    host = encodable(one_line(socket.gethostname(), 200), "ascii")
+    return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def claim(engine: Engine, wanted: Wanted) -> Claim:

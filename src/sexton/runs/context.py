@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, Update, bindparam, update
 
-from ..db.deadline import statement_limit
+from ..db.deadline import canceller, statement_limit
 from ..db.tables import own_tables
 from ..errors import Stopped, TimedOut
 from .claim import Claim, fenced
@@ -27,7 +27,7 @@ class Limits:
 
     batch: aim for the length of a batch.  rows: of the first batch.  row_limit: rows a step may take in all.
     lock_wait: longest wait for a locked row in the last pass.  statement: longest statement.
-    replica_lag, pause_while: see `Throttle`.
+    replica_lag, pause_while: see `Throttle`.  tracebacks: keep those of functions that fail.
     """
 
     lease: float = 10.0
@@ -39,6 +39,7 @@ class Limits:
     row_limit: int | None = None
     replica_lag: float | None = None
     pause_while: str | None = None
+    tracebacks: bool = True
 
 
 class Watcher(Protocol):
@@ -51,6 +52,24 @@ class Watcher(Protocol):
 
 def nobody(step: str, counts: Counts) -> None:
     """The watcher that does not watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception that ended a run. place: "file:line in function" of the product's code.
+
+    place, traceback: None where `[run] tracebacks` is off, or where no code of the product had part in it.
+    """
+
+    error: BaseException
+    place: str | None = None
+    traceback: str | None = None
+
+    def forget(self) -> None:
+        """Let go of what the function held: its frames know, by their callers, who holds this."""
+        from traceback import clear_frames
+
+        clear_frames(self.error.__traceback__)
 
 
 @dataclass(slots=True)
@@ -68,6 +87,8 @@ class RunContext:
     throttle: Throttle = field(init=False)
     note: str | None = None
     """What history says about a run that went well: that it only counted."""
+    failure: Failure | None = None
+    """The exception that ended it, when nobody foresaw it."""
 
     def __post_init__(self) -> None:
         self.throttle = Throttle(self.engine, self.limits.replica_lag, self.limits.pause_while)
@@ -109,8 +130,18 @@ class RunContext:
         with (
             fenced(self.engine, self.claim, settings, renew_after=self.limits.renew) as connection,
             statement_limit(connection, statement),
+            self._cancellable(connection),
         ):
             yield connection
+
+    @contextmanager
+    def _cancellable(self, connection: Connection) -> Iterator[None]:
+        """Ctrl-C ends the statements inside the block."""
+        self.stop.cancel = canceller(connection)
+        try:
+            yield
+        finally:
+            self.stop.cancel = None
 
     def record(self, connection: Connection) -> None:
         """Write progress into the run row, in the transaction that makes it true."""

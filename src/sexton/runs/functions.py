@@ -86,7 +86,7 @@ def call(context: RunContext, name: str, function: Function) -> None:
     written = context.steps.setdefault(name, Counts())
     run = Run(context.engine, claim.job, claim.as_of, claim.slot, context, written)
     with _kept_alive(context, run):
-        counts = function(run)
+        counts = context.stop.interrupting(lambda: function(run))
     if counts is not None:
         context.steps[name] = checked(name, counts)
     run.check()
@@ -100,7 +100,8 @@ def checked(name: str, counts: object) -> Counts:
         numbers = {one.name: _number(getattr(counts, one.name)) for one in fields(counts) if one.name != "also"}
         also = {str(table): _number(rows) for table, rows in counts.also.items()}
     except (TypeError, ValueError, AttributeError) as error:
-        raise JobFailed(f"{name} returned counts that are no numbers of rows: {error}") from error
+        words = f"{name} returned Counts that count no rows ({error}); each is a whole number from 0 on"
+        raise JobFailed(words) from error
     return Counts(**numbers, also=also)
 
 

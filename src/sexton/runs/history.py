@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
@@ -17,6 +17,13 @@ STOPPED = "stopped before its first row: "
 
 REFUSED = "could not begin: "
 """How the error of a run begins whose work cannot run here."""
+
+
+class Traceback(NamedTuple):
+    """Of a run that failed. place: "file:line in function" of the product's code; None when none had part in it."""
+
+    place: str | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,13 @@ def one(connection: Connection, run_id: int) -> Past | None:
     runs = own_tables(connection.dialect.name).runs
     found = _typed(connection.execute(select(runs).where(runs.c.id == run_id)).all())
     return found[0] if found else None
+
+
+def kept_traceback(connection: Connection, run_id: int) -> Traceback | None:
+    """The traceback of a run whose function failed; None when there is none (any more)."""
+    table = own_tables(connection.dialect.name).tracebacks
+    row = connection.execute(select(table.c.place, table.c.text).where(table.c.run_id == run_id)).first()
+    return None if row is None else Traceback(*row)
 
 
 def set_aside(connection: Connection, job: str | None = None) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from ..db.faults import Fault, classify, describe, driver_fault
+from ..db.faults import Fault, classify, driver_fault
 from ..errors import (
     DONE,
     FAILED,
@@ -36,9 +36,10 @@ from ..errors import (
     Stopped,
     TimedOut,
     UsageError,
-    scrubbed,
 )
+from .context import Failure
 from .counts import Counts, total
+from .failure import own_words
 
 if TYPE_CHECKING:
     from .samples import Sample
@@ -69,7 +70,8 @@ class Outcome:
     """How a run ended. state: of the run row, or "already done" / "held" when there was nothing to run.
 
     run_id: None when no run was made.  steps: counts by step.  error: one line, or None.  samples: of a dry run.
-    exception: what ended it, if anything did.  refused: it did not even begin, as its work cannot run here.
+    failure: the exception that ended it, when nobody foresaw it.  refused: it did not even begin, as its work cannot
+    run here.
     ends_with: the exit code, where another process has said it.
     """
 
@@ -80,7 +82,7 @@ class Outcome:
     steps: dict[str, Counts] = field(default_factory=dict)
     error: str | None = None
     samples: Mapping[str, Sample] = field(default_factory=dict)
-    exception: BaseException | None = field(default=None, compare=False, repr=False)
+    failure: Failure | None = field(default=None, compare=False, repr=False)
     refused: bool = False
     ends_with: int | None = field(default=None, compare=False, repr=False)
 
@@ -89,8 +91,8 @@ class Outcome:
         """What a command that ran just this job ends with."""
         if self.ends_with is not None:
             return self.ends_with
-        if self.refused and isinstance(self.exception, UsageError):
-            return self.exception.exit_code
+        if self.refused and self.failure is not None and isinstance(self.failure.error, UsageError):
+            return self.failure.error.exit_code
         return EXIT_CODES[self.state]
 
     @property
@@ -108,20 +110,19 @@ SETTLED = ("succeeded", "already done", "partial", "failed", "timed_out")
 """States after which a later slot of the job may run."""
 
 
-def ended_by(error: BaseException, *, overdue: bool = False, stopped: str = "") -> tuple[str, str]:
-    """The state in which this error leaves a run, and one line for history.
+def ended_by(error: BaseException, *, overdue: bool = False, stopped: str = "") -> tuple[str, str | None]:
+    """The state in which this error leaves a run, and one line for history; None: what the error itself says.
 
     overdue: the run's time was over when it came.  stopped: why somebody had asked the run to stop; "": nobody had.
     """
     if isinstance(error, SextonError):
-        return _purposely(error), str(error)
+        return _purposely(error), own_words(error)
     fault = fault_behind(error)
     if stopped and (isinstance(error, KeyboardInterrupt) or fault is Fault.CANCELLED):
         return "cancelled", stopped
-    words = in_one_line(error)
     if fault is Fault.CANCELLED and overdue:
-        return "timed_out", words
-    return ("cancelled" if fault in PASSING else "failed"), words
+        return "timed_out", None
+    return ("cancelled" if fault in PASSING else "failed"), None
 
 
 def _purposely(error: SextonError) -> str:
@@ -154,21 +155,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             return
         yield one
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-
-
-def in_one_line(error: BaseException) -> str:
-    """What history says about an error: of the database's own without rows, of others kind and first line."""
-    if isinstance(error, DBAPIError):
-        return describe(error)
-    if isinstance(error, SextonError):
-        return str(error)
-    return f"{type(error).__name__}: {first_line(error)}"
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, without secrets; its text is anybody's code, and may fail itself."""
-    try:
-        lines = str(error).strip().splitlines()
-    except Exception:
-        return "(its message cannot be read)"
-    return scrubbed(lines[0])[:300] if lines else "(no message)"

@@ -25,7 +25,8 @@ from ..db.render import for_driver, render
 from ..db.types import is_time
 from ..errors import HeldElsewhere, PolicyError
 from ..policies.contract import Plan
-from .outcome import PASSING, first_line
+from .failure import words
+from .outcome import PASSING
 from .picked import AMONG
 
 
@@ -47,7 +48,7 @@ def preflight(engine: Engine, job: str, plans: Iterable[Any], *, writing: bool =
                 raise
             raise PolicyError(f"{job}, {step}: {_plainly(describe(error))}{_advice(error)}") from error
         except SQLAlchemyError as error:  # the statement cannot even be written for this database
-            raise PolicyError(f"{job}, {step}: {first_line(error)}") from error
+            raise PolicyError(f"{job}, {step}: {words(error)}") from error
 
 
 def obstacle(engine: Engine, job: str, plans: Iterable[Any]) -> str:

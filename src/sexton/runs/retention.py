@@ -20,7 +20,7 @@ FAILURES = ("failed", "timed_out", "abandoned", "partial")
 def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Policy]:
     """The work of `sexton.housekeeping`.
 
-    keep: durations for runs, failed_runs, effects, outbox, poison, incidents.
+    keep: durations for runs, failed_runs, effects, outbox, poison, incidents, tracebacks.
     with_outbox: False when a pack purges the outbox.
     """
     own = own_tables(dialect)
@@ -37,6 +37,8 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
         Purge(own.incidents, by=incidents.closed_at, keep=keep["incidents"], only=closed, name="incidents"),
         Purge(own.schedules_audit, by=own.schedules_audit.c.changed_at, keep=keep["incidents"], name="schedules_audit"),
     ]
+    traces = own.tracebacks
+    purges.append(Purge(traces, by=traces.c.created_at, keep=keep["tracebacks"], name="tracebacks"))
     if with_outbox:
         events = own.outbox_events
         purges.append(Purge(events, by=events.c.published_at, keep=keep["outbox"], name="outbox"))

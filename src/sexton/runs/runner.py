@@ -23,12 +23,13 @@ from ..errors import (
 )
 from ..jobs.job import Job
 from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
-from .context import Limits, RunContext, Watcher, deadline_after, nobody
+from .context import Failure, Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
+from .failure import failed, words
 from .functions import call
 from .hard_limit import OVERDUE, process_ends_at
 from .history import REFUSED
-from .outcome import Outcome, ended_by, in_one_line
+from .outcome import Outcome, ended_by
 from .stop import Stop
 
 FINISHING = 6
@@ -48,7 +49,7 @@ def planned(job: Job) -> list[Any]:
     except SextonError:
         raise
     except (Exception, SystemExit, GeneratorExit) as error:
-        raise PolicyError(f"{job.name}: its work cannot be loaded: {in_one_line(error)}") from error
+        raise PolicyError(f"{job.name}: its work cannot be loaded: {words(error)}") from error
     steps = list(work) if isinstance(work, list | tuple) else [work]
     for step in steps:
         # By shape, not by class: a job that is a plain function needs none of the modules of policies.
@@ -105,8 +106,8 @@ def run(
         started(claimed)
     context = RunContext(engine, claimed, limits, deadline, stop or Stop(), watch)
     with _ending(deadline, last_word, partial(_overdue, context)):
-        state, words, cause = _execute(context, plans)
-    return _close(context, state, words, cause)
+        state, error = _execute(context, plans)
+    return _close(context, state, error)
 
 
 def _begun(
@@ -128,7 +129,7 @@ def _begun(
 def _loaded(engine: Engine, job: Job, wanted: Wanted, deadline: float, last_word: LastWord | None) -> list[Any]:
     """The work, loaded. last_word: loading that goes on past the deadline ends the process then; None: never."""
     late = TimedOut(f"while its work was loaded: {OVERDUE}")
-    overdue = Outcome(job.name, "timed_out", error=str(late), exception=late, refused=True)
+    overdue = Outcome(job.name, "timed_out", error=str(late), failure=Failure(late), refused=True)
     with _ending(deadline, last_word, lambda: (overdue, partial(refused, engine, wanted, late))):
         try:
             return ready(engine, job)
@@ -162,34 +163,33 @@ def refused(engine: Engine, wanted: Wanted, error: BaseException, state: str = "
 
     state: in which it ends; by default the one that the error stands for.
     """
-    found, words = ended_by(error)
+    found, reason = ended_by(error)
+    said = reason or f"{wanted.job}: {words(error)}"
     # A look beforehand can break its own connection; if the database answers now, the slot is tried again.
     state = state or ("cancelled" if found == "unreachable" else found)
-    if not isinstance(error, SextonError):
-        words = f"{wanted.job}: {words}"
     try:
         claimed = claim(engine, wanted)
-        finish(engine, claimed, state, None, f"{REFUSED}{words}" if state == "failed" else words)
+        finish(engine, claimed, state, None, f"{REFUSED}{said}" if state == "failed" else said)
     except (AlreadyDone, HeldElsewhere) as none:
         return _not_ours(wanted.job, none)
-    return Outcome(wanted.job, state, claimed.run_id, claimed.as_of, error=words, exception=error, refused=True)
+    return Outcome(wanted.job, state, claimed.run_id, claimed.as_of, error=said, failure=Failure(error), refused=True)
 
 
 def _not_ours(job: str, why: AlreadyDone | HeldElsewhere) -> Outcome:
     return Outcome(job, "already done" if isinstance(why, AlreadyDone) else "held", error=str(why))
 
 
-def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None, BaseException | None]:
-    """All steps; the state they end in, the error if any, and what raised it. Nothing that a job raises passes."""
+def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
+    """All steps; the state they end in, and the error if any. Nothing that a job raises passes."""
     try:
         for plan in plans:
             _step(context, plan)
     except BaseException as error:
         stopped = context.stop.reason if context.stop.asked else ""
-        return *ended_by(error, overdue=context.left() <= 0, stopped=stopped), error
+        state, reason = ended_by(error, overdue=context.left() <= 0, stopped=stopped)
+        return state, reason or (failed(context, error) if state == "failed" else words(error))
     whole = total(context.steps)
-    state, note = ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
-    return state, note, None
+    return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
 
 
 def _step(context: RunContext, plan: Any) -> None:
@@ -216,11 +216,11 @@ def _step(context: RunContext, plan: Any) -> None:
     batches.forget_healed()
 
 
-def _close(context: RunContext, state: str, error: str | None, cause: BaseException | None) -> Outcome:
+def _close(context: RunContext, state: str, error: str | None) -> Outcome:
     claimed = context.claim
     if state not in ("held", "unreachable"):
         state, error = _finished(context, state, error)
-    return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error, exception=cause)
+    return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error, failure=context.failure)
 
 
 def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, str | None]:

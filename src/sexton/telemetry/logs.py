@@ -42,6 +42,8 @@ def ended(outcome: Outcome, seconds: float) -> str:
         skipped=whole.skipped or None,
         poison=whole.poison or None,
         **_said(outcome),
+        raised_at=outcome.failure.place if outcome.failure else None,
+        traceback=outcome.failure.traceback if outcome.failure else None,
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from ..channels.contract import Notice, as_json
 from ..db.tables import own_tables
 from ..db.upsert import upsert
+from ..runs.history import kept_traceback
 from .signs import moment
 
 TITLES = {
@@ -51,7 +52,8 @@ def tell(
     dialect = told.connection.dialect.name
     table = own_tables(dialect).alerts
     what = f"remind:{told.now:%Y-%m-%d}" if event.what == "remind" else event.what
-    message = as_json(_notice(event, since, error, run))
+    kept = kept_traceback(told.connection, run) if run is not None else None
+    message = as_json(_notice(event, since, error, run, kept.place if kept else None))
     rows = [
         {
             "key": f"alert:{incident}:{what}:{channel}",
@@ -68,13 +70,15 @@ def tell(
     return event
 
 
-def _notice(event: Event, since: datetime, error: str | None, run: int | None) -> Notice:
+def _notice(event: Event, since: datetime, error: str | None, run: int | None, place: str | None) -> Notice:
     title = f"{TITLES.get(event.kind, event.kind)}: {event.job}"
     if event.what != "open":
         title = f"{'over' if event.what == 'close' else 'still'}: {title}"
     facts = {"since": moment(since)}
     if error is not None:
         facts["last error"] = error
+    if place is not None:
+        facts["raised at"] = place
     return Notice("", title, event.text, event.job, facts, _command(event, run))
 
 

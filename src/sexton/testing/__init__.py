@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..clock import in_utc, parse_instant
-from ..errors import UsageError
 from ..jobs.job import Job
 
 if TYPE_CHECKING:
@@ -19,17 +18,27 @@ if TYPE_CHECKING:
     from ..runs.outcome import Outcome
 
 
-def run_job(engine: Engine, job: Job, *, at: str | datetime | None = None, **options: Any) -> Outcome:
+def run_job(
+    engine: Engine, job: Job, *, at: str | datetime | None = None, raise_errors: bool = False, **options: Any
+) -> Outcome:
     """Run `job` for real at the time `at` (the database's time by default); options as `sexton.runs.runner.run` takes.
 
     The same path that every starter takes: claim, lease, fence, batches, history. Sexton's tables must be there.
+    raise_errors: once the run is closed as failed, raise what a function of the job ended with, with its traceback;
+    JobFailed or TimedOut where no exception of a function was the reason.
     UsageError when its work cannot run here: its table is missing, a policy cannot be right.
     """
+    from ..errors import JobFailed, TimedOut, UsageError
     from ..runs.runner import run
 
     outcome = run(engine, job, as_of=_instant(at), **options)
-    if outcome.refused and isinstance(outcome.exception, UsageError):
-        raise outcome.exception
+    failure = outcome.failure
+    if outcome.refused and failure is not None and isinstance(failure.error, UsageError):
+        raise failure.error
+    if raise_errors and outcome.state in ("failed", "timed_out"):
+        if failure is not None:
+            raise failure.error
+        raise (JobFailed if outcome.state == "failed" else TimedOut)(outcome.error)
     return outcome
 
 

@@ -25,6 +25,7 @@ from ..runs.runner import refused
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
+from ..texts import plain_output
 from .messages import Line, message_of
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
@@ -88,6 +89,8 @@ def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[st
         outcome = Outcome(wish["job"], "unreachable", error=str(error))
     if not quiet and outcome.state not in ("held", "already done"):
         logs.emit(logs.ended(outcome, time.monotonic() - began))
+    if outcome.failure is not None:
+        outcome.failure.forget()
     return {"event": "ended", **message_of(outcome)}
 
 
@@ -105,7 +108,8 @@ def _run(app: App, wish: dict[str, Any], **how: Any) -> Outcome:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        with plain_output():
+            sys.exit(main(sys.argv[1:]))
     except SextonError as error:  # the settings were broken after the worker had read them
         sys.stderr.write(f"sexton: {error}\n")
         sys.exit(error.exit_code)
