@@ -9,7 +9,7 @@ import pytest
 
 from sexton import Job
 from sexton.config.policy import definition_of
-from sexton.declared.arming import arm, disarm
+from sexton.runs.armed import arm, disarm
 from sexton.runs.runner import Outcome
 from sexton.testing import run_job
 from tests.support.past_runs import newest_run

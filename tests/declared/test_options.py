@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sexton.app import App
 from sexton.config import Settings
 from sexton.config.policy import definition_of
-from sexton.declared.arming import arm
 from sexton.errors import SettingsError, UsageError
+from sexton.runs.armed import arm
 from sexton.runs.history import notices
 from sexton.testing import preview_job, run_job
 

@@ -22,6 +22,11 @@ class Counts:
     skipped: int = 0
     poison: int = 0
 
+    @property
+    def taken(self) -> int:
+        """Rows that it changed, or told about."""
+        return max(self.changed, self.told)
+
     def add(self, picked: int, changed: int, told: int, also: Mapping[str, int]) -> None:
         """Count one batch."""
         self.picked += picked
