@@ -25,7 +25,7 @@ from ..errors import DONE, FAILED, UsageError, suggestion
 from ..jobs.guard import Guard
 from ..jobs.job import Job
 from ..policies.contract import Plan
-from ..runs.armed import DECLARED, arm, armed_name, armed_row, called, definition, disarm, elsewhere, tables_of
+from ..runs.armed import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere
 from ..runs.counts import Counts
 from ..runs.execution import Request
 from ..runs.flood import table_rows
@@ -66,10 +66,7 @@ def run(arguments: Namespace) -> int:
             print(f"{name} stays as it was")
             return FAILED
     with changing(arguments, job.name) as (connection, _):
-        for plan in plans:
-            tables, rows = tables_of(connection, plan), due[plan.step].picked
-            key, what = armed_name(job.name, plan), definition(connection, plan)
-            arm(connection, key, what, allowed=rows, by=person(), tables=tables)
+        arm_job(connection, job.name, plans, {step: counts.picked for step, counts in due.items()}, person())
     if arguments.yes:  # afterwards: who pipes this into `head` must not end us before it is done
         print(shown)
     print(_after(name, guard, sum(counts.picked for counts in due.values())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +86,13 @@ def definition(connection: Connection, plan: Plan) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
+def arm_job(connection: Connection, job: str, plans: Iterable[Plan], due: Mapping[str, int], by: str) -> None:
+    """Arm all policies of a job. due: rows by step, as they were looked at; see `arm`."""
+    for plan in plans:
+        name, what = armed_name(job, plan), definition(connection, plan)
+        arm(connection, name, what, allowed=due[plan.step], by=by, tables=tables_of(connection, plan))
+
+
 def arm(
     connection: Connection,
     name: str,
@@ -154,8 +161,9 @@ def _identity(connection: Connection, table: Table) -> list[Any] | None:
 
 
 def _mentioned(plan: Plan) -> list[Table]:
-    """The product's tables that the plan reads or changes, by name."""
+    """The product's tables that the plan reads or changes: its own, then the others by name."""
     changes = (*plan.changes, *([plan.main] if plan.main else []))
     parts = visitors.iterate(preview_statement("postgresql", plan))
     tables = {plan.table, *(change.table for change in changes), *(part for part in parts if isinstance(part, Table))}
-    return sorted((table for table in tables if table.schema != SCHEMA), key=lambda table: table.fullname)
+    own = (table for table in tables if table.schema != SCHEMA)
+    return sorted(own, key=lambda table: (table is not plan.table, table.fullname))
