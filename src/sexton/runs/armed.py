@@ -15,6 +15,7 @@ from ..db.names import quoted_table
 from ..db.render import render
 from ..db.tables import SCHEMA, own_tables
 from ..db.upsert import upsert
+from ..jobs.job import Job
 from ..policies.contract import Plan
 from .allowance import Allowance
 from .preview import preview_statement, writing_statements
@@ -45,6 +46,13 @@ def armed_row(connection: Connection, job: str, plan: Plan) -> Row[Any] | None:
     """What is on record about this policy."""
     armed = own_tables(connection.dialect.name).armed
     return connection.execute(select(armed).where(armed.c.policy == armed_name(job, plan))).first()
+
+
+def armed_jobs(connection: Connection, jobs: Iterable[Job]) -> set[str]:
+    """Names of the jobs that somebody has looked at, whatever was changed since."""
+    armed = own_tables(connection.dialect.name).armed
+    known = {name.partition("/")[0] for name in connection.execute(select(armed.c.policy)).scalars()}
+    return {job.name for job in jobs if called(job.name) in known}
 
 
 def unarmed(connection: Connection, job: str, plans: Iterable[Plan]) -> str | None:
