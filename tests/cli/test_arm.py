@@ -136,6 +136,7 @@ def test_rep_16_a_job_of_python_takes_a_flood_only_after_somebody_has_looked(log
     assert armed.out.endswith("shop.purge is armed: the 301 rows that are due now may pass, whatever its limits\n")
     assert (done.code, '"changed": 301' in done.out) == (0, True)
     assert all_of_it.code == 0  # 99 rows are no flood
+    assert logs.sexton("run", "shop.free", "--now", (datetime.now(UTC) + timedelta(minutes=50)).isoformat()).code == 0
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM logs")).scalar_one() == 0
 

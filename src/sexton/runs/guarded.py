@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..db.connect import read_only
+from ..db.deadline import limited
 from ..errors import JobFailed
 from ..policies.contract import Plan
 from .armed import unarmed
@@ -25,7 +26,7 @@ def only_counted(context: RunContext, plans: list[Any]) -> bool:
     """
     own = [plan for plan in plans if isinstance(plan, Plan)]
     request = _request(context)
-    with read_only(context.engine) as connection:
+    with read_only(context.engine) as connection, limited(connection, max(context.left(), 0.001)):
         why = unarmed(connection, request.job, own)
         if why is None:
             return False
@@ -37,12 +38,12 @@ def only_counted(context: RunContext, plans: list[Any]) -> bool:
 
 def may_run(context: RunContext, plan: Plan) -> None:
     """JobFailed when far too many rows of the step are due. An allowance is taken along, or ended."""
-    with read_only(context.engine) as connection:
+    with read_only(context.engine) as connection, limited(connection, max(context.left(), 0.001)):
         said = verdict(connection, plan, _request(context), context.limits.row_limit)
     if said.stop is not None:
         raise JobFailed(f"{STOPPED}{said.stop}")
     if said.over is not None:
-        with context.transaction(lock=context.limits.lock_wait, statement=context.limits.statement) as connection:
+        with context.transaction(lock=context.limits.statement, statement=context.limits.statement) as connection:
             said.over.end(connection)
     context.allowance = said.spent
 
