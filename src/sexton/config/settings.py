@@ -168,7 +168,7 @@ class JobSettings:
     guard: bool | None = setting(
         None,
         "false: its policies take whatever is due, however much; true: the guard that its definition leaves out",
-        example=False,
+        example=True,
     )
     max_share: float | None = setting(
         None,
