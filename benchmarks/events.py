@@ -86,7 +86,7 @@ def one_shot(url: str) -> Measured:
 
 def purge_job(keep: str = "30d") -> Job:
     """The job under test, with its default settings."""
-    return Job("benchmark.purge", work=Purge(EVENTS, EVENTS.c.created_at, keep), timeout="1h")
+    return Job("benchmark.purge", work=Purge(EVENTS, EVENTS.c.created_at, keep), timeout="1h", guard=None)
 
 
 def our_run(url: str) -> Measured:

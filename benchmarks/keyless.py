@@ -9,7 +9,7 @@ from sexton.app import App
 from sexton.config import Settings, read_into
 from sexton.config.policy import PolicySettings, definition_of
 from sexton.db.connect import open_database
-from sexton.declared.arming import arm
+from sexton.runs.armed import arm
 from sexton.runs.runner import run as run_job
 from sexton.testing import postgres
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .errors import SextonError as SextonError
     from .jobs.backoff import parse_backoff as parse_backoff
     from .jobs.duration import parse_duration as parse_duration
+    from .jobs.guard import Guard as Guard
     from .jobs.job import Job as Job
     from .jobs.job import Later as Later
     from .jobs.misfire import Misfire as Misfire
@@ -65,6 +66,7 @@ _HOMES = {
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",
+    "Guard": "jobs.guard",
     **dict.fromkeys(("Job", "Later"), "jobs.job"),
     "Misfire": "jobs.misfire",
     "Pack": "jobs.pack",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .config import CONFIG, JobSettings, Settings, fingerprint, installation, load, read_into
 from .errors import PolicyError, SettingsError, UnknownName, suggestion
 from .jobs.duration import parse_duration
+from .jobs.guard import Guard
 from .jobs.job import Job, Later
 from .jobs.pack import Pack
 from .jobs.registry import Registry
@@ -122,6 +123,7 @@ class App:
                 priority=settings.priority,
                 work=Later("sexton.declared.build:work", (declared,)),
                 description=settings.words(),
+                guard=Guard(settings.max_share, arm=True),
             )
 
     def _housekeeping(self) -> Job:
@@ -136,6 +138,7 @@ class App:
             priority=-10,
             work=Later("sexton.runs.retention:steps", (keep, self.dialect, with_outbox)),
             description="delete Sexton's own rows past keeping",
+            guard=None,
         )
 
 
@@ -180,7 +183,24 @@ def _overridden(job: Job, override: JobSettings | None, zone: str) -> Job:
         overlap=override.overlap or job.overlap,
         group=override.group or job.group,
         priority=job.priority if override.priority is None else override.priority,
+        guard=_guard(job, override),
     )
+
+
+def _guard(job: Job, override: JobSettings) -> Guard | None:
+    """What `[job."name"]` says about the job's guard. SettingsError where a policy of the settings says it already."""
+    given = (override.guard, override.max_share, override.arm)
+    if given == (None, None, None):
+        return job.guard
+    if job.name.startswith("policies."):
+        raise SettingsError(
+            f'job."{job.name}": how it is guarded stands in [{job.name}]: max_share; `sexton arm` lets it take rows'
+        )
+    if override.guard is False:
+        return None
+    own = job.guard or Guard()
+    share = own.max_share if override.max_share is None else override.max_share
+    return Guard(share, own.arm if override.arm is None else override.arm)
 
 
 def _spread(job: Job, override: JobSettings | None, settings: Settings) -> Job:

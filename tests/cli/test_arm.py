@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, text
+
+from sexton import UtcDateTime
 
 from .shell import Inside
 
@@ -81,3 +84,109 @@ def test_check_asks_no_database_when_it_is_to_stay_offline_and_names_a_policy_on
     shop.write("sexton.toml", POLICY.replace("sessions", "sesions"))
     shop.sexton("migrate")
     assert "wrong    policies.stale: there is no table sesions" in shop.sexton("check").out
+
+
+JOBS = """
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table
+
+from sexton import Guard, Job, Purge, UtcDateTime
+
+logs = Table("logs", MetaData(), Column("id", Integer, primary_key=True), Column("at", UtcDateTime))
+purge = Job("shop.purge", work=Purge(logs, by=logs.c.at, keep="30d"))
+careful = Job("shop.careful", work=Purge(logs, by=logs.c.at, keep="30d"), guard=Guard(arm=True))
+free = Job("shop.free", work=Purge(logs, by=logs.c.at, keep="30d"), guard=None)
+plain = Job("shop.plain", work=print)
+twins = Job("shop.twins", work=[purge.work, purge.work])
+"""
+
+
+@pytest.fixture
+def logs(inside: Inside, database: str, engine: Engine) -> Inside:
+    """Jobs of Python on 400 rows: 301 are old, 99 of today."""
+    inside.write("own.py", JOBS)
+    inside.write("sexton.toml", f'database = "{database}"\njobs = ["own.py"]\n')
+    logs = Table("logs", MetaData(), Column("id", Integer, primary_key=True), Column("at", UtcDateTime))
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        logs.create(connection)
+        ages = (timedelta(days=400) if number <= 300 else timedelta() for number in range(400))
+        rows = [{"id": number, "at": now - age} for number, age in enumerate(ages)]
+        connection.execute(insert(logs), rows)
+    return inside
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+def test_rep_16_a_job_of_python_takes_a_flood_only_after_somebody_has_looked(logs: Inside, engine: Engine) -> None:
+    """In a time to come nothing runs without --yes, and what is due then is a flood even so."""
+    future = ("run", "shop.purge", "--now", "2036-01-01T00:00Z")
+    refused, previewed = logs.sexton(*future), logs.sexton(*future, "--dry-run")
+    stopped = logs.sexton("run", "shop.purge")
+    asked = logs.sexton("arm", "shop.purge")
+    armed = logs.sexton("arm", "shop.purge", "--yes")
+    done = logs.sexton("run", "shop.purge")
+    all_of_it = logs.sexton(*future, "--yes")
+
+    assert refused.code == 2
+    assert "ahead, and what falls due until then would go now; look with --dry-run, or say --yes" in refused.line
+    assert previewed.code == 0
+    assert stopped.code == 1
+    assert "more than 100 rows are due, as many as are always allowed; max_share = 0.2 of 400" in stopped.out
+    assert (asked.code, asked.line) == (2, "sexton: nobody can answer here; say --yes to arm shop.purge")
+    assert "table logs: 400 rows, 75.2% of them due" in armed.out
+    assert armed.out.endswith("shop.purge is armed: the 301 rows that are due now may pass, whatever its limits\n")
+    assert (done.code, '"changed": 301' in done.out) == (0, True)
+    assert all_of_it.code == 0  # 99 rows are no flood
+    assert logs.sexton("run", "shop.free", "--now", (datetime.now(UTC) + timedelta(minutes=50)).isoformat()).code == 0
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM logs")).scalar_one() == 0
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+def test_arm_explain_check_and_jobs_say_how_a_job_of_python_stands(logs: Inside) -> None:
+    why = "as it is not armed; look at it and confirm: sexton arm shop.careful"
+
+    assert f"only counts, {why}" in logs.sexton("explain", "shop.careful").out
+    assert f"warning  shop.careful: its runs only count, {why}" in logs.sexton("check").out
+    assert "shop.careful: not armed" in logs.sexton("jobs", "--live").out
+    assert logs.sexton("arm", "shop.careful", "--yes").out.endswith(
+        "shop.careful is armed: from its next run on it takes rows\n"
+    )
+    assert "armed at " in logs.sexton("explain", "shop.careful").out
+    assert "its runs only count" not in logs.sexton("check").out
+    assert "not armed" not in logs.sexton("jobs", "--live").out
+    assert logs.sexton("arm", "shop.careful", "--disarm").out == "shop.careful only counts from now on\n"
+    assert logs.sexton("arm", "shop.purge", "--disarm").out == "shop.purge was not armed\n"
+    assert "  stops before it takes more than 20% of a table\n" in logs.sexton("explain", "shop.purge").out
+    assert "  no guard: it takes whatever is due\n" in logs.sexton("explain", "shop.free").out
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("shop.free", "shop.free has no guard: it takes what is due, and there is nothing to arm"),
+        ("shop.plain", "shop.plain is a plain function; what it takes only its code can limit"),
+        ("shop.twins", "shop.twins has several steps called 'purge_logs'; give each a `name` of its own"),
+        ("shop.purg", "did you mean shop.purge"),
+    ],
+)
+def test_what_cannot_be_armed_is_one_line(name: str, words: str, logs: Inside) -> None:
+    done = logs.sexton("arm", name, "--yes")
+
+    assert (done.code, words in done.line) == (2, True)
+
+
+@pytest.mark.databases("sqlite")
+def test_settings_switch_the_guard_of_a_job(logs: Inside, database: str) -> None:
+    def with_settings(*lines: str) -> str:
+        logs.write("sexton.toml", "\n".join([f'database = "{database}"', 'jobs = ["own.py"]', *lines]))
+        return logs.sexton("explain", "shop.purge").out + logs.sexton("jobs").err
+
+    assert "more than 75%" in with_settings('[job."shop.purge"]', "max_share = 0.75")
+    assert "no guard" in with_settings('[job."shop.purge"]', "guard = false")
+    assert "only counts, as it is not armed" in with_settings('[job."shop.purge"]', "arm = true")
+    assert "more than 20%" in with_settings('[job."shop.free"]', "guard = true")
+    wrong = with_settings('[job."shop.purge"]', "guard = false", "arm = true")
+    assert "guard = false leaves nothing for max_share and arm to say" in wrong
+    declared = POLICY + '[job."policies.stale"]\nguard = false\n'
+    assert 'job."policies.stale": how it is guarded stands in [policies.stale]' in with_settings(declared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,8 @@ def test_run_due_makes_up_each_job_once_and_then_is_quiet(demo: Inside) -> None:
 
 
 def test_test_counts_runs_and_runs_again(demo: Inside) -> None:
-    done = demo.sexton("test", "marketplace.purge_notifications", "--twice", "--now", "2099-01-01T00:00Z")
+    in_three_days = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    done = demo.sexton("test", "marketplace.purge_notifications", "--twice", "--now", in_three_days, "--yes")
 
     assert done.code == 0
     assert "would do:" in done.out
@@ -172,7 +174,7 @@ def test_test_counts_runs_and_runs_again(demo: Inside) -> None:
 def test_test_takes_no_more_rows_than_it_may(demo: Inside) -> None:
     job = "marketplace.purge_notifications"
 
-    done = demo.sexton("test", job, "--limit", "3", "--now", "2099-01-01T00:00Z")
+    done = demo.sexton("test", job, "--limit", "3", "--now", "2099-01-01T00:00Z", "--yes")
 
     assert done.code == 0
     assert re.search(r"did:\n.*\npurge +3 +3 ", done.out)

@@ -12,7 +12,7 @@ from sexton import Job
 from sexton.app import App
 from sexton.config import Settings
 from sexton.config.policy import PolicySettings, definition_of
-from sexton.declared.arming import arm
+from sexton.runs.armed import arm
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from sexton import Job
 from sexton.app import App
 from sexton.config import Settings
 from sexton.config.policy import definition_of
-from sexton.declared.arming import arm
 from sexton.errors import PolicyError, UsageError
 from sexton.runs.archive.files import ENDING, Line, lines_of, verify
+from sexton.runs.armed import arm
 from sexton.runs.context import Limits
 from sexton.runs.inspect import inspected
 from sexton.runs.outcome import Outcome

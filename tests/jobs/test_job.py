@@ -83,6 +83,7 @@ def test_dotted_lower_case_words_are_a_name(name: str) -> None:
         ({"work": "shop.work:expire"}, r"job shop\.expire: work must be a policy, a function or Later"),
         ({"retry": ["1h"]}, r"job shop\.expire: retry must be parse_backoff"),
         ({"misfire": "all"}, r"job shop\.expire: misfire must be Misfire"),
+        ({"guard": True}, r"job shop\.expire: guard must be Guard\(\.\.\.\) or None"),
         ({"priority": "high"}, r"job shop\.expire: priority must be a whole number"),
     ],
 )

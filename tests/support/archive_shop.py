@@ -23,9 +23,9 @@ from sexton.config import Settings, read_into
 from sexton.config.policy import PolicySettings, definition_of
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
-from sexton.declared.arming import arm
 from sexton.runs.archive.files import ENDING, lines_of, verify
 from sexton.runs.archive.rows import Key
+from sexton.runs.armed import arm
 from sexton.testing import run_job
 
 NOON = "2026-06-15T12:00:00Z"

@@ -91,7 +91,7 @@ class Sessions:
     def purge(self, **options: Any) -> Job:
         """Delete sessions whose deadline has passed."""
         work = Purge(self.table, by=self.table.c.expires_at, keep="0s", kind="deadline", **options)
-        return Job("shop.purge_sessions", work=work)
+        return Job("shop.purge_sessions", work=work, guard=None)
 
     def expire(self, **options: Any) -> Job:
         """open -> expired once the deadline has passed, two messages each."""
@@ -109,7 +109,7 @@ class Sessions:
             tell=messages,
             **options,
         )
-        return Job("shop.expire_sessions", work=work)
+        return Job("shop.expire_sessions", work=work, guard=None)
 
     def warn(self) -> Job:
         """Tell once a deadline about sessions that end within a day."""

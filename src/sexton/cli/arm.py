@@ -1,14 +1,19 @@
-"""Let a policy of the settings file take rows. Until then its runs only count; when it is changed, they do so again.
+"""Look at a job, and let it take what is due. Policies of the settings file only count until then, and once changed.
 
 sexton arm stale_sessions              what it would do now, with samples; then asks
 sexton arm stale_sessions --yes        for scripts
 sexton arm stale_sessions --disarm     only count again
+sexton arm shop.purge                  a job of Python: what is due now may pass, however much that is
 """
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
 
 from ..app import App
 from ..config.policy import policies_of
@@ -16,16 +21,19 @@ from ..config.policy_words import details
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
-from ..declared.arming import Arming, arm, armed_row, disarm, table_rows
 from ..errors import DONE, FAILED, UsageError, suggestion
+from ..jobs.guard import Guard
 from ..jobs.job import Job
 from ..policies.contract import Plan
+from ..runs.armed import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere
+from ..runs.counts import Counts
 from ..runs.execution import Request
+from ..runs.flood import table_rows
 from ..runs.history import STOPPED, history
+from ..runs.preflight import obstacle
 from ..runs.preview import preview
 from ..runs.runner import planned
 from ..runs.samples import sample
-from ..texts import one_line
 from .changing import changing, person
 from .report import sample_lines, step_table
 from .shared import open_app
@@ -33,68 +41,102 @@ from .shared import open_app
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("policy", metavar="NAME", help="of [policies.NAME]")
+    parser.add_argument("job", metavar="NAME", help="of [policies.NAME], or of a job")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--disarm", action="store_true", help="let its runs only count again")
+    parser.add_argument("--disarm", action="store_true", help="take it back")
 
 
 def run(arguments: Namespace) -> int:
     """Show, ask, confirm."""
     app = open_app(arguments)
-    name = arguments.policy.removeprefix("policies.")
-    if name not in app.settings.policies:
-        raise UsageError(f"no policy named {name!r} in the settings{suggestion(name, app.settings.policies)}")
-    job = app.registry.get(f"policies.{name}")
+    job = _job(app, arguments.job)
+    name, guard = called(job.name), job.guard
+    if guard is None:
+        raise UsageError(f"{name} has no guard: it takes what is due, and there is nothing to arm")
     if arguments.disarm:
         with changing(arguments, job.name) as (connection, _):
-            was = disarm(connection, name)
-        print(f"{name} only counts from now on" if was else f"{name} was not armed")
+            was = disarm(connection, job.name)
+        after = "only counts from now on" if guard.arm else "has its usual limits from now on"
+        print(f"{name} {after}" if was else f"{name} was not armed")
         return DONE
-    (plan,) = planned(job)
-    shown, due = _look(app, name, job, plan)
+    plans = _plans(job)
+    shown, due = _look(app, job, plans)
     if not arguments.yes:
         print(shown)
         if not _confirmed(name):
             print(f"{name} stays as it was")
             return FAILED
     with changing(arguments, job.name) as (connection, _):
-        arm(connection, name, _definition(plan), allowed=due, by=person())
+        arm_job(connection, job.name, plans, {step: counts.picked for step, counts in due.items()}, person())
     if arguments.yes:  # afterwards: who pipes this into `head` must not end us before it is done
         print(shown)
-    print(f"{name} is armed: from its next run on it takes rows")
+    print(_after(name, guard, sum(counts.picked for counts in due.values())))
     return DONE
 
 
-def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
-    """What it would do now, in lines; how many rows are due."""
+def _job(app: App, name: str) -> Job:
+    """The job of that name, or of the policy of that name. UsageError with the nearest."""
+    known = {called(job.name): job for job in app.registry}
+    if called(name) not in known:
+        if name.startswith(DECLARED) or "." not in name:
+            near = suggestion(called(name), app.settings.policies)
+            raise UsageError(f"no policy named {called(name)!r} in the settings{near}")
+        return app.registry.get(name)  # which says what is near
+    return known[called(name)]
+
+
+def _plans(job: Job) -> list[Plan]:
+    """What there is to look at. UsageError when that is nothing, or has one name twice."""
+    plans = [plan for plan in planned(job) if isinstance(plan, Plan)]
+    if not plans:
+        raise UsageError(f"{job.name} is a plain function; what it takes only its code can limit")
+    twice = [step for step, times in Counter(plan.step for plan in plans).items() if times > 1]
+    if twice:
+        raise UsageError(f"{job.name} has several steps called {twice[0]!r}; give each a `name` of its own")
+    return plans
+
+
+def _look(app: App, job: Job, plans: list[Plan]) -> tuple[str, dict[str, Counts]]:
+    """What it would do now, in lines; what is due by step."""
+    lines = [f"{called(job.name)}: {one_line(job.description)}".rstrip(": ")]
+    if job.name.startswith(DECLARED):
+        lines += [f"  {line}" for line in details(policies_of(app.settings.policies)[called(job.name)])]
+    if why := obstacle(app.engine, job.name, plans):
+        lines.append(f"  its runs cannot begin: {why}")
     with read_only(app.engine) as connection:
         require_schema(connection)
         request = Request(0, None, ask_now(connection), job.name, None)
-        counts = preview(connection, plan, request)
-        rows = table_rows(connection, plan.table)
-        armed = armed_row(connection, name)
-        past = history(connection, job=job.name, limit=3)
-        shown = sample(connection, plan, request)
+        due = {plan.step: preview(connection, plan, request) for plan in plans}
+        lines.append(step_table(due))
+        for plan in plans:
+            lines += _of_table(connection, plan, request, due[plan.step])
+        for past in history(connection, job=job.name, limit=3):
+            did = past.error if past.error and past.error.startswith(STOPPED) else f"{past.total.picked:,} due"
+            lines.append(f"run {past.id} at {past.started_at:%Y-%m-%d %H:%M} UTC: {past.state}, {did}")
+        lines += dict.fromkeys(line for plan in plans for line in _armed_before(connection, job, plan))
+    return "\n".join(lines), due
+
+
+def _of_table(connection: Connection, plan: Plan, request: Request, counts: Counts) -> list[str]:
+    rows = table_rows(connection, plan.table)
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
-    lines = [
-        f"{name}: {one_line(job.description)}",
-        *(f"  {line}" for line in details(policies_of(app.settings.policies)[name])),
-        step_table({plan.step: counts}),
-        f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}",
-        *sample_lines(plan.step, shown, counts.picked),
-    ]
-    for run in past:
-        did = run.error if run.error and run.error.startswith(STOPPED) else f"{run.total.picked:,} due"
-        lines.append(f"run {run.id} at {run.started_at:%Y-%m-%d %H:%M} UTC: {run.state}, {did}")
-    if armed is not None:
-        changed = "" if armed.definition == _definition(plan) else "; it was changed since"
-        lines.append(f"armed before, at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}{changed}")
-    return "\n".join(map(str, lines)), counts.picked
+    table = f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}"
+    return [table, *map(str, sample_lines(plan.step, sample(connection, plan, request), counts.picked))]
 
 
-def _definition(plan: Plan) -> str:
-    assert isinstance(plan.guard, Arming)
-    return plan.guard.definition
+def _armed_before(connection: Connection, job: Job, plan: Plan) -> Iterator[str]:
+    row = armed_row(connection, job.name, plan)
+    if row is not None:
+        changed = "; it was changed since" if row.definition != definition(connection, plan) else ""
+        yield f"armed before, at {row.armed_at:%Y-%m-%d %H:%M} UTC by {row.armed_by}{changed}"
+        if (other := elsewhere(connection, plan, row.tables)) is not None:
+            yield other
+
+
+def _after(name: str, guard: Guard, due: int) -> str:
+    if guard.arm:
+        return f"{name} is armed: from its next run on it takes rows"
+    return f"{name} is armed: the {due:,} rows that are due now may pass, whatever its limits"
 
 
 def _confirmed(name: str) -> bool:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..app import App
@@ -16,6 +17,7 @@ from ..db.render import render
 from ..errors import SextonError
 from ..jobs.job import Job
 from ..policies.contract import Plan
+from ..runs.armed import DECLARED, armed_row, called, unarmed
 from ..runs.choose import Choice, choose
 from ..runs.execution import Request
 from ..runs.preview import preview_statement
@@ -34,13 +36,14 @@ def run(arguments: Namespace) -> int:
     """Print the explanation. Without a database, all but the way of execution."""
     app = open_app(arguments)
     job = app.registry.get(arguments.job)
-    steps = [_step(app, step) for step in planned(job)]
+    plans = planned(job)
+    steps, rule = [_step(app, step) for step in plans], _rule(app, job, plans)
     slots = _next_slots(job)
     if arguments.json:
         print_json(
             {
                 "job": job.name,
-                "rule": _rule(app, job),
+                "rule": rule,
                 "schedule": job.schedule and job.schedule.words(),
                 "next": slots,
                 "steps": steps,
@@ -48,7 +51,7 @@ def run(arguments: Namespace) -> int:
         )
         return 0
     print(f"{job.name}: {one_line(job.description)}" if job.description else job.name)
-    for line in _rule(app, job):
+    for line in rule:
         print(f"  {line}")
     print(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")
     for slot in slots:
@@ -60,24 +63,33 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _rule(app: App, job: Job) -> list[str]:
-    """Of a policy of the settings file: what its sentence leaves out, and whether it is armed. Empty for other jobs."""
-    from ..config.policy import definition_of, policies_of
+def _rule(app: App, job: Job, steps: list[Any]) -> list[str]:
+    """Of a policy of the settings file: what its sentence leaves out. Of every guarded job: how it stands."""
+    from ..config.policy import policies_of
     from ..config.policy_words import details
-    from ..declared.arming import armed_row
 
-    name = job.name.removeprefix("policies.")
-    if name == job.name:
-        return []
-    settings = policies_of(app.settings.policies)[name]
+    lines = []
+    if called(job.name) in app.settings.policies and job.name.startswith(DECLARED):
+        lines = details(policies_of(app.settings.policies)[called(job.name)])
+    plans = [step for step in steps if isinstance(step, Plan)]
+    if not plans:
+        return lines
+    if job.guard is None:
+        return [*lines, "no guard: it takes whatever is due"]
+    if not job.name.startswith(DECLARED):
+        lines.append(f"stops before it takes more than {job.guard.max_share:.0%} of a table")
     try:
         with read_only(app.engine) as connection:
-            armed = armed_row(connection, name)
+            return [*lines, *_armed(connection, job, plans)]
     except (SextonError, DBAPIError):
-        return details(settings)
-    if armed is None or armed.definition != definition_of(settings):
-        return [*details(settings), f"not armed{', as it was changed' if armed is not None else ''}: it only counts"]
-    return [*details(settings), f"armed at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}"]
+        return lines
+
+
+def _armed(connection: Connection, job: Job, plans: list[Plan]) -> list[str]:
+    if (why := unarmed(connection, job.name, plans)) is not None:
+        return [f"only counts, as {why}"]
+    rows = [row for plan in plans if (row := armed_row(connection, job.name, plan)) is not None]
+    return list(dict.fromkeys(f"armed at {row.armed_at:%Y-%m-%d %H:%M} UTC by {row.armed_by}" for row in rows))
 
 
 def _next_slots(job: Job) -> list[datetime]:

@@ -56,15 +56,19 @@ def _in_force(app: App) -> tuple[datetime, list[Listed]]:
     from ..db.connect import read_only
     from ..db.migrate import require_schema
     from ..db.moment import ask_now
+    from ..runs.armed import armed_jobs
     from ..runs.schedules import changes
 
     with read_only(app.engine) as connection:
         require_schema(connection)
         known, now = changes(connection), ask_now(connection)
-    return now, list(_listed(app, known, now))
+        unseen = {job.name for job in app.registry if job.guard and job.guard.arm} - armed_jobs(
+            connection, app.registry
+        )
+    return now, list(_listed(app, known, unseen, now))
 
 
-def _listed(app: App, known: dict[str, Change], now: datetime) -> Iterator[Listed]:
+def _listed(app: App, known: dict[str, Change], unseen: set[str], now: datetime) -> Iterator[Listed]:
     from ..runs.schedules import in_force, misfit, next_slot
 
     for own in app.registry:
@@ -79,7 +83,7 @@ def _listed(app: App, known: dict[str, Change], now: datetime) -> Iterator[Liste
             notes.append(f"“{change.reason}”")
         if change is not None and notes:
             notes.append(f"by {change.changed_by}")
-        notes += filter(None, [misfit(own, change)])
+        notes += filter(None, [misfit(own, change), "not armed" if own.name in unseen else None])
         yield Listed(job, next_slot(job, change, now), ", ".join(notes))
 
 

@@ -22,7 +22,7 @@ from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
 from .report import closing_line, progress, sample_lines, step_table
-from .shared import add_json, add_now, open_app
+from .shared import add_json, add_now, add_yes, open_app, refuse_future
 
 WORST_FIRST = (69, 1, 2, 3, 0)
 
@@ -33,6 +33,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--due", action="store_true", help="run every slot that is due")
     parser.add_argument("--dry-run", action="store_true", help="count what would happen, change nothing")
     add_now(parser)
+    add_yes(parser)
     parser.add_argument("--quiet", action="store_true", help="print nothing unless something failed")
     add_json(parser)
 
@@ -43,6 +44,7 @@ def run(arguments: Namespace) -> int:
         raise UsageError("name one job, or say --due; `sexton jobs` lists them")
     if arguments.due and (arguments.dry_run or arguments.now):
         raise UsageError("--due takes no --dry-run and no --now; name a job for those")
+    refuse_future(arguments)
     app = open_app(arguments)
     named = [app.registry.get(name) for name in arguments.jobs]
     stop = Stop()

@@ -6,13 +6,17 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ..app import App
 from ..clock import iso, parse_reckonable
+from ..errors import UsageError
 from ..jobs.duration import duration_words as duration_words
+
+AHEAD = timedelta(hours=1)
+"""How far `--now` may lie ahead without a question: clocks differ."""
 
 
 def open_app(arguments: Namespace, *, create: bool = False) -> App:
@@ -34,6 +38,21 @@ def add_now(parser: ArgumentParser) -> None:
         type=parse_reckonable,
         help="run as if it were this time, for instance 2026-11-22T04:00Z",
     )
+
+
+def add_yes(parser: ArgumentParser) -> None:
+    """`--yes`, where `--now` may be a time to come."""
+    parser.add_argument("--yes", action="store_true", help="do so, though --now is a time to come")
+
+
+def refuse_future(arguments: Namespace) -> None:
+    """UsageError for a real run at a time to come: what falls due until then would go now."""
+    ahead = timedelta(0) if arguments.now is None else arguments.now - datetime.now(UTC)
+    if ahead > AHEAD and not (arguments.dry_run or arguments.yes):
+        raise UsageError(
+            f"--now is {duration_words(ahead.total_seconds())} ahead, and what falls due until then would go now; "
+            "look with --dry-run, or say --yes"
+        )
 
 
 def print_json(value: Any) -> None:

@@ -16,7 +16,7 @@ from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry.logs import emit
 from .report import closing_line, progress, step_table
-from .shared import add_now, open_app
+from .shared import add_now, add_yes, open_app, refuse_future
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -26,6 +26,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--twice", action="store_true", help="run a second time; it must find nothing to do")
     parser.add_argument("--limit", type=_rows, metavar="N", help="each step takes no more rows than this")
     add_now(parser)
+    add_yes(parser)
 
 
 def _rows(text: str) -> int:
@@ -36,6 +37,7 @@ def _rows(text: str) -> int:
 
 def run(arguments: Namespace) -> int:
     """Preview, run, and perhaps run again."""
+    refuse_future(arguments)
     app = open_app(arguments)
     job = app.registry.get(arguments.job)
     began = time.monotonic()

@@ -176,6 +176,29 @@ class JobSettings:
     stagger: bool | None = setting(
         None, "whether an even interval gets an offset of its own, whatever the general `stagger` says", example=False
     )
+    guard: bool | None = setting(
+        None,
+        "false: its policies take whatever is due, however much; true: the guard that its definition leaves out",
+        example=True,
+    )
+    max_share: float | None = setting(
+        None,
+        "share of a table from which on its runs stop before a policy's first row, until `sexton arm` has been asked; "
+        "1.0: only its habit counts; by default 0.2",
+        minimum=0.0,
+        maximum=1.0,
+        example=0.5,
+    )
+    arm: bool | None = setting(
+        None,
+        "true: its runs only count until `sexton arm` has confirmed it, and again once it was changed",
+        example=True,
+    )
+
+    def check(self) -> None:
+        """ValueError when the guard is switched off and set at once."""
+        if self.guard is False and (self.max_share is not None or self.arm):
+            raise ValueError("guard = false leaves nothing for max_share and arm to say")
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,11 +255,12 @@ def _armed(dialect: str, metadata: MetaData) -> Table:
         dialect,
         metadata,
         "armed",
-        Column("policy", Text, primary_key=True, comment="of the settings file"),
+        Column("policy", Text, primary_key=True, comment="of the settings file; of another job: its name/step"),
         Column("definition", Line, nullable=False, comment="fingerprint of what was confirmed"),
         Column("armed_at", UtcDateTime, nullable=False),
         Column("armed_by", Line, nullable=False),
-        Column("allowed", BigKey, comment="rows that the next run may take whatever its limits"),
+        Column("allowed", BigKey, comment="rows that runs may still take whatever their limits; NULL: none"),
+        Column("tables", JSON, comment="that were looked at, by the names that the policy has for them"),
     )
 
 

@@ -17,7 +17,6 @@ from ..db.functions import text_key, told
 from ..errors import PolicyError, UnknownName
 from ..jobs.span import Span, parse_span
 from ..policies.contract import ArchiveTo, Change, Message, Plan, Rows, in_rows
-from .arming import Arming
 from .catalogue import Catalogue
 from .conditions import Conditions, new_values
 from .expression import read_condition
@@ -102,7 +101,7 @@ class _Building:
             kept=partial(kept, self.children) if self._refuses() else None,
             gate=(lambda rows: free_rows(self.children, rows, self.key)) if self._refuses() else None,
             nowhere=None if self.by is None else self.meaning.nowhere(self.by),
-            guard=Arming(self.name, definition_of(self.settings), self.table, self.settings.max_share),
+            definition=definition_of(self.settings),
             archive=self._archive(),
             limit=self.settings.limit,
             batch=self.settings.batch,

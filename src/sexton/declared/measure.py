@@ -22,8 +22,8 @@ from ..db.moment import ask_now
 from ..errors import DatabaseUnreachable, PolicyError, SextonError
 from ..policies.contract import Plan
 from ..runs.execution import Request, parameters
+from ..runs.flood import EXACT, table_rows
 from ..runs.statements import all_due
-from .arming import EXACT, table_rows
 from .words import each
 
 Answer = TypeVar("Answer")

@@ -11,11 +11,13 @@ from types import UnionType
 from ..errors import PolicyError, ScheduleError, suggestion
 from .backoff import Backoff
 from .duration import parse_duration
+from .guard import Guard
 from .misfire import COALESCE, Misfire
 from .schedule import Schedule
 
 OVERLAPS = ("queue", "skip")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*")
+GUARDED = Guard()
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -59,6 +61,7 @@ class Job:
     retry: delays before a failed run is tried again; None, the default: the next slot is the retry.
     misfire: what happens to missed slots; by default the latest one is made up.
     overlap: a slot that comes while the job runs is made up afterwards ("queue"), or given up ("skip").
+    guard: what its policies may take at once, see `Guard`; None: whatever is due.
     enabled: False: only by hand, whatever is rescheduled; set by `[job."name"] enabled`.
     group: jobs of one group never run beside each other in a worker; "" stands for the first word of the name.
     Raises PolicyError or ScheduleError, one line that begins with the job's name.
@@ -76,6 +79,7 @@ class Job:
     group: str = ""
     enabled: bool = True
     description: str = ""
+    guard: Guard | None = GUARDED
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -86,6 +90,7 @@ class Job:
         self._check("retry", 'parse_backoff(["1h", "6h"]) or None', Backoff | None)
         self._check("misfire", "Misfire(...)", Misfire)
         self._check("priority", "a whole number", int)
+        self._check("guard", "Guard(...) or None", Guard | None)
         if self.overlap not in OVERLAPS:
             raise ScheduleError(
                 f"job {self.name}: overlap {self.overlap!r} is not known{suggestion(str(self.overlap), OVERLAPS)}"

@@ -17,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from sqlalchemy import Column, ColumnElement, Connection, FromClause, Select, Table, select, tuple_
+from sqlalchemy import Column, ColumnElement, FromClause, Select, Table, select, tuple_
 
 from ..db.tables import Outbox
 from ..errors import PolicyError
+from ..jobs.guard import Guard
 from ..jobs.span import Span
 
 Rows = Mapping[str, FromClause]
@@ -79,25 +80,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a guard says. action: "run"; "count": only count what is due; "stop": fail before the first row.
-
-    reason: one line for history; empty for "run".
-    """
-
-    action: Literal["run", "count", "stop"]
-    reason: str = ""
-
-
-class Guard(Protocol):
-    """Asked by each run before the first row of its step; reads only."""
-
-    def __call__(self, connection: Connection, job: str, due: Callable[[int], int]) -> Verdict:
-        """due(limit): how many rows are due now, counted up to `limit`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class ArchiveTo:
     """Where rows are written to before they are deleted. folder: files of a step lie in one of its name below."""
 
@@ -113,7 +95,8 @@ class Plan:
     due: the one predicate.  main: the change to the picked rows themselves, if any.
     carry: columns of the picked rows that `found` and `changes` read; those that messages name are carried anyway.
     outbox: where messages are written; None: Sexton's own outbox.
-    guard: decides whether a run may take rows at all; None: it may.
+    guard: of the job that the plan belongs to, which sets it; None: a run takes what is due.
+    definition: a fingerprint of the rule, where it is not made of the statements.
     by: the column that gives a row its time; None: no column does.
     read: what a value of `by`, as the driver gives it, means as an instant; None: it is one.
     grace: how long after `by` a row is due; None where other things decide that.
@@ -145,6 +128,7 @@ class Plan:
     gate: Callable[[Rows], FromClause] | None = None
     nowhere: ColumnElement[bool] | None = None
     guard: Guard | None = None
+    definition: str = ""
     archive: ArchiveTo | None = None
     limit: int | None = None
     batch: int | None = None
@@ -154,6 +138,11 @@ class Plan:
         """A purge of single rows: nothing hangs on them, nobody is told. The dialect may sweep instead of pick."""
         alone = not (self.found or self.changes or self.messages or self.lock_first or self.archive)
         return alone and self.main is not None and self.main.values is None
+
+    @property
+    def harmless(self) -> bool:
+        """Whether it changes nothing and tells nobody: it only puts facts on record."""
+        return self.main is None and not self.changes and all(message.event is None for message in self.messages)
 
     @property
     def counts_rows(self) -> bool:

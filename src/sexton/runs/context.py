@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Update, bindparam, update
 from ..db.deadline import canceller, statement_limit
 from ..db.tables import own_tables
 from ..errors import Stopped, TimedOut
+from .allowance import Allowance
 from .claim import Claim, fenced
 from .counts import Counts
 from .stop import Stop
@@ -85,6 +86,8 @@ class RunContext:
     steps: dict[str, Counts] = field(default_factory=dict)
     batches: int = 0
     throttle: Throttle = field(init=False)
+    allowance: Allowance | None = None
+    """What the step takes rows by, beyond its limits."""
     note: str | None = None
     """What history says about a run that went well: that it only counted."""
     failure: Failure | None = None
@@ -145,6 +148,8 @@ class RunContext:
 
     def record(self, connection: Connection) -> None:
         """Write progress into the run row, in the transaction that makes it true."""
+        if self.allowance is not None:
+            self.allowance.spend(connection, self.steps[self.allowance.step])
         progress = {"run": self.claim.run_id, "done": self.batches + 1, "so_far": self.counts_json()}
         connection.execute(_progress(connection.dialect.name), progress)
 

@@ -22,6 +22,11 @@ class Counts:
     skipped: int = 0
     poison: int = 0
 
+    @property
+    def taken(self) -> int:
+        """Rows that it changed; where it only tells: that it told about."""
+        return self.changed or self.told
+
     def add(self, picked: int, changed: int, told: int, also: Mapping[str, int]) -> None:
         """Count one batch."""
         self.picked += picked

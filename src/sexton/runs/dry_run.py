@@ -13,7 +13,7 @@ from ..jobs.job import Job
 from .counts import Counts
 from .execution import Request
 from .functions import Run
-from .guarded import verdict
+from .guarded import foreseen
 from .outcome import Outcome
 from .preflight import obstacle
 from .preview import preview
@@ -33,15 +33,14 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
     with read_only(engine) as connection:
         require_schema(connection)
         at = as_of or ask_now(connection)
-        for plan in plans:
-            if not callable(plan):
-                request = Request(0, None, at, job.name, None)
-                counts[plan.step] = preview(connection, plan, request)
-                samples[plan.step] = sample(connection, plan, request)
-                notes.append(verdict(connection, plan, request).reason)
+        own, request = [plan for plan in plans if not callable(plan)], Request(0, None, at, job.name, None)
+        for plan in own:
+            counts[plan.step] = preview(connection, plan, request)
+            samples[plan.step] = sample(connection, plan, request)
+        notes.append(foreseen(connection, own, request) or "")
     for plan in plans:
         if callable(plan):
             name = getattr(plan, "__name__", "function")
             counts[name] = plan(Run(engine, job.name, at, None, None)) or Counts()
-    note = "; ".join(note for note in notes if note) or None
+    note = "; ".join(filter(None, notes)) or None
     return Outcome(job.name, "succeeded", as_of=at, steps=counts, error=note, samples=samples)

@@ -1,45 +1,66 @@
-"""Before the first row: asks a plan's guard, counts instead of changing where it says so, or stops the run."""
+"""Before the first row: asks whether a job may take rows; counts instead of changing where it is not armed."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from typing import Any
+
+from sqlalchemy import Connection
 
 from ..db.connect import read_only
+from ..db.deadline import limited
 from ..errors import JobFailed
-from ..policies.contract import Plan, Verdict
+from ..policies.contract import Plan
+from .armed import unarmed
 from .context import RunContext
 from .counts import Counts
-from .execution import Request, parameters
+from .execution import Request
+from .flood import verdict
 from .history import STOPPED
 from .preview import preview
-from .statements import all_due
 
 
-def may_run(context: RunContext, plan: Plan) -> bool:
-    """Whether the step may take rows. False: it was only counted. JobFailed when the guard stops the run."""
+def only_counted(context: RunContext, plans: list[Any]) -> bool:
+    """Whether the job is not armed as it stands; then all of its policies were counted, and nothing else is done.
+
+    As a whole: what one step confirmed nobody may do after another that was not (archive, then delete).
+    """
+    own = [plan for plan in plans if isinstance(plan, Plan)]
+    request = _request(context)
+    with read_only(context.engine) as connection, limited(connection, max(context.left(), 0.001)):
+        why = unarmed(connection, request.job, own)
+        if why is None:
+            return False
+        for plan in own:
+            context.steps[plan.step] = Counts(picked=preview(connection, plan, request).picked)
+    context.note = _only_counted(why)
+    return True
+
+
+def may_run(context: RunContext, plan: Plan) -> None:
+    """JobFailed when far too many rows of the step are due. An allowance is taken along, or ended."""
+    with read_only(context.engine) as connection, limited(connection, max(context.left(), 0.001)):
+        said = verdict(connection, plan, _request(context), context.limits.row_limit)
+    if said.stop is not None:
+        raise JobFailed(f"{STOPPED}{said.stop}")
+    if said.over is not None:
+        with context.transaction(lock=context.limits.statement, statement=context.limits.statement) as connection:
+            said.over.end(connection)
+    context.allowance = said.spent
+
+
+def foreseen(connection: Connection, plans: list[Plan], request: Request) -> str | None:
+    """Why a run would not do what a dry run counts; None: it would."""
+    why = unarmed(connection, request.job, plans)
+    if why is not None:
+        return _only_counted(why)
+    stops = [said.stop for plan in plans if (said := verdict(connection, plan, request)).stop is not None]
+    return f"{STOPPED}{'; '.join(stops)}" if stops else None
+
+
+def _only_counted(why: str) -> str:
+    return f"only counted, as {why}"
+
+
+def _request(context: RunContext) -> Request:
     claimed = context.claim
-    request = Request(0, None, claimed.as_of, claimed.job, claimed.run_id)
-    with read_only(context.engine) as connection:
-        said = verdict(connection, plan, request)
-        if said.action == "run":
-            return True
-        if said.action == "stop":
-            raise JobFailed(f"{STOPPED}{said.reason}")
-        found = preview(connection, plan, request)
-    context.steps[plan.step] = Counts(picked=found.picked)
-    context.note = said.reason
-    return False
-
-
-def verdict(connection: Connection, plan: Plan, request: Request) -> Verdict:
-    """What the plan's guard says now."""
-    if plan.guard is None:
-        return Verdict("run")
-    return plan.guard(connection, request.job, lambda limit: due_rows(connection, plan, request, limit))
-
-
-def due_rows(connection: Connection, plan: Plan, request: Request, limit: int) -> int:
-    """How many rows are due, counted up to `limit`."""
-    some = all_due(plan, excluding=False).limit(min(limit, plan.limit or limit)).subquery()
-    statement = select(func.count()).select_from(some)
-    return int(connection.execute(statement, parameters(statement, request)).scalar_one())
+    return Request(0, None, claimed.as_of, claimed.job, claimed.run_id)

@@ -10,6 +10,7 @@ from ..db.connect import read_only
 from ..errors import PolicyError
 from ..jobs.job import Job
 from ..policies.contract import Plan
+from .armed import unarmed
 from .doctor.folders import barred
 from .indexes import deletes, missing_index, references
 from .preflight import preflight, require_time
@@ -22,6 +23,8 @@ def inspected(engine: Engine, job: Job) -> list[str]:
     preflight(engine, job.name, plans)
     warnings: list[str] = []
     with read_only(engine) as connection:
+        if (why := unarmed(connection, job.name, plans)) is not None:
+            warnings.append(f"its runs only count, as {why}")
         for plan in plans:
             _checked_time(connection, plan, job.name)
             if plan.archive is not None and (why := barred(plan.archive)) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -57,7 +58,7 @@ def planned(job: Job) -> list[Any]:
             raise PolicyError(f"{job.name}: its work holds {step!r}, which is neither a policy nor a function")
     if not steps:
         raise PolicyError(f"{job.name}: its work is empty")
-    return [step.plan() if hasattr(step, "plan") else step for step in steps]
+    return [replace(step.plan(), guard=job.guard) if hasattr(step, "plan") else step for step in steps]
 
 
 def ready(engine: Engine, job: Job, *, writing: bool = True) -> list[Any]:
@@ -182,14 +183,24 @@ def _not_ours(job: str, why: AlreadyDone | HeldElsewhere) -> Outcome:
 def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
     """All steps; the state they end in, and the error if any. Nothing that a job raises passes."""
     try:
-        for plan in plans:
-            _step(context, plan)
+        _steps(context, plans)
     except BaseException as error:
         stopped = context.stop.reason if context.stop.asked else ""
         state, reason = ended_by(error, overdue=context.left() <= 0, stopped=stopped)
         return state, reason or (failed(context, error) if state == "failed" else words(error))
     whole = total(context.steps)
     return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
+
+
+def _steps(context: RunContext, plans: list[Any]) -> None:
+    """One after the other; where the job has to be armed and is not, its policies are counted and nothing is done."""
+    if any(not callable(plan) and plan.guard is not None and plan.guard.arm for plan in plans):
+        from .guarded import only_counted
+
+        if only_counted(context, plans):
+            return
+    for plan in plans:
+        _step(context, plan)
 
 
 def _step(context: RunContext, plan: Any) -> None:
@@ -202,8 +213,7 @@ def _step(context: RunContext, plan: Any) -> None:
     from .guarded import may_run
     from .left_over import take_left_over
 
-    if plan.guard is not None and not may_run(context, plan):
-        return
+    may_run(context, plan)
     if plan.archive is not None:
         from .archive.take import Archiver
 

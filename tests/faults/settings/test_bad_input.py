@@ -64,6 +64,8 @@ def test_a_setting_that_cannot_be_right_is_named_with_what_would_be(shell: Shell
         (("run",), ["name one job", "--due"]),
         (("run", "shop.purge_sessions", "--now", "yesterday"), ["yesterday", "2026-11-22T10:00:00Z"]),
         (("run", "--due", "--now", "2026-01-01"), ["--due", "--now"]),
+        (("run", "shop.purge_sessions", "--now", "2399-01-01"), ["ahead", "--dry-run", "--yes"]),  # REP-16
+        (("test", "shop.purge_sessions", "--now", "2399-01-01"), ["ahead", "--dry-run", "--yes"]),
         (("show", "77"), ["77", "sexton history"]),
         (("show", "99999999999999999999999"), ["99999999999999999999999"]),
         (("history", "--limit", "-1"), ["--limit"]),

@@ -16,7 +16,7 @@ from ...db.types import UtcDateTime
 from ...errors import HeldElsewhere
 from ..choose import estimated_rows
 from ..execution import parameters
-from ..guarded import due_rows
+from ..flood import due_rows
 from ..indexes import deletes
 from ..statements import due
 from .finding import Case, Due, Finding
