@@ -11,7 +11,6 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from ..app import App
-from ..config.policy import policies_of
 from ..config.policy_words import details
 from ..db.connect import read_only
 from ..db.migrate import require_schema
@@ -39,7 +38,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Show, ask, confirm."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     name = arguments.policy.removeprefix("policies.")
     if name not in app.settings.policies:
         raise UsageError(f"no policy named {name!r} in the settings{suggestion(name, app.settings.policies)}")
@@ -77,7 +76,7 @@ def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     lines = [
         f"{name}: {job.description}",
-        *(f"  {line}" for line in details(policies_of(app.settings.policies)[name])),
+        *(f"  {line}" for line in details(app.policies[name])),
         step_table({plan.step: counts}),
         f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}",
         *sample_lines(plan.step, shown, counts.picked),

@@ -43,7 +43,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Print one line a check; the exit code of the first that failed."""
     found = []
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     for finding in _health(app) if arguments.health else _findings(app, offline=arguments.offline):
         found.append(finding)
         if not arguments.json:
@@ -55,6 +55,7 @@ def run(arguments: Namespace) -> int:
 
 def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"{shown(app.settings.database)}, {len(app.registry)} jobs")
+    yield from _not_loaded(app)
     for job in app.registry:
         if job.name.removeprefix("policies.") not in app.settings.policies:  # whose tables only the database knows
             yield _tried(job.name, lambda job=job: _planned(job))  # type: ignore[misc]
@@ -72,6 +73,11 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
         yield from _here(app, job)
 
 
+def _not_loaded(app: App) -> Iterator[Finding]:
+    for source, error in app.registry.unloaded.items():
+        yield Finding("wrong", source, str(error), error.exit_code)
+
+
 def _health(app: App) -> Iterator[Finding]:
     """One line a late job, one for a leader that is missing; one that all is well."""
     from ..db.connect import read_only
@@ -82,12 +88,13 @@ def _health(app: App) -> Iterator[Finding]:
     with read_only(app.engine) as connection:
         require_schema(connection)
         health = read_health(connection, app.registry, ask_now(connection), app.settings.alerts.late_limit)
+    yield from _not_loaded(app)
     for job in health.late:
         late, allowed = duration_words(job.lateness), duration_words(job.allowed)
         yield Finding("wrong", job.job, f"{late} late, more than {allowed}", FAILED)
     if health.leader_missing:
         yield Finding("wrong", "worker", "none leads, and one did within the last day", FAILED)
-    if health.ok:
+    if health.ok and not app.registry.unloaded:
         yield Finding("ok", "health", f"{len(health.jobs)} jobs, none too late")
 
 

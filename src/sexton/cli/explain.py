@@ -31,7 +31,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print the explanation. Without a database, all but the way of execution."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     job = app.registry.get(arguments.job)
     steps = [_step(app, step) for step in planned(job)]
     slots = _next_slots(job)
@@ -61,14 +61,14 @@ def run(arguments: Namespace) -> int:
 
 def _rule(app: App, job: Job) -> list[str]:
     """Of a policy of the settings file: what its sentence leaves out, and whether it is armed. Empty for other jobs."""
-    from ..config.policy import definition_of, policies_of
+    from ..config.policy import definition_of
     from ..config.policy_words import details
     from ..declared.arming import armed_row
 
     name = job.name.removeprefix("policies.")
     if name == job.name:
         return []
-    settings = policies_of(app.settings.policies)[name]
+    settings = app.policies[name]
     try:
         with read_only(app.engine) as connection:
             armed = armed_row(connection, name)

@@ -63,7 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _dispatch(words)
     except SextonError as error:
-        print(f"sexton: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"sexton: {line}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):

@@ -13,6 +13,7 @@ from ..db.upsert import upsert
 from .signs import moment
 
 TITLES = {
+    "unloaded": "jobs cannot be loaded",
     "stopped": "stopped, somebody has to look",
     "failing": "failing",
     "failure_rate": "failing often",
@@ -80,4 +81,6 @@ def _notice(event: Event, since: datetime, error: str | None, run: int | None) -
 def _command(event: Event, run: int | None) -> str:
     if event.kind.startswith("channel_"):
         return f"sexton alerts --test {event.job}"
+    if event.kind == "unloaded":
+        return "sexton check"
     return f"sexton history {event.job}" if run is None else f"sexton show {run}"

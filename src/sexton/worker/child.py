@@ -34,11 +34,11 @@ def main(arguments: list[str]) -> int:
     _end_with_parent()
     line = Line(socket.socket(fileno=int(arguments[0])))
     config, database = (word or None for word in [*arguments[1:3], "", ""][:2])
-    app = App.load(Path(config) if config else None, database=database)
+    app = App.load(Path(config) if config else None, database=database, partly=True)
     stop = Stop()
     with on_signals(stop, then_ends=True):
         _warm(app)
-        line.send({"event": "ready"})
+        line.send({"event": "ready", "unloaded": {name: str(why) for name, why in app.registry.unloaded.items()}})
         while not stop.asked:
             ready, _, _ = select.select([line.fileno(), stop.fileno()], [], [])
             if line.fileno() not in ready:
