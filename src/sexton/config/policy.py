@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from ..errors import SettingsError, suggestion
+from ..jobs.span import parse_span
 from .fields import dotted, setting
 from .policy_checks import check
 
@@ -46,7 +47,7 @@ class PolicySettings:
     )
     keep: str | None = setting(
         None,
-        'how long after that time a row stays, calendar months allowed: "1 month", "2 years"; left out: the column '
+        'how long after that time a row stays: "90d", "30 days", or calendar months: "1 month", "2 years"; left out: the column '
         "is a deadline, and a row is due once it has passed",
         kind="span",
         minimum="0s",
@@ -160,7 +161,7 @@ class PolicySettings:
             "anonymise": f"anonymise rows of {self.table}",
             "warn": f"tell about rows of {self.table}",
         }[self.action]
-        when = f"{self.keep} after" if self.keep not in (None, "0s") else "past"
+        when = f"{self.keep} after" if self.keep is not None and parse_span(self.keep) else "past"
         when = f"{self.ahead} before" if self.ahead is not None else when
         condition = (
             f", with a condition on {', '.join(self.only)}" if isinstance(self.only, Mapping) and self.only else ""

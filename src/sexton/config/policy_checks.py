@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..jobs.span import parse_span
 from .children import children_of
 from .fields import Misfit
 
@@ -59,8 +60,10 @@ def _check_without_time(settings: PolicySettings) -> None:
 def _check_time(settings: PolicySettings) -> None:
     if settings.born and settings.keep is None:
         raise Misfit('keep is missing: how long after its birth a row stays, keep = "90d"', "keep")
-    if settings.born and settings.keep == "0s":
-        raise Misfit('keep "0s" would take each row as it is born; for a deadline write kind = "deadline"', "keep")
+    if settings.born and settings.keep is not None and not parse_span(settings.keep):
+        raise Misfit(
+            f'keep "{settings.keep}" would take each row as it is born; for a deadline write kind = "deadline"', "keep"
+        )
     if settings.ahead is not None and settings.keep is not None:
         raise Misfit("ahead of a time and after it: choose one of ahead and keep", "ahead")
 
