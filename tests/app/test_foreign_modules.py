@@ -128,7 +128,8 @@ def shop(tmp_path: Path, database: str) -> Shell:
     shell.write("bad.py", "import sys\n\nsys.exit(0)\n")
     shell.write(
         "sexton.toml",
-        'jobs = ["bad.py", "good.py"]\npacks = ["marketplace"]\n[pack.marketplace]\nnudge = "1d"\n[job."bad.gone"]\nenabled = false\n\n'
+        'jobs = ["bad.py", "good.py"]\npacks = ["marketplace"]\n[pack.marketplace]\nnudge = "1d"\n'
+        '[job."bad.gone"]\nenabled = false\n\n'
         '[policies.broken]\npurge = "log"\nby = "at"\nkeep = "30 dayz"\n',
     )
     return shell

@@ -63,7 +63,7 @@ def test_rep_37_nobody_answers_on_a_socket(tmp_path: Path) -> None:
 
 
 def test_rep_37_hosts_in_two_ways_at_once_are_no_address() -> None:
-    with pytest.raises(SettingsError, match="^database: not a URL"):
+    with pytest.raises(SettingsError, match=r"^database: not a URL"):
         open_database(f"{HOST}/shop?host=h1&host=h2:77&port=1")
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..app import App
 from ..config import shown
-from ..errors import DONE, FAILED, SextonError
+from ..errors import DONE, FAILED, USAGE, SettingsError, SextonError
 from ..jobs import crowding
 from ..jobs.job import Job
 from .shared import add_json, duration_words, open_app, print_json
@@ -68,6 +68,10 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield schema
     if schema.exit_code:
         return
+    from ..runs.doctor.writing import refused
+
+    if (why := refused(app.engine)) is not None:
+        yield Finding("wrong", "database", why, USAGE)
     yield from _misfits(app)
     for job in app.registry:
         yield from _here(app, job)
@@ -108,10 +112,14 @@ def _planned(job: Job) -> str:
 
 
 def _schema(app: App) -> str:
+    """Whether it answers, has our tables, and lets this user in."""
     from ..db.connect import read_only
     from ..db.migrate import HEAD, require_schema
     from ..db.moment import ask_now, skew
+    from ..runs.doctor.writing import locked_out
 
+    if (why := locked_out(app.engine)) is not None:
+        raise SettingsError(why)
     with read_only(app.engine) as connection:
         require_schema(connection)
         apart = skew(ask_now(connection))

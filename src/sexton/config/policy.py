@@ -47,8 +47,8 @@ class PolicySettings:
     )
     keep: str | None = setting(
         None,
-        'how long after that time a row stays: "90d", "30 days", or calendar months: "1 month", "2 years"; left out: the column '
-        "is a deadline, and a row is due once it has passed",
+        'how long after that time a row stays: "90d", "30 days", or calendar months: "1 month", "2 years"; left out: '
+        "the column is a deadline, and a row is due once it has passed",
         kind="span",
         minimum="0s",
         maximum="36500d",

@@ -25,7 +25,7 @@ def place(url: URL) -> str:
         name = f"database {given['dbname']} of " if "dbname" in given else "database of "
         return scrubbed(f"{name}service {given['service']}")
     known = {**_defaults(), **given}
-    name = known.get("dbname") or known.get("user") and "named as its user" or "by default"
+    name = known.get("dbname") or (known.get("user") and "named as its user") or "by default"
     return scrubbed(f"database {name} on {_servers(known)}")
 
 
