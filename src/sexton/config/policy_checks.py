@@ -52,8 +52,8 @@ def _default(settings: PolicySettings, name: str) -> object:
 def _check_without_time(settings: PolicySettings) -> None:
     if not settings.only and not settings.unless_referenced_by:
         raise ValueError('by is missing: the column that gives a row its time, by = "expires_at"')
-    for name in ("keep", "ahead", "kind", "unit", "zone_column", "before", "keep_last"):
-        if getattr(settings, name) is not None and not (name == "unit" and settings.set):
+    for name in ("keep", "ahead", "kind", "zone_column", "before", "keep_last"):
+        if getattr(settings, name) is not None:
             raise Misfit(f"{name} says something about a time; name its column, by", name)
 
 

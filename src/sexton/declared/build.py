@@ -146,6 +146,13 @@ class _Building:
         return and_(*conditions)
 
     def _only(self) -> list[ColumnElement[bool]]:
+        try:
+            return self._conditions()
+        except (PolicyError, UnknownName) as error:
+            text = str(error)
+            raise PolicyError(text if re.match(r"only[.:]", text) else f"only: {text}") from error
+
+    def _conditions(self) -> list[ColumnElement[bool]]:
         only = self.settings.only
         if isinstance(only, Mapping):
             return Conditions(self.catalogue, self.table, self.meaning).matching(only)
