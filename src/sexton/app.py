@@ -6,30 +6,33 @@ Listing jobs and planning calendars need no database code, so nothing of it is i
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .config import CONFIG, JobSettings, Settings, fingerprint, installation, load, read_into
-from .errors import PolicyError, SettingsError, UnknownName, suggestion
+from .config import CONFIG, JobSettings, Settings, dotted, fingerprint, installation, load_placed, read_at
+from .errors import PolicyError, SettingsError, UsageError, suggestion
 from .jobs.duration import parse_duration
+from .jobs.foreign import guarded
 from .jobs.guard import Guard
 from .jobs.job import Job, Later
+from .jobs.modules import jobs_of, place_of
 from .jobs.pack import Pack
-from .jobs.registry import Registry
+from .jobs.registry import POLICIES, Registry
 from .jobs.schedule import cron, parse_schedule
 from .jobs.stagger import can_stagger, staggered
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from .config.policy import PolicySettings
     from .runs.context import Limits
+
+Place = Callable[[Sequence[str]], str]
+"""Where a key of the settings stands, for messages."""
 
 PACKS = ("marketplace",)
 """Packs that ship with Sexton."""
@@ -38,29 +41,43 @@ PACKS = ("marketplace",)
 class App:
     """Settings and what follows from them. Building it reads files and imports jobs; it opens no connection."""
 
-    def __init__(self, settings: Settings, *, folder: Path | None = None, create: bool = True) -> None:
-        self.settings, self._create = settings, create
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        folder: Path | None = None,
+        create: bool = True,
+        partly: bool = False,
+        place: Place = dotted,
+    ) -> None:
+        self.settings, self._create, self._place = settings, create, place
         self.folder = folder or Path()
-        self.packs = {name: _pack(name) for name in settings.packs}
+        self.packs: dict[str, Pack] = {}
         self.options: dict[str, Any] = {}
         """Options of each enabled pack, for a product's own calls into it."""
+        self.policies: dict[str, PolicySettings] = {}
+        """Those of the settings file that can be read."""
         self.registry = Registry()
-        for job in self._all_jobs():
-            override = settings.job.get(job.name)
-            self.registry.add(_spread(_overridden(job, override, settings.timezone), override, settings))
-        _refuse_unknown(settings.job, self.registry.names())
+        self._fill()
+        if not partly:
+            self.registry.require_all()
 
     @classmethod
-    def load(cls, config: Path | None = None, *, database: str | None = None, create: bool = False) -> App:
-        """From `sexton.toml`, `.env` and the environment; `database` overrides the URL. SettingsError.
+    def load(
+        cls, config: Path | None = None, *, database: str | None = None, create: bool = False, partly: bool = False
+    ) -> App:
+        """From `sexton.toml`, `.env` and the environment; `database` overrides the URL.
 
         create: a SQLite file that is not there is made, as SQLite does; else a mistyped name would be a new database.
+        partly: go on without the modules, packs and policies that cannot be loaded; `registry.unloaded` names them.
+        SettingsError for settings that cannot be right, UsageError for what cannot be loaded.
         """
-        settings = load(config)
+        loaded = load_placed(config)
+        settings = loaded.settings
         if database is not None:
             settings = replace(settings, database=database)
         file = config or Path(os.environ.get(CONFIG, ""))
-        return cls(settings, folder=file.parent, create=create)
+        return cls(settings, folder=file.parent, create=create, partly=partly, place=loaded.place)
 
     @cached_property
     def engine(self) -> Engine:
@@ -98,40 +115,79 @@ class App:
             tracebacks=run.tracebacks,
         )
 
-    def _all_jobs(self) -> Iterable[Job]:
-        for name, pack in self.packs.items():
-            self.options[name] = read_into(pack.options, self.settings.pack.get(name, {}), where=f"pack.{name}")
-            yield from pack.jobs(self.options[name], self.dialect)
-        _refuse_unknown_packs(self.settings, self.packs)
+    def _fill(self) -> None:
+        """Take in all jobs. What is wrong with one source of them is kept, and the others go on."""
+        _refuse_unknown_packs(self.settings, self._place)
+        for name in self.settings.packs:
+            self._take(f"packs.{name}", partial(self._of_pack, name))
         if self.settings.policies:
-            yield from self._declared()
+            self._take_policies()
         for source in self.settings.jobs:
-            yield from _jobs_in(_module(source, self.folder))
-        yield self._housekeeping()
+            self._take(source, partial(jobs_of, source, self.folder))
+        self._take("sexton", lambda: [self._housekeeping()])
+        if not self.registry.unloaded:  # else the name may be of a job that could not be loaded
+            _refuse_unknown(self.settings.job, self.registry.names(), self._place)
 
-    def _declared(self) -> Iterable[Job]:
+    def _take(self, source: str, jobs: Callable[[], Iterable[Job]]) -> None:
+        try:
+            found = list(jobs())
+        except UsageError as error:
+            self.registry.unloaded[source] = error
+            return
+        for job in found:
+            override = self.settings.job.get(job.name)
+            try:
+                changed = _spread(_overridden(job, override, self.settings.timezone), override, self.settings)
+            except UsageError as error:
+                where = self._place(("job", job.name))
+                self.registry.unloaded[job.name] = type(error)(f"{where}{str(error).removeprefix(_key(job))}")
+                continue
+            try:
+                self.registry.add(changed)
+            except PolicyError as error:
+                where = place_of(source, self.folder, job) if source in self.settings.jobs else source
+                self.registry.unloaded.setdefault(source, PolicyError(f"jobs: {where}: {error}"))
+
+    def _of_pack(self, name: str) -> Iterable[Job]:
+        with guarded(f"packs: {name} cannot be loaded", SettingsError, ""):
+            pack: Pack = import_module(f"sexton.packs.{name}").pack
+            where = ("pack", name)
+            options = read_at(pack.options, self.settings.pack.get(name, {}), where, self._place)
+            jobs = list(pack.jobs(options, self.dialect))
+        self.packs[name], self.options[name] = pack, options
+        return jobs
+
+    def _take_policies(self) -> None:
         """The jobs of policies from the settings. Their tables are looked up when they run."""
-        from .config.policy import Declared, policies_of
+        from .config.policy import policies_of
 
-        policies = policies_of(self.settings.policies)
-        for name, settings in policies.items():
-            declared = Declared(name, settings, self.settings.database, policies, str(self.folder))
-            yield Job(
-                f"policies.{name}",
-                schedule=parse_schedule(settings.schedule, settings.timezone or self.settings.timezone),
-                timeout=settings.timeout,
-                priority=settings.priority,
-                work=Later("sexton.declared.build:work", (declared,)),
-                description=settings.words(),
-                guard=Guard(settings.max_share, arm=True),
-            )
+        self.policies, wrong = policies_of(self.settings.policies, self._place)
+        self.registry.unloaded.update({f"{POLICIES}{name}": error for name, error in wrong.items()})
+        for name, settings in self.policies.items():
+            self._take(f"{POLICIES}{name}", partial(self._of_policy, name, settings))
+
+    def _of_policy(self, name: str, settings: PolicySettings) -> Iterable[Job]:
+        from .config.policy import Declared
+
+        declared = Declared(name, settings, self.settings.database, self.policies, str(self.folder), self._place)
+        yield Job(
+            f"{POLICIES}{name}",
+            schedule=parse_schedule(settings.schedule, settings.timezone or self.settings.timezone),
+            timeout=settings.timeout,
+            priority=settings.priority,
+            work=Later("sexton.declared.build:work", (declared,)),
+            description=settings.words(),
+            guard=Guard(settings.max_share, arm=True),
+        )
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention
         kinds = ("runs", "failed_runs", "effects", "outbox", "poison", "incidents", "tracebacks")
         keep = {name: getattr(kept, name) for name in kinds}
         keepers = [(pack.keeps_outbox, self.options[name]) for name, pack in self.packs.items()]
-        with_outbox = not any(keeps is not None and keeps(options) for keeps, options in keepers)
+        # A pack that could not be loaded may keep the outbox longer than we would.
+        known = len(self.packs) == len(self.settings.packs)
+        with_outbox = known and not any(keeps is not None and keeps(options) for keeps, options in keepers)
         return Job(
             "sexton.housekeeping",
             schedule=cron("37 3 * * *"),
@@ -146,23 +202,24 @@ def _seconds(duration: str) -> float:
     return parse_duration(duration).total_seconds()
 
 
-def _pack(name: str) -> Pack:
-    if name not in PACKS:
-        raise UnknownName("pack", name, PACKS)
-    pack: Pack = import_module(f"sexton.packs.{name}").pack
-    return pack
-
-
-def _refuse_unknown_packs(settings: Settings, enabled: Mapping[str, Pack]) -> None:
+def _refuse_unknown_packs(settings: Settings, place: Place) -> None:
+    for name in settings.packs:
+        if name not in PACKS:
+            raise SettingsError(f"{place(('packs',))}: no pack named {name!r}{suggestion(name, PACKS)}")
     for name in settings.pack:
-        if name not in enabled:
-            raise SettingsError(f'pack.{name}: this pack is not enabled; write packs = ["{name}"], or remove its table')
+        if name not in settings.packs:
+            where = place(("pack", name))
+            raise SettingsError(f'{where}: this pack is not enabled; write packs = ["{name}"], or remove its table')
 
 
-def _refuse_unknown(overrides: Mapping[str, JobSettings], names: list[str]) -> None:
+def _refuse_unknown(overrides: Mapping[str, JobSettings], names: list[str], place: Place) -> None:
     for name in overrides:
         if name not in names:
-            raise SettingsError(f'job."{name}": no job has this name{suggestion(name, names)}')
+            raise SettingsError(f"{place(('job', name))}: no job has this name{suggestion(name, names)}")
+
+
+def _key(job: Job) -> str:
+    return f'job."{job.name}"'
 
 
 def _overridden(job: Job, override: JobSettings | None, zone: str) -> Job:
@@ -173,7 +230,7 @@ def _overridden(job: Job, override: JobSettings | None, zone: str) -> Job:
     if override.schedule is not None or override.timezone is not None:
         written = override.schedule or (schedule.text if schedule else None)
         if written is None:
-            raise SettingsError(f'job."{job.name}".timezone: this job has no schedule; give one too')
+            raise SettingsError(f"{_key(job)}.timezone: this job has no schedule; give one too")
         schedule = parse_schedule(written, override.timezone or (schedule.zone if schedule else zone))
     return replace(
         job,
@@ -208,38 +265,12 @@ def _spread(job: Job, override: JobSettings | None, settings: Settings) -> Job:
     asked = override.stagger if override is not None else None
     if asked and job.schedule is not None and not can_stagger(job.schedule):
         raise SettingsError(
-            f'job."{job.name}".stagger: only a schedule such as "every 1h", from 5 minutes on and without an offset, '
+            f'{_key(job)}.stagger: only a schedule such as "every 1h", from 5 minutes on and without an offset, '
             "can be staggered"
         )
     if job.schedule is None or not (settings.stagger if asked is None else asked):
         return job
     return replace(job, schedule=staggered(job.schedule, installation(settings), job.name))
-
-
-def _module(source: str, folder: Path) -> ModuleType:
-    """A module by name, or by the path of its file. SettingsError when it cannot be imported, with the reason."""
-    try:
-        if not source.endswith(".py"):
-            return import_module(source)
-        path = (folder / source).resolve()
-        spec = spec_from_file_location(f"sexton_jobs_{path.stem}", path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise SettingsError(f"jobs: there is no file {source}")
-        module = module_from_spec(spec)
-        sys.modules[spec.name] = module  # dataclasses look their module up there
-        sys.path.insert(0, str(path.parent))
-        spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, NameError, AttributeError, TypeError) as error:
-        raise SettingsError(f"jobs: {source} cannot be imported: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _jobs_in(module: ModuleType) -> list[Job]:
-    """The jobs that a module defines at its top, in the order they are written."""
-    found = [value for value in vars(module).values() if isinstance(value, Job)]
-    if not found:
-        raise PolicyError(f'jobs: {module.__name__} defines no job; write for instance expire = Job("shop.expire", …)')
-    return found
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ import sexton
 from sexton import Job, PolicyError
 from sexton.app import PACKS, App
 from sexton.config import JobSettings, RunSettings, Settings
-from sexton.errors import SettingsError, UnknownName
+from sexton.errors import SettingsError
 
 OWN = """
 from sexton import Job, cron
@@ -78,7 +78,7 @@ def test_a_schedule_given_to_a_job_without_one_is_in_the_zone_of_the_settings(fo
 @pytest.mark.parametrize(
     ("settings", "error", "told"),
     [
-        ({"packs": ("marketplaces",)}, UnknownName, "did you mean marketplace"),
+        ({"packs": ("marketplaces",)}, SettingsError, "did you mean marketplace"),
         ({"pack": {"marketplace": {}}}, SettingsError, "not enabled"),
         ({"job": {"shop.nigthly": JobSettings()}}, SettingsError, "shop.nightly"),
         ({"job": {"shop.by_hand": JobSettings(timezone="UTC")}}, SettingsError, "no schedule"),

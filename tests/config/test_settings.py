@@ -156,7 +156,7 @@ RETENTION = [
     ("1e3d", "'1e3d' "),
     ("100000000000d", "'100000000000d' is more than 36500 days; write at most 36500d"),
     ("٣٠d", "is not a duration"),
-    ("3 months", "'3 months' is not a duration; write for instance"),
+    ("3 months", "'3 months' has the unknown unit 'months'; months and years are not durations"),
     ("", "the text is empty; give a value, or leave the setting out for its default"),
     ("  ", "the text is empty; give a value, or leave the setting out for its default"),
 ]

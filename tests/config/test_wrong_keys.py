@@ -130,4 +130,4 @@ timeout = "5m"
 lease = "5 parsecs"
 """
     message = place.refusal(toml.replace("\n", line_end))
-    assert message.startswith("sexton.toml line 8: run.lease: '5 parsecs' is not a duration")
+    assert message.startswith("sexton.toml line 8: run.lease: '5 parsecs' has the unknown unit 'parsecs'")

@@ -131,7 +131,7 @@ BAD = [
     ("", "the text is empty"),
     ("status = :name", "only: "),
     ("status = ?", "only: "),
-    ("status = $1", "tidy: "),
+    ("status = $1", "tidy.only: "),
 ]
 
 

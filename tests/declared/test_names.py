@@ -121,15 +121,15 @@ def test_conditions_by_column(only: dict[str, Any], left: list[int], shop: Shop)
         ({"tries": "5"}, "only.tries: tries is INTEGER; write a whole number, not '5'"),
         ({"tries": True}, "only.tries: tries is INTEGER; write a whole number, not True"),
         ({"status": 5}, "only.status: status is TEXT; write text in quotes, not 5"),
-        ({"status": []}, "only.status is an empty list, which no row matches"),
+        ({"status": []}, "only.status: an empty list, which no row matches"),
         ({"status": {"is": 5}}, "only.status: 'is' is not known; known: at_least, below"),
-        ({"status": {"null": "yes"}}, "only.status.null must be true or false"),
+        ({"status": {"null": "yes"}}, "only.status.null: must be true or false"),
     ],
 )
 def test_c3_values_that_a_column_cannot_hold(only: dict[str, Any], words: str, shop: Shop) -> None:
     shop.do("CREATE TABLE jobs (id int PRIMARY KEY, ends bigint, status text, tries int)")
 
-    assert f"policies.tidy: {words}" in refusal(shop, purge="jobs", by="ends", only=only)
+    assert f"policies.tidy.{words}" in refusal(shop, purge="jobs", by="ends", only=only)
 
 
 @pytest.mark.databases("postgres")

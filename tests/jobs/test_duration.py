@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from sexton.errors import ScheduleError
 from sexton.jobs.duration import LONGEST, UNITS, duration_in_words, format_duration, parse_duration
+from sexton.jobs.schedule import every, parse_schedule
+from sexton.jobs.span import Span, parse_span
 
 
 @pytest.mark.parametrize(
@@ -33,10 +35,20 @@ from sexton.jobs.duration import LONGEST, UNITS, duration_in_words, format_durat
         ("1w2d3h4m5s6ms", 604800 + 2 * 86400 + 3 * 3600 + 4 * 60 + 5.006),
         ("36500d", 36500 * 86400),
         ("007s", 7),
+        ("30 days", 30 * 86400),
+        ("1 day", 86400),
+        ("2 weeks", 14 * 86400),
+        ("36 hours", 36 * 3600),
+        ("90 minutes", 5400),
+        ("250 milliseconds", 0.25),
+        ("1 week 2 days", 9 * 86400),
+        ("1week2days", 9 * 86400),
+        ("1h 30 minutes", 5400),
+        ("30 d", 30 * 86400),
     ],
 )
 def test_every_unit_is_counted_in_seconds(text: str, seconds: float) -> None:
-    """Both sides of an hour, a day, two days and a month: a unit taken for another shows there."""
+    """Both sides of an hour, a day, two days and a month: a unit taken for another shows there. REP-33: words, too."""
     assert parse_duration(text).total_seconds() == seconds
 
 
@@ -51,7 +63,16 @@ def test_every_unit_is_counted_in_seconds(text: str, seconds: float) -> None:
         ("inf", "not a duration"),
         ("1.5h", "not a duration"),
         ("1e3s", "unknown unit 'e'"),
-        ("30 d", "not a duration"),
+        ("30  d", "not a duration"),
+        ("30 days ", "not a duration"),
+        ("1 week and 2 days", "not a duration"),
+        ("30 dayz", 'did you mean "30 days"?'),
+        ("1 wek", 'did you mean "1 week"?'),
+        ("30 Days", "write 'days', in lower case"),
+        ("1 month", "months and years are not durations, write days"),
+        ("2 Years", "months and years are not durations, write days"),
+        ("2 days 1 week", "largest first"),
+        ("1 day 2d", "each unit once"),
         (" 30d", "not a duration"),
         ("30d\n", "not a duration"),
         ("\u0663d", "not a duration"),
@@ -60,7 +81,7 @@ def test_every_unit_is_counted_in_seconds(text: str, seconds: float) -> None:
         ("1month", "months and years are not durations, write days"),
         ("1y", "months and years are not durations, write days"),
         ("5D", "write 'd', in lower case"),
-        ("5min", "unknown unit 'min'; known: w, d, h, m, s, ms"),
+        ("5min", "unknown unit 'min'; did you mean \"5 minutes\"? known: w, d, h, m, s, ms, and weeks"),
         ("30m1h", "largest first"),
         ("1h2h", "each unit once"),
         ("1h30m5m", "each unit once"),
@@ -134,3 +155,29 @@ def test_words_know_one_and_many() -> None:
     assert duration_in_words(timedelta(days=1)) == "1 day"
     assert duration_in_words(timedelta(minutes=90)) == "90 minutes"
     assert duration_in_words(timedelta()) == "0 seconds"
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("30 days", Span(length=timedelta(days=30))),
+        ("1 week 2 days", Span(length=timedelta(days=9))),
+        ("1 month", Span(1)),
+        ("2 years", Span(24)),
+    ],
+)
+def test_rep_33_what_is_kept_is_said_in_days_as_well_as_in_months(text: str, span: Span) -> None:
+    assert parse_span(text) == span
+
+
+@pytest.mark.parametrize("text", ["1 month 2 days", "1 year 6 months"])
+def test_rep_33_months_stand_alone(text: str) -> None:
+    with pytest.raises(ScheduleError, match=r'^keep: .* months and years stand alone, write "1 month"'):
+        parse_span(text)
+
+
+def test_rep_33_words_stand_in_an_interval_too() -> None:
+    schedule = parse_schedule("every 1 day offset 90 minutes")
+
+    assert schedule == every("1d", offset="90m")
+    assert parse_schedule(schedule.text) == schedule

@@ -124,8 +124,10 @@ def test_a_path_that_leads_nowhere_is_refused_when_it_is_loaded(shop_work: str, 
         Job("shop.purge", work=Later(path)).load()
 
 
-def test_an_error_inside_the_function_is_shown_as_it_is(shop_work: str) -> None:
-    with pytest.raises(RuntimeError, match="inside the function"):
+def test_an_error_inside_the_function_names_its_line(shop_work: str) -> None:
+    with pytest.raises(
+        PolicyError, match=r"work 'shop_work:broken': .*shop_work.py:\d+: RuntimeError: inside the func"
+    ):
         Later("shop_work:broken").load()
 
 

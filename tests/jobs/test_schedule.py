@@ -180,7 +180,7 @@ def test_settings_texts_are_read(text: str, schedule: Schedule) -> None:
         ("@Daily", "did you mean @daily"),
         ("@reboot", "known: @annually, @daily"),
         ("every", 'write "every 5m"'),
-        ("every 5m or so", 'write "every 5m"'),
+        ("every 5m or so", "'5m or so' is not a duration"),
         ("every\n5m", "not allowed"),
         ("every 1M", "months and years"),
         ("5m", "has 1 fields"),

@@ -180,6 +180,21 @@ def test_an_incident_of_a_job_that_is_gone_is_closed(past: Past) -> None:
     assert happened.text.startswith("shop.hourly is no longer defined")
 
 
+def test_rep_35_an_incident_stays_open_while_its_job_may_be_in_a_module_that_cannot_be_loaded(past: Past) -> None:
+    past.ran_hourly("15 10:00", 3, "failed")
+    past.assess("15 12:05")
+    others = [replace(HOURLY, name="shop.other", schedule=every("1h"))]
+    broken = {"own.py": "own.py:3: NameError: name 'x' is not defined"}
+
+    opened = watch(past.engine, others, ONE_CHANNEL, at("15 12:06"), broken)
+    closed = watch(past.engine, [HOURLY], ONE_CHANNEL, at("15 12:08"), {})
+
+    assert [(event.what, event.job, event.kind) for event in opened] == [("open", "own.py", "unloaded")]
+    assert [(event.what, event.job, event.kind) for event in closed] == [("close", "own.py", "unloaded")]
+    facts = [row.message["facts"].get("last error") for row in past.messages()]
+    assert broken["own.py"] in facts
+
+
 @pytest.mark.parametrize(
     "error",
     [

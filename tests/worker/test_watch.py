@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from sexton.app import App
+from sexton.runs.queue import enqueue
 from sexton.testing.processes import free_port
 from tests.support.proxy import Proxy
 from tests.support.worker import Yard, make_yard, said
@@ -85,3 +87,38 @@ def test_x9_a_loop_that_cannot_ask_its_database_says_so_and_goes_on(
 
     yard.wait_until(lambda: len(yard.runs("tick.every_slot")) > seen + 1, 60)
     assert worker.runs
+
+
+BREAKABLE = """
+import os, signal
+from sexton import Job
+
+def die(run):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+crash = Job("own.crash", work=die)
+quiet = Job("own.quiet", work=print)
+"""
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+def test_rep_35_a_module_that_breaks_under_a_running_worker_is_said_and_alerted(yard: Yard) -> None:
+    """A deploy with a typo: executors that start anew do the rest; what they cannot is on record, and an incident."""
+    file = Path(yard.config.partition("=")[2])
+    (file.parent / "own.py").write_text(BREAKABLE)
+    file.write_text(file.read_text().replace("jobs = [", 'jobs = ["own.py", '))
+    worker = yard.leader("--concurrency", "1")
+    crash, quiet = (App.load(file).registry.get(name) for name in ("own.crash", "own.quiet"))
+    (file.parent / "own.py").write_text("import typo_of_a_deploy\n")
+
+    with yard.engine.begin() as connection:
+        enqueue(connection, crash, by="a test")
+    worker.wait_for('"jobs not loaded"')
+    with yard.engine.begin() as connection:
+        number, _ = enqueue(connection, quiet, by="a test")
+
+    failed = yard.ended(number)
+    assert failed.state == "failed"
+    assert "own.py:1: ModuleNotFoundError: No module named 'typo_of_a_deploy'" in (failed.error or "")
+    assert yard.ended(yard.ask_for("calm.idle")).state == "succeeded"
+    yard.wait_until(lambda: ("open", "own.py", "unloaded") in incidents(said(worker)))

@@ -34,7 +34,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """List, or send test messages: 1 when one of them failed."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     if arguments.test is not None:
         return _test(app, arguments.test, arguments.json)
     from ..db.connect import read_only

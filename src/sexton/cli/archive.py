@@ -39,7 +39,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Do it."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     if arguments.action == "verify":
         return _verify(_found(app, arguments.files) or _all_files(app), arguments.json)
     if arguments.action == "restore":
@@ -73,10 +73,7 @@ def _listed(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _folders(app: App) -> dict[str, Path]:
     """Where the files of each job are that archives."""
-    from ..config.policy import policies_of
-
-    policies = policies_of(app.settings.policies)
-    return {f"policies.{name}": app.folder / one.into / name for name, one in policies.items() if one.archive}
+    return {f"policies.{name}": app.folder / one.into / name for name, one in app.policies.items() if one.archive}
 
 
 def _found(app: App, files: list[Path]) -> list[Path]:

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from ..app import App
-from ..config.policy import policies_of
 from ..config.policy_words import details
 from ..db.connect import read_only
 from ..db.migrate import require_schema
@@ -34,6 +33,7 @@ from ..runs.preflight import obstacle
 from ..runs.preview import preview
 from ..runs.runner import planned
 from ..runs.samples import sample
+from ..texts import one_line
 from .changing import changing, person
 from .report import sample_lines, step_table
 from .shared import open_app
@@ -48,7 +48,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Show, ask, confirm."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     job = _job(app, arguments.job)
     name, guard = called(job.name), job.guard
     if guard is None:
@@ -100,7 +100,7 @@ def _look(app: App, job: Job, plans: list[Plan]) -> tuple[str, dict[str, Counts]
     """What it would do now, in lines; what is due by step."""
     lines = [f"{called(job.name)}: {one_line(job.description)}".rstrip(": ")]
     if job.name.startswith(DECLARED):
-        lines += [f"  {line}" for line in details(policies_of(app.settings.policies)[called(job.name)])]
+        lines += [f"  {line}" for line in details(app.policies[called(job.name)])]
     if why := obstacle(app.engine, job.name, plans):
         lines.append(f"  its runs cannot begin: {why}")
     with read_only(app.engine) as connection:

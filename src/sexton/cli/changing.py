@@ -24,7 +24,7 @@ from .shared import open_app
 @contextmanager
 def changing(arguments: Namespace, name: str) -> Iterator[tuple[Connection, Job]]:
     """A transaction in which the job of that name is changed; workers hear of it when it is committed."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     job = app.registry.get(name)
     with reaching(app.engine), short_transaction(app.engine, app.limits().lease) as connection:
         require_schema(connection)

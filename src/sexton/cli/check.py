@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..app import App
 from ..config import shown
-from ..errors import DONE, FAILED, SextonError
+from ..errors import DONE, FAILED, USAGE, SettingsError, SextonError
 from ..jobs import crowding
 from ..jobs.job import Job
 from .shared import add_json, duration_words, open_app, print_json
@@ -44,7 +44,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Print one line a check; the exit code of the first that failed."""
     found = []
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     for finding in _health(app) if arguments.health else _findings(app, offline=arguments.offline):
         found.append(finding)
         if not arguments.json:
@@ -56,6 +56,7 @@ def run(arguments: Namespace) -> int:
 
 def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"{shown(app.settings.database)}, {len(app.registry)} jobs")
+    yield from _not_loaded(app)
     for job in app.registry:
         if job.name.removeprefix("policies.") not in app.settings.policies:  # whose tables only the database knows
             yield _tried(job.name, lambda job=job: _planned(job))  # type: ignore[misc]
@@ -68,9 +69,18 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield schema
     if schema.exit_code:
         return
+    from ..runs.doctor.writing import refused
+
+    if (why := refused(app.engine)) is not None:
+        yield Finding("wrong", "database", why, USAGE)
     yield from _misfits(app)
     for job in app.registry:
         yield from _here(app, job)
+
+
+def _not_loaded(app: App) -> Iterator[Finding]:
+    for source, error in app.registry.unloaded.items():
+        yield Finding("wrong", source, str(error), error.exit_code)
 
 
 def _health(app: App) -> Iterator[Finding]:
@@ -83,12 +93,13 @@ def _health(app: App) -> Iterator[Finding]:
     with read_only(app.engine) as connection:
         require_schema(connection)
         health = read_health(connection, app.registry, ask_now(connection), app.settings.alerts.late_limit)
+    yield from _not_loaded(app)
     for job in health.late:
         late, allowed = duration_words(job.lateness), duration_words(job.allowed)
         yield Finding("wrong", job.job, f"{late} late, more than {allowed}", FAILED)
     if health.leader_missing:
         yield Finding("wrong", "worker", "none leads, and one did within the last day", FAILED)
-    if health.ok:
+    if health.ok and not app.registry.unloaded:
         yield Finding("ok", "health", f"{len(health.jobs)} jobs, none too late")
 
 
@@ -102,10 +113,14 @@ def _planned(job: Job) -> str:
 
 
 def _schema(app: App) -> str:
+    """Whether it answers, has our tables, and lets this user in."""
     from ..db.connect import read_only
     from ..db.migrate import HEAD, require_schema
     from ..db.moment import ask_now, skew
+    from ..runs.doctor.writing import locked_out
 
+    if (why := locked_out(app.engine)) is not None:
+        raise SettingsError(why)
     with read_only(app.engine) as connection:
         require_schema(connection)
         apart = skew(ask_now(connection))

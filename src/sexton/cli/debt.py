@@ -46,7 +46,7 @@ def _asked(arguments: Namespace) -> Iterator[dict[str, Any]]:
     from ..runs.history import history
     from ..telemetry.debt import MOST, flow, read_debt
 
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     jobs = [app.registry.get(name) for name in arguments.jobs] or list(app.registry)
     with read_only(app.engine) as connection:
         require_schema(connection)

@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
     """Print what was found; 1 when somebody should act."""
     from ..runs.doctor.diagnose import diagnose
 
-    app = open_app(arguments)
+    app = open_app(arguments, partly=arguments.name is not None)
     if arguments.sample and arguments.name is None:
         raise UsageError("--sample runs a batch; say of which job: sexton doctor NAME --sample")
     jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]

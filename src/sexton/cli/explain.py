@@ -34,7 +34,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print the explanation. Without a database, all but the way of execution."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     job = app.registry.get(arguments.job)
     plans = planned(job)
     steps, rule = [_step(app, step) for step in plans], _rule(app, job, plans)
@@ -65,12 +65,11 @@ def run(arguments: Namespace) -> int:
 
 def _rule(app: App, job: Job, steps: list[Any]) -> list[str]:
     """Of a policy of the settings file: what its sentence leaves out. Of every guarded job: how it stands."""
-    from ..config.policy import policies_of
     from ..config.policy_words import details
 
     lines = []
-    if called(job.name) in app.settings.policies and job.name.startswith(DECLARED):
-        lines = details(policies_of(app.settings.policies)[called(job.name)])
+    if job.name.startswith(DECLARED) and called(job.name) in app.policies:
+        lines = details(app.policies[called(job.name)])
     plans = [step for step in steps if isinstance(step, Plan)]
     if not plans:
         return lines

@@ -28,7 +28,7 @@ def _number(text: str) -> int:
 
 def run(arguments: Namespace) -> int:
     """Print the newest runs."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     if arguments.job:
         arguments.job = app.registry.get(arguments.job).name
     with read_only(app.engine) as connection:

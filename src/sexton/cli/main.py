@@ -69,7 +69,8 @@ def _ended(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except SextonError as error:
-        print(one_line(f"sexton: {error}"), file=sys.stderr)
+        for line in str(error).splitlines():
+            print(one_line(f"sexton: {line}"), file=sys.stderr)
         return error.exit_code
     except UnicodeEncodeError as error:
         if error.encoding != sys.getfilesystemencoding():

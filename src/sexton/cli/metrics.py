@@ -32,7 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print or write them; the exit code."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     try:
         from ..telemetry.metrics import exposition, write_textfile
     except ModuleNotFoundError as error:

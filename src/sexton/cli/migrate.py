@@ -15,7 +15,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Migrate, and say whether anything changed."""
-    app = open_app(arguments, create=True)
+    app = open_app(arguments, create=True, partly=True)
     changed = migrate(app.engine)
     print(f"{place(app.engine.url)}: {'now' if changed else 'already'} at revision {HEAD}")
     return 0

@@ -45,13 +45,13 @@ def run(arguments: Namespace) -> int:
     if arguments.due and (arguments.dry_run or arguments.now):
         raise UsageError("--due takes no --dry-run and no --now; name a job for those")
     refuse_future(arguments)
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     named = [app.registry.get(name) for name in arguments.jobs]
     stop = Stop()
     with on_signals(stop, then_ends=True):
         if not arguments.due:
             return _by_hand(app, named[0], arguments, stop)
-        codes = _all_due(app, named, arguments, stop)
+        codes = [*_not_loaded(app, named), *_all_due(app, named, arguments, stop)]
         if not stop.asked:
             _tell_somebody(app, codes)
     return next((code for code in WORST_FIRST if code in codes), HELD if codes else DONE)
@@ -78,6 +78,14 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
         return all_due(app, named, stop, execute_due)
 
 
+def _not_loaded(app: App, named: list[Job]) -> list[int]:
+    """Say what cannot run as it could not be loaded; the rest does. Of jobs that were named, all could."""
+    unloaded = {} if named else app.registry.unloaded
+    for error in unloaded.values():
+        print(f"sexton: {error}", file=sys.stderr)
+    return [error.exit_code for error in unloaded.values()]
+
+
 def _tell_somebody(app: App, codes: list[int]) -> None:
     """Without a worker nobody else looks: assess and send alerts after runs, and while something is open or waits."""
     from ..telemetry.rounds import Rounds, needed
@@ -87,7 +95,8 @@ def _tell_somebody(app: App, codes: list[int]) -> None:
         def say(event: str, **fields: object) -> None:
             print(logs.said(event, **fields), file=sys.stderr)
 
-        Rounds(app.engine, list(app.registry), app.settings, say).make(failed=FAILED in codes)
+        rounds = Rounds(app.engine, list(app.registry), app.settings, say, unloaded=app.registry.unloaded)
+        rounds.make(failed=FAILED in codes)
 
 
 def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:

@@ -19,10 +19,13 @@ AHEAD = timedelta(hours=1)
 """How far `--now` may lie ahead without a question: clocks differ."""
 
 
-def open_app(arguments: Namespace, *, create: bool = False) -> App:
-    """The app that `--config` and `--database` ask for. create: also when its SQLite file is not there yet."""
+def open_app(arguments: Namespace, *, create: bool = False, partly: bool = False) -> App:
+    """The app that `--config` and `--database` ask for. create: also when its SQLite file is not there yet.
+
+    partly: also when some of its jobs cannot be loaded, for what can do without them.
+    """
     config = Path(arguments.config) if arguments.config else None
-    return App.load(config, database=arguments.database, create=create)
+    return App.load(config, database=arguments.database, create=create, partly=partly)
 
 
 def add_json(parser: ArgumentParser) -> None:

@@ -23,7 +23,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print the run."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     with read_only(app.engine) as connection:
         require_schema(connection)
         past = one(connection, arguments.run)

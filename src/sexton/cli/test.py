@@ -38,7 +38,7 @@ def _rows(text: str) -> int:
 def run(arguments: Namespace) -> int:
     """Preview, run, and perhaps run again."""
     refuse_future(arguments)
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     job = app.registry.get(arguments.job)
     began = time.monotonic()
     preview = dry_run(app.engine, job, as_of=arguments.now)

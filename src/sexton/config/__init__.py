@@ -1,12 +1,12 @@
 """Settings: declared once, read at the door (app, cli), checked as a whole before anything starts."""
 
 from .environment import CONFIG, PREFIX
-from .fields import setting
+from .fields import dotted, setting
 from .hash import fingerprint, installation
 from .masking import shown
-from .reading import read_into
+from .reading import read_at, read_into
 from .settings import JobSettings, RetentionSettings, RunSettings, Settings
-from .sources import load
+from .sources import load, load_placed
 
 __all__ = [
     "CONFIG",
@@ -15,9 +15,12 @@ __all__ = [
     "RetentionSettings",
     "RunSettings",
     "Settings",
+    "dotted",
     "fingerprint",
     "installation",
     "load",
+    "load_placed",
+    "read_at",
     "read_into",
     "setting",
     "shown",

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from ..errors import SettingsError, suggestion
-from .fields import setting
+from ..jobs.span import parse_span
+from .fields import dotted, setting
 from .policy_checks import check
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """What a policy may be called; its job is `policies.NAME`."""
 
 ACTIONS = ("purge", "archive", "transition", "anonymise", "warn")
+
+Place = Callable[[Sequence[str]], str]
+"""Where a key of the settings stands, for messages: "sexton.toml line 14: policies.tidy.only"."""
 
 SCHEDULING = ("schedule", "timezone", "timeout", "priority", "max_share", "limit", "batch", "order", "into")
 """Settings that may change without the policy being another one."""
@@ -43,8 +47,8 @@ class PolicySettings:
     )
     keep: str | None = setting(
         None,
-        'how long after that time a row stays, calendar months allowed: "1 month", "2 years"; left out: the column '
-        "is a deadline, and a row is due once it has passed",
+        'how long after that time a row stays: "90d", "30 days", or calendar months: "1 month", "2 years"; left out: '
+        "the column is a deadline, and a row is due once it has passed",
         kind="span",
         minimum="0s",
         maximum="36500d",
@@ -157,7 +161,7 @@ class PolicySettings:
             "anonymise": f"anonymise rows of {self.table}",
             "warn": f"tell about rows of {self.table}",
         }[self.action]
-        when = f"{self.keep} after" if self.keep not in (None, "0s") else "past"
+        when = f"{self.keep} after" if self.keep is not None and parse_span(self.keep) else "past"
         when = f"{self.ahead} before" if self.ahead is not None else when
         condition = (
             f", with a condition on {', '.join(self.only)}" if isinstance(self.only, Mapping) and self.only else ""
@@ -173,31 +177,48 @@ class PolicySettings:
         check(self)
 
 
-def policies_of(written: Mapping[str, Mapping[str, object]]) -> dict[str, PolicySettings]:
-    """The policies of a settings file by name. SettingsError for what cannot be right."""
-    from .reading import read_into
+def policies_of(
+    written: Mapping[str, Mapping[str, object]], place: Place = dotted
+) -> tuple[dict[str, PolicySettings], dict[str, SettingsError]]:
+    """The policies of a settings file by name, and what is wrong with each of the others.
+
+    place: tells where a key stands, for messages.
+    """
+    from .reading import read_at
 
     found: dict[str, PolicySettings] = {}
+    wrong: dict[str, SettingsError] = {}
     for name, table in written.items():
-        where = f"policies.{name}"
-        if not NAME.fullmatch(name):
-            raise SettingsError(f"{where}: a name is lower-case letters, digits and _, such as stale_sessions")
-        found[name] = read_into(PolicySettings, table, where=where)
-    for name, settings in found.items():
-        if settings.before is not None and (settings.before not in found or settings.before == name):
-            near = suggestion(settings.before, (other for other in found if other != name))
-            raise SettingsError(f"policies.{name}.before: there is no other policy {settings.before!r}{near}")
-        _refuse_circle(found, name)
-    return found
+        here = ("policies", name)
+        try:
+            if not NAME.fullmatch(name):
+                raise SettingsError(
+                    f"{place(here)}: a name is lower-case letters, digits and _, such as stale_sessions"
+                )
+            found[name] = read_at(PolicySettings, table, here, place)
+        except SettingsError as error:
+            wrong[name] = error
+    # One that waits for what cannot be loaded cannot be, either; and so on along the line.
+    while late := {name: why for name in found if (why := _waits_in_vain(found, wrong, name)) is not None}:
+        for name, why in late.items():
+            del found[name]
+            wrong[name] = SettingsError(f"{place(('policies', name, 'before'))}: {why}")
+    return found, wrong
 
 
-def _refuse_circle(found: Mapping[str, PolicySettings], name: str) -> None:
-    """SettingsError where a policy waits for one that, sooner or later, waits for it: neither would ever begin."""
+def _waits_in_vain(found: Mapping[str, PolicySettings], wrong: Mapping[str, SettingsError], name: str) -> str | None:
+    """Why the policy that this one waits for will never have been through; None: it will, or it waits for none."""
+    before = found[name].before
+    if before is None:
+        return None
+    if before in wrong:
+        return f"policy {before!r} cannot be loaded"
+    if before not in found or before == name:
+        return f"there is no other policy {before!r}{suggestion(before, (other for other in found if other != name))}"
     line = [name]
     while (after := found[line[-1]].before) is not None and after in found and after not in line:
         line.append(after)
-    if after == name:
-        raise SettingsError(f"policies.{name}.before: they wait for each other: {' before '.join([*line, name])}")
+    return f"they wait for each other: {' before '.join([*line, name])}" if after == name else None
 
 
 def definition_of(settings: PolicySettings) -> str:
@@ -217,6 +238,7 @@ class Declared:
     """A policy and where its table is, for whoever builds it when its job runs. url: never shown.
 
     others: the policies of the same file, as `before` names one of them.  folder: of the settings file.
+    place: where its keys stand, for messages.
     """
 
     name: str
@@ -224,3 +246,4 @@ class Declared:
     url: str = field(repr=False)
     others: Mapping[str, PolicySettings] = field(default_factory=dict, repr=False)
     folder: str = "."
+    place: Place = field(default=dotted, repr=False, compare=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..jobs.span import parse_span
 from .children import children_of
 from .fields import Misfit
 
@@ -51,16 +52,18 @@ def _default(settings: PolicySettings, name: str) -> object:
 def _check_without_time(settings: PolicySettings) -> None:
     if not settings.only and not settings.unless_referenced_by:
         raise ValueError('by is missing: the column that gives a row its time, by = "expires_at"')
-    for name in ("keep", "ahead", "kind", "unit", "zone_column", "before", "keep_last"):
-        if getattr(settings, name) is not None and not (name == "unit" and settings.set):
+    for name in ("keep", "ahead", "kind", "zone_column", "before", "keep_last"):
+        if getattr(settings, name) is not None:
             raise Misfit(f"{name} says something about a time; name its column, by", name)
 
 
 def _check_time(settings: PolicySettings) -> None:
     if settings.born and settings.keep is None:
         raise Misfit('keep is missing: how long after its birth a row stays, keep = "90d"', "keep")
-    if settings.born and settings.keep == "0s":
-        raise Misfit('keep "0s" would take each row as it is born; for a deadline write kind = "deadline"', "keep")
+    if settings.born and settings.keep is not None and not parse_span(settings.keep):
+        raise Misfit(
+            f'keep "{settings.keep}" would take each row as it is born; for a deadline write kind = "deadline"', "keep"
+        )
     if settings.ahead is not None and settings.keep is not None:
         raise Misfit("ahead of a time and after it: choose one of ahead and keep", "ahead")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
@@ -38,11 +38,15 @@ def read_into(cls: type[T], mapping: Mapping[str, object], *, where: str) -> T:
     where: begins each message, such as "sexton.toml: pack.marketplace".
     SettingsError, one line, for an unknown key, a missing one, a wrong type, an impossible value; TypeError
     when the dataclass has a field of a type not listed here."""
+    return read_at(cls, mapping, (), lambda path: f"{where}.{dotted(path)}" if path else where)
+
+
+def read_at(cls: type[T], mapping: Mapping[str, object], path: Path, place: Callable[[Path], str]) -> T:
+    """The same for the table at `path`; place: where a key stands, for messages."""
     try:
         return assemble(cls, checked(cls, mapping))
     except Problem as problem:
-        place = f"{where}.{dotted(problem.path)}" if problem.path else where
-        raise SettingsError(f"{place}: {problem}") from None
+        raise SettingsError(f"{place((*path, *problem.path))}: {problem}") from None
 
 
 def checked(cls: type, mapping: Mapping[str, object], path: Path = ()) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, Union, get_args, get_origin
 
-from ..jobs.duration import UNITS
+from ..jobs.duration import UNIT_WORDS
 from .environment import variables
 from .fields import Rule, annotations_of, default_of, dotted, groups, is_group, own_settings, rule_of
 from .kinds import WORDS
@@ -16,7 +16,7 @@ from .policy import PolicySettings
 from .settings import JobSettings, Settings
 from .template import heading, limits, rule_of_name, toml_value
 
-DURATION = "^" + "".join(f"([0-9]+{unit})?" for unit in UNITS) + "$"
+DURATION = "^(?! )" + "".join(f"( ?[0-9]+ ?({unit}|{word}s?))?" for unit, word in UNIT_WORDS.items()) + "$"
 _NAMES: Mapping[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 _INTRODUCTION = """\
@@ -32,7 +32,7 @@ An unknown key, a wrong type or an impossible value ends any command with exit c
 file, line and key and says what would be right. Nothing has been started then.
 
 A duration is a text of numbers with units, the largest first: `"250ms"`, `"10s"`, `"4m"`, `"1h30m"`, `"90d"`,
-`"2w"`. A month is not among the units, because it has no fixed length.
+`"2w"`; or of words: `"30 days"`, `"1 week 2 days"`. A month is not among the units, because it has no fixed length.
 """
 
 _DOTENV = """\

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +35,22 @@ class Variable(NamedTuple):
     where: str
 
 
+class Loaded(NamedTuple):
+    """All settings, and where a key of them stands, for messages: "sexton.toml line 14: policies.tidy.only"."""
+
+    settings: Settings
+    place: Callable[[Sequence[str]], str]
+
+
 def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
-    """All settings, checked.
+    """All settings, checked; see `load_placed`."""
+    return load_placed(path, environ=environ, folder=folder).settings
+
+
+def load_placed(
+    path: Path | None = None, *, environ: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Loaded:
+    """All settings, checked, and where each of them stands.
 
     path: the settings file; None takes the one that SEXTON_CONFIG names, else `sexton.toml` in `folder` if it
     is there.  environ: the environment; None takes that of this process.
@@ -53,7 +68,24 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None, 
         *_dotenv(file.parent / ".env", environ),
         *_environment(environ),
     ]
-    return _laid_over(sources)
+    return Loaded(_laid_over(sources), partial(_place, sources))
+
+
+def _place(sources: Sequence[Source], keys: Sequence[str]) -> str:
+    """The last place that has the key, or, where nobody wrote it, the table that it is missing from."""
+    for end in range(len(keys), 0, -1):
+        for source in reversed(sources):
+            if _has(source.values, keys[:end]):
+                return source.place(tuple(keys))
+    return dotted(keys)
+
+
+def _has(values: Any, keys: Sequence[str]) -> bool:
+    for key in keys:
+        if not isinstance(values, Mapping) or key not in values:
+            return False
+        values = values[key]
+    return True
 
 
 def _from_environment(environ: Mapping[str, str]) -> Path:
@@ -73,7 +105,8 @@ def _toml(file: Path, *, named: bool) -> Iterable[Source]:
     values = toml_file.parse(text, where=str(file))
 
     def place(keys: Keys) -> str:
-        line = toml_file.line_of(text, keys)
+        lines = (toml_file.line_of(text, keys[:end]) for end in range(len(keys), 0, -1))
+        line = next(filter(None, lines), None)
         return f"{file}{f' line {line}' if line else ''}: {dotted(keys)}"
 
     yield Source(values, place)

@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
+from .address import place as place
 from .faults import Fault, classify, describe, refusal, sqlstate
 from .types import ENCODING
 
@@ -113,7 +114,10 @@ def _parse(url: str) -> URL:
             target = target.set(drivername="postgresql+psycopg")
         if target.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
             raise NoSuchModuleError(target.drivername)
+        if "%" in (target.host or ""):  # a folder of sockets, written as libpq takes it: %2Frun%2Fpostgresql
+            target = target.set(host=unquote(target.host or ""))
         target.get_dialect().import_dbapi()
+        target.get_dialect()().create_connect_args(target)  # as the driver will read it
     except (ArgumentError, ValueError):
         # Nothing of the text is repeated, and no error behind it is kept: it may be a piece of a password.
         raise SettingsError(
@@ -234,13 +238,6 @@ def reaching(engine: Engine) -> Iterator[None]:
         if classify(error) is not Fault.GONE:
             raise
         raise DatabaseUnreachable(f"{place(engine.url)} cannot be reached: {scrubbed(_first_words(error))}") from error
-
-
-def place(url: URL) -> str:
-    """Where a database is, for messages: host, port and name, or the file; never user or password."""
-    if url.get_backend_name() == "sqlite":
-        return f"SQLite file {url.database or ':memory:'}"
-    return f"database {url.database} on {url.host or 'the local socket'}:{url.port or 5432}"
 
 
 def _first_words(error: DBAPIError) -> str:

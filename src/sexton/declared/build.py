@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -46,9 +47,18 @@ def work(declared: Declared) -> Rule:
         with read_only(engine) as connection:
             return built(Catalogue(connection), declared)
     except (PolicyError, UnknownName) as error:
-        raise PolicyError(f"policies.{declared.name}: {error}") from error
+        raise PolicyError(_placed(declared, str(error))) from error
     finally:
         engine.dispose()
+
+
+def _placed(declared: Declared, message: str) -> str:
+    """Messages begin with the key that is wrong, where it is one: then that is what is named."""
+    policy, begins = ("policies", declared.name), re.match(r"([a-z_]+)((?:\.[a-z_]+)*)[: ]+", message)
+    if begins is None or not getattr(declared.settings, begins[1], None):
+        return f"{declared.place(policy)}: {message}"
+    path = (*policy, begins[1], *begins[2].split(".")[1:])
+    return f"{declared.place(path)}: {message[begins.end() :]}"
 
 
 def built(catalogue: Catalogue, declared: Declared) -> Rule:
@@ -135,6 +145,13 @@ class _Building:
         return and_(*conditions)
 
     def _only(self) -> list[ColumnElement[bool]]:
+        try:
+            return self._conditions()
+        except (PolicyError, UnknownName) as error:
+            text = str(error)
+            raise PolicyError(text if re.match(r"only[.:]", text) else f"only: {text}") from error
+
+    def _conditions(self) -> list[ColumnElement[bool]]:
         only = self.settings.only
         if isinstance(only, Mapping):
             return Conditions(self.catalogue, self.table, self.meaning).matching(only)

@@ -61,7 +61,7 @@ class Conditions:
         where = f"only.{column.name}"
         if word == "null":
             if not isinstance(value, bool):
-                raise PolicyError(f"{where}.null must be true or false")
+                raise PolicyError(f"{where}.null: must be true or false")
             return column.is_(null()) if value else column.is_not(null())
         if word == "not":
             return or_(column.is_(null()), not_(_among(column, value)))
@@ -90,7 +90,7 @@ def _among(column: Column[Any], value: object) -> ColumnElement[bool]:
     where = f"only.{column.name}"
     if isinstance(value, list | tuple):
         if not value:
-            raise PolicyError(f"{where} is an empty list, which no row matches; remove it, or name values")
+            raise PolicyError(f"{where}: an empty list, which no row matches; remove it, or name values")
         return column.in_([fitting(column, one, where) for one in value])
     same: ColumnElement[bool] = column == fitting(column, value, where)
     return same

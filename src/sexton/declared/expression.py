@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -29,37 +28,22 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.types import BigInteger, Boolean, Date, Double, Numeric, Text, TypeEngine, Uuid
+from sqlalchemy.types import BigInteger, Boolean, Numeric
 
-from ..db.types import Word
+from ..db.instants import AWARE, instant
+from ..db.types import Word, is_naive
 from ..errors import PolicyError
 from ..jobs.span import Span
 from .catalogue import Catalogue
-from .moments import is_day, moment_of
-from .sql_functions import called, grouped
-from .sql_text import parsed
-from .times import Meaning
+from .moments import WORDS_OF_TIME, is_day, moment_of, moves, reckoned, zoned
+from .sql_functions import called, grouped, typed_call
+from .sql_signs import CASTS, CHAINED, COMPARED, FLIPPED, RECKONED
+from .sql_text import parsed, shown
+from .times import Meaning, in_time
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-COMPARED = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
-FLIPPED = {"LT": "GT", "LTE": "GTE", "GT": "LT", "GTE": "LTE"}
-RECKONED = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "Mod": "%", "DPipe": "||"}
-CHAINED = (*COMPARED, "Is", "In", "Like", "ILike", "Between", "NullSafeEQ", "NullSafeNEQ")
-"""What may not stand beside its like without parentheses: databases and parsers read that differently."""
-
-CASTS: Mapping[str, TypeEngine[Any]] = {
-    "TEXT": Text(),
-    "VARCHAR": Text(),
-    "INT": BigInteger(),
-    "BIGINT": BigInteger(),
-    "DOUBLE": Double(),
-    "DECIMAL": Numeric(),
-    "BOOLEAN": Boolean(),
-    "DATE": Date(),
-    "UUID": Uuid(),
-}
 Scope = Mapping[str, FromClause]
 """Tables of one SELECT by the names they have there."""
 
@@ -88,21 +72,23 @@ class Reader:
             return self._compared(node, kind)
         if kind in RECKONED:
             self._only(node, "this", "expression", "typed", "safe")
-            return self._joined(node, RECKONED[kind])
+            return self._joined(node.this, node.args["expression"], RECKONED[kind])
         known = getattr(self, f"_{kind.lower()}", None)
         if known is not None:
             return known(node)
         return called(self.catalogue, node, self.value)
 
-    def _joined(self, node: exp.Expression, sign: str, *, condition: bool = False) -> ColumnElement[Any]:
+    def _joined(
+        self, one: exp.Expression, other: exp.Expression, sign: str, *, condition: bool = False
+    ) -> ColumnElement[Any]:
         """Both sides of an operator, as written and in parentheses: the library would turn `= NULL` into IS NULL."""
-        left, right = self._side(node.this), self._side(node.args["expression"])
+        left, right = self._side(one), self._side(other)
         kind = Boolean() if condition else None
         return grouped(left.op(sign, is_comparison=condition, return_type=kind)(right))
 
     def _side(self, node: exp.Expression) -> Any:
         if type(node).__name__ in CHAINED:
-            raise PolicyError(f"only: put parentheses around {_shown(node)}")
+            raise PolicyError(f"only: put parentheses around {shown(node)}")
         return self.value(node)
 
     def _condition(self, node: exp.Expression) -> ColumnElement[bool]:
@@ -113,30 +99,37 @@ class Reader:
         """PolicyError when a part of the text would be dropped."""
         for name, part in node.args.items():
             if part and name not in names:
-                raise PolicyError(f"only: {_shown(node)} cannot stand here")
+                raise PolicyError(f"only: {shown(node)} cannot stand here")
 
     def _compared(self, node: exp.Expression, kind: str) -> ColumnElement[bool]:
         self._only(node, "this", "expression")
-        left, right = node.this, node.args["expression"]
+        return self._either(node.this, node.args["expression"], kind)
+
+    def _either(self, left: exp.Expression, right: exp.Expression, kind: str) -> ColumnElement[bool]:
+        """One side against the other: in time where one of them is the run's, else as written."""
+        if (found := reckoned(left, right)) is not None:
+            column, apart, turned = found
+            sign = FLIPPED.get(kind, kind) if turned else kind
+            return self._in_time(column, apart, sign, dates=is_day(left) or is_day(right))
         for column, moment, known in ((left, right, kind), (right, left, FLIPPED.get(kind, kind))):
-            span = moment_of(moment)
-            if span is not None:
+            if (span := moment_of(moment)) is not None:
                 return self._in_time(column, span, known, dates=is_day(moment))
-        return self._joined(node, COMPARED[kind], condition=True)
+        return self._joined(left, right, COMPARED[kind], condition=True)
 
     def _in_time(self, node: exp.Expression, span: Span, kind: str, *, dates: bool) -> ColumnElement[bool]:
-        column = self.value(node)
+        column, words = self.value(node), shown(node)
+        inner = zoned(node)
+        if kind in FLIPPED and inner is not None and is_naive(self.value(inner).type):
+            return grouped(column.op(COMPARED[kind], is_comparison=True)(instant(span, form=AWARE)))
         if not isinstance(column, Column) or kind not in FLIPPED:
-            raise PolicyError(f"only: compare now() with a column, by < or >=, not with {_shown(node)}")
-        is_date = isinstance(column.type, Date)
-        if is_date != dates:
-            right = "CURRENT_DATE" if is_date else "now()"
-            raise PolicyError(f"only: {_shown(node)} is {column.type}; compare it with {right}")
-        if is_date and span.length % timedelta(days=1):
-            raise PolicyError("only: CURRENT_DATE goes with whole days, months or years")
+            raise PolicyError(f"only: compare now() with a column, by < or >=, not with {words}")
         own = column.table is next(iter(self.scopes[-1].values()))
-        meaning = replace(self.meaning, zones=None) if own else replace(self.meaning, zones=None, unit=None)
-        return grouped(meaning.compared(column, COMPARED[kind], span))
+        return grouped(in_time(column, words, self.meaning, span, COMPARED[kind], dates=dates, own=own))
+
+    def _attimezone(self, node: exp.Expression) -> Any:
+        if self.catalogue.dialect == "sqlite":
+            raise PolicyError("only: SQLite has no AT TIME ZONE; its texts are in UTC")
+        return typed_call(self.catalogue, "timezone", [self.value(node.args["zone"]), self.value(node.this)])
 
     def _and(self, node: exp.Expression) -> ColumnElement[bool]:
         return and_(self._condition(node.this), self._condition(node.args["expression"]))
@@ -169,8 +162,10 @@ class Reader:
     def _is(self, node: exp.Expression) -> ColumnElement[bool]:
         operand = self._side(node.this)
         if type(node.this).__name__ == "Tuple" or (isinstance(operand, Column) and self.catalogue.holds_rows(operand)):
-            raise PolicyError(f"only: {_shown(node)}: ask for its parts one by one; a row may be neither NULL nor not")
-        return self._negatable(node, self._joined(node, "IS", condition=True), "expression")
+            raise PolicyError(f"only: {shown(node)}: ask for its parts one by one; a row may be neither NULL nor not")
+        return self._negatable(
+            node, self._joined(node.this, node.args["expression"], "IS", condition=True), "expression"
+        )
 
     def _nullsafeeq(self, node: exp.Expression) -> ColumnElement[bool]:
         return self._distinct(node, "NOT DISTINCT FROM", "IS")
@@ -179,19 +174,28 @@ class Reader:
         return self._distinct(node, "DISTINCT FROM", "IS NOT")
 
     def _distinct(self, node: exp.Expression, words: str, in_sqlite: str) -> ColumnElement[bool]:
-        return self._joined(node, in_sqlite if self.catalogue.dialect == "sqlite" else f"IS {words}", condition=True)
+        words = in_sqlite if self.catalogue.dialect == "sqlite" else f"IS {words}"
+        return self._joined(node.this, node.args["expression"], words, condition=True)
 
     def _between(self, node: exp.Expression) -> ColumnElement[bool]:
-        low, high = self._side(node.args["low"]), self._side(node.args["high"])
-        return self._negatable(node, self._side(node.this).between(low, high), "low", "high")
+        low, high = node.args["low"], node.args["high"]
+        if moves(node):
+            within = and_(self._either(node.this, low, "GTE"), self._either(node.this, high, "LTE"))
+        else:
+            within = self._side(node.this).between(self._side(low), self._side(high))
+        return self._negatable(node, within, "low", "high")
 
     def _like(self, node: exp.Expression) -> ColumnElement[bool]:
-        return self._negatable(node, self._joined(node, "LIKE", condition=True), "expression")
+        return self._negatable(
+            node, self._joined(node.this, node.args["expression"], "LIKE", condition=True), "expression"
+        )
 
     def _ilike(self, node: exp.Expression) -> ColumnElement[bool]:
         if self.catalogue.dialect == "sqlite":
             raise PolicyError("only: SQLite has no ILIKE; its LIKE minds no case")
-        return self._negatable(node, self._joined(node, "ILIKE", condition=True), "expression")
+        return self._negatable(
+            node, self._joined(node.this, node.args["expression"], "ILIKE", condition=True), "expression"
+        )
 
     def _negatable(self, node: exp.Expression, condition: ColumnElement[bool], *names: str) -> ColumnElement[bool]:
         """The parser keeps the NOT of `NOT LIKE` and its kin as a mark."""
@@ -207,6 +211,8 @@ class Reader:
     def _cast(self, node: exp.Expression) -> Any:
         self._only(node, "this", "to")
         kind = node.args["to"].this.name
+        if type(node.this).__name__ == "Literal" and str(node.this.this).strip().lower() in WORDS_OF_TIME:
+            raise PolicyError(f"only: {shown(node)}: write now(), or CURRENT_DATE, with an interval where it is needed")
         dated = self.catalogue.dialect == "sqlite" and kind in ("BOOLEAN", "DATE", "UUID")
         if kind not in CASTS or node.args["to"].expressions or dated:
             raise PolicyError(f"only: no cast to {kind}; known: {', '.join(name.lower() for name in CASTS)}")
@@ -228,18 +234,18 @@ class Reader:
 
     def _column(self, node: exp.Expression) -> Column[Any]:
         if node.args.get("db") or node.args.get("catalog"):
-            raise PolicyError(f"only: write {_shown(node)} without its schema; give the table another name in FROM")
+            raise PolicyError(f"only: write {shown(node)} without its schema; give the table another name in FROM")
         wanted, of = node.this, node.args.get("table")
         for scope in self.scopes:
             sources = [source for name, source in scope.items() if of is None or self._same(of, name)]
             found = [column for source in sources for column in source.c if self._same(wanted, column.name)]
             if len(found) > 1:
-                raise PolicyError(f"only: {_shown(node)} is a column of several tables; say of which")
+                raise PolicyError(f"only: {shown(node)} is a column of several tables; say of which")
             if found:
                 return found[0]  # type: ignore[return-value]
         owner = next(iter(self.scopes[-1].values()))
         assert isinstance(owner, Table)
-        return self.catalogue.column(owner, _shown(node))
+        return self.catalogue.column(owner, shown(node))
 
     def _same(self, identifier: exp.Expression, name: str) -> bool:
         """Whether an identifier means this name, as the database reads it."""
@@ -258,7 +264,7 @@ class Reader:
         if type(node).__name__ == "Subquery":
             return self._select(node.this)
         if type(node).__name__ != "Select":
-            raise PolicyError(f"only: {_shown(node)} cannot stand here; a plain SELECT can")
+            raise PolicyError(f"only: {shown(node)} cannot stand here; a plain SELECT can")
         self._only(node, "expressions", "from_", "joins", "where", "kind")
         scope: dict[str, FromClause] = {}
         conditions = []
@@ -280,7 +286,7 @@ class Reader:
 
     def _source(self, node: exp.Expression, scope: dict[str, FromClause]) -> None:
         if type(node).__name__ != "Table":
-            raise PolicyError(f"only: {_shown(node)} cannot stand in FROM; a table can")
+            raise PolicyError(f"only: {shown(node)} cannot stand in FROM; a table can")
         self._only(node, "this", "db", "alias")
         schema = node.args.get("db")
         name = self._folded(node.this)
@@ -292,8 +298,3 @@ class Reader:
         # Renamed always: the table may be the one that the rows are of.
         scope[alias] = table.alias(f"sexton_other_{len(self.others)}")
         self.others.append(table.fullname)
-
-
-def _shown(node: exp.Expression) -> str:
-    text = node.sql()
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import PolicyError, ScheduleError
 from ..jobs.span import Span, parse_span
+from .sql_text import shown
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
 _UNITS = {"second": "s", "minute": "m", "hour": "h", "day": "d", "week": "w", "month": " months", "year": " years"}
+_KINDS = ("TIMESTAMPTZ", "TIMESTAMP", "TIMESTAMPLTZ", "DATE")
+
+WORDS_OF_TIME = ("now", "today", "tomorrow", "yesterday")
+"""Texts that a cast makes a time that moves."""
+
 _INTERVAL = re.compile(r"\s*(-?)\s*([0-9]{1,6})\s*([a-z]+?)s?\s*", re.IGNORECASE)
 
 
@@ -21,12 +28,12 @@ def moment_of(node: exp.Expression) -> Span | None:
     kind = type(node).__name__
     if kind == "Paren":
         return moment_of(node.this)
-    if kind in ("CurrentTimestamp", "CurrentDate"):
+    if kind in ("CurrentTimestamp", "CurrentDate") or _cast_of_now(node):
         return Span()
-    if kind in ("Add", "Sub") and moment_of(node.this) == Span():
+    if kind in ("Add", "Sub") and moment_of(node.this) == Span() and not _columns(node.args["expression"]):
         span = _interval(node.args["expression"])
         return span if kind == "Add" else -span
-    if kind == "Anonymous" and str(node.this).lower() in ("datetime", "now"):
+    if _called_now(node):
         return _of_sqlite(node)
     return None
 
@@ -34,7 +41,89 @@ def moment_of(node: exp.Expression) -> Span | None:
 def is_day(node: exp.Expression) -> bool:
     """Whether it is CURRENT_DATE, alone or with an interval."""
     kind = type(node).__name__
-    return kind == "CurrentDate" or (kind in ("Paren", "Add", "Sub") and is_day(node.this))
+    day = kind == "CurrentDate" or (_cast_of_now(node) and node.args["to"].this.name == "DATE")
+    return day or (kind in ("Paren", "Add", "Sub") and is_day(node.this))
+
+
+def reckoned(left: exp.Expression, right: exp.Expression) -> tuple[exp.Expression, Span, bool] | None:
+    """Of a comparison like `at + interval '3 days' < now()` or `now() - at > interval '3 days'`: the column, how far
+    from the run's time it is compared, and whether the sign turns around. None: it is none, or the column stands alone.
+
+    PolicyError for months: added to a time they are others than taken from the run's.
+    """
+    if any(type(_bare(side)).__name__ in ("Column", "AtTimeZone") for side in (left, right)):
+        return None
+    one, other = _sum_of(left), _sum_of(right)
+    if one is None or other is None:
+        return None
+    now, columns = one.now - other.now, [*one.columns, *((-sign, column) for sign, column in other.columns)]
+    if len(columns) != 1 or now != -columns[0][0]:
+        return None
+    if one.months or other.months:
+        raise PolicyError("only: months go with now(), column < now() - interval '1 month'")
+    sign, column = columns[0]
+    apart = one.length - other.length
+    return column, Span(length=-apart if sign > 0 else apart), sign < 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """The run's time so many times, columns with their signs, and a length; months: some stand in it."""
+
+    now: int = 0
+    columns: tuple[tuple[int, exp.Expression], ...] = ()
+    length: timedelta = timedelta()
+    months: bool = False
+
+
+def _sum_of(node: exp.Expression) -> _Sum | None:
+    node, kind = _bare(node), type(_bare(node)).__name__
+    if kind == "Column":
+        return _Sum(columns=((1, node),))
+    span = _interval(node) if kind == "Interval" else moment_of(node)
+    if span is not None:
+        return _Sum(int(kind != "Interval"), (), span.length, bool(span.months))
+    if kind not in ("Add", "Sub"):
+        return None
+    one, other = _sum_of(node.this), _sum_of(node.args["expression"])
+    if one is None or other is None:
+        return None
+    sign = 1 if kind == "Add" else -1
+    columns = (*one.columns, *((sign * its, column) for its, column in other.columns))
+    return _Sum(one.now + sign * other.now, columns, one.length + sign * other.length, one.months or other.months)
+
+
+def _bare(node: exp.Expression) -> exp.Expression:
+    return _bare(node.this) if type(node).__name__ == "Paren" else node
+
+
+def zoned(node: exp.Expression) -> exp.Expression | None:
+    """The column of `column AT TIME ZONE 'UTC'`; None: it is something else."""
+    node = _bare(node)
+    given = type(node).__name__ == "AtTimeZone" and type(node.this).__name__ == "Column"
+    return node.this if given else None
+
+
+def moves(node: exp.Expression) -> bool:
+    """Whether the run's time stands somewhere in it."""
+    kinds = ("CurrentTimestamp", "CurrentDate")
+    return any(type(part).__name__ in kinds or _cast_of_now(part) or _called_now(part) for part in node.walk())
+
+
+def _called_now(node: Any) -> bool:
+    return type(node).__name__ == "Anonymous" and str(node.this).lower() in ("datetime", "now")
+
+
+def _columns(node: exp.Expression) -> bool:
+    return any(type(part).__name__ == "Column" for part in node.walk())
+
+
+def _cast_of_now(node: Any) -> bool:
+    """`'now'::timestamptz` and its kin."""
+    if type(node).__name__ != "Cast" or type(node.this).__name__ != "Literal":
+        return False
+    word, kind = str(node.this.this).strip().lower(), node.args["to"].this.name
+    return (word == "now" and kind in _KINDS) or (word == "today" and kind == "DATE")
 
 
 def _of_sqlite(node: exp.Expression) -> Span:
@@ -42,13 +131,13 @@ def _of_sqlite(node: exp.Expression) -> Span:
     if str(node.this).lower() == "now" and not words:
         return Span()
     if words[:1] != ["now"] or len(words) > 2:
-        raise PolicyError(f"only: {node.sql()} cannot be read; write datetime('now') or datetime('now', '-3 days')")
+        raise PolicyError(f"only: {shown(node)} cannot be read; write datetime('now') or datetime('now', '-3 days')")
     return _read(words[1]) if len(words) == 2 else Span()
 
 
 def _interval(node: exp.Expression) -> Span:
     if type(node).__name__ != "Interval":
-        raise PolicyError(f"only: {node.sql()} is no interval; write now() - interval '3 days'")
+        raise PolicyError(f"only: {shown(node)} is no interval; write now() - interval '3 days'")
     unit = node.args.get("unit")
     return _read(f"{node.this.this if node.this is not None else ''} {unit.sql() if unit is not None else ''}")
 

@@ -6,32 +6,45 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, text
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    FromClause,
+    cast,
+    false,
+    func,
+    literal_column,
+    null,
+    select,
+    text,
+)
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import Function
 from sqlalchemy.types import Text
 
 from ..errors import PolicyError
 from .catalogue import Catalogue
+from .sql_text import shown
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-PLAIN = {
-    "Lower": "lower",
-    "Upper": "upper",
-    "Abs": "abs",
-    "Floor": "floor",
-    "Ceil": "ceil",
-    "Length": "length",
-    "Trim": "trim",
-    "Coalesce": "coalesce",
-    "Nullif": "nullif",
-}
-"""What the parser knows by name, as every database calls it."""
+PLAIN = ("abs", "ceil", "coalesce", "floor", "length", "lower", "nullif", "trim", "upper")
+"""What every database has, and none lets depend on anything but its arguments."""
 
-SQLITE = ("glob", "hex", "ifnull", "instr", "json_type", "json_valid", "likely", "ltrim", "rtrim", "typeof", "unlikely")
+POSTGRESQL = ("greatest", "least")
+"""Further ones that PostgreSQL has no entry for in its catalogue, as they are part of its syntax."""
+
+SQLITE = (
+    *("glob", "hex", "ifnull", "iif", "instr", "json_extract", "json_type", "json_valid", "likely", "ltrim"),
+    *("replace", "round", "rtrim", "substr", "typeof", "unicode", "unlikely"),
+)
 """Further functions of SQLite without side effects; it has no catalogue that says so."""
+
+OF_NOW = ("clock_timestamp", "statement_timestamp", "transaction_timestamp", "localtimestamp", "timeofday")
+"""What people write for the time of the run."""
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 Value = Callable[[Any], Any]
@@ -40,47 +53,30 @@ Value = Callable[[Any], Any]
 def called(catalogue: Catalogue, node: exp.Expression, value: Value) -> Any:
     """The call of a function, or what looks like one. PolicyError for all that is not free of side effects."""
     kind = type(node).__name__
-    if kind in PLAIN:
-        arguments = [node.this, *_more(node)]
-        return Function(PLAIN[kind], *(value(one) for one in arguments))
     if kind == "RegexpLike" and node.args.get("flag") is None:
         return grouped(value(node.this).regexp_match(value(node.args["expression"])))
     if kind in ("JSONExtract", "JSONExtractScalar"):
         return _json(node, value, "->>" if kind.endswith("Scalar") else "->")
-    if kind in ("CurrentTimestamp", "CurrentDate") or str(node.this).lower() == "now":
+    name = str(node.this).lower() if kind == "Anonymous" else kind.lower()
+    if kind in ("CurrentTimestamp", "CurrentDate") or name == "now":
         raise PolicyError("only: now() stands alone on one side of a comparison, or with an interval")
-    name, arguments = _named(node)
-    if name is not None:
-        _require_harmless(catalogue, name)
-        return Function(name, *(value(one) for one in arguments))
-    raise PolicyError(f"only: {node.sql()[:60]} cannot stand in a condition here")
+    if name in OF_NOW:
+        raise PolicyError(f"only: {shown(node)}: write now(), which is the time of the run")
+    if kind != "Anonymous":
+        raise PolicyError(f"only: {shown(node)} cannot stand in a condition here")
+    return typed_call(catalogue, name, [value(one) for one in node.args.get("expressions") or ()])
+
+
+def typed_call(catalogue: Catalogue, name: str, arguments: list[Any]) -> Function[Any]:
+    """The function of that name on these arguments. PolicyError unless it is immutable."""
+    if name not in PLAIN:
+        _require_harmless(catalogue, name, arguments)
+    return Function(name, *arguments)
 
 
 def grouped(element: Any) -> ColumnElement[Any]:
     """In parentheses, whatever stands around it: what was written together stays together."""
     return element if isinstance(element, Grouping) else Grouping(element)
-
-
-_MEANT = {"rand": "random"}
-"""What the parser calls otherwise than both databases do."""
-
-
-def _named(node: exp.Expression) -> tuple[str | None, list[Any]]:
-    """Of any other call: the function's name and arguments; None: it is no call."""
-    if type(node).__name__ == "Anonymous":
-        return str(node.this).lower(), list(node.args.get("expressions") or ())
-    if not hasattr(node, "sql_name"):
-        return None, []
-    name = node.sql_name().lower()
-    return _MEANT.get(name, name), [part for part in (node.args.get("this"), *_more(node)) if part is not None]
-
-
-def _more(node: exp.Expression) -> list[Any]:
-    rest = [part for name, part in node.args.items() if name not in ("this", "expressions") and part is not None]
-    known = [part for part in rest if part is node.args.get("expression")]
-    if any(part not in known and part is not False and part is not True for part in rest):
-        raise PolicyError(f"only: {node.sql()[:60]} cannot stand in a condition here")
-    return [*known, *(node.args.get("expressions") or ())]
 
 
 def _json(node: exp.Expression, value: Value, sign: str) -> Any:
@@ -92,25 +88,58 @@ def _json(node: exp.Expression, value: Value, sign: str) -> Any:
         or type(step).__name__ not in ("JSONPathKey", "JSONPathSubscript")
         or isinstance(step.this, list)
     ):
-        raise PolicyError(f"only: {node.sql()[:60]}: write one step at a time, document ->> 'key'")
+        raise PolicyError(f"only: {shown(node)}: write one step at a time, document ->> 'key'")
     return grouped(value(node.this).op(sign, return_type=Text())(step.this))
 
 
-def _require_harmless(catalogue: Catalogue, name: str) -> None:
+def _require_harmless(catalogue: Catalogue, name: str, arguments: list[Any]) -> None:
     if not _NAME.fullmatch(name):
         raise PolicyError(f"only: {name!r} is the name of no function here")
     if catalogue.dialect == "sqlite":
         if name not in SQLITE:
-            raise PolicyError(f"only: {name}() cannot be used; known: {', '.join(sorted({*PLAIN.values(), *SQLITE}))}")
+            raise PolicyError(f"only: {name}() cannot be used; known: {', '.join(sorted({*PLAIN, *SQLITE}))}")
+        return
+    if name in POSTGRESQL:
         return
     asked = text(
-        "SELECT count(*) AS known, bool_or(provolatile <> 'i' OR prokind <> 'f') AS harmful FROM pg_proc"
-        " WHERE proname = :name AND pg_function_is_visible(oid)"
+        "SELECT provolatile <> 'i' OR prokind <> 'f' AS harmful, proargtypes::oid[]::regtype[]::text[] AS takes"
+        " FROM pg_proc WHERE proname = :name AND pg_function_is_visible(oid)"
     )
-    found = catalogue.connection.execute(asked, {"name": name}).one()
-    if not found.known:
+    found = [(row.harmful, row.takes) for row in catalogue.connection.execute(asked, {"name": name})]
+    if not found:
         raise PolicyError(f"only: there is no function {name}() in this database")
-    if found.harmful:
+    if any(harmful for harmful, _ in _meant(catalogue, found, arguments)):
         raise PolicyError(
             f"only: {name}() is not immutable; a condition calls only what depends on its arguments alone"
         )
+
+
+def _meant(
+    catalogue: Catalogue, found: list[tuple[bool, list[str]]], arguments: list[Any]
+) -> list[tuple[bool, list[str]]]:
+    """Of several functions with one name, the one that takes just these types; all of them where none does.
+
+    An index has to have the same answer for ever, and timezone(text, timestamp) does, whatever timezone(text, timetz)
+    depends on.
+    """
+    if not arguments or not any(harmful for harmful, _ in found):
+        return found
+    types = _types(catalogue, arguments)
+    return [(harmful, takes) for harmful, takes in found if _fits(takes, types)] or found
+
+
+def _fits(takes: list[str], types: list[str | None]) -> bool:
+    return len(takes) == len(types) and all(kind in (None, taken) for taken, kind in zip(takes, types, strict=True))
+
+
+def _types(catalogue: Catalogue, arguments: list[Any]) -> list[str | None]:
+    """What PostgreSQL takes the arguments for, asked on no row at all. None: a text, which may be of any type."""
+    tables = {part.table for argument in arguments for part in visitors.iterate(argument) if isinstance(part, Column)}
+    rows: FromClause = select(literal_column("1").label("one")).subquery("sexton_none")
+    for table in tables:
+        rows = rows.join(table, false(), isouter=True)
+    kinds = (
+        null() if isinstance(argument, BindParameter) else cast(func.pg_typeof(argument), Text)
+        for argument in arguments
+    )
+    return list(catalogue.connection.execute(select(*kinds).select_from(rows)).one())

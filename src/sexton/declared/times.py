@@ -7,7 +7,7 @@ look, as people write instants in several ways; what is none of them is never du
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
@@ -192,8 +192,9 @@ def refuse_idle(by: Column[Any], settings: PolicySettings) -> None:
         what, names = "dates", ["unit"]
     else:
         what, names = "instants", ["unit", "zone", "zone_column"]
+    elsewhere = ("unit",) if settings.only or settings.set else ()  # of a column that these name
     for name in names:
-        if getattr(settings, name) is not None:
+        if getattr(settings, name) is not None and name not in elsewhere:
             raise PolicyError(f"{where} holds {what}; `{name}` has no meaning for it")
 
 
@@ -204,6 +205,24 @@ def due(by: Column[Any], meaning: Meaning, settings: PolicySettings, keep: Span,
     if ahead:
         return and_(meaning.before(by, ahead, inclusive=inclusive), meaning.since(by, Span(length=timedelta(0))))
     return meaning.before(by, -keep, inclusive=inclusive)
+
+
+def in_time(
+    column: Column[Any], words: str, meaning: Meaning, span: Span, sign: str, *, dates: bool, own: bool
+) -> ColumnElement[bool]:
+    """A column against the run's time, as a condition in SQL has it. words: how it is written there.
+
+    dates: against the day.  own: of the policy's table, of which alone the settings say more. PolicyError.
+    """
+    is_date = isinstance(column.type, Date) and not isinstance(column.type, DateTime)
+    if is_date != dates:
+        raise PolicyError(f"only: {words} is {column.type}; compare it with {'CURRENT_DATE' if is_date else 'now()'}")
+    if is_date and span.length % timedelta(days=1):
+        raise PolicyError("only: CURRENT_DATE goes with whole days, months or years")
+    if isinstance(column.type, Integer) and not own and meaning.unit is not None:
+        raise PolicyError(f"only: {words} holds whole numbers of another table, whose unit cannot be said")
+    meaning = replace(meaning, zones=None) if own else replace(meaning, zones=None, unit=None)
+    return meaning.compared(column, sign, span)
 
 
 def _instant_of(unit: str | None, zone: str, value: Any) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: "30d", "36h", "1h30m"."""
+"""Lengths of time as people write them: "30d", "30 days", "36h", "1h30m", "1 week 2 days"."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ LONGEST = timedelta(days=36500)
 TICK = timedelta(microseconds=1)
 """The smallest step a datetime can take: t + TICK is the first instant after t."""
 
-_WORDS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second", "ms": "millisecond"}
-_SHAPE = re.compile(r"(?:[0-9]+[A-Za-z]+)+")
-_PART = re.compile(r"([0-9]+)([A-Za-z]+)")
-_EXAMPLE = 'write for instance "90s", "36h", "30d" or "1h30m"'
+UNIT_WORDS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second", "ms": "millisecond"}
+_SPELLED = {name: unit for unit, word in UNIT_WORDS.items() for name in (unit, word, f"{word}s")}
+"""Every way to write a unit, and which it is."""
+
+_SHAPE = re.compile(r"[0-9]+ ?[A-Za-z]+(?: ?[0-9]+ ?[A-Za-z]+)*")
+_PART = re.compile(r"([0-9]+) ?([A-Za-z]+)")
+_EXAMPLE = 'write for instance "90s", "36h", "30 days" or "1h30m"'
 _CALENDAR = {"M", "mo", "month", "months", "y", "Y", "year", "years"}
 
 
 def parse_duration(text: str | timedelta, *, where: str = "duration") -> timedelta:
-    """Read one or more NUMBER+UNIT (w, d, h, m, s, ms), largest unit first, each once.
+    """Read one or more NUMBER+UNIT (w, d, h, m, s, ms, or a word: "2 weeks"), largest unit first, each once.
 
     A timedelta is only checked. "d" is 24 hours and "w" is 168, whatever the clocks do. From "0s"
     up to 36500 days, whole milliseconds.
@@ -42,9 +45,10 @@ def parse_duration(text: str | timedelta, *, where: str = "duration") -> timedel
         raise ScheduleError(f"{where}: {text!r} is not a duration{_reason(text)}; {_EXAMPLE}")
     total = timedelta()
     largest = iter(UNITS)
-    for digits, unit in _PART.findall(text):
-        if unit not in UNITS:
-            raise ScheduleError(f"{where}: {text!r} has the unknown unit {unit!r}; {_unit_advice(unit)}")
+    for digits, name in _PART.findall(text):
+        unit = _SPELLED.get(name)
+        if unit is None:
+            raise ScheduleError(f"{where}: {_cut(text)!r} has the unknown unit {name!r}; {_unit_advice(digits, name)}")
         if unit not in largest:  # consumes the iterator up to this unit, so that none comes twice or upwards
             raise ScheduleError(f"{where}: {text!r} must name each unit once, the largest first; {_EXAMPLE}")
         total += _product(digits, unit, text, where)
@@ -63,7 +67,7 @@ def format_duration(delta: timedelta) -> str:
 def duration_in_words(delta: timedelta) -> str:
     """The same in English: "5 minutes", "1 day". Raises ScheduleError as format_duration does."""
     number, unit = _in_one_unit(_checked(delta, delta, "duration"))
-    return f"{number} {_WORDS[unit]}{'' if number == 1 else 's'}"
+    return f"{number} {UNIT_WORDS[unit]}{'' if number == 1 else 's'}"
 
 
 def _in_one_unit(delta: timedelta) -> tuple[int, str]:
@@ -117,12 +121,17 @@ def _reason(text: object) -> str:
     return ""
 
 
-def _unit_advice(unit: str) -> str:
-    if unit in _CALENDAR:
+def _unit_advice(digits: str, unit: str) -> str:
+    if unit in _CALENDAR or unit.lower() in _CALENDAR:
         return "months and years are not durations, write days: 30d, 365d"
-    if unit.lower() in UNITS:
+    if unit.lower() in _SPELLED:
         return f"write {unit.lower()!r}, in lower case"
-    return f"known: {', '.join(UNITS)}"
+    from difflib import get_close_matches  # only bad input pays for loading it
+
+    words = [f"{word}{'' if digits == '1' else 's'}" for word in UNIT_WORDS.values()]
+    near = get_close_matches(unit.lower(), words, n=1, cutoff=0.5)
+    meant = f'did you mean "{_cut(digits)} {near[0]}"? ' if near else ""
+    return f"{meant}known: {', '.join(UNITS)}, and {', '.join(words)}"
 
 
 def _cut(text: str) -> str:

@@ -11,6 +11,7 @@ from types import UnionType
 from ..errors import PolicyError, ScheduleError, suggestion
 from .backoff import Backoff
 from .duration import parse_duration
+from .foreign import guarded
 from .guard import Guard
 from .misfire import COALESCE, Misfire
 from .schedule import Schedule
@@ -38,16 +39,18 @@ class Later:
 
     def load(self) -> object:
         module_name, _, function_name = self.path.partition(":")
-        try:
+        about, owner = f"work {self.path!r}", "" if module_name.startswith("sexton.") else module_name
+        with guarded(about, PolicyError, owner):
             module = import_module(module_name)
-        except ImportError as error:
-            raise PolicyError(f"work {self.path!r}: {error}") from error
         function = getattr(module, function_name, None)
         if not callable(function):
             known = (name for name, value in vars(module).items() if callable(value) and not name.startswith("_"))
             near = suggestion(function_name, known)
-            raise PolicyError(f"work {self.path!r}: {module_name} has no function {function_name!r}{near}")
-        return function(*self.arguments)
+            raise PolicyError(f"{about}: {module_name} has no function {function_name!r}{near}")
+        if not owner:
+            return function(*self.arguments)
+        with guarded(about, PolicyError, owner):
+            return function(*self.arguments)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

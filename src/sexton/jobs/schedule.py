@@ -221,7 +221,7 @@ def parse_schedule(text: str, tz: str = "UTC") -> Schedule:
     words = re.split(r"[ \t]+", text.strip(" \t")) if isinstance(text, str) else [""]
     if words[0] == "every":
         check_zone(tz)
-        return _parse_every(text, words[1:])
+        return _parse_every(text, " ".join(words[1:]))
     if words[0].startswith("@"):
         name = " ".join(words)
         if name not in NAMED:
@@ -230,11 +230,11 @@ def parse_schedule(text: str, tz: str = "UTC") -> Schedule:
     return cron(text, tz)
 
 
-def _parse_every(text: str, words: list[str]) -> Every:
-    match words:
-        case [interval]:
+def _parse_every(text: str, words: str) -> Every:
+    match words.split(" offset "):
+        case [interval] if interval:
             return every(interval)
-        case [interval, "offset", offset]:
+        case [interval, offset]:
             return every(interval, offset=offset)
         case _:
             raise ScheduleError(f'schedule {text!r}: write "every 5m" or "every 1h offset 5m"')

@@ -1,4 +1,4 @@
-"""How long rows are kept: a duration ("90d", "1h30m"), or calendar months ("1 month", "2 years").
+"""How long rows are kept: a duration ("90d", "30 days", "1h30m"), or calendar months ("1 month", "2 years").
 
 A month before 31 March is 28 February, or 29: the day is cut to the month's last. So a row is never due before its
 months are over.
@@ -62,6 +62,8 @@ def parse_span(text: str, *, where: str = "keep") -> Span:
         if isinstance(text, str) and (short := _SHORT.fullmatch(text)):
             unit = "year" if short[2].lower().startswith("y") else "month"
             raise ScheduleError(f'{where}: {text!r} is no length; write "{short[1]} {unit}{"s" * (short[1] != "1")}"')
+        if isinstance(text, str) and _MONTHS.match(text):
+            raise ScheduleError(f'{where}: {text!r} is no length; months and years stand alone, write "1 month"')
         return Span(length=parse_duration(text, where=where))
     months = int(match[1]) * (12 if match[2].startswith("year") else 1)
     if not 0 < months <= _MOST:

@@ -22,11 +22,15 @@ from ..runs.history import running
 from ..runs.schedules import Change, changes, in_force
 from .evidence import Evidence, days_with_effect, ended_since, last_effect, recent_runs
 from .lateness import read_lateness, read_leases
-from .signs import Sign, length, may_be_silent, signs, silent
+from .signs import NOTHING, Sign, Unloaded, length, may_be_silent, signs, silent
+from .signs import unloaded as not_loaded
 from .telling import Event, Told, tell
 
 REFUSES, UNREACHABLE = "channel_refuses", "channel_unreachable"
 """Kinds of incidents about a channel; their job is the channel's name. One that refuses gets the reminders only."""
+
+ABOUT_OTHERS = (REFUSES, UNREACHABLE, "unloaded")
+"""Kinds of incidents that are not about a job."""
 
 HABIT_DAYS = 14
 """Days before the silent ones, on most of which the job must have had an effect."""
@@ -50,20 +54,26 @@ Step = tuple[str, Incident | None, Sign | None]
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the rules say at `now`. found: by job and kind.  defined: all jobs, on the schedules in force."""
+    """What the rules say at `now`. found: by job and kind.  defined: all jobs, on the schedules in force.
+
+    complete: False: there are more jobs, but they could not be loaded.
+    """
 
     now: datetime
     found: Mapping[tuple[str, str], Sign]
     defined: Mapping[str, Job]
     known: Mapping[str, Change]
+    complete: bool = True
 
 
-def watch(engine: Engine, jobs: Iterable[Job], settings: AlertSettings, now: datetime) -> list[Event]:
+def watch(
+    engine: Engine, jobs: Iterable[Job], settings: AlertSettings, now: datetime, unloaded: Unloaded = NOTHING
+) -> list[Event]:
     """The same as `assess`, with transactions of its own: it reads without a lock, and writes only when it must.
 
     Raises DatabaseUnreachable, and HeldElsewhere when a table stays locked."""
     with read_only(engine) as connection:
-        findings = examine(connection, jobs, settings, now)
+        findings = examine(connection, jobs, settings, now, unloaded)
         if not _due(findings, open_incidents(connection), settings):
             return []
     with engine.begin() as connection:
@@ -78,8 +88,14 @@ def assess(connection: Connection, jobs: Iterable[Job], settings: AlertSettings,
     return _settle(connection, examine(connection, jobs, settings, now), settings)
 
 
-def examine(connection: Connection, jobs: Iterable[Job], settings: AlertSettings, now: datetime) -> Findings:
-    """Ask the rules about every job; only reads."""
+def examine(
+    connection: Connection,
+    jobs: Iterable[Job],
+    settings: AlertSettings,
+    now: datetime,
+    unloaded: Unloaded = NOTHING,
+) -> Findings:
+    """Ask the rules about every job; only reads. unloaded: what could not be loaded, and why."""
     known = changes(connection)
     ended = ended_since(connection, now - parse_duration(settings.window))
     found: dict[tuple[str, str], Sign] = {}
@@ -94,7 +110,8 @@ def examine(connection: Connection, jobs: Iterable[Job], settings: AlertSettings
         found.update(((job.name, sign.kind), sign) for sign in signs(job, evidence, settings))
         if _is_silent(connection, job, evidence, settings.silent_days):
             found[job.name, "effect"] = silent(job, evidence, settings.silent_days)
-    return Findings(now, found, defined, known)
+    found.update(((source, "unloaded"), not_loaded(source, why, now)) for source, why in unloaded.items())
+    return Findings(now, found, defined, known, complete=not unloaded)
 
 
 def _due(findings: Findings, incidents: Iterable[Incident], settings: AlertSettings) -> list[Step]:
@@ -110,6 +127,8 @@ def _due(findings: Findings, incidents: Iterable[Incident], settings: AlertSetti
                 steps.append((job, None, sign))
         elif before.opened_at > findings.now:
             continue  # somebody who read later knows more
+        elif sign is None and not findings.complete and kind not in ABOUT_OTHERS and job not in findings.defined:
+            continue  # the job may be among those that could not be loaded
         elif sign is None and (kind not in (REFUSES, UNREACHABLE) or job not in settings.channels):
             steps.append((job, before, None))
         elif findings.now - before.told_at >= parse_duration(settings.remind):
@@ -224,6 +243,8 @@ def _recovery(incident: Incident, findings: Findings) -> str:
     job, change = findings.defined.get(name), findings.known.get(name)
     if incident.kind in (REFUSES, UNREACHABLE):
         return f"{name} is no longer among the channels"
+    if incident.kind == "unloaded":
+        return f"{name} can be loaded again, or is asked for no more"
     if job is None:
         return f"{name} is no longer defined"
     if incident.kind == "late" and change is not None and change.paused(findings.now):

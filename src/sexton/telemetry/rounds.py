@@ -20,6 +20,7 @@ from ..db.tables import own_tables
 from ..errors import SextonError
 from ..jobs.job import Job
 from .evidence import BAD
+from .signs import NOTHING, Unloaded
 
 if TYPE_CHECKING:
     from .reader import Reader
@@ -30,11 +31,19 @@ Say = Callable[..., None]
 class Rounds:
     """Of one process. say: writes a line of log.  reader: for the textfile, one of its own by default.
 
+    unloaded: modules, packs and policies whose jobs are not among these, looked at anew in each round.
+
     SettingsError when a channel cannot work here.
     """
 
     def __init__(
-        self, engine: Engine, jobs: Sequence[Job], settings: Settings, say: Say, reader: Reader | None = None
+        self,
+        engine: Engine,
+        jobs: Sequence[Job],
+        settings: Settings,
+        say: Say,
+        reader: Reader | None = None,
+        unloaded: Unloaded = NOTHING,
     ) -> None:
         from .alerts import channels_of
 
@@ -42,6 +51,7 @@ class Rounds:
         self._jobs = jobs
         self._settings = settings
         self._say = say
+        self._unloaded = unloaded
         self._channels = channels_of(settings)
         self._given = reader
         self._since: datetime | None = None
@@ -82,7 +92,7 @@ class Rounds:
 
         with read_only(self._engine) as connection:
             now = ask_now(connection)
-        for event in watch(self._engine, self._jobs, self._settings.alerts, now):
+        for event in watch(self._engine, self._jobs, self._settings.alerts, now, dict(self._unloaded)):
             self._say("incident", what=event.what, job=event.job, kind=event.kind, text=event.text)
         sent = deliver(self._engine, self._channels, now)
         if sent.later or sent.given_up:

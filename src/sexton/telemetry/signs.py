@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -30,6 +30,12 @@ GRACE = timedelta(minutes=1)
 """How long past its timeout a run may be seen running: ending it takes a moment."""
 
 
+Unloaded = Mapping[str, object]
+"""Where jobs would come from that could not be loaded (a module, a pack, a policy), and why."""
+
+NOTHING: Unloaded = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Sign:
     """Something is wrong. text: one line, begins with the job.  since: when it began.  run: the one to look at."""
@@ -52,6 +58,11 @@ def signs(job: Job, evidence: Evidence, settings: AlertSettings) -> Iterator[Sig
         duration(job, evidence, settings),
     ]
     yield from (sign for sign in found if sign is not None)
+
+
+def unloaded(source: str, why: object, now: datetime) -> Sign:
+    """Jobs cannot be loaded: none of them runs until somebody mends it."""
+    return Sign("unloaded", f"{source} cannot be loaded, so its jobs do not run", now, _in_short(str(why)))
 
 
 def failing(job: Job, evidence: Evidence, after: int) -> Sign | None:
@@ -176,5 +187,8 @@ def _beyond(value: float, other: float, factor: float) -> bool:
 def _error(run: Past | None, instead: str | None = None) -> str | None:
     if run is None:
         return None
-    text = instead or run.error or run.state.replace("_", " ")
+    return _in_short(instead or run.error or run.state.replace("_", " "))
+
+
+def _in_short(text: str) -> str:
     return scrubbed(" ".join(text.split()))[:300]

@@ -14,6 +14,7 @@ from ..runs.history import kept_traceback
 from .signs import moment
 
 TITLES = {
+    "unloaded": "jobs cannot be loaded",
     "stopped": "stopped, somebody has to look",
     "broken": "cannot run",
     "failing": "failing",
@@ -85,4 +86,6 @@ def _notice(event: Event, since: datetime, error: str | None, run: int | None, p
 def _command(event: Event, run: int | None) -> str:
     if event.kind.startswith("channel_"):
         return f"sexton alerts --test {event.job}"
+    if event.kind == "unloaded":
+        return "sexton check"
     return f"sexton history {event.job}" if run is None else f"sexton show {run}"

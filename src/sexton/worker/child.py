@@ -18,7 +18,7 @@ from typing import Any
 
 from ..app import App
 from ..db.connect import read_only
-from ..errors import SextonError, UnknownName
+from ..errors import SextonError, UsageError
 from ..runs.claim import Claim, Wanted
 from ..runs.outcome import Outcome
 from ..runs.runner import refused
@@ -36,11 +36,11 @@ def main(arguments: list[str]) -> int:
     _end_with_parent()
     line = Line(socket.socket(fileno=int(arguments[0])))
     config, database = (word or None for word in [*arguments[1:3], "", ""][:2])
-    app = App.load(Path(config) if config else None, database=database)
+    app = App.load(Path(config) if config else None, database=database, partly=True)
     stop = Stop()
     with on_signals(stop, then_ends=True):
         _warm(app)
-        line.send({"event": "ready"})
+        line.send({"event": "ready", "unloaded": {name: str(why) for name, why in app.registry.unloaded.items()}})
         while not stop.asked:
             ready, _, _ = select.select([line.fileno(), stop.fileno()], [], [])
             if line.fileno() not in ready:
@@ -100,7 +100,7 @@ def _run(app: App, wish: dict[str, Any], **how: Any) -> Outcome:
     limits, more = app.limits(), {name: wish[name] for name in ("missed", "queued", "wall")}
     try:
         job = app.registry.get(wish["job"])
-    except UnknownName as unknown:
+    except UsageError as unknown:
         wanted = Wanted(wish["job"], slot, None, app.definition, limits.lease, **more)
         return refused(app.engine, wanted, unknown)
     return run_job(app.engine, job, slot=slot, limits=limits, definition=app.definition, **more, **how)

@@ -53,6 +53,9 @@ class Executor:
         self._again = 0.0
         self._vain = 0
         self.assignment: Assignment | None = None
+        self.unloaded: dict[str, str] | None = None
+        """What the process that has just become ready could not load, and why; None: none did since `read` was called.
+        """
         self.failed_start: int | None = None
         """Exit code of the last process, when it ended before it was ready."""
 
@@ -97,12 +100,12 @@ class Executor:
     def read(self) -> Iterator[Assignment]:
         """Take what it says; yields what it has ended or left. A process that is gone leaves `alive` false."""
         assert self._line is not None
-        self.failed_start = None
+        self.failed_start = self.unloaded = None
         for message in self._line.receive():
             if message is None:
                 yield from self._gone()
             elif message["event"] == "ready":
-                self._ready, self._vain = True, 0
+                self._ready, self._vain, self.unloaded = True, 0, message["unloaded"]
             elif self.assignment is not None and message["event"] == "claimed":
                 self.assignment.claimed = message
             elif self.assignment is not None and message["event"] == "overdue":

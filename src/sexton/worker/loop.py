@@ -22,7 +22,7 @@ from ..app import App
 from ..db.faults import in_words
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
-from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError
+from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError, UsageError
 from ..jobs.job import Job
 from ..jobs.zones import renew_zones
 from ..runs.claim import Due, holder_name, reap
@@ -228,8 +228,19 @@ class Worker:
             if executor.line is not None and executor.line in ready:
                 for done in executor.read():
                     self._ended(done)
+                if executor.unloaded is not None:
+                    self._not_loaded(executor.unloaded)
                 if executor.failed_start is not None:
                     self.say("an executor could not start", exit_code=executor.failed_start)
+
+    def _not_loaded(self, unloaded: dict[str, str]) -> None:
+        """Executors load the product's modules anew; what they cannot load is said each time, and watched."""
+        known = self.app.registry.unloaded
+        for source in [source for source in known if source not in unloaded]:
+            del known[source]
+        for source, error in unloaded.items():
+            known[source] = UsageError(error)
+            self.say("jobs not loaded", source=source, error=error)
 
     def _pause(self) -> float:
         timers = self.timers

@@ -24,7 +24,7 @@ SILENCE = 60.0
 @contextmanager
 def watching(app: App, worker: Worker, every: float, say: Callable[..., None], reader: Reader) -> Iterator[None]:
     """Watch inside the block, every `every` seconds."""
-    rounds = Rounds(app.engine, list(app.registry), app.settings, say, reader)
+    rounds = Rounds(app.engine, list(app.registry), app.settings, say, reader, app.registry.unloaded)
     over = threading.Event()
 
     def watch() -> None:
