@@ -43,6 +43,9 @@ BY_HAND: Mapping[str, frozenset[str]] = {
 }
 """Words of columns that people fill in."""
 
+CONTENTS = frozenset(each("body content html subject text"))
+"""Words of columns that hold what a message said."""
+
 HAPPENINGS = frozenset(each("begin_at begins_at end_date location location_id start_at start_date starts_at venue"))
 """Columns of events that people go to."""
 

@@ -19,6 +19,7 @@ from .vocabulary import (
     BESIDES,
     BUSINESS_WORDS,
     BY_HAND,
+    CONTENTS,
     FILES,
     FILES_OF_LOGS,
     GONE_ANYWAY,
@@ -143,6 +144,9 @@ def _of_columns(table: Seen, guess: Guess) -> Iterator[str]:
         yield f"{_listed(money[:3])} may be what somebody is charged for; does nobody need older rows, also by law?"
     if guess.looks in BY_HAND and (hand := [column for column, parts in named.items() if parts & BY_HAND[guess.looks]]):
         yield f"{_listed(hand[:3])}: did people make these rows by hand, to find them again?"
+    written = {"email", "mail", "message", "sms"}.intersection(telling(table.name))
+    if written and (copies := [column for column, parts in named.items() if parts & CONTENTS]):
+        yield f"{_listed(copies[:3])}: does nobody look up what was written to whom?"
     kept = FILES_OF_LOGS if guess.looks in ("logs", "audit trails", "a history", "jobs") else FILES
     if files := [column for column in table.columns if kept.search("_".join(words(column)))]:
         yield f"{_listed(files[:3])} may name files that stay behind; who deletes those?"

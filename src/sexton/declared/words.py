@@ -24,6 +24,7 @@ _COMPOUND = re.compile(
     r"|(access|admin|checkout|login|staff|user|web)(session)s?"
     r"|([a-z]*)(api|auth|device|oauth|sso)(grant)s?"
     r"|(lost)(password)(hash)(?:es)?"
+    r"|(password)(reset)s?"
     r"|(monitor)(checkin)s?"
     r"|(user)(ip)s?"
     r"|(email)(confirmation|verification)s?"
