@@ -89,6 +89,8 @@ def test_what_is_wrong_is_counted_and_the_other_jobs_are_shown(shop: Inside, dat
     headings = [line for line in done.out.splitlines() if line and not line.startswith(" ")]
     assert headings[:3] == ["database", "shop.expire_sessions", "policies.stale_sessions"]  # the worst first
     assert "  warning again: the same as under policies.stale_sessions\n" in done.out
+    everything = shop.sexton("doctor", "--all").out
+    assert (everything.splitlines()[-1], " again: " in everything) == ("1 wrong, 2 warnings", False)
 
 
 def test_json_is_a_list_of_findings(shop: Inside) -> None:

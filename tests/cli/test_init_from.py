@@ -67,6 +67,7 @@ def test_nothing_is_overwritten_and_nothing_written_without_a_database(inside: I
     wrong = inside.sexton("init", "--from", "mysql://host/name")
     assert (missing.code, missing.line) == (69, "sexton: there is no SQLite file nowhere.db")
     assert wrong.code == 2
+    assert inside.sexton("init", "--all").line == "sexton: --all goes with --from URL"
     assert list(tmp_path.iterdir()) == []
 
     inside.write(".env.example", "")

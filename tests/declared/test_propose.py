@@ -81,6 +81,97 @@ def test_what_no_row_tells_has_to_be_decided(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
+    ("table", "columns", "expected"),
+    [
+        ("oauth_states", "state text, expires timestamp", {"by": "expires", "keep": "7d"}),
+        ("login_contexts", "context text, expired timestamp", {"by": "expired", "keep": "7d"}),
+        ("saml_requests", "request_id text, valid_until timestamp", {"by": "valid_until", "keep": "7d"}),
+        ("authorization_codes", "code text, expiry_time timestamp", {"by": "expiry_time", "keep": "7d"}),
+        ("access_tokens", "token text, revoked_at timestamp", {"by": "revoked_at", "keep": "30d"}),
+        ("user_ips", "ip text, last_seen timestamp", {"by": "last_seen", "keep": "90d"}),
+        ("cache_entries", "value text, expires_at timestamp", {"by": "expires_at", "keep": "7d"}),
+        ("locks", "name text, expires_at timestamp", {"by": "expires_at", "keep": "1d"}),
+        ("open_id_tokens", "token text, ts_valid_until_ms bigint", {"by": "ts_valid_until_ms", "unit": "ms"}),
+        ("device_codes", "code text, expires_unix bigint", {"by": "expires_unix", "unit": "s"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+)
+def test_rep_23_what_programs_leave_behind_is_found_by_every_usual_name(
+    shop: Shop, table: str, columns: str, expected: dict[str, object]
+) -> None:
+    shop.do(f"CREATE TABLE {table} (id int PRIMARY KEY, {columns})")
+
+    (found,) = proposed(shop).values()
+
+    assert (found.doubts, {key: found.settings[key] for key in expected}) == ((), expected)
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("events", "at timestamp, kind text"),
+        ("order_status_events", "at timestamp, status text"),
+        ("fees", "amount int, deleted_at timestamp"),
+        ("plans", "deleted_at timestamp"),
+        ("taxes", "deleted_at timestamp"),
+        ("payment_methods", "token text, expires_at timestamp"),
+        ("audit_logs", "at timestamp, ip text"),
+        ("statuses", "deleted_at timestamp"),
+        ("routing_rules", "expires_at timestamp"),
+        ("invitations", "token text, expires_at timestamp"),
+        ("api_tokens", "name text, expires_at timestamp"),
+        ("provider_tokens", "provider text, access_token text, refresh_token text, expires_at timestamp"),
+        ("spend_logs", "at timestamp, spend int, request_id text"),
+        ("password_history", "created_at timestamp"),
+        ("upload_sessions", "expires_at timestamp, file_path text"),
+        ("review_queue_items", "completed_at timestamp"),
+    ],
+    ids=lambda value: value if " " not in value else "",
+)
+@pytest.mark.databases("sqlite")
+def test_rep_23_what_would_harm_is_never_live(shop: Shop, table: str, columns: str) -> None:
+    shop.do(f"CREATE TABLE {table} (id int PRIMARY KEY, {columns})")
+
+    assert [one.name for one in proposed(shop).values() if not one.doubts] == []
+
+
+def test_rep_23_other_tables_tell_the_unit_of_an_empty_one_and_a_person_confirms_it(shop: Shop) -> None:
+    shop.do(
+        "CREATE TABLE sessions (id int PRIMARY KEY, expires bigint)",
+        "CREATE TABLE api_calls (id int PRIMARY KEY, created bigint)",
+        "INSERT INTO api_calls VALUES (1, 1700000000000)",
+    )
+
+    found = proposed(shop)["expired_sessions"]
+
+    assert found.settings["unit"] == "ms"
+    assert found.doubts == (
+        'is "ms" the unit of expires? No row was seen that tells; other tables count ms (1 column)',
+    )
+
+
+@pytest.mark.databases("postgres15")
+def test_rep_23_four_bytes_hold_nothing_but_seconds(shop: Shop) -> None:
+    shop.do("CREATE TABLE sessions (id int PRIMARY KEY, expires int)")
+
+    found = proposed(shop)["expired_sessions"]
+
+    assert (found.settings["unit"], found.doubts) == ("s", ())
+
+
+@pytest.mark.databases("sqlite")
+def test_rep_23_a_column_that_names_rows_of_it_is_a_question_without_a_foreign_key(shop: Shop) -> None:
+    shop.do(
+        "CREATE TABLE web_sessions (id int PRIMARY KEY, expires_at timestamp)",
+        "CREATE TABLE orders (id int PRIMARY KEY, web_session_id int)",
+    )
+
+    assert proposed(shop)["expired_web_sessions"].doubts == (
+        "column web_session_id of orders seems to name rows of it; are those of no more use there?",
+    )
+
+
+@pytest.mark.parametrize(
     ("table", "keep", "doubts"),
     [
         ("password_reset_tokens", "30d", 0),

@@ -210,3 +210,31 @@ def test_the_same_database_gives_the_same_text_and_each_policy_a_minute_of_its_o
     schedules = {str(proposal.settings["schedule"]) for proposal in first.found}
     assert len(schedules) == 30
     assert "37 3 * * *" not in schedules
+
+
+@pytest.mark.databases("sqlite")
+def test_rep_23_a_dozen_is_shown_and_the_rest_if_asked_for(shop: Shop) -> None:
+    for number in range(14):
+        shop.do(f"CREATE TABLE api{number}_log (id int PRIMARY KEY, at timestamp)")
+    shop.do("CREATE TABLE events (id int PRIMARY KEY, at timestamp)", "CREATE TABLE tokens (id int PRIMARY KEY)")
+
+    few, everything = (proposals_text(propose(shop.database), "a database", everything=each) for each in (False, True))
+
+    assert (few.count("[policies."), everything.count("[policies.")) == (12, 15)
+    assert "# Not shown: 3 more proposals and 1 table left out." in few
+    assert everything.index("#[policies.old_events]") > everything.rindex("\n[policies.")  # what is doubtful is last
+    assert "# Left out:\n# - tokens looks like tokens" in everything
+
+
+@pytest.mark.databases("sqlite")
+def test_a_foreign_key_that_fits_no_key_is_no_end(shop: Shop) -> None:
+    shop.do(
+        "CREATE TABLE accesses (a int, b int, PRIMARY KEY (a, b))",
+        "CREATE TABLE api_log (id int PRIMARY KEY, at timestamp, access int REFERENCES accesses)",
+        "CREATE TABLE sessions (id int PRIMARY KEY, expires_at timestamp)",
+    )
+
+    proposals = propose(shop.database)
+
+    assert [proposal.name for proposal in proposals.found] == ["expired_sessions"]
+    assert "its foreign keys cannot be read" in proposals.left_out[0][1]

@@ -98,7 +98,8 @@ def _form_of_numbers(looker: Looker, column: Column[Any]) -> tuple[dict[str, str
         return {"unit": named}, ""
     others = Counter(_units(looker, column))
     unit = others.most_common(1)[0][0] if others else "s"
-    like = f"; {others[unit]} other columns count {unit}" if others else ""
+    count = others[unit]
+    like = f"; other tables count {unit} ({count} {'column' if count == 1 else 'columns'})" if others else ""
     return {"unit": unit}, f'is "{unit}" the unit of {column.name}? No row was seen that tells{like}'
 
 

@@ -50,7 +50,7 @@ def _rest(proposals: Proposals, everything: bool) -> Iterator[str]:
             yield from _comment(f"- {_plain(name)} {_plain(why)}")
         return
     more, left_out = len(proposals.found) - len(chosen(proposals, everything)), len(proposals.left_out)
-    parts = [f"{_number(more, 'proposal')} more"] if more else []
+    parts = [_number(more, "more proposal")] if more else []
     parts += [f"{_number(left_out, 'table')} left out"] if left_out else []
     if parts:
         yield ""

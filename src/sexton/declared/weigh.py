@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.types import Integer
 
-from .recognise import Guess, Seen
+from .recognise import VAGUE, Guess, Seen
 from .survey import Reference, Survey
 from .vocabulary import (
     BARE,
@@ -82,7 +82,8 @@ class Scales:
         for reference in references:
             _of_reference(table, reference, key, found)
         found.doubts += self._of_names_alone(table, {reference.child.written for reference in references})
-        reasons = [f"the name says {guess.looks}", f"{guess.by} says when {_SAID[guess.adjective]}"]
+        reasons = [] if guess.looks in VAGUE else [f"the name says {guess.looks}"]
+        reasons.append(f"{guess.by} says when {_SAID[guess.adjective]}")
         if not references:
             reasons.append("no other table refers to it")
         return Weighed(
@@ -112,7 +113,7 @@ class Scales:
                 and child.written not in told
                 and not _goes_anyway(table, child)
             ):
-                yield f"{column} of {child.written} seems to name rows of it; are those of no more use there?"
+                yield f"column {column} of {child.written} seems to name rows of it; are those of no more use there?"
 
 
 @dataclass(slots=True)
@@ -134,22 +135,22 @@ def _of_name(table: Seen, guess: Guess, besides: set[str]) -> Iterator[str]:
     if besides & usual:  # such as user_auth_token_logs, but not user_logs
         strange -= PEOPLE
     if strange:
-        other = _listed(sorted(strange)).capitalize()
-        yield f"are these {rows} as programs keep them? {other} may mean something else here"
+        other = _listed(f'"{word}"' for word in sorted(strange))
+        yield f"are these {rows} as programs keep them? In its name, {other} may mean something else"
 
 
 def _of_columns(table: Seen, guess: Guess) -> Iterator[str]:
     named = {column: {*words(column)} for column in table.columns}
     if money := [column for column, parts in named.items() if parts & MONEY]:
-        yield f"{_listed(money[:3])} may be what somebody is charged for; does nobody need older rows, also by law?"
+        yield f"{_columns(money)} may be what somebody is charged for; does nobody need older rows, also by law?"
     if guess.looks in BY_HAND and (hand := [column for column, parts in named.items() if parts & BY_HAND[guess.looks]]):
-        yield f"{_listed(hand[:3])}: did people make these rows by hand, to find them again?"
+        yield f"{_columns(hand)}: did people make these rows by hand, to find them again?"
     written = {"email", "mail", "message", "sms"}.intersection(telling(table.name))
     if written and (copies := [column for column, parts in named.items() if parts & CONTENTS]):
-        yield f"{_listed(copies[:3])}: does nobody look up what was written to whom?"
+        yield f"{_columns(copies)}: does nobody look up what was written to whom?"
     kept = FILES_OF_LOGS if guess.looks in ("logs", "audit trails", "a history", "jobs") else FILES
     if files := [column for column in table.columns if kept.search("_".join(words(column)))]:
-        yield f"{_listed(files[:3])} may name files that stay behind; who deletes those?"
+        yield f"{_columns(files)} may name files that stay behind; who deletes those?"
     usual = BESIDES.get(guess.looks, frozenset()).intersection(telling(table.name)[:-1])
     if guess.looks in BARE and not usual and not any(parts & TECHNICAL for parts in named.values()):
         yield f"of what are these {guess.looks}? Neither the name nor a column says that a program alone reads them"
@@ -193,6 +194,10 @@ def _is_piece(table: Seen, child: Seen) -> bool:
     own, other = telling(table.name), telling(child.name)
     longer = [*words(child.name)]
     return len(longer) > len(own) and other[: len(own)] == own and BUSINESS_WORDS.isdisjoint(other)
+
+
+def _columns(names: list[str]) -> str:
+    return f"{'column' if len(names) == 1 else 'columns'} {_listed(names[:3])}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -37,16 +38,17 @@ def by_cause(findings: Iterable[Finding]) -> Iterator[Finding]:
     """One for all that have the same cause. findings: of one job after the other, as `worst_first` gives them."""
     told: dict[tuple[str, str, str], str] = {}
     for job, found in groupby(findings, key=lambda finding: finding.job):
-        again: dict[tuple[str, str], int] = {}
+        kept, again = [], Counter[tuple[str, str]]()
         for finding in _joined(found):
             first = told.setdefault((finding.about, finding.text, finding.sql), job)
             if first == job or not finding.sql:
-                yield finding
+                kept.append(finding)
             else:
-                again[finding.level, first] = again.get((finding.level, first), 0) + 1
+                again[finding.level, first] += 1
         for (level, first), count in again.items():
             what = "the same" if count == 1 else f"the same {count} things"
-            yield Finding(level, AGAIN, f"{what} as under {first}", job=job)
+            kept.append(Finding(level, AGAIN, f"{what} as under {first}", job=job))
+        yield from sorted(kept, key=lambda finding: -LEVELS.index(finding.level))
 
 
 def _joined(findings: Iterable[Finding]) -> list[Finding]:
