@@ -39,7 +39,11 @@ def test_what_is_written_works_as_it_stands(shop: Inside, database: str, engine:
     )
     line = int(done.out.partition("from line ")[2].partition(" ")[0])
     assert written.splitlines()[line - 1] == "# Policies for your own tables"
-    assert "# Looks like sessions: expires_at. 3 rows, the earliest expires_at 2020-01-01; due now: 1.\n" in written
+    assert (
+        "# Looks like sessions: expires_at. 3 rows, expires_at from 2020-01-01 to 2100-01-01; due now: 1.\n" in written
+    )
+    assert "; no other table refers to it; no index leads to expires_at.\n" in written.replace("\n# ", " ")
+    assert "policies proposed: 1, and 1 that need a decision, from line " in done.out
     assert "\n#[policies.old_uploads]\n" in written
     assert list(tomllib.loads(written)["policies"]) == ["expired_sessions"]
     checked = shop.sexton("check", SEXTON_DATABASE=database)
@@ -63,6 +67,7 @@ def test_nothing_is_overwritten_and_nothing_written_without_a_database(inside: I
     wrong = inside.sexton("init", "--from", "mysql://host/name")
     assert (missing.code, missing.line) == (69, "sexton: there is no SQLite file nowhere.db")
     assert wrong.code == 2
+    assert inside.sexton("init", "--all").line == "sexton: --all goes with --from URL"
     assert list(tmp_path.iterdir()) == []
 
     inside.write(".env.example", "")

@@ -18,7 +18,7 @@ def proposed(shop: Shop) -> dict[str, Proposal]:
     """By name; each is written, read again and built."""
     proposals = propose(shop.database)
     written = policies(proposals)
-    active = {proposal.name: proposal.settings for proposal in proposals.found if not proposal.doubt}
+    active = {proposal.name: proposal.settings for proposal in proposals.found if not proposal.doubts}
     assert written == active
     for job in App(Settings(database=shop.database, policies=written)).registry:
         planned(job)
@@ -27,7 +27,7 @@ def proposed(shop: Shop) -> dict[str, Proposal]:
 
 def policies(proposals: Proposals) -> dict[str, Any]:
     """Those that are active in the written text."""
-    return dict(tomllib.loads(proposals_text(proposals, "a database")).get("policies", {}))
+    return dict(tomllib.loads(proposals_text(proposals, "a database", everything=True)).get("policies", {}))
 
 
 def settings(shop: Shop, name: str) -> dict[str, object]:

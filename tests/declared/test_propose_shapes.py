@@ -88,19 +88,35 @@ def test_who_refers_to_the_rows_is_told(shop: Shop) -> None:
     found = proposed(shop)["expired_sessions"]
     schema = "" if shop.sqlite else "public."
 
-    assert found.children == {f"{schema}clicks": "session"}
+    assert found.settings["unless_referenced_by"] == {f"{schema}clicks": "session"}
     assert found.remarks == (
-        f"rows of {schema}scrolls that refer to a deleted one go with it (ON DELETE CASCADE)",
+        f"a row that {schema}clicks refers to stays",
         "rows refer to each other by parent: one that others refer to stays until they are gone",
-        f"session of {schema}visitors loses what it refers to (ON DELETE SET NULL)",
     )
-    text = proposals_text(propose(shop.database), "a database")
-    assert "\n#children = {" in text
-    activated = tomllib.loads(text.replace("#children", "children"))["policies"]
+    assert found.doubts == (
+        f"may rows of {schema}scrolls go along (ON DELETE CASCADE)?",
+        f"may session of {schema}visitors lose what it refers to (ON DELETE SET NULL)?",
+    )
+
+
+def test_what_is_called_after_the_table_goes_with_it_if_a_person_says_so(shop: Shop) -> None:
+    shop.do(
+        "CREATE TABLE sessions (id int PRIMARY KEY, expires_at timestamp)",
+        "CREATE TABLE session_notes (id int PRIMARY KEY, session int REFERENCES sessions (id))",
+        "CREATE TABLE session_devices (id int PRIMARY KEY, session int REFERENCES sessions (id) ON DELETE CASCADE)",
+    )
+
+    found = proposed(shop)["expired_sessions"]
+    schema = "" if shop.sqlite else "public."
+
+    assert found.settings["children"] == {f"{schema}session_notes": "session"}
+    assert found.doubts == (f"do the rows of {schema}session_notes go first, as `children` says?",)
+    text = proposals_text(propose(shop.database), "a database").partition("#[policies")
+    activated = tomllib.loads(f"[policies{text[2]}".replace("\n#", "\n"))["policies"]
     (plan,) = planned(
         App(Settings(database=shop.database, policies=activated)).registry.get("policies.expired_sessions")
     )
-    assert [change.name for change in plan.changes] == ["clicks"]
+    assert [change.name for change in plan.changes] == ["session_notes"]
 
 
 @pytest.mark.databases("postgres")
@@ -123,9 +139,11 @@ def test_other_schemas_and_partitions(shop: Shop) -> None:
         "expired_app_sessions": "App.sessions",
         "expired_sessions": "public.sessions",
     }
-    assert found["expired_sessions"].children == {"App.clicks": "session"}
+    assert found["expired_sessions"].settings["unless_referenced_by"] == {"App.clicks": "session"}
     text = proposals_text(propose(shop.database), "a database")
-    assert "About 12,000 rows, the earliest at 2024-05-01; due now: more than 10,000." in text
+    assert "About 12,000 rows, at from 2024-05-01 to 2024-05-01; due now: more than 10,000." in text.replace(
+        "\n# ", " "
+    )
 
 
 @pytest.mark.databases("postgres")
@@ -192,3 +210,31 @@ def test_the_same_database_gives_the_same_text_and_each_policy_a_minute_of_its_o
     schedules = {str(proposal.settings["schedule"]) for proposal in first.found}
     assert len(schedules) == 30
     assert "37 3 * * *" not in schedules
+
+
+@pytest.mark.databases("sqlite")
+def test_rep_23_a_dozen_is_shown_and_the_rest_if_asked_for(shop: Shop) -> None:
+    for number in range(14):
+        shop.do(f"CREATE TABLE api{number}_log (id int PRIMARY KEY, at timestamp)")
+    shop.do("CREATE TABLE events (id int PRIMARY KEY, at timestamp)", "CREATE TABLE tokens (id int PRIMARY KEY)")
+
+    few, everything = (proposals_text(propose(shop.database), "a database", everything=each) for each in (False, True))
+
+    assert (few.count("[policies."), everything.count("[policies.")) == (12, 15)
+    assert "# Not shown: 3 more proposals and 1 table left out." in few
+    assert everything.index("#[policies.old_events]") > everything.rindex("\n[policies.")  # what is doubtful is last
+    assert "# Left out:\n# - tokens looks like tokens" in everything
+
+
+@pytest.mark.databases("sqlite")
+def test_a_foreign_key_that_fits_no_key_is_no_end(shop: Shop) -> None:
+    shop.do(
+        "CREATE TABLE accesses (a int, b int, PRIMARY KEY (a, b))",
+        "CREATE TABLE api_log (id int PRIMARY KEY, at timestamp, access int REFERENCES accesses)",
+        "CREATE TABLE sessions (id int PRIMARY KEY, expires_at timestamp)",
+    )
+
+    proposals = propose(shop.database)
+
+    assert [proposal.name for proposal in proposals.found] == ["expired_sessions"]
+    assert "its foreign keys cannot be read" in proposals.left_out[0][1]

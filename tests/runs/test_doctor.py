@@ -24,7 +24,10 @@ from sexton import Counts, Job, Purge, UtcDateTime
 from sexton.db.types import BigKey
 from sexton.policies.contract import Change
 from sexton.policies.purge import Child
+from sexton.runs import wanted
 from sexton.runs.doctor import plans
+from sexton.runs.doctor.grouping import by_cause, worst_first
+from sexton.runs.inspect import inspected
 from tests.support.findings import about, apply, examined, levels
 from tests.support.sessions import Sessions, make_sessions
 
@@ -133,7 +136,7 @@ def test_names_that_need_quotes_are_quoted_in_what_is_to_be_copied(engine: Engin
     apply(engine, *lines)
 
     assert [line.partition(" ON ")[2] for line in lines] == ['"Order" ("endsAt", id);', '"order-items" ("order");']
-    assert levels(findings) == [("warning", "index"), ("warning", "children")]
+    assert levels(findings) == [("warning", "index"), ("warning", "index")]
     assert levels(examined(engine, job)) == []
 
 
@@ -174,7 +177,8 @@ def test_q7_children_are_told_with_what_happens_to_them(
 def test_q7_a_cascade_without_an_index_on_the_child_is_a_warning_with_the_index(engine: Engine) -> None:
     trees, leaves = make_tree(engine, "CASCADE", indexed=False)
 
-    found = one(about(examined(engine, cut(trees)), "children"))
+    assert one(about(examined(engine, cut(trees)), "children")).level == "warning"
+    found = about(examined(engine, cut(trees)), "index")[-1]
     apply(engine, found.sql)
 
     assert found.level == "warning"
@@ -267,4 +271,69 @@ def make_trigger(engine: Engine, table: str, event: str) -> None:
         engine,
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
         f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()",
+    )
+
+
+def test_rep_24_one_line_stands_for_all_children_and_what_is_missing_comes_first(engine: Engine) -> None:
+    metadata = MetaData()
+    trees = Table("trees", metadata, Column("id", BigKey, primary_key=True), Column("died_at", UtcDateTime))
+    for number in range(12):
+        reference = Column("tree_id", BigKey, ForeignKey("trees.id", ondelete="CASCADE"), index=number > 0)
+        Table(f"leaves_{number:02}", metadata, Column("id", BigKey, primary_key=True), reference)
+    metadata.create_all(engine)
+
+    told = [finding for finding in by_cause(worst_first(examined(engine, cut(trees)))) if finding.level == "warning"]
+
+    assert [(finding.about, finding.text.partition(",")[0]) for finding in told] == [
+        ("index", "no index leads to died_at"),
+        ("index", "each delete reads all of leaves_00"),
+        ("children", "rows of 12 tables go along"),
+    ]
+    assert told[-1].text.endswith(": leaves_00, leaves_01, leaves_02 and 9 more")
+
+
+@pytest.mark.databases("sqlite")
+def test_rep_24_what_was_told_under_one_job_is_not_told_under_the_next(engine: Engine) -> None:
+    trees, _ = make_tree(engine, "CASCADE", indexed=False)
+    first, second = cut(trees), Job("shop.cut_again", work=Purge(trees, by=trees.c.died_at, keep="2d"))
+    found = [*examined(engine, first), *examined(engine, second)]
+
+    told = [finding for finding in by_cause(worst_first(found)) if finding.level == "warning"]
+
+    again = [(finding.job, finding.text) for finding in told if finding.about == "again"]
+    assert again == [("shop.cut_again", f"the same as under {first.name}")]
+    assert sum("ON leaves" in finding.sql for finding in told) == 1
+
+
+@pytest.mark.databases("postgres15")
+@pytest.mark.parametrize(
+    ("rows", "level", "words"), [(0, "warning", "however big it gets"), (200, "note", "none is needed")]
+)
+def test_rep_24_doctor_and_check_agree_about_the_index_that_a_sweep_does_not_need(
+    engine: Engine, rows: int, level: str, words: str
+) -> None:
+    shop = make_sessions(engine)
+    apply(engine, "DROP INDEX sessions_expires")
+    if rows:
+        shop.add(rows, age=timedelta(days=1))
+    analyze(engine)
+
+    finding = one(about(examined(engine, shop.purge()), "index"))
+
+    assert (finding.level, words in finding.text) == (level, True)
+    assert any("no index serves" in line for line in inspected(engine, shop.purge())) is (level == "warning")
+
+
+@pytest.mark.databases("postgres15")
+def test_rep_24_a_big_table_that_is_swept_needs_the_index(
+    engine: Engine, shop: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wanted, "BIG", 100)
+    apply(engine, "DROP INDEX sessions_expires")
+
+    finding = one(about(examined(engine, shop.purge()), "index"))
+
+    assert (finding.level, finding.text) == (
+        "warning",
+        "no index leads to expires_at, so that each run reads all of its 200 rows",
     )

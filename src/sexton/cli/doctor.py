@@ -1,8 +1,9 @@
 """What would hurt: plans, indexes, children, triggers, rights, vacuum, the server; and the SQL that helps.
 
 Reads only, in short transactions, and gives each question up after 5 seconds. With NAME, a job or a policy, all that
-was found and the plan of each step; without, a verdict for each step and what people should know. Exit code 0 when
-nothing is worse than a note, 1 when there is a warning or something wrong, 69 when the database cannot be reached.
+was found and the plan of each step; without, a verdict for each step and what people should know. The worst comes
+first, and one line stands for all that has one cause; --all tells each. Exit code 0 when nothing is worse than a note,
+1 when there is a warning or something wrong, 69 when the database cannot be reached.
 """
 
 from __future__ import annotations
@@ -36,39 +37,44 @@ def arguments(parser: ArgumentParser) -> None:
         help="with NAME: run one batch of at most 100 rows, or of one block, measure it, and roll it back; locks "
         "these rows for its time, fires triggers, takes numbers from sequences",
     )
+    parser.add_argument(
+        "--all", action="store_true", help="each finding for itself, where one line would stand for many"
+    )
     add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Print what was found; 1 when somebody should act."""
     from ..runs.doctor.diagnose import diagnose
+    from ..runs.doctor.grouping import AGAIN, by_cause, worst_first
 
     app = open_app(arguments, partly=arguments.name is not None)
     if arguments.sample and arguments.name is None:
         raise UsageError("--sample runs a batch; say of which job: sexton doctor NAME --sample")
     jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]
-    findings = diagnose(app.engine, jobs, size=app.limits().rows, sampling=arguments.sample)
-    levels: Counter[str] = Counter()
-    found = []
-    shown = _Printer(in_full=arguments.name is not None)
-    for finding in findings:
-        levels[finding.level] += 1
-        found.append(finding)
-        if not arguments.json:
-            shown.print(finding)
+    found = worst_first(diagnose(app.engine, jobs, size=app.limits().rows, sampling=arguments.sample))
     if arguments.json:
-        print_json([asdict(finding) for finding in found])
-    else:
+        print_json([_written(finding) for finding in found])
+    told = found if arguments.all else list(by_cause(found))
+    if not arguments.json:
+        shown = _Printer(in_full=arguments.name is not None)
+        for finding in told:
+            shown.print(finding)
         shown.print_plans()
-        print(f"\n{_summary(levels)}")
-    return FAILED if levels["warning"] or levels["wrong"] else DONE
+        print(f"\n{_summary(Counter(finding.level for finding in told if finding.about != AGAIN))}")
+    return FAILED if any(finding.level in ("warning", "wrong") for finding in found) else DONE
+
+
+def _written(finding: Finding) -> dict[str, str]:
+    """Each finding stands for itself there, without what joins it to others."""
+    return {name: value for name, value in asdict(finding).items() if name not in ("many", "subject")}
 
 
 def _summary(levels: Counter[str]) -> str:
     parts = []
     for level, one, many in (
-        ("warning", "warning", "warnings"),
         ("wrong", "wrong", "wrong"),
+        ("warning", "warning", "warnings"),
         ("note", "note", "notes"),
     ):
         if levels[level]:

@@ -6,14 +6,15 @@ Each question is one short statement over a sample, or has a time limit; what ta
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Engine, Text, cast, func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.types import Date, Enum, Integer, String
+from sqlalchemy.types import BigInteger, Date, Enum, Integer, String
 
 from ..db.connect import read_only
 from ..db.deadline import limited
@@ -23,7 +24,9 @@ from ..errors import DatabaseUnreachable, PolicyError, SextonError
 from ..policies.contract import Plan
 from ..runs.execution import Request, parameters
 from ..runs.flood import EXACT, table_rows
+from ..runs.indexes import missing_index
 from ..runs.statements import all_due
+from .roles import unit_in
 from .words import each
 
 Answer = TypeVar("Answer")
@@ -52,6 +55,8 @@ class Looker:
 
     def __init__(self, engine: Engine, *, seconds: float = 3.0, patience: float = 90.0) -> None:
         self.engine = engine
+        self.numbers: tuple[Column[Any], ...] = ()
+        """Columns of whole numbers, of all tables, that are called like times."""
         self._seconds, self._end = seconds, time.monotonic() + patience
 
     def ask(self, question: Callable[[Connection], Answer]) -> Answer | None:
@@ -76,13 +81,40 @@ def form_of(looker: Looker, column: Column[Any]) -> tuple[dict[str, str], str]:
     if isinstance(column.type, Date):
         return {"zone": "UTC"}, ""
     if isinstance(column.type, Integer):
-        highest = looker.ask(lambda connection: connection.execute(_highest(column)).scalar())
-        if highest is None:
-            return {"unit": "s"}, f'is "s" the unit of {column.name}? No row was seen that tells'
-        return {"unit": _unit(column, highest)}, ""
+        return _form_of_numbers(looker, column)
     if looker.engine.dialect.name == "sqlite":
         _require_iso_text(looker, column)
     return {}, ""
+
+
+def _form_of_numbers(looker: Looker, column: Column[Any]) -> tuple[dict[str, str], str]:
+    """By its rows; where there are none by its name, or by what other tables count in, which a person has to check."""
+    highest = _asked_highest(looker, column)
+    if highest is not None:
+        return {"unit": _unit(column, highest)}, ""
+    narrow = looker.engine.dialect.name == "postgresql" and not isinstance(column.type, BigInteger)
+    named = "s" if narrow else unit_in(column.name)  # four bytes hold nothing but seconds
+    if named is not None:
+        return {"unit": named}, ""
+    others = Counter(_units(looker, column))
+    unit = others.most_common(1)[0][0] if others else "s"
+    count = others[unit]
+    like = f"; other tables count {unit} ({count} {'column' if count == 1 else 'columns'})" if others else ""
+    return {"unit": unit}, f'is "{unit}" the unit of {column.name}? No row was seen that tells{like}'
+
+
+def _units(looker: Looker, but: Column[Any]) -> Iterator[str]:
+    """Of columns of other tables."""
+    for column in looker.numbers:
+        if column.table.name != but.table.name and (highest := _asked_highest(looker, column)) is not None:
+            try:
+                yield _unit(column, highest)
+            except PolicyError:
+                continue
+
+
+def _asked_highest(looker: Looker, column: Column[Any]) -> object:
+    return looker.ask(lambda connection: connection.execute(_highest(column)).scalar())
 
 
 def _highest(column: Column[Any]) -> Any:
@@ -125,21 +157,28 @@ def final_states(looker: Looker, column: Column[Any]) -> tuple[list[str], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Of one policy, now. Each may be unknown: None. due: more than `MOST` stands for any number above."""
+    """Of one policy, now. Each may be unknown: None. due: more than `MOST` stands for any number above.
+
+    index: whether one leads to its time column.
+    """
 
     rows: int | None
     earliest: datetime | None
+    latest: datetime | None
     due: int | None
     exact: bool
+    index: bool | None
 
 
 def measure(looker: Looker, plan: Plan, by: Column[Any], unit: str | None) -> Measures:
     """What it would find. by: its time column, with the `unit` of whole numbers."""
     rows = looker.ask(lambda connection: table_rows(connection, plan.table))
     due = looker.ask(lambda connection: _due(connection, plan))
-    lowest = looker.ask(lambda connection: connection.execute(select(cast(func.min(by), Text))).scalar())
+    ends = select(cast(func.min(by), Text), cast(func.max(by), Text))
+    lowest, highest = looker.ask(lambda connection: tuple(connection.execute(ends).one())) or (None, None)
+    index = looker.ask(lambda connection: missing_index(connection, plan) is None)
     exact = looker.engine.dialect.name == "sqlite" or (rows or 0) < EXACT
-    return Measures(rows, _instant(lowest, unit), due, exact)
+    return Measures(rows, _instant(lowest, unit), _instant(highest, unit), due, exact, index)
 
 
 def _due(connection: Connection, plan: Plan) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Column
-from sqlalchemy.exc import DBAPIError, SAWarning
+from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy.exc import ArgumentError, DBAPIError, SAWarning
 
 from ..config import read_into
 from ..config.policy import Declared, PolicySettings
@@ -24,8 +24,10 @@ from ..runs.statements import all_due
 from .build import built
 from .catalogue import Catalogue
 from .measure import Looker, Measures, final_states, form_of, measure
-from .recognise import Guess, Seen, recognise
-from .survey import Reference, Survey, survey
+from .recognise import VAGUE, Guess, Seen, recognise
+from .roles import roles_of
+from .survey import Survey, survey
+from .weigh import Scales, Weighed
 
 _FIRST, _STRIDE, _NIGHT = 62, 11, 180
 """Minutes after midnight of the first schedule, between two, and from the first to the last."""
@@ -36,16 +38,16 @@ _HOUSEKEEPING = (3, 37)
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A policy that works here. settings: as `[policies.NAME]` has them.  doubt: what to decide before; "": nothing.
+    """A policy that works here. settings: as `[policies.NAME]` has them.  reasons: what speaks for it.
 
-    children: settings for rows that refer to these, of which somebody has to say whether they go too.
+    doubts: what a person has to decide before; none: nothing.
     """
 
     name: str
     looks: str
     settings: Mapping[str, object]
-    children: Mapping[str, str]
-    doubt: str
+    doubts: tuple[str, ...]
+    reasons: tuple[str, ...]
     remarks: tuple[str, ...]
     measures: Measures
 
@@ -74,6 +76,8 @@ def propose(url: str) -> Proposals:
 def _looked_at(looker: Looker) -> Proposals:
     with read_only(looker.engine) as connection:
         known = survey(connection)
+    scales = Scales(known)
+    looker.numbers = tuple(_numbers(known, looker.engine.dialect.name))
     found: list[Proposal] = []
     left_out: list[tuple[str, str]] = []
     for table in known.tables:
@@ -81,64 +85,82 @@ def _looked_at(looker: Looker) -> Proposals:
         if looks is None:
             continue
         try:
-            settled = _first_that_works(looker, table, guesses)
+            settled = _first_that_works(looker, scales, table, guesses)
         except PolicyError as error:
             left_out.append((table.written, f"looks like {looks}, but {error}"))
             continue
-        found.append(_proposal(looker, known, table, settled, [proposal.name for proposal in found]))
-    return Proposals(len(known.tables), tuple(_scheduled(found)), tuple(left_out))
+        found.append(_proposal(looker, table, settled, [proposal.name for proposal in found]))
+    return Proposals(len(known.tables), tuple(_scheduled(sorted(found, key=_rank))), tuple(left_out))
+
+
+def _numbers(known: Survey, dialect: str) -> Iterator[Column[Any]]:
+    """Columns of whole numbers that are called like times."""
+    for table in known.tables:
+        whole = {name: kind for name, kind in table.columns.items() if isinstance(kind, Integer)}
+        roles = roles_of(whole, dialect)
+        for name in {*roles.deadlines, *roles.births, *roles.ends, *roles.used}:
+            yield Table(table.name, MetaData(), Column(name, whole[name]), schema=table.schema).c[name]
+
+
+def _rank(proposal: Proposal) -> tuple[bool, bool, int, int, str]:
+    """Those that wait for nobody first, then those with the fewest questions; of these the ones with most to do."""
+    vague = proposal.looks.startswith(VAGUE)
+    return bool(proposal.doubts), vague, len(proposal.doubts), -(proposal.measures.due or 0), proposal.name
 
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """A guess that the database accepts."""
+    """A guess that the database accepts. weighed: what speaks for it and against it."""
 
     guess: Guess
+    weighed: Weighed
     settings: Mapping[str, object]
     plan: Plan
     by: Column[Any]
 
 
-def _first_that_works(looker: Looker, table: Seen, guesses: list[Guess]) -> _Settled:
+def _first_that_works(looker: Looker, scales: Scales, table: Seen, guesses: list[Guess]) -> _Settled:
     """PolicyError: why the first one does not."""
     first: SextonError = PolicyError("no column tells when a row has had its time")
     for number, guess in enumerate(guesses):
         try:
-            return _settled(looker, table, guess)
+            return _settled(looker, scales, table, guess)
         except DatabaseUnreachable:
             raise
         except SextonError as error:
             first = error if number == 0 else first
         except DBAPIError as error:
             raise PolicyError(f"the database refuses to show it: {describe(error)}") from error
+        except ArgumentError as error:  # a foreign key that fits no key, which SQLite lets stand
+            raise PolicyError(f"its foreign keys cannot be read: {error}") from error
     raise PolicyError(" ".join(str(first).split()))
 
 
-def _settled(looker: Looker, table: Seen, guess: Guess) -> _Settled:
-    columns = _columns(looker, table)
+def _settled(looker: Looker, scales: Scales, table: Seen, guess: Guess) -> _Settled:
+    columns, key = _columns(looker, table)
     form, doubt = form_of(looker, columns[guess.by])
-    doubts, only = [guess.doubt, doubt], dict(guess.only)
+    doubts, only = [doubt] if doubt else [], dict(guess.only)
     if guess.status is not None:
         states, final = final_states(looker, columns[guess.status])
         only[guess.status] = states or ["done", "failed"]
-        if not final and not guess.doubt:
+        if not final and not guess.doubts:
             doubts.append(f"which values of {guess.status} say that a row is finished?")
-    settings: dict[str, object] = {"purge": table.written, "by": guess.by}
-    settings |= {} if guess.keep is None else {"keep": guess.keep}
-    settings |= form
+    weighed = scales.weigh(table, replace(guess, doubts=(*guess.doubts, *doubts)), key)
+    settings: dict[str, object] = {"purge": table.written, "by": guess.by, "keep": guess.keep, **form}
     settings |= {"only": only} if only else {}
-    guess = replace(guess, doubt=" ".join(doubt[:1].upper() + doubt[1:] for doubt in doubts if doubt))
+    settings |= {"children": weighed.children} if weighed.children else {}
+    settings |= {"unless_referenced_by": weighed.keepers} if weighed.keepers else {}
     plan = _tried(looker, settings)
-    return _Settled(guess, settings, plan, plan.table.c[guess.by])
+    return _Settled(guess, weighed, settings, plan, plan.table.c[guess.by])
 
 
-def _columns(looker: Looker, table: Seen) -> Mapping[str, Column[Any]]:
-    """Found by the name that the policy will have for the table."""
+def _columns(looker: Looker, table: Seen) -> tuple[Mapping[str, Column[Any]], tuple[str, ...]]:
+    """Found by the name that the policy will have for the table; and the names of those that are its key."""
     with read_only(looker.engine) as connection:
         found = Catalogue(connection).table(table.written)
     if (found.schema, found.name) not in ((table.schema, table.name), (None, table.name)):
         raise PolicyError("its name is read as that of another table")
-    return dict(found.c.items())
+    return dict(found.c.items()), tuple(column.name for column in found.primary_key.columns)
 
 
 def _tried(looker: Looker, settings: Mapping[str, object]) -> Plan:
@@ -151,17 +173,15 @@ def _tried(looker: Looker, settings: Mapping[str, object]) -> Plan:
     return plan
 
 
-def _proposal(looker: Looker, known: Survey, table: Seen, settled: _Settled, taken: list[str]) -> Proposal:
-    guess, unit = settled.guess, settled.settings.get("unit")
-    references = known.references.get((table.schema, table.name), [])
-    children, remarks = _children(table, settled.plan, references)
+def _proposal(looker: Looker, table: Seen, settled: _Settled, taken: list[str]) -> Proposal:
+    guess, weighed, unit = settled.guess, settled.weighed, settled.settings.get("unit")
     return Proposal(
         name=_name(guess.adjective, table, taken),
         looks=f"{guess.looks}: {', '.join(dict.fromkeys([guess.by, *_only(settled)]))}",
         settings=settled.settings,
-        children=children,
-        doubt=guess.doubt,
-        remarks=(*([guess.remark] if guess.remark else []), *_failed(settled), *remarks),
+        doubts=weighed.doubts,
+        reasons=weighed.reasons,
+        remarks=(*([guess.remark] if guess.remark else []), *_failed(settled), *weighed.remarks),
         measures=measure(looker, settled.plan, settled.by, str(unit) if unit else None),
     )
 
@@ -176,28 +196,6 @@ def _failed(settled: _Settled) -> list[str]:
     if isinstance(values, list) and any(str(value).lower() in ("failed", "dead") for value in values):
         return ["see that a failed one is not tried again after that time"]
     return []
-
-
-def _children(table: Seen, plan: Plan, references: list[Reference]) -> tuple[dict[str, str], list[str]]:
-    """What could be deleted with the rows, and what to know about the rest."""
-    children: dict[str, str] = {}
-    remarks: list[str] = []
-    for reference in references:
-        child, columns = reference.child.written, ", ".join(reference.columns)
-        if reference.ondelete == "CASCADE":
-            remarks.append(f"rows of {child} that refer to a deleted one go with it (ON DELETE CASCADE)")
-        elif reference.ondelete in ("SET NULL", "SET DEFAULT"):
-            remarks.append(f"{columns} of {child} loses what it refers to (ON DELETE {reference.ondelete})")
-        elif reference.child == table:
-            remarks.append(f"rows refer to each other by {columns}: one that others refer to stays until they are gone")
-        elif reference.referred == tuple(column.name for column in plan.key) and child not in children:
-            if len(reference.columns) == 1:
-                children[child] = reference.columns[0]
-                continue
-            remarks.append(f"a row that {child} refers to by {columns} stays")
-        else:
-            remarks.append(f"a row that {child} refers to by {columns} stays")
-    return children, remarks
 
 
 def _name(adjective: str, table: Seen, taken: list[str]) -> str:

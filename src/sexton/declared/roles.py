@@ -8,15 +8,25 @@ from typing import Any
 
 from sqlalchemy.types import Boolean, Date, DateTime, Integer, String, TypeEngine
 
-from .words import each, words
+from .words import each, singular, words
 
-_FILLERS = frozenset(each("at date day datetime dt dttm on stamp time timestamp ts tstamp utc when"))
+_FILLERS = frozenset(each("at date day datetime dt dttm epoch int on stamp time timestamp ts tstamp unix utc when"))
 """Words that say of a column only that it is a time."""
 
 _EXPIRY = frozenset(each("exp expiration expire expired expires expiry"))
 _DEADLINES = (("valid", "to"), ("not", "after"), ("delete",), ("delete", "after"), ("purge",), ("purge", "after"))
-_LENGTHS = frozenset(each("after day days hour hours in minute minutes ms seconds sec secs second"))
+_UNITS = {
+    **dict.fromkeys(each("ms millis millisecond milliseconds"), "ms"),
+    **dict.fromkeys(each("us micros microsecond microseconds"), "us"),
+    **dict.fromkeys(each("epoch unix"), "s"),
+}
+"""Last words that say in what whole numbers count."""
+
+_LENGTHS = frozenset(each("after day days hour hours in minute minutes seconds sec secs second"))
 """Last words of a length of time: `expires_in`."""
+
+_ABOUT = frozenset(each("count misses notice notification notified reminder warned warning"))
+"""What is told or counted about an end, and is none."""
 
 _HELD = frozenset(each("active good held hold keep kept reserved valid"))
 """What an `…_until` says the end of a row about; `locked_until` says something else."""
@@ -30,11 +40,14 @@ _NOUNS = frozenset(each("access action audit event log"))
 """Of these: what a column of text or numbers may hold itself, if no word for time stands beside it."""
 
 _ENDS = each(
-    "finished completed done processed published sent delivered dispatched executed ended cancelled canceled "
-    "discarded failed"
+    "finished completed done settled stopped processed published sent delivered dispatched executed ended cancelled "
+    "canceled discarded failed"
 )
+_REVOKED = (("revoked",), ("revocation",), ("invalidated",))
 _DELETED = (("deleted",), ("removed",), ("trashed",), ("discarded",), ("soft", "deleted"), ("deletion",))
-_USED = frozenset(each("access accessed active activity request seen used"))
+_USED = frozenset(
+    each("access accessed active activity checkin heartbeat ping refresh refreshed renewed request seen used")
+)
 _CHANGED = (("updated",), ("modified",), ("changed",), ("last", "updated"), ("last", "modified"))
 
 
@@ -45,6 +58,7 @@ class Roles:
     deadlines: tuple[str, ...]
     births: tuple[str, ...]
     ends: tuple[str, ...]
+    revoked: tuple[str, ...]
     used: tuple[str, ...]
     changed: tuple[str, ...]
     read: tuple[str, ...]
@@ -63,7 +77,8 @@ def roles_of(columns: Mapping[str, TypeEngine[Any]], dialect: str) -> Roles:
         deadlines=_sorted((name for name in cores if _is_deadline(name)), _deadline_rank),
         births=_ranked(cores, [(word,) for word in _BIRTHS], plain=True),
         ends=_ranked(cores, [(word,) for word in _ENDS]),
-        used=tuple(name for name, core in cores.items() if core[:1] == ("last",) and {*core[1:]} & _USED),
+        revoked=_ranked(cores, _REVOKED),
+        used=tuple(name for name, core in cores.items() if _is_use(core)),
         changed=_ranked(cores, _CHANGED),
         read=_ranked(cores, [("read",), ("seen",)]),
         deleted=_ranked(cores, _DELETED),
@@ -81,14 +96,33 @@ def _may_be_time(name: str, kind: TypeEngine[Any], dialect: str) -> bool:
     return _NOUNS.isdisjoint(words(name)) or not _FILLERS.isdisjoint(words(name))
 
 
+def unit_in(name: str) -> str | None:
+    """In what the whole numbers of a column count, if its name says so: "ms" of `valid_until_ms`."""
+    return _UNITS.get(words(name)[-1]) if words(name) else None
+
+
 def _core(name: str) -> tuple[str, ...]:
     """What is left of a name without the words for time: "created" of createdAt, date_created, created_ts."""
-    return tuple(word for word in words(name) if word not in _FILLERS)
+    parts = words(name)
+    parts = parts[:-1] if unit_in(name) and len(parts) > 1 else parts
+    return tuple(word for word in parts if word not in _FILLERS)
+
+
+def own_deadline(column: str, table: str) -> bool:
+    """Whether the name says that the row as a whole is over then, and not something in it."""
+    others = {*_core(column)} - _EXPIRY - {word for words in _DEADLINES for word in words} - {"until", "till", *_HELD}
+    return others <= {singular(word) for word in words(table)} | {"refresh"}
+
+
+def _is_use(core: tuple[str, ...]) -> bool:
+    if core[:1] in (("last",), ("latest",)):
+        return bool({*core[1:]} & _USED)
+    return core in (("heartbeat",), ("refreshed",), ("rotated",), ("seen",))
 
 
 def _is_deadline(name: str) -> bool:
     parts, core = words(name), _core(name)
-    if not core or (parts[-1] in _LENGTHS and core not in _DEADLINES):
+    if not core or ({parts[-1], core[-1]} & _LENGTHS and core not in _DEADLINES) or {*core} & _ABOUT:
         return False
     if core[-1] in ("until", "till"):
         return len(core) > 1 and core[-2] in _HELD
@@ -98,7 +132,7 @@ def _is_deadline(name: str) -> bool:
 def _deadline_rank(name: str) -> tuple[bool, bool, str]:
     """The row's own deadline before that of something in it; a refresh token outlives the others."""
     core = _core(name)
-    return len(core) > 1 and core not in _DEADLINES, "refresh" not in core, name
+    return "refresh" not in core, len(core) > 1 and core not in _DEADLINES, name
 
 
 def _sorted(names: Iterable[str], rank: Any) -> tuple[str, ...]:

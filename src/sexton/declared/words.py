@@ -16,16 +16,28 @@ def each(text: str) -> tuple[str, ...]:
 
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _COMPOUND = re.compile(
-    r"(access|activity|api|audit|call|change|error|event|login|mail|email|query|request|sms|system|task)"
+    r"(access|activity|api|audit|call|change|error|event|login|mail|email|print|query|request|sms|sync|system|task)"
     r"(log|history|queue|result|meta|trail)s?"
-    r"|([a-z]*)(access|api|auth|id|outstanding|refresh|reset|verification)(token)s?"
-    r"|(access|login)(attempt)s?"
-    r"|(api|webhook)(call)s?"
+    r"|([a-z]*?)(sso)?(access|api|auth|blacklisted|id|outstanding|refresh|reset|revoked|social|verification)(token)s?"
+    r"|(access|login)(attempt|failure)(log|expiration)?s?"
+    r"|(api|webhook)(call|delivery|event|log|payload)(retry|retries)?s?"
+    r"|(access|admin|checkout|login|staff|user|web)(session)s?"
+    r"|([a-z]*)(api|auth|device|oauth|sso)(grant)s?"
+    r"|(lost)(password)(hash)(?:es)?"
+    r"|(password)(reset)s?"
+    r"|(monitor)(checkin)s?"
+    r"|(user)(ip)s?"
+    r"|(email)(confirmation|verification)s?"
+    r"|(auth|openid)(nonce|state|code)s?"
+    r"|(event)(delivery|payload)(attempt)?s?"
+    r"|(known)(login)(source)s?"
+    r"|(last)(seen|used)"
+    r"|(cached)([a-z]{3,})"
     r"|(outgoing|sent)(e?mail)s?"
 )
 """Words written as one, as Django has them: `oauth2_provider_accesstoken`, `customerssoaccesstoken`."""
 
-_WEAK = frozenset(each("data detail entry item line record row store table tbl"))
+_WEAK = frozenset(each("data detail entity entry item line record row store table tbl"))
 """Last words that say nothing: `log_entries`."""
 
 _PIECES = frozenset(("detail", "item"))
@@ -47,15 +59,28 @@ _MIGRATIONS = frozenset(
     )
 )
 
+_SIGN_ON = (
+    "auth authentication authorization authorize csrf idp login mfa oauth oidc openid pkce saml signin sso webauthn"
+)
+"""What stands before the name of something that lives for the minutes in which a program signs somebody in."""
+
+_BY_PERSON = (
+    f"{_SIGN_ON} 2fa backup confirmation device email exchange logout magic mail otp passcode passkey password phone "
+    "pin recover recovery registration reset signup sms totp verification verify"
+)
+"""The same, where it is a person who has to answer."""
+
 _HEADS = {
     "session": "sessions",
-    **dict.fromkeys(each("captcha challenge invitation invite nonce otp token"), "tokens"),
+    **dict.fromkeys(each("captcha challenge invitation invite nonce otp token verifier"), "tokens"),
     **dict.fromkeys(each("basket cart hold reservation"), "reservations"),
+    **dict.fromkeys(each("heartbeat presence"), "signs of life"),
+    **dict.fromkeys(each("lease lock mutex semaphore"), "locks"),
     **dict.fromkeys(each("audit trail"), "audit trails"),
     "history": "a history",
-    **dict.fromkeys(each("event exception heartbeat log pageview ping span telemetry trace"), "logs"),
+    **dict.fromkeys(each("event exception log pageview ping span telemetry trace"), "logs"),
     "notification": "notifications",
-    **dict.fromkeys(each("job outbox queue task taskmeta taskresult"), "jobs"),
+    **dict.fromkeys(each("execution job outbox queue task taskmeta taskresult"), "jobs"),
     **dict.fromkeys(each("cache temp temporary tmp"), "temporary data"),
     "export": "exports",
     "upload": "uploads",
@@ -63,19 +88,53 @@ _HEADS = {
 """Last words that say enough."""
 
 _BESIDE = {
-    "attempt": ("logs", "access auth delivery failed job login password signin webhook"),
+    "attempt": ("logs", "access auth delivery hook failed job login password signin webhook"),
+    "checkin": ("logs", "cron health monitor"),
     "call": ("logs", "api http incoming outgoing rest rpc service webhook"),
-    "code": ("tokens", "auth authorization confirmation login magic otp passcode pin reset time verification"),
-    "delivery": ("logs", "email mail message notification push sms webhook"),
+    "access": ("tokens", "oauth"),
+    "activation": ("sessions", "session"),
+    "activity": ("logs", "auth login signin"),
+    "address": ("signs of life", "ip"),
+    "assertion": ("tokens", _SIGN_ON),
+    "batch": ("jobs", "job task"),
+    "blacklist": ("tokens", "jti jwt token"),
+    "blocklist": ("tokens", "jti jwt token"),
+    "code": ("tokens", f"{_BY_PERSON} time"),
+    "confirmation": ("tokens", "account email mail phone sms"),
+    "context": ("tokens", _SIGN_ON),
+    "denylist": ("tokens", "jti jwt token"),
+    "entry": ("temporary data", "cache"),
+    "delivery": ("logs", "email event hook mail message notification push sms webhook"),
     "error": ("logs", "api app application import job log request server sync system"),
-    "execution": ("jobs", "command job query step task workflow"),
+    "expiration": ("tokens", "attempt"),
+    "failure": ("logs", "auth delivery import job login sync webhook"),
+    "flow": ("tokens", f"{_BY_PERSON} selfservice settings"),
+    "grant": ("tokens", f"{_SIGN_ON} device provider"),
+    "handshake": ("tokens", _SIGN_ON),
+    "hash": ("tokens", "lost password reset"),
     "hit": ("logs", "cache page rate site web"),
+    "interaction": ("tokens", "idp oauth oidc openid saml sso"),
+    "ip": ("signs of life", "device login session user visitor"),
     "key": ("tokens", "idempotence idempotency idempotent"),
     "link": ("tokens", "login magic reset signin"),
-    "request": ("logs", "access api graphql http incoming outgoing rest rpc server slow web webhook"),
+    "limit": ("locks", "rate"),
+    "message": ("logs", "ahoy courier email mail outgoing sent sms"),
+    "oidc": ("tokens", "oauth"),
+    "payload": ("logs", "event hook request webhook"),
+    "pkce": ("tokens", "oauth"),
+    "redirect": ("tokens", _SIGN_ON),
+    "refresh": ("tokens", "oauth"),
+    "request": ("logs", "api graphql http incoming outgoing rest rpc server slow web webhook"),
     "reset": ("tokens", "password"),
+    "seen": ("signs of life", "device last user"),
+    "source": ("signs of life", "login"),
+    "state": ("tokens", _SIGN_ON),
+    "throttle": ("locks", "auth login rate request"),
+    "ticket": ("tokens", _SIGN_ON),
+    "transaction": ("tokens", _SIGN_ON),
     "run": ("jobs", "cron job pipeline task workflow"),
-    "verification": ("tokens", "account email mail phone"),
+    "value": ("temporary data", "key"),
+    "verification": ("tokens", "account email mail phone sms user"),
     "view": ("logs", "page"),
     "visit": ("logs", "page site web"),
     "result": ("jobs", "job task"),
@@ -83,6 +142,9 @@ _BESIDE = {
     "mail": ("logs", "delivered outgoing sent"),
 }
 """Last words that need another one: `api_calls`, not `calls`."""
+
+_REQUESTS = frozenset(each(f"{_SIGN_ON} device password reset"))
+"""Whose requests are no logs: people are amid signing in."""
 
 
 def words(name: str) -> tuple[str, ...]:
@@ -108,21 +170,25 @@ def is_migrations(name: str) -> bool:
 
 def is_business(name: str) -> bool:
     """Whether the rows are what the product is about."""
-    return not BUSINESS.isdisjoint(_telling(name)[-1:])
+    return not BUSINESS.isdisjoint(telling(name)[-1:])
 
 
 def family_of(name: str) -> str | None:
     """What the rows look like, by the table's name alone; None: nothing that has its time."""
-    telling = _telling(name)
-    if not telling or telling[-1] in BUSINESS:
+    found = telling(name)
+    if not found or found[-1] in BUSINESS:
         return None
-    if "outbox" in telling or "queue" in telling:
+    if "outbox" in found or "queue" in found:
         return "jobs"
-    if telling[0] in ("temp", "temporary", "tmp"):
+    if found[0] in ("temp", "temporary", "tmp"):
         return "temporary data"
     if singular(words(name)[-1]) in _PIECES:
         return None
-    last, others = telling[-1], set(telling[:-1])
+    last, others = found[-1], set(found[:-1])
+    if last == "request" and others & _REQUESTS:
+        return "tokens"
+    if "cached" in found[:-1]:
+        return "temporary data"
     if "audit" in others and last in ("event", "log"):
         return "audit trails"
     if last in _HEADS:
@@ -131,7 +197,7 @@ def family_of(name: str) -> str | None:
     return family if others & set(beside.split()) else None
 
 
-def _telling(name: str) -> list[str]:
+def telling(name: str) -> list[str]:
     """The words of a table's name without those that say nothing: numbers, and `entries` at the end."""
     found = [singular(word) for word in words(name) if not word.isdigit()]
     while len(found) > 1 and found[-1] in _WEAK:

@@ -7,14 +7,17 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, Engine
 
 from ..db.connect import read_only
+from ..db.moment import ask_now
 from ..errors import PolicyError
 from ..jobs.job import Job
 from ..policies.contract import Plan
 from .armed import unarmed
 from .doctor.folders import barred
-from .indexes import deletes, missing_index, references
+from .execution import Request
+from .indexes import deletes, references
 from .preflight import preflight, require_time
 from .runner import planned
+from .wanted import wanted_index
 
 
 def inspected(engine: Engine, job: Job) -> list[str]:
@@ -25,12 +28,14 @@ def inspected(engine: Engine, job: Job) -> list[str]:
     with read_only(engine) as connection:
         if (why := unarmed(connection, job.name, plans)) is not None:
             warnings.append(f"its runs only count, as {why}")
+        now = ask_now(connection)
         for plan in plans:
             _checked_time(connection, plan, job.name)
             if plan.archive is not None and (why := barred(plan.archive)) is not None:
                 raise PolicyError(f"{job.name}, archive: {why}")
-            if (index := missing_index(connection, plan)) is not None:
-                warnings.append(f"no index serves {plan.step}; {index}")
+            probe = Request(1, None, now, job.name, None)
+            if (wanted := wanted_index(connection, plan, probe)) is not None and wanted.needed:
+                warnings.append(f"no index serves {plan.step}; {wanted.statement}")
             warnings += _children_without_index(connection, plan)
     return list(dict.fromkeys(warnings))
 

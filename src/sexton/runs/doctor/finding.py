@@ -31,7 +31,8 @@ ROWS_KNOWN = "CASE WHEN c.reltuples < 0 THEN pg_stat_get_live_tuples(c.oid) ELSE
 class Finding:
     """One answer. job, step: empty for what concerns the whole database.  sql: statements to copy, a line each.
 
-    plan: how the database executes the step, as the database prints it.
+    plan: how the database executes the step, as the database prints it.  many: the same about several subjects, with {}
+    for their number; findings of one step that have it in common are told as one.  subject: what this one is about.
     """
 
     level: str
@@ -41,6 +42,8 @@ class Finding:
     plan: str = ""
     job: str = ""
     step: str = ""
+    many: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

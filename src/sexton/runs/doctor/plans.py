@@ -92,7 +92,9 @@ def _postgresql(connection: Connection, case: Case, choice: Choice) -> Iterator[
         others = _rows(connection, ".".join(quoted(connection.dialect, part) for part in (schema, name)))
         if others > SMALL:
             words = f"each batch reads the whole of {schema}.{name} as well ({others:,} rows)"
-            yield Finding("warning", "plan", words)
+            many = "each batch reads the whole of {} other tables as well"
+            subject = f"{schema}.{name} ({others:,} rows)"
+            yield Finding("warning", "plan", words, many=many, subject=subject)
 
 
 def _whole_table(connection: Connection, case: Case, rows: int, plan: str) -> Finding:

@@ -9,26 +9,22 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.sql import visitors
 
 from ...db.names import quoted_table
-from ..indexes import Reference, deletes, is_own, missing_index, references
+from ..indexes import Reference, deletes, is_own, references
+from ..wanted import wanted_index
 from .finding import Case, Finding
 
 EVENTS = {"DELETE": 8, "UPDATE": 16}
 """Bits of pg_trigger.tgtype; 1 stands for each row, 2 for before."""
 
+FIRING = "{} triggers fire as rows are deleted or changed"
+
 
 def indexes_of(connection: Connection, case: Case) -> Iterator[Finding]:
-    """The index that every batch starts at, if it is missing, and indexes whose building failed."""
+    """The index that the step would start at, if it is missing, and indexes whose building failed."""
     if case.own:
         return
-    by = case.plan.order[0].name
-    if (create := missing_index(connection, case.plan)) is not None:
-        words = f"no index leads to {by}, where every batch starts"
-        if case.on_postgresql and "CONCURRENTLY" not in create:
-            words += (
-                "; a partitioned table's index cannot be built CONCURRENTLY: this stops writers meanwhile, unless an "
-                "equal index is there on each partition before"
-            )
-        yield Finding("warning", "index", words, f"{create};")
+    if (wanted := wanted_index(connection, case.plan, case.request)) is not None:
+        yield Finding("warning" if wanted.needed else "note", "index", wanted.words, f"{wanted.statement};")
     if case.on_postgresql:
         for table in sorted(touched(case), key=lambda table: table.fullname):
             yield from _broken(connection, table)
@@ -46,7 +42,8 @@ def _broken(connection: Connection, table: Table) -> Iterator[Finding]:
             yield Finding("note", "index", f"{row.name} is being built just now, by process {row.pid}")
             continue
         words = f"{row.name} is INVALID: its building failed, so it costs writers and serves nobody"
-        yield Finding("warning", "index", words, f"DROP INDEX CONCURRENTLY {row.name};")
+        many = "{} indexes are INVALID: their building failed, so they cost writers and serve nobody"
+        yield Finding("warning", "index", words, f"DROP INDEX CONCURRENTLY {row.name};", many=many, subject=row.name)
 
 
 def children_of(connection: Connection, case: Case) -> Iterator[Finding]:
@@ -60,32 +57,39 @@ def children_of(connection: Connection, case: Case) -> Iterator[Finding]:
 
 
 def _child(reference: Reference, goes: bool | None, asked: bool) -> Iterator[Finding]:
-    child, sql = reference.child, f"{reference.missing};" if reference.missing else ""
-    level, words = _fate(reference, goes, asked)
-    if sql:
-        level, words = "warning", f"{words}; each delete reads all of {child}, as no index has {reference.columns}"
-    yield Finding(level, "children", words, sql)
+    """What happens to its rows, and, as something of its own, the index that is missing there."""
+    level, words, many = _fate(reference, goes, asked)
+    yield Finding(level, "children", words, many=many, subject=reference.child)
+    if reference.missing:
+        words = f"each delete reads all of {reference.child}, as no index has {reference.columns}"
+        many = "each delete reads all of {} tables, as no index has the reference"
+        subject = f"{reference.child} ({reference.columns})"
+        yield Finding("warning", "index", words, f"{reference.missing};", many=many, subject=subject)
 
 
-def _fate(reference: Reference, goes: bool | None, asked: bool) -> tuple[str, str]:
-    """Level and words for rows that refer to a deleted one.
+def _fate(reference: Reference, goes: bool | None, asked: bool) -> tuple[str, str, str]:
+    """Level and words for rows that refer to a deleted one, and words for those of many tables.
 
     goes: whether the step deletes them, else it changes them; None: neither.  asked: whether its condition reads them.
     """
     child, rule = reference.child, reference.rule
     if goes is not None:
-        return "ok", f"its rows in {child} {'go' if goes else 'let go of it'} first"
-    unless = f", unless the condition, which asks {child}, keeps both" if asked else ", which the job does not list"
+        how = "go" if goes else "let go of it"
+        return "ok", f"its rows in {child} {how} first", f"its rows in {{}} tables {how} first"
     if rule == "CASCADE":
-        return "note" if asked else "warning", f"rows of {child} go along{unless} (ON DELETE CASCADE)"
+        if asked:
+            unless = f", unless the condition, which asks {child}, keeps both (ON DELETE CASCADE)"
+            return "note", f"rows of {child} go along{unless}", ""
+        unlisted = " go along, which the job does not list (ON DELETE CASCADE)"
+        return "warning", f"rows of {child}{unlisted}", f"rows of {{}} tables{unlisted}"
     if rule.startswith("SET"):
-        return "note", f"rows of {child} change along: {reference.columns} (ON DELETE {rule})"
+        along = f"(ON DELETE {rule})"
+        words = f"rows of {child} change along: {reference.columns} {along}"
+        return "note", words, f"rows of {{}} tables change along {along}"
     if asked:
-        return "ok", f"its condition asks {child} (ON DELETE {rule})"
-    return (
-        "note",
-        f"rows that {child} still refers to are refused and set aside ({reference.columns}, ON DELETE {rule})",
-    )
+        return "ok", f"its condition asks {child} (ON DELETE {rule})", ""
+    words = f"rows that {child} still refers to are refused and set aside ({reference.columns}, ON DELETE {rule})"
+    return "note", words, f"rows that any of {{}} tables still refers to are refused and set aside (ON DELETE {rule})"
 
 
 def triggers_of(connection: Connection, case: Case) -> Iterator[Finding]:
@@ -128,7 +132,8 @@ def _triggers_postgresql(connection: Connection, name: str, event: str) -> Itera
     )
     for row in connection.execute(triggers, values):
         moment, unit = "before" if row.before else "after", "row" if row.each_row else "statement"
-        yield Finding("note", "triggers", f"{row.name} fires {moment} each {unit} of {name}, on {event}")
+        words = f"{row.name} fires {moment} each {unit} of {name}, on {event}"
+        yield Finding("note", "triggers", words, many=FIRING, subject=f"{row.name} of {name}")
     rules = text(
         "SELECT quote_ident(rulename) AS name, is_instead FROM pg_rewrite"
         " WHERE ev_class = CAST(:name AS regclass) AND ev_type = CAST(:rule AS \"char\") AND ev_enabled <> 'D'"
@@ -150,4 +155,5 @@ def _triggers_sqlite(connection: Connection, name: str, event: str) -> Iterator[
     for row in connection.execute(asked, {"name": bare}):
         head = re.split(r"\bBEGIN\b", row.sql, maxsplit=1, flags=re.IGNORECASE)[0]
         if re.search(rf"\b{event}\b", head, re.IGNORECASE):
-            yield Finding("note", "triggers", f"{row.name} fires for each row of {name}, on {event}")
+            words = f"{row.name} fires for each row of {name}, on {event}"
+            yield Finding("note", "triggers", words, many=FIRING, subject=f"{row.name} of {name}")

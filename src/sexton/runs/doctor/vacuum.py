@@ -33,7 +33,9 @@ def autovacuum_of(connection: Connection, case: Case) -> Iterator[Finding]:
     for heap in heaps:
         if heap.enabled is not None and heap.enabled.lower() in ("off", "false", "no", "0"):
             words = f"autovacuum is off for {heap.name}: what is deleted there never makes room"
-            yield Finding("warning", "autovacuum", words, f"ALTER TABLE {heap.name} RESET (autovacuum_enabled);")
+            many = "autovacuum is off for {} tables: what is deleted there never makes room"
+            sql = f"ALTER TABLE {heap.name} RESET (autovacuum_enabled);"
+            yield Finding("warning", "autovacuum", words, sql, many=many, subject=heap.name)
     rows, dead = sum(heap.rows for heap in heaps), sum(heap.dead for heap in heaps)
     lately: list[datetime] = [heap.last for heap in heaps if heap.last is not None]
     last = f"last autovacuum {max(lately):%Y-%m-%d %H:%M} UTC" if lately else "never autovacuumed yet"
