@@ -22,7 +22,7 @@ from ..jobs.job import Job
 from ..policies.contract import Plan
 from ..runs.execution import Request
 from ..runs.history import STOPPED, history
-from ..runs.preview import preview
+from ..runs.preview import preview, references_in_words
 from ..runs.runner import planned
 from ..runs.samples import sample
 from .changing import changing, person
@@ -74,6 +74,7 @@ def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
         armed = armed_row(connection, name)
         past = history(connection, job=job.name, limit=3)
         shown = sample(connection, plan, request)
+        kept = references_in_words(connection, plan, request)
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     lines = [
         f"{name}: {job.description}",
@@ -81,6 +82,7 @@ def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
         step_table({plan.step: counts}),
         f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}",
         *sample_lines(plan.step, shown, counts.picked),
+        *([kept] if kept else []),
     ]
     for run in past:
         did = run.error if run.error and run.error.startswith(STOPPED) else f"{run.total.picked:,} due"

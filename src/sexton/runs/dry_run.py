@@ -14,7 +14,7 @@ from .counts import Counts
 from .execution import Request
 from .functions import Run
 from .guarded import verdict
-from .preview import preview
+from .preview import preview, references_in_words
 from .runner import Outcome, ready
 from .samples import Sample, sample
 
@@ -22,7 +22,8 @@ from .samples import Sample, sample
 def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
     """What `run` would count now, or at `as_of`, with samples; reads one snapshot and changes nothing.
 
-    error: why a run would not do that as things stand, when the guard of a policy would not let it.
+    error: why a run would not do that as things stand: the guard of a policy would not let it, or other tables keep
+    rows.
     """
     plans = ready(engine, job, writing=False)
     counts: dict[str, Counts] = {}
@@ -36,7 +37,7 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
                 request = Request(0, None, at, job.name, None)
                 counts[plan.step] = preview(connection, plan, request)
                 samples[plan.step] = sample(connection, plan, request)
-                notes.append(verdict(connection, plan, request).reason)
+                notes += [verdict(connection, plan, request).reason, references_in_words(connection, plan, request)]
     for plan in plans:
         if callable(plan):
             name = getattr(plan, "__name__", "function")

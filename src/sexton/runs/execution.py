@@ -34,7 +34,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one batch did. cursor: where the next one starts.  more: whether a next one may find rows."""
+    """What one batch did. cursor: where the next one starts.  more: whether a next one may find rows.
+
+    skips: whether it may have left out due rows, which are looked for at the end.  kept: rows that it found and that
+    the database did not change.
+    """
 
     picked: int
     changed: int
@@ -43,6 +47,7 @@ class Result:
     more: bool
     also: Mapping[str, int] = field(default_factory=dict)
     skips: bool = True
+    kept: int = 0
 
 
 class Executor(Protocol):

@@ -82,6 +82,7 @@ class PickedBatches:
             cursor=cursor if taken else request.cursor,
             more=taken >= request.size,
             also=also,
+            kept=row["picked"] - row["changed"] if self.plan.main is not None else 0,
         )
 
     rescue = execute

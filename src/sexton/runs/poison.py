@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -64,6 +65,22 @@ def quarantine(connection: Connection, plan: Plan, request: Request, subject: st
     connection.execute(
         statement.on_conflict_do_update(index_elements=[poison.c.job, poison.c.step, poison.c.subject], set_=values)
     )
+
+
+def take_back(
+    connection: Connection, plan: Plan, request: Request, words: Sequence[str] = (), *, but_one: bool = False
+) -> int:
+    """Forget rows that this run set aside in this step: how many.
+
+    words: only those whose error begins so.  but_one: leave one as an example.
+    """
+    poison = own_tables(connection.dialect.name).poison
+    these = [poison.c.job == request.job, poison.c.step == plan.step, poison.c.run_id == request.run_id]
+    if words:
+        these.append(or_(*(poison.c.error.startswith(begin, autoescape=True) for begin in words)))
+    if but_one:
+        these.append(poison.c.subject != select(func.min(poison.c.subject)).where(*these).scalar_subquery())
+    return connection.execute(delete(poison).where(*these)).rowcount
 
 
 def forget_healed(connection: Connection, plan: Plan, request: Request) -> int:
