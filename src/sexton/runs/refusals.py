@@ -20,7 +20,7 @@ from ..db.faults import Fault, describe, is_reference, while_changing
 from ..errors import JobFailed
 from ..policies.contract import Plan
 from .choose import choose
-from .execution import Request, Result, parameters
+from .execution import Executor, Request, Result, parameters
 from .keepers import FEW, keepers
 from .poison import alone, next_subject, quarantine, take_back
 from .refusal import KEPT, referring
@@ -46,6 +46,7 @@ class Refusals:
         self.tried = 0
         self.causes: dict[str, int] = {}
         """Rows by cause, as long as no row was taken."""
+        self._built: tuple[Plan, Plan, Executor] | None = None
 
     def met(self, error: DBAPIError, request: Request) -> None:
         """A batch of one row was refused: set the row aside, and decide how to go on. JobFailed: all are refused."""
@@ -93,7 +94,7 @@ class Refusals:
             row = find(connection)
             if row is None:
                 return None
-            taken = self._alone(connection, alone(batches.plan, row[1]), request)
+            taken = self._alone(connection, replace(request, cursor=None, this=row[1]))
             if isinstance(taken, Result) and taken.picked:
                 batches.count(taken)
                 return taken
@@ -118,17 +119,25 @@ class Refusals:
         batches.request = replace(batches.request, excluding=True)
         return True
 
-    def _alone(self, connection: Connection, this: Plan, request: Request) -> Result | str:
+    def _single(self, connection: Connection) -> tuple[Plan, Executor]:
+        """The plan for one row, built once: as long as each row had its own, each statement was compiled anew."""
+        plan = self.batches.plan
+        if self._built is None or self._built[0] is not plan:
+            this = alone(plan)
+            self._built = (plan, this, choose(connection, this, self.batches.request, by_row=True).executor)
+        return self._built[1:]
+
+    def _alone(self, connection: Connection, request: Request) -> Result | str:
         """The batch of one row, or why the database refuses it."""
+        this, executor = self._single(connection)
         picked = all_due(this, excluding=False).subquery()
         if kept := referring(connection, this, request, picked, {}):
             return f"{KEPT}{kept}"
         words = ""
         try:
             with connection.begin_nested():
-                executor = choose(connection, this, request, by_row=True).executor
                 try:
-                    result = executor.execute(connection, replace(request, cursor=None))
+                    result = executor.execute(connection, request)
                     if connection.dialect.name == "postgresql":
                         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
                 except DBAPIError as error:
