@@ -171,7 +171,11 @@ class Batches:
         return self.context.limits.batch * (1 if self.plan.only_deletes else TELLING)
 
     def _size(self) -> int:
-        return self.sizer.size if self.limit is None else min(self.sizer.size, self.limit - self.counts.picked + self.counts.kept)
+        return (
+            self.sizer.size
+            if self.limit is None
+            else min(self.sizer.size, self.limit - self.counts.picked + self.counts.kept)
+        )
 
     def transact(self, request: Request, execute: Execute) -> Result:
         """One batch in one data transaction; its counts stand only if it was committed."""

@@ -82,7 +82,10 @@ def _purge(connection: Connection, plan: Plan, probe: Request) -> Choice:
         return Choice(PickedBatches(plan), "rows are picked and deleted; an index on the time column would help")
     blocks = heap_blocks(connection, plan)
     if not indexed:
-        return Choice(SweepPurge(plan, blocks, watched=watched), f"no index leads with {plan.order[0].name}: the heap is swept once")
+        return Choice(
+            SweepPurge(plan, blocks, watched=watched),
+            f"no index leads with {plan.order[0].name}: the heap is swept once",
+        )
     correlation, rows = _statistics(connection, name, plan.order[0].name)
     share = _due_rows(connection, plan, probe) / rows if rows > 0 else 0.0
     shuffled = correlation is not None and abs(correlation) < SHUFFLED

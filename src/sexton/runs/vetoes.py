@@ -14,7 +14,7 @@ _TRIGGERS = text(
 )
 _RULES = text(
     "SELECT rulename FROM pg_rewrite WHERE ev_class = to_regclass(:name) AND ev_enabled <> 'D'"
-    " AND ev_type = CAST(:event AS \"char\") ORDER BY rulename"
+    ' AND ev_type = CAST(:event AS "char") ORDER BY rulename'
 )
 _SQLITE = text(
     "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :name COLLATE NOCASE"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -129,7 +130,9 @@ def test_rep_3_sqlite_however_a_trigger_raises(words: str, does: str, job: str, 
 
 
 @pytest.mark.databases("sqlite")
-@pytest.mark.parametrize("does", ["SELECT json('{')", "SELECT abs(-9223372036854775808)", "SELECT '1' LIKE '2' ESCAPE ''"])
+@pytest.mark.parametrize(
+    "does", ["SELECT json('{')", "SELECT abs(-9223372036854775808)", "SELECT '1' LIKE '2' ESCAPE ''"]
+)
 def test_rep_3_sqlite_errors_of_functions_are_the_rows(does: str, engine: Engine) -> None:
     shop, work = made(engine, "purge")
     on_change(engine, does)
@@ -167,8 +170,6 @@ def test_rep_3_rows_far_behind_many_refused_ones_are_reached(engine: Engine) -> 
 @pytest.mark.databases("postgres15")
 def test_rep_3_our_own_timeout_is_no_rows(engine: Engine) -> None:
     """The server ends it, and not the trigger: the row is not to blame, the run is over."""
-    from dataclasses import replace
-
     shop, work = made(engine, "purge", rows=5)
     on_change(engine, "PERFORM pg_sleep(60)")
 
