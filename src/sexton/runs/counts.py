@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-
 LEFT = ("skipped", "poison", "kept", "referred")
 """Counts of rows that were due and are still there; a run that has any is partial."""
 

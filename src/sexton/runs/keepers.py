@@ -10,12 +10,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, column, exists, func, not_, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    column,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy import table as named_table
-from sqlalchemy import text
 from sqlalchemy.sql import visitors
 
-from ..db.foreign_keys import referring_tables
+from ..db.foreign_keys import keys_to, referring_tables
 from ..db.names import quoted_table
 from ..policies.contract import Plan, in_rows
 from .execution import Request, parameters
@@ -24,23 +36,6 @@ from .statements import all_due, due
 
 FEW = 32
 """Rows refused by foreign keys in one step, from which on the others are left out by condition."""
-
-_KEYS = text(
-    "WITH RECURSIVE whole AS (SELECT to_regclass(:name)::oid AS oid"
-    " UNION SELECT relid FROM pg_partition_ancestors(to_regclass(:name))"
-    " UNION SELECT relid FROM pg_partition_tree(to_regclass(:name)))"
-    " SELECT k.conrelid, n.nspname, c.relname, k.conname, pg_table_is_visible(c.oid) AS visible,"
-    " ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (number, place)"
-    "  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place) AS referring,"
-    " ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (number, place)"
-    "  JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place) AS referred"
-    " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE k.contype = 'f' AND k.confdeltype IN ('a', 'r') AND k.confrelid IN (SELECT oid FROM whole)"
-    # The same key stands there once more for each partition, of this table and of the one that refers to it.
-    " AND NOT EXISTS (SELECT 1 FROM pg_constraint p"
-    "  WHERE p.oid = k.conparentid AND p.confrelid IN (SELECT oid FROM whole))"
-    " ORDER BY n.nspname, c.relname, k.conname"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +144,14 @@ def _postgresql(connection: Connection, plan: Plan) -> Iterable[Keeper]:
         return connection.execute(asked, {"name": quoted_table(connection.dialect, table)}).scalar()
 
     known = {column.name: column for column in plan.table.c}
-    rows = connection.execute(_KEYS, {"name": quoted_table(connection.dialect, plan.table)}).all()
+    rows = keys_to(connection, plan.table, "ar")
     listed = {number(table) for table in _listed(plan)} if rows else set()
     own = number(plan.table) if rows else None
     for row in rows:
-        if row.conrelid not in listed and known.keys() >= set(row.referred):
-            name = row.relname if row.visible else f"{row.nspname}.{row.relname}"
+        if row.number not in listed and known.keys() >= set(row.referred):
+            name = row.name if row.visible else f"{row.schema}.{row.name}"
             pairs = tuple((one, known[other]) for one, other in zip(row.referring, row.referred, strict=True))
-            yield Keeper(name, row.nspname, row.relname, row.conname, row.conrelid == own, pairs)
+            yield Keeper(name, row.schema, row.name, row.constraint_name, row.number == own, pairs)
 
 
 def _sqlite(connection: Connection, plan: Plan) -> Iterable[Keeper]:

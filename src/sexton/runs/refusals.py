@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
-from ..db.functions import subject_text
 from ..db.faults import Fault, describe, is_reference, while_changing
+from ..db.functions import subject_text
 from ..errors import JobFailed
 from ..policies.contract import Plan
 from .choose import choose
