@@ -28,7 +28,9 @@ pytestmark = pytest.mark.databases("postgres15")
 @contextmanager
 def renewed_while_we_wait(shop: Shop, statement: str) -> Iterator[None]:
     """Somebody has done this and not committed; he does as soon as somebody waits for him."""
-    waits = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     with shop.engine.connect() as rival:
         rival.execute(text(statement))
 

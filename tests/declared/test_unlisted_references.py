@@ -133,7 +133,8 @@ def test_rep_4_rows_that_refer_to_one_another_go_from_their_ends(shop: Shop) -> 
     shop.do(
         "CREATE TABLE users (id int PRIMARY KEY, ends bigint, invited_by int REFERENCES users (id) DEFERRABLE)",
         f"INSERT INTO users SELECT id, {PAST} - 100 + id, CASE id WHEN 1 THEN NULL ELSE id - 1 END FROM {numbers}",
-        f"INSERT INTO users SELECT id + 100, {PAST} - 50 + id, CASE id WHEN 1 THEN NULL ELSE id + 99 END FROM {numbers}",
+        f"INSERT INTO users SELECT id + 100, {PAST} - 50 + id, CASE id WHEN 1 THEN NULL ELSE id + 99 END"
+        f" FROM {numbers}",
         f"UPDATE users SET ends = {PAST} + 100 WHERE id = 140",
         "CREATE INDEX users_invited_by ON users (invited_by)",
     )
@@ -169,7 +170,8 @@ def test_rep_4_a_timeout_meanwhile_is_one(shop: Shop) -> None:
     """Each refusal takes a while, as no index serves the reference: the run is over before it has met a few dozen."""
     users(shop, 100, referred="true")
     shop.do(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN old; END $$",
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN old; END $$",
         "CREATE TRIGGER slow BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION slow()",
     )
 

@@ -30,6 +30,9 @@ from .statements import all_due, due, marking
 if TYPE_CHECKING:
     from .batches import Batches
 
+VAIN = 8
+"""Refusals in a row without a row that is refused alone, from which on it is the statement and no row."""
+
 REFERENCE = ("23503", "23001", KEPT)
 """How the words begin of a row that a foreign key keeps."""
 
@@ -44,6 +47,7 @@ class Refusals:
         self.batches = batches
         self.by_reference = 0
         self.tried = 0
+        self.vain = 0
         self.causes: dict[str, int] = {}
         """Rows by cause, as long as no row was taken."""
         self._built: tuple[Plan, Plan, Executor] | None = None
@@ -51,7 +55,11 @@ class Refusals:
     def met(self, error: DBAPIError, request: Request) -> None:
         """A batch of one row was refused: set the row aside, and decide how to go on. JobFailed: all are refused."""
         batches, words = self.batches, describe(error)
-        if not self._set_aside(lambda connection: next_subject(connection, batches.plan, request), words, request):
+        aside = self._set_aside(lambda connection: next_subject(connection, batches.plan, request), words, request)
+        self.vain = 0 if aside else self.vain + 1
+        if self.vain > VAIN:
+            raise JobFailed(f"refused, and no row is to blame: {words}") from error
+        if not aside:
             return
         self.by_reference += is_reference(error)
         if self.by_reference >= FEW and not batches.keepers:

@@ -170,10 +170,26 @@ def test_rep_3_rows_far_behind_many_refused_ones_are_reached(engine: Engine) -> 
 @pytest.mark.databases("postgres15")
 def test_rep_3_our_own_timeout_is_no_rows(engine: Engine) -> None:
     """The server ends it, and not the trigger: the row is not to blame, the run is over."""
-    shop, work = made(engine, "purge", rows=5)
+    _, work = made(engine, "purge", rows=5)
     on_change(engine, "PERFORM pg_sleep(60)")
 
     run = run_job(engine, replace(work, timeout="500ms"), at=NOON, limits=Limits(rows=1, statement=30))
 
     assert (run.state, run.error) == ("timed_out", "its timeout passed")
     assert set_aside_rows(engine) == []
+
+
+@pytest.mark.databases("postgres15")
+@pytest.mark.parametrize("rows", [0, 3])
+def test_rep_3_a_statement_that_is_refused_whatever_its_rows_ends_the_run(rows: int, engine: Engine) -> None:
+    shop = make_sessions(engine)
+    if rows:
+        shop.add(rows, age=HOUR)
+    with engine.begin() as connection:
+        no = f"BEGIN {raises('HL001')}; END"
+        connection.execute(text(f"CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ {no} $$"))
+        connection.execute(text("CREATE TRIGGER no BEFORE DELETE ON sessions EXECUTE FUNCTION no()"))
+
+    run = run_job(engine, shop.purge(), at=NOON)
+
+    assert (run.state, run.error) == ("failed", "refused, and no row is to blame: HL001: no")
