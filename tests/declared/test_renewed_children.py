@@ -20,7 +20,7 @@ from .shop import Shop
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 PAST, LATER = int(NOON.timestamp()) - 1, int(NOON.timestamp()) + 9999
-OLD = "NOT EXISTS (SELECT 1 FROM mails m WHERE m.box = boxes.id AND m.sent_at >= %d)" % PAST
+OLD = f"NOT EXISTS (SELECT 1 FROM mails m WHERE m.box = boxes.id AND m.sent_at >= {PAST})"
 
 pytestmark = pytest.mark.databases("postgres15")
 

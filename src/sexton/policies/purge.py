@@ -37,7 +37,8 @@ class Purge:
     only: a further condition on the row.  children: rows deleted first, in this order.
     found, changes, carry: further rows that hang on the purged ones.
     tell: facts put on record, and messages, in the same transaction.
-    lock_first: see `Plan.lock_first`; so it is anyway where `only` asks about children.  name: of the step; default "purge_<table>".
+    lock_first: see `Plan.lock_first`; so it is anyway where `only` asks about children.
+    name: of the step; default "purge_<table>".
     """
 
     table: Table

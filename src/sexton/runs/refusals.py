@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
@@ -19,16 +20,16 @@ from ..db.faults import Fault, describe, is_reference, while_changing
 from ..db.functions import subject_text
 from ..errors import JobFailed
 from ..policies.contract import Plan
+from .attempts import Attempts
 from .choose import choose
+from .context import RunContext
+from .counts import Counts
 from .execution import Executor, Request, Result, parameters
-from .keepers import FEW, keepers
+from .keepers import FEW, Keeper, keepers
 from .poison import alone, next_subject, quarantine, take_back
 from .refusal import KEPT, referring
 from .sizing import CEILING
 from .statements import all_due, due, marking
-
-if TYPE_CHECKING:
-    from .batches import Batches
 
 VAIN = 8
 """Refusals in a row without a row that is refused alone, from which on it is the statement and no row."""
@@ -40,10 +41,33 @@ Row = tuple[str, tuple[Any, ...]]
 """A row's name, and the cursor just after it."""
 
 
+class Step(Protocol):
+    """What is asked of the loop, `Batches`."""
+
+    context: RunContext
+    plan: Plan
+    counts: Counts
+    request: Request
+    attempts: Attempts
+    keepers: list[Keeper]
+
+    def go_around(self, found: list[Keeper]) -> None:
+        """From now on only rows that none of these keep."""
+        ...
+
+    def count(self, result: Result) -> None:
+        """What one batch did."""
+        ...
+
+    def counts_restored(self) -> AbstractContextManager[None]:
+        """Around a transaction: when it fails, it has counted nothing."""
+        ...
+
+
 class Refusals:
     """What one step was refused so far."""
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: Step) -> None:
         self.batches = batches
         self.by_reference = 0
         self.tried = 0

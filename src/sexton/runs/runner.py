@@ -203,6 +203,11 @@ def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
         return "timed_out" if ended else "failed", describe(error)
     except Exception as error:
         return "failed", f"{type(error).__name__}: {_first_line(error)}"
+    return _ended(context)
+
+
+def _ended(context: RunContext) -> tuple[str, str | None]:
+    """The state of a run whose steps all went through, and what there is to say."""
     if context.failures:
         return "failed", "; ".join(context.failures)
     left = _leftovers(total(context.steps), context.left_behind)

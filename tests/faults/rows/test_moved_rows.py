@@ -13,7 +13,7 @@ from sexton.runs.choose import choose
 from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
 from sexton.runs.execution import Request
-from sexton.runs.runner import Outcome
+from sexton.runs.runner import Outcome, planned
 from sexton.testing import run_job
 from tests.support.sessions import NOON, Sessions, make_sessions
 
@@ -56,7 +56,7 @@ def ran(shop: Sessions, job: Job, does: str, *, once: bool = True) -> Outcome:
 
 def way(shop: Sessions) -> str:
     """How the rows are deleted."""
-    (plan,) = [policy.plan() for policy in [shop.purge().load()]]
+    (plan,) = planned(shop.purge())
     with shop.engine.connect() as connection:
         return choose(connection, plan, Request(500, None, NOON, "j", None)).reason
 
