@@ -101,7 +101,12 @@ class Refusals:
         """Rows from anywhere: the first ones may not be like the others."""
         batches = self.batches
         self.tried = 1
-        for row in batches.attempts.beside(lambda connection: _anywhere(connection, batches.plan, request)):
+        some = batches.attempts.look(lambda connection: _anywhere(connection, batches.plan, request))
+        if some is None:  # too many to choose among in time: the newest, which are those that an index gives as quickly
+            some = batches.attempts.look(lambda connection: _anywhere(connection, batches.plan, request, newest=True))
+        if some is None:
+            return
+        for row in some:
             batches.context.check()
             if not self._set_aside(lambda _, row=row: row, words, request):  # type: ignore[misc]
                 return
@@ -193,9 +198,9 @@ def _in_transaction(connection: Connection) -> bool:
     return bool(driver.in_transaction)
 
 
-def _anywhere(connection: Connection, plan: Plan, request: Request) -> list[Row]:
-    """Some due rows, from anywhere among them."""
+def _anywhere(connection: Connection, plan: Plan, request: Request, *, newest: bool = False) -> list[Row]:
+    """Some due rows, from anywhere among them, or from their end."""
     marks = (marking(column) for column in plan.order)
     some = select(*marks, subject_text(list(plan.key)).label("subject")).where(due(plan, excluding=True))
-    some = some.order_by(func.random()).limit(FEW)
+    some = some.order_by(*([column.desc() for column in plan.order] if newest else [func.random()])).limit(FEW)
     return [(row.subject, tuple(row[:-1])) for row in connection.execute(some, parameters(some, request))]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
 from sexton import Job
+from sexton.app import App
+from sexton.config import Settings, read_into
+from sexton.config.policy import PolicySettings, definition_of
+from sexton.declared.arming import arm
 from sexton.runs.context import Limits
 from sexton.testing import run_job
 from tests.support.past_runs import set_aside_rows
@@ -193,3 +198,26 @@ def test_rep_3_a_statement_that_is_refused_whatever_its_rows_ends_the_run(rows: 
     run = run_job(engine, shop.purge(), at=NOON)
 
     assert (run.state, run.error) == ("failed", "refused, and no row is to blame: HL001: no")
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+@pytest.mark.parametrize("state", ["HL001", "55P03"])
+def test_rep_3_archived_rows_too(state: str, engine: Engine, database: str, tmp_path: Path) -> None:
+    shop = make_sessions(engine)
+    shop.add(20, age=HOUR)
+    no = "SELECT RAISE(ABORT, 'no')" if engine.dialect.name == "sqlite" else raises(state)
+    on_change(engine, no)
+    written: dict[str, Any] = {
+        "archive": "sessions",
+        "by": "expires_at",
+        "keep": "0s",
+        "max_share": 1.0,
+        "kind": "deadline",
+    }
+    settings = Settings(database=database, policies={"tidy": written})
+    with engine.begin() as connection:
+        definition = definition_of(read_into(PolicySettings, written, where="policies.tidy"))
+        arm(connection, "tidy", definition, allowed=10**9, by="a test")
+    job = App(settings, folder=tmp_path).registry.get("policies.tidy")
+
+    assert_only_this_row_is_aside(shop, run_job(engine, job, at=NOON), rows=20)
