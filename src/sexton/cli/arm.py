@@ -30,7 +30,7 @@ from ..runs.execution import Request
 from ..runs.flood import table_rows
 from ..runs.history import STOPPED, history
 from ..runs.preflight import obstacle
-from ..runs.preview import preview
+from ..runs.preview import preview, references_in_words
 from ..runs.runner import planned
 from ..runs.samples import sample
 from ..texts import one_line
@@ -121,7 +121,8 @@ def _of_table(connection: Connection, plan: Plan, request: Request, counts: Coun
     rows = table_rows(connection, plan.table)
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     table = f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}"
-    return [table, *map(str, sample_lines(plan.step, sample(connection, plan, request), counts.picked))]
+    shown = sample_lines(plan.step, sample(connection, plan, request), counts.picked)
+    return [*filter(None, (table, *map(str, shown), references_in_words(connection, plan, request)))]
 
 
 def _armed_before(connection: Connection, job: Job, plan: Plan) -> Iterator[str]:

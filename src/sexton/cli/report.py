@@ -37,6 +37,10 @@ def _row(step: str, counts: Counts) -> list[Any]:
         also.append(f"{counts.skipped} locked by others")
     if counts.poison:
         also.append(f"{counts.poison} set aside")
+    if counts.kept:
+        also.append(f"{counts.kept} found and not changed")
+    if counts.referred:
+        also.append(f"{counts.referred} kept by references")
     return [step, counts.picked, counts.changed, counts.told, ", ".join(also)]
 
 

@@ -46,6 +46,7 @@ _STATES = {
     "25P03": Fault.GONE,
     "25P04": Fault.GONE,  # transaction_timeout of PostgreSQL 17 ends the session
     "53100": Fault.FULL,
+    "53200": Fault.FULL,
     "25006": Fault.READ_ONLY,
     "42501": Fault.DENIED,
 }
@@ -75,6 +76,13 @@ _SQLITE = (
 )
 
 
+CODE_TRIES = 3
+"""How often a batch is tried before a serialization failure that a trigger raised by itself is a row's."""
+
+_LANGUAGES = ("pl_exec.c", "plpy_elog.c", "plpy_exec.c", "plperl.c", "pltcl.c")
+"""Where PostgreSQL's languages raise errors, as it says in "source file" of each."""
+
+
 def classify(error: DBAPIError) -> Fault:
     """What the loop has to do about this error."""
     state = sqlstate(error)
@@ -101,6 +109,40 @@ def driver_fault(error: BaseException) -> Fault | None:
     if isinstance(state, str):
         return _STATES.get(state) or _CLASSES.get(state[:2], Fault.OTHER)
     return Fault.GONE if type(error).__name__ in ("OperationalError", "InterfaceError") else Fault.OTHER
+
+
+def while_changing(error: DBAPIError, tries: int = CODE_TRIES) -> Fault:
+    """The same for an error that came up while rows were changed; POISON is its answer wherever a row may be to blame.
+
+    That is whatever is not about the connection, a lock, time or room, and whatever the code of a trigger raised by
+    itself, under any state; a serialization failure only after `tries` reach `CODE_TRIES`. To blame a row wrongly
+    costs a few statements: it is proved alone before it is set aside.
+    """
+    fault = classify(error)
+    if fault is Fault.OTHER and sqlstate(error) is None and type(error.orig).__name__ == "DatabaseError":
+        return fault  # a SQLite file that is damaged, or none
+    if fault in (Fault.DENIED, Fault.SCHEMA, Fault.OTHER):
+        return Fault.POISON
+    if _raised_by_code(error):
+        return Fault.RETRY if fault is Fault.RETRY and tries < CODE_TRIES else Fault.POISON
+    # An error that ends our session is FATAL; this one is about a connection that a trigger has to somewhere else.
+    elsewhere = fault is Fault.GONE and _diagnosis(error, "severity_nonlocalized") == "ERROR"
+    return Fault.POISON if elsewhere else fault
+
+
+def _raised_by_code(error: DBAPIError) -> bool:
+    """PostgreSQL: whether a function raised it, RAISE or its like, and not the server itself."""
+    return _diagnosis(error, "source_file") in _LANGUAGES
+
+
+def is_reference(error: DBAPIError) -> bool:
+    """Whether a foreign key keeps a row."""
+    return sqlstate(error) in ("23503", "23001") or "FOREIGN KEY constraint failed" in str(error.orig)
+
+
+def _diagnosis(error: DBAPIError, name: str) -> str | None:
+    found = getattr(getattr(error.orig, "diag", None), name, None)
+    return found if isinstance(found, str) else None
 
 
 def sqlstate(error: DBAPIError) -> str | None:

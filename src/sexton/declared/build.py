@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from .catalogue import Catalogue
 from .conditions import Conditions, new_values
 from .expression import read_condition
 from .hanging import Hanging, changes, free_rows, hanging, kept, outlived, unreferenced
+from .renewed import Renewable, renewed
 from .times import due, meaning_of
 from .watermark import passed
 
@@ -93,6 +94,7 @@ class _Building:
         for column in first:
             if column.nullable:
                 raise PolicyError(f"order: {column} may be NULL, which has no place in an order")
+        renewable = renewed(self.catalogue, self.table, self.children, condition) if self._deletes() else []
         return Plan(
             step=self.name,
             table=self.table,
@@ -103,8 +105,9 @@ class _Building:
             changes=changes(self.children),
             messages=self._messages(),
             # A row that others may refer to meanwhile is judged after it is locked.
-            carry=tuple(dict.fromkeys(column for child in self.children for column in child.held_of(self.table))),
+            carry=tuple(dict.fromkeys(self._held(renewable))),
             lock_first=self.looks_elsewhere or self._refuses(),
+            lock_also=tuple(one.found for one in renewable),
             by=self.by,
             read=None if self.by is None else self.meaning.reader(self.by),
             grace=None if self.settings.ahead or self.by is None else self.keep,
@@ -116,6 +119,17 @@ class _Building:
             limit=self.settings.limit,
             batch=self.settings.batch,
         )
+
+    def _held(self, renewable: Sequence[Renewable]) -> Iterator[Column[Any]]:
+        """Columns of the picked rows that other rows hold."""
+        for child in self.children:
+            yield from child.held_of(self.table)
+        for one in renewable:
+            yield from one.referred
+
+    def _deletes(self) -> bool:
+        settings = self.settings
+        return settings.warn is None and not (settings.set or settings.clear)
 
     def _refuses(self) -> bool:
         return any(child.action == "refuse" for child in self.children)

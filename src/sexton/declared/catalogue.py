@@ -206,7 +206,7 @@ class Catalogue:
 
     def same(self, one: Table, other: Table) -> bool:
         """Whether both are one table, however the settings wrote its name."""
-        return self._place(one) == self._place(other)
+        return self.place(one) == self.place(other)
 
     def _is_part(self, table: Table, whole: Table) -> bool:
         """Whether it is a partition of the other one."""
@@ -216,7 +216,13 @@ class Catalogue:
         names = {what: quoted_table(self.connection.dialect, one) for what, one in (("name", table), ("whole", whole))}
         return bool(self.connection.execute(asked, names).scalar())
 
-    def _place(self, table: Table) -> object:
+    def may_lock(self, table: Table) -> bool:
+        """Whether this role may lock its rows, for which PostgreSQL asks for the right to change them."""
+        asked = text("SELECT has_any_column_privilege(to_regclass(:name)::oid, 'UPDATE')")
+        return bool(self.connection.execute(asked, {"name": quoted_table(self.connection.dialect, table)}).scalar())
+
+    def place(self, table: Table) -> object:
+        """What is the same for each name of one table: its number on PostgreSQL."""
         if self.dialect == "sqlite":
             return table.name.lower()
         name = quoted_table(self.connection.dialect, table)

@@ -107,6 +107,8 @@ class Plan:
     limit: rows that one run takes at most.  batch: rows that one batch takes at most.
     lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
     writers lock this row first; a single statement would judge those tables by a snapshot older than the lock.
+    lock_also: rows of other tables that `due` looks at and that go along, locked in between, as their writers may lock
+    nothing else; only with `lock_first`.
     """
 
     step: str
@@ -121,6 +123,7 @@ class Plan:
     carry: tuple[Column[Any], ...] = ()
     outbox: Outbox | None = None
     lock_first: bool = False
+    lock_also: tuple[Found, ...] = ()
     by: Column[Any] | None = None
     read: Callable[[Any], datetime | None] | None = None
     grace: Span | None = None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, and_, select
+from sqlalchemy import Column, ColumnElement, Select, Table, and_, literal_column, select
+from sqlalchemy.sql import visitors
 
 from ..db.tables import Outbox
 from ..jobs.span import parse_span
 from .age import Boundary, Kind, aged, require_column
-from .contract import Change, Found, Message, Plan, in_rows, key_of
+from .contract import Change, Found, Message, Plan, Rows, in_rows, key_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +37,8 @@ class Purge:
     only: a further condition on the row.  children: rows deleted first, in this order.
     found, changes, carry: further rows that hang on the purged ones.
     tell: facts put on record, and messages, in the same transaction.
-    lock_first: see `Plan.lock_first`.  name: of the step; default "purge_<table>".
+    lock_first: see `Plan.lock_first`; so it is anyway where `only` asks about children.
+    name: of the step; default "purge_<table>".
     """
 
     table: Table
@@ -58,6 +61,7 @@ class Purge:
         require_column(self.table, self.by, "by")
         key = key_of(self.table)
         due = aged(self.by, self.keep, kind=self.kind, boundary=self.boundary)
+        renewed = self._renewed(key[0])
         return Plan(
             step=self.name or f"purge_{self.table.name}",
             table=self.table,
@@ -70,10 +74,25 @@ class Purge:
             messages=self.tell,
             carry=self.carry,
             outbox=self.outbox,
-            lock_first=self.lock_first,
+            lock_first=self.lock_first or bool(renewed),
+            lock_also=renewed,
             by=self.by,
             grace=parse_span(self.keep),
         )
+
+    def _renewed(self, parent_key: Column[Any]) -> tuple[Found, ...]:
+        """Children that `only` asks about: whoever renews one need not lock its parent, so they are locked as well."""
+        asked = set() if self.only is None else set(visitors.iterate(self.only))
+        return tuple(
+            Found(f"{child.table.name}_renewed", partial(_hanging, child, parent_key), child.table)
+            for child in self.children
+            if child.table in asked
+        )
+
+
+def _hanging(child: Child, parent_key: Column[Any], rows: Rows) -> Select[Any]:
+    above = select(rows["picked"].c[parent_key.key])
+    return select(literal_column("1").label("one")).select_from(child.table).where(child.column.in_(above))
 
 
 def _first(child: Child, parent_key: Column[Any]) -> Change:

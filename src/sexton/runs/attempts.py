@@ -11,13 +11,16 @@ from sqlalchemy.exc import DBAPIError
 
 from ..db.connect import place
 from ..db.faults import Fault, classify, describe
-from ..errors import DatabaseUnreachable, HeldElsewhere, JobFailed
+from ..errors import DatabaseUnreachable, HeldElsewhere, JobFailed, TimedOut
 from .claim import committed
 from .context import RunContext
 from .sizing import CEILING
 
 TRIES = 8
 """How often one piece of work is tried again in a row; the waits between grow to 2 seconds."""
+
+CLOCKS = 0.05
+"""Seconds by which the server may end a statement before we see that the run is over."""
 
 AGAIN = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
 
@@ -31,15 +34,19 @@ class Attempts:
         self.context = context
         self.table = table
         self.tries = 0
+        self.transactions = 0
 
     def again(self, error: DBAPIError) -> None:
         """Wait a little before the next try; give up with the error that says what to do.
 
-        HeldElsewhere when locks stood in the way, DatabaseUnreachable when nothing answers, else JobFailed.
+        TimedOut when the run is over, HeldElsewhere when locks stood in the way, DatabaseUnreachable when nothing
+        answers, else JobFailed.
         """
         fault = classify(error)
         if fault is Fault.CANCELLED:
             self.context.check()  # by Ctrl-C, or by the end of the run's time
+            if self.context.left() <= CLOCKS:
+                raise TimedOut("its timeout passed") from error  # the statement's limit was what was left of the run
         if fault not in AGAIN:
             raise JobFailed(describe(error)) from error
         self.tries += 1
@@ -56,6 +63,7 @@ class Attempts:
     def once(self, work: Callable[[Connection], T], *, lock: float, statement: float) -> T:
         """One counted data transaction. A lost answer to COMMIT is looked up in the run row, never guessed."""
         done: list[T] = []
+        self.transactions += 1
         try:
             with self.context.transaction(lock=lock, statement=statement) as connection:
                 done.append(work(connection))
@@ -84,8 +92,24 @@ class Attempts:
 
         return self._patiently(attempt)
 
+    def look(self, work: Callable[[Connection], T]) -> T | None:
+        """The same for a question that may take too long: then None."""
+
+        def attempt() -> T | None:
+            try:
+                with self.context.transaction(lock=CEILING, statement=self.context.limits.statement) as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if classify(error) is not Fault.CANCELLED or self.context.left() <= CLOCKS:
+                    raise
+                self.context.check()
+                return None
+
+        return self._patiently(attempt)
+
     def _patiently(self, work: Callable[[], T]) -> T:
         while True:
+            self.transactions += 1
             try:
                 outcome = work()
             except DBAPIError as error:

@@ -10,13 +10,14 @@ Ends when a batch was short. `left_over` then gives rows that others held one mo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ..db.faults import Fault, classify, describe
+from ..db.faults import Fault, while_changing
 from ..errors import JobFailed
 from ..policies.contract import Plan
 from .attempts import Attempts
@@ -24,11 +25,12 @@ from .choose import choose
 from .context import RunContext
 from .counts import Counts
 from .execution import Executor, Request, Result
+from .keepers import Keeper, free
+from .moved import Mark, mark, may_have_moved
 from .picked import PickedBatches
-from .poison import alone, any_aside, forget_healed, next_subject, quarantine
-from .refusal import KEPT, referring
+from .poison import any_aside, forget_healed, next_subject
+from .refusals import Refusals
 from .sizing import CEILING, MOST, Sizer
-from .statements import all_due
 from .turns import Turns
 
 PATIENCE = 0.02
@@ -51,13 +53,16 @@ class Batches:
 
     def __init__(self, context: RunContext, plan: Plan) -> None:
         self.context = context
-        self.plan = plan
+        self.plan = self.whole = plan
+        self.keepers: list[Keeper] = []
         self.counts = context.steps.setdefault(plan.step, Counts())
         claim = context.claim
         self.request = Request(context.limits.rows, None, claim.as_of, claim.job, claim.run_id)
         self.sizer = self._sizer()
         self.attempts = Attempts(context, plan.table.fullname)
         self.turns = Turns(context.engine, context.stop)
+        self.refusals = Refusals(self)
+        self.began: Mark | None = None
         self.patient = False
         self.skips = False
         self.waits = 0
@@ -66,6 +71,16 @@ class Batches:
     def run(self) -> None:
         """All batches. Stopped, TimedOut, LeaseLost, HeldElsewhere, JobFailed, DatabaseUnreachable end it early."""
         self.attempts.beside(self._prepare)
+        while True:
+            changed = self.counts.changed
+            self._pass()
+            # Of rows that refer to one another the last go first, and then those that they kept.
+            if self.counts.changed == changed or not any(keeper.own for keeper in self.keepers):
+                break
+            self.from_start()
+
+    def _pass(self) -> None:
+        """From the cursor to the end."""
         more = True
         while more and not self.at_limit():
             self.context.check()
@@ -94,11 +109,41 @@ class Batches:
         """From a sweep, which knows no single rows, to picking them one by one, from the start."""
         self.executor = PickedBatches(self.plan)
         self.sizer = self._sizer()
+        self.from_start()
+
+    def from_start(self) -> None:
+        """Go through the table once more, and count what stays there only once."""
         self.request = replace(self.request, cursor=None)
+        self.counts.picked -= self.counts.kept
+        self.counts.kept = 0
+
+    def go_again(self) -> None:
+        """The whole way once more, with blocks that the table has got meanwhile."""
+        self.attempts.beside(self._prepare)
+        self.from_start()
+        self._pass()
+
+    def may_have_left(self) -> bool:
+        """Whether due rows may be left: skipped as others held them, or moved to where the run had been."""
+        return self.skips or self.moved()
+
+    def moved(self) -> bool:
+        """Whether others may have moved rows since the step began; see `moved`."""
+        if self.began is None:
+            return False
+        began, own = self.began, self.attempts.transactions
+        return may_have_moved(began, self.attempts.beside(lambda connection: mark(connection, self.plan)), own)
+
+    def go_around(self, found: list[Keeper]) -> None:
+        """From now on only rows that none of these keep, from the start."""
+        self.keepers = found
+        self.plan = free(self.whole, found)
+        self.attempts.beside(self._prepare)
+        self.from_start()
 
     def at_limit(self) -> bool:
         """Whether the step has taken all the rows that its `limit`, and `--limit`, allow."""
-        return self.limit is not None and self.counts.picked >= self.limit
+        return self.limit is not None and self.counts.picked - self.counts.kept >= self.limit
 
     @property
     def limit(self) -> int | None:
@@ -117,6 +162,8 @@ class Batches:
         self.executor = choose(connection, self.plan, self.request, by_row=limited).executor
         if self.executor.first:
             self.sizer.size = self.executor.first
+        if self.began is None and self.executor.goes_around:
+            self.began = mark(connection, self.plan)
 
     def _goal(self) -> float:
         if self.context.engine.dialect.name == "sqlite":
@@ -124,7 +171,11 @@ class Batches:
         return self.context.limits.batch * (1 if self.plan.only_deletes else TELLING)
 
     def _size(self) -> int:
-        return self.sizer.size if self.limit is None else min(self.sizer.size, self.limit - self.counts.picked)
+        return (
+            self.sizer.size
+            if self.limit is None
+            else min(self.sizer.size, self.limit - self.counts.picked + self.counts.kept)
+        )
 
     def transact(self, request: Request, execute: Execute) -> Result:
         """One batch in one data transaction; its counts stand only if it was committed."""
@@ -134,29 +185,37 @@ class Batches:
             # The time limit runs while a lock is waited for: without more of it, a lock would pass for slowness.
             lock = self.context.limits.lock_wait
             statement += lock
-        before = replace(self.counts, also=dict(self.counts.also))
 
         def work(connection: Connection) -> Result:
             result = execute(connection, request)
-            self.counts.add(result.picked, result.changed, result.told, result.also)
+            self.count(result)
             return result
 
-        try:
+        with self.counts_restored():
             result = self.attempts.once(work, lock=lock, statement=statement)
-        except BaseException:
-            self._restore(before)
-            raise
         self.skips = self.skips or result.skips
         self.context.watch(self.plan.step, self.counts)
         return result
 
-    def _restore(self, before: Counts) -> None:
-        self.counts.picked, self.counts.changed, self.counts.told = before.picked, before.changed, before.told
-        self.counts.also = before.also
+    def count(self, result: Result) -> None:
+        """What one batch did, once it is committed; see `counts_restored`."""
+        self.counts.add(result.picked, result.changed, result.told, result.also)
+        self.counts.kept += result.kept
+
+    @contextmanager
+    def counts_restored(self) -> Iterator[None]:
+        """Around a transaction: when it fails, it has counted nothing."""
+        before = replace(self.counts, also=dict(self.counts.also))
+        try:
+            yield
+        except BaseException:
+            for name in ("picked", "changed", "told", "also", "kept"):
+                setattr(self.counts, name, getattr(before, name))
+            raise
 
     def answer(self, error: DBAPIError, request: Request) -> Result | None:
         """What to do about a failed batch: the result of another way around it, or None to try again."""
-        fault = classify(error)
+        fault = while_changing(error, self.attempts.tries)
         if fault is Fault.POISON:
             self._poisoned(error, request)
         elif fault is Fault.CANCELLED:
@@ -206,50 +265,6 @@ class Batches:
             self.sizer.shrink(2, request.size)
         else:
             try:
-                self._set_aside(describe(error), request)
+                self.refusals.met(error, request)
             except DBAPIError as hindered:
                 self.attempts.again(hindered)
-
-    def _set_aside(self, words: str, request: Request) -> None:
-        """Find the refused row, prove that it is the one, and set it aside.
-
-        It is the first that is free; but a row before it may have become free since, so it is tried alone first.
-        """
-
-        def aside(connection: Connection) -> Result | None:
-            row = next_subject(connection, self.plan, request)
-            if row is None:
-                return None
-            taken = self._alone(connection, alone(self.plan, row[1]), request)
-            if isinstance(taken, Result) and taken.picked:
-                self.counts.add(taken.picked, taken.changed, taken.told, taken.also)
-                return taken
-            quarantine(connection, self.plan, request, row[0], taken if isinstance(taken, str) else words)
-            return None
-
-        before = replace(self.counts, also=dict(self.counts.also))
-        try:
-            taken = self.attempts.once(aside, lock=CEILING / 2, statement=self.context.limits.statement)
-        except BaseException:
-            self._restore(before)
-            raise
-        if taken is None:
-            self.counts.poison += 1
-            self.request = replace(self.request, excluding=True)
-
-    def _alone(self, connection: Connection, this: Plan, request: Request) -> Result | str:
-        """The batch of one row, or why the database refuses it."""
-        picked = all_due(this, excluding=False).subquery()
-        if kept := referring(connection, this, request, picked, {}):
-            return f"{KEPT}{kept}"
-        try:
-            with connection.begin_nested():
-                executor = choose(connection, this, request, by_row=True).executor
-                result = executor.execute(connection, replace(request, cursor=None))
-                if connection.dialect.name == "postgresql":
-                    connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
-        except DBAPIError as error:
-            if classify(error) is not Fault.POISON:
-                raise
-            return describe(error)
-        return result

@@ -15,6 +15,7 @@ from .execution import Executor, Request, parameters
 from .picked import PickedBatches
 from .purge import SweepPurge, WindowPurge, heap_blocks
 from .statements import due
+from .vetoes import vetoing_triggers
 
 SHUFFLED = 0.5
 """Below this correlation (pg_stats) of the time column with the heap's order, windows jump between blocks."""
@@ -57,7 +58,7 @@ def _choose(connection: Connection, plan: Plan, probe: Request, by_row: bool) ->
     if connection.dialect.name == "sqlite":
         from .sqlite import KeyedDelete, TemporaryRows
 
-        if plan.only_deletes:
+        if plan.only_deletes and not vetoing_triggers(connection, plan.table, deletes=True):
             return Choice(
                 KeyedDelete(plan),
                 "rows are deleted by key, oldest first, in one immediate transaction a batch",
@@ -73,21 +74,25 @@ def _choose(connection: Connection, plan: Plan, probe: Request, by_row: bool) ->
 
 def _purge(connection: Connection, plan: Plan, probe: Request) -> Choice:
     name = quoted_table(connection.dialect, plan.table)
+    watched = bool(vetoing_triggers(connection, plan.table, deletes=True))
     indexed = _leads(connection, name, plan.order[0].name)
     if not _has_one_heap(connection, name):
         if indexed:
-            return Choice(WindowPurge(plan), "keyset windows by index, over all partitions")
+            return Choice(WindowPurge(plan, watched=watched), "keyset windows by index, over all partitions")
         return Choice(PickedBatches(plan), "rows are picked and deleted; an index on the time column would help")
     blocks = heap_blocks(connection, plan)
     if not indexed:
-        return Choice(SweepPurge(plan, blocks), f"no index leads with {plan.order[0].name}: the heap is swept once")
+        return Choice(
+            SweepPurge(plan, blocks, watched=watched),
+            f"no index leads with {plan.order[0].name}: the heap is swept once",
+        )
     correlation, rows = _statistics(connection, name, plan.order[0].name)
     share = _due_rows(connection, plan, probe) / rows if rows > 0 else 0.0
     shuffled = correlation is not None and abs(correlation) < SHUFFLED
     figures = f"{share:.0%} due, correlation {'unknown' if correlation is None else format(correlation, '.2f')}"
     if blocks > 0 and share >= (MANY_SHUFFLED if shuffled else MANY_ORDERED):
-        return Choice(SweepPurge(plan, blocks), f"the heap is swept block by block ({figures})")
-    return Choice(WindowPurge(plan), f"keyset windows by index ({figures})")
+        return Choice(SweepPurge(plan, blocks, watched=watched), f"the heap is swept block by block ({figures})")
+    return Choice(WindowPurge(plan, watched=watched), f"keyset windows by index ({figures})")
 
 
 def _has_one_heap(connection: Connection, name: str) -> bool:

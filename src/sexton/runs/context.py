@@ -92,6 +92,10 @@ class RunContext:
     """What history says about a run that went well: that it only counted."""
     failure: Failure | None = None
     """The exception that ended it, when nobody foresaw it."""
+    left_behind: list[str] = field(default_factory=list)
+    """Why rows are still there, in lines for people: the run is partial."""
+    failures: list[str] = field(default_factory=list)
+    """The same, where it cannot go on like this: the run has failed, though each of its steps went through."""
 
     def __post_init__(self) -> None:
         self.throttle = Throttle(self.engine, self.limits.replica_lag, self.limits.pause_while)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+LEFT = ("skipped", "poison", "kept", "referred")
+"""Counts of rows that were due and are still there; a run that has any is partial."""
+
 
 @dataclass(slots=True)
 class Counts:
@@ -13,6 +16,8 @@ class Counts:
 
     picked: were due.  changed: of the step's own table.  told: facts put on record for the first time.
     also: rows that hung on them, by name.  skipped: locked by others to the end.  poison: set aside.
+    kept: found, and not changed by the database: a trigger would not have it.  referred: not deleted, as rows of
+    tables that the policy does not list refer to them.
     """
 
     picked: int = 0
@@ -21,6 +26,8 @@ class Counts:
     also: dict[str, int] = field(default_factory=dict)
     skipped: int = 0
     poison: int = 0
+    kept: int = 0
+    referred: int = 0
 
     @property
     def taken(self) -> int:
@@ -37,9 +44,9 @@ class Counts:
                 self.also[name] = self.also.get(name, 0) + rows
 
     def as_json(self) -> dict[str, Any]:
-        """For the run row: zeros of `skipped` and `poison` left out."""
+        """For the run row: zeros of what is rare left out."""
         shown: dict[str, Any] = {"picked": self.picked, "changed": self.changed, "told": self.told}
-        for name in ("also", "skipped", "poison"):
+        for name in ("also", *LEFT):
             if getattr(self, name):
                 shown[name] = getattr(self, name)
         return shown
@@ -55,6 +62,6 @@ def total(steps: Mapping[str, Counts]) -> Counts:
     whole = Counts()
     for counts in steps.values():
         whole.add(counts.picked, counts.changed, counts.told, counts.also)
-        whole.skipped += counts.skipped
-        whole.poison += counts.poison
+        for name in LEFT:
+            setattr(whole, name, getattr(whole, name) + getattr(counts, name))
     return whole

@@ -16,7 +16,7 @@ from .functions import Run
 from .guarded import foreseen
 from .outcome import Outcome
 from .preflight import obstacle
-from .preview import preview
+from .preview import preview, references_in_words
 from .runner import ready
 from .samples import Sample, sample
 
@@ -24,7 +24,8 @@ from .samples import Sample, sample
 def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
     """What `run` would count now, or at `as_of`, with samples; reads one snapshot and changes nothing.
 
-    error: why a run would not do that as things stand: the guard of a policy would not let it, or the database.
+    error: why a run would not do that as things stand: the guard of a policy would not let it, the database refuses
+    it, or other tables keep rows.
     """
     plans = ready(engine, job, writing=False)
     counts: dict[str, Counts] = {}
@@ -37,6 +38,7 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
         for plan in own:
             counts[plan.step] = preview(connection, plan, request)
             samples[plan.step] = sample(connection, plan, request)
+            notes.append(references_in_words(connection, plan, request))
         notes.append(foreseen(connection, own, request) or "")
     for plan in plans:
         if callable(plan):

@@ -14,14 +14,17 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.functions import BATCH, JOB, RUN
 from ..db.instants import values as instant_values
-from .statements import after
+from .statements import after, this_one
 
 Cursor = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One batch. size: in the executor's unit.  waiting: wait for locked rows (the last pass) instead of skipping."""
+    """One batch. size: in the executor's unit.  waiting: wait for locked rows (the last pass) instead of skipping.
+
+    this: the cursor of the one row that it is about, where the plan is for one; see `poison.alone`.
+    """
 
     size: int
     cursor: Cursor | None
@@ -30,11 +33,16 @@ class Request:
     run_id: int | None
     excluding: bool = False
     waiting: bool = False
+    this: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one batch did. cursor: where the next one starts.  more: whether a next one may find rows."""
+    """What one batch did. cursor: where the next one starts.  more: whether a next one may find rows.
+
+    skips: whether it may have left out due rows, which are looked for at the end.  kept: rows that it found and that
+    the database did not change.
+    """
 
     picked: int
     changed: int
@@ -43,6 +51,7 @@ class Result:
     more: bool
     also: Mapping[str, int] = field(default_factory=dict)
     skips: bool = True
+    kept: int = 0
 
 
 class Executor(Protocol):
@@ -80,5 +89,7 @@ def parameters(statement: ClauseElement, request: Request, **more: Any) -> dict[
     known.update(instant_values(names, request.as_of))
     if request.cursor is not None:
         known.update({after(number): value for number, value in enumerate(request.cursor)})
+    if request.this is not None:
+        known.update({this_one(number): value for number, value in enumerate(request.this)})
     known.update(more)
     return {name: value for name, value in known.items() if name in names}

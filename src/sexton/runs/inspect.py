@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from ..db.connect import read_only
+from ..db.deadline import limited
+from ..db.faults import Fault, classify
 from ..db.moment import ask_now
 from ..errors import PolicyError
 from ..jobs.job import Job
@@ -15,9 +18,13 @@ from .armed import unarmed
 from .doctor.folders import barred
 from .execution import Request
 from .indexes import deletes, references
+from .keepers import in_words, keepers, kept_rows
 from .preflight import preflight, require_time
 from .runner import planned
 from .wanted import wanted_index
+
+COUNTING = 5.0
+"""Seconds for counting the rows that others keep; if it takes longer, only the tables are named."""
 
 
 def inspected(engine: Engine, job: Job) -> list[str]:
@@ -37,6 +44,7 @@ def inspected(engine: Engine, job: Job) -> list[str]:
             if (wanted := wanted_index(connection, plan, probe)) is not None and wanted.needed:
                 warnings.append(f"no index serves {plan.step}; {wanted.statement}")
             warnings += _children_without_index(connection, plan)
+            warnings += _unlisted(connection, plan, job.name)
     return list(dict.fromkeys(warnings))
 
 
@@ -53,3 +61,22 @@ def _children_without_index(connection: Connection, plan: Plan) -> Iterable[str]
         for reference in references(connection, plan.table):
             if reference.missing is not None:
                 yield f"each delete reads all of {reference.child}; {reference.missing}"
+
+
+def _unlisted(connection: Connection, plan: Plan, job: str) -> Iterable[str]:
+    """Tables whose rows keep those that a policy deletes, and of which it says nothing."""
+    found = keepers(connection, plan)
+    if not found:
+        return
+    request = Request(0, None, ask_now(connection), job, None)
+    try:
+        with connection.begin_nested(), limited(connection, COUNTING):
+            _, each = kept_rows(connection, plan, found, request, before=True)
+    except DBAPIError as error:
+        if classify(error) is not Fault.CANCELLED:
+            raise
+        each = []
+    yield from (in_words(plan, [one]) for one in each)
+    for keeper in found:
+        if all(keeper is not one for one, _ in each):
+            yield f"{keeper.words} refers to {plan.table.fullname} and would keep its rows; {keeper.advice(plan)}"

@@ -1,6 +1,8 @@
-"""Rows that others had locked each time a batch came by: one pass that waits a little for each, then a count.
+"""Due rows that are still there after the last batch: one more try, then a count of what stays, and why.
 
-One SKIP LOCKED pass over a row that short transactions keep locked wins about once in 400; waiting for it wins.
+Rows that others had locked each time a batch came by are waited for: one SKIP LOCKED pass over a row that short
+transactions keep locked wins about once in 400; waiting for it wins. Rows that others moved behind the run are met on
+the way. What then is free and still due was found and not changed: a trigger would not have it.
 """
 
 from __future__ import annotations
@@ -10,26 +12,74 @@ from dataclasses import replace
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
-from ..db.faults import Fault, classify
+from ..db.faults import Fault, while_changing
 from .batches import Batches
 from .execution import parameters
+from .indexes import deletes
 from .poison import next_subject
 from .statements import due
+from .vetoes import vetoing_triggers
 
-MOST = 1_000
+MOST = 100_000
 """Rows left over are counted up to here."""
+
+PROBED = 5_000
+"""Of so many it is tried whether others hold them."""
 
 WAITS = 16
 """Locked rows that are waited for; each costs `run.lock_wait` at most."""
 
+SWEEPS = 3
+"""How often a sweep goes through the table again, as long as it still finds rows that moved."""
+
+UNSEEN = "whether rows are left that others moved meanwhile could not be asked in time"
+
 
 def take_left_over(batches: Batches) -> None:
-    """After the loop: if locked rows were skipped, try them again, waiting; count in `skipped` what stays."""
-    if not batches.skips or batches.at_limit() or not _left(batches):
+    """After the loop: try again what may be left; count in `skipped` and `kept` what stays."""
+    if batches.at_limit():
         return
+    if batches.executor.unit == "blocks" and batches.moved():
+        _sweep_again(batches)
+        if not batches.skips:
+            return
+    elif not batches.may_have_left():
+        return
+    left = _left(batches)
+    if not left:
+        return
+    if deletes(batches.plan) or _locked(batches, left):
+        _take(batches, left)
+        left = _left(batches)
+    _count(batches, left or 0)
+
+
+def _sweep_again(batches: Batches) -> None:
+    for _ in range(SWEEPS):
+        before = batches.counts.changed
+        batches.go_again()
+        if batches.counts.changed == before or batches.executor.unit != "blocks":
+            return
+    batches.skips = True
+
+
+def _take(batches: Batches, left: int) -> None:
+    """One pass from the start that waits a little for each locked row."""
+    counts = batches.counts
     if batches.executor.unit != "rows":
         batches.pick_rows()
-    batches.request = replace(batches.request, cursor=None, waiting=True)
+    batches.from_start()
+    before = replace(counts)
+    _wait_for_each(batches)
+    if not deletes(batches.plan) and left < MOST:
+        # A row that is due again after its change was changed again.
+        gained = max(left - (_left(batches) or 0), 0)
+        counts.picked = min(counts.picked, before.picked + gained)
+        counts.changed = min(counts.changed, before.changed + gained)
+
+
+def _wait_for_each(batches: Batches) -> None:
+    batches.request = replace(batches.request, waiting=True)
     size, waits = batches.sizer.size, 0
     while waits < WAITS:
         batches.context.check()
@@ -37,7 +87,7 @@ def take_left_over(batches: Batches) -> None:
         try:
             result = batches.transact(request, batches.executor.rescue)
         except DBAPIError as error:
-            if classify(error) is not Fault.LOCKED:
+            if while_changing(error, batches.attempts.tries) is not Fault.LOCKED:
                 batches.answer(error, request)
                 size = batches.sizer.size
                 continue
@@ -49,7 +99,6 @@ def take_left_over(batches: Batches) -> None:
         batches.request = replace(batches.request, cursor=result.cursor)
         if not result.more:
             break
-    batches.counts.skipped = _left(batches)
 
 
 def _step_over(batches: Batches) -> None:
@@ -58,11 +107,47 @@ def _step_over(batches: Batches) -> None:
         batches.request = replace(batches.request, cursor=row[1])
 
 
-def _left(batches: Batches) -> int:
+def _count(batches: Batches, left: int) -> None:
+    """Of so many rows: those that others hold, and those that are free and not as they should be."""
+    counts, plan = batches.counts, batches.plan
+    locked = _locked(batches, left)
+    kept = left - locked
+    if not counts.kept and not batches.attempts.beside(
+        lambda connection: vetoing_triggers(connection, plan.table, deletes=deletes(plan))
+    ):
+        counts.skipped = left  # they came, or came back, while we looked
+        return
+    counts.skipped = locked
+    if deletes(plan):
+        counts.picked += kept - counts.kept
+    counts.kept = kept
+
+
+def _left(batches: Batches) -> int | None:
+    """How many are due; None where that takes too long, which the run then says."""
     few = select(*batches.plan.key).where(due(batches.plan, excluding=batches.request.excluding)).limit(MOST)
     asked = select(func.count()).select_from(few.subquery())
 
     def count(connection: Connection) -> int:
         return connection.execute(asked, parameters(asked, batches.request)).scalar_one()
 
-    return batches.attempts.beside(count)
+    found = batches.attempts.look(count)
+    if found is None:
+        batches.context.note = UNSEEN
+    return found
+
+
+def _locked(batches: Batches, left: int) -> int:
+    """How many of so many rows others hold; on SQLite nobody can."""
+    if batches.context.engine.dialect.name == "sqlite" or not left:
+        return 0
+    plan = batches.plan
+    some = select(*plan.key).where(due(plan, excluding=batches.request.excluding)).limit(PROBED)
+    some = some.with_for_update(of=plan.table, skip_locked=True, key_share=not deletes(plan))
+    asked = select(func.count()).select_from(some.subquery())
+
+    def count(connection: Connection) -> int:
+        return connection.execute(asked, parameters(asked, batches.request)).scalar_one()
+
+    free = batches.attempts.look(count)
+    return 0 if free is None or free == PROBED else max(left - free, 0)

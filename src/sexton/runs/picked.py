@@ -31,7 +31,7 @@ from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from ..db.tables import own_outbox
 from ..outbox.write import enqueue, record
-from ..policies.contract import Change, Plan, Rows
+from ..policies.contract import Change, Found, Plan, Rows
 from .execution import Request, Result, parameters
 from .statements import carried, due, fact_order, facts, marking, pick
 
@@ -52,6 +52,7 @@ class PickedBatches:
                 plan, onward=onward, excluding=excluding, waiting=waiting
             )
         )
+        self._locks = lru_cache(maxsize=None)(lambda: [locking_also(plan, found) for found in plan.lock_also])
         self._lock = lru_cache(maxsize=None)(
             lambda onward, excluding, waiting: lock_statement(plan, onward=onward, excluding=excluding, waiting=waiting)
         )
@@ -68,6 +69,8 @@ class PickedBatches:
                 return Result(0, 0, 0, request.cursor, more=False)
             width = len(self.plan.key)
             more[AMONG] = [row[0] if width == 1 else tuple(row[:width]) for row in locked]
+            for hanging in self._locks():
+                connection.execute(hanging, parameters(hanging, request, **more)).one()
         statement = self._statement(onward, request.excluding, request.waiting)
         row = connection.execute(statement, parameters(statement, request, **more)).mappings().one()
         cursor = tuple(row[f"last_{number}"] for number in range(len(self.plan.order)))
@@ -82,15 +85,16 @@ class PickedBatches:
             cursor=cursor if taken else request.cursor,
             more=taken >= request.size,
             also=also,
+            kept=row["picked"] - row["changed"] if self.plan.main is not None else 0,
         )
 
     rescue = execute
 
     def statements(self) -> list[ClauseElement]:
         """The lock, where there is one, and the batch."""
-        first = (
-            [lock_statement(self.plan, onward=False, excluding=False, waiting=False)] if self.plan.lock_first else []
-        )
+        first: list[ClauseElement] = []
+        if self.plan.lock_first:
+            first = [lock_statement(self.plan, onward=False, excluding=False, waiting=False), *self._locks()]
         return [*first, batch_statement(self.plan)]
 
 
@@ -112,6 +116,13 @@ def lock_statement(plan: Plan, *, onward: bool, excluding: bool, waiting: bool) 
     picked = pick(plan, carried(plan), excluding=excluding, onward=onward)
     picked = picked.with_only_columns(*plan.key, *(marking(column) for column in plan.order))
     return _locking(plan, picked, waiting)
+
+
+def locking_also(plan: Plan, found: Found) -> Select[Any]:
+    """Lock rows that hang on those locked before, waiting for whoever changes one: then `due` is asked about that."""
+    picked = select(*(column.label(column.key) for column in carried(plan))).where(among(plan)).subquery("picked")
+    rows = found.select({"picked": picked}).with_for_update(of=found.lock)
+    return select(func.count()).select_from(rows.subquery())
 
 
 def batch_statement(plan: Plan, *, onward: bool = False, excluding: bool = False, waiting: bool = False) -> Select[Any]:

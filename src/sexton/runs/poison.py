@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from ..db.upsert import upsert
 from ..jobs.backoff import Backoff, parse_backoff
 from ..policies.contract import Plan
 from .execution import Request, parameters
-from .statements import mark, marking, pick
+from .statements import marking, named_mark, pick, this_one
 
 DELAYS: Backoff = parse_backoff(["1h", "6h", "24h"])
 """After its first, second and third refusal a row rests this long; after the fourth it waits for a person."""
@@ -39,11 +40,10 @@ def next_subject(connection: Connection, plan: Plan, request: Request) -> tuple[
     return None if row is None else (row.subject, tuple(row[:-1]))
 
 
-def alone(plan: Plan, cursor: tuple[Any, ...]) -> Plan:
-    """The same plan for no other row than the one at `cursor`."""
-    values = zip(plan.order, cursor, strict=True)
-    this = and_(*(column == mark(column, value) for column, value in values if column in plan.key))
-    return replace(plan, due=and_(plan.due, this))
+def alone(plan: Plan) -> Plan:
+    """The same plan for no other row than the one at the cursor `Request.this`."""
+    marks = [(column, named_mark(this_one(number), column)) for number, column in enumerate(plan.order)]
+    return replace(plan, due=and_(plan.due, *(column == value for column, value in marks if column in plan.key)))
 
 
 def quarantine(connection: Connection, plan: Plan, request: Request, subject: str, error: str) -> None:
@@ -64,6 +64,22 @@ def quarantine(connection: Connection, plan: Plan, request: Request, subject: st
     connection.execute(
         statement.on_conflict_do_update(index_elements=[poison.c.job, poison.c.step, poison.c.subject], set_=values)
     )
+
+
+def take_back(
+    connection: Connection, plan: Plan, request: Request, words: Sequence[str] = (), *, but_one: bool = False
+) -> int:
+    """Forget rows that this run set aside in this step: how many.
+
+    words: only those whose error begins so.  but_one: leave one as an example.
+    """
+    poison = own_tables(connection.dialect.name).poison
+    these = [poison.c.job == request.job, poison.c.step == plan.step, poison.c.run_id == request.run_id]
+    if words:
+        these.append(or_(*(poison.c.error.startswith(begin, autoescape=True) for begin in words)))
+    if but_one:
+        these.append(poison.c.subject != select(func.min(poison.c.subject)).where(*these).scalar_subquery())
+    return connection.execute(delete(poison).where(*these)).rowcount
 
 
 def forget_healed(connection: Connection, plan: Plan, request: Request) -> int:

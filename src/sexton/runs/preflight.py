@@ -24,10 +24,11 @@ from ..db.names import quoted_table
 from ..db.render import for_driver, render
 from ..db.types import is_time
 from ..errors import HeldElsewhere, PolicyError
-from ..policies.contract import Plan
+from ..policies.contract import Change, Plan
 from .failure import words
 from .outcome import PASSING
 from .picked import AMONG
+from .vetoes import rules
 
 
 def preflight(engine: Engine, job: str, plans: Iterable[Any], *, writing: bool = True) -> None:
@@ -88,6 +89,8 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
     whole = batch_statement(plan, excluding=True)
     for table in sorted(_tables(plan, whole), key=lambda table: table.fullname):
         _refuse_hidden_rows(connection, table)
+    for change in (*plan.changes, *([plan.main] if plan.main else [])):
+        _refuse_rules(connection, change)
     if not writing:
         _explain(connection, render(asked, dialect, naming=_null))
         return
@@ -140,6 +143,16 @@ def _refuse_hidden_rows(connection: Connection, table: Table) -> None:
     if connection.execute(asked, {"name": name}).scalar():
         raise PolicyError(
             f"row level security hides rows of {table.fullname} from this role; use its owner or a role with BYPASSRLS"
+        )
+
+
+def _refuse_rules(connection: Connection, change: Change) -> None:
+    """With DO INSTEAD NOTHING, nothing would ever happen; the server takes no rule at all where we change rows."""
+    deletes = change.values is None
+    if found := rules(connection, change.table, deletes=deletes):
+        does = f"{'DELETE' if deletes else 'UPDATE'} on {change.table.fullname}"
+        raise PolicyError(
+            f"the rule {', '.join(found)} takes the place of each {does}; drop it, or let a trigger do that"
         )
 
 

@@ -1,11 +1,13 @@
 """Dry run: what the real run would count, from the same predicates and relations, in one read-only snapshot.
 
-Nothing is locked, written or numbered. A preview knows the rows that the policy itself refuses; not those that the
-database will, nor who will hold a lock: those are `poison` and `skipped` in the real run.
+Nothing is locked, written or numbered. A preview knows the rows that the policy itself refuses, and those that a
+foreign key keeps; not those that a trigger or a constraint will refuse, nor who will hold a lock: those are `poison`,
+`kept` and `skipped` in the real run.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, exists, func, literal_column, not_, select, update
@@ -14,6 +16,7 @@ from ..db.tables import own_tables
 from ..policies.contract import Plan
 from .counts import Counts
 from .execution import Request, parameters
+from .keepers import FEW, foreseen, in_words, keepers, kept_rows
 from .picked import counted, summed
 from .poison import any_aside
 from .statements import all_due, facts, rows_of
@@ -22,6 +25,9 @@ from .statements import all_due, facts, rows_of
 def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
     """Counts of one step, as its real run would report them."""
     excluding = any_aside(connection, request.job, request.as_of)
+    found = keepers(connection, plan)
+    referred, _ = kept_rows(connection, plan, found, replace(request, excluding=excluding), before=True)
+    plan = foreseen(plan, found) if referred else plan
     statement = preview_statement(connection.dialect.name, plan, excluding=excluding)
     row = connection.execute(statement, parameters(statement, request)).mappings().one()
     counts = Counts()
@@ -30,8 +36,16 @@ def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
     free = row["picked"] - refused
     picked = free if plan.archive is None else row["picked"]
     counts.add(picked, free if plan.main is not None else 0, row["told"], also)
-    counts.poison = refused
+    counts.poison = refused + (referred if referred < FEW else 0)
+    counts.referred = referred if referred >= FEW else 0
     return counts
+
+
+def references_in_words(connection: Connection, plan: Plan, request: Request) -> str:
+    """Which tables that the policy does not list keep due rows, how many, and what to write; "" for none."""
+    excluding = any_aside(connection, request.job, request.as_of)
+    found = keepers(connection, plan)
+    return in_words(plan, kept_rows(connection, plan, found, replace(request, excluding=excluding), before=True)[1])
 
 
 def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> Any:

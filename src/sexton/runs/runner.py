@@ -188,8 +188,15 @@ def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
         stopped = context.stop.reason if context.stop.asked else ""
         state, reason = ended_by(error, overdue=context.left() <= 0, stopped=stopped)
         return state, reason or (failed(context, error) if state == "failed" else words(error))
-    whole = total(context.steps)
-    return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
+    return _ended(context)
+
+
+def _ended(context: RunContext) -> tuple[str, str | None]:
+    """The state of a run whose steps all went through, and what there is to say."""
+    if context.failures:
+        return "failed", "; ".join(context.failures)
+    left = _leftovers(total(context.steps), context.left_behind)
+    return ("partial", left) if left else ("succeeded", context.note)
 
 
 def _steps(context: RunContext, plans: list[Any]) -> None:
@@ -210,6 +217,7 @@ def _step(context: RunContext, plan: Any) -> None:
         return
     # Imported here: a job that is a plain function needs none of the batch machinery.
     from .batches import Batches
+    from .conclude import conclude
     from .guarded import may_run
     from .left_over import take_left_over
 
@@ -224,6 +232,7 @@ def _step(context: RunContext, plan: Any) -> None:
     batches.run()
     take_left_over(batches)
     batches.forget_healed()
+    conclude(batches)
 
 
 def _close(context: RunContext, state: str, error: str | None) -> Outcome:
@@ -250,8 +259,8 @@ def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, 
     return "unreachable", describe(broken)
 
 
-def _leftovers(whole: Counts) -> str:
-    parts = []
+def _leftovers(whole: Counts, behind: list[str]) -> str:
+    parts = [*behind]
     if whole.poison:
         parts.append(f"{whole.poison} row{'s' * (whole.poison != 1)} refused and set aside")
     if whole.skipped:

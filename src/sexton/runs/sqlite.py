@@ -40,8 +40,9 @@ ROW = "sexton_row"
 
 
 class KeyedDelete:
-    """A purge of single rows: delete by key what a limited subselect finds. SQLite drops index entries at once, so
-    this does not decay as it would on PostgreSQL."""
+    """A purge of single rows that no trigger can keep: delete by key what a limited subselect finds.
+
+    SQLite drops index entries at once, so this does not decay as it would on PostgreSQL."""
 
     unit = "rows"
     first = 0
@@ -97,7 +98,8 @@ class TemporaryRows:
         done = [self._change(connection, number, change, request) for number, change in enumerate(self.plan.changes)]
         changed = self._change(connection, -1, self.plan.main, request) if self.plan.main else 0
         also = summed((change.name, done[number]) for number, change in counted(self.plan))
-        return Result(picked, changed, told, last, more=picked >= request.size, also=also, skips=False)
+        kept = picked - changed if self.plan.main else 0
+        return Result(picked, changed, told, last, more=picked >= request.size, also=also, kept=kept)
 
     rescue = execute
 

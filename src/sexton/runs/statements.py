@@ -47,6 +47,11 @@ def after(number: int) -> str:
     return f"sexton_after_{number}"
 
 
+def this_one(number: int) -> str:
+    """Name of the parameter for column `number` of the one row that a plan is for."""
+    return f"sexton_this_{number}"
+
+
 def due(plan: Plan, *, excluding: bool) -> ColumnElement[bool]:
     """The one predicate. `excluding`: leave out rows that are set aside; only asked when there are any."""
     if not excluding:
@@ -63,12 +68,6 @@ def beyond(plan: Plan) -> ColumnElement[bool]:
 def named_mark(name: str, column: Column[Any]) -> ColumnElement[Any]:
     """The parameter for a cursor's value of `column`, in the form that `marking` gives."""
     return _as_instant(bindparam(name, type_=Text() if is_time(column.type) else column.type), column)
-
-
-def mark(column: Column[Any], value: Any) -> ColumnElement[Any]:
-    """A cursor's value of `column` itself."""
-    kind = Text() if is_time(column.type) else column.type
-    return _as_instant(bindparam("sexton_mark", value, type_=kind, unique=True), column)
 
 
 def _as_instant(value: BindParameter[Any], column: Column[Any]) -> ColumnElement[Any]:

@@ -41,6 +41,8 @@ def ended(outcome: Outcome, seconds: float) -> str:
         told=whole.told,
         skipped=whole.skipped or None,
         poison=whole.poison or None,
+        kept=whole.kept or None,
+        referred=whole.referred or None,
         **_said(outcome),
         raised_at=outcome.failure.place if outcome.failure else None,
         traceback=outcome.failure.traceback if outcome.failure else None,

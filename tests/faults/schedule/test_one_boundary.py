@@ -20,7 +20,7 @@ RULE = "CREATE TABLE log (id int PRIMARY KEY, at timestamptz); CREATE RULE r AS 
 VIEW = "CREATE VIEW log AS SELECT 'a' AS path, CURRENT_TIMESTAMP AS at"
 NO_TIME = "CREATE TABLE log (id integer PRIMARY KEY, at boolean)"
 ANYWHERE = {"a view": (VIEW, "view"), "no time": (NO_TIME, "no time"), "no table": ("SELECT 1", "no table")}
-POSTGRESQL = {"no replica identity": (IDENTITY, "REPLICA IDENTITY"), "a rule": (RULE, "RETURNING")}
+POSTGRESQL = {"no replica identity": (IDENTITY, "REPLICA IDENTITY"), "a rule": (RULE, "rule r")}
 """What is wrong with the table of the first of two policies, and a word that its error has to hold."""
 
 

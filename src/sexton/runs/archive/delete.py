@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, FromClause, delete, func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from ...db.faults import Fault, classify, describe
+from ...db.faults import Fault, describe, while_changing
 from ...policies.contract import Change, Plan, in_rows
 from ..execution import Request, parameters
 from ..poison import quarantine
@@ -109,7 +109,7 @@ def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
     except DBAPIError as error:
-        if classify(error) is not Fault.POISON:
+        if while_changing(error) is not Fault.POISON:
             raise
         if len(wanted.rows) == 1:
             _set_aside(connection, wanted, gone, describe(error))
