@@ -13,6 +13,7 @@ class Counts:
 
     picked: were due.  changed: of the step's own table.  told: facts put on record for the first time.
     also: rows that hung on them, by name.  skipped: locked by others to the end.  poison: set aside.
+    kept: found, and neither changed nor refused: a trigger, for instance, swallowed the change.
     """
 
     picked: int = 0
@@ -21,6 +22,7 @@ class Counts:
     also: dict[str, int] = field(default_factory=dict)
     skipped: int = 0
     poison: int = 0
+    kept: int = 0
 
     def add(self, picked: int, changed: int, told: int, also: Mapping[str, int]) -> None:
         """Count one batch."""
@@ -32,9 +34,9 @@ class Counts:
                 self.also[name] = self.also.get(name, 0) + rows
 
     def as_json(self) -> dict[str, Any]:
-        """For the run row: zeros of `skipped` and `poison` left out."""
+        """For the run row: zeros of `skipped`, `poison` and `kept` left out."""
         shown: dict[str, Any] = {"picked": self.picked, "changed": self.changed, "told": self.told}
-        for name in ("also", "skipped", "poison"):
+        for name in ("also", "skipped", "poison", "kept"):
             if getattr(self, name):
                 shown[name] = getattr(self, name)
         return shown
@@ -52,4 +54,5 @@ def total(steps: Mapping[str, Counts]) -> Counts:
         whole.add(counts.picked, counts.changed, counts.told, counts.also)
         whole.skipped += counts.skipped
         whole.poison += counts.poison
+        whole.kept += counts.kept
     return whole

@@ -204,7 +204,8 @@ def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
     except Exception as error:
         return "failed", f"{type(error).__name__}: {_first_line(error)}"
     whole = total(context.steps)
-    return ("partial", _leftovers(whole)) if whole.skipped or whole.poison else ("succeeded", context.note)
+    left = whole.skipped or whole.poison or whole.kept
+    return ("partial", _leftovers(whole)) if left else ("succeeded", context.note)
 
 
 def _step(context: RunContext, plan: Any) -> None:
@@ -262,6 +263,8 @@ def _leftovers(whole: Counts) -> str:
     if whole.skipped:
         rows = f"{whole.skipped} row{'s' * (whole.skipped != 1)}"
         parts.append(f"{rows} left at the end: locked by others, or due again after the change")
+    if whole.kept:
+        parts.append(f"{whole.kept} row{'s' * (whole.kept != 1)} found and not deleted")
     return "; ".join(parts)
 
 
