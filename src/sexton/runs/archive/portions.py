@@ -172,9 +172,16 @@ class Portions:
         return unreadable(connection, how, list(texts.values()))
 
     def _add_children(self, connection: Connection, portion: Portion) -> None:
-        portion.below = SpooledTemporaryFile(AT_ONCE, dir=str(self.folder))  # noqa: SIM115 (read after the snapshot)
         if not portion.rows:
             return
+        portion.below = SpooledTemporaryFile(AT_ONCE, dir=str(self.folder))  # noqa: SIM115 (read after the snapshot)
+        try:
+            self._write_children(connection, portion)
+        except BaseException:
+            portion.below.close()
+            raise
+
+    def _write_children(self, connection: Connection, portion: Portion) -> None:
         picked, values = picked_rows(connection, self.plan, [row.key for row in portion.rows])
         # In the order in which they can be put back: first what others refer to.
         for change in reversed(self.plan.changes):

@@ -119,12 +119,12 @@ class Archiver:
         while portion is not None:
             batch.first_key = batch.first_key or portion.rows[0].line.key
             batch.last_key = portion.rows[-1].line.key
-            for row in portion.rows:
-                encoded = row.line.encoded()
-                batch.size += len(encoded)
-                batch.rows.append(held(row, encoded))
-                yield encoded
             with portion.below as below:
+                for row in portion.rows:
+                    encoded = row.line.encoded()
+                    batch.size += len(encoded)
+                    batch.rows.append(held(row, encoded))
+                    yield encoded
                 batch.size += below.tell()
                 below.seek(0)
                 yield from below
@@ -143,6 +143,7 @@ class Archiver:
                 raise JobFailed(f"archive {path.name} reads otherwise than it was written; no row was deleted for it")
             publish(temporary, path, self._manifest(batch, content, whole, size))
         except BaseException:
+            portion.below.close()
             discard(path)
             raise
         return path, batch
