@@ -165,7 +165,9 @@ def test_rep_7_text_that_is_not_utf_8_comes_back(shop: Shop, tmp_path: Path) -> 
     """Other programs write bytes as text; the driver gives up at them. Also below a row, and as a number's place."""
     path = shop.database.removeprefix("sqlite:///")
     with sqlite3.connect(path) as raw:
-        raw.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, ends bigint, note text, count int, double AS (id * 2))")
+        raw.execute(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, ends bigint, note text, count int, double AS (id * 2))"
+        )
         raw.execute("CREATE TABLE items (id text PRIMARY KEY, order_id int REFERENCES orders (id), note) WITHOUT ROWID")
         for number in range(1, 4):
             values = (number, PAST, b"caf\xe9" * number, b"\xff")

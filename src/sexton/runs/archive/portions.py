@@ -119,7 +119,10 @@ class Portions:
         return self.attempts.beside(ask) or ",".join(str(part) for part in key)
 
     def _portion(self, request: Request) -> tuple[Portion, bool]:
-        with read_only(self.context.engine) as connection, limited(connection, self.context.limits.statement):
+        # A long read on SQLite keeps nobody waiting, and its limit is for all statements together.
+        on_sqlite = self.context.engine.dialect.name == "sqlite"
+        seconds = max(self.context.left(), 0.001) if on_sqlite else self.context.limits.statement
+        with read_only(self.context.engine) as connection, limited(connection, seconds):
             exact(connection)
             size = self._that_fit(connection, request)
             if not size:

@@ -44,7 +44,7 @@ from .files import Line, digest_of
 
 Key = tuple[Any, ...]
 
-AT_ONCE = 8 << 20
+AT_ONCE = 4 << 20
 """Bytes of text that are read, or looked at, in one piece; a single row may be more."""
 
 

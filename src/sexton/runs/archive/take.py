@@ -47,7 +47,7 @@ ROWS = 20_000
 LINES = 100_000
 """With their children: a file ends with the row that reaches this, as something of each line is kept in memory."""
 
-BYTES = 64 << 20
+BYTES = 32 << 20
 """Text of its lines: a file ends with the row that reaches this, so that a run gets on whatever a row weighs."""
 
 
@@ -79,11 +79,12 @@ class Archiver:
             self.attempts.beside(lambda connection: forget_healed(connection, self.plan, self.request))
         except OSError as error:
             raise JobFailed(f"archive {self.folder}: {error.strerror}; no row was deleted for it") from error
-        except MemoryError as error:
+        except Exception as error:
+            if not _out_of_memory(error):
+                raise
             raise JobFailed(
-                f"archive: a row of {self.plan.table.fullname}, with a row below it, is more than the memory that this "
-                "process may use; give it more (ulimit -v, MemoryMax=, the container's limit), or leave such rows out "
-                "by `only`"
+                f"archive: a row of {self.plan.table.fullname}, or below it, is more than the memory that this process "
+                "may use; give it more (ulimit -v, MemoryMax=, the container's limit), or leave such rows out by `only`"
             ) from error
         if self.again:
             raise JobFailed(self._kept_again())
@@ -255,3 +256,10 @@ class Archiver:
                 self.context.note = f"archive {path.name} was never finished, and is forgotten: no row went by it"
             self.attempts.beside(partial(give_up, record.file))
         return onward
+
+
+def _out_of_memory(error: BaseException | None) -> bool:
+    """Also where a driver says it in its words, or a transaction could not even be rolled back for want of it."""
+    while error is not None and not isinstance(error, MemoryError) and "out of memory" not in str(error).lower():
+        error = error.__cause__ or error.__context__
+    return error is not None
