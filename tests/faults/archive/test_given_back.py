@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from sexton.declared.restore import restore
 from sexton.runs.archive.files import lines_of
@@ -135,7 +134,8 @@ def test_rep_8_settings_of_role_and_database_change_nothing(whose: str, shop: Sh
         "CREATE TABLE orders (id int PRIMARY KEY, ends bigint, a float8, b bytea, c interval, d timestamptz, e text,"
         " f money, g text, h real[], i point)",
         f"""INSERT INTO orders VALUES (1, {PAST}, 0.1\\:\\:float8 + 0.2, '\\x00ff27', '-1 year 2 days -3\\:00',
-            '2026-03-08 02\\:30+01', 'text <b/>', 1234.5, 'Ωμέγα €', '{{0.1,3.4028235e38}}', '(0.30000000000000004,1)')""",
+            '2026-03-08 02\\:30+01',
+            'text <b/>', 1234.5, 'Ωμέγα €', '{{0.1,3.4028235e38}}', '(0.30000000000000004,1)')""",
     )
     before = all_rows(shop)
     with shop.engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""REP-11, REP-31, REP-32: rows that stay wait in the file that they are in; a file that is lost is never passed over."""
+"""REP-11, REP-31, REP-32: rows that stay wait in the file they are in; a file that is lost is never passed over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sexton.runs.archive.files import manifest_of
 from sexton.runs.archive.records import forget
 from sexton.testing import run_job
 from tests.declared.shop import Shop
-from tests.declared.test_archive import NOON, PAST, archived, archiving, files, ran, records
+from tests.declared.test_archive import PAST, archived, archiving, files, ran, records
 
 KEEP = {
     "sqlite": (
@@ -20,9 +20,11 @@ KEEP = {
         "DROP TRIGGER guard",
     ),
     "postgresql": (
-        "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN IF {} THEN RETURN NULL; END IF; RETURN old; END $$;"
-        " CREATE TRIGGER guard BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION guard()",
+        (
+            "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN IF {} THEN RETURN NULL; END IF; RETURN old; END $$;"
+            " CREATE TRIGGER guard BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION guard()"
+        ),
         "DROP TRIGGER guard ON orders",
     ),
 }

@@ -1,4 +1,4 @@
-"""What keeps rows that were told to go: a database that deletes fewer of them without an error has a trigger that swallows it."""
+"""What keeps rows that were told to go: where fewer went and nothing was said, a trigger swallowed the delete."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -39,7 +40,7 @@ from .files import ENDING, Content, Manifest, discard, publish, read_back, tempo
 from .kept import keepers
 from .portions import READ, Portion, Portions
 from .records import Batch, give_up, held_by, register, unfinished, went
-from .rows import Key, held
+from .rows import Held, Key, held
 
 ROWS = 20_000
 """Rows of the policy's table in one file."""
@@ -49,6 +50,12 @@ LINES = 100_000
 
 BYTES = 32 << 20
 """Text of its lines: a file ends with the row that reaches this, so that a run gets on whatever a row weighs."""
+
+DELETED = 16 << 20
+"""Text of the rows that one transaction deletes."""
+
+OUT_OF_MEMORY = ("out of memory", "allocate memory", "memory exhausted")
+"""What drivers say in their words when there is none left."""
 
 
 class Archiver:
@@ -194,7 +201,7 @@ class Archiver:
         start, rows = 0, batch.rows
         while start < len(rows):
             self.context.check()
-            some = rows[start : start + self.sizer.size]
+            some = _light(rows[start : start + self.sizer.size])
             began = time.monotonic()
             last = start + len(some) == len(rows)
             taken = Deletion(self.plan, self.request, some, batch.children)
@@ -258,8 +265,15 @@ class Archiver:
         return onward
 
 
+def _light(rows: list[Held]) -> list[Held]:
+    """As many of them as one transaction deletes: SQLite keeps what they were in memory until it is over."""
+    return rows[: max(1, sum(total <= DELETED for total in accumulate(row.size for row in rows)))]
+
+
 def _out_of_memory(error: BaseException | None) -> bool:
     """Also where a driver says it in its words, or a transaction could not even be rolled back for want of it."""
-    while error is not None and not isinstance(error, MemoryError) and "out of memory" not in str(error).lower():
+    while error is not None and not isinstance(error, MemoryError):
+        if any(words in str(error).lower() for words in OUT_OF_MEMORY):
+            return True
         error = error.__cause__ or error.__context__
     return error is not None
