@@ -92,6 +92,7 @@ class _Restoring:
         self.tables: dict[str, Restored] = {}
         self.refused: dict[int, str] = {}
         self.there: set[int] = set()
+        self.links = False
 
     def whole(self) -> list[Restored]:
         """The rows, those again that were refused, what stands now, and the links."""
@@ -107,7 +108,7 @@ class _Restoring:
                 break
         for piece in self._pieces(links=False):
             self._look(piece)
-        for piece in self._pieces(links=True):
+        for piece in self._pieces(links=True) if self.links else ():
             self._table(piece).links += len(piece)
             self._link(piece)
         return list(self.tables.values())
@@ -117,6 +118,7 @@ class _Restoring:
         piece: Piece = []
         size = 0
         for number, line in enumerate(lines_of(self.path)):
+            self.links = self.links or bool(line.link)
             if bool(line.link) is not links or (only is not None and number not in only):
                 continue
             size += len(line.row) + len(line.text)
