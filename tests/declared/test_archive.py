@@ -109,7 +109,7 @@ def test_children_that_nobody_listed_keep_their_row_here(orders: Shop, tmp_path:
 
     assert (outcome.state, outcome.total.changed, outcome.total.poison) == ("partial", 1, 2)
     assert orders.ids("orders") == [1, 3, 4]
-    assert records(orders.engine) == [(3, 1, True)]
+    assert records(orders.engine) == [(3, 1, False)]  # the two wait in the file
 
 
 def test_children_that_would_be_dragged_along_have_to_be_listed(shop: Shop, tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_a_row_that_changed_meanwhile_stays(orders: Shop, tmp_path: Path, monkey
 
 
 def test_limit_and_many_files(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sexton.runs.archive import take
+    from sexton.runs.archive import portions, take
 
     monkeypatch.setattr(take, "ROWS", 40)
-    monkeypatch.setattr(take, "READ", 15)
+    monkeypatch.setattr(portions, "READ", 15)
     shop.do("CREATE TABLE orders (id int PRIMARY KEY, ends bigint, note text)")
     for number in range(100):
         shop.do("INSERT INTO orders VALUES (:id, :ends, 'x')", id=number, ends=PAST - number)
@@ -160,10 +160,10 @@ def test_limit_and_many_files(shop: Shop, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_rows_with_many_children_make_more_files(orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run holds in memory does not grow with the children that a row happens to have."""
-    from sexton.runs.archive import take
+    from sexton.runs.archive import portions, take
 
     monkeypatch.setattr(take, "LINES", 200)
-    monkeypatch.setattr(take, "FIRST", 5)
+    monkeypatch.setattr(portions, "FIRST", 5)
     for number in range(10, 50):
         orders.do(f"INSERT INTO orders VALUES ({number}, {PAST - 1000}, '')")
         children = ", ".join(f"({number * 100 + child}, {number})" for child in range(20))

@@ -125,9 +125,9 @@ def test_a_child_that_is_being_changed_is_not_lost(shop: Shop, tmp_path: Path, m
         f"INSERT INTO orders VALUES (1, {PAST})",
         "INSERT INTO items VALUES (1, 1, 5)",
     )
-    known = delete._children_are_known
+    known = delete._known_children
 
-    def looked(*arguments: Any) -> bool:
+    def looked(*arguments: Any) -> int | None:
         answer = known(*arguments)
         with shop.engine.connect() as other:
             other.execute(text("SET lock_timeout = '50ms'"))
@@ -135,7 +135,7 @@ def test_a_child_that_is_being_changed_is_not_lost(shop: Shop, tmp_path: Path, m
                 other.execute(text("UPDATE items SET qty = 999"))
         return answer
 
-    monkeypatch.setattr(delete, "_children_are_known", looked)
+    monkeypatch.setattr(delete, "_known_children", looked)
     outcome = run_job(shop.engine, archiving(shop, tmp_path, children={"items": "order_id"}), at=NOON)
 
     assert outcome.total.changed == 1

@@ -1,6 +1,7 @@
 """A shop whose orders are archived, run in processes that a test may kill or starve.
 
 python -m tests.support.archive_shop full URL FOLDER BYTES     files may hold that many bytes; prints state and error
+python -m tests.support.archive_shop narrow URL FOLDER BYTES   with so much memory to come; prints state, error, rows
 python -m tests.support.archive_shop killed URL FOLDER         killed at its 1st, 2nd, … step; prints the steps
 """
 
@@ -23,6 +24,7 @@ from sexton.config import Settings, read_into
 from sexton.config.policy import PolicySettings, definition_of
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
+from sexton.declared.restore import restore
 from sexton.runs.archive.files import ENDING, lines_of, verify
 from sexton.runs.archive.rows import Key
 from sexton.runs.armed import arm
@@ -69,6 +71,19 @@ def starve(url: str, folder: Path, most: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     outcome = run_job(open_database(url), archiving(url, folder), at=NOON)
     print(json.dumps([outcome.state, outcome.error]))
+
+
+def narrow(url: str, folder: Path, more: int) -> None:
+    """One run, and its way back, with `more` bytes of memory beyond what a first, empty run took."""
+    engine, job = open_database(url), archiving(url, folder)
+    run_job(engine, job, at="2020-01-01T00:00:00Z")
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    outcome = run_job(engine, job, at=NOON)
+    files = sorted((folder / "archive" / "tidy").glob(f"*{ENDING}"))
+    new = sum(one.new for path in files for one in restore(engine, path))
+    print(json.dumps([outcome.state, outcome.error, outcome.total.changed, len(files), new]))
 
 
 def kill_at(number: int) -> Callable[..., None]:
@@ -162,5 +177,7 @@ if __name__ == "__main__":
     what, database, place, *rest = sys.argv[1:]
     if what == "full":
         starve(database, Path(place), int(rest[0]))
+    elif what == "narrow":
+        narrow(database, Path(place), int(rest[0]))
     else:
         sweep(database, Path(place))

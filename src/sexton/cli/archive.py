@@ -3,15 +3,18 @@
 sexton archive                      files on record, the newest first
 sexton archive verify [FILE ...]    read files, and compare them with their manifests; all by default
 sexton archive restore FILE         insert its rows again; those that are there stay as they are
+sexton archive forget FILE          a file that is lost: no run looks for it any more
 
 A file is found by its name in the folder of its policy, or by its path.
 """
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -19,13 +22,19 @@ from ..app import App
 from ..db.connect import reaching, read_only
 from ..db.migrate import require_schema
 from ..db.tables import own_tables
-from ..errors import DONE, FAILED, JobFailed, UsageError
+from ..errors import DONE, FAILED, PARTIAL, JobFailed, UsageError
 from ..runs.archive.files import ENDING, verify
 from .shared import add_json, open_app, print_json, table
 
-ACTIONS = ("list", "verify", "restore")
+if TYPE_CHECKING:
+    from ..declared.restore import Restored
+
+ACTIONS = ("list", "verify", "restore", "forget")
 MOST = 200
 """Files that are listed."""
+
+NAMED = 20
+"""Rows of a table that are named when they could not be put back."""
 
 HEADINGS = ("WRITTEN", "ROWS", "DELETED", "SIZE", "FILE")
 
@@ -34,6 +43,11 @@ def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="list by default")
     parser.add_argument("files", nargs="*", metavar="FILE", type=Path, help="archive files")
+    parser.add_argument(
+        "--without-triggers",
+        action="store_true",
+        help="restore: no trigger fires (PostgreSQL, where the role may); references are looked up instead",
+    )
     add_json(parser)
 
 
@@ -43,7 +57,9 @@ def run(arguments: Namespace) -> int:
     if arguments.action == "verify":
         return _verify(_found(app, arguments.files) or _all_files(app), arguments.json)
     if arguments.action == "restore":
-        return _restore(app, _found(app, arguments.files))
+        return _restore(app, _found(app, arguments.files), arguments.without_triggers)
+    if arguments.action == "forget":
+        return _forget(app, arguments.files)
     return _list(app, arguments.json)
 
 
@@ -115,14 +131,62 @@ def _verify(files: list[Path], as_json: bool) -> int:
     return DONE if all(finding["ok"] for finding in findings) else FAILED
 
 
-def _restore(app: App, files: list[Path]) -> int:
-    from ..declared.restore import restore
+def _restore(app: App, files: list[Path], without_triggers: bool) -> int:
+    from ..declared.restore import restore, triggers
 
     if len(files) != 1:
         raise UsageError("name one file: sexton archive restore FILE")
     with reaching(app.engine):
-        restored = restore(app.engine, files[0])
+        if fire := triggers(app.engine, files[0], without=without_triggers):
+            print(f"triggers fire: {'; '.join(fire)}", file=sys.stderr)
+        if without_triggers:
+            print("no other trigger fires; what rows refer to is looked up instead", file=sys.stderr)
+        restored = restore(app.engine, files[0], without_triggers=without_triggers)
     for one in restored:
-        gone = f"; columns that are gone: {', '.join(one.dropped)}" if one.dropped else ""
-        print(f"{one.table}: {one.new:,} of {one.rows:,} rows put back{gone}")
+        for line in _told(one):
+            print(line)
+    return PARTIAL if any(one.refused for one in restored) else DONE
+
+
+def _told(one: Restored) -> Iterator[str]:
+    """What became of one table."""
+    gone = f"; columns that are gone: {', '.join(one.dropped)}" if one.dropped else ""
+    if one.rows or not one.links:
+        yield f"{one.table}: {one.new:,} of {one.rows:,} rows put back{gone}"
+    if one.links:
+        yield f"{one.table}: {one.linked:,} of {one.links:,} links set again; the others are not empty any more"
+    if one.changed:
+        columns = ", ".join(f"{name} ({rows:,})" for name, rows in one.changed.items())
+        yield f"{one.table}: not as they were written, though put back: {columns}; see its triggers"
+    if one.other:
+        yield f"{one.table}: {one.other:,} rows were there with other content, and stayed as they are"
+    for number, (name, reason) in enumerate(one.refused.items()):
+        if number == NAMED:
+            yield f"{one.table}: … and {len(one.refused) - NAMED:,} more that were not put back"
+            return
+        yield f"{one.table} {name}: not put back: {reason}"
+
+
+def _forget(app: App, files: list[Path]) -> int:
+    from ..runs.archive.records import forget
+
+    if len(files) != 1:
+        raise UsageError("name one file: sexton archive forget FILE")
+    (path,) = _found(app, files)
+    if path.exists() and _is_whole(path):
+        raise UsageError(f"archive {path.name} is there, as it was written; nothing has to be forgotten")
+    with reaching(app.engine), app.engine.begin() as connection:
+        require_schema(connection)
+        deleted = forget(connection, path.name)
+    if deleted is None:
+        raise UsageError(f"no archive {path.name} is on record; see: sexton archive")
+    print(f"{path.name}: given up; {deleted:,} rows that were deleted on its strength are in no other file")
     return DONE
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        verify(path)
+    except JobFailed:
+        return False
+    return True

@@ -278,6 +278,7 @@ def _archives(dialect: str, metadata: MetaData) -> Table:
         Column("size", BigKey, comment="of the file in bytes"),
         Column("created_at", UtcDateTime, nullable=False),
         Column("finished_at", UtcDateTime, comment="NULL: rows of it are still to be deleted"),
+        Column("waiting", Text, comment="JSON: keys of rows that a run could not delete; true: many; NULL: none did"),
     )
 
 

@@ -203,19 +203,28 @@ class _Building:
         gone: list[Hanging | None] = [None, *(child for child in self.children if child.action == "delete")]
         for above in gone:
             table = self.table if above is None else above.table
-            for child, columns in self.catalogue.dragged(table):
-                listed = (one for one in self.children if one.above is above)
-                if not any(self._holds(one, child, columns) for one in listed) and not self._lonely(
-                    above, child, columns
-                ):
-                    where = "children" if above is None else f"the children of {table.name}"
-                    raise PolicyError(
-                        f"{child.name} refers to {table.fullname} by {', '.join(columns)} with ON DELETE CASCADE, "
-                        f"so its rows would go and no file would have them; list it in {where}"
-                    )
+            dragged = "with ON DELETE CASCADE, so its rows would go and no file would have them; list it in {}"
+            self._require_listed(above, self.catalogue.dragged(table), dragged)
+            cut = "with ON DELETE SET NULL or SET DEFAULT, so no file would have its links; list it in {}, "
+            self._require_listed(above, self.catalogue.cut(table), f'{cut}with action = "set null" to keep its rows')
+        for child in self.children:
+            if child.action == "set null" and any(column.system for column in child.table.primary_key.columns):
+                raise PolicyError(f"children: {child.table.fullname} has no key, so its links could not be set again")
         if any(column.system for column in self.key):
             raise PolicyError(f"table {self.table.fullname} has no key; what is archived has to have a name")
         return ArchiveTo(str(Path(self.declared.folder) / self.settings.into))
+
+    def _require_listed(
+        self, above: Hanging | None, referring: list[tuple[Table, tuple[str, ...]]], reason: str
+    ) -> None:
+        """reason: with a place for where to list it."""
+        for child, columns in referring:
+            listed = (one for one in self.children if one.above is above)
+            if any(self._holds(one, child, columns) for one in listed) or self._lonely(above, child, columns):
+                continue
+            table = self.table if above is None else above.table
+            where = "children" if above is None else f"the children of {table.name}"
+            raise PolicyError(f"{child.name} refers to {table.fullname} by {', '.join(columns)} {reason.format(where)}")
 
     def _lonely(self, above: Hanging | None, child: Table, columns: tuple[str, ...]) -> bool:
         """Whether `unless_referenced_by` keeps every row that these refer to."""

@@ -29,11 +29,12 @@ ROWID = ("rowid", "_rowid_", "oid")
 """What SQLite calls the number of a row, as long as no column has that name."""
 
 
-_CASCADES = (
+_REFERRING = (
     "SELECT n.nspname, c.relname, ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (number, place)"
     " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number ORDER BY u.place)"
     " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE k.contype = 'f' AND k.confdeltype = 'c' AND k.conparentid = 0 AND (k.confrelid = to_regclass(:name)"
+    " WHERE k.contype = 'f' AND CAST(k.confdeltype AS text) = ANY(:rules) AND k.conparentid = 0"
+    " AND (k.confrelid = to_regclass(:name)"
     # Whoever refers to a partition, or to the table that it is one of, refers to its rows.
     " OR k.confrelid IN (SELECT relid FROM pg_partition_ancestors(to_regclass(:name)))"
     " OR k.confrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(:name)))) ORDER BY 1, 2"
@@ -168,11 +169,20 @@ class Catalogue:
 
     def dragged(self, table: Table) -> list[tuple[Table, tuple[str, ...]]]:
         """Tables whose rows the database itself deletes when it deletes one of these, and by which columns."""
+        return self._referring(table, ("c",), ("CASCADE",))
+
+    def cut(self, table: Table) -> list[tuple[Table, tuple[str, ...]]]:
+        """Tables in which the database itself takes away what refers to a row it deletes, and from which columns."""
+        return self._referring(table, ("n", "d"), ("SET NULL", "SET DEFAULT"))
+
+    def _referring(
+        self, table: Table, letters: tuple[str, ...], rules: tuple[str, ...]
+    ) -> list[tuple[Table, tuple[str, ...]]]:
         if self.dialect == "postgresql":
             name = quoted_table(self.connection.dialect, table)
-            rows = self.connection.execute(text(_CASCADES), {"name": name}).all()
+            rows = self.connection.execute(text(_REFERRING), {"name": name, "rules": list(letters)}).all()
             return [(self.table(f"{schema}.{child}"), tuple(columns)) for schema, child, columns in rows]
-        found = referring_tables(self.connection, table, ["CASCADE"])
+        found = referring_tables(self.connection, table, rules)
         return [(self.table(child), tuple(pairs)) for child, pairs in found]
 
     def holds_rows(self, column: Column[Any]) -> bool:

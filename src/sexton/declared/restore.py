@@ -1,92 +1,260 @@
-"""Put the rows of an archive file back into their tables. Rows that are there stay as they are."""
+"""Put the rows of an archive file back into their tables, row by row. Rows that are there stay as they are.
+
+All in one transaction, in pieces that fit into memory. A row that the database refuses is tried again after the
+others, as it may refer to one of them; what is refused to the end is named, and the others are put back.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Column, Engine, Table, text
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
-from ..db.names import for_text, quoted, quoted_table
-from ..runs.archive.files import Line, lines_of, verify
-from ..runs.archive.rows import is_opaque, lost, stored
+from ..db.connect import read_only
+from ..db.faults import describe
+from ..db.output import exact
+from ..runs.archive.files import Line, Manifest, lines_of, verify
+from ..runs.archive.reader import about_rows
+from ..runs.archive.rows import AT_ONCE
 from .catalogue import Catalogue
+from .put_back import Target, target
+from .triggers import firing, silence
 
-_TYPES = text(
-    "SELECT attname, format_type(atttypid, atttypmod) AS kind FROM pg_attribute"
-    " WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped"
-)
+ROWS = 1_000
+"""Of one piece, at most."""
+
+CIRCLE = 64 << 20
+"""Bytes of rows that refer to each other in a circle, and are put back at once."""
+
+KEPT_OUT = "no row stands under its key: another row has one of its unique values, or a trigger kept it out"
+
+Piece = list[tuple[int, Line]]
+"""Lines of one table with their numbers in the file."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Restored:
-    """Of one table. rows: in the file.  new: of them were not there.  dropped: columns that the table has no more."""
+    """Of one table. rows: in the file.  new: of them were not there.  dropped: columns that the table has no more.
+
+    changed: by column, rows that were put back and do not stand as they were written.  other: rows that were there
+    with other content.  refused: names of rows that were not put back, and why.  links: in the file; linked: of them
+    were set again.
+    """
 
     table: str
-    rows: int
-    new: int
-    dropped: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    rows: int = 0
+    new: int = 0
+    other: int = 0
+    links: int = 0
+    linked: int = 0
+    changed: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
-def restore(engine: Engine, path: Path) -> list[Restored]:
-    """All tables of the file, in one transaction. JobFailed: the file is damaged; PolicyError: a table is gone."""
+def triggers(engine: Engine, path: Path, *, without: bool = False) -> list[str]:
+    """Those that fire when a file is put back, each in words. JobFailed, PolicyError as `restore`."""
+    manifest = verify(path)
+    with read_only(engine) as connection:
+        catalogue = Catalogue(connection)
+        return firing(connection, [catalogue.table(name) for name in manifest.columns], without=without)
+
+
+def restore(engine: Engine, path: Path, *, without_triggers: bool = False) -> list[Restored]:
+    """All tables of the file, in one transaction. JobFailed: the file is damaged; PolicyError: a table is gone.
+
+    without_triggers: none fires, and what rows refer to is looked up. JobFailed where the role may not do that.
+    """
     manifest = verify(path)
     with engine.begin() as connection:
-        catalogue = Catalogue(connection)
-        return [
-            _put_back(catalogue, catalogue.table(name), manifest.columns.get(name, {}), list(lines))
-            for name, lines in groupby(lines_of(path), key=lambda line: line.table)
-        ]
+        if manifest.format > 1:
+            exact(connection)
+        if without_triggers:
+            silence(connection)
+        return _Restoring(
+            Catalogue(connection), path, manifest, asking=without_triggers or engine.dialect.name == "sqlite"
+        ).whole()
 
 
-def _put_back(catalogue: Catalogue, table: Table, known: dict[str, str], lines: list[Line]) -> Restored:
-    columns = [one for one in table.c if not one.system and one.computed is None and one.name in known]
-    dropped = tuple(sorted(known.keys() - set(table.c.keys())))
-    look = _postgresql if catalogue.dialect == "postgresql" else _sqlite
-    return Restored(table.fullname, len(lines), look(catalogue, table, columns, lines), dropped)
+class _Restoring:
+    """One file on its way back. asking: whether references are looked up here.
+
+    The database does not without its triggers, and SQLite may only when the transaction ends.
+    """
+
+    def __init__(self, catalogue: Catalogue, path: Path, manifest: Manifest, *, asking: bool) -> None:
+        self.catalogue, self.path, self.manifest, self.asking = catalogue, path, manifest, asking
+        self.connection = catalogue.connection
+        self.targets: dict[tuple[str, ...], Target] = {}
+        self.tables: dict[str, Restored] = {}
+        self.refused: dict[int, str] = {}
+        self.there: set[int] = set()
+        self.links = False
+
+    def whole(self) -> list[Restored]:
+        """The rows, those again that were refused, what stands now, and the links."""
+        for piece in self._pieces(links=False):
+            self._table(piece).rows += len(piece)
+            self._put(piece)
+        while self.refused:
+            before, self.refused = self.refused, {}
+            for piece in self._pieces(links=False, only=before.keys()):
+                self._put(piece)
+            if len(self.refused) == len(before):
+                self._together()
+                break
+        for piece in self._pieces(links=False):
+            self._look(piece)
+        for piece in self._pieces(links=True) if self.links else ():
+            self._table(piece).links += len(piece)
+            self._link(piece)
+        return list(self.tables.values())
+
+    def _pieces(self, *, links: bool, only: Container[int] | None = None) -> Iterator[Piece]:
+        """Neighbours of one table, as many as fit. only: lines of these numbers."""
+        piece: Piece = []
+        size = 0
+        for number, line in enumerate(lines_of(self.path)):
+            self.links = self.links or bool(line.link)
+            if bool(line.link) is not links or (only is not None and number not in only):
+                continue
+            size += len(line.row) + len(line.text)
+            if piece and (piece[0][1].part != line.part or size > AT_ONCE or len(piece) == ROWS):
+                yield piece
+                piece, size = [], len(line.row) + len(line.text)
+            piece.append((number, line))
+        if piece:
+            yield piece
+
+    def _table(self, piece: Piece) -> Restored:
+        name = piece[0][1].table
+        if name not in self.tables:
+            known, table = self.manifest.columns.get(name, {}), self.catalogue.table(name)
+            dropped = tuple(sorted(known.keys() - set(table.c.keys())))
+            self.tables[name] = Restored(table.fullname, dropped)
+        return self.tables[name]
+
+    def _target(self, piece: Piece) -> Target:
+        line = piece[0][1]
+        if line.part not in self.targets:
+            table = self.catalogue.table(line.table)
+            known = frozenset(self.manifest.columns.get(line.table, {}))
+            self.targets[line.part] = target(self.connection, table, known, line.link)
+        return self.targets[line.part]
+
+    def _put(self, piece: Piece) -> None:
+        """Those that can be; others are `refused`, for now."""
+        aim, lines = self._target(piece), [line for _, line in piece]
+        try:
+            with self.connection.begin_nested():
+                there = {
+                    number for (number, _), place in zip(piece, aim.stands(lines), strict=True) if place is not None
+                }
+                new = aim.insert(lines)
+                self._settle()
+                if lonely := self._lonely(aim, piece, there):
+                    raise _LonelyError(lonely)
+        except _LonelyError as error:
+            self.refused |= error.rows
+            if rest := [one for one in piece if one[0] not in error.rows]:
+                self._put(rest)
+        except DBAPIError as error:
+            self._halve(error, piece, self._put)
+        else:
+            self.there |= there
+            self._table(piece).new += new
+
+    def _halve(self, error: DBAPIError, piece: Piece, again: Callable[[Piece], None]) -> None:
+        if not about_rows(error):
+            raise error
+        if len(piece) == 1:
+            self.refused[piece[0][0]] = describe(error)
+            return
+        half = len(piece) // 2
+        again(piece[:half])
+        again(piece[half:])
+
+    def _lonely(self, aim: Target, piece: Piece, there: Container[int]) -> dict[int, str]:
+        if not self.asking:
+            return {}
+        lonely = aim.orphans([line for _, line in piece])
+        named = ((piece[place][0], reason) for place, reason in lonely.items())
+        return {number: reason for number, reason in named if number not in there}
+
+    def _settle(self, when: str = "IMMEDIATE") -> None:
+        """What the database would look at when the transaction ends, it looks at now."""
+        if self.connection.dialect.name == "postgresql":
+            self.connection.exec_driver_sql(f"SET CONSTRAINTS ALL {when}")
+
+    def _together(self) -> None:
+        """Rows that refer to each other in a circle can only be there at once."""
+        pieces = list(self._pieces(links=False, only=self.refused.keys()))
+        if sum(len(line.row) for piece in pieces for _, line in piece) > CIRCLE:
+            return
+        try:
+            with self.connection.begin_nested():
+                self._settle("DEFERRED")
+                new = [self._target(piece).insert([line for _, line in piece]) for piece in pieces]
+                self._settle()
+                if any(self._lonely(self._target(piece), piece, ()) for piece in pieces):
+                    raise _LonelyError({})
+        except DBAPIError as error:
+            if not about_rows(error):
+                raise
+        except _LonelyError:
+            pass
+        else:
+            self.refused = {}
+            for piece, rows in zip(pieces, new, strict=True):
+                self._table(piece).new += rows
+
+    def _look(self, piece: Piece) -> None:
+        """What stands now where a row was to be put back."""
+        of = self._table(piece)
+        for number, line in piece:
+            if number in self.refused:
+                of.refused[_named(line)] = self.refused[number]
+        piece = [one for one in piece if one[0] not in self.refused]
+        places = self._target(piece).stands([line for _, line in piece]) if piece else []
+        for (number, line), place in zip(piece, places, strict=True):
+            if place is None:
+                of.refused[_named(line)] = KEPT_OUT
+            elif number in self.there:
+                of.other += bool(place)
+            else:
+                for name in place:
+                    of.changed[name] = of.changed.get(name, 0) + 1
+
+    def _link(self, piece: Piece) -> None:
+        of = self._table(piece)
+        try:
+            with self.connection.begin_nested():
+                linked = self._target(piece).set_again([line for _, line in piece])
+                self._settle()
+                if lonely := self._lonely(self._target(piece), piece, ()):
+                    raise _LonelyError(lonely)
+        except _LonelyError as error:
+            of.refused |= {_named(line): error.rows[number] for number, line in piece if number in error.rows}
+            if rest := [one for one in piece if one[0] not in error.rows]:
+                self._link(rest)
+        except DBAPIError as error:
+            self._halve(error, piece, self._link)
+            of.refused |= {_named(line): self.refused[number] for number, line in piece if number in self.refused}
+        else:
+            of.linked += linked
 
 
-def _postgresql(catalogue: Catalogue, table: Table, columns: list[Column[Any]], lines: list[Line]) -> int:
-    """The server reads what it wrote. One statement, so rows may refer to each other."""
-    name = quoted_table(catalogue.connection.dialect, table)
-    types: dict[str, str] = {row.attname: row.kind for row in catalogue.connection.execute(_TYPES, {"name": name})}
-    names = [_name(catalogue, column) for column in columns]
-    kinds, values, given = [], [], {}
-    for number, (column, here) in enumerate(zip(columns, names, strict=True)):
-        kind, value = for_text(types[column.name]), f"known.{here}"
-        kinds.append(f"{here} {'json' if is_opaque(column.type) else kind}")
-        if is_opaque(column.type):
-            value = f"CAST({value} #>> '{{}}' AS {kind})"
-        if lost(column) is not None:
-            beside, given[f"name_{number}"] = f'line."text" ->> :name_{number}', column.name
-            value = f"CASE WHEN {beside} IS NULL THEN {value} ELSE CAST({beside} AS {kind}) END"
-        values.append(value)
-    insert = text(
-        f"INSERT INTO {for_text(name)} ({', '.join(names)}) OVERRIDING SYSTEM VALUE SELECT {', '.join(values)}"
-        ' FROM json_to_recordset(CAST(:lines AS json)) AS line ("row" json, "text" json),'
-        f' json_to_record(line."row") AS known ({", ".join(kinds)}) ON CONFLICT DO NOTHING'
-    )
-    rows = ",".join(f'{{"row": {line.row}, "text": {line.text or "{}"}}}' for line in lines)
-    return catalogue.connection.execute(insert, {**given, "lines": f"[{rows}]"}).rowcount
+class _LonelyError(Exception):
+    """rows: by their numbers in the file, that refer to rows which are not there, and to which."""
+
+    def __init__(self, rows: dict[int, str]) -> None:
+        super().__init__()
+        self.rows = rows
 
 
-def _sqlite(catalogue: Catalogue, table: Table, columns: list[Column[Any]], lines: list[Line]) -> int:
-    name = quoted_table(catalogue.connection.dialect, table)
-    values = ", ".join(f":c{number}" for number in range(len(columns)))
-    names = ", ".join(_name(catalogue, column) for column in columns)
-    insert = text(f"INSERT INTO {for_text(name)} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING")
-    return sum(catalogue.connection.execute(insert, row).rowcount for row in _values(columns, lines))
-
-
-def _values(columns: list[Column[Any]], lines: list[Line]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        row = json.loads(line.row)
-        yield {f"c{number}": stored(row.get(column.name)) for number, column in enumerate(columns)}
-
-
-def _name(catalogue: Catalogue, column: Column[Any]) -> str:
-    return for_text(quoted(catalogue.connection.dialect, column.name))
+def _named(line: Line) -> str:
+    key = ",".join(str(part) for part in line.key)
+    return f"{key} ({', '.join(line.link)})" if line.link else key

@@ -21,7 +21,8 @@ from typing import Any
 from ...errors import JobFailed
 
 ENDING, MANIFEST = ".jsonl.gz", ".manifest.json"
-FORMAT = 1
+FORMAT = 2
+"""1: values of PostgreSQL as the settings of role and database had them.  2: as `sexton.db.output` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,46 @@ class Line:
     """One row. table: its full name.  key: as JSON.  row: all its columns, as JSON text.
 
     text: a JSON object with the database's own text of values that JSON does not hold as they are, or "".
+    link: the row stays, and only these columns of it, which lose what they refer to, are in `row`; (): it goes.
     """
 
     table: str
     key: tuple[Any, ...]
     row: str
     text: str = ""
+    link: tuple[str, ...] = ()
+
+    @property
+    def part(self) -> tuple[str, ...]:
+        """What it is a piece of: rows of a table, or links of one by these columns."""
+        return (self.table, *self.link)
 
     def encoded(self) -> bytes:
         """As it stands in the file, with its end."""
-        head = json.dumps({"table": self.table, "key": self.key}, ensure_ascii=False)
+        names = {"table": self.table, "key": self.key, **({"link": self.link} if self.link else {})}
+        head = json.dumps(names, ensure_ascii=False)
         text = f', "text": {self.text}' if self.text else ""
-        return f'{head[:-1]}{text}, "row": {self.row}}}\n'.encode("utf-8", "surrogatepass")
+        begin = f"{head[:-1]}{text}".encode("utf-8", "surrogatepass")
+        return b"".join((begin, _ROW, self.row.encode("utf-8", "surrogatepass"), b"}\n"))
+
+
+def digest_of(encoded: bytes) -> bytes:
+    """Sixteen bytes that a line with another content would not have."""
+    return hashlib.blake2b(encoded, digest_size=16).digest()
+
+
+_ROW, _TEXT = b', "row": ', ', "text": '
+
+
+def decoded(text: bytes) -> Line:
+    """What `Line.encoded` wrote. ValueError, KeyError, TypeError for anything else."""
+    begin, _, row = text.partition(_ROW)
+    head = begin.decode("utf-8", "surrogatepass")
+    names = json.loads(head + "}")
+    _, found, beside = head.partition(_TEXT)
+    plain = row[: row.rindex(b"}")].decode("utf-8", "surrogatepass")
+    link = tuple(names.get("link", ()))
+    return Line(names["table"], tuple(names["key"]), plain, beside if found else "", link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +103,12 @@ class Content:
     sha256: str
 
 
-def write_content(path: Path, lines: Iterable[Line]) -> Content:
-    """Write a new file, to the disk. FileExistsError; OSError when the disk is full."""
+def write_content(path: Path, lines: Iterable[bytes]) -> Content:
+    """Write a new file, to the disk, of lines as they are encoded. FileExistsError; OSError when the disk is full."""
     content, count = hashlib.sha256(), 0
     with path.open("xb") as raw:
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
-            for line in lines:
-                text = line.encoded()
+            for text in lines:
                 content.update(text)
                 packed.write(text)
                 count += 1
@@ -115,11 +143,8 @@ def lines_of(path: Path) -> Iterator[Line]:
     """Its lines. JobFailed when it is damaged."""
     for text in _texts(path):
         try:
-            head, _, row = text.decode("utf-8", "surrogatepass").rstrip("\n").partition(', "row": ')
-            names = json.loads(head + "}")
-            _, found, text_of = head.partition(', "text": ')
-            yield Line(names["table"], tuple(names["key"]), row[:-1], text_of if found else "")
-        except (ValueError, KeyError, TypeError) as error:
+            yield decoded(text)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise JobFailed(f"archive {path.name} holds a line that cannot be read") from error
 
 

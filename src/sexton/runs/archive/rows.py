@@ -1,22 +1,22 @@
-"""Rows as an archive takes them: their key, all their columns as JSON text, and a witness that tells a changed row.
+"""Rows as an archive takes them: as a line of a file, and what is kept of it in memory to know the row again.
 
 PostgreSQL writes the JSON itself, so values that Python knows nothing of (infinity, BC, year 20000, NaN) pass (Q6),
-beside it the text of those that would come back otherwise (`lost`), and its `xmin` is the witness. SQLite gives every
-value as it is stored, and these are the witness.
+beside it the text of those that would come back otherwise (`columns.lost`), and its `xmin` is the witness. SQLite
+gives every value as it is stored; there the content is the witness.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    JSON,
     BindParameter,
     Column,
     ColumnElement,
@@ -26,130 +26,178 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
-    case,
     cast,
     column,
     func,
-    literal,
     literal_column,
-    or_,
     select,
     tuple_,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql import DOMAIN, HSTORE, JSONB, array
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import NullType, TypeEngine
 
 from ...db.names import quoted, quoted_table
 from ...policies.contract import Plan
 from ..statements import beyond, due, limit, marking
-from .files import Line
+from .columns import columns_of, exact_sum, row_json, texts_json
+from .files import Line, digest_of
 
 Key = tuple[Any, ...]
+
+AT_ONCE = 4 << 20
+"""Bytes of text that are read, or looked at, in one piece; a single row may be more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How rows are read. columns: only these and the key, as a link; (): whole rows.
+
+    content: False leaves the columns out, where the witness is enough.  as_text: every value as the database's text.
+    """
+
+    table: Table
+    columns: tuple[str, ...] = ()
+    content: bool = True
+    as_text: bool = False
+
+    def of(self) -> list[Column[Any]]:
+        """The columns that are read."""
+        key = self.table.primary_key.columns
+        return [
+            one for one in columns_of(self.table) if not self.columns or one.name in self.columns or one.name in key
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One row. witness: differs once the row was changed.  mark: the cursor just after it, where one was asked for."""
+    """One row. witness: differs once the row was changed, None where only its content tells.
+
+    mark: the cursor just after it, where one was asked for.  total: PostgreSQL's sum of its values.
+    """
 
     line: Line
-    witness: Any
+    witness: str | None
     mark: Key = ()
+    total: int | None = None
 
     @property
     def key(self) -> Key:
         """As the line has it; what stands for bytes there as a pair, which can be looked up."""
-        return tuple(tuple(*part.items()) if isinstance(part, dict) else part for part in self.line.key)
+        return key_of(self.line)
 
 
-def columns_of(table: Table) -> list[Column[Any]]:
-    """The columns of its own, without the address that names rows of a table without key."""
-    return [one for one in table.c if not one.system]
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is kept in memory of a row that a file has. size: of its line in bytes."""
+
+    key: Key
+    witness: str | None
+    digest: bytes
+    size: int
 
 
-def reading(dialect: Dialect, table: Table, marks: Sequence[ColumnElement[Any]] = ()) -> Select[Any]:
+def key_of(line: Line) -> Key:
+    """The key of the row that a line is of."""
+    return tuple(tuple(*part.items()) if isinstance(part, dict) else part for part in line.key)
+
+
+def held(row: Found, encoded: bytes) -> Held:
+    """Of a row whose line is in the file, encoded."""
+    return Held(row.key, row.witness, digest_of(encoded), len(encoded))
+
+
+def reading(dialect: Dialect, how: Reading, marks: Sequence[ColumnElement[Any]] = ()) -> Select[Any]:
     """Key, witness and content of rows, for `found`, after the marks."""
-    key = table.primary_key.columns
+    table, key = how.table, how.table.primary_key.columns
     if dialect.name == "postgresql":
-        name = quoted_table(dialect, table)
-        row = literal_column(f"row_to_json({name}.*)", Text)
-        version: ColumnElement[str] = literal_column(f"{name}.xmin", Text)
-        return select(*marks, *(cast(one, Text) for one in key), cast(version, Text), cast(row, Text), _texts(table))
+        version = literal_column(f"{quoted_table(dialect, table)}.xmin", Text)
+        content = (row_json, texts_json, exact_sum) if how.content else ()
+        parts = (one(dialect, table, how.of(), how.as_text) for one in content)
+        return select(*marks, *(cast(one, Text) for one in key), cast(version, Text), *parts)
     quote = partial(quoted, dialect)
-    plain: list[ColumnElement[Any]] = [
-        literal_column(f"{quote(table.name)}.{quote(one.name)}") for one in (*key, *columns_of(table))
+    values: list[ColumnElement[Any]] = [
+        literal_column(f"{quote(table.name)}.{quote(one.name)}") for one in (*key, *how.of())
     ]
-    return select(*marks, *(one.label(f"c{number}") for number, one in enumerate(plain))).select_from(table)
+    return select(*marks, *(one.label(f"c{number}") for number, one in enumerate(values))).select_from(table)
 
 
-def reading_due(dialect: Dialect, plan: Plan, *, excluding: bool, onward: bool) -> Select[Any]:
-    """The next due rows, as many as `batch` says. onward: only those after the cursor."""
-    asked = reading(dialect, plan.table, [marking(column) for column in plan.order])
+def reading_due(
+    dialect: Dialect, plan: Plan, how: Reading | None = None, *, excluding: bool, onward: bool
+) -> Select[Any]:
+    """The next due rows, as many as `batch` says. onward: only those after the cursor.  how: whole by default."""
+    marks = [marking(column) for column in plan.order]
+    return next_due(reading(dialect, how or Reading(plan.table), marks), plan, excluding, onward)
+
+
+def next_due(asked: Select[Any], plan: Plan, excluding: bool, onward: bool) -> Select[Any]:
+    """Of the due rows, those that come next, in the plan's order."""
     asked = asked.where(due(plan, excluding=excluding))
     if onward:
         asked = asked.where(beyond(plan))
     return asked.order_by(*plan.order).limit(limit())
 
 
-def _texts(table: Table) -> ColumnElement[Any]:
-    """A JSON object: the text of values that are `lost` in JSON, by column."""
-    doubtful = [(one, when) for one in columns_of(table) if (when := lost(one)) is not None]
-    if not doubtful:
-        return literal("{}")
-    names: array[Any] = array([literal(one.name, Text) for one, _ in doubtful], type_=Text)
-    values: array[Any] = array([case((when, cast(one, Text))) for one, when in doubtful], type_=Text)
-    return cast(func.json_strip_nulls(func.json_object(names, values)), Text)
+def found(
+    connection: Connection, how: Reading, asked: Select[Any], values: dict[str, Any], *, marks: int = 0, some: int = 0
+) -> Iterator[Found]:
+    """The rows of a statement that `reading` began. some: so many in memory at once; 0: all."""
+    width = marks + len(how.table.primary_key.columns)
+    make = _of_postgresql if connection.dialect.name == "postgresql" else _of_sqlite
+    names = [one.name for one in how.of()]
+    with _any_text(connection):
+        if some and connection.dialect.name == "postgresql":
+            asked = asked.execution_options(stream_results=True, max_row_buffer=some)
+        result = connection.execute(asked, values)
+        while rows := (result.fetchmany(some) if some else result.fetchall()):
+            for row in rows:
+                mark, key, rest = tuple(row[:marks]), tuple(row[marks:width]), tuple(row[width:])
+                yield make(how, key, rest, names, mark)
+            if not some:
+                return
 
 
-def lost(column: Column[Any]) -> ColumnElement[bool] | None:
-    """On PostgreSQL: which values of a column JSON does not give back; None: it gives back all.
-
-    A JSON null would be NULL, a line feed in a json a blank, an array that begins at 0 would begin at 1.
-    """
-    kind, text = _plain_type(column.type), cast(column, Text)
-    if is_opaque(column.type):
-        return column.is_not(None)
-    if isinstance(kind, JSONB):
-        return text == "null"
-    if isinstance(kind, JSON):
-        return or_(func.json_typeof(column) == "null", text.regexp_match(r"[\n\r]"))
-    return text.like("[%") if isinstance(kind, ARRAY) else None
+def _of_postgresql(how: Reading, key: Key, rest: tuple[Any, ...], _names: list[str], mark: Key) -> Found:
+    witness, row, beside, total = rest if how.content else (rest[0], "{}", "{}", None)
+    # Within a value of an extension's own JSON; a line feed within words is written \\n.
+    row = row.replace("\n", " ").replace("\r", " ") if "\n" in row or "\r" in row else row
+    line = Line(how.table.fullname, key, row, beside if beside != "{}" else "", how.columns)
+    return Found(line, witness if not how.columns else None, mark, total)
 
 
-def is_opaque(kind: TypeEngine[Any]) -> bool:
-    """Whether a type of PostgreSQL may have its own idea of JSON (hstore, those of extensions, rows as values)."""
-    kind = _plain_type(kind)
-    if isinstance(kind, ARRAY):
-        return isinstance(_plain_type(kind.item_type), JSON) or is_opaque(kind.item_type)
-    return isinstance(kind, HSTORE | NullType)
+def _of_sqlite(how: Reading, key: Key, rest: tuple[Any, ...], names: list[str], mark: Key) -> Found:
+    text = json.dumps({name: plain(value) for name, value in zip(names, rest, strict=True)})
+    return Found(Line(how.table.fullname, tuple(plain(part) for part in key), text, "", how.columns), None, mark)
 
 
-def _plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    return _plain_type(kind.data_type) if isinstance(kind, DOMAIN) else kind
+class NoText(bytes):
+    """A text of SQLite that is not UTF-8: bytes that the type TEXT stands on."""
 
 
-def found(connection: Connection, table: Table, asked: Select[Any], values: dict[str, Any], marks: int) -> list[Found]:
-    """The rows of a statement that `reading` began."""
-    width = marks + len(table.primary_key.columns)
-    names = [one.name for one in columns_of(table)]
-    rows = []
-    for row in connection.execute(asked, values):
-        mark, key, rest = tuple(row[:marks]), tuple(row[marks:width]), tuple(row[width:])
-        if connection.dialect.name == "postgresql":
-            # A column of type json keeps line feeds between its words; within words they are written \\n.
-            text = rest[1].replace("\n", " ").replace("\r", " ")
-            beside = rest[2] if rest[2] != "{}" else ""
-            rows.append(Found(Line(table.fullname, key, text, beside), rest[0], mark))
-        else:
-            text = json.dumps({name: _plain(value) for name, value in zip(names, rest, strict=True)})
-            plain = tuple(_plain(part) for part in key)
-            rows.append(Found(Line(table.fullname, plain, text), [(type(value), value) for value in rest], mark))
-    return rows
+@contextmanager
+def _any_text(connection: Connection) -> Iterator[None]:
+    """SQLite lets a text be any bytes; the driver gives up at the first that is not UTF-8."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    before, driver.text_factory = driver.text_factory, _text
+    try:
+        yield
+    finally:
+        driver.text_factory = before
 
 
-def _plain(value: Any) -> Any:
+def _text(value: bytes) -> str | NoText:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return NoText(value)
+
+
+def plain(value: Any) -> Any:
     """A value of SQLite as JSON: bytes in hexadecimal digits, numbers that JSON has no sign for by their names."""
+    if isinstance(value, NoText):
+        return {"text": value.hex()}
     if isinstance(value, bytes):
         return {"hex": value.hex()}
     if isinstance(value, float) and not math.isfinite(value):
@@ -164,7 +212,9 @@ def stored(value: Any) -> Any:
     if not isinstance(value, tuple):
         return value
     kind, written = value
-    return bytes.fromhex(written) if kind == "hex" else float(written)
+    if kind == "real":
+        return float(written)
+    return NoText(bytes.fromhex(written)) if kind == "text" else bytes.fromhex(written)
 
 
 def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClause, dict[str, Any]]:
@@ -189,12 +239,6 @@ def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClaus
     return select(*raw).select_from(table).where(condition).subquery("sexton_picked"), {"sexton_keys": listed}
 
 
-def same(before: Iterable[Found], now: Iterable[Found]) -> set[Key]:
-    """Keys of rows that are as they were: their witness, or where there was none, their content."""
-    known = {row.key: row for row in before}
-    unchanged = set()
-    for row in now:
-        was = known.get(row.key)
-        if was is not None and (was.witness == row.witness if was.witness is not None else was.line == row.line):
-            unchanged.add(row.key)
-    return unchanged
+def is_as(was: Held, row: Found) -> bool:
+    """Whether a row is as it was when it was written."""
+    return was.witness == row.witness if was.witness is not None else was.digest == digest_of(row.line.encoded())

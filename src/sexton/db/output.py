@@ -1,0 +1,33 @@
+"""What the text of a value depends on in PostgreSQL, set for one transaction: text that was written so reads so again.
+
+A role or a database may have settings of its own (`ALTER ROLE … SET extra_float_digits = 0`), and text is then less
+than the value, or another one.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+EXACT = {
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",  # the shortest text that is exactly this number
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "client_encoding": "UTF8",
+    "quote_all_identifiers": "off",
+    "array_nulls": "on",
+    "standard_conforming_strings": "on",
+}
+"""Every setting that a value's text, or the reading of it, depends on."""
+
+_SET = text(f"SELECT {', '.join(f'set_config({name!r}, {value!r}, true)' for name, value in EXACT.items())}")
+
+
+def exact(connection: Connection) -> None:
+    """Until the transaction ends, values are written and read by `EXACT`. SQLite has no such settings."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_SET)

@@ -1,0 +1,243 @@
+"""Rows of an archive file, and links, into one table: in pieces that fit into memory, each read by the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, text
+
+from ..db.names import for_text, quoted, quoted_table
+from ..runs.archive.columns import kept_columns
+from ..runs.archive.files import Line
+from ..runs.archive.reader import Parsed, as_parameter, parsed
+from ..runs.archive.rows import NoText, Reading, found, reading, stored
+
+_KEYS = text(
+    "SELECT conname, confrelid::regclass::text AS other,"
+    " ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY u (number, place)"
+    " JOIN pg_attribute ON attrelid = conrelid AND attnum = number ORDER BY place) AS own,"
+    " ARRAY(SELECT attname::text FROM unnest(confkey) WITH ORDINALITY u (number, place)"
+    " JOIN pg_attribute ON attrelid = confrelid AND attnum = number ORDER BY place) AS referred"
+    " FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(:name)"
+)
+
+_FOREIGN = text(
+    'SELECT k.id, k."table", k."from" AS column, coalesce(k."to", p.name) AS referred'
+    ' FROM pragma_foreign_key_list(:name) k LEFT JOIN pragma_table_info(k."table") p ON p.pk = k.seq + 1'
+    " ORDER BY k.id, k.seq"
+)
+"""A key without "to" refers to the primary key."""
+
+Place = tuple[str, ...] | None
+"""Of a line: None, no row stands under its key; else the columns in which the row there differs from it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One table. known: the columns that the file has of it.  link: the columns that are set again; (): whole rows."""
+
+    connection: Connection
+    table: Table
+    known: frozenset[str]
+    link: tuple[str, ...] = ()
+
+    @cached_property
+    def columns(self) -> list[Column[Any]]:
+        """Those that are read from a line."""
+        mine = {one.name for one in Reading(self.table, self.link).of()} & self.known
+        return [one for one in kept_columns(self.table) if one.name in mine]
+
+    @cached_property
+    def key(self) -> list[str]:
+        """The names of its key, which a line has, too; none: rows cannot be found again."""
+        own = [one.name for one in self.table.primary_key.columns]
+        return own if set(own) <= {one.name for one in self.columns} else []
+
+    @cached_property
+    def name(self) -> str:
+        """In SQL, as `text` takes it."""
+        return for_text(quoted_table(self.connection.dialect, self.table))
+
+    def quoted(self, name: str) -> str:
+        """A column, likewise."""
+        return for_text(quoted(self.connection.dialect, name))
+
+    def insert(self, lines: Sequence[Line]) -> int:
+        """Rows that were not there, and are now."""
+        raise NotImplementedError
+
+    def stands(self, lines: Sequence[Line]) -> list[Place]:
+        """Of each line what stands there; () as well where rows cannot be found again."""
+        raise NotImplementedError
+
+    def set_again(self, lines: Sequence[Line]) -> int:
+        """Rows whose link was empty, and is not any more."""
+        raise NotImplementedError
+
+    def orphans(self, lines: Sequence[Line]) -> dict[int, str]:
+        """By the place of a line: what its row refers to and is not there. Only where the database did not ask."""
+        raise NotImplementedError
+
+
+class OnPostgresql(Target):
+    """The server reads what it wrote; one statement a piece, so rows of one may refer to each other."""
+
+    @cached_property
+    def lines(self) -> Parsed:
+        """How it does."""
+        return parsed(self.connection, self.table, self.columns)
+
+    @cached_property
+    def _relation(self) -> str:
+        values = (f"{value} AS c{number}" for number, value in enumerate(self.lines.values))
+        return f"(SELECT line.number, {', '.join(values)} FROM {self.lines.source}) AS line"
+
+    def _own(self, name: str) -> str:
+        return f"line.c{[one.name for one in self.columns].index(name)}"
+
+    def _same_key(self) -> str:
+        return " AND ".join(f"own.{self.quoted(name)} = {self._own(name)}" for name in self.key)
+
+    def _execute(self, statement: str, lines: Sequence[Line]) -> Any:
+        return self.connection.execute(text(statement), {**self.lines.given, "lines": as_parameter(lines)})
+
+    def insert(self, lines: Sequence[Line]) -> int:
+        statement = (
+            f"INSERT INTO {self.name} ({', '.join(self.lines.names)}) OVERRIDING SYSTEM VALUE"
+            f" SELECT {', '.join(self.lines.values)} FROM {self.lines.source} ON CONFLICT DO NOTHING"
+        )
+        rows: int = self._execute(statement, lines).rowcount
+        return rows
+
+    def stands(self, lines: Sequence[Line]) -> list[Place]:
+        if not self.key:
+            return [()] * len(lines)
+        differ = ", ".join(
+            f"own.{name}::text IS DISTINCT FROM line.c{number}::text".replace("::", "\\:\\:")
+            for number, name in enumerate(self.lines.names)
+        )
+        statement = (
+            f"SELECT line.number, CASE WHEN own.{self.quoted(self.key[0])} IS NOT NULL THEN ARRAY[{differ}] END"
+            f" AS differ FROM {self._relation} LEFT JOIN {self.name} AS own ON {self._same_key()} ORDER BY line.number"
+        )
+        names = [one.name for one in self.columns]
+        return [
+            None if row.differ is None else tuple(name for name, other in zip(names, row.differ, strict=True) if other)
+            for row in self._execute(statement, lines)
+        ]
+
+    def set_again(self, lines: Sequence[Line]) -> int:
+        values = ", ".join(f"{self.quoted(name)} = {self._own(name)}" for name in self.link)
+        empty = " AND ".join(f"own.{self.quoted(name)} IS NULL" for name in self.link)
+        statement = f"UPDATE {self.name} AS own SET {values} FROM {self._relation} WHERE {self._same_key()} AND {empty}"
+        rows: int = self._execute(statement, lines).rowcount
+        return rows
+
+    @cached_property
+    def _foreign(self) -> list[Any]:
+        known = {one.name for one in self.columns}
+        name = quoted_table(self.connection.dialect, self.table)
+        return [one for one in self.connection.execute(_KEYS, {"name": name}) if known >= set(one.own)]
+
+    def orphans(self, lines: Sequence[Line]) -> dict[int, str]:
+        lonely: dict[int, str] = {}
+        for key in self._foreign:
+            pairs = list(zip(key.own, key.referred, strict=True))
+            given = " AND ".join(f"{self._own(name)} IS NOT NULL" for name in key.own)
+            met = " AND ".join(f"other.{self.quoted(there)} = {self._own(own)}" for own, there in pairs)
+            statement = (
+                f"SELECT line.number FROM {self._relation} WHERE {given}"
+                f" AND NOT EXISTS (SELECT 1 FROM {for_text(key.other)} AS other WHERE {met})"
+            )
+            reason = f"{key.conname}: {', '.join(key.own)} refers to a row that {key.other} has not"
+            lonely |= dict.fromkeys(self._execute(statement, lines).scalars(), reason)
+        return lonely
+
+
+class OnSqlite(Target):
+    """Row by row: a statement costs next to nothing."""
+
+    def insert(self, lines: Sequence[Line]) -> int:
+        names = ", ".join(self.quoted(one.name) for one in self.columns)
+        rows = 0
+        for line in lines:
+            places, values = self._values(line, [one.name for one in self.columns])
+            insert = f"INSERT INTO {self.name} ({names}) VALUES ({', '.join(places)}) ON CONFLICT DO NOTHING"
+            rows += self.connection.execute(text(insert), values).rowcount
+        return rows
+
+    def _values(self, line: Line, names: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+        """Places for values, and these. A text that is not UTF-8 goes in as the bytes that it is."""
+        row = json.loads(line.row)
+        values = {f"c{number}": stored(row.get(name)) for number, name in enumerate(names)}
+        places = [f"CAST(:{name} AS TEXT)" if isinstance(one, NoText) else f":{name}" for name, one in values.items()]
+        return places, values
+
+    def _this(self, line: Line) -> tuple[str, dict[str, Any]]:
+        places, values = self._values(line, self.key)
+        return " AND ".join(f"{self.quoted(a)} = {b}" for a, b in zip(self.key, places, strict=True)), values
+
+    def stands(self, lines: Sequence[Line]) -> list[Place]:
+        return [self._stands(line) if self.key else () for line in lines]
+
+    def _stands(self, line: Line) -> Place:
+        condition, values = self._this(line)
+        how = Reading(self.table)
+        asked = reading(self.connection.dialect, how).where(text(condition))
+        row = next(found(self.connection, how, asked, values), None)
+        if row is None:
+            return None
+        here, there = json.loads(line.row), json.loads(row.line.row)
+        return tuple(one.name for one in self.columns if _differ(here.get(one.name), there[one.name]))
+
+    def set_again(self, lines: Sequence[Line]) -> int:
+        rows = 0
+        for line in lines:
+            condition, given = self._this(line)
+            row = json.loads(line.row)
+            values = {f"v{number}": stored(row[name]) for number, name in enumerate(self.link)}
+            new = ", ".join(f"{self.quoted(name)} = :v{number}" for number, name in enumerate(self.link))
+            empty = " AND ".join(f"{self.quoted(name)} IS NULL" for name in self.link)
+            update = text(f"UPDATE {self.name} SET {new} WHERE {condition} AND {empty}")
+            rows += self.connection.execute(update, {**given, **values}).rowcount
+        return rows
+
+    @cached_property
+    def _foreign(self) -> list[tuple[str, dict[str, str]]]:
+        """Tables that this one refers to, and by which columns of it."""
+        known = {one.name.lower(): one.name for one in self.columns}
+        keys: dict[int, tuple[str, dict[str, str]]] = {}
+        for row in self.connection.execute(_FOREIGN, {"name": self.table.name}):
+            keys.setdefault(row.id, (row.table, {}))[1][row.column.lower()] = row.referred
+        return [
+            (other, {known[own]: referred for own, referred in pairs.items()})
+            for other, pairs in keys.values()
+            if known.keys() >= pairs.keys()
+        ]
+
+    def orphans(self, lines: Sequence[Line]) -> dict[int, str]:
+        lonely = {}
+        for number, line in enumerate(lines):
+            for other, pairs in self._foreign:
+                places, values = self._values(line, list(pairs))
+                if None in values.values():
+                    continue
+                met = " AND ".join(f"{self.quoted(a)} = {b}" for a, b in zip(pairs.values(), places, strict=True))
+                asked = text(f"SELECT 1 FROM {self.quoted(other)} WHERE {met}")
+                if self.connection.execute(asked, values).first() is None:
+                    lonely[number] = f"{', '.join(pairs)} refers to a row that {other} has not"
+        return lonely
+
+
+def _differ(here: Any, there: Any) -> bool:
+    return (type(here), repr(here)) != (type(there), repr(there))
+
+
+def target(connection: Connection, table: Table, known: frozenset[str], link: tuple[str, ...]) -> Target:
+    """For the database at hand."""
+    make = OnPostgresql if connection.dialect.name == "postgresql" else OnSqlite
+    return make(connection, table, known, link)

@@ -1,0 +1,224 @@
+"""The due rows of a policy in portions that fit into memory, with the lines of what hangs on them.
+
+A portion is read in one snapshot: how much its rows weigh, the rows, their children, and all of it once more as
+`restore` would read it. A row that cannot be read, or would not come back, is set aside; the next portion begins
+after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+from sqlalchemy.exc import DBAPIError
+
+from ...db.connect import read_only
+from ...db.deadline import limited
+from ...db.faults import Fault, classify
+from ...db.functions import subject_text
+from ...db.output import exact
+from ...errors import JobFailed
+from ...policies.contract import Change, Plan, in_rows
+from ..attempts import Attempts
+from ..context import RunContext
+from ..execution import Request, parameters
+from ..poison import next_subject, quarantine
+from .columns import weight
+from .reader import Unreadable, about_rows, unreadable, why
+from .rows import AT_ONCE, Found, Held, Key, Reading, found, held, is_as, next_due, reading, reading_due, relation
+
+READ, FIRST = 1_000, 50
+"""Rows that one statement reads; the first one fewer, as nobody knows how many children they have."""
+
+
+@dataclass(slots=True)
+class Portion:
+    """rows: in order.  below: the lines of their children, and `children`: what is kept of those, by part and key.
+
+    refused: of the rows, those that would not come back, and why; they are not in `rows`.
+    """
+
+    rows: list[Found] = field(default_factory=list)
+    children: dict[tuple[str, ...], dict[Key, Held]] = field(default_factory=dict)
+    below: Any = None
+    refused: dict[Key, str] = field(default_factory=dict)
+
+
+def part_of(change: Change, picked: Any) -> Reading:
+    """How the rows of a change are read: whole ones that go, or the links of those that let go."""
+    if change.values is None:
+        return Reading(change.table)
+    return Reading(change.table, tuple(change.values({"picked": picked})))
+
+
+def picked_rows(connection: Connection, plan: Plan, wanted: list[Key]) -> tuple[Any, dict[str, Any]]:
+    """Rows by their keys as the plan's changes see them: with what their children hold of them."""
+    keys, values = relation(connection.dialect.name, plan.table, wanted)
+    if not plan.carry:
+        return keys, values
+    columns = dict.fromkeys((*plan.key, *plan.carry))
+    return select(*columns).where(in_rows(plan.key, keys)).subquery("sexton_picked"), values
+
+
+class Portions:
+    """Of one plan, inside one run. waiting: rows that a file has already, which are passed over as they are there."""
+
+    def __init__(self, context: RunContext, plan: Plan, request: Request, folder: Path) -> None:
+        self.context, self.plan, self.request, self.folder = context, plan, request, folder
+        self.attempts = Attempts(context, plan.table.fullname)
+        self.waiting: dict[Key, Held] = {}
+        self.size, self.refused = FIRST, 0
+
+    def next(self, most: int) -> Portion | None:
+        """At most so many rows; None: there are no more. JobFailed where nothing can be read."""
+        while True:
+            self.context.check()
+            size = min(self.size, most)
+            try:
+                portion, more = self._portion(replace(self.request, size=size))
+            except (DBAPIError, UnicodeError, Unreadable) as error:
+                self._smaller(error, size)
+                continue
+            for key, reason in portion.refused.items():
+                self._set_aside(self._subject(key), reason)
+            self.size = min(READ, 2 * size)
+            if portion.rows:
+                return portion
+            if not more:
+                return None
+
+    def _smaller(self, error: Exception, size: int) -> None:
+        slow = isinstance(error, DBAPIError) and classify(error) is Fault.CANCELLED
+        if not (about_rows(error) or slow) or (slow and size == 1):
+            raise error
+        self.size = max(size // 2, 1)
+        if size > 1:
+            return
+        row = self.attempts.beside(lambda connection: next_subject(connection, self.plan, self.request))
+        if row is None:
+            raise error
+        self._set_aside(row[0], why(error))
+        self.request = replace(self.request, cursor=row[1])
+
+    def _set_aside(self, subject: str, reason: str) -> None:
+        words = f"not archived, as it could not be put back: {reason}"
+        self.attempts.beside(lambda connection: quarantine(connection, self.plan, self.request, subject, words))
+        self.refused += 1
+
+    def _subject(self, key: Key) -> str:
+        def ask(connection: Connection) -> str | None:
+            keys, values = relation(connection.dialect.name, self.plan.table, [key])
+            name = select(subject_text(list(self.plan.key))).where(in_rows(self.plan.key, keys))
+            return connection.execute(name, values).scalar()
+
+        return self.attempts.beside(ask) or ",".join(str(part) for part in key)
+
+    def _portion(self, request: Request) -> tuple[Portion, bool]:
+        # A long read on SQLite keeps nobody waiting, and its limit is for all statements together.
+        on_sqlite = self.context.engine.dialect.name == "sqlite"
+        seconds = max(self.context.left(), 0.001) if on_sqlite else self.context.limits.statement
+        with read_only(self.context.engine) as connection, limited(connection, seconds):
+            exact(connection)
+            size = self._that_fit(connection, request)
+            if not size:
+                return Portion(), False
+            rows = self._rows(connection, replace(request, size=size), Reading(self.plan.table))
+            if rows and rows[-1].mark == request.cursor:
+                raise JobFailed(f"archive: the order of {self.plan.table.fullname} cannot be followed past one row")
+            portion = self._readable(connection, rows)
+            self._add_children(connection, portion)
+        if rows:
+            self.request = replace(self.request, cursor=rows[-1].mark)
+        return portion, True
+
+    def _that_fit(self, connection: Connection, request: Request) -> int:
+        """How many of the next rows weigh no more than is read at once; one at least, if there is one."""
+        plan, dialect = self.plan, connection.dialect
+        heavy = weight(dialect, plan.table, Reading(plan.table).of()).label("weight")
+        asked = next_due(select(heavy), plan, request.excluding, request.cursor is not None)
+        sizes = list(connection.execute(asked, parameters(asked, request)).scalars())
+        fitting = sum(total <= AT_ONCE for total in accumulate(sizes))
+        return max(fitting, 1) if sizes else 0
+
+    def _rows(self, connection: Connection, request: Request, how: Reading) -> list[Found]:
+        onward = request.cursor is not None
+        asked = reading_due(connection.dialect, self.plan, how, excluding=request.excluding, onward=onward)
+        return list(found(connection, how, asked, parameters(asked, request), marks=len(self.plan.order)))
+
+    def _readable(self, connection: Connection, rows: list[Found]) -> Portion:
+        """Those that have to be written, each so that it would come back."""
+        fresh = [row for row in rows if not self._waits(row)]
+        how = Reading(self.plan.table)
+        good = {row.key: row for row in fresh}
+        refused = self._as_text(connection, how, good)
+        return Portion([good[row.key] for row in fresh if row.key not in refused], refused=refused)
+
+    def _waits(self, row: Found) -> bool:
+        known = self.waiting.get(row.key)
+        return known is not None and is_as(known, row)
+
+    def _as_text(self, connection: Connection, how: Reading, rows: dict[Key, Found]) -> dict[Key, str]:
+        """Rows that their JSON does not give back stand as text; what not even that gives back, and why."""
+        refused = unreadable(connection, how, list(rows.values()))
+        if not refused or connection.dialect.name != "postgresql":
+            return refused
+        again = replace(how, as_text=True)
+        keys, values = relation("postgresql", how.table, list(refused))
+        asked = reading(connection.dialect, again).where(in_rows(tuple(how.table.primary_key.columns), keys))
+        texts = {row.key: replace(row, mark=rows[row.key].mark) for row in found(connection, again, asked, values)}
+        rows.update(texts)
+        return unreadable(connection, how, list(texts.values()))
+
+    def _add_children(self, connection: Connection, portion: Portion) -> None:
+        if not portion.rows:
+            return
+        portion.below = SpooledTemporaryFile(AT_ONCE, dir=str(self.folder))  # noqa: SIM115 (read after the snapshot)
+        try:
+            self._write_children(connection, portion)
+        except BaseException:
+            portion.below.close()
+            raise
+
+    def _write_children(self, connection: Connection, portion: Portion) -> None:
+        picked, values = picked_rows(connection, self.plan, [row.key for row in portion.rows])
+        # In the order in which they can be put back: first what others refer to.
+        for change in reversed(self.plan.changes):
+            how = part_of(change, picked)
+            for rows in self._in_pieces(connection, how, change, picked, values):
+                known = {row.key: row for row in rows}
+                if refused := self._as_text(connection, how, known):
+                    key, reason = next(iter(refused.items()))
+                    raise Unreadable(f"its {change.table.name} {','.join(map(str, key))}: {reason}")
+                self._keep(portion, known.values())
+
+    def _keep(self, portion: Portion, rows: Any) -> None:
+        for row in rows:
+            encoded = row.line.encoded()
+            portion.below.write(encoded)
+            portion.children.setdefault(row.line.part, {})[row.key] = held(row, encoded)
+
+    def _in_pieces(
+        self, connection: Connection, how: Reading, change: Change, picked: Any, values: Mapping[str, Any]
+    ) -> Iterator[list[Found]]:
+        def those(asked: Select[Any]) -> tuple[Select[Any], dict[str, Any]]:
+            asked = asked.where(change.where({"picked": picked}))
+            return asked, parameters(asked, self.request, **values)
+
+        heaviest = those(select(func.max(weight(connection.dialect, how.table, how.of()))).select_from(how.table))
+        most = connection.execute(*heaviest).scalar()
+        if most is None:
+            return
+        some = max(1, min(READ, AT_ONCE // max(most, 1)))
+        piece: list[Found] = []
+        for row in found(connection, how, *those(reading(connection.dialect, how)), some=some):
+            piece.append(row)
+            if len(piece) == some:
+                yield piece
+                piece = []
+        if piece:
+            yield piece

@@ -1,0 +1,124 @@
+"""How a database reads the lines of an archive file: the one way in which rows are put back, tried before they go.
+
+Read back means: could be put back. Each line is read as `restore` will read it, all but the INSERT, and what comes out
+is compared with the row in the table, in the snapshot from which the line was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, text
+from sqlalchemy.exc import DBAPIError
+
+from ...db.faults import Fault, classify, describe, sqlstate
+from ...db.names import for_text, quoted, quoted_table
+from .columns import is_opaque, summed
+from .files import Line, decoded
+from .rows import Found, Key, Reading, plain, stored
+
+OTHERWISE = "it reads otherwise than it was written"
+
+_TYPES = text(
+    "SELECT attname, format_type(atttypid, atttypmod) AS kind FROM pg_attribute"
+    " WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped"
+)
+
+_SERVER = ("25", "40", "53", "55", "57", "58", "F0")
+"""Classes of SQLSTATE that tell of the server, the transaction or the disk, and not of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Lines as a relation, for PostgreSQL, as SQL for `text`. names: of the columns.  values: of each, in their order.
+
+    source: what to select from, which has also `line.number`.  given: parameters, beside `lines`: `as_parameter`.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+    source: str
+    given: dict[str, str]
+
+
+def parsed(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> Parsed:
+    """The lines of a table; only these columns of it."""
+    name = quoted_table(connection.dialect, table)
+    types: dict[str, str] = {row.attname: row.kind for row in connection.execute(_TYPES, {"name": name})}
+    names, kinds, values, given = [], [], [], {}
+    for number, column in enumerate(columns):
+        here, kind = for_text(quoted(connection.dialect, column.name)), for_text(types[column.name])
+        opaque = is_opaque(column.type)
+        value = f"CAST(known.{here} #>> '{{}}' AS {kind})" if opaque else f"known.{here}"
+        beside, given[f"name_{number}"] = f'(line."text" ->> :name_{number})', column.name
+        names.append(here)
+        kinds.append(f"{here} {'json' if opaque else kind}")
+        values.append(f"CASE WHEN {beside} IS NULL THEN {value} ELSE CAST({beside} AS {kind}) END")
+    source = (
+        'json_to_recordset(CAST(:lines AS json)) AS line (number int, "row" json, "text" json),'
+        f' json_to_record(line."row") AS known ({", ".join(kinds)})'
+    )
+    return Parsed(tuple(names), tuple(values), source, given)
+
+
+def as_parameter(lines: Sequence[Line]) -> str:
+    """Lines for `Parsed`; each is numbered by its place."""
+    return f"[{','.join(_numbered(number, line) for number, line in enumerate(lines))}]"
+
+
+def _numbered(number: int, line: Line) -> str:
+    return f'{{"number": {number}, "row": {line.row}, "text": {line.text or "{}"}}}'
+
+
+class Unreadable(Exception):
+    """A row that hangs on others would not come back; fewer of them show whose it is."""
+
+
+def about_rows(error: Exception) -> bool:
+    """Whether an error is about the rows that a statement read or changed: fewer of them may go through."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, UnicodeError | Unreadable)
+    state = sqlstate(error)
+    fault = classify(error)
+    return fault is Fault.POISON or (fault is Fault.OTHER and state is not None and state[:2] not in _SERVER)
+
+
+def why(error: Exception) -> str:
+    """The same in one line."""
+    if isinstance(error, DBAPIError):
+        return describe(error)
+    return str(error) if isinstance(error, Unreadable) else "a text of it is not valid in its encoding"
+
+
+def unreadable(connection: Connection, how: Reading, rows: Sequence[Found]) -> dict[Key, str]:
+    """Those of the rows just read whose lines do not give them back, and why."""
+    odd = {row.key: OTHERWISE for row in rows if decoded(row.line.encoded()) != row.line}
+    if connection.dialect.name != "postgresql":
+        return odd | {row.key: OTHERWISE for row in rows if _again(row.line.row) != row.line.row}
+    columns = [one for one in how.of() if one.computed is None]
+    relation = parsed(connection, how.table, columns)
+    return odd | (_unreadable(connection, relation, rows) if rows else {})
+
+
+def _again(row: str) -> str:
+    return json.dumps({name: plain(stored(value)) for name, value in json.loads(row).items()})
+
+
+def _unreadable(connection: Connection, relation: Parsed, rows: Sequence[Found]) -> dict[Key, str]:
+    asked = text(f"SELECT line.number, {summed(relation.values)} AS total FROM {relation.source}")
+    try:
+        with connection.begin_nested():
+            lines = as_parameter([row.line for row in rows])
+            found = connection.execute(asked, {**relation.given, "lines": lines})
+            sums = {row.number: row.total for row in found}
+    except DBAPIError as error:
+        if not about_rows(error):
+            raise
+        if len(rows) == 1:
+            return {rows[0].key: why(error)}
+        half = len(rows) // 2
+        return _unreadable(connection, relation, rows[:half]) | _unreadable(connection, relation, rows[half:])
+    return {row.key: OTHERWISE for number, row in enumerate(rows) if sums.get(number) != row.total}

@@ -1,0 +1,142 @@
+"""The record of archive files: each name before its file is written, the rows that went, and those that still wait."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import delete as delete_from
+
+from ...db.moment import database_now
+from ...db.tables import own_tables
+from ...errors import JobFailed
+from .files import Manifest, digest_of, lines_of, manifest_of, sync_folder, verify
+from .rows import Held, Key, key_of
+
+MOST = 1_000
+"""Keys of rows that a record names; with more of them the whole file is gone through again."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """The rows of one file, in order, with what hangs on them: by part and key. size: of all lines, in bytes."""
+
+    rows: list[Held] = field(default_factory=list)
+    children: dict[tuple[str, ...], dict[Key, Held]] = field(default_factory=dict)
+    size: int = 0
+    first_key: tuple[Any, ...] = ()
+    last_key: tuple[Any, ...] = ()
+
+    @property
+    def lines(self) -> int:
+        """How many the file has."""
+        return len(self.rows) + sum(map(len, self.children.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A file of an earlier run. deleted: rows that went by it.  waiting: keys of those that stayed; None: all."""
+
+    file: str
+    deleted: int
+    sha256: str | None
+    waiting: frozenset[Key] | None
+    seen: bool
+    """Whether a run came to its end with rows of it left."""
+
+
+def register(connection: Connection, name: str, job: str, run_id: int) -> None:
+    """Before anything is written under this name."""
+    archives = own_tables(connection.dialect.name).archives
+    row = {"file": name, "job": job, "run_id": run_id, "deleted": 0}
+    connection.execute(insert(archives).values(**row, created_at=database_now(connection.dialect.name)))
+
+
+def went(connection: Connection, manifest: Manifest, name: str, rows: int, waiting: Collection[Key] | None) -> None:
+    """Rows of a file went. waiting: at the end of the file, the keys of those that are still to go; None: not yet."""
+    archives = own_tables(connection.dialect.name).archives
+    record: dict[str, Any] = {
+        "rows": manifest.rows,
+        "deleted": archives.c.deleted + rows,
+        "sha256": manifest.sha256,
+        "size": manifest.size,
+    }
+    if waiting is not None:
+        record["waiting"] = json.dumps(sorted(waiting, key=str) if len(waiting) <= MOST else True) if waiting else None
+        record["finished_at"] = None if waiting else database_now(connection.dialect.name)
+    connection.execute(update(archives).where(archives.c.file == name).values(record))
+
+
+def unfinished(connection: Connection, job: str) -> list[Unfinished]:
+    """In the order of their names."""
+    archives = own_tables(connection.dialect.name).archives
+    asked = select(archives.c.file, archives.c.deleted, archives.c.sha256, archives.c.waiting)
+    rows = connection.execute(asked.where(archives.c.job == job, archives.c.finished_at.is_(None)).order_by("file"))
+    return [Unfinished(row.file, row.deleted, row.sha256, _keys(row.waiting), row.waiting is not None) for row in rows]
+
+
+def _keys(written: str | None) -> frozenset[Key] | None:
+    known: list[list[Any]] | bool = json.loads(written) if written else True
+    return None if isinstance(known, bool) else frozenset(tuple(map(_part, key)) for key in known)
+
+
+def _part(part: Any) -> Any:
+    return tuple(map(_part, part)) if isinstance(part, list) else part
+
+
+def give_up(name: str, connection: Connection) -> None:
+    """A file that is not here, or is of a table that the policy had before. Its record stays if rows went by it."""
+    archives = own_tables(connection.dialect.name).archives
+    this = archives.c.file == name
+    connection.execute(delete_from(archives).where(this, archives.c.deleted == 0))
+    ended = {"finished_at": database_now(connection.dialect.name)}
+    connection.execute(update(archives).where(this).values(ended))
+
+
+def held_by(path: Path, record: Unfinished, table: str) -> Batch | None:
+    """What a file holds and is still to go, without witnesses: rows are compared by their content.
+
+    None: it was never finished. JobFailed when it is not as it was written, or is not there though rows went by it.
+    """
+    if not path.exists() and not record.deleted:
+        manifest_of(path).unlink(missing_ok=True)
+        sync_folder(path.parent)
+        return None
+    _require(path, record)
+    batch = Batch()
+    for line in lines_of(path):
+        encoded = line.encoded()
+        row = Held(key_of(line), None, digest_of(encoded), len(encoded))
+        if line.part != (table,):
+            batch.children.setdefault(line.part, {})[row.key] = row
+        elif record.waiting is None or row.key in record.waiting:
+            batch.rows.append(row)
+    return batch
+
+
+def _require(path: Path, record: Unfinished) -> None:
+    rows = f"{record.deleted:,} row{'s' * (record.deleted != 1)}"
+    out = f"; {rows} were deleted on its strength; put it back, or give it up: sexton archive forget {path.name}"
+    if not path.exists():
+        raise JobFailed(f"archive {path} is missing{out}")
+    try:
+        manifest = verify(path)
+    except JobFailed as error:
+        raise JobFailed(f"{error}{out}") from error
+    if record.sha256 is not None and record.sha256 != manifest.sha256:
+        raise JobFailed(f"archive {path.name} is another file than the one on record{out}")
+
+
+def forget(connection: Connection, name: str) -> int | None:
+    """Somebody says that a file is lost: no run looks for it again. Rows that went by it; None: no such record."""
+    archives = own_tables(connection.dialect.name).archives
+    this = archives.c.file == name
+    known = connection.execute(select(archives.c.deleted).where(this)).scalar()
+    if known is not None:
+        lost = {"finished_at": database_now(connection.dialect.name), "rows": None, "waiting": None}
+        connection.execute(update(archives).where(this).values(lost))
+    return known
