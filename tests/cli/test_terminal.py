@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine
 
+from sexton.app import App
 from sexton.cli.main import main
+from sexton.runs.claim import Due
 from sexton.texts import encodable, escaped, lines, one_line, printed
+from sexton.worker.executor import Assignment, Executor
 
 from .shell import Inside, Shell
 
@@ -209,3 +213,48 @@ def test_the_streams_are_as_before_after_a_command(inside: Inside) -> None:
     inside.sexton("jobs")
 
     assert before == (sys.stdout, sys.stderr, sys.stdout.errors)
+
+
+@pytest.mark.databases("sqlite")
+def test_rep_36_the_lines_of_a_worker_are_json_in_every_encoding(
+    odd: Inside, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its executors print by themselves; a line that could not be encoded was left out without a word."""
+    assert odd.sexton("migrate").code == 0
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    app = App.load(odd.folder / "sexton.toml")
+    executor = Executor([str(odd.folder / "sexton.toml")])
+    executor.start()
+    ended: list[Assignment] = []
+    try:
+        while not ended:
+            assert executor.line is not None
+            assert select.select([executor.line], [], [], 60)[0]
+            ended += executor.read()
+            if executor.idle and not ended:
+                executor.give(Due(app.registry.get("shop.fail"), None))
+    finally:
+        executor.leave()
+        while executor.alive:
+            list(executor.read())
+
+    assert ended[0].outcome is not None
+    assert ended[0].outcome["state"] == "failed"
+    printed_lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
+    assert [json.loads(line)["event"] for line in printed_lines] == ["run started", "run ended"]
+    assert json.loads(printed_lines[-1])["error"] == "ValueError: grün \\u001b[2J\\u0000 日本\\u202e"
+    assert printed_lines[-1].isascii()
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+def test_rep_5_reasons_and_accounts_of_others_are_kept(odd: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "ann\x00\udcff\n")
+    assert odd.sexton("migrate").code == 0
+
+    paused = odd.sexton("pause", "shop.fail", "--reason", "a\x00b\ud800\x1b[2J" + "c" * 100_000)
+    asked = odd.sexton("trigger", "shop.fail")
+    listed = odd.sexton("jobs", "--live")
+
+    assert (paused.code, asked.code, listed.code) == (0, 0, 0), paused.err + asked.err + listed.err
+    assert "a\\u0000b\\ud800\\u001b[2Jccc" in listed.out
+    assert "ann\\u0000\\udcff\\n@" in odd.sexton("show", "1").out
