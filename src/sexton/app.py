@@ -48,9 +48,9 @@ class App:
         folder: Path | None = None,
         create: bool = True,
         partly: bool = False,
-        place: Place = dotted,
+        place: Place | None = None,
     ) -> None:
-        self.settings, self._create, self._place = settings, create, place
+        self.settings, self._create, self._place = settings, create, place or dotted
         self.folder = folder or Path()
         self.packs: dict[str, Pack] = {}
         self.options: dict[str, Any] = {}

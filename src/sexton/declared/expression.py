@@ -118,8 +118,7 @@ class Reader:
 
     def _in_time(self, node: exp.Expression, span: Span, kind: str, *, dates: bool) -> ColumnElement[bool]:
         column, words = self.value(node), shown(node)
-        inner = zoned(node)
-        if kind in FLIPPED and inner is not None and is_naive(self.value(inner).type):
+        if kind in FLIPPED and (inner := zoned(node)) is not None and is_naive(self.value(inner).type):
             return grouped(column.op(COMPARED[kind], is_comparison=True)(instant(span, form=AWARE)))
         if not isinstance(column, Column) or kind not in FLIPPED:
             raise PolicyError(f"only: compare now() with a column, by < or >=, not with {words}")
