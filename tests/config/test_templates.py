@@ -71,7 +71,15 @@ def test_the_examples_of_the_templates_can_be_switched_on(place: Place) -> None:
     assert settings.jobs == ("shop.jobs", "jobs/nightly.py")
     assert settings.job == {
         "marketplace.expire_orders": JobSettings(
-            False, "10 4 * * *", "Europe/Berlin", "4m", overlap="skip", group="orders", priority=10, stagger=False
+            False,
+            "10 4 * * *",
+            "Europe/Berlin",
+            "4m",
+            overlap="skip",
+            group="orders",
+            priority=10,
+            catch_up=True,
+            stagger=False,
         )
     }
     assert settings.pack == {"marketplace": {"tables": {"licenses": "vendor_licences"}}}

@@ -1,7 +1,7 @@
 """The pages for monitors as an ASGI application: served by the worker, or mounted in a product's own.
 
     GET /metrics           for Prometheus
-    GET /api/health/cron   every job as JSON; 503 when one is too late, no worker leads, or the worker stands still
+    GET /api/health/cron   every job as JSON; 503 when one is too late, nothing starts them, or the worker stands still
     GET /healthz           503 when the worker's loop has not turned for 30 s; asks nothing of the database
     GET /readyz            503 until the database can be read and has this package's tables
 
@@ -101,6 +101,7 @@ def _figures(answer: Reading) -> dict[str, Any]:
         "time": iso(health.now),
         "leader": {"present": health.leader, "missing": health.leader_missing},
         "late": [job.job for job in health.late],
+        "unseen": [job.job for job in health.unseen],
         "counted_since": iso(tallies.since),
         "counts": {job.job: tallies.jobs[job.job].successes for job in health.jobs},
         "jobs": {job.job: _job(job) for job in health.jobs},

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import Engine
@@ -22,13 +22,16 @@ SECONDS = 15.0
 
 @pytest.mark.databases("sqlite", "postgres18")
 def test_l4_nothing_is_lost_and_nothing_runs_twice_in_a_storm(
-    engine: Engine, database: str, tmp_path: Path, start: Start, open_proxy: Callable[[str], Proxy]
+    engine: Engine,
+    database: str,
+    tmp_path: Path,
+    start: Start,
+    open_proxy: Callable[[str], Proxy],
+    chance: Random,
 ) -> None:
-    seed = random.randrange(1_000_000)
-    print(f"seed {seed}")
     yard = make_yard(engine, database, tmp_path, start, jobs=JOBS)
     network = open_proxy if engine.dialect.name == "postgresql" else None
-    storm = Storm(yard, tmp_path, random.Random(seed), network)
+    storm = Storm(yard, tmp_path, chance, network)
     storm.gather(3, database)
     yard.wait_until(lambda: bool(yard.runs()))
 
