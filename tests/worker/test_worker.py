@@ -146,6 +146,26 @@ def test_a_pause_and_another_schedule_hold_without_a_restart(yard: Yard) -> None
     yard.wait_until(lambda: len(yard.runs(job.name)) > resumed)
 
 
+@pytest.mark.databases("sqlite", "postgres15")
+def test_rep_26_x1_no_argument_or_variable_of_an_executor_holds_the_url(
+    yard: Yard, database: str, engine: Engine
+) -> None:
+    """Every user of the host can read arguments; the worker's own are the user's choice."""
+    url = database if engine.dialect.name == "sqlite" else f"{database}?password=qXcanaryX7"
+    with sexton("worker", f"--database={url}", yard.config) as process:
+        try:
+            yard.wait_until(lambda: any(run.state == "succeeded" for run in yard.runs()))
+            executors = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            shown = [Path(f"/proc/{pid}/{file}").read_text() for pid in executors for file in ("cmdline", "environ")]
+        finally:
+            process.terminate()
+            process.communicate()
+
+    assert shown
+    assert all("sexton.worker.child" in text for text in shown[::2])
+    assert not [text for text in shown if "canary" in text or database in text or "sexton.toml" in text]
+
+
 @pytest.fixture
 def scratch_worker(yard: Yard) -> Iterator[subprocess.Popen[str]]:
     """A worker from scratch, as an init system starts it."""

@@ -14,7 +14,7 @@ from ..app import App
 from ..config.monitoring import address_of
 from ..errors import SettingsError
 from ..telemetry.reader import Reader
-from .application import Alive, application
+from .application import Alive, Unfit, application
 
 LONGEST_END = 3.0
 """Seconds that answers under way may still take when the worker ends."""
@@ -25,14 +25,18 @@ TOGETHER = 32
 
 @contextmanager
 def serving(
-    app: App, listen: str, alive: Alive | None = None, reader: Reader | None = None
+    app: App,
+    listen: str,
+    alive: Alive | None = None,
+    reader: Reader | None = None,
+    unfit: Unfit | None = None,
 ) -> Iterator[tuple[str, int]]:
     """Serve the pages of `application` on `listen`, "127.0.0.1:8787", inside the block.
 
     Gives host and port, as port 0 takes any that is free. SettingsError when the address cannot be had.
     """
     listening = _listening(listen)
-    server = uvicorn.Server(_config(application(app, alive, reader=reader)))
+    server = uvicorn.Server(_config(application(app, alive, reader=reader, unfit=unfit)))
     thread = Thread(target=server.run, args=([listening],), name="sexton-web", daemon=True)
     thread.start()
     try:
