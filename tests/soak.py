@@ -17,7 +17,7 @@ from sexton.db.migrate import migrate
 from sexton.testing import postgres
 
 from .support.proxy import Proxy
-from .support.storm import JOBS, Storm, assert_nothing_lost_or_doubled
+from .support.storm import EAGER, JOBS, Storm, assert_nothing_lost_or_doubled
 from .support.worker import make_yard
 from .support.workers import Gate, Nursery, Worker
 
@@ -69,7 +69,7 @@ def _soak(database: str, folder: Path, arguments: argparse.Namespace, restart: C
     )
     try:
         storm.gather(3, database)
-        storm.yard.wait_until(lambda: bool(storm.yard.runs()))
+        storm.yard.wait_until(lambda: bool(storm.yard.runs(EAGER)))
         storm.blow(arguments.minutes * 60)
         runs = storm.calm()
     finally:

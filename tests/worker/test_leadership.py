@@ -18,12 +18,8 @@ class Health:
         self.good = True
         self.asked: list[datetime] = []
 
-    def may_stand(self, now: datetime, took: float) -> bool:
-        """Asked before it takes the lead."""
-        return self.may_stay(now, took)
-
-    def may_stay(self, now: datetime, took: float) -> bool:
-        """Asked at each renewal."""
+    def may_lead(self, now: datetime, took: float) -> bool:
+        """Asked before it takes the lead, and at each renewal."""
         self.asked.append(now)
         return self.good
 

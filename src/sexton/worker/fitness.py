@@ -1,7 +1,7 @@
 """Whether this worker can start runs: asked before it stands for election and at each renewal.
 
-One that cannot must not lead: healthy ones would stand by for ever. Its clock has to agree with the database's, and an
-executor has to be there; that the database takes writes and has our tables, standing for election shows by itself.
+One that cannot must not lead: healthy ones would stand by for ever. Its clock has to agree with the database's, and
+executors have to start; that the database takes writes and has our tables, standing for election shows by itself.
 """
 
 from __future__ import annotations
@@ -21,15 +21,11 @@ class Fitness:
         self._executors = executors
         self._say = say
 
-    def may_stand(self, now: datetime, took: float) -> bool:
-        """Whether it may take the lead: only with an executor that is there already, as it may be slow to start.
+    def may_lead(self, now: datetime, took: float) -> bool:
+        """Whether it may take the lead, or keep it; says so when that has changed.
 
         now: asked from the database just now.  took: seconds that the answer may be old.
         """
-        return self.may_stay(now, took) and any(executor.ready for executor in self._executors)
-
-    def may_stay(self, now: datetime, took: float) -> bool:
-        """Whether it may keep the lead; says so when that has changed."""
         reason = clocks_apart(now, took) or self._without_executors()
         if bool(reason) != bool(self.reason):
             if reason:
@@ -40,7 +36,7 @@ class Fitness:
         return not reason
 
     def _without_executors(self) -> str:
-        """Some are enough: fewer runs at once, but runs."""
+        """Some are enough: fewer runs at once, but runs. Until they have failed a few times they are counted on."""
         if not all(executor.hopeless for executor in self._executors):
             return ""
         why = next((executor.failure for executor in self._executors if executor.failure), "it does not get ready")

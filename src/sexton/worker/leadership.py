@@ -35,13 +35,10 @@ class DatabaseClock:
 
 
 class Candidate(Protocol):
-    """Who wants to lead. now: the database's time.  took: seconds that the answer may be old."""
+    """Who wants to lead."""
 
-    def may_stand(self, now: datetime, took: float) -> bool:
-        """Whether it may take the lead."""
-
-    def may_stay(self, now: datetime, took: float) -> bool:
-        """Whether it may keep the lead."""
+    def may_lead(self, now: datetime, took: float) -> bool:
+        """Whether it may. now: the database's time.  took: seconds that the answer may be old."""
 
 
 class Leadership:
@@ -66,19 +63,20 @@ class Leadership:
         return self._lease.epoch if self._lease is not None else 0
 
     def turn(self) -> bool:
-        """Renew the lease, or try to get it; whether we lead now. Who may not stay gives it back. Errors pass."""
+        """Renew the lease, or try to get it; whether we lead now. Who may not gives it back. Database errors pass."""
         if self._lease is None and not self._may_stand():
             return False
         with short_transaction(self._engine, self._seconds) as connection:
             now, took = _asked(connection)
             self.clock.set(now)
-            if self._lease is not None and not self._candidate.may_stay(now, took):
-                release(connection, self._lease)
+            if not self._candidate.may_lead(now, took):
+                if self._lease is not None:
+                    release(connection, self._lease)
                 self._lease = None
                 return False
             if self._lease is not None and not renew(connection, self._lease):
                 self._lease = None
-            if self._lease is None and self._candidate.may_stand(now, took):
+            if self._lease is None:
                 self._lease = acquire(connection, LEADER, self.holder, self._seconds)
         return self.leading
 
@@ -94,7 +92,7 @@ class Leadership:
         """Asked by reading only: standbys look often, and SQLite has one writer."""
         with read_only(self._engine) as connection:
             require_schema(connection)
-            return self._candidate.may_stand(*_asked(connection)) and is_free(connection, LEADER, self._seconds)
+            return self._candidate.may_lead(*_asked(connection)) and is_free(connection, LEADER, self._seconds)
 
 
 def _asked(connection: Connection) -> tuple[datetime, float]:

@@ -233,8 +233,6 @@ class Worker:
             if executor.line is not None and executor.line in ready:
                 for done in executor.read():
                     self._ended(done)
-                if executor.idle and not self.leadership.leading:
-                    self.timers.election = 0.0  # it may be the first one, by which we can stand
 
     def _pause(self) -> float:
         timers = self.timers

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.support.proxy import Proxy
-from tests.support.storm import JOBS, Storm, assert_nothing_lost_or_doubled
+from tests.support.storm import EAGER, JOBS, Storm, assert_nothing_lost_or_doubled
 from tests.support.worker import TAKEOVER, make_yard
 from tests.support.workers import Start
 
@@ -33,7 +33,7 @@ def test_l4_nothing_is_lost_and_nothing_runs_twice_in_a_storm(
     network = open_proxy if engine.dialect.name == "postgresql" else None
     storm = Storm(yard, tmp_path, chance, network)
     storm.gather(3, database)
-    yard.wait_until(lambda: bool(yard.runs()))
+    yard.wait_until(lambda: bool(yard.runs(EAGER)))
 
     storm.blow(SECONDS)
     runs = storm.calm()
