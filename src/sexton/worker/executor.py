@@ -32,7 +32,7 @@ SLOW = 30.0
 TRIES = 3
 """Starts in vain after which nobody counts on it any more; it is started again and again all the same."""
 
-LONGEST_REST = 30.0
+LONGEST_REST = 8.0
 """Seconds between two starts in vain; about one after the first."""
 
 STEADY = 10.0
@@ -69,7 +69,7 @@ class Executor:
         self.failure = self.said = ""
 
     def start(self) -> None:
-        """Start the process; it is idle once it has said so. After one in vain, wait, up to half a minute."""
+        """Start the process; it is idle once it has said so. After one in vain, wait, up to 8 seconds."""
         if time.monotonic() < self._again:
             return
         self._started = time.monotonic()
@@ -92,7 +92,7 @@ class Executor:
 
     def _in_vain(self, why: str) -> None:
         self.failure = why
-        self._again = time.monotonic() + LONGEST_REST / 2 ** max(5 - self._vain, 0)
+        self._again = time.monotonic() + LONGEST_REST / 2 ** max(3 - self._vain, 0)
         self._vain += 1
 
     @property
