@@ -25,13 +25,11 @@ def ending_in_time(stop: Stop, lease: float, executors: Sequence[Executor], say:
     A thread, as the main one may wait for an answer that never comes: a peer that takes what we send and says nothing
     is no error of the network. Leases end by themselves, and whoever leads next finds the runs.
     """
-    over = threading.Event()
+    over = Stop()
 
     def watch() -> None:
-        while not select.select([stop], [], [], 1.0)[0]:
-            if over.is_set():
-                return
-        if over.wait(lease + GRACE):
+        select.select([stop, over], [], [])
+        if over.wait(lease + GRACE if stop.asked else 0.0):
             return
         for executor in executors:
             executor.signal(SIGKILL)
@@ -40,8 +38,10 @@ def ending_in_time(stop: Stop, lease: float, executors: Sequence[Executor], say:
             sys.stdout.flush()
         os._exit(DONE)
 
-    threading.Thread(target=watch, name="last resort", daemon=True).start()
+    thread = threading.Thread(target=watch, name="last resort", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        over.set()
+        over.ask("ended by itself")
+        thread.join()
