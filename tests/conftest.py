@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 
@@ -20,6 +21,7 @@ from sqlalchemy import Engine
 
 from sexton.testing.postgres import Server, ServerMissing
 
+from .support.chance import FIXED, VARIABLE, chance_of, seed_of
 from .support.databases import SQLITE, Databases, kinds_for, second_major
 from .support.leaks import MARK
 from .support.proxy import Proxy
@@ -27,7 +29,11 @@ from .support.require import missing
 
 pytest_plugins = ["tests.support.report"]
 
-settings.register_profile("sexton", deadline=None)  # a shared machine pauses at will
+SEED = seed_of(os.environ.get(VARIABLE, ""))
+os.environ[VARIABLE] = str(SEED)  # for the processes of pytest-xdist
+
+# No deadline: a shared machine pauses at will. The fixed seed means the same examples in each run.
+settings.register_profile("sexton", deadline=None, derandomize=SEED == FIXED, print_blob=True)
 settings.load_profile("sexton")
 
 
@@ -38,8 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) is signal.SIG_IGN:  # started in the background: children would inherit it
             signal.signal(number, handler)
     for name in list(os.environ):
-        if name.startswith(("PG", "SEXTON_")) and name not in ("SEXTON_REQUIRE", MARK):
+        if name.startswith(("PG", "SEXTON_")) and name not in ("SEXTON_REQUIRE", MARK, VARIABLE):
             del os.environ[name]
+    if SEED != FIXED and not config.getoption("--hypothesis-seed"):
+        config.option.hypothesis_seed = str(SEED)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -50,6 +58,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         later = second_major(named)
         kinds = [pytest.param(kind, marks=[pytest.mark.slow] if kind == later else []) for kind in kinds_for(named)]
         metafunc.parametrize("database_kind", kinds)
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """For a test that does something at random: seeded, see `support/chance.py`."""
+    return chance_of(SEED, request.node.name)
 
 
 @pytest.fixture(scope="session")

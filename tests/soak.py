@@ -17,7 +17,7 @@ from sexton.db.migrate import migrate
 from sexton.testing import postgres
 
 from .support.proxy import Proxy
-from .support.storm import JOBS, Storm, assert_nothing_lost_or_doubled
+from .support.storm import EAGER, JOBS, Storm, assert_nothing_lost_or_doubled
 from .support.worker import make_yard
 from .support.workers import Gate, Nursery, Worker
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="postgres")
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="sexton-soak-") as folder:
@@ -69,7 +69,7 @@ def _soak(database: str, folder: Path, arguments: argparse.Namespace, restart: C
     )
     try:
         storm.gather(3, database)
-        storm.yard.wait_until(lambda: bool(storm.yard.runs()))
+        storm.yard.wait_until(lambda: bool(storm.yard.runs(EAGER)))
         storm.blow(arguments.minutes * 60)
         runs = storm.calm()
     finally:

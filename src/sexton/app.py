@@ -238,6 +238,7 @@ def _overridden(job: Job, override: JobSettings | None, zone: str) -> Job:
         enabled=override.enabled is not False,
         timeout=override.timeout or job.timeout,
         overlap=override.overlap or job.overlap,
+        catch_up=job.catch_up if override.catch_up is None else override.catch_up,
         group=override.group or job.group,
         priority=job.priority if override.priority is None else override.priority,
         guard=_guard(job, override),

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from sexton.app import App
 from sexton.cli.main import COMMANDS, EPILOG
 
+from ..support.past_runs import database_time, first_seen
 from .shell import Done, Inside
 
 JOB = "marketplace.expire_orders"
@@ -149,6 +151,8 @@ def test_run_writes_two_json_lines_and_a_dry_run_one(demo: Inside) -> None:
 
 
 def test_run_due_makes_up_each_job_once_and_then_is_quiet(demo: Inside) -> None:
+    app = App.load(demo.folder / "sexton.toml")
+    first_seen(app.engine, database_time(app.engine) - timedelta(days=40), *app.registry)
     first, second = demo.sexton("run", "--due"), demo.sexton("run", "--due")
 
     ended = [json.loads(line) for line in first.out.splitlines()]

@@ -223,7 +223,7 @@ def test_rep_36_the_lines_of_a_worker_are_json_in_every_encoding(
     assert odd.sexton("migrate").code == 0
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     app = App.load(odd.folder / "sexton.toml")
-    executor = Executor([str(odd.folder / "sexton.toml")])
+    executor = Executor(str(odd.folder / "sexton.toml"), None)
     executor.start()
     ended: list[Assignment] = []
     try:

@@ -78,6 +78,7 @@ def test_the_examples_of_the_templates_can_be_switched_on(place: Place) -> None:
             overlap="skip",
             group="orders",
             priority=10,
+            catch_up=True,
             stagger=False,
             guard=True,
             max_share=0.5,

@@ -50,7 +50,13 @@ def test_the_example_of_the_readme_works(tmp_path: Path) -> None:
             (tmp_path / block.title).write_text(block.text)
     (tmp_path / "shop.py").write_text(SHOP)
 
-    typed = ["python shop.py", "sexton migrate", "sexton check", "sexton run shop.trials --dry-run", "sexton run --due"]
+    typed = [
+        "python shop.py",
+        "sexton migrate",
+        "sexton check",
+        "sexton run shop.trials --dry-run",
+        "sexton run shop.trials",
+    ]
     for line in typed:
         code, printed = type_in(command_of(line.split()), tmp_path)
         assert code == 0, printed

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert
 
-from sexton import Job, Misfire, every, parse_backoff
+from sexton import Job, Misfire, cron, every, parse_backoff
 from sexton.clock import parse_instant
 from sexton.db.tables import STATES, own_tables
 from sexton.runs.due import Attempt, due_runs, newest_attempts, settled
+from sexton.runs.schedules import changes
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), work=lambda run: None)
 RETRIED = replace(HOURLY, retry=parse_backoff(["10m", "30m"]))
@@ -52,8 +53,77 @@ def due(engine: Engine, job: Job, now: str) -> list[str]:
         return [f"{run.slot:%H:%M}" for run in due_runs(connection, [job], at(now)) if run.slot is not None]
 
 
-def test_a_job_that_never_ran_is_due_for_its_latest_slot(engine: Engine) -> None:
+def test_rep_17_a_job_has_no_past_before_it_was_first_seen(engine: Engine) -> None:
+    """Nightly at 03:00, first seen at 01:42: the first slot is the next one, and is made up when it was missed."""
+    nightly = replace(HOURLY, schedule=cron("0 3 * * *"))
+
+    assert [due(engine, nightly, now) for now in ("01:42", "01:45", "02:59")] == [[], [], []]
+    assert [due(engine, nightly, now) for now in ("03:00", "07:10")] == [["03:00"], ["03:00"]]
+
+
+def test_rep_17_catch_up_gives_a_new_job_the_slot_before(engine: Engine) -> None:
+    """Whatever its rule for missed slots: the latest one, until it has run."""
+    for rule in (Misfire(), Misfire("all", limit=9)):
+        eager = replace(HOURLY, name=f"shop.{rule.rule}", catch_up=True, misfire=rule)
+        assert [due(engine, eager, now) for now in ("12:05", "12:55")] == [["12:00"], ["12:00"]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "now", "slots"),
+    [
+        (Misfire(), "12:00:00", ["12:00"]),
+        (Misfire(), "12:00:40", ["12:00"]),
+        (Misfire(), "12:01:01", []),
+        (Misfire("all", limit=9), "12:00:40", ["12:00"]),
+        (Misfire("skip"), "12:00:40", ["12:00"]),
+        (Misfire("skip", max_lateness=timedelta(seconds=30)), "12:00:40", []),
+    ],
+)
+def test_rep_17_a_slot_in_whose_minute_a_job_is_first_seen_is_its_first(
+    rule: Misfire, now: str, slots: list[str], engine: Engine
+) -> None:
+    """Cron wakes us a moment after the minute: a line of the job's own would else lose its first slot."""
+    assert due(engine, replace(HOURLY, misfire=rule), now) == slots
+
+
+def test_rep_17_slots_since_a_job_was_first_seen_are_made_up_by_its_rule(engine: Engine) -> None:
+    every_one = replace(HOURLY, misfire=Misfire("all", limit=9))
+    due(engine, every_one, "09:30")
+
+    assert due(engine, every_one, "12:05") == ["10:00", "11:00", "12:00"]
     assert due(engine, HOURLY, "12:05") == ["12:00"]
+
+
+def test_rep_17_a_renamed_job_is_new_and_one_that_comes_back_is_not(engine: Engine) -> None:
+    ran(engine, "08:00", "succeeded")
+
+    assert due(engine, replace(HOURLY, name="shop.renamed"), "12:05") == []
+    assert due(engine, HOURLY, "12:05") == ["12:00"]
+
+
+def test_rep_17_of_two_that_see_a_job_first_the_earlier_counts(engine: Engine) -> None:
+    """The second one looks inside the transaction of the first, or after it."""
+    seen = [due(engine, HOURLY, now) for now in ("11:59", "11:58", "12:05")]
+
+    assert seen == [[], [], ["12:00"]]
+    with engine.connect() as connection:
+        assert changes(connection)[HOURLY.name].seen_at == at("11:59")
+
+
+def test_rep_17_a_job_noted_before_its_first_look_was_kept_has_no_past_either(engine: Engine) -> None:
+    """A row of an older version knows the expression, and not when it was seen."""
+    schedules = own_tables(engine.dialect.name).schedules
+    with engine.begin() as connection:
+        connection.execute(insert(schedules).values(job=HOURLY.name, expression="every 1h in UTC", version=0))
+
+    assert (due(engine, HOURLY, "12:05"), due(engine, HOURLY, "13:05")) == ([], ["13:00"])
+
+
+def test_rep_17_runs_of_before_the_upgrade_keep_their_past(engine: Engine) -> None:
+    """Installed long ago: the first look of this version changes nothing about what is due."""
+    ran(engine, "08:00", "succeeded")
+
+    assert due(engine, replace(HOURLY, misfire=Misfire("all", limit=9)), "11:05") == ["09:00", "10:00", "11:00"]
 
 
 def test_a_job_without_schedule_is_never_due(engine: Engine) -> None:
@@ -61,12 +131,14 @@ def test_a_job_without_schedule_is_never_due(engine: Engine) -> None:
 
 
 def test_runs_by_hand_do_not_count(engine: Engine) -> None:
+    due(engine, HOURLY, "11:30")
     ran(engine, None, "succeeded")
 
     assert due(engine, HOURLY, "12:05") == ["12:00"]
 
 
 def test_runs_of_other_jobs_do_not_count(engine: Engine) -> None:
+    due(engine, HOURLY, "11:30")
     ran(engine, "12:00", "succeeded", job="shop.other")
 
     assert due(engine, HOURLY, "12:05") == ["12:00"]
@@ -161,6 +233,7 @@ def test_s6_a_new_schedule_has_no_past_to_make_up(engine: Engine) -> None:
 def test_due_jobs_come_in_the_order_given(engine: Engine) -> None:
     other = replace(HOURLY, name="shop.other")
     with engine.begin() as connection:
+        due_runs(connection, [HOURLY, other], at("11:30"))
         first = due_runs(connection, [HOURLY, other], at("12:05"))
         second = due_runs(connection, [other, HOURLY], at("12:05"))
 

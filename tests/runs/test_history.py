@@ -6,12 +6,14 @@ from datetime import timedelta
 
 from sqlalchemy import Engine, insert
 
-from sexton import Counts, Job
+from sexton import Counts, Job, cron
 from sexton.db.tables import own_tables
+from sexton.runs.due import due_runs
 from sexton.runs.history import history, notices, one, set_aside
 from sexton.runs.retention import steps
 from sexton.runs.runner import planned
 from sexton.testing import run_job
+from tests.support.past_runs import add_runs, database_time, first_seen, run_row
 from tests.support.sessions import NOON, make_sessions
 
 HOUR = timedelta(hours=1)
@@ -113,6 +115,24 @@ def test_housekeeping_keeps_failures_longer_and_effects_longest(engine: Engine) 
     assert kept(91) == ({"shop.fails"}, 2)
     assert kept(366) == (set(), 2)
     assert len(shop.messages()) == 2, "never published, so never purged"
+
+
+def test_rep_17_housekeeping_keeps_the_run_by_which_a_rare_job_is_known_to_be_done(engine: Engine) -> None:
+    """Else a yearly job would run again as soon as its last run is forgotten, and be late until then."""
+    yearly = Job("shop.yearly", schedule=cron("0 4 1 1 *"), work=print)
+    assert yearly.schedule is not None
+    seen = database_time(engine) - 800 * DAY
+    slots = [slot := yearly.schedule.next(seen), yearly.schedule.next(slot)]
+    add_runs(engine, *(run_row(yearly.name, "succeeded", at, slot=at) for at in slots))
+    first_seen(engine, seen, yearly)
+    housekeeping = Job("sexton.housekeeping", work=steps(KEEP, engine.dialect.name, with_outbox=True))
+
+    assert run_job(engine, housekeeping, at=slots[1] + 100 * DAY).state == "succeeded"
+
+    with engine.begin() as connection:
+        assert [run.slot for run in history(connection, job=yearly.name)] == [slots[1]]
+        assert due_runs(connection, [yearly], slots[1] + 101 * DAY) == []
+        assert due_runs(connection, [yearly], slots[1] + 367 * DAY) != []
 
 
 def test_housekeeping_leaves_a_run_that_is_under_way(engine: Engine) -> None:

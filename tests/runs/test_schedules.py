@@ -65,6 +65,7 @@ def test_s4_a_slot_that_is_given_up_is_on_record_with_its_reason_once(engine: En
 def test_s6_a_new_expression_has_no_past(engine: Engine) -> None:
     daily = replace(HOURLY, schedule=cron("0 6 * * *", tz="UTC"))
     with engine.begin() as connection:
+        assert due_runs(connection, [daily], at("05:00")) == []
         assert slots(due_runs(connection, [daily], at("06:10"))) == [("06:00", 0)]
         done(connection, "06:00")
         assert due_runs(connection, [HOURLY], at("10:30")) == []
@@ -86,6 +87,7 @@ def test_a_paused_job_is_not_due_and_makes_nothing_up_afterwards(engine: Engine)
     with engine.begin() as connection:
         pause(connection, job, until=None, reason="moving house", by="anna")
         now = ask_now(connection)
+        assert due_runs(connection, [job], now) == []
         assert due_runs(connection, [job], now + timedelta(minutes=1)) == []
         resume(connection, job, by="anna")
         assert due_runs(connection, [job], soon.previous(ask_now(connection))) == []
@@ -163,6 +165,7 @@ def test_a_leftover_that_fits_no_more_leaves_the_job_its_own_schedule_and_the_ot
     with engine.begin() as connection:
         reschedule(connection, HOURLY, None, "Europe/Berlin", reason="", by="anna")
         change = changes(connection)[HOURLY.name]
+        due_runs(connection, [by_hand, other], ask_now(connection))
         due = due_runs(connection, [by_hand, other], ask_now(connection) + timedelta(hours=2))
 
     assert [run.job.name for run in due] == ["shop.other"]

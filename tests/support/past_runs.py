@@ -10,7 +10,9 @@ from sqlalchemy import Engine, insert
 from sexton.clock import parse_instant
 from sexton.db.moment import ask_now
 from sexton.db.tables import own_tables
+from sexton.jobs.job import Job
 from sexton.runs.history import Past, history, set_aside
+from sexton.runs.schedules import observe
 
 
 def database_time(engine: Engine) -> datetime:
@@ -44,6 +46,12 @@ def add_runs(engine: Engine, *rows: dict[str, Any]) -> None:
     """Put them into history."""
     with engine.begin() as connection:
         connection.execute(insert(own_tables(engine.dialect.name).runs), list(rows))
+
+
+def first_seen(engine: Engine, when: datetime, *jobs: Job) -> None:
+    """A worker or a `run --due` looked at these jobs then, for the first time: they are due for each slot since."""
+    with engine.begin() as connection:
+        observe(connection, jobs, {}, when)
 
 
 def add_lease(engine: Engine, name: str, ends: datetime, holder: str | None = "host:1:abc") -> None:

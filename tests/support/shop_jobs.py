@@ -16,8 +16,8 @@ MONTHLY = cron("0 0 1 * *")
 
 _shop = make_sessions(cast(Engine, create_mock_engine("sqlite://", lambda *_, **__: None)))
 
-expire = replace(_shop.expire(), schedule=MONTHLY, priority=10)
-purge = replace(_shop.purge(), schedule=MONTHLY)
+expire = replace(_shop.expire(), schedule=MONTHLY, priority=10, catch_up=True)
+purge = replace(_shop.purge(), schedule=MONTHLY, catch_up=True)
 
 
 def think(run: Run) -> None:

@@ -101,6 +101,7 @@ class Storm:
         member.worker = self._start(member.config)
 
     def _leave(self, member: Member) -> None:
+        member.worker.wait_for('"worker started"')  # before, it is no worker yet, and a signal just ends it
         self._measured("SIGTERM", member, lambda: member.worker.send(signal.SIGTERM))
         assert member.worker.wait(30) == 0
         member.worker = self._start(member.config)

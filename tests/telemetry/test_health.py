@@ -10,12 +10,10 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton import Job, Misfire, cron, every, parse_backoff
-from sexton.db.moment import ask_now
 from sexton.runs import schedules
-from sexton.runs.due import due_runs
 from sexton.telemetry.health import Health, JobHealth, read_health
 
-from ..support.past_runs import add_lease, add_runs, at, database_time, run_row
+from ..support.past_runs import add_lease, add_runs, at, database_time, first_seen, run_row
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), work=print)
 DAILY = Job("shop.daily", schedule=cron("0 4 * * *"), work=print)
@@ -109,6 +107,7 @@ def test_a_slot_that_somebody_works_on_is_not_late_but_one_of_a_dead_process_is(
 def test_a_slot_that_is_over_is_not_late_and_one_to_be_tried_again_is(
     state: str, lateness: float, engine: Engine
 ) -> None:
+    first_seen(engine, at("09:30"), HOURLY)
     done(engine, "10:00", state)
 
     assert one(engine, "10:30").lateness == lateness
@@ -156,21 +155,39 @@ def test_how_late_is_too_late_is_a_setting(engine: Engine) -> None:
     assert late.jobs[0].allowed == 600
 
 
-def test_a_job_that_was_first_seen_a_moment_ago_is_not_late_yet(engine: Engine) -> None:
-    """A new job is due at once, for its latest slot; it gets an hour from the first look."""
-    with engine.begin() as connection:
-        now = ask_now(connection)
-        due_runs(connection, [DAILY], now)
+def test_rep_17_nothing_is_late_before_the_first_slot_of_a_new_job(engine: Engine) -> None:
+    """Of 04:00, first seen at 01:42: late from its first slot on, and too late an hour after it."""
+    first_seen(engine, at("01:42"), DAILY)
 
-    lateness = [read(engine, now + timedelta(minutes=minutes), DAILY).jobs[0] for minutes in (0, 59, 61)]
+    lateness = [one(engine, now, DAILY) for now in ("01:42", "03:59", "04:59", "05:01")]
+
+    assert [(job.lateness, job.late) for job in lateness] == [(0, False), (0, False), (3540, False), (3660, True)]
+    assert lateness[0].next_slot == at("04:00")
+
+
+def test_rep_17_a_new_job_that_catches_up_is_late_from_the_first_look(engine: Engine) -> None:
+    eager = replace(DAILY, catch_up=True)
+    first_seen(engine, at("01:42"), eager)
+
+    lateness = [one(engine, now, eager) for now in ("01:42", "02:41", "02:43")]
 
     assert [(job.lateness, job.late) for job in lateness] == [(0, False), (59 * 60, False), (61 * 60, True)]
 
 
-def test_a_job_that_never_ran_is_late_after_an_hour(engine: Engine) -> None:
-    """Nobody has looked at it: nobody starts jobs here. A page that says ok for ever would be a lie (X9)."""
-    assert [one(engine, now, DAILY).late for now in ("04:59", "05:01")] == [False, True]
-    assert one(engine, "05:01", replace(DAILY, schedule=None)).lateness == 0
+def test_rep_17_a_job_that_nobody_has_looked_at_is_new_and_not_late(engine: Engine) -> None:
+    first_seen(engine, at("01:42"), HOURLY)
+
+    health = read(engine, at("01:50"), HOURLY, DAILY)
+
+    assert (health.ok, [job.job for job in health.unseen], health.late) == (True, [DAILY.name], [])
+
+
+def test_x9_where_nobody_has_looked_at_any_job_the_page_is_red(engine: Engine) -> None:
+    """Nothing starts jobs here. A page that says ok for ever would be a lie; what is only run by hand needs nobody."""
+    health = read(engine, at("04:59"), DAILY, HOURLY)
+
+    assert (health.ok, health.unwatched, health.late) == (False, True, [])
+    assert read(engine, at("04:59"), replace(DAILY, schedule=None)).ok
 
 
 def test_a_paused_job_is_not_late_and_its_next_slot_is_behind_the_pause(engine: Engine) -> None:

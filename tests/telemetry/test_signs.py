@@ -10,9 +10,9 @@ import pytest
 from sexton import Job, cron
 from sexton.db.moment import ask_now
 from sexton.runs import schedules
-from sexton.runs.due import due_runs
 
-from .past import HOURLY, Past
+from ..support.past_runs import first_seen
+from .past import HOURLY, Past, at
 
 OPEN = {kind: [("open", kind)] for kind in ("failing", "failure_rate", "late", "duration", "effect")}
 
@@ -130,13 +130,11 @@ def test_a_job_that_nobody_ever_looked_at_is_no_alert(past: Past) -> None:
     assert past.assess("15 12:05", jobs=[replace(HOURLY, schedule=cron("0 4 * * *"))]) == []
 
 
-def test_a_job_that_was_seen_and_never_ran_is_late_after_an_hour(past: Past) -> None:
-    with past.engine.begin() as connection:
-        now = ask_now(connection)
-        due_runs(connection, [HOURLY], now)
+def test_a_job_that_was_seen_and_never_ran_is_late_an_hour_after_its_first_slot(past: Past) -> None:
+    first_seen(past.engine, at("15 11:30"), HOURLY)
 
-    assert past.assess(now + timedelta(minutes=59)) == []
-    assert [event.kind for event in past.assess(now + timedelta(minutes=61))] == ["late"]
+    assert past.assess("15 12:59") == []
+    assert [event.kind for event in past.assess("15 13:01")] == ["late"]
 
 
 def test_slots_that_were_given_up_hide_no_failures(past: Past) -> None:

@@ -58,9 +58,11 @@ Ask = Callable[..., Answer]
 
 
 @contextmanager
-def served(database: str, alive: Callable[[], float] | None = None) -> Iterator[Ask]:
+def served(
+    database: str, alive: Callable[[], float] | None = None, unfit: Callable[[], str] | None = None
+) -> Iterator[Ask]:
     """`ask("/metrics")` of a server for this database; its only job is housekeeping."""
-    with serving(App(Settings(database=database)), ANYWHERE, alive) as (host, port):
+    with serving(App(Settings(database=database)), ANYWHERE, alive, unfit=unfit) as (host, port):
 
         def ask(path: str, method: str = "GET", **headers: str) -> Answer:
             began = time.monotonic()
@@ -153,6 +155,18 @@ def test_x9_a_loop_that_stands_still_is_seen_although_the_pages_are_served(datab
     assert turning == [200, 200, 200, 200]
     assert standing == [200, 503, 503, 200]
     assert worker == {"ok": False, "seconds_since_turn": 30.5}
+
+
+@pytest.mark.databases("sqlite")
+def test_rep_27_a_worker_that_cannot_start_runs_is_unhealthy_and_says_why(database: str, engine: Engine) -> None:
+    ran_in_time(engine)
+    reason = "this machine's clock is +90 s from the database's"
+    with served(database, lambda: 0.0, lambda: reason) as ask:
+        answers = [ask(path) for path in PAGES]
+
+    assert [answer.status for answer in answers] == [200, 503, 503, 503]
+    assert [answer.body for answer in answers[2:]] == [f"{reason}\n"] * 2
+    assert answers[1].json["worker"] == {"ok": False, "seconds_since_turn": 0.0, "problem": reason}
 
 
 @pytest.mark.databases("postgres")

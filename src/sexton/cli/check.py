@@ -84,7 +84,7 @@ def _not_loaded(app: App) -> Iterator[Finding]:
 
 
 def _health(app: App) -> Iterator[Finding]:
-    """One line a late job, one for a leader that is missing; one that all is well."""
+    """One line a late or new job, one for a leader that is missing; one that all is well."""
     from ..db.connect import read_only
     from ..db.migrate import require_schema
     from ..db.moment import ask_now
@@ -94,6 +94,11 @@ def _health(app: App) -> Iterator[Finding]:
         require_schema(connection)
         health = read_health(connection, app.registry, ask_now(connection), app.settings.alerts.late_limit)
     yield from _not_loaded(app)
+    if health.unwatched:
+        text = "nothing has looked yet whether a job is due; start `sexton worker`, or `sexton run --due` by cron"
+        yield Finding("wrong", "health", text, FAILED)
+    for job in () if health.unwatched else health.unseen:
+        yield Finding("warning", job.job, "new: nothing has looked yet whether it is due")
     for job in health.late:
         late, allowed = duration_words(job.lateness), duration_words(job.allowed)
         yield Finding("wrong", job.job, f"{late} late, more than {allowed}", FAILED)

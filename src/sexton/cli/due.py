@@ -127,7 +127,7 @@ class Apart:
     def _not_started(self, due: Due) -> Outcome:
         """No process could be had; the slot is tried again."""
         wanted = Wanted.of(due, self._app.definition, self._app.limits().lease)
-        why = f"its process could not start; exit code {self._executor.failed_start}"
+        why = f"its process could not start: {self._executor.failure}"
         return refused(self._app.engine, wanted, SextonError(why), "cancelled")
 
     def close(self) -> None:
@@ -137,9 +137,9 @@ class Apart:
 
 
 @contextmanager
-def apart(app: App, arguments: list[str], stop: Stop) -> Iterator[Apart]:
-    """Inside the block runs can be given to a process of their own. arguments: of the executor."""
-    beside = Apart(app, Executor(arguments), stop)
+def apart(app: App, executor: Executor, stop: Stop) -> Iterator[Apart]:
+    """Inside the block runs can be given to a process of their own."""
+    beside = Apart(app, executor, stop)
     try:
         yield beside
     finally:

@@ -59,11 +59,12 @@ def run(arguments: Namespace) -> int:
 
 def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> list[int]:
     """Run what is due, functions in a process beside this one."""
+    from ..worker.executor import Executor
     from .due import all_due, apart, may_end_its_process
 
     people = sys.stdout.isatty() and not arguments.json
     quiet = people or arguments.quiet
-    with apart(app, [arguments.config or "", arguments.database or ""], stop) as beside:
+    with apart(app, Executor(arguments.config, arguments.database), stop) as beside:
 
         def execute_due(due: Due) -> Outcome:
             if not may_end_its_process(due.job):

@@ -19,6 +19,8 @@ from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
 from ..telemetry.debt import elsewhere
 from ..telemetry.reader import Reader
+from ..worker.executor import Executor
+from ..worker.last_resort import ending_in_time
 from ..worker.loop import Worker
 from ..worker.watch import watching
 from .shared import open_app
@@ -30,9 +32,15 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Work until a signal comes."""
-    app = open_app(arguments)
+    """Work until a signal comes. One that comes while we still start ends us in order, too."""
     stop = Stop()
+    with on_signals(stop, then_ends=True):
+        _work(arguments, stop)
+    return 0
+
+
+def _work(arguments: Namespace, stop: Stop) -> None:
+    app = open_app(arguments)
 
     def say(event: str, **fields: Any) -> None:
         logs.emit(logs.said(event, **fields))
@@ -42,16 +50,18 @@ def run(arguments: Namespace) -> int:
         concurrency = arguments.concurrency
         if not 1 <= concurrency <= MOST:
             raise UsageError(f"--concurrency {concurrency}: must be 1 to {MOST}")
-    words = [arguments.config or "", arguments.database or ""]
+    executors = [Executor(arguments.config, arguments.database) for _ in range(concurrency)]
     every = parse_duration(app.settings.worker.watch).total_seconds()
-    with on_signals(stop, then_ends=True):
-        worker = Worker(app, words, concurrency=concurrency, stop=stop, say=say)
-        say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
-        debt = partial(elsewhere, arguments.config, arguments.database)
-        reader = Reader.of(app.settings, app.registry, debt=debt)
-        with watching(app, worker, every, say, reader), _pages(app, worker, say, reader):
-            worker.run()
-    return 0
+    worker = Worker(app, executors, stop=stop, say=say)
+    say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
+    debt = partial(elsewhere, arguments.config, arguments.database)
+    reader = Reader.of(app.settings, app.registry, debt=debt)
+    with (
+        ending_in_time(stop, worker.limits.lease, executors, say),
+        watching(app, worker, every, say, reader),
+        _pages(app, worker, say, reader),
+    ):
+        worker.run()
 
 
 @contextmanager
@@ -64,6 +74,9 @@ def _pages(app: App, worker: Worker, say: Callable[..., None], reader: Reader) -
         from ..web import serving
     except ModuleNotFoundError as error:
         raise SettingsError("web.listen: the pages need their libraries; run: pip install 'sexton[web]'") from error
-    with serving(app, app.settings.web.listen, worker.idle_seconds, reader) as (host, port):
+    with serving(app, app.settings.web.listen, worker.idle_seconds, reader, lambda: worker.fitness.reason) as (
+        host,
+        port,
+    ):
         say("pages", address=f"http://{host}:{port}")
         yield

@@ -173,6 +173,9 @@ class JobSettings:
     priority: int | None = setting(
         None, "of the jobs due at once, the highest starts first", minimum=-1000, maximum=1000, example=10
     )
+    catch_up: bool | None = setting(
+        None, "true: a job that is seen for the first time runs at once, not at its next slot", example=True
+    )
     stagger: bool | None = setting(
         None, "whether an even interval gets an offset of its own, whatever the general `stagger` says", example=False
     )

@@ -63,6 +63,7 @@ class Job:
     priority: of several due jobs, the higher runs first; 0 by default.
     retry: delays before a failed run is tried again; None, the default: the next slot is the retry.
     misfire: what happens to missed slots; by default the latest one is made up.
+    catch_up: a job that is seen for the first time runs at once, for its latest slot; False: at its next slot.
     overlap: a slot that comes while the job runs is made up afterwards ("queue"), or given up ("skip").
     guard: what its policies may take at once, see `Guard`; None: whatever is due.
     enabled: False: only by hand, whatever is rescheduled; set by `[job."name"] enabled`.
@@ -78,6 +79,7 @@ class Job:
     priority: int = 0
     retry: Backoff | None = None
     misfire: Misfire = COALESCE
+    catch_up: bool = False
     overlap: str = "queue"
     group: str = ""
     enabled: bool = True

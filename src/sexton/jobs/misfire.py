@@ -57,8 +57,8 @@ def due_slots(schedule: Schedule, last: datetime | None, now: datetime, misfire:
     """The slots to run now, oldest first; often empty.
 
     `last`: no slot up to here is due any more. Pass the slot of the newest run or, where that is later, the
-    moment at which the job or its present expression was first seen: a new expression has no past to make up.
-    None, for a job that never ran: at most the latest slot, whatever the rule.
+    moment at which the job or its present expression was first seen: neither has a past to make up.
+    None, for a job that never ran and whose past counts all the same: at most the latest slot, whatever the rule.
     """
     now = in_utc(now)
     count = misfire.limit if misfire.rule == "all" and last is not None else 1

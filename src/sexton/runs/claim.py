@@ -166,12 +166,20 @@ def _next_attempt(connection: Connection, wanted: Wanted) -> int:
 def _trusted_now(connection: Connection) -> datetime:
     """The database's time. Of two clocks more than a minute apart one is wrong, and rows would pay for it."""
     now = ask_now(connection)
-    apart = skew(now)
-    if abs(apart) > CLOCKS_APART:
-        raise SextonError(
-            f"this machine's clock is {apart:+.0f} s from the database's; set them right, or name the time with --now"
-        )
+    if wrong := clocks_apart(now):
+        raise SextonError(wrong)
     return now
+
+
+def clocks_apart(now: datetime, took: float = 0.0) -> str:
+    """Why nothing may start at a time just asked from the database; empty when it may.
+
+    took: seconds that the answer may be old.
+    """
+    apart = skew(now)
+    if abs(apart) <= CLOCKS_APART + took:
+        return ""
+    return f"this machine's clock is {apart:+.0f} s from the database's; set them right, or name the time with --now"
 
 
 def _settings_before(connection: Connection, wanted: Wanted) -> int | None:

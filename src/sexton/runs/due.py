@@ -17,7 +17,7 @@ from ..jobs.misfire import due_slots, lapsed_slot, missed_before
 from ..jobs.schedule import Schedule
 from .claim import Due, reap
 from .queue import CRASHES, waiting
-from .schedules import Change, changes, due_after, in_force, observe
+from .schedules import Change, beginning, changes, due_after, in_force, observe
 
 MINUTE = len("2026-11-22 04:10")
 """The part of `Schedule.wall` that people read off a clock."""
@@ -71,7 +71,7 @@ def _slots(
         change = known.get(job.name)
         if job.schedule is None or (change is not None and change.paused(now)):
             continue
-        last = _later(settled(job, newest.get(job.name), now), due_after(change))
+        last = _later(settled(job, newest.get(job.name), now) or beginning(job, change), due_after(change))
         slots = due_slots(job.schedule, last, now, job.misfire)
         if slots and (passed := _named_before(job.schedule, newest.get(job.name), last)) is not None:
             last, slots = passed, due_slots(job.schedule, passed, now, job.misfire)

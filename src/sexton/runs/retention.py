@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import and_
+from sqlalchemy import ColumnElement, Table, and_, exists, or_
 
 from ..db.tables import own_tables
 from ..policies.contract import Policy
@@ -28,9 +28,10 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
     failed = runs.state.in_(FAILURES)
     ended = runs.finished_at.is_not(None)
     closed = incidents.closed_at.is_not(None)  # an open one stays, however old
+    told = _beside_the_newest(own.runs)
     purges: list[Policy] = [
-        Purge(own.runs, by=runs.finished_at, keep=keep["runs"], only=and_(ended, ~failed), name="runs"),
-        Purge(own.runs, by=runs.finished_at, keep=keep["failed_runs"], only=failed, name="failed_runs"),
+        Purge(own.runs, by=runs.finished_at, keep=keep["runs"], only=and_(ended, ~failed, told), name="runs"),
+        Purge(own.runs, by=runs.finished_at, keep=keep["failed_runs"], only=and_(failed, told), name="failed_runs"),
         Purge(own.effects, by=own.effects.c.created_at, keep=keep["effects"], name="effects"),
         Purge(own.poison, by=poison.last_seen_at, keep=keep["poison"], name="poison"),
         Purge(own.alerts, by=own.alerts.c.created_at, keep=keep["incidents"], name="alerts"),
@@ -43,3 +44,10 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
         events = own.outbox_events
         purges.append(Purge(events, by=events.c.published_at, keep=keep["outbox"], name="outbox"))
     return purges
+
+
+def _beside_the_newest(runs: Table) -> ColumnElement[bool]:
+    """Any run but those for the newest slot of their job, without which a yearly job would count as not done."""
+    later = runs.alias("later")
+    mine = (later.c.job == runs.c.job, later.c.database == runs.c.database, later.c.slot > runs.c.slot)
+    return or_(runs.c.slot.is_(None), exists().where(*mine))

@@ -1,7 +1,7 @@
 """What people change about a schedule while everything runs: pause, resume, another expression. Kept with its audit.
 
 Every way to start jobs asks here first, so a pause holds for cron lines and workers alike. A slot of a new expression,
-or of a time when the job was paused, is never made up: it has no past.
+of a time when the job was paused, or before somebody first saw the job, is never made up: it has no past.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..db.upsert import upsert
 from ..errors import ScheduleError, UsageError
 from ..jobs.duration import TICK
 from ..jobs.job import Job
+from ..jobs.misfire import PUNCTUAL
 from ..jobs.schedule import Schedule, parse_schedule
 
 FEW = 100
@@ -103,6 +104,18 @@ def due_after(change: Change | None) -> datetime | None:
     return max((instant for instant in (change.since, until) if instant is not None), default=None)
 
 
+def beginning(job: Job, change: Change | None) -> datetime | None:
+    """No slot up to here is due of a job that has never run: it has no past before somebody first saw it.
+
+    A slot that was on time at that moment is its first one: cron wakes us a moment after it. None: nobody has seen
+    the job yet, or its `catch_up` is on and its latest slot is due whenever it was.
+    """
+    if job.catch_up or job.schedule is None or change is None or change.seen_at is None:
+        return None
+    slot = job.schedule.previous(change.seen_at)
+    return slot - TICK if change.seen_at - slot <= min(PUNCTUAL, job.misfire.lateness) else change.seen_at
+
+
 def next_slot(job: Job, change: Change | None, now: datetime) -> datetime | None:
     """The next slot of a job on the schedule in force; None without one, and while a pause has no end."""
     if job.schedule is None:
@@ -119,15 +132,17 @@ def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Cha
     wrote = False
     for job in jobs:
         before = known.get(job.name)
-        if job.schedule is None or (before is not None and before.expression == _expression(job.schedule)):
+        if job.schedule is None:
+            continue
+        text = _expression(job.schedule)
+        if before is not None and before.expression == text and before.seen_at is not None:
             continue
         wrote = True
-        text = _expression(job.schedule)
         if before is None:
             row = {"job": job.name, "expression": text, "version": 0, "seen_at": now}
             connection.execute(upsert(dialect, table).values(row).on_conflict_do_nothing(index_elements=["job"]))
         else:
-            since = before.since if before.expression is None else now
+            since = before.since if before.expression in (None, text) else now
             values = {"expression": text, "expression_since": since, "seen_at": before.seen_at or now}
             connection.execute(update(table).where(table.c.job == job.name).values(values))
     return wrote

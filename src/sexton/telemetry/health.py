@@ -1,7 +1,8 @@
 """How the jobs are: read once from the tables, as plain values for the health page, for metrics and for `check`.
 
-All is well when no job is too late (see `lateness.py`) and no leader is missing. A leader is missing when a worker was
-there within the last day and none is now; after a day lateness alone decides, as the jobs may have gone over to cron.
+All is well when no job is too late (see `lateness.py`), no leader is missing, and somebody starts jobs here at all. A
+leader is missing when a worker was there within the last day and none is now; after a day lateness alone decides, as
+the jobs may have gone over to cron.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class JobHealth:
 
     state: of the last run, None when it never ran.  seconds: the last run's, None while it is under way.
     failures: runs that failed, timed out or were abandoned since the last success, at most 1,000.
-    next_slot: None without a schedule, and while a pause has no end.
+    next_slot: None without a schedule, and while a pause has no end.  unseen: nobody has looked yet whether it is due.
     """
 
     job: str
@@ -41,6 +42,7 @@ class JobHealth:
     lateness: float
     allowed: float
     late: bool
+    unseen: bool
     next_slot: datetime | None
 
 
@@ -59,9 +61,20 @@ class Health:
         return [job for job in self.jobs if job.late]
 
     @property
+    def unseen(self) -> list[JobHealth]:
+        """The jobs at which nobody has looked yet: new ones, or such as nothing starts."""
+        return [job for job in self.jobs if job.unseen]
+
+    @property
+    def unwatched(self) -> bool:
+        """Nobody has looked at any job yet: nothing starts jobs here, and a page that says ok would be a lie."""
+        timed = [job for job in self.jobs if job.next_slot is not None]
+        return bool(timed) and all(job.unseen for job in timed)
+
+    @property
     def ok(self) -> bool:
-        """No job is too late, and no leader is missing."""
-        return not self.late and not self.leader_missing
+        """No job is too late, no leader is missing, and something starts jobs here."""
+        return not self.late and not self.leader_missing and not self.unwatched
 
 
 def read_health(
@@ -97,5 +110,6 @@ def _job(job: Job, change: Change | None, latest: Latest, lateness: Lateness, no
         lateness=lateness.seconds,
         allowed=lateness.allowed,
         late=lateness.too_late,
+        unseen=lateness.unseen,
         next_slot=next_slot(job, change, now),
     )

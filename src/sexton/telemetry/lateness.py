@@ -2,8 +2,8 @@
 
 A job is late by the database's time minus the oldest slot that is due and that nobody has begun; 0 when there is none.
 A slot that was given up counts until a later one runs, else a job that gives up all its slots would never be late.
-A paused job is not late, nor one without a schedule. A job that has never run is late from the moment at which
-somebody first looked at it, or from its latest slot when nobody has.
+A paused job is not late, nor one without a schedule. A job that has never run is not late before its first slot after
+somebody first saw it; with `catch_up` it is late from that moment on.
 
 It is *too late* beyond `[alerts] late_after`; by default beyond the longest of an hour, one period of its schedule and
 15 minutes, the lateness that its misfire rule allows; a job that has never run beyond an hour.
@@ -21,7 +21,7 @@ from ..db.tables import own_tables
 from ..jobs.job import Job
 from ..runs.due import Attempt, newest_attempts, settled
 from ..runs.lease import of_job
-from ..runs.schedules import Change, due_after
+from ..runs.schedules import Change, beginning, due_after
 
 SHORTEST = timedelta(hours=1)
 GRACE = timedelta(minutes=15)
@@ -32,8 +32,7 @@ GRACE = timedelta(minutes=15)
 class Lateness:
     """Of one job. seconds: how late.  allowed: seconds that are not too late.  slot: the one that waits, if any.
 
-    unseen: nobody has ever looked whether it is due: nothing starts it here, so the health page is red; but there is
-    nothing that went wrong, so no alert.
+    unseen: nobody has ever looked whether it is due, so there is nothing yet that it could be late for.
     """
 
     seconds: float = 0.0
@@ -48,6 +47,7 @@ class Lateness:
 
 
 ON_TIME = Lateness()
+UNSEEN = Lateness(unseen=True)
 
 
 def read_lateness(
@@ -79,17 +79,20 @@ def _lateness(
 ) -> Lateness:
     if job.schedule is None or (change is not None and change.paused(now)):
         return ON_TIME
-    last = settled(job, newest, now)
+    last = settled(job, newest, now) or beginning(job, change)
     if newest is not None and newest.state == "running" and alive:
         last = newest.slot
     known = [instant for instant in (last, due_after(change)) if instant is not None]
-    seen = change.seen_at if change is not None else None
-    slot = job.schedule.next(max(known)) if known else job.schedule.previous(seen or now)
-    since = slot if known else seen or slot
+    if known:
+        slot = since = job.schedule.next(max(known))
+    elif change is not None and change.seen_at is not None:
+        slot, since = job.schedule.previous(change.seen_at), change.seen_at
+    else:
+        return UNSEEN
     allowed = SHORTEST
     if newest is not None:
         period = job.schedule.period(min(slot, now))
         allowed = max(SHORTEST, period + GRACE, job.misfire.max_lateness or timedelta())
     seconds = max((now - since).total_seconds(), 0.0)
     waits = slot if seconds else None
-    return Lateness(seconds, (limit or allowed).total_seconds(), waits, not known and seen is None)
+    return Lateness(seconds, (limit or allowed).total_seconds(), waits)

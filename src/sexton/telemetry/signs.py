@@ -117,7 +117,7 @@ def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign 
 
 def late(job: Job, lateness: Lateness) -> Sign | None:
     """A slot passed, and nobody ran it or a later one."""
-    if not lateness.too_late or lateness.slot is None or lateness.unseen:
+    if not lateness.too_late or lateness.slot is None:
         return None
     text = f"{job.name} is late: its slot of {moment(lateness.slot)} was not run, nor any after it"
     return Sign("late", text, lateness.slot)

@@ -1,9 +1,10 @@
 """The pages for monitors as an ASGI application: served by the worker, or mounted in a product's own.
 
     GET /metrics           for Prometheus
-    GET /api/health/cron   every job as JSON; 503 when one is too late, no worker leads, or the worker stands still
-    GET /healthz           503 when the worker's loop has not turned for 30 s; asks nothing of the database
-    GET /readyz            503 until the database can be read and has this package's tables
+    GET /api/health/cron   every job as JSON; 503 when one is too late, nothing starts them, or the worker is not well
+    GET /healthz           503 when the worker's loop has not turned for 30 s, or it cannot start runs (its clock is
+                           wrong, its executors do not start); asks nothing of the database
+    GET /readyz            503 until the database can be read and has this package's tables, and runs can be started
 
 No page holds a row's values, SQL or an address. Each answers in 3 s, whatever the database does.
 """
@@ -35,12 +36,18 @@ Alive = Callable[[], float]
 """Seconds since the worker's loop turned last."""
 
 
-def application(app: App, alive: Alive | None = None, *, reader: Reader | None = None) -> ASGIApp:
-    """The pages for the jobs of `app`. alive: None where no worker runs in this process.
+Unfit = Callable[[], str]
+"""Why the worker cannot start runs; empty while it can."""
+
+
+def application(
+    app: App, alive: Alive | None = None, *, reader: Reader | None = None, unfit: Unfit | None = None
+) -> ASGIApp:
+    """The pages for the jobs of `app`. alive, unfit: None where no worker runs in this process.
 
     reader: where the figures come from; by default one on the database of `app`.
     """
-    pages = _Pages(reader or Reader.of(app.settings, app.registry), alive)
+    pages = _Pages(reader or Reader.of(app.settings, app.registry), alive, unfit or str)
     routes = [
         Route("/metrics", pages.metrics),
         Route("/api/health/cron", pages.jobs),
@@ -51,9 +58,10 @@ def application(app: App, alive: Alive | None = None, *, reader: Reader | None =
 
 
 class _Pages:
-    def __init__(self, reader: Reader, alive: Alive | None) -> None:
+    def __init__(self, reader: Reader, alive: Alive | None, unfit: Unfit) -> None:
         self._reader = reader
         self._alive = alive
+        self._unfit = unfit
         self._began = time.monotonic()
 
     def metrics(self, request: Request) -> Response:
@@ -65,19 +73,22 @@ class _Pages:
         worker = {"uptime": round(time.monotonic() - self._began, 3), "worker": self._turning()}
         if isinstance(answer, SextonError):
             return JSONResponse({"ok": False, "problem": _problem(answer), **worker}, 503)
-        ok = answer.health.ok and not self._stands_still()
+        ok = answer.health.ok and not self._unwell()
         return JSONResponse({"ok": ok, **worker, **_figures(answer)}, 200 if ok else 503)
 
     async def alive(self, request: Request) -> Response:
-        if self._stands_still():
-            return PlainTextResponse("the worker's loop stands still\n", 503)
-        return PlainTextResponse("ok\n")
+        problem = self._unwell()
+        return PlainTextResponse(f"{problem or 'ok'}\n", 503 if problem else 200)
 
     def ready(self, request: Request) -> Response:
         answer = self._reader.read()
         if isinstance(answer, SextonError):
             return PlainTextResponse(f"{_problem(answer)}\n", 503)
-        return PlainTextResponse("ok\n")
+        problem = self._unfit()
+        return PlainTextResponse(f"{problem or 'ok'}\n", 503 if problem else 200)
+
+    def _unwell(self) -> str:
+        return "the worker's loop stands still" if self._stands_still() else self._unfit()
 
     def _stands_still(self) -> bool:
         return self._alive is not None and self._alive() > STILL
@@ -85,7 +96,9 @@ class _Pages:
     def _turning(self) -> dict[str, Any] | None:
         if self._alive is None:
             return None
-        return {"ok": not self._stands_still(), "seconds_since_turn": round(self._alive(), 3)}
+        problem = self._unfit()
+        turning = {"ok": not self._unwell(), "seconds_since_turn": round(self._alive(), 3)}
+        return turning | ({"problem": problem} if problem else {})
 
 
 def _problem(error: SextonError) -> str:
@@ -101,6 +114,7 @@ def _figures(answer: Reading) -> dict[str, Any]:
         "time": iso(health.now),
         "leader": {"present": health.leader, "missing": health.leader_missing},
         "late": [job.job for job in health.late],
+        "unseen": [job.job for job in health.unseen],
         "counted_since": iso(tallies.since),
         "counts": {job.job: tallies.jobs[job.job].successes for job in health.jobs},
         "jobs": {job.job: _job(job) for job in health.jobs},

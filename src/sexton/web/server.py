@@ -14,25 +14,30 @@ from ..app import App
 from ..config.monitoring import address_of
 from ..errors import SettingsError
 from ..telemetry.reader import Reader
-from .application import Alive, application
+from .application import Alive, Unfit, application
+from .connections import Connection, Crowd
 
 LONGEST_END = 3.0
 """Seconds that answers under way may still take when the worker ends."""
 
-TOGETHER = 32
-"""Connections at a time; whoever comes then gets 503. A monitor needs one."""
+LONGEST_HEAD = 16 * 1024
+"""Bytes of a request before its end; a longer one gets 400."""
 
 
 @contextmanager
 def serving(
-    app: App, listen: str, alive: Alive | None = None, reader: Reader | None = None
+    app: App,
+    listen: str,
+    alive: Alive | None = None,
+    reader: Reader | None = None,
+    unfit: Unfit | None = None,
 ) -> Iterator[tuple[str, int]]:
     """Serve the pages of `application` on `listen`, "127.0.0.1:8787", inside the block.
 
     Gives host and port, as port 0 takes any that is free. SettingsError when the address cannot be had.
     """
     listening = _listening(listen)
-    server = uvicorn.Server(_config(application(app, alive, reader=reader)))
+    server = uvicorn.Server(_config(application(app, alive, reader=reader, unfit=unfit)))
     thread = Thread(target=server.run, args=([listening],), name="sexton-web", daemon=True)
     thread.start()
     try:
@@ -57,15 +62,15 @@ def _listening(listen: str) -> socket.socket:
 
 def _config(pages: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        pages,
+        Crowd(pages),
         log_config=None,  # the worker writes the log; a line a scrape would drown it
         log_level="critical",
         access_log=False,
         lifespan="off",
         loop="asyncio",
-        http="h11",
+        http=Connection,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
         ws="none",
-        limit_concurrency=TOGETHER,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=int(LONGEST_END),
         server_header=False,

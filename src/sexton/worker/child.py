@@ -1,6 +1,7 @@
-"""`python -m sexton.worker.child FD [CONFIG [DATABASE]]`: an executor, the process in which runs of a worker happen.
+"""`python -m sexton.worker.child FD`: an executor, the process in which runs of a worker happen.
 
-It keeps its connection warm between runs. It may crash, hang or be killed: its worker sees that and closes the run.
+Where its settings and its database are, the worker says over the line, as other users can read arguments. It keeps its
+connection warm between runs. It may crash, hang or be killed: its worker sees that and closes the run.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ def main(arguments: list[str]) -> int:
     """Execute what the worker asks for, one run after the other, until it hangs up or a signal comes."""
     _end_with_parent()
     line = Line(socket.socket(fileno=int(arguments[0])))
-    config, database = (word or None for word in [*arguments[1:3], "", ""][:2])
-    app = App.load(Path(config) if config else None, database=database, partly=True)
+    place = _first(line)
+    if place is None:
+        return 0
+    app = App.load(Path(place["config"]) if place["config"] else None, database=place["database"], partly=True)
     stop = Stop()
     with on_signals(stop, then_ends=True):
         _warm(app)
@@ -50,6 +53,13 @@ def main(arguments: list[str]) -> int:
                     return 0
                 line.send(_executed(app, line, wish, stop))
     return 0
+
+
+def _first(line: Line) -> dict[str, Any] | None:
+    """The first message; None when the worker is gone."""
+    while True:
+        for message in line.receive():
+            return message
 
 
 def _end_with_parent() -> None:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,18 @@ KILL = ALARM - 0.5
 
 STARTING = 60.0
 """Seconds that an executor may need until it is ready; it imports the product's jobs."""
+
+SLOW = 30.0
+"""Seconds without being ready after which nobody counts on it any more."""
+
+TRIES = 3
+"""Starts in vain after which nobody counts on it any more; it is started again and again all the same."""
+
+LONGEST_REST = 8.0
+"""Seconds between two starts in vain; about one after the first."""
+
+STEADY = 10.0
+"""Seconds that one has to live, or a run that it has to end, for its start to count as good."""
 
 
 @dataclass(slots=True)
@@ -42,37 +54,56 @@ class Assignment:
 
 
 class Executor:
-    """One process that executes runs, one at a time. arguments: of `sexton.worker.child` after the descriptor."""
+    """One process that executes runs, one at a time. config, database: as the worker was given them.
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self._arguments = arguments
+    ready: whether its process has said that it can take runs.
+    failure: why its last process could not start, or did not last; empty once one has.  said: what was told of that.
+    """
+
+    def __init__(self, config: str | None, database: str | None) -> None:
+        self._place = {"config": config, "database": database}
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Line | None = None
-        self._ready = False
+        self.ready = False
         self._started = 0.0
+        self._unready = time.monotonic()
         self._again = 0.0
         self._vain = 0
         self.assignment: Assignment | None = None
+        self.failure = self.said = ""
         self.unloaded: dict[str, str] | None = None
         """What the process that has just become ready could not load, and why; None: none did since `read` was called.
         """
-        self.failed_start: int | None = None
-        """Exit code of the last process, when it ended before it was ready."""
 
     def start(self) -> None:
         """Start the process, unless there is one; it is idle once it has said so.
 
-        After one that never was, wait, up to half a minute.
+        After one in vain, wait, up to 8 seconds.
         """
         if self.alive or time.monotonic() < self._again:
             return
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "sexton.worker.child", str(theirs.fileno()), *self._arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-        theirs.close()
-        self._line = Line(ours)
-        self._ready = False
         self._started = time.monotonic()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            self._in_vain(str(error.strerror or error))
+            return
+        with theirs:
+            command = [sys.executable, "-m", "sexton.worker.child", str(theirs.fileno())]
+            try:
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+            except OSError as error:  # no program, no memory, too many processes
+                ours.close()
+                self._in_vain(str(error.strerror or error))
+                return
+        self._line = Line(ours)
+        # Over the line, as every user of this host can read arguments, and a URL may hold a password.
+        self._line.send(self._place)
+
+    def _in_vain(self, why: str) -> None:
+        self.failure = why
+        self._again = time.monotonic() + LONGEST_REST / 2 ** max(3 - self._vain, 0)
+        self._vain += 1
 
     @property
     def alive(self) -> bool:
@@ -82,7 +113,12 @@ class Executor:
     @property
     def idle(self) -> bool:
         """Whether it can be given a run."""
-        return self._ready and self.assignment is None
+        return self.ready and self.assignment is None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it has failed to start too often, or for too long, to be counted on."""
+        return not self.ready and (self._vain >= TRIES or time.monotonic() - self._unready > SLOW)
 
     @property
     def line(self) -> Line | None:
@@ -100,12 +136,12 @@ class Executor:
     def read(self) -> Iterator[Assignment]:
         """Take what it says; yields what it has ended or left. A process that is gone leaves `alive` false."""
         assert self._line is not None
-        self.failed_start = self.unloaded = None
+        self.unloaded = None
         for message in self._line.receive():
             if message is None:
                 yield from self._gone()
             elif message["event"] == "ready":
-                self._ready, self._vain, self.unloaded = True, 0, message["unloaded"]
+                self.ready, self.unloaded = True, message["unloaded"]
             elif self.assignment is not None and message["event"] == "claimed":
                 self.assignment.claimed = message
             elif self.assignment is not None and message["event"] == "overdue":
@@ -113,15 +149,16 @@ class Executor:
             elif self.assignment is not None:
                 done, self.assignment = self.assignment, None
                 done.outcome = message
+                self._vain, self.failure = 0, ""
                 yield done
 
     def _gone(self) -> Iterator[Assignment]:
         assert self._process is not None
         code = self._process.wait()
-        if not self._ready:
-            self.failed_start = code
-            self._again = time.monotonic() + min(2.0**self._vain, 30.0)
-            self._vain += 1
+        if not self.ready or (self.assignment is None and time.monotonic() - self._started < STEADY):
+            self._in_vain(f"its process {'was killed by signal' if code < 0 else 'ended with exit code'} {abs(code)}")
+        else:
+            self._vain, self.failure = 0, ""
         self._forget()
         if self.assignment is not None:
             left, self.assignment = self.assignment, None
@@ -132,7 +169,9 @@ class Executor:
         assert self._line is not None
         self._line.close()
         self._process = self._line = None
-        self._ready = False
+        if self.ready:
+            self._unready = time.monotonic()
+        self.ready = False
 
     def overdue(self) -> bool:
         """Whether it should be killed: its run does not end, or it never became ready."""
@@ -140,7 +179,7 @@ class Executor:
             return False
         if self.assignment is not None:
             return time.monotonic() > self.assignment.ends
-        return not self._ready and time.monotonic() > self._started + STARTING
+        return not self.ready and time.monotonic() > self._started + STARTING
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; SIGKILL also ends one that is stopped."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from ..db.connect import read_only
 from ..db.migrate import require_schema
@@ -33,11 +34,19 @@ class DatabaseClock:
         return self._asked + timedelta(seconds=time.monotonic() - self._at)
 
 
+class Candidate(Protocol):
+    """Who wants to lead."""
+
+    def may_lead(self, now: datetime, took: float) -> bool:
+        """Whether it may. now: the database's time.  took: seconds that the answer may be old."""
+
+
 class Leadership:
     """One worker's part in the election. clock: kept by every turn.  seconds: length of the lease."""
 
-    def __init__(self, engine: Engine, holder: str, seconds: float) -> None:
+    def __init__(self, engine: Engine, holder: str, seconds: float, candidate: Candidate) -> None:
         self.clock = DatabaseClock()
+        self._candidate = candidate
         self._engine = engine
         self.holder = holder
         self._seconds = seconds
@@ -54,15 +63,21 @@ class Leadership:
         return self._lease.epoch if self._lease is not None else 0
 
     def turn(self) -> bool:
-        """Renew the lease, or try to get it; whether we lead now. Database errors pass."""
-        if self._lease is None and not self._is_free():
+        """Renew the lease, or try to get it; whether we lead now. Who may not gives it back. Database errors pass."""
+        if self._lease is None and not self._may_stand():
             return False
         with short_transaction(self._engine, self._seconds) as connection:
+            now, took = _asked(connection)
+            self.clock.set(now)
+            if not self._candidate.may_lead(now, took):
+                if self._lease is not None:
+                    release(connection, self._lease)
+                self._lease = None
+                return False
             if self._lease is not None and not renew(connection, self._lease):
                 self._lease = None
             if self._lease is None:
                 self._lease = acquire(connection, LEADER, self.holder, self._seconds)
-            self.clock.set(ask_now(connection))
         return self.leading
 
     def resign(self) -> None:
@@ -73,8 +88,14 @@ class Leadership:
             release(connection, self._lease)
         self._lease = None
 
-    def _is_free(self) -> bool:
+    def _may_stand(self) -> bool:
         """Asked by reading only: standbys look often, and SQLite has one writer."""
         with read_only(self._engine) as connection:
             require_schema(connection)
-            return is_free(connection, LEADER, self._seconds)
+            return self._candidate.may_lead(*_asked(connection)) and is_free(connection, LEADER, self._seconds)
+
+
+def _asked(connection: Connection) -> tuple[datetime, float]:
+    """The database's time, and how many seconds the answer took."""
+    began = time.monotonic()
+    return ask_now(connection), time.monotonic() - began

@@ -33,6 +33,7 @@ from ..runs.stop import Stop
 from .closing import Closing
 from .desk import Desk
 from .executor import Assignment, Executor
+from .fitness import Fitness
 from .leadership import Leadership
 from .waiting import Waiting
 
@@ -69,33 +70,32 @@ class Timers:
 
 
 class Worker:
-    """One worker process. arguments: for executors, see `child.py`.  concurrency: runs at once."""
+    """One worker process. executors: one for each run at once."""
 
-    def __init__(self, app: App, arguments: Sequence[str], *, concurrency: int, stop: Stop, say: Say) -> None:
+    def __init__(self, app: App, executors: Sequence[Executor], *, stop: Stop, say: Say) -> None:
         self.app = app
         self.stop = stop
         self.say = say
         self.limits = app.limits()
-        self.concurrency = concurrency
-        self.leadership = Leadership(app.engine, holder_name(), self.limits.lease)
+        self.executors = executors
+        self.fitness = Fitness(executors, say)
+        self.leadership = Leadership(app.engine, holder_name(), self.limits.lease, self.fitness)
         self.desk = Desk(app)
         self.waiting = Waiting()
-        self.executors = [Executor(arguments) for _ in range(concurrency)]
         self.closing = Closing(app.engine, self.limits.lease, app.definition)
         self.timers = Timers()
         self.led = False
         self.reached = False
+        self.trouble = ""
 
     def run(self) -> None:
         """Work until somebody asks to stop; then give the lead back at once and let the runs end their batch."""
-        for executor in self.executors:
-            executor.start()
         began = time.monotonic()
         while not self.stop.asked:
             try:
                 if time.monotonic() >= self.timers.rest:
                     self.turn()
-                    self.reached, self.timers.trouble = True, 0.0
+                    self.reached, self.timers.trouble, self.trouble = True, 0.0, ""
             except SchemaOutdated:
                 raise
             except (SQLAlchemyError, SextonError) as error:
@@ -183,14 +183,11 @@ class Worker:
                 self.waiting.add(due)
 
     def _dispatch(self) -> None:
-        for executor in self.executors:
-            if not executor.alive:
-                executor.start()
         for executor in [executor for executor in self.executors if executor.idle]:
-            due = self.waiting.next(self._under_way(), self.concurrency)
+            due = self.waiting.next(self._under_way(), len(self.executors))
             while due is not None and self._lapsed(due):
                 self.desk.soon(due.job, self.leadership.clock.now(), 0.0)  # to be put on record as given up
-                due = self.waiting.next(self._under_way(), self.concurrency)
+                due = self.waiting.next(self._under_way(), len(self.executors))
             if due is None:
                 return
             executor.give(due)
@@ -203,10 +200,15 @@ class Worker:
         return [executor.assignment.due.job for executor in self.executors if executor.assignment]
 
     def _watch(self) -> None:
-        """End what is overdue, and close runs whose process is gone."""
+        """End what is overdue, start what has ended, and close runs whose process is gone."""
         for executor in self.executors:
             if executor.overdue():
                 executor.signal(SIGKILL)
+            executor.start()
+            if executor.failure != executor.said:
+                executor.said = executor.failure
+                if executor.failure:
+                    self.say("an executor could not start", reason=executor.failure)
         self.closing.try_again()
 
     def _ended(self, done: Assignment) -> None:
@@ -230,8 +232,6 @@ class Worker:
                     self._ended(done)
                 if executor.unloaded is not None:
                     self._not_loaded(executor.unloaded)
-                if executor.failed_start is not None:
-                    self.say("an executor could not start", exit_code=executor.failed_start)
 
     def _not_loaded(self, unloaded: dict[str, str]) -> None:
         """Executors load the product's modules anew; what they cannot load is said each time, and watched."""
@@ -257,8 +257,13 @@ class Worker:
         return min(max(min(ends) - time.monotonic(), 0.0), LOOK)
 
     def _trouble(self, error: Exception) -> None:
-        """The database cannot be asked: rest, longer and longer, up to 5 seconds. The lease runs out meanwhile."""
-        self.say("database trouble", error=in_words(error))
+        """The database cannot be asked: rest, longer and longer, up to 5 seconds. The lease runs out meanwhile.
+
+        It is said once for each kind of trouble in a row.
+        """
+        if self.trouble != (words := in_words(error)):
+            self.trouble = words
+            self.say("database trouble", error=words)
         self.timers.trouble = self.timers.trouble or time.monotonic()
         self.desk.close()
         self.timers.all = 0.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from random import Random
 
 import pytest
 from sqlalchemy import Engine
@@ -24,11 +24,8 @@ Attempt = Callable[[int, datetime], Worker]
 """Start a run that is killed at a statement, for a slot."""
 
 
-def survive(shop: Sessions, attempt: Attempt, *, first: int, latest: int) -> None:
+def survive(shop: Sessions, attempt: Attempt, chance: Random, *, first: int, latest: int) -> None:
     """Kill run after run at a statement from `first` to `latest`, then let one finish; judge after each."""
-    seed = random.randrange(1_000_000)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
     ids: list[int] = []
     slot, kills = NOON, 0
     while kills < TIMES:
@@ -51,18 +48,18 @@ def survive(shop: Sessions, attempt: Attempt, *, first: int, latest: int) -> Non
 
 
 @pytest.mark.databases("sqlite")
-def test_killed_25_times_on_sqlite(engine: Engine, database: str, start: Start) -> None:
+def test_killed_25_times_on_sqlite(engine: Engine, database: str, start: Start, chance: Random) -> None:
     shop = make_sessions(engine)
 
     def attempt(statement: int, slot: datetime) -> Worker:
         return start(run_shop_job, database, slot=slot, breaking=Break(statement=statement))
 
-    survive(shop, attempt, first=1, latest=90)
+    survive(shop, attempt, chance, first=1, latest=90)
 
 
 @pytest.mark.databases("postgres18")
 def test_killed_25_times_on_postgresql(
-    engine: Engine, database: str, open_proxy: Callable[[str], Proxy], start: Start
+    engine: Engine, database: str, open_proxy: Callable[[str], Proxy], start: Start, chance: Random
 ) -> None:
     shop = make_sessions(engine)
     proxy = open_proxy(database)
@@ -78,9 +75,9 @@ def test_killed_25_times_on_postgresql(
     def attempt(statement: int, slot: datetime) -> Worker:
         gate = Gate()
         victims.append(start(run_shop_job, proxy.url_for(database), slot=slot, gate=gate))
-        moment, other = random.sample(sorted(numbers), 2)
+        moment, other = chance.sample(sorted(numbers), 2)
         numbers[moment], numbers[other] = len(proxy.statements) + statement, 0
         gate.open()
         return victims[-1]
 
-    survive(shop, attempt, first=15, latest=55)
+    survive(shop, attempt, chance, first=15, latest=55)

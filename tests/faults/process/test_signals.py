@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 import time
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from signal import SIGHUP, SIGINT, SIGTERM, SIGXCPU, Signals
 
 import pytest
@@ -49,11 +49,8 @@ def assert_ended_in_order(worker: Worker, shop: Sessions, *signals: Signals) -> 
 
 
 def test_p7_sigterm_at_random_moments_and_the_next_run_goes_on(
-    engine: Engine, database: str, tmp_path: Path, start: Start
+    engine: Engine, database: str, tmp_path: Path, start: Start, chance: Random
 ) -> None:
-    seed = random.randrange(1_000_000)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
     shop = make_sessions(engine)
     ids = shop.add(ROWS, age=YEARS)
     for _ in range(3):

@@ -33,20 +33,30 @@ def unloadable() -> object:
     raise RuntimeError("no such plan")
 
 
-coalesced = Job("rule.coalesced", schedule=MONTHLY, work=nothing)
-each = Job("rule.each", schedule=MONTHLY, work=nothing, misfire=Misfire("all", limit=2))
+coalesced = Job("rule.coalesced", schedule=MONTHLY, catch_up=True, work=nothing)
+each = Job("rule.each", schedule=MONTHLY, catch_up=True, work=nothing, misfire=Misfire("all", limit=2))
 punctual = Job(
-    "rule.punctual", schedule=MONTHLY, work=nothing, misfire=Misfire("skip", max_lateness=timedelta(microseconds=1))
+    "rule.punctual",
+    schedule=MONTHLY,
+    catch_up=True,
+    work=nothing,
+    misfire=Misfire("skip", max_lateness=timedelta(microseconds=1)),
 )
 
-failing = Job("shop.failing", schedule=MONTHLY, work=broken)
-retried = Job("shop.retried", schedule=MONTHLY, work=broken, retry=parse_backoff(["1h", "6h"]))
+failing = Job("shop.failing", schedule=MONTHLY, catch_up=True, work=broken)
+retried = Job("shop.retried", schedule=MONTHLY, catch_up=True, work=broken, retry=parse_backoff(["1h", "6h"]))
 
-crashing = Job("shop.crashing", schedule=MONTHLY, work=crash, priority=10)
-other = Job("shop.other", schedule=MONTHLY, work=nothing)
+crashing = Job("shop.crashing", schedule=MONTHLY, catch_up=True, work=crash, priority=10)
+other = Job("shop.other", schedule=MONTHLY, catch_up=True, work=nothing)
 
 _missing = Table("missing", MetaData(), Column("id", BigKey, primary_key=True), Column("ended_at", UtcDateTime))
 without_table = Job(
-    "shop.without_table", schedule=MONTHLY, priority=20, work=Purge(_missing, by=_missing.c.ended_at, keep="1d")
+    "shop.without_table",
+    schedule=MONTHLY,
+    catch_up=True,
+    priority=20,
+    work=Purge(_missing, by=_missing.c.ended_at, keep="1d"),
 )
-without_plan = Job("shop.without_plan", schedule=MONTHLY, priority=20, work=Later(f"{__name__}:unloadable"))
+without_plan = Job(
+    "shop.without_plan", schedule=MONTHLY, catch_up=True, priority=20, work=Later(f"{__name__}:unloadable")
+)

@@ -94,6 +94,32 @@ def test_t1_a_clock_that_jumps_an_hour_loses_and_doubles_nothing(offset: str, ya
 
 
 @pytest.mark.databases("postgres18")
+def test_rep_27_a_leader_whose_clock_goes_wrong_makes_room_for_one_that_can_work(yard: Yard, clock: Clock) -> None:
+    """It resigns, says so once, and leads again when its clock is right and nobody else does."""
+    sick = clock.worker(yard.config)
+    yard.wait_until(lambda: seen(yard) >= 1)
+    well = yard.worker()
+    well.wait_for('"worker started"')
+
+    clock.set("+90")
+    well.wait_for('"leading"')
+    before = seen(yard)
+    yard.wait_until(lambda: seen(yard) >= before + 2)
+    clock.set("-90")  # still wrong: nothing new to say
+    yard.wait_until(lambda: seen(yard) >= before + 4)
+    clock.set("+0")
+    yard.wait_until(lambda: "can start runs again" in clock.said)
+    well.kill()
+    before = seen(yard)
+    yard.wait_until(lambda: seen(yard) >= before + 2)
+
+    assert sick.poll() is None
+    assert clock.said.count('"cannot start runs"') == 1
+    assert clock.said.count("+90 s from the database's") <= 1 + 3, "nor is it said with each of many runs"
+    assert_no_slot_twice(yard.runs())
+
+
+@pytest.mark.databases("postgres18")
 def test_t2_a_host_a_day_ahead_runs_nothing_of_tomorrow(yard: Yard, clock: Clock) -> None:
     clock.set("+86400")
     clock.worker(yard.config)

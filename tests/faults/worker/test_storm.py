@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import Engine
 
 from tests.support.proxy import Proxy
-from tests.support.storm import JOBS, Storm, assert_nothing_lost_or_doubled
+from tests.support.storm import EAGER, JOBS, Storm, assert_nothing_lost_or_doubled
 from tests.support.worker import TAKEOVER, make_yard
 from tests.support.workers import Start
 
@@ -22,15 +22,18 @@ SECONDS = 15.0
 
 @pytest.mark.databases("sqlite", "postgres18")
 def test_l4_nothing_is_lost_and_nothing_runs_twice_in_a_storm(
-    engine: Engine, database: str, tmp_path: Path, start: Start, open_proxy: Callable[[str], Proxy]
+    engine: Engine,
+    database: str,
+    tmp_path: Path,
+    start: Start,
+    open_proxy: Callable[[str], Proxy],
+    chance: Random,
 ) -> None:
-    seed = random.randrange(1_000_000)
-    print(f"seed {seed}")
     yard = make_yard(engine, database, tmp_path, start, jobs=JOBS)
     network = open_proxy if engine.dialect.name == "postgresql" else None
-    storm = Storm(yard, tmp_path, random.Random(seed), network)
+    storm = Storm(yard, tmp_path, chance, network)
     storm.gather(3, database)
-    yard.wait_until(lambda: bool(yard.runs()))
+    yard.wait_until(lambda: bool(yard.runs(EAGER)))
 
     storm.blow(SECONDS)
     runs = storm.calm()

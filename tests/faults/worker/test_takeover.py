@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
+from tests.support.proxy import Proxy
 from tests.support.worker import TAKEOVER, Yard, assert_no_slot_twice, make_yard
 from tests.support.workers import Start, Worker
 
@@ -101,6 +103,26 @@ def test_p7_a_leader_that_is_asked_to_leave_hands_over_within_a_second(pair: tup
     assert took < 1.0 + SLACK
     assert leader.wait() == 0
     assert standby.runs
+
+
+@pytest.mark.databases("postgres18")
+@pytest.mark.parametrize("line", ['"worker started"', '"leading"'])
+def test_p7_a_worker_whose_network_stalls_ends_when_it_is_asked_to(
+    line: str, engine: Engine, database: str, tmp_path: Path, start: Start, open_proxy: Callable[[str], Proxy]
+) -> None:
+    """It waits for an answer that never comes, from the start or as leader, and its executors with it."""
+    proxy = open_proxy(database)
+    if "started" in line:
+        proxy.freeze()
+    worker = make_yard(engine, proxy.url_for(database), tmp_path, start).worker()
+    worker.wait_for(line)
+    proxy.freeze()
+
+    worker.send(signal.SIGTERM)
+
+    assert worker.wait() == 0
+    assert '"worker ended"' in worker.output
+    proxy.thaw()
 
 
 @pytest.mark.databases("postgres")

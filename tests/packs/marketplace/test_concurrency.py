@@ -16,6 +16,7 @@ from sexton.runs.due import due_runs
 from sexton.runs.history import Past, history
 
 from ...support.market import JOBS, NOW, Market, at, open_market
+from ...support.past_runs import first_seen
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "concurrency.md"
 IN_ORDER = [
@@ -63,10 +64,11 @@ def test_pf_141_the_load_of_every_job_is_documented() -> None:
 
 
 def settings(engine: Engine, folder: Path, more: str = "") -> Path:
-    """A settings file for the marketplace on this database."""
+    """A settings file for the marketplace on this database; its jobs are known there since long ago."""
     url = engine.url.render_as_string(hide_password=False)
     file = folder / "sexton.toml"
     file.write_text(f'database = "{url}"\npacks = ["marketplace"]\n{more}')
+    first_seen(engine, at("2020-01-01"), *App.load(file).registry)
     return file
 
 

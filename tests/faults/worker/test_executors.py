@@ -1,0 +1,135 @@
+"""REP-28: executors that cannot start: who has none does not lead, beside or without others, and tries on."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import urllib.request
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+from sqlalchemy import Engine
+
+from sexton.testing.processes import free_port
+from sexton.worker.executor import Executor
+from tests.support.children import command_line
+from tests.support.worker import Yard, make_yard, said
+from tests.support.workers import Start, Worker
+
+BROKEN = """
+from pathlib import Path
+if Path("{flag}").exists():
+    raise SystemExit(5)
+from tests.support.worker_jobs import *
+"""
+
+
+def without_interpreter(*words: str) -> int:
+    """A worker whose Python has gone from its place, as during an upgrade."""
+    sys.executable = "/nowhere/python"
+    return command_line(*words)
+
+
+def with_a_broken_interpreter(*words: str) -> int:
+    """A worker whose Python starts, and cannot find its library."""
+    os.environ["PYTHONHOME"] = "/nowhere"
+    return command_line(*words)
+
+
+@pytest.fixture
+def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Yard:
+    """Workers over a fresh database whose jobs cannot be imported while there is a file "broken"."""
+    (tmp_path / "jobs.py").write_text(BROKEN.format(flag=tmp_path / "broken"))
+    return make_yard(engine, database, tmp_path, start, jobs=f"{tmp_path}/jobs.py")
+
+
+def health(port: int) -> list[int]:
+    """What the pages of a worker answer to probes."""
+
+    def status(path: str) -> int:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+                return int(answer.status)
+        except HTTPError as refused:
+            refused.close()
+            return refused.code
+
+    return [status(path) for path in ("/healthz", "/readyz")]
+
+
+def succeeded(yard: Yard) -> int:
+    """Runs so far."""
+    return len([run for run in yard.runs() if run.state == "succeeded"])
+
+
+def executors(worker: Worker) -> list[int]:
+    """Its child processes."""
+    return [int(pid) for pid in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()]
+
+
+@pytest.mark.databases("sqlite", "postgres18")
+@pytest.mark.parametrize("broken", [without_interpreter, with_a_broken_interpreter])
+def test_rep_28_who_never_had_an_executor_leaves_the_lead_to_others(broken: object, yard: Yard, start: Start) -> None:
+    sick = start(broken, "worker", yard.config, "--concurrency=2")  # type: ignore[arg-type]
+    sick.wait_for('"cannot start runs"')
+    yard.wait_until(lambda: yard.holder() is None)
+
+    yard.leader()
+    yard.wait_until(lambda: succeeded(yard) >= 3)
+
+    events = [line["event"] for line in said(sick)]
+    assert (events.count("cannot start runs"), events.count("leading")) == (1, 1), "a few tries, and no more"
+    assert events.count("an executor could not start") == 2, "once for each of two"
+    assert sick.runs
+    sick.send(signal.SIGTERM)
+    assert sick.wait() == 0
+
+
+@pytest.mark.databases("sqlite", "postgres18")
+def test_rep_28_a_leader_that_loses_its_executors_resigns_and_stands_again(
+    yard: Yard, engine: Engine, database: str, tmp_path: Path, start: Start
+) -> None:
+    """A deploy that leaves jobs which cannot be imported, and is mended."""
+    port, file = free_port(), tmp_path / "sexton.toml"
+    file.write_text(file.read_text() + f'[web]\nlisten = "127.0.0.1:{port}"\n')
+    sick = yard.leader()
+    yard.wait_until(lambda: succeeded(yard) >= 1)
+    assert health(port) == [200, 200]
+    (tmp_path / "well").mkdir()
+    well = make_yard(engine, database, tmp_path / "well", start).worker()
+    well.wait_for('"worker started"')
+
+    (tmp_path / "broken").touch()
+    for pid in executors(sick):
+        os.kill(pid, signal.SIGKILL)
+    well.wait_for('"leading"')
+    before = succeeded(yard)
+    yard.wait_until(lambda: succeeded(yard) >= before + 3)
+    assert health(port) == [503, 503]
+    (tmp_path / "broken").unlink()
+    sick.wait_for('"can start runs again"')
+    assert health(port) == [200, 200]
+    well.kill()
+    before = succeeded(yard)
+    yard.wait_until(lambda: succeeded(yard) >= before + 3)
+
+    assert [line["reason"] for line in said(sick) if line["event"] == "cannot start runs"] == [
+        "no executor can be started: its process ended with exit code 5"
+    ]
+
+
+def test_rep_28_a_start_without_descriptors_is_one_in_vain() -> None:
+    """Neither it nor any other error of the system gets out of the loop."""
+    executor = Executor(None, None)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        executor.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert (executor.alive, executor.ready, executor.line) == (False, False, None)
+    assert executor.failure == "Too many open files"
