@@ -36,6 +36,8 @@ def _row(step: str, counts: Counts) -> list[Any]:
         also.append(f"{counts.skipped} locked by others")
     if counts.poison:
         also.append(f"{counts.poison} set aside")
+    if counts.told_before:
+        also.append(f"{counts.told_before} told before")
     return [step, counts.picked, counts.changed, counts.told, ", ".join(also)]
 
 

@@ -110,6 +110,12 @@ class PolicySettings:
     message: tuple[str, ...] = setting(
         (), "columns that the message holds; by default the key and the time", example=("id", "email", "ends_at")
     )
+    once_per: tuple[str, ...] = setting(
+        (),
+        "columns that a message is told once for, of each row; by default `by`, or the columns that `only` compares "
+        "with the time of the run",
+        example=("sent_at",),
+    )
     into: str = setting("archive", "the folder for the files of `archive`, seen from that of the settings file")
     limit: int | None = setting(
         None, "rows that one run takes at most", minimum=1, maximum=1_000_000_000, example=10_000

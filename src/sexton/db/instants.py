@@ -191,6 +191,17 @@ def _form(suffix: str) -> Form:
     return next(form for form in (AWARE, NAIVE, TEXT, DAY, DATES) if form.suffix == suffix)
 
 
+def reckoned(now: str, span: Span, form: Form) -> str:
+    """The same as an expression of PostgreSQL. now: one that is a timestamptz."""
+    sign, moment, months = "-" if span.past else "+", now, ""
+    if span.length:
+        seconds = f"{abs(span.length) / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".")
+        moment = f"({now} {sign} interval '{seconds} seconds')"
+    if span.months:
+        months = f"{sign} interval '{abs(span.months)} months'"
+    return form.procedure(moment, months)
+
+
 def values(names: Iterable[str], at: datetime) -> dict[str, Any]:
     """Values for the logical instants among `names`, for a run whose time is `at`."""
     known = {name: meaning_of(name) for name in names}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import BindParameter
@@ -16,7 +15,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
-from .instants import meaning_of
+from .instants import meaning_of, reckoned
 
 Naming = Callable[[str], str]
 
@@ -34,14 +33,7 @@ def in_procedure(name: str) -> str:
     meaning = meaning_of(name)
     if meaning is None:
         return "v_" + name.removeprefix("sexton_")
-    span, form = meaning
-    sign, moment, months = "-" if span.past else "+", "v_now", ""
-    if span.length:
-        seconds = f"{abs(span.length) / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".")
-        moment = f"(v_now {sign} interval '{seconds} seconds')"
-    if span.months:
-        months = f"{sign} interval '{abs(span.months)} months'"
-    return form.procedure(moment, months)
+    return reckoned("v_now", *meaning)
 
 
 def render(

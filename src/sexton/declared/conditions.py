@@ -13,7 +13,7 @@ from sqlalchemy.types import Boolean, Date, DateTime, Enum, Integer, Numeric, St
 from ..errors import PolicyError, ScheduleError, suggestion
 from ..jobs.span import Span, parse_span
 from .catalogue import Catalogue
-from .times import Meaning
+from .times import Meaning, Moment
 
 _PLAIN = (
     (Boolean, bool, "true or false"),
@@ -56,6 +56,16 @@ class Conditions:
         if isinstance(asked, Mapping):
             return [self._operator(column, word, value) for word, value in asked.items()]
         return [_among(column, asked)]
+
+    def moments(self, only: Mapping[str, object]) -> list[Moment]:
+        """Its comparisons with the run's time."""
+        return [
+            (self.catalogue.column(self.table, name), sign, -_span(asked[word], f"only.{name}.{word}"))
+            for name, asked in only.items()
+            if isinstance(asked, Mapping)
+            for word, sign in (("older_than", "<"), ("newer_than", ">="))
+            if word in asked
+        ]
 
     def _operator(self, column: Column[Any], word: object, value: object) -> ColumnElement[bool]:
         where = f"only.{column.name}"

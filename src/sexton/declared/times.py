@@ -16,9 +16,10 @@ from sqlalchemy import Column, ColumnElement, Table, Text, and_, case, func, lit
 from sqlalchemy.types import Date, DateTime, Integer, String
 
 from ..config.policy import PolicySettings
-from ..db.functions import zone_date
+from ..db.earlier import reckoned_from
 from ..db.instants import AWARE, DATES, DAY, EPOCHS, NAIVE, TEXT, Form, epoch, instant, local_date
 from ..db.types import is_naive
+from ..db.zoned import zone_date
 from ..errors import PolicyError
 from ..jobs.span import Span
 from ..jobs.zones import load_zone
@@ -29,18 +30,23 @@ _FARTHEST = "Etc/GMT-14"
 """Where each day begins first."""
 
 
+Moment = tuple[Column[Any], str, Span]
+"""A column, a sign such as "<", and how far from the run's time that is which it is compared with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """How the columns of one table are to be read as times: what the settings say about them.
 
-    zones: the zone of each row, for dates; None: all are in `zone`.  at: reckoned from there; None: the run's time.
+    zones: the zone of each row, for dates; None: all are in `zone`.
+    at: reckoned from there, an instant or one of Sexton's own columns; None: the run's time.
     """
 
     dialect: str
     unit: str | None = None
     zone: str | None = None
     zones: ColumnElement[str] | None = None
-    at: datetime | None = None
+    at: datetime | ColumnElement[datetime] | None = None
 
     def before(self, column: Column[Any], span: Span, *, inclusive: bool = False) -> ColumnElement[bool]:
         """Whether its time is before now + span; inclusive: or then. PolicyError for a column that is no time."""
@@ -149,6 +155,8 @@ class Meaning:
     def _moment(self, span: Span, form: Form) -> ColumnElement[Any]:
         if self.at is None:
             return instant(span, form=form)
+        if not isinstance(self.at, datetime):
+            return reckoned_from(self.at, span, form, self.dialect)
         return literal(form.value(self.at, span), form.kind)
 
 

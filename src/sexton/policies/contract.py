@@ -69,6 +69,7 @@ class Message:
     key: the effect key, subject + deadline + step; written once ever, whoever tries.
     to: who is told (an id, an address); payload: fields of the JSON body.
     of: the relation it is about, "picked" or the name of a `Found`; then the values are functions of that relation.
+    once: the columns that make the key, for people; empty: they are not known.
     """
 
     event: str | None
@@ -76,6 +77,7 @@ class Message:
     to: Expression | Callable[[FromClause], Expression] | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
     of: str = "picked"
+    once: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

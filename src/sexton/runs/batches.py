@@ -138,7 +138,7 @@ class Batches:
 
         def work(connection: Connection) -> Result:
             result = execute(connection, request)
-            self.counts.add(result.picked, result.changed, result.told, result.also)
+            self.counts.add(result.picked, result.changed, result.told, result.also, result.told_before)
             return result
 
         try:
@@ -152,7 +152,7 @@ class Batches:
 
     def _restore(self, before: Counts) -> None:
         self.counts.picked, self.counts.changed, self.counts.told = before.picked, before.changed, before.told
-        self.counts.also = before.also
+        self.counts.also, self.counts.told_before = before.also, before.told_before
 
     def answer(self, error: DBAPIError, request: Request) -> Result | None:
         """What to do about a failed batch: the result of another way around it, or None to try again."""
@@ -222,7 +222,7 @@ class Batches:
                 return None
             taken = self._alone(connection, alone(self.plan, row[1]), request)
             if isinstance(taken, Result) and taken.picked:
-                self.counts.add(taken.picked, taken.changed, taken.told, taken.also)
+                self.counts.add(taken.picked, taken.changed, taken.told, taken.also, taken.told_before)
                 return taken
             quarantine(connection, self.plan, request, row[0], taken if isinstance(taken, str) else words)
             return None

@@ -13,6 +13,7 @@ class Counts:
 
     picked: were due.  changed: of the step's own table.  told: facts put on record for the first time.
     also: rows that hung on them, by name.  skipped: locked by others to the end.  poison: set aside.
+    told_before: facts whose message was withheld, as they were on record.
     """
 
     picked: int = 0
@@ -21,9 +22,11 @@ class Counts:
     also: dict[str, int] = field(default_factory=dict)
     skipped: int = 0
     poison: int = 0
+    told_before: int = 0
 
-    def add(self, picked: int, changed: int, told: int, also: Mapping[str, int]) -> None:
+    def add(self, picked: int, changed: int, told: int, also: Mapping[str, int], told_before: int = 0) -> None:
         """Count one batch."""
+        self.told_before += told_before
         self.picked += picked
         self.changed += changed
         self.told += told
@@ -32,9 +35,9 @@ class Counts:
                 self.also[name] = self.also.get(name, 0) + rows
 
     def as_json(self) -> dict[str, Any]:
-        """For the run row: zeros of `skipped` and `poison` left out."""
+        """For the run row: zeros of `skipped`, `poison` and `told_before` left out."""
         shown: dict[str, Any] = {"picked": self.picked, "changed": self.changed, "told": self.told}
-        for name in ("also", "skipped", "poison"):
+        for name in ("also", "skipped", "poison", "told_before"):
             if getattr(self, name):
                 shown[name] = getattr(self, name)
         return shown
@@ -49,7 +52,7 @@ def total(steps: Mapping[str, Counts]) -> Counts:
     """All steps together."""
     whole = Counts()
     for counts in steps.values():
-        whole.add(counts.picked, counts.changed, counts.told, counts.also)
+        whole.add(counts.picked, counts.changed, counts.told, counts.also, counts.told_before)
         whole.skipped += counts.skipped
         whole.poison += counts.poison
     return whole

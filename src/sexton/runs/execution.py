@@ -34,7 +34,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one batch did. cursor: where the next one starts.  more: whether a next one may find rows."""
+    """What one batch did. cursor: where the next one starts.  more: whether a next one may find rows.
+
+    told_before: messages that were not written, as their facts were on record.
+    """
 
     picked: int
     changed: int
@@ -43,6 +46,7 @@ class Result:
     more: bool
     also: Mapping[str, int] = field(default_factory=dict)
     skips: bool = True
+    told_before: int = 0
 
 
 class Executor(Protocol):

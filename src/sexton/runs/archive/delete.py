@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from ...db.faults import Fault, classify, describe
 from ...policies.contract import Change, Plan, in_rows
 from ..execution import Request, parameters
-from ..poison import quarantine
+from ..poison import quarantine, subject_of
 from ..refusal import KEPT, referring
 from ..statements import due
 from .rows import Found, Key, found, reading, relation, same
@@ -126,7 +126,8 @@ def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
 
 
 def _set_aside(connection: Connection, wanted: Deletion, gone: Gone, why: str) -> None:
-    subject = ",".join(str(part) for part in wanted.rows[0].key)
+    picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
+    subject = subject_of(connection, wanted.plan, picked, values)
     quarantine(connection, wanted.plan, wanted.request, subject, why)
     gone.poison += 1
 
