@@ -30,7 +30,7 @@ ITEMS = {"items": {"column": "order_id", "children": {"notes": {"column": "item"
         ({"unless_referenced_by": {"payments": "order_id"}}, "keeps rows that order_id of payments refers to"),
         ({"keep_last": 5, "per": ["user_id", "kind"]}, "keeps the newest 5 of each user_id and kind"),
         ({"before": "rollup"}, "waits until policy rollup has been through"),
-        ({"event": "gone", "to": "email"}, "tells gone to email, once a row and time"),
+        ({"event": "gone", "to": "email"}, "tells gone to email, once for each row and ends"),
         ({"children": ITEMS}, "clears item of notes first, where it refers to those of items"),
         ({"children": ITEMS}, "deletes items first, those whose order_id refers to it"),
         (

@@ -77,7 +77,7 @@ def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     lines = [
         f"{name}: {job.description}",
-        *(f"  {line}" for line in details(policies_of(app.settings.policies)[name])),
+        *(f"  {line}" for line in details(policies_of(app.settings.policies)[name], plan.once)),
         step_table({plan.step: counts}),
         f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}",
         *sample_lines(plan.step, shown, counts.picked),

@@ -33,13 +33,15 @@ def run(arguments: Namespace) -> int:
     """Print the explanation. Without a database, all but the way of execution."""
     app = open_app(arguments)
     job = app.registry.get(arguments.job)
-    steps = [_step(app, step) for step in planned(job)]
+    plans = planned(job)
+    rule = _rule(app, job, [name for plan in plans if isinstance(plan, Plan) for name in plan.once])
+    steps = [_step(app, plan) for plan in plans]
     slots = _next_slots(job)
     if arguments.json:
         print_json(
             {
                 "job": job.name,
-                "rule": _rule(app, job),
+                "rule": rule,
                 "schedule": job.schedule and job.schedule.words(),
                 "next": slots,
                 "steps": steps,
@@ -47,7 +49,7 @@ def run(arguments: Namespace) -> int:
         )
         return 0
     print(f"{job.name}: {job.description}" if job.description else job.name)
-    for line in _rule(app, job):
+    for line in rule:
         print(f"  {line}")
     print(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")
     for slot in slots:
@@ -59,8 +61,11 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _rule(app: App, job: Job) -> list[str]:
-    """Of a policy of the settings file: what its sentence leaves out, and whether it is armed. Empty for other jobs."""
+def _rule(app: App, job: Job, once: list[str]) -> list[str]:
+    """Of a policy of the settings file: what its sentence leaves out, and whether it is armed. Empty for other jobs.
+
+    once: what its messages are told once for.
+    """
     from ..config.policy import definition_of, policies_of
     from ..config.policy_words import details
     from ..declared.arming import armed_row
@@ -69,14 +74,15 @@ def _rule(app: App, job: Job) -> list[str]:
     if name == job.name:
         return []
     settings = policies_of(app.settings.policies)[name]
+    words = details(settings, once)
     try:
         with read_only(app.engine) as connection:
             armed = armed_row(connection, name)
     except (SextonError, DBAPIError):
-        return details(settings)
+        return words
     if armed is None or armed.definition != definition_of(settings):
-        return [*details(settings), f"not armed{', as it was changed' if armed is not None else ''}: it only counts"]
-    return [*details(settings), f"armed at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}"]
+        return [*words, f"not armed{', as it was changed' if armed is not None else ''}: it only counts"]
+    return [*words, f"armed at {armed.armed_at:%Y-%m-%d %H:%M} UTC by {armed.armed_by}"]
 
 
 def _next_slots(job: Job) -> list[datetime]:

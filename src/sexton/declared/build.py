@@ -20,6 +20,7 @@ from ..policies.contract import ArchiveTo, Change, Plan, Rows, in_rows
 from .arming import Arming
 from .catalogue import Catalogue
 from .conditions import Conditions, new_values
+from .endless import Foresight
 from .expression import read_condition
 from .hanging import Hanging, changes, free_rows, hanging, kept, outlived, unreferenced
 from .telling import Telling
@@ -77,6 +78,7 @@ class _Building:
         self.keep = parse_span(settings.keep or "0s")
         self.looks_elsewhere = bool(settings.unless_referenced_by or settings.keep_last)
         self.moments: list[Moment] = []
+        self.foresight = Foresight.of(settings, self.table, catalogue.dialect)
         self.children = hanging(catalogue, self.table, children_of(settings.children))
 
     def plan(self) -> Plan:
@@ -121,6 +123,7 @@ class _Building:
         settings = self.settings
         ahead = parse_span(settings.ahead) if settings.ahead else Span()
         conditions = self._only()
+        self.foresight.refuse()
         if self.by is not None:
             conditions.insert(0, due(self.by, self.meaning, settings, self.keep, ahead))
         if self.catalogue.dialect == "sqlite":  # whose keys may be NULL, and so name nothing
@@ -129,7 +132,7 @@ class _Building:
         if settings.keep_last is not None and self.by is not None:
             per = [self.catalogue.column(self.table, name) for name in settings.per]
             conditions.append(outlived(self.table, self.by, per, settings.keep_last, self.meaning))
-        if settings.set or settings.clear:
+        if (settings.set or settings.clear) and self.foresight.needs_guard():
             conditions.append(new_values(self.catalogue, self.table, self.meaning, settings.set, settings.clear)[1])
         if settings.warn is not None:
             conditions.append(not_(told(self._telling().key(), subject=self.key)))
@@ -143,8 +146,8 @@ class _Building:
             conditions = Conditions(self.catalogue, self.table, self.meaning)
             self.moments = conditions.moments(only)
             return conditions.matching(only)
-        self.moments = []
-        condition, elsewhere = read_condition(self.catalogue, self.table, self.meaning, str(only), self.moments)
+        condition, elsewhere = read_condition(self.catalogue, self.table, self.meaning, str(only))
+        self.moments = [(self.table.c[name], sign, span) for name, sign, span in self.foresight.moments()]
         self.looks_elsewhere = self.looks_elsewhere or elsewhere
         return [condition]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, not_, null, or_
+from sqlalchemy import Column, ColumnElement, Table, false, not_, null, or_
 from sqlalchemy.types import Boolean, Date, DateTime, Enum, Integer, Numeric, String, Uuid
 
 from ..errors import PolicyError, ScheduleError, suggestion
@@ -128,10 +128,7 @@ def fitting(column: Column[Any], value: object, where: str) -> Any:
 def new_values(
     catalogue: Catalogue, table: Table, meaning: Meaning, values: Mapping[str, object], clear: tuple[str, ...]
 ) -> tuple[dict[str, Any], ColumnElement[bool]]:
-    """What a row gets, and whether it differs from that: run again, nothing is left to do. PolicyError.
-
-    The run's time differs from every other; where nothing else does, a column that has a time is left alone.
-    """
+    """What a row gets, and whether it differs from that, but for columns that get the run's time. PolicyError."""
     new: dict[str, Any] = {}
     differs: list[ColumnElement[bool]] = []
     for name, value in values.items():
@@ -147,7 +144,7 @@ def new_values(
             raise PolicyError(f"clear: {table.fullname}.{name} takes no NULL; give it a value in set")
         new[name] = null()
         differs.append(column.is_not(null()))
-    return new, or_(*differs) if differs else or_(*(table.c[name].is_(null()) for name in new))
+    return new, or_(false(), *differs)
 
 
 def _writable(column: Column[Any]) -> Column[Any]:

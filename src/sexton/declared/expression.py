@@ -38,7 +38,7 @@ from .catalogue import Catalogue
 from .moments import is_day, moment_of
 from .sql_functions import called, grouped
 from .sql_text import parsed
-from .times import Meaning, Moment
+from .times import Meaning
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -64,18 +64,11 @@ Scope = Mapping[str, FromClause]
 """Tables of one SELECT by the names they have there."""
 
 
-def read_condition(
-    catalogue: Catalogue, table: Table, meaning: Meaning, sql: str, moments: list[Moment] | None = None
-) -> tuple[ColumnElement[bool], bool]:
-    """The condition, and whether it looks at other tables. PolicyError with what it cannot hold.
-
-    moments: gets the comparisons of the table's own columns with the run's time.
-    """
+def read_condition(catalogue: Catalogue, table: Table, meaning: Meaning, sql: str) -> tuple[ColumnElement[bool], bool]:
+    """The condition, and whether it looks at other tables. PolicyError with what it cannot hold."""
     tree = parsed(sql, catalogue.dialect)
     reader = Reader(catalogue, meaning, ({table.name: table},))
     condition = reader.value(tree)
-    if moments is not None:
-        moments += reader.moments
     return condition, bool(reader.others)
 
 
@@ -87,7 +80,6 @@ class Reader:
     meaning: Meaning
     scopes: tuple[Scope, ...]
     others: list[str] = field(default_factory=list)
-    moments: list[Moment] = field(default_factory=list)
 
     def value(self, node: exp.Expression) -> Any:
         """Any expression, as one of SQLAlchemy. PolicyError for what may not stand here."""
@@ -144,8 +136,6 @@ class Reader:
             raise PolicyError("only: CURRENT_DATE goes with whole days, months or years")
         own = column.table is next(iter(self.scopes[-1].values()))
         meaning = replace(self.meaning, zones=None) if own else replace(self.meaning, zones=None, unit=None)
-        if own:
-            self.moments.append((column, COMPARED[kind], span))
         return grouped(meaning.compared(column, COMPARED[kind], span))
 
     def _and(self, node: exp.Expression) -> ColumnElement[bool]:

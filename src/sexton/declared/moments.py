@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 _UNITS = {"second": "s", "minute": "m", "hour": "h", "day": "d", "week": "w", "month": " months", "year": " years"}
-_INTERVAL = re.compile(r"\s*(-?)\s*([0-9]{1,6})\s*([a-z]+?)s?\s*", re.IGNORECASE)
+_INTERVAL = re.compile(r"\s*([-+]?)\s*([0-9]{1,6})\s*([a-z]+?)s?\s*", re.IGNORECASE)
 
 
 def moment_of(node: exp.Expression) -> Span | None:
@@ -62,4 +62,4 @@ def _read(text: str) -> Span:
         span = Span(length=timedelta()) if int(match[2]) == 0 else parse_span(f"{int(match[2])}{unit}", where="only")
     except ScheduleError as error:
         raise PolicyError(str(error)) from None
-    return -span if match[1] else span
+    return -span if match[1] == "-" else span

@@ -48,7 +48,7 @@ class Telling:
             raise PolicyError(f"table {self.table.fullname} has no key; what is told once has to have a name")
         fact = f"policies.{self.name}:{self.settings.action}"
         times = self._times()
-        if times == (self.by,):
+        if len(times) == 1 and times[0] is self.by:
             return text_key(fact, *row, tail=self.by)
         key = text_key(fact, *row, *map(or_nothing, times))
         if self.by is not None or not times:

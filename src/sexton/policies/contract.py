@@ -158,6 +158,11 @@ class Plan:
         return alone and self.main is not None and self.main.values is None
 
     @property
+    def once(self) -> tuple[str, ...]:
+        """The columns that a message about a row is told once for; none where they are not known."""
+        return self.messages[0].once if self.messages else ()
+
+    @property
     def counts_rows(self) -> bool:
         """Whether each row has to be picked in order, as their number or order matters."""
         return self.limit is not None or self.batch is not None or self.by is not self.order[0]

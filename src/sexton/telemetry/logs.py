@@ -41,6 +41,7 @@ def ended(outcome: Outcome, seconds: float) -> str:
         told=whole.told,
         skipped=whole.skipped or None,
         poison=whole.poison or None,
+        told_before=whole.told_before or None,
         **_said(outcome),
     )
 
