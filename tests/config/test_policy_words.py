@@ -22,10 +22,10 @@ ITEMS = {"items": {"column": "order_id", "children": {"notes": {"column": "item"
         ({"only": {"seen_at": {"null": False}}}, "only where seen_at is not NULL"),
         ({"only": {"seen_at": {"older_than": "1d"}}}, "only where seen_at is older than '1d'"),
         ({"boundary": "<="}, "rows whose time it is to the instant are due, too"),
-        ({"zone": "Europe/Berlin"}, "days are days in Europe/Berlin"),
+        ({"zone": "Europe/Berlin"}, "days, and times without a zone, are those in Europe/Berlin"),
         (
             {"zone_column": "tz", "zone_parent": {"shops": "shop_id"}, "zone": "UTC"},
-            "days are days in the zone that tz says of shops, found by shop_id, else in UTC",
+            "days, and times without a zone, are those in the zone that tz says of shops, found by shop_id, else in UTC",
         ),
         ({"unless_referenced_by": {"payments": "order_id"}}, "keeps rows that order_id of payments refers to"),
         ({"keep_last": 5, "per": ["user_id", "kind"]}, "keeps the newest 5 of each user_id and kind"),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import product
+from random import Random
 from typing import Any
 
 import pytest
@@ -196,3 +200,36 @@ def test_what_is_not_known_may_come_to_anything() -> None:
     assert text.outcomes({"a": "X "}) == {True, False, None}
     assert of_table({"at": {"older_than": "1 month"}}, {"at": Away(0)}) == {True, False, None}
     assert of_table({"n": {"below": 3}}, {"n": Other()}) == {True, False, None}
+
+
+LEAVES = (
+    "a = 'x'", "a <> 'y'", "'x' = a", "a IN ('x', 'z')", "a NOT IN ('x')", "a IS NULL", "a IS NOT NULL", "a > 'x'",
+    "n = 1", "n < 2", "2 <= n", "n <> -1", "n IN (0, 2)", "n IS NULL", "n BETWEEN 0 AND 1", "n + 1 = 2", "n IS NOT 1",
+    "b", "NOT b", "b = TRUE", "(n > 0)", "TRUE", "coalesce(n, 0) = 0", "length(a) = 1", "a = NULL",
+)  # fmt: skip
+
+
+def condition(random: Random, depth: int) -> str:
+    if depth == 0 or random.random() < 0.2:
+        return random.choice(LEAVES)
+    join = random.choice(("AND", "OR", "NOT"))
+    one = condition(random, depth - 1)
+    return f"(NOT ({one}))" if join == "NOT" else f"({one} {join} {condition(random, depth - 1)})"
+
+
+@pytest.mark.databases("sqlite")
+def test_rep_18_what_a_database_answers_is_among_the_outcomes_that_were_foreseen() -> None:
+    """Whatever of a row is known."""
+    random, rows = Random(18), list(product((None, "x", "y", "X"), (None, 0, 1, 2), (None, True, False)))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (a text, n int, b boolean)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        for _ in range(60):
+            sql = condition(random, 3)
+            foreseen = Text.read(sql, ("a", "n", "b"), "sqlite")
+            answers = connection.execute(f"SELECT {sql} FROM t ORDER BY rowid").fetchall()
+            for (a, n, b), (answer,) in zip(rows, answers, strict=True):
+                real = None if answer is None else bool(answer)
+                row = {"a": a, "n": n, "b": b}
+                assert real in foreseen.outcomes(row), (sql, row)
+                assert real in foreseen.outcomes({name: row[name] for name in random.sample(list(row), 1)}), (sql, row)

@@ -271,15 +271,3 @@ def aside(shop: Shop) -> list[str]:
     with shop.engine.connect() as connection:
         poison = "sexton_poison" if shop.sqlite else "sexton.poison"
         return sorted(connection.execute(text(f"SELECT subject FROM {poison}")).scalars())
-
-
-@pytest.mark.databases("postgres15")
-def test_rep_38_an_instant_without_iso_form_is_told(shop: Shop) -> None:
-    shop.do("CREATE TABLE seats (id int PRIMARY KEY, ends timestamptz, state text)")
-    shop.do("INSERT INTO seats VALUES (1, '-infinity', 'open'), (2, '2026-01-01', 'open')")
-    job = shop.armed(transition="seats", by="ends", set={"state": "over"}, event="over")
-
-    total = run_job(shop.engine, job, at=NOON).total
-
-    assert (total.changed, total.told, total.poison) == (2, 2, 0)
-    assert keys(shop)[0] == "policies.tidy:transition:1:-infinity"

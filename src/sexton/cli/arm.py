@@ -17,6 +17,7 @@ from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
 from ..declared.arming import Arming, arm, armed_row, disarm, table_rows
+from ..declared.other_clock import other_clock
 from ..errors import DONE, FAILED, UsageError, suggestion
 from ..jobs.job import Job
 from ..policies.contract import Plan
@@ -66,6 +67,7 @@ def run(arguments: Namespace) -> int:
 
 def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
     """What it would do now, in lines; how many rows are due."""
+    settings = policies_of(app.settings.policies)[name]
     with read_only(app.engine) as connection:
         require_schema(connection)
         request = Request(0, None, ask_now(connection), job.name, None)
@@ -74,14 +76,16 @@ def _look(app: App, name: str, job: Job, plan: Plan) -> tuple[str, int]:
         armed = armed_row(connection, name)
         past = history(connection, job=job.name, limit=3)
         shown = sample(connection, plan, request)
+        doubt = other_clock(connection, plan, settings, request.as_of)
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     lines = [
         f"{name}: {job.description}",
-        *(f"  {line}" for line in details(policies_of(app.settings.policies)[name], plan.once)),
+        *(f"  {line}" for line in details(settings, plan.once)),
         step_table({plan.step: counts}),
         f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}",
         *sample_lines(plan.step, shown, counts.picked),
     ]
+    lines += [doubt] if doubt else []
     for run in past:
         did = run.error if run.error and run.error.startswith(STOPPED) else f"{run.total.picked:,} due"
         lines.append(f"run {run.id} at {run.started_at:%Y-%m-%d %H:%M} UTC: {run.state}, {did}")

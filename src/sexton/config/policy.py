@@ -68,7 +68,8 @@ class PolicySettings:
     )
     zone: str | None = setting(
         None,
-        "IANA zone in which the dates of a date column are days; has to be given for one, unless `zone_column` is",
+        "IANA zone in which the dates of a date column are days, or whose local time a column without zone holds; "
+        "has to be given for dates, unless `zone_column` is",
         kind="timezone",
         example="Europe/Berlin",
     )

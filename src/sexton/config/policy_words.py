@@ -38,7 +38,8 @@ def _which(settings: PolicySettings) -> Iterator[str]:
         own = f"in the zone that {settings.zone_column} says" if settings.zone_column else ""
         parent = "".join(f" of {table}, found by {column}" for table, column in settings.zone_parent.items())
         other = f"in {settings.zone}" if settings.zone else ""
-        yield f"days are days {own}{parent}{', else ' if own and other else ''}{other}"
+        zone = f"{own}{parent}{', else ' if own and other else ''}{other}"
+        yield f"days, and times without a zone, are those {zone}"
     for table, column in settings.unless_referenced_by.items():
         yield f"keeps rows that {column} of {table} refers to"
     if settings.keep_last is not None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal_column
+from sqlalchemy import ColumnElement, Text, literal_column
 
 from ..jobs.span import Span
 from .instants import EPOCHS, Form, reckoned
+
+_FIRST = 14
+"""Hours after UTC that clocks show on the first shore."""
 
 _LAST = 12
 """Hours after UTC at which a day ends on the last shore."""
@@ -31,8 +34,10 @@ def _in_sqlite(at: str, span: Span, form: Form) -> str:
     if form.suffix.startswith("_epoch_"):
         unit = form.suffix.split("_")[2]
         return f"((CAST({_written('%s', at, parts)} AS INTEGER) + 1) * {EPOCHS[unit]})"
-    if form.suffix in ("_text", "_day"):
-        return _written({"_text": "%Y-%m-%d %H:%M:%f000", "_day": "%Y-%m-%d~"}[form.suffix], at, parts)
+    if form.suffix.startswith("_wall"):
+        parts.append(f"'+{_FIRST} hours'")
+    if isinstance(form.kind, Text):
+        return _written("%Y-%m-%d~" if "day" in form.suffix else "%Y-%m-%d %H:%M:%f000", at, parts)
     return _written("%Y-%m-%d", at, [*parts, f"'+{24 + _LAST} hours'"])
 
 

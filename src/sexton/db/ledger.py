@@ -80,7 +80,7 @@ def text_key(*parts: Value, tail: Column[Any] | None = None) -> ColumnElement[st
     (`sexton.db.keys`). The first part is taken as it is. tail: one more, a time that has been found to be one.
     """
     first = as_text(parts[0]) if isinstance(parts[0], str) else _part(parts[0], COLON)
-    last = [] if tail is None else [_instant(tail)]
+    last = [] if tail is None else [as_text(tail)]
     text = _joined([first, *(_part(part, COLON) for part in parts[1:]), *last], COLON)
     free = [part for part in parts if _is_free(part)]
     if not free and all(part == escaped(part, COLON) for part in parts[1:] if isinstance(part, str)):
@@ -106,16 +106,10 @@ def _part(value: Value, separator: str) -> ColumnElement[str]:
     return func.replace(whole, as_text(separator), as_text("~1"), type_=Text())
 
 
-def _instant(value: ColumnElement[Any]) -> ColumnElement[str]:
-    """A time as text; an instant without an ISO form, such as -infinity, as the database writes it."""
-    text = as_text(value)
-    return func.coalesce(text, written(value), type_=Text()) if is_time(value.type) else text
-
-
 def or_nothing(value: ColumnElement[Any]) -> ColumnElement[str]:
-    """A part of a key that may be NULL."""
-    text = _instant(value) if is_time(value.type) else _part(value, COLON)
-    return func.coalesce(text, as_text(NOTHING), type_=Ready())
+    """A part of a key that may be NULL; an instant without an ISO form, such as -infinity, as that has it."""
+    without_iso = [written(value)] if is_time(value.type) else []
+    return func.coalesce(_part(value, COLON), *without_iso, as_text(NOTHING), type_=Ready())
 
 
 def also_under(key: ColumnElement[str], former: ColumnElement[str], when: ColumnElement[bool]) -> ColumnElement[str]:

@@ -6,6 +6,7 @@ PostgreSQL holds the very same statement with its own variables where Python bin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
@@ -18,13 +19,14 @@ from sqlalchemy.sql.elements import ClauseElement
 from .instants import meaning_of, reckoned
 
 Naming = Callable[[str], str]
+_ZONED = re.compile(r"(now.*_(?:date|wall|walltext|wallday|local|localtext)(?:_incl)?)_((?:[0-9a-f]{2})+)")
 
 
 def named(name: str) -> str:
     """For people: `:now_minus_30d`, `:batch`, `:now_date(Europe/Berlin)`."""
-    moment, marked, zone = name.partition("_date_")
-    if marked and meaning_of(name) is not None:
-        return f":{moment}_date({bytes.fromhex(zone).decode()})"
+    zoned = _ZONED.fullmatch(name)
+    if zoned is not None and meaning_of(name) is not None:
+        return f":{zoned[1]}({bytes.fromhex(zoned[2]).decode()})"
     return ":" + name.removeprefix("sexton_")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, or_, true
+from sqlalchemy import Column, ColumnElement, Table, Text, func, literal_column, or_, true, type_coerce
 
 from ..config.policy import PolicySettings
 from ..db.ledger import also_under, noticed, or_nothing, text_key
@@ -14,7 +14,7 @@ from ..db.types import UtcDateTime
 from ..errors import PolicyError
 from ..policies.contract import Message
 from .catalogue import Catalogue
-from .times import Meaning, Moment
+from .times import Meaning, Moment, keeps_no_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Telling:
             return ()
         own = [*self._row(), *([] if self.by is None else [self.by])]
         names = settings.message or dict.fromkeys(column.name for column in own)
-        payload = {name: self.catalogue.column(self.table, name) for name in names}
+        payload = {name: self._said(self.catalogue.column(self.table, name)) for name in names}
         to = self.catalogue.column(self.table, settings.to) if settings.to else None
         once = tuple(dict.fromkeys(column.name for column in (*self._row(), *self._times())))
         return (Message(settings.event or self.name, self.key(), to, payload, once=once),)
@@ -55,6 +55,15 @@ class Telling:
             return key
         # Before the key held a time: what was told then was about the time that the rule was met with.
         return also_under(key, text_key(fact, *row), self._met_then())
+
+    def _said(self, column: Column[Any]) -> ColumnElement[Any]:
+        """A column in a message. A local time is one there as well: the Z of UTC would make it another."""
+        dialect = self.catalogue.dialect
+        if not self.meaning.local or not keeps_no_zone(column, dialect):
+            return column
+        if dialect == "sqlite":
+            return type_coerce(column, Text())
+        return func.to_char(column, literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US'"""), type_=Text())
 
     def _row(self) -> tuple[Column[Any], ...]:
         return tuple(self.table.primary_key.columns)

@@ -22,23 +22,20 @@ WHERE orders.closed_at < :now_minus_90d_day
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
     AND orders.id IS NOT NULL AND orders.status IS NOT 'expired'),
 sexton_facts AS
-(SELECT 0 AS part, CASE WHEN EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = 'policies.transition:transition' || ':' || CAST(sexton_picked.id AS TEXT)
-    || ':' || sexton_picked.closed_at AND ('policies.transition:transition' || ':'
-    || CAST(sexton_picked.id AS TEXT) || ':'
-    || sexton_picked.closed_at) != sexton_bounded('policies.transition:transition' || ':'
-    || CAST(sexton_picked.id AS TEXT) || ':' || replace(replace(sexton_picked.closed_at, '~', '~0'), ':',
-    '~1')) AND sexton_noticed.subject = CAST(sexton_picked.id AS TEXT)) THEN 'policies.transition:transition'
-    || ':' || CAST(sexton_picked.id AS TEXT) || ':' || sexton_picked.closed_at
-    ELSE sexton_bounded('policies.transition:transition' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || replace(replace(sexton_picked.closed_at, '~', '~0'), ':', '~1')) END AS "key",
-    CAST(sexton_picked.id AS TEXT) AS subject, 'order_expired' AS event_type,
-    sexton_picked.email AS recipient, json_object('id', sexton_picked.id, 'closed_at',
-    sexton_picked.closed_at) AS payload, sexton_picked.closed_at AS by_0, sexton_picked.id AS by_1
+(SELECT 0 AS part, 'policies.transition:transition' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
+    || sexton_picked.closed_at AS "key", CAST(sexton_picked.id AS TEXT) AS subject,
+    'order_expired' AS event_type, sexton_picked.email AS recipient, json_object('id', sexton_picked.id,
+    'closed_at', sexton_picked.closed_at) AS payload, sexton_picked.closed_at AS by_0,
+    sexton_picked.id AS by_1
 FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
 FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts."key") AS count_2
 FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = sexton_facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told,
+    (SELECT count(*) - count(DISTINCT CASE WHEN (NOT (EXISTS (SELECT 1
+FROM sexton_effects
+WHERE sexton_effects."key" = sexton_facts."key"))) THEN sexton_facts."key" END) AS anon_1
+FROM sexton_facts
+WHERE sexton_facts.event_type IS NOT NULL) AS told_before;

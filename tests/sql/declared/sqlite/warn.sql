@@ -14,14 +14,9 @@ WHERE orders.closed_at < :now_plus_2w_day
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_text)
-    AND orders.id IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = sexton_bounded('policies.warn:warn' || ':' || CAST(orders.id AS TEXT) || ':'
-    || replace(replace(orders.closed_at, '~', '~0'), ':', '~1'))) = 1 OR EXISTS (SELECT 1
-    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'policies.warn:warn' || ':'
-    || CAST(orders.id AS TEXT) || ':' || orders.closed_at AND ('policies.warn:warn' || ':'
-    || CAST(orders.id AS TEXT) || ':' || orders.closed_at) != sexton_bounded('policies.warn:warn' || ':'
-    || CAST(orders.id AS TEXT) || ':' || replace(replace(orders.closed_at, '~', '~0'), ':', '~1'))
-    AND sexton_noticed.subject = CAST(orders.id AS TEXT)) = 1) ORDER BY orders.closed_at, orders.id
+    AND orders.id IS NOT NULL AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
+    WHERE sexton_noticed.key = 'policies.warn:warn' || ':' || CAST(orders.id AS TEXT) || ':'
+    || orders.closed_at) = 0 ORDER BY orders.closed_at, orders.id
  LIMIT :batch OFFSET 0;
 
 -- the dry run
@@ -41,31 +36,23 @@ WHERE orders.closed_at < :now_plus_2w_day
     AND substr(CASE WHEN (length(replace(replace(orders.closed_at, 'T', ' '), 'Z',
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_text)
-    AND orders.id IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = sexton_bounded('policies.warn:warn' || ':' || CAST(orders.id AS TEXT) || ':'
-    || replace(replace(orders.closed_at, '~', '~0'), ':', '~1'))) = 1 OR EXISTS (SELECT 1
-    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'policies.warn:warn' || ':'
-    || CAST(orders.id AS TEXT) || ':' || orders.closed_at AND ('policies.warn:warn' || ':'
-    || CAST(orders.id AS TEXT) || ':' || orders.closed_at) != sexton_bounded('policies.warn:warn' || ':'
-    || CAST(orders.id AS TEXT) || ':' || replace(replace(orders.closed_at, '~', '~0'), ':', '~1'))
-    AND sexton_noticed.subject = CAST(orders.id AS TEXT)) = 1)),
+    AND orders.id IS NOT NULL AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
+    WHERE sexton_noticed.key = 'policies.warn:warn' || ':' || CAST(orders.id AS TEXT) || ':'
+    || orders.closed_at) = 0),
 sexton_facts AS
-(SELECT 0 AS part, CASE WHEN EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = 'policies.warn:warn' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || sexton_picked.closed_at AND ('policies.warn:warn' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || sexton_picked.closed_at) != sexton_bounded('policies.warn:warn' || ':'
-    || CAST(sexton_picked.id AS TEXT) || ':' || replace(replace(sexton_picked.closed_at, '~', '~0'), ':',
-    '~1')) AND sexton_noticed.subject = CAST(sexton_picked.id AS TEXT)) THEN 'policies.warn:warn' || ':'
-    || CAST(sexton_picked.id AS TEXT) || ':' || sexton_picked.closed_at
-    ELSE sexton_bounded('policies.warn:warn' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || replace(replace(sexton_picked.closed_at, '~', '~0'), ':', '~1')) END AS "key",
-    CAST(sexton_picked.id AS TEXT) AS subject, 'warn' AS event_type, sexton_picked.email AS recipient,
-    json_object('id', sexton_picked.id, 'closed_at', sexton_picked.closed_at) AS payload,
-    sexton_picked.closed_at AS by_0, sexton_picked.id AS by_1
+(SELECT 0 AS part, 'policies.warn:warn' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
+    || sexton_picked.closed_at AS "key", CAST(sexton_picked.id AS TEXT) AS subject, 'warn' AS event_type,
+    sexton_picked.email AS recipient, json_object('id', sexton_picked.id, 'closed_at',
+    sexton_picked.closed_at) AS payload, sexton_picked.closed_at AS by_0, sexton_picked.id AS by_1
 FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
 FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts."key") AS count_2
 FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = sexton_facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told,
+    (SELECT count(*) - count(DISTINCT CASE WHEN (NOT (EXISTS (SELECT 1
+FROM sexton_effects
+WHERE sexton_effects."key" = sexton_facts."key"))) THEN sexton_facts."key" END) AS anon_1
+FROM sexton_facts
+WHERE sexton_facts.event_type IS NOT NULL) AS told_before;
