@@ -24,8 +24,8 @@ ITEMS = {"items": {"column": "order_id", "children": {"notes": {"column": "item"
         ({"boundary": "<="}, "rows whose time it is to the instant are due, too"),
         ({"zone": "Europe/Berlin"}, "days, and times without a zone, are those in Europe/Berlin"),
         (
-            {"zone_column": "tz", "zone_parent": {"shops": "shop_id"}, "zone": "UTC"},
-            "days, and times without a zone, are those in the zone that tz says of shops, found by shop_id, else in UTC",
+            {"zone_column": "tz", "zone_parent": {"shops": "shop"}, "zone": "UTC"},
+            "days, and times without a zone, are those in the zone that tz says of shops, found by shop, else in UTC",
         ),
         ({"unless_referenced_by": {"payments": "order_id"}}, "keeps rows that order_id of payments refers to"),
         ({"keep_last": 5, "per": ["user_id", "kind"]}, "keeps the newest 5 of each user_id and kind"),

@@ -92,7 +92,7 @@ def test_rep_14_local_times_are_due_when_their_instant_has_passed(
     fill(shop, [*times, None, FAR], [ANGELES] * len(times) + [None, None])
     (plan,) = planned(shop.job(purge="visits", **written))
     means = [instant_of(at, zone) for at in times]
-    steps = (-4, 0, 4) if "zone_column" in written else range(-8, 9)
+    steps = (-2,) if "zone_column" in written else range(-8, 9)
     with shop.engine.connect() as connection:
         for cutoff in (change + 15 * MINUTE * step + side for step in steps for side in (-TICK, timedelta(), TICK)):
             wanted = sum(at <= cutoff if inclusive else at < cutoff for at in means)
@@ -167,8 +167,8 @@ def test_rep_14_each_row_is_in_its_own_zone_or_in_that_of_the_rule_or_never_due(
 @pytest.mark.parametrize("zones", [False, True], ids=["zone", "zone_column"])
 def test_rep_14_now_is_written_and_told_as_clocks_show_it_there(zones: bool, shop: Shop) -> None:
     fill(shop, [local(2026, 6, 15, 4)], [ANGELES])
-    own = {"zone_column": "tz"} if zones else {"zone": ANGELES}
-    change = {"set": {"seen": {"now": True}}, "only": {"seen": {"null": True}}, "event": "seen"}
+    own: dict[str, Any] = {"zone_column": "tz"} if zones else {"zone": ANGELES}
+    change: dict[str, Any] = {"set": {"seen": {"now": True}}, "only": {"seen": {"null": True}}, "event": "seen"}
     job = shop.armed(transition="visits", by="ends", max_share=1.0, **own, **change)
 
     assert run_job(shop.engine, job, at=NOON).total.told == 1
@@ -188,7 +188,7 @@ def test_rep_14_months_and_clock_changes_are_the_same_in_the_database(engine: An
     with engine.connect() as connection:
         connection.execute(text("SET LOCAL timezone = 'Pacific/Auckland'"))
         for change in (FALL, SPRING):
-            for step in range(-3, 4):
+            for step in range(-2, 3):
                 for side in (-TICK, timedelta(), TICK):
                     compare(connection, change + 30 * MINUTE * step + side)
 
@@ -241,7 +241,7 @@ def test_rep_14_an_index_on_the_bare_column_serves(own: dict[str, str], shop: Sh
     )
     (plan,) = planned(shop.job(purge="visits", by="ends", keep="30d", **own))
 
-    for batch in PickedBatches(plan).statements():  # type: ignore[arg-type]
+    for batch in PickedBatches(plan).statements():
         found = [
             node for node, _ in nodes(picking(explained(shop.engine, batch))) if node.get("Relation Name") == "visits"
         ]
@@ -274,7 +274,7 @@ def test_rep_14_a_column_of_another_clock_is_asked_about(
     settings: PolicySettings = settings_of(asked)
 
     with shop.engine.connect() as connection:
-        found = other_clock(connection, plan, settings, NOON)  # type: ignore[arg-type]
+        found = other_clock(connection, plan, settings, NOON)
 
     assert (found or "").startswith(words or "")
     assert (found is None) == (words is None)

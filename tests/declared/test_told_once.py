@@ -155,7 +155,7 @@ def test_rep_19_a_time_that_may_be_null_is_told_as_well(letters: Shop) -> None:
     ids=["epoch", "zoned", "naive", "date"],
 )
 def test_rep_19_what_was_told_without_a_time_counts_for_the_time_it_was_about(
-    kind: str, times: dict[str, str], written: Any, shop: Shop
+    kind: str, times: dict[str, Any], written: Any, shop: Shop
 ) -> None:
     """An upgrade: row 1 was told and stays as it is, 2 was told and renewed since, 3 was never told."""
 
@@ -229,7 +229,8 @@ def test_rep_38_rows_with_commas_in_their_keys_are_set_aside_one_by_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     refuse(seats, "old.place LIKE '%,c' OR old.hall LIKE 'a,%'")
-    job = seats.armed(**{action: "seats", "by": "ends", "keep": "1h", "max_share": 1.0})
+    written: dict[str, Any] = {action: "seats", "by": "ends", "keep": "1h", "max_share": 1.0}
+    job = seats.armed(**written)
 
     total = run_job(seats.engine, job, at=NOON).total
     again = run_job(seats.engine, job, at=NOON).total

@@ -23,6 +23,7 @@ from sqlalchemy import (
     delete,
     func,
     literal_column,
+    not_,
     select,
     tuple_,
     update,
@@ -175,7 +176,7 @@ def _telling(plan: Plan, rows: Mapping[str, Any]) -> list[ColumnElement[Any]]:
     outbox = plan.outbox or own_outbox("postgresql")
     sent = enqueue(outbox, relation, new, fact_order(relation))
     sending = sent.returning(literal_column("1").label("one")).cte("sent")
-    return [_count(told, "told"), _count(sending, "sent"), told_before(relation, new)]
+    return [_count(told, "told"), _count(sending, "sent"), told_before(relation, not_(new))]
 
 
 def _count(relation: CTE, name: str) -> ColumnElement[Any]:

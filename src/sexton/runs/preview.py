@@ -52,7 +52,7 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
     effects = own_tables(dialect).effects
     known = exists(select(1).where(effects.c.key == relation.c.key))
     untold = select(func.count(relation.c.key.distinct())).where(not_(known))
-    return select(*outcome, untold.scalar_subquery().label("told"), told_before(relation, not_(known)))
+    return select(*outcome, untold.scalar_subquery().label("told"), told_before(relation, known))
 
 
 def relations(plan: Plan, excluding: bool) -> dict[str, Any]:

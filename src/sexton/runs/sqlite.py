@@ -169,7 +169,7 @@ def _forget_known(relation: Table) -> Delete:
 
 
 def _told_before(relation: Table) -> ColumnElement[int]:
-    return told_before(relation, relation.c.key.not_in(_known()))
+    return told_before(relation, relation.c.key.in_(_known()))
 
 
 def _known() -> Select[Any]:

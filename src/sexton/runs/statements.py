@@ -16,7 +16,6 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    case,
     cast,
     func,
     literal_column,
@@ -153,15 +152,10 @@ def _fact(plan: Plan, rows: Rows, number: int, message: Message, sorted_by_row: 
     return select(*columns).select_from(relation)
 
 
-def told_before(relation: FromClause, new: ColumnElement[bool]) -> Labelled:
-    """How many of the facts have an event and no message, as all but one of each `new` key is on record already."""
-    said = relation.c.event_type.is_not(None)
-    return (
-        select(func.count() - func.count(case((new, relation.c.key)).distinct()))
-        .where(said)
-        .scalar_subquery()
-        .label("told_before")
-    )
+def told_before(relation: FromClause, known: ColumnElement[bool]) -> Labelled:
+    """How many of the facts have an event and no message, as they are `known`: on record already."""
+    withheld = select(func.count()).select_from(relation).where(relation.c.event_type.is_not(None), known)
+    return withheld.scalar_subquery().label("told_before")
 
 
 def _order_of(plan: Plan, name: str) -> tuple[str, ...]:
