@@ -17,7 +17,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Policies": ("Purge", "Child", "Transition", "WarnOnce"),
     "Parts of a policy": ("Message", "Found", "Change", "Policy", "Plan"),
     "Time in a statement": ("now", "ago", "ahead", "days_left", "UtcDateTime", "Word", "iso_text"),
-    "Keys, payloads, refusals": ("text_key", "as_text", "json_payload", "only_if", "told", "set_aside"),
+    "Keys, payloads, refusals": ("text_key", "effect_key", "as_text", "json_payload", "only_if", "told", "set_aside"),
     "The outbox": ("tell", "Outbox", "own_outbox"),
     "Functions as work": ("Run", "Counts"),
     "Packs": ("Pack", "setting"),

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from .db.functions import iso_text as iso_text
     from .db.functions import json_payload as json_payload
     from .db.functions import only_if as only_if
-    from .db.functions import set_aside as set_aside
-    from .db.functions import text_key as text_key
-    from .db.functions import told as told
     from .db.instants import ago as ago
     from .db.instants import ahead as ahead
     from .db.instants import now as now
+    from .db.keys import effect_key as effect_key
+    from .db.ledger import set_aside as set_aside
+    from .db.ledger import text_key as text_key
+    from .db.ledger import told as told
     from .db.tables import Outbox as Outbox
     from .db.tables import own_outbox as own_outbox
     from .db.types import UtcDateTime as UtcDateTime
@@ -56,10 +57,9 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(("App", "main"), "app"),
     "setting": "config",
-    **dict.fromkeys(
-        ("as_text", "days_left", "iso_text", "json_payload", "only_if", "set_aside", "text_key", "told"),
-        "db.functions",
-    ),
+    **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.functions"),
+    "effect_key": "db.keys",
+    **dict.fromkeys(("set_aside", "text_key", "told"), "db.ledger"),
     **dict.fromkeys(("ago", "ahead", "now"), "db.instants"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.tables"),
     **dict.fromkeys(("UtcDateTime", "Word"), "db.types"),

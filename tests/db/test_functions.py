@@ -29,8 +29,8 @@ from sqlalchemy.exc import DBAPIError
 from sexton import PolicyError, as_text, days_left, iso_text, json_payload, only_if, text_key, told
 from sexton.clock import iso
 from sexton.db.faults import Fault, classify, describe
-from sexton.db.functions import subject_text
 from sexton.db.instants import values
+from sexton.db.ledger import subject_text
 from sexton.db.tables import own_tables
 from sexton.db.types import NaiveUtc, UtcDateTime
 

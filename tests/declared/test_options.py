@@ -259,7 +259,7 @@ def test_now_as_a_new_value_is_set_once(shop: Shop) -> None:
         values = {"id": number, "ends": stored(shop, NOON - DAY), "ended": stored(shop, ended)}
         shop.do("INSERT INTO trials VALUES (:id, :ends, 'open', :ended)", **values)
     written: dict[str, Any] = {"transition": "trials", "by": "ends", "max_share": 1.0}
-    once = shop.armed(**written, set={"ended_at": {"now": True}})
+    once = shop.armed(**written, set={"ended_at": {"now": True}}, only={"ended_at": {"null": True}})
 
     assert run_job(shop.engine, once, at=NOON).total.changed == 1
     assert run_job(shop.engine, once, at=NOON + DAY).total.changed == 0

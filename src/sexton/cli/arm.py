@@ -20,6 +20,7 @@ from ..config.policy_words import details
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
+from ..declared.other_clock import other_clock
 from ..errors import DONE, FAILED, UsageError, suggestion
 from ..jobs.guard import Guard
 from ..jobs.job import Job
@@ -99,8 +100,10 @@ def _plans(job: Job) -> list[Plan]:
 def _look(app: App, job: Job, plans: list[Plan]) -> tuple[str, dict[str, Counts]]:
     """What it would do now, in lines; what is due by step."""
     lines = [f"{called(job.name)}: {one_line(job.description)}".rstrip(": ")]
-    if job.name.startswith(DECLARED):
-        lines += [f"  {line}" for line in details(app.policies[called(job.name)])]
+    settings = app.policies[called(job.name)] if job.name.startswith(DECLARED) else None
+    if settings is not None:
+        once = [name for plan in plans for name in plan.once]
+        lines += [f"  {line}" for line in details(settings, once)]
     if why := obstacle(app.engine, job.name, plans):
         lines.append(f"  its runs cannot begin: {why}")
     with read_only(app.engine) as connection:
@@ -110,6 +113,8 @@ def _look(app: App, job: Job, plans: list[Plan]) -> tuple[str, dict[str, Counts]
         lines.append(step_table(due))
         for plan in plans:
             lines += _of_table(connection, plan, request, due[plan.step])
+            if settings is not None and (doubt := other_clock(connection, plan, settings, request.as_of)):
+                lines.append(doubt)
         for past in history(connection, job=job.name, limit=3):
             did = past.error if past.error and past.error.startswith(STOPPED) else f"{past.total.picked:,} due"
             lines.append(f"run {past.id} at {past.started_at:%Y-%m-%d %H:%M} UTC: {past.state}, {did}")

@@ -68,9 +68,9 @@ def _rule(app: App, job: Job, steps: list[Any]) -> list[str]:
     from ..config.policy_words import details
 
     lines = []
-    if job.name.startswith(DECLARED) and called(job.name) in app.policies:
-        lines = details(app.policies[called(job.name)])
     plans = [step for step in steps if isinstance(step, Plan)]
+    if job.name.startswith(DECLARED) and called(job.name) in app.policies:
+        lines = details(app.policies[called(job.name)], [name for plan in plans for name in plan.once])
     if not plans:
         return lines
     if job.guard is None:

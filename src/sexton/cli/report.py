@@ -41,6 +41,8 @@ def _row(step: str, counts: Counts) -> list[Any]:
         also.append(f"{counts.kept} found and not changed")
     if counts.referred:
         also.append(f"{counts.referred} kept by references")
+    if counts.told_before:
+        also.append(f"{counts.told_before} told before")
     return [step, counts.picked, counts.changed, counts.told, ", ".join(also)]
 
 

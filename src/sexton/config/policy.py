@@ -72,7 +72,8 @@ class PolicySettings:
     )
     zone: str | None = setting(
         None,
-        "IANA zone in which the dates of a date column are days; has to be given for one, unless `zone_column` is",
+        "IANA zone in which the dates of a date column are days, or whose local time a column without zone holds; "
+        "has to be given for dates, unless `zone_column` is",
         kind="timezone",
         example="Europe/Berlin",
     )
@@ -113,6 +114,12 @@ class PolicySettings:
     to: str | None = setting(None, "the column that says who gets the message", example="email")
     message: tuple[str, ...] = setting(
         (), "columns that the message holds; by default the key and the time", example=("id", "email", "ends_at")
+    )
+    once_per: tuple[str, ...] = setting(
+        (),
+        "columns that a message is told once for, of each row; by default `by`, or the columns that `only` compares "
+        "with the time of the run",
+        example=("sent_at",),
     )
     into: str = setting("archive", "the folder for the files of `archive`, seen from that of the settings file")
     limit: int | None = setting(

@@ -87,7 +87,7 @@ def _check_change(settings: PolicySettings) -> None:
 
 def _check_message(settings: PolicySettings) -> None:
     tells = settings.event is not None or settings.warn is not None
-    for name in ("to", "message"):
+    for name in ("to", "message", "once_per"):
         if getattr(settings, name) and not tells:
             raise Misfit(f'{name} belongs to a message; give it a name, event = "order_expired"', name)
     if tells and settings.archive is not None:

@@ -15,11 +15,14 @@ _OF_CHILDREN = {
 }
 
 
-def details(settings: PolicySettings) -> list[str]:
-    """One line each, in the order of the manual's page; none for what is as it is by default."""
+def details(settings: PolicySettings, once: Sequence[str] = ()) -> list[str]:
+    """One line each, in the order of the manual's page; none for what is as it is by default.
+
+    once: the columns that the key of its message holds, where they are known: those of the plan.
+    """
     return [
         *_which(settings),
-        *_what(settings),
+        *_what(settings, once),
         *_children(children_of(settings.children), "it"),
         *_how_much(settings),
     ]
@@ -35,7 +38,8 @@ def _which(settings: PolicySettings) -> Iterator[str]:
         own = f"in the zone that {settings.zone_column} says" if settings.zone_column else ""
         parent = "".join(f" of {table}, found by {column}" for table, column in settings.zone_parent.items())
         other = f"in {settings.zone}" if settings.zone else ""
-        yield f"days are days {own}{parent}{', else ' if own and other else ''}{other}"
+        zone = f"{own}{parent}{', else ' if own and other else ''}{other}"
+        yield f"days, and times without a zone, are those {zone}"
     for table, column in settings.unless_referenced_by.items():
         yield f"keeps rows that {column} of {table} refers to"
     if settings.keep_last is not None:
@@ -45,14 +49,15 @@ def _which(settings: PolicySettings) -> Iterator[str]:
         yield f"waits until policy {settings.before} has been through"
 
 
-def _what(settings: PolicySettings) -> Iterator[str]:
+def _what(settings: PolicySettings, once: Sequence[str]) -> Iterator[str]:
     for name, value in settings.set.items():
         yield f"{name} becomes {'the time of the run' if value == {'now': True} else repr(value)}"
     if settings.clear:
         yield f"clears {_and(settings.clear)}"
     if settings.event is not None or settings.warn is not None:
         to = f" to {settings.to}" if settings.to else ""
-        yield f"tells {settings.event or 'about it'}{to}, once a row and time"
+        each = _listed(once) or _listed(["row", *(settings.once_per or filter(None, [settings.by]))])
+        yield f"tells {settings.event or 'about it'}{to}, once for each {each}"
     if settings.archive is not None:
         yield f"files lie in {settings.into}"
 
@@ -88,6 +93,11 @@ def _compared(word: str, value: Any) -> str:
 
 def _either(value: Any) -> str:
     return " or ".join(map(repr, value)) if isinstance(value, list | tuple) else repr(value)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def _and(names: Sequence[str]) -> str:

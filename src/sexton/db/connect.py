@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
 from .address import place as place
 from .faults import Fault, classify, describe, refusal, sqlstate
+from .keys import bounded
 from .types import ENCODING
 
 READ_ONLY = "sexton_read_only"
@@ -149,6 +150,7 @@ def _leave_transactions_to_us(connection: Any, _record: object) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     _leave_transactions_to_us(connection, _record)
     connection.create_function("sexton_refuse", 1, _refuse)
+    connection.create_function("sexton_bounded", 1, _bounded, deterministic=True)
     _write_ahead(connection)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
@@ -184,6 +186,10 @@ def _write_ahead(connection: Any) -> None:
 def _refuse(reason: str) -> int:
     refusal.reason = reason
     raise ValueError(reason)
+
+
+def _bounded(key: str | None) -> str | None:
+    return None if key is None else bounded(key)
 
 
 def _begin_sqlite(connection: Connection) -> None:

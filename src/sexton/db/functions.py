@@ -1,4 +1,4 @@
-"""SQL that every dialect writes in its own way: text of an instant, JSON payloads, refusals, ledger look-ups.
+"""SQL that every dialect writes in its own way: text of an instant, JSON payloads, refusals.
 
 They are built once in a policy and compiled for PostgreSQL or SQLite, so that a key, a payload or a refusal is the
 same text in both, and inside PL/pgSQL.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Text, bindparam, case, cast, literal, literal_column
+from sqlalchemy import ColumnElement, Text, case, cast, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import JSON, BigInteger, Boolean, Date, LargeBinary, NullType
+from sqlalchemy.types import JSON, BigInteger, LargeBinary, NullType
 
-from ..errors import PolicyError
 from .instants import ago
 from .types import is_naive, is_time
 
@@ -117,14 +116,6 @@ def _bytes_sqlite(element: bytes_text, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CASE typeof({inner}) WHEN 'blob' THEN lower(hex({inner})) ELSE CAST({inner} AS TEXT) END"
 
 
-def text_key(*parts: Value) -> ColumnElement[str]:
-    """An effect key: the parts joined by colons, `license_expired:17:2026-11-22T…`. NULL if any part is NULL."""
-    key = as_text(parts[0])
-    for part in parts[1:]:
-        key = key + as_text(":") + as_text(part)
-    return key
-
-
 class payload(FunctionElement[Any]):  # noqa: N801
     """A JSON object built by the database. Use `json_payload`."""
 
@@ -175,58 +166,6 @@ def only_if(condition: ColumnElement[bool], value: ColumnElement[Any], reason: s
     return case((condition, value), else_=refuse(as_text(reason)))
 
 
-class told(FunctionElement[bool]):  # noqa: N801
-    """Whether the effect `key` is on record; with `age` ("24h"): on record for at least that long."""
-
-    type = Boolean()
-    inherit_cache = True
-
-    def __init__(self, key: ColumnElement[str], *, age: str = "0s") -> None:
-        super().__init__(key, ago(age)) if age != "0s" else super().__init__(key)
-
-
-@compiles(told)
-def _told(element: told, compiler: SQLCompiler, **kw: Any) -> str:
-    table = "sexton_effects" if compiler.dialect.name == "sqlite" else "sexton.effects"
-    key, *since = [compiler.process(clause, **kw) for clause in element.clauses]
-    dwelt = f" AND sexton_noticed.created_at <= {since[0]}" if since else ""
-    return f"EXISTS (SELECT 1 FROM {table} AS sexton_noticed WHERE sexton_noticed.key = {key}{dwelt})"
-
-
-class set_aside(FunctionElement[bool]):  # noqa: N801
-    """Whether `subject` is poison for `step` of the running job, and not yet due for another try.
-
-    subject: the key column, or the text of a composite key.  step: the policy's name.
-    """
-
-    type = Boolean()
-    inherit_cache = True
-
-    def __init__(self, step: str, subject: ColumnElement[Any]) -> None:
-        job: BindParameter[str] = bindparam(JOB, type_=Text())
-        super().__init__(job, as_text(step), as_text(subject), ago("0s"))
-
-
-@compiles(set_aside)
-def _set_aside(element: set_aside, compiler: SQLCompiler, **kw: Any) -> str:
-    table = "sexton_poison" if compiler.dialect.name == "sqlite" else "sexton.poison"
-    job, step, subject, at = [compiler.process(clause, **kw) for clause in element.clauses]
-    return (
-        f"EXISTS (SELECT 1 FROM {table} AS sexton_aside WHERE sexton_aside.job = {job} AND sexton_aside.step = {step}"
-        f" AND sexton_aside.subject = {subject} AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > {at}))"
-    )
-
-
-def subject_text(columns: list[ColumnElement[Any]]) -> ColumnElement[str]:
-    """The key of a row as one text, as effects and poison name it; the parts of a composite key joined by commas."""
-    if not columns:
-        raise PolicyError("a table without a key has no subjects")
-    text = as_text(columns[0])
-    for column in columns[1:]:
-        text = text + literal(",") + as_text(column)
-    return text
-
-
 class days_left(FunctionElement[int]):  # noqa: N801
     """Days from the run's time until an instant, begun days counted whole: 13 days and 1 hour are 14."""
 
@@ -250,26 +189,3 @@ def _days_sqlite(element: days_left, compiler: SQLCompiler, **kw: Any) -> str:
     until, at = [compiler.process(clause, **kw) for clause in element.clauses]
     seconds = f"(CAST(strftime('%s', {until}) AS INTEGER) - CAST(strftime('%s', {at}) AS INTEGER))"
     return f"(({seconds} + 86399 * ({seconds} > 0)) / 86400)"  # division cuts towards zero
-
-
-class zone_date(FunctionElement[Any]):  # noqa: N801
-    """The date that a JSON object of dates has for a zone; NULL for a zone that it does not know."""
-
-    type = Date()
-    inherit_cache = True
-
-    def __init__(self, dates: ColumnElement[str], zone: ColumnElement[str]) -> None:
-        super().__init__(dates, zone)
-
-
-@compiles(zone_date, "postgresql")
-def _zone_date_postgresql(element: zone_date, compiler: SQLCompiler, **kw: Any) -> str:
-    dates, zone = [compiler.process(clause, **kw) for clause in element.clauses]
-    # In a SELECT of its own: read once a statement, not once a row.
-    return f"CAST((SELECT CAST({dates} AS jsonb)) ->> CAST({zone} AS text) AS date)"
-
-
-@compiles(zone_date, "sqlite")
-def _zone_date_sqlite(element: zone_date, compiler: SQLCompiler, **kw: Any) -> str:
-    dates, zone = [compiler.process(clause, **kw) for clause in element.clauses]
-    return f"(SELECT value FROM json_each({dates}) WHERE key = {zone})"

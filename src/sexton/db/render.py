@@ -6,9 +6,9 @@ PostgreSQL holds the very same statement with its own variables where Python bin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import BindParameter
@@ -16,16 +16,17 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
-from .instants import meaning_of
+from .instants import meaning_of, reckoned
 
 Naming = Callable[[str], str]
+_ZONED = re.compile(r"(now.*_(?:date|wall|walltext|wallday|local|localtext)(?:_incl)?)_((?:[0-9a-f]{2})+)")
 
 
 def named(name: str) -> str:
     """For people: `:now_minus_30d`, `:batch`, `:now_date(Europe/Berlin)`."""
-    moment, marked, zone = name.partition("_date_")
-    if marked and meaning_of(name) is not None:
-        return f":{moment}_date({bytes.fromhex(zone).decode()})"
+    zoned = _ZONED.fullmatch(name)
+    if zoned is not None and meaning_of(name) is not None:
+        return f":{zoned[1]}({bytes.fromhex(zoned[2]).decode()})"
     return ":" + name.removeprefix("sexton_")
 
 
@@ -34,14 +35,7 @@ def in_procedure(name: str) -> str:
     meaning = meaning_of(name)
     if meaning is None:
         return "v_" + name.removeprefix("sexton_")
-    span, form = meaning
-    sign, moment, months = "-" if span.past else "+", "v_now", ""
-    if span.length:
-        seconds = f"{abs(span.length) / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".")
-        moment = f"(v_now {sign} interval '{seconds} seconds')"
-    if span.months:
-        months = f"{sign} interval '{abs(span.months)} months'"
-    return form.procedure(moment, months)
+    return reckoned("v_now", *meaning)
 
 
 def render(

@@ -14,16 +14,18 @@ from sqlalchemy import Column, ColumnElement, Table, and_, not_, true
 from ..config.children import children_of
 from ..config.policy import Declared, PolicySettings, definition_of
 from ..db.connect import open_database, read_only
-from ..db.functions import text_key, told
+from ..db.ledger import told
 from ..errors import PolicyError, UnknownName
 from ..jobs.span import Span, parse_span
-from ..policies.contract import ArchiveTo, Change, Message, Plan, Rows, in_rows
+from ..policies.contract import ArchiveTo, Change, Plan, Rows, in_rows
 from .catalogue import Catalogue
 from .conditions import Conditions, new_values
+from .endless import Foresight
 from .expression import read_condition
 from .hanging import Hanging, changes, free_rows, hanging, kept, outlived, unreferenced
 from .renewed import Renewable, renewed
-from .times import due, meaning_of
+from .telling import Telling
+from .times import Moment, due, meaning_of
 from .watermark import passed
 
 
@@ -85,6 +87,8 @@ class _Building:
         self.meaning = meaning_of(catalogue, self.table, settings)
         self.keep = parse_span(settings.keep or "0s")
         self.looks_elsewhere = bool(settings.unless_referenced_by or settings.keep_last)
+        self.moments: list[Moment] = []
+        self.foresight = Foresight.of(settings, self.table, catalogue.dialect)
         self.children = hanging(catalogue, self.table, children_of(settings.children))
 
     def plan(self) -> Plan:
@@ -103,7 +107,7 @@ class _Building:
             due=condition,
             main=main,
             changes=changes(self.children),
-            messages=self._messages(),
+            messages=self._telling().messages(),
             # A row that others may refer to meanwhile is judged after it is locked.
             carry=tuple(dict.fromkeys(self._held(renewable))),
             lock_first=self.looks_elsewhere or self._refuses(),
@@ -142,6 +146,7 @@ class _Building:
         settings = self.settings
         ahead = parse_span(settings.ahead) if settings.ahead else Span()
         conditions = self._only()
+        self.foresight.refuse()
         if self.by is not None:
             conditions.insert(0, due(self.by, self.meaning, settings, self.keep, ahead))
         if self.catalogue.dialect == "sqlite":  # whose keys may be NULL, and so name nothing
@@ -150,10 +155,10 @@ class _Building:
         if settings.keep_last is not None and self.by is not None:
             per = [self.catalogue.column(self.table, name) for name in settings.per]
             conditions.append(outlived(self.table, self.by, per, settings.keep_last, self.meaning))
-        if settings.set or settings.clear:
+        if (settings.set or settings.clear) and self.foresight.needs_guard():
             conditions.append(new_values(self.catalogue, self.table, self.meaning, settings.set, settings.clear)[1])
         if settings.warn is not None:
-            conditions.append(not_(told(self._told_key())))
+            conditions.append(not_(told(self._telling().key(), subject=self.key)))
         if settings.before is not None:
             conditions += self._passed(settings.before)
         return and_(*conditions)
@@ -168,10 +173,17 @@ class _Building:
     def _conditions(self) -> list[ColumnElement[bool]]:
         only = self.settings.only
         if isinstance(only, Mapping):
-            return Conditions(self.catalogue, self.table, self.meaning).matching(only)
+            conditions = Conditions(self.catalogue, self.table, self.meaning)
+            self.moments = conditions.moments(only)
+            return conditions.matching(only)
         condition, elsewhere = read_condition(self.catalogue, self.table, self.meaning, str(only))
+        self.moments = [(self.table.c[name], sign, span) for name, sign, span in self.foresight.moments()]
         self.looks_elsewhere = self.looks_elsewhere or elsewhere
         return [condition]
+
+    def _telling(self) -> Telling:
+        """What is told; after `_only` was read."""
+        return Telling(self.catalogue, self.name, self.settings, self.table, self.by, self.meaning, self.moments)
 
     def _passed(self, name: str) -> list[ColumnElement[bool]]:
         other = self.declared.others[name]
@@ -234,18 +246,3 @@ class _Building:
 
     def _holds(self, listed: Hanging, child: Table, columns: tuple[str, ...]) -> bool:
         return self.catalogue.same(listed.table, child) and {column.name for column in listed.columns} == set(columns)
-
-    def _messages(self) -> tuple[Message, ...]:
-        settings = self.settings
-        if settings.event is None and settings.warn is None:
-            return ()
-        key = self._told_key()
-        names = settings.message or dict.fromkeys(column.name for column in (*self.key, *self._dated()))
-        payload = {name: self.catalogue.column(self.table, name) for name in names}
-        to = self.catalogue.column(self.table, settings.to) if settings.to else None
-        return (Message(settings.event or self.name, key, to, payload),)
-
-    def _told_key(self) -> ColumnElement[str]:
-        if any(column.system for column in self.key):
-            raise PolicyError(f"table {self.table.fullname} has no key; what is told once has to have a name")
-        return text_key(f"policies.{self.name}:{self.settings.action}", *self.key, *self._dated())

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, not_, null, or_
+from sqlalchemy import Column, ColumnElement, Table, false, not_, null, or_
 from sqlalchemy.types import Boolean, Date, DateTime, Enum, Integer, Numeric, String, Uuid
 
 from ..errors import PolicyError, ScheduleError, suggestion
 from ..jobs.span import Span, parse_span
 from .catalogue import Catalogue
-from .times import Meaning
+from .times import Meaning, Moment
 
 _PLAIN = (
     (Boolean, bool, "true or false"),
@@ -56,6 +56,16 @@ class Conditions:
         if isinstance(asked, Mapping):
             return [self._operator(column, word, value) for word, value in asked.items()]
         return [_among(column, asked)]
+
+    def moments(self, only: Mapping[str, object]) -> list[Moment]:
+        """Its comparisons with the run's time."""
+        return [
+            (self.catalogue.column(self.table, name), sign, -_span(asked[word], f"only.{name}.{word}"))
+            for name, asked in only.items()
+            if isinstance(asked, Mapping)
+            for word, sign in (("older_than", "<"), ("newer_than", ">="))
+            if word in asked
+        ]
 
     def _operator(self, column: Column[Any], word: object, value: object) -> ColumnElement[bool]:
         where = f"only.{column.name}"
@@ -118,10 +128,7 @@ def fitting(column: Column[Any], value: object, where: str) -> Any:
 def new_values(
     catalogue: Catalogue, table: Table, meaning: Meaning, values: Mapping[str, object], clear: tuple[str, ...]
 ) -> tuple[dict[str, Any], ColumnElement[bool]]:
-    """What a row gets, and whether it differs from that: run again, nothing is left to do. PolicyError.
-
-    The run's time differs from every other; where nothing else does, a column that has a time is left alone.
-    """
+    """What a row gets, and whether it differs from that, but for columns that get the run's time. PolicyError."""
     new: dict[str, Any] = {}
     differs: list[ColumnElement[bool]] = []
     for name, value in values.items():
@@ -137,7 +144,7 @@ def new_values(
             raise PolicyError(f"clear: {table.fullname}.{name} takes no NULL; give it a value in set")
         new[name] = null()
         differs.append(column.is_not(null()))
-    return new, or_(*differs) if differs else or_(*(table.c[name].is_(null()) for name in new))
+    return new, or_(false(), *differs)
 
 
 def _writable(column: Column[Any]) -> Column[Any]:

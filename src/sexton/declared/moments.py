@@ -20,7 +20,7 @@ _KINDS = ("TIMESTAMPTZ", "TIMESTAMP", "TIMESTAMPLTZ", "DATE")
 WORDS_OF_TIME = ("now", "today", "tomorrow", "yesterday")
 """Texts that a cast makes a time that moves."""
 
-_INTERVAL = re.compile(r"\s*(-?)\s*([0-9]{1,6})\s*([a-z]+?)s?\s*", re.IGNORECASE)
+_INTERVAL = re.compile(r"\s*([-+]?)\s*([0-9]{1,6})\s*([a-z]+?)s?\s*", re.IGNORECASE)
 
 
 def moment_of(node: exp.Expression) -> Span | None:
@@ -151,4 +151,4 @@ def _read(text: str) -> Span:
         span = Span(length=timedelta()) if int(match[2]) == 0 else parse_span(f"{int(match[2])}{unit}", where="only")
     except ScheduleError as error:
         raise PolicyError(str(error)) from None
-    return -span if match[1] else span
+    return -span if match[1] == "-" else span

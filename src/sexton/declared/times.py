@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,31 +16,38 @@ from sqlalchemy import Column, ColumnElement, Table, Text, and_, case, func, lit
 from sqlalchemy.types import Date, DateTime, Integer, String
 
 from ..config.policy import PolicySettings
-from ..db.functions import zone_date
-from ..db.instants import AWARE, DATES, DAY, EPOCHS, NAIVE, TEXT, Form, epoch, instant, local_date
+from ..db.earlier import reckoned_from
+from ..db.instants import AWARE, DATES, DAY, EVERY_WALL, NAIVE, TEXT, Form, epoch, instant, local_date, wall
 from ..db.types import is_naive
+from ..db.zoned import zone_date, zone_time
 from ..errors import PolicyError
 from ..jobs.span import Span
-from ..jobs.zones import load_zone
 from .catalogue import Catalogue
+from .readings import in_one_form, is_instant, names_utc, read_instant
 
-_SECONDS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
 _FARTHEST = "Etc/GMT-14"
 """Where each day begins first."""
+
+
+Moment = tuple[Column[Any], str, Span]
+"""A column, a sign such as "<", and how far from the run's time that is which it is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """How the columns of one table are to be read as times: what the settings say about them.
 
-    zones: the zone of each row, for dates; None: all are in `zone`.  at: reckoned from there; None: the run's time.
+    zones: the zone of each row, for dates; None: all are in `zone`.
+    local: times without zone are those of `zone`, or of each row's own; else of UTC.
+    at: reckoned from there, an instant or one of Sexton's own columns; None: the run's time.
     """
 
     dialect: str
     unit: str | None = None
     zone: str | None = None
     zones: ColumnElement[str] | None = None
-    at: datetime | None = None
+    local: bool = False
+    at: datetime | ColumnElement[datetime] | None = None
 
     def before(self, column: Column[Any], span: Span, *, inclusive: bool = False) -> ColumnElement[bool]:
         """Whether its time is before now + span; inclusive: or then. PolicyError for a column that is no time."""
@@ -55,6 +62,8 @@ class Meaning:
             column.type = Text()  # as it is stored
             return self._text_before(column, span, inclusive)
         if isinstance(column.type, DateTime):
+            if self.local and is_naive(column.type):
+                return self._local_before(column, span, inclusive)
             return _compared(column, self._moment(span, NAIVE if is_naive(column.type) else AWARE), inclusive)
         raise PolicyError(f"{where} is {column.type}, which is no time; name a timestamp, a date or an epoch")
 
@@ -71,9 +80,14 @@ class Meaning:
             return case((and_(*self._dated(column)), dated)) if self.dialect == "sqlite" else dated
         if self.dialect == "sqlite" and isinstance(kind, DateTime | String):
             column.type = Text()  # as it is stored
-            text = self._moment(span, TEXT)
-            return case((_is_instant(column), _in_one_form(column).op(sign, is_comparison=True)(text)))
+            compared: ColumnElement[bool] = in_one_form(column).op(sign, is_comparison=True)(self._moment(span, TEXT))
+            if self.local:
+                here = _on_side(in_one_form(column), sign, self._local("walltext", span, sign in ("<=", ">")))
+                compared = case((names_utc(column), compared), else_=here)
+            return case((is_instant(column), compared))
         self.before(column, span)
+        if self.local and is_naive(kind):
+            return _on_side(column, sign, self._local("wall", span, sign in ("<=", ">")))
         limit = self._moment(span, NAIVE if is_naive(kind) else AWARE)
         condition: ColumnElement[bool] = column.op(sign, is_comparison=True)(limit)
         return condition
@@ -81,7 +95,7 @@ class Meaning:
     def sortable(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """The column in a form whose order is that of time."""
         text = self.dialect == "sqlite" and isinstance(column.type, DateTime | String)
-        return _in_one_form(column) if text else column
+        return in_one_form(column) if text else column
 
     def since(self, column: Column[Any], span: Span) -> ColumnElement[bool]:
         """Whether its time is now + span, or after that."""
@@ -94,7 +108,8 @@ class Meaning:
         """Whether a row has a date, and no zone that is known in which it is a day; None: all rows are in one zone."""
         if self.zones is None:
             return None
-        return and_(column.is_not(None), zone_date(self._moment(Span(), DATES), self.zones).is_(None))
+        known = zone_date(self._moment(Span(), DATES), self.zones)
+        return and_(column.is_not(None), known.is_(None))
 
     def now(self, column: Column[Any]) -> ColumnElement[Any]:
         """The run's time as the column keeps it. PolicyError for a column that is no time."""
@@ -105,14 +120,16 @@ class Meaning:
             return self._moment(Span(), local_date(self.zone))
         if self.dialect == "sqlite" and isinstance(column.type, DateTime | String):
             column.type = Text()  # as it is stored
-            return self._moment(Span(), TEXT)
+            return self._clock("localtext") if self.local else self._moment(Span(), TEXT)
         if isinstance(column.type, DateTime):
+            if self.local and is_naive(column.type):
+                return self._clock("local")
             return self._moment(Span(), NAIVE if is_naive(column.type) else AWARE)
         raise PolicyError(f"set: {where} is {column.type}, which takes no time as it is described here")
 
     def reader(self, column: Column[Any]) -> Callable[[Any], datetime | None]:
         """What its values mean as instants, to a person who asks since when a row is due."""
-        return partial(_instant_of, self.unit, self.zone or "UTC")
+        return partial(read_instant, self.unit, self.zone or "UTC", self.local)
 
     def _date_before(self, column: Column[Any], span: Span, inclusive: bool, where: str) -> ColumnElement[bool]:
         shaped = self._dated(column)
@@ -125,13 +142,30 @@ class Meaning:
             raise PolicyError(f'{where} holds dates; say where they are days: zone = "Europe/Berlin", or "UTC"')
         return and_(_compared(column, self._moment(span, local_date(self.zone)), inclusive), *shaped)
 
+    def _local_before(self, column: Column[Any], span: Span, inclusive: bool) -> ColumnElement[bool]:
+        """A bare column against one local time, for the index; where each row has its own, that as well."""
+        if self.zones is None:
+            return column < self._local("wall", span, inclusive)
+        form = EVERY_WALL[False, inclusive]
+        bound = column < self._moment(span, wall(_FARTHEST, inclusive=inclusive))
+        return and_(bound, column < zone_time(self._moment(span, form), self.zones))
+
+    def _local(self, kind: str, span: Span, inclusive: bool) -> ColumnElement[Any]:
+        return self._moment(span, wall(self.zone or "UTC", kind=kind, inclusive=inclusive))
+
+    def _clock(self, kind: str) -> ColumnElement[Any]:
+        """What clocks show at the run's time."""
+        if self.zones is None:
+            return self._local(kind, Span(), inclusive=False)
+        return zone_time(self._moment(Span(), EVERY_WALL[True, False]), self.zones)
+
     def judged(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether its value is a time at all, which SQLite does not see to."""
         if self.dialect != "sqlite":
             return true()
         if isinstance(column.type, Integer):
             return func.typeof(column) == literal("integer")
-        return and_(*self._dated(column)) if isinstance(column.type, Date) else _is_instant(column)
+        return and_(*self._dated(column)) if isinstance(column.type, Date) else is_instant(column)
 
     def _dated(self, column: ColumnElement[Any]) -> list[ColumnElement[bool]]:
         """SQLite keeps anything in a column of dates; what is none, 31 February too, is never due."""
@@ -143,12 +177,22 @@ class Meaning:
 
     def _text_before(self, column: Column[Any], span: Span, inclusive: bool) -> ColumnElement[bool]:
         """First the bare column against the end of the cutoff's day, for the index; then all of it in one form."""
-        early = column < self._moment(span, DAY)
-        return and_(early, _is_instant(column), _compared(_in_one_form(column), self._moment(span, TEXT), inclusive))
+        text = _compared(in_one_form(column), self._moment(span, TEXT), inclusive)
+        if not self.local:
+            return and_(column < self._moment(span, DAY), is_instant(column), text)
+        if self.zones is None:
+            early, limit = self._local("wallday", span, inclusive), self._local("walltext", span, inclusive)
+        else:
+            early = self._moment(span, wall(_FARTHEST, kind="wallday", inclusive=inclusive))
+            limit = zone_time(self._moment(span, EVERY_WALL[False, inclusive]), self.zones)
+        here = case((names_utc(column), text), else_=in_one_form(column) < type_coerce(limit, Text()))
+        return and_(column < early, is_instant(column), here)
 
     def _moment(self, span: Span, form: Form) -> ColumnElement[Any]:
         if self.at is None:
             return instant(span, form=form)
+        if not isinstance(self.at, datetime):
+            return reckoned_from(self.at, span, form, self.dialect)
         return literal(form.value(self.at, span), form.kind)
 
 
@@ -157,7 +201,14 @@ def meaning_of(catalogue: Catalogue, table: Table, settings: PolicySettings) -> 
     zones = _zones(catalogue, table, settings)
     if zones is not None and settings.zone is not None:
         zones = func.coalesce(zones, literal(settings.zone, Text()))
-    return Meaning(catalogue.dialect, settings.unit, settings.zone, zones)
+    given = settings.zone is not None or zones is not None
+    local = given and (not settings.by or keeps_no_zone(catalogue.column(table, settings.by), catalogue.dialect))
+    return Meaning(catalogue.dialect, settings.unit, settings.zone, zones, local)
+
+
+def keeps_no_zone(by: Column[Any], dialect: str) -> bool:
+    """Whether it holds times without a zone; on SQLite so does all text."""
+    return is_naive(by.type) or (dialect == "sqlite" and isinstance(by.type, DateTime | String))
 
 
 def _zones(catalogue: Catalogue, table: Table, settings: PolicySettings) -> ColumnElement[str] | None:
@@ -183,13 +234,15 @@ def _text_column(column: Column[Any]) -> Column[Any]:
     return column
 
 
-def refuse_idle(by: Column[Any], settings: PolicySettings) -> None:
+def refuse_idle(by: Column[Any], settings: PolicySettings, dialect: str) -> None:
     """PolicyError for a setting that says something about another kind of column than `by` is."""
     where = f"{by.table.name}.{by.name}"
     if isinstance(by.type, Integer):
         what, names = "whole numbers", ["zone", "zone_column"]
     elif isinstance(by.type, Date) and not isinstance(by.type, DateTime):
         what, names = "dates", ["unit"]
+    elif keeps_no_zone(by, dialect):
+        what, names = "instants", ["unit"]
     else:
         what, names = "instants", ["unit", "zone", "zone_column"]
     elsewhere = ("unit",) if settings.only or settings.set else ()  # of a column that these name
@@ -200,7 +253,7 @@ def refuse_idle(by: Column[Any], settings: PolicySettings) -> None:
 
 def due(by: Column[Any], meaning: Meaning, settings: PolicySettings, keep: Span, ahead: Span) -> ColumnElement[bool]:
     """Whether the rule's time has come: `keep` after `by`, or from `ahead` before it until then."""
-    refuse_idle(by, settings)
+    refuse_idle(by, settings, meaning.dialect)
     inclusive = settings.boundary == "<="
     if ahead:
         return and_(meaning.before(by, ahead, inclusive=inclusive), meaning.since(by, Span(length=timedelta(0))))
@@ -225,33 +278,11 @@ def in_time(
     return meaning.compared(column, sign, span)
 
 
-def _instant_of(unit: str | None, zone: str, value: Any) -> datetime | None:
-    try:
-        if isinstance(value, int) and unit is not None:
-            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value * 1_000_000 // EPOCHS[unit])
-        if isinstance(value, date) and not isinstance(value, datetime):  # its day has to be over
-            return datetime.combine(value + timedelta(days=1), time(), load_zone(zone)).astimezone(UTC)
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except (ValueError, OverflowError):
-        return None
-    if not isinstance(instant, datetime):
-        return None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+def _on_side(by: ColumnElement[Any], sign: str, limit: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Of a limit that lies between what is before and what is after."""
+    condition: ColumnElement[bool] = by < limit if sign.startswith("<") else by >= limit
+    return condition
 
 
 def _compared(by: ColumnElement[Any], limit: ColumnElement[Any], inclusive: bool) -> ColumnElement[bool]:
     return by <= limit if inclusive else by < limit
-
-
-def _in_one_form(by: ColumnElement[Any]) -> ColumnElement[str]:
-    """ISO text as "2026-11-22 10:00:00.000000", however it was written."""
-    plain = func.replace(func.replace(by, "T", " "), "Z", "")
-    whole = case((func.length(plain) == 19, plain + literal(".000000")), else_=plain + literal("000000"))
-    return func.substr(whole, 1, 26)
-
-
-def _is_instant(by: ColumnElement[Any]) -> ColumnElement[bool]:
-    """ISO text in UTC: "2026-11-22 10:00:00", or with T, Z, decimals; not with an offset, AM, or in another shape."""
-    shaped = by.op("GLOB")(literal(f"{_SECONDS}*"))
-    more = func.substr(by, 20).op("GLOB")(literal("*[^.0-9Z]*"))
-    return and_(shaped, ~more)

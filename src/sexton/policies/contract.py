@@ -70,6 +70,7 @@ class Message:
     key: the effect key, subject + deadline + step; written once ever, whoever tries.
     to: who is told (an id, an address); payload: fields of the JSON body.
     of: the relation it is about, "picked" or the name of a `Found`; then the values are functions of that relation.
+    once: the columns that make the key, for people; empty: they are not known.
     """
 
     event: str | None
@@ -77,6 +78,7 @@ class Message:
     to: Expression | Callable[[FromClause], Expression] | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
     of: str = "picked"
+    once: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,11 @@ class Plan:
     def harmless(self) -> bool:
         """Whether it changes nothing and tells nobody: it only puts facts on record."""
         return self.main is None and not self.changes and all(message.event is None for message in self.messages)
+
+    @property
+    def once(self) -> tuple[str, ...]:
+        """The columns that a message about a row is told once for; none where they are not known."""
+        return self.messages[0].once if self.messages else ()
 
     @property
     def counts_rows(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, and_, not_
 
-from ..db.functions import told
+from ..db.ledger import told
 from ..db.tables import Outbox
 from ..errors import PolicyError
 from .age import require_column, require_time
@@ -46,7 +46,7 @@ class WarnOnce:
             table=self.table,
             key=own,
             order=(self.by, *(column for column in own if column is not self.by)),
-            due=and_(self.when, not_(told(key))),
+            due=and_(self.when, not_(told(key, subject=own))),
             messages=(self.tell,),
             by=self.by,
             outbox=self.outbox,

@@ -199,7 +199,7 @@ class Batches:
 
     def count(self, result: Result) -> None:
         """What one batch did, once it is committed; see `counts_restored`."""
-        self.counts.add(result.picked, result.changed, result.told, result.also)
+        self.counts.add(result.picked, result.changed, result.told, result.also, result.told_before)
         self.counts.kept += result.kept
 
     @contextmanager
@@ -209,7 +209,7 @@ class Batches:
         try:
             yield
         except BaseException:
-            for name in ("picked", "changed", "told", "also", "kept"):
+            for name in ("picked", "changed", "told", "also", "told_before", "kept"):
                 setattr(self.counts, name, getattr(before, name))
             raise
 

@@ -18,6 +18,7 @@ class Counts:
     also: rows that hung on them, by name.  skipped: locked by others to the end.  poison: set aside.
     kept: found, and not changed by the database: a trigger would not have it.  referred: not deleted, as rows of
     tables that the policy does not list refer to them.
+    told_before: facts whose message was withheld, as they were on record.
     """
 
     picked: int = 0
@@ -28,14 +29,16 @@ class Counts:
     poison: int = 0
     kept: int = 0
     referred: int = 0
+    told_before: int = 0
 
     @property
     def taken(self) -> int:
         """Rows that it changed; where it only tells: that it told about."""
         return self.changed or self.told
 
-    def add(self, picked: int, changed: int, told: int, also: Mapping[str, int]) -> None:
+    def add(self, picked: int, changed: int, told: int, also: Mapping[str, int], told_before: int = 0) -> None:
         """Count one batch."""
+        self.told_before += told_before
         self.picked += picked
         self.changed += changed
         self.told += told
@@ -46,7 +49,7 @@ class Counts:
     def as_json(self) -> dict[str, Any]:
         """For the run row: zeros of what is rare left out."""
         shown: dict[str, Any] = {"picked": self.picked, "changed": self.changed, "told": self.told}
-        for name in ("also", *LEFT):
+        for name in ("also", *LEFT, "told_before"):
             if getattr(self, name):
                 shown[name] = getattr(self, name)
         return shown
@@ -61,7 +64,7 @@ def total(steps: Mapping[str, Counts]) -> Counts:
     """All steps together."""
     whole = Counts()
     for counts in steps.values():
-        whole.add(counts.picked, counts.changed, counts.told, counts.also)
+        whole.add(counts.picked, counts.changed, counts.told, counts.also, counts.told_before)
         for name in LEFT:
             setattr(whole, name, getattr(whole, name) + getattr(counts, name))
     return whole

@@ -42,6 +42,7 @@ class Result:
 
     skips: whether it may have left out due rows, which are looked for at the end.  kept: rows that it found and that
     the database did not change.
+    told_before: messages that were not written, as their facts were on record.
     """
 
     picked: int
@@ -52,6 +53,7 @@ class Result:
     also: Mapping[str, int] = field(default_factory=dict)
     skips: bool = True
     kept: int = 0
+    told_before: int = 0
 
 
 class Executor(Protocol):

@@ -23,6 +23,7 @@ from sqlalchemy import (
     delete,
     func,
     literal_column,
+    not_,
     select,
     tuple_,
     update,
@@ -33,7 +34,7 @@ from ..db.tables import own_outbox
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Found, Plan, Rows
 from .execution import Request, Result, parameters
-from .statements import carried, due, fact_order, facts, marking, pick
+from .statements import carried, due, fact_order, facts, marking, pick, told_before
 
 AMONG = "sexton_among"
 
@@ -86,6 +87,7 @@ class PickedBatches:
             more=taken >= request.size,
             also=also,
             kept=row["picked"] - row["changed"] if self.plan.main is not None else 0,
+            told_before=row["told_before"],
         )
 
     rescue = execute
@@ -178,14 +180,14 @@ def _changing(change: Change, rows: Rows) -> Any:
 
 def _telling(plan: Plan, rows: Mapping[str, Any]) -> list[ColumnElement[Any]]:
     if not plan.messages:
-        return [literal_column("0").label("told")]
+        return [literal_column("0").label("told"), literal_column("0").label("told_before")]
     relation = facts(plan, rows).cte("facts")
     told = record("postgresql", relation).returning(literal_column("key").label("key")).cte("told")
     new = relation.c.key.in_(select(told.c.key))
     outbox = plan.outbox or own_outbox("postgresql")
     sent = enqueue(outbox, relation, new, fact_order(relation))
     sending = sent.returning(literal_column("1").label("one")).cte("sent")
-    return [_count(told, "told"), _count(sending, "sent")]
+    return [_count(told, "told"), _count(sending, "sent"), told_before(relation, not_(new))]
 
 
 def _count(relation: CTE, name: str) -> ColumnElement[Any]:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import Connection, FromClause, and_, delete, func, or_, select
 
-from ..db.functions import subject_text
+from ..db.ledger import subject_text
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..jobs.backoff import Backoff, parse_backoff
-from ..policies.contract import Plan
+from ..policies.contract import Plan, in_rows
 from .execution import Request, parameters
 from .statements import marking, named_mark, pick, this_one
 
@@ -33,11 +33,17 @@ def next_subject(connection: Connection, plan: Plan, request: Request) -> tuple[
     onward = request.cursor is not None
     columns = pick(plan, list(plan.order), excluding=request.excluding, onward=onward)
     marks = (marking(column) for column in plan.order)
-    asked = columns.with_only_columns(*marks, subject_text(list(plan.key)).label("subject"))
+    asked = columns.with_only_columns(*marks, subject_text(plan.key).label("subject"))
     if not request.waiting:  # the batch skipped locked rows, so the row it failed on is the first that is free
         asked = asked.with_for_update(of=plan.table, skip_locked=True)
     row = connection.execute(asked, parameters(asked, request)).first()
     return None if row is None else (row.subject, tuple(row[:-1]))
+
+
+def subject_of(connection: Connection, plan: Plan, picked: FromClause, values: dict[str, Any]) -> str:
+    """The name of the one row that is picked, as `set_aside` will ask for it."""
+    asked = select(subject_text(plan.key)).where(in_rows(plan.key, picked))
+    return connection.execute(asked, values).scalar_one()
 
 
 def alone(plan: Plan) -> Plan:

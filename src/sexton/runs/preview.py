@@ -19,7 +19,7 @@ from .execution import Request, parameters
 from .keepers import FEW, foreseen, in_words, keepers, kept_rows
 from .picked import counted, summed
 from .poison import any_aside
-from .statements import all_due, facts, rows_of
+from .statements import all_due, facts, rows_of, told_before
 
 
 def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
@@ -35,7 +35,7 @@ def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
     refused = row.get("kept", 0)
     free = row["picked"] - refused
     picked = free if plan.archive is None else row["picked"]
-    counts.add(picked, free if plan.main is not None else 0, row["told"], also)
+    counts.add(picked, free if plan.main is not None else 0, row["told"], also, row.get("told_before", 0))
     counts.poison = refused + (referred if referred < FEW else 0)
     counts.referred = referred if referred >= FEW else 0
     return counts
@@ -66,7 +66,7 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
     effects = own_tables(dialect).effects
     known = exists(select(1).where(effects.c.key == relation.c.key))
     untold = select(func.count(relation.c.key.distinct())).where(not_(known))
-    return select(*outcome, untold.scalar_subquery().label("told"))
+    return select(*outcome, untold.scalar_subquery().label("told"), told_before(relation, known))
 
 
 def relations(plan: Plan, excluding: bool) -> dict[str, Any]:

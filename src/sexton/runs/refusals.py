@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from ..db.faults import Fault, describe, is_reference, while_changing
-from ..db.functions import subject_text
+from ..db.ledger import subject_text
 from ..errors import JobFailed
 from ..policies.contract import Plan
 from .attempts import Attempts

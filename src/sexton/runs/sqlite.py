@@ -26,14 +26,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.schema import CreateTable
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from ..db.tables import own_outbox, own_tables
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, in_rows
 from .execution import Request, Result, parameters
 from .picked import counted, summed
-from .statements import carried, fact_order, facts, marking, pick
+from .statements import carried, fact_order, facts, marking, pick, told_before
 
 ROW = "sexton_row"
 """Column that numbers the rows of a temporary table."""
@@ -94,12 +94,13 @@ class TemporaryRows:
             rows = self._once(f"found {found.name}", lambda found=found: found.select(self._tables))  # type: ignore[misc]
             self._fill(connection, found.name, rows, request)
         last = tuple(connection.execute(self._once("last", self._last)).one())
-        told = self._tell(connection, request) if self.plan.messages else 0
+        told, before = self._tell(connection, request) if self.plan.messages else (0, 0)
         done = [self._change(connection, number, change, request) for number, change in enumerate(self.plan.changes)]
         changed = self._change(connection, -1, self.plan.main, request) if self.plan.main else 0
         also = summed((change.name, done[number]) for number, change in counted(self.plan))
         kept = picked - changed if self.plan.main else 0
-        return Result(picked, changed, told, last, more=picked >= request.size, also=also, kept=kept)
+        more = picked >= request.size
+        return Result(picked, changed, told, last, more=more, also=also, kept=kept, told_before=before)
 
     rescue = execute
 
@@ -144,16 +145,18 @@ class TemporaryRows:
         statement = self._once(f"change {number}", build)
         return connection.execute(statement, parameters(statement, request)).rowcount
 
-    def _tell(self, connection: Connection, request: Request) -> int:
+    def _tell(self, connection: Connection, request: Request) -> tuple[int, int]:
+        """How many facts were put on record, and how many messages withheld."""
         rows = self._once("facts", lambda: facts(self.plan, self._tables))
         self._fill(connection, "facts", rows, request)
         relation = self._tables["facts"]
+        before = connection.execute(self._once("before", lambda: select(_told_before(relation)))).scalar_one()
         connection.execute(self._once("known", lambda: _forget_known(relation)))
         recorded = self._once("record", lambda: record("sqlite", relation))
         told = connection.execute(recorded, parameters(recorded, request)).rowcount
         sent = self._once("enqueue", lambda: self._enqueue(relation))
         connection.execute(sent, parameters(sent, request))
-        return told
+        return told, before
 
     def _enqueue(self, relation: Table) -> Any:
         first = select(func.min(relation.c[ROW])).group_by(relation.c.key)
@@ -163,7 +166,15 @@ class TemporaryRows:
 
 def _forget_known(relation: Table) -> Delete:
     """Facts that are on record already are no news."""
-    return delete(relation).where(relation.c.key.in_(select(own_tables("sqlite").effects.c.key)))
+    return delete(relation).where(relation.c.key.in_(_known()))
+
+
+def _told_before(relation: Table) -> ColumnElement[int]:
+    return told_before(relation, relation.c.key.in_(_known()))
+
+
+def _known() -> Select[Any]:
+    return select(own_tables("sqlite").effects.c.key)
 
 
 def _temporary(name: str, rows: Select[Any]) -> Table:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    func,
     literal_column,
     not_,
     null,
@@ -26,16 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import visitors
 
-from ..db.functions import (
-    BATCH,
-    as_text,
-    json_payload,
-    read_again,
-    read_again_naive,
-    set_aside,
-    subject_text,
-    written,
-)
+from ..db.functions import BATCH, as_text, json_payload, read_again, read_again_naive, written
+from ..db.ledger import set_aside, settled, subject_text
 from ..db.types import is_naive, is_time
 from ..policies.contract import Change, Message, Plan, Rows
 
@@ -56,7 +49,7 @@ def due(plan: Plan, *, excluding: bool) -> ColumnElement[bool]:
     """The one predicate. `excluding`: leave out rows that are set aside; only asked when there are any."""
     if not excluding:
         return plan.due
-    return and_(plan.due, not_(set_aside(plan.step, subject_text(list(plan.key)))))
+    return and_(plan.due, not_(set_aside(plan.step, subject_text(plan.key))))
 
 
 def beyond(plan: Plan) -> ColumnElement[bool]:
@@ -137,10 +130,10 @@ def fact_order(relation: FromClause) -> list[ColumnElement[Any]]:
 def _fact(plan: Plan, rows: Rows, number: int, message: Message, sorted_by_row: bool) -> Select[Any]:
     relation = rows[message.of]
     value = _reader(plan, relation, message.of)
-    key = value(message.key)
     picked = message.of == "picked"
     columns_of_subject = [column.key for column in plan.key] if picked else relation.c.keys()[:1]
     subject = [relation.c[name] for name in columns_of_subject]
+    key = settled(value(message.key), subject)
     fields = {name: value(field) for name, field in message.payload.items()}
     if plan.outbox is not None and plan.outbox.key is None:
         fields["key"] = key  # receivers tell a repeated delivery by it, so it has to travel somewhere
@@ -148,7 +141,7 @@ def _fact(plan: Plan, rows: Rows, number: int, message: Message, sorted_by_row: 
     columns: list[Labelled] = [
         literal_column(str(number), Integer).label("part"),
         key.label("key"),
-        subject_text(list(subject)).label("subject"),
+        subject_text(subject).label("subject"),
         event.label("event_type"),
         (as_text(value(message.to)) if message.to is not None else cast(null(), Text)).label("recipient"),
         json_payload(**fields).label("payload"),
@@ -156,6 +149,12 @@ def _fact(plan: Plan, rows: Rows, number: int, message: Message, sorted_by_row: 
     order = [column.key for column in plan.order] if sorted_by_row else _order_of(plan, message.of)
     columns += [relation.c[name].label(f"by_{place}") for place, name in enumerate(order)]
     return select(*columns).select_from(relation)
+
+
+def told_before(relation: FromClause, known: ColumnElement[bool]) -> Labelled:
+    """How many of the facts have an event and no message, as they are `known`: on record already."""
+    withheld = select(func.count()).select_from(relation).where(relation.c.event_type.is_not(None), known)
+    return withheld.scalar_subquery().label("told_before")
 
 
 def _order_of(plan: Plan, name: str) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ def ended(outcome: Outcome, seconds: float) -> str:
         poison=whole.poison or None,
         kept=whole.kept or None,
         referred=whole.referred or None,
+        told_before=whole.told_before or None,
         **_said(outcome),
         raised_at=outcome.failure.place if outcome.failure else None,
         traceback=outcome.failure.traceback if outcome.failure else None,

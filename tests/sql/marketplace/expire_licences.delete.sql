@@ -64,7 +64,10 @@ FROM also_0) AS also_0, (SELECT count(*) AS count_3
 FROM also_1) AS also_1, (SELECT count(*) AS count_4
 FROM changed) AS changed, (SELECT count(*) AS count_5
 FROM told) AS told, (SELECT count(*) AS count_6
-FROM sent) AS sent, (SELECT CAST(picked.expires_at AS TEXT) AS anon_1
+FROM sent) AS sent, (SELECT count(*) AS count_7
+FROM facts
+WHERE facts.event_type IS NOT NULL AND (facts.key NOT IN (SELECT told.key
+FROM told))) AS told_before, (SELECT CAST(picked.expires_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
@@ -120,7 +123,11 @@ FROM sexton_orphans)) AS anon_2) AS also_1, (SELECT count(DISTINCT sexton_facts.
 FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = sexton_facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told, (SELECT count(*) AS count_5
+FROM sexton_facts
+WHERE sexton_facts.event_type IS NOT NULL AND (EXISTS (SELECT 1
+FROM sexton.effects
+WHERE sexton.effects.key = sexton_facts.key))) AS told_before;
 
 -- SQLite: the batch begins
 SELECT licenses.id AS id, licenses.expires_at AS expires_at
@@ -184,4 +191,8 @@ FROM sexton_orphans)) AS anon_2) AS also_1, (SELECT count(DISTINCT sexton_facts.
 FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = sexton_facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told, (SELECT count(*) AS count_5
+FROM sexton_facts
+WHERE sexton_facts.event_type IS NOT NULL AND (EXISTS (SELECT 1
+FROM sexton_effects
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told_before;

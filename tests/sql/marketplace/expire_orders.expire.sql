@@ -70,7 +70,10 @@ FROM picked) AS picked, (SELECT count(*) AS count_2
 FROM changed) AS changed, (SELECT count(*) AS count_3
 FROM told) AS told, (SELECT count(*) AS count_4
 FROM sent) AS sent, (SELECT count(*) AS count_5
-FROM also_0) AS also_0, (SELECT count(*) AS count_6
+FROM facts
+WHERE facts.event_type IS NOT NULL AND (facts.key NOT IN (SELECT told.key
+FROM told))) AS told_before, (SELECT count(*) AS count_6
+FROM also_0) AS also_0, (SELECT count(*) AS count_7
 FROM also_1) AS also_1, (SELECT CAST(picked.created_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
@@ -113,7 +116,11 @@ FROM sexton_picked))))) AS anon_1) AS also_0, (SELECT count(DISTINCT sexton_fact
 FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = sexton_facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told, (SELECT count(*) AS count_4
+FROM sexton_facts
+WHERE sexton_facts.event_type IS NOT NULL AND (EXISTS (SELECT 1
+FROM sexton.effects
+WHERE sexton.effects.key = sexton_facts.key))) AS told_before;
 
 -- SQLite: the batch begins
 SELECT vendor_orders.id AS id, vendor_orders.created_at AS created_at, vendor_orders.order_id AS order_id,
@@ -162,4 +169,8 @@ FROM sexton_picked))))) AS anon_1) AS also_0, (SELECT count(DISTINCT sexton_fact
 FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = sexton_facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told, (SELECT count(*) AS count_4
+FROM sexton_facts
+WHERE sexton_facts.event_type IS NOT NULL AND (EXISTS (SELECT 1
+FROM sexton_effects
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told_before;

@@ -31,7 +31,7 @@ changed AS
 FROM picked) RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM changed) AS changed, 0 AS told, (SELECT CAST(picked.created_at AS TEXT) AS anon_1
+FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT CAST(picked.created_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC

@@ -10,11 +10,10 @@ from sqlalchemy import Connection, FromClause, Select, delete, exists, func, sel
 from sqlalchemy.exc import DBAPIError
 
 from ...db.faults import Fault, describe, while_changing
-from ...db.functions import subject_text
 from ...db.output import exact
 from ...policies.contract import Change, Plan, in_rows
 from ..execution import Request, parameters
-from ..poison import quarantine
+from ..poison import quarantine, subject_of
 from ..refusal import KEPT, referring
 from ..statements import due
 from .portions import READ, part_of, picked_rows
@@ -180,8 +179,7 @@ def _by_halves(connection: Connection, wanted: Deletion, gone: Gone) -> None:
 def _set_aside(connection: Connection, wanted: Deletion, gone: Gone, why: str) -> None:
     plan, key = wanted.plan, wanted.rows[0].key
     picked, values = relation(connection.dialect.name, plan.table, [key])
-    name = select(subject_text(list(plan.key))).where(in_rows(plan.key, picked))
-    subject = connection.execute(name, values).scalar_one()
+    subject = subject_of(connection, plan, picked, values)
     quarantine(connection, plan, wanted.request, subject, why)
     gone.poison += 1
     gone.waiting.add(key)

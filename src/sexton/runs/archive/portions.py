@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from ...db.connect import read_only
 from ...db.deadline import limited
 from ...db.faults import Fault, classify
-from ...db.functions import subject_text
+from ...db.ledger import subject_text
 from ...db.output import exact
 from ...errors import JobFailed
 from ...policies.contract import Change, Plan, in_rows

@@ -30,7 +30,7 @@ changed AS
 FROM picked) RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM changed) AS changed, 0 AS told, (SELECT picked.valid_to
+FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT picked.valid_to
 FROM picked ORDER BY picked.valid_to DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.valid_to DESC, picked.id DESC

@@ -20,7 +20,7 @@ WHERE payments_1.order_id = picked.id))) THEN 1
     ELSE sexton.refuse('payments refers to it') END = 1) AS anon_1) RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM changed) AS changed, 0 AS told, (SELECT CAST(picked.closed_at AS TEXT) AS anon_2
+FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT CAST(picked.closed_at AS TEXT) AS anon_2
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC

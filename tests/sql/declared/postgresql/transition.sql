@@ -31,7 +31,10 @@ FROM told) AND facts.event_type IS NOT NULL ORDER BY facts.by_0, facts.by_1, fac
 FROM picked) AS picked, (SELECT count(*) AS count_2
 FROM changed) AS changed, (SELECT count(*) AS count_3
 FROM told) AS told, (SELECT count(*) AS count_4
-FROM sent) AS sent, (SELECT CAST(picked.closed_at AS TEXT) AS anon_1
+FROM sent) AS sent, (SELECT count(*) AS count_5
+FROM facts
+WHERE facts.event_type IS NOT NULL AND (facts.key NOT IN (SELECT told.key
+FROM told))) AS told_before, (SELECT CAST(picked.closed_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT picked.id
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
@@ -55,4 +58,8 @@ FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts.key) AS count
 FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton.effects
-WHERE sexton.effects.key = sexton_facts.key))) AS told;
+WHERE sexton.effects.key = sexton_facts.key))) AS told, (SELECT count(*) AS count_3
+FROM sexton_facts
+WHERE sexton_facts.event_type IS NOT NULL AND (EXISTS (SELECT 1
+FROM sexton.effects
+WHERE sexton.effects.key = sexton_facts.key))) AS told_before;

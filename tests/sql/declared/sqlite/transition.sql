@@ -33,4 +33,8 @@ FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts."key") AS cou
 FROM sexton_facts
 WHERE NOT (EXISTS (SELECT 1
 FROM sexton_effects
-WHERE sexton_effects."key" = sexton_facts."key"))) AS told;
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told, (SELECT count(*) AS count_3
+FROM sexton_facts
+WHERE sexton_facts.event_type IS NOT NULL AND (EXISTS (SELECT 1
+FROM sexton_effects
+WHERE sexton_effects."key" = sexton_facts."key"))) AS told_before;

@@ -1,0 +1,214 @@
+"""Effect keys and subjects as SQL, and look-ups by them in the ledger and among the rows set aside.
+
+What `sexton.db.keys` specifies. Before keys were escaped and bounded, others stood for the same fact: these are looked
+for, too, so that an upgrade tells nobody a second time and forgets no row that was set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    or_,
+    true,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import Boolean, Date, Float, Integer, TypeEngine, Uuid
+
+from ..errors import PolicyError
+from .functions import JOB, Value, as_text, written
+from .instants import ago
+from .keys import COLON, COMMA, NOTHING, escaped
+from .types import RowAddress, UtcDateTime, is_time
+
+
+class Ready(Text):
+    """Text that is a part already."""
+
+
+class made(FunctionElement[str]):  # noqa: N801
+    """A text that `text_key` or `subject_text` made of parts. `formers_of` tells under which others it may be stored.
+
+    pairs: a text that stood for the same before, and on what condition on the effect that has it.
+    ambiguous: whether the first of them may stand for something else as well.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(
+        self, text: ColumnElement[str], *pairs: tuple[ColumnElement[str], ColumnElement[bool]], ambiguous: bool = False
+    ) -> None:
+        super().__init__(text, *(one for pair in pairs for one in pair))
+        self.ambiguous = ambiguous
+
+
+@compiles(made)
+def _made(element: made, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(next(iter(element.clauses)), **kw)
+
+
+class bounded(FunctionElement[str]):  # noqa: N801
+    """`keys.bounded` of a text."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(bounded)
+def _bounded(element: bounded, compiler: SQLCompiler, **kw: Any) -> str:
+    name = "sexton_bounded" if compiler.dialect.name == "sqlite" else "sexton.bounded"
+    return f"{name}({compiler.process(element.clauses, **kw)})"
+
+
+def text_key(*parts: Value, tail: Column[Any] | None = None) -> ColumnElement[str]:
+    """An effect key: the parts joined by colons, `license_expired:17:2026-11-22T…`. NULL if any part is NULL.
+
+    Texts in columns may hold anything: their colons are escaped, and a key never grows longer than an index takes
+    (`sexton.db.keys`). The first part is taken as it is. tail: one more, a time that has been found to be one.
+    """
+    first = as_text(parts[0]) if isinstance(parts[0], str) else _part(parts[0], COLON)
+    last = [] if tail is None else [as_text(tail)]
+    text = _joined([first, *(_part(part, COLON) for part in parts[1:]), *last], COLON)
+    free = [part for part in parts if _is_free(part)]
+    if not free and all(part == escaped(part, COLON) for part in parts[1:] if isinstance(part, str)):
+        return text
+    former = _joined([*map(as_text, parts), *last], COLON)
+    return made(bounded(text), (former, true()), ambiguous=len(free) > 1)
+
+
+def _joined(texts: Sequence[ColumnElement[str]], separator: str) -> ColumnElement[str]:
+    whole = texts[0]
+    for text in texts[1:]:
+        whole = whole + as_text(separator) + text
+    return whole
+
+
+def _part(value: Value, separator: str) -> ColumnElement[str]:
+    """As `keys.escaped` has it."""
+    if isinstance(value, str):
+        return as_text(escaped(value, separator))
+    if not _is_free(value):
+        return as_text(value)
+    whole = func.replace(as_text(value), as_text("~"), as_text("~0"), type_=Text())
+    return func.replace(whole, as_text(separator), as_text("~1"), type_=Text())
+
+
+def or_nothing(value: ColumnElement[Any]) -> ColumnElement[str]:
+    """A part of a key that may be NULL; an instant without an ISO form, such as -infinity, as that has it."""
+    without_iso = [written(value)] if is_time(value.type) else []
+    return func.coalesce(_part(value, COLON), *without_iso, as_text(NOTHING), type_=Ready())
+
+
+def also_under(key: ColumnElement[str], former: ColumnElement[str], when: ColumnElement[bool]) -> ColumnElement[str]:
+    """A key whose facts used to be on record as `former`, too. when: a condition on that effect, by `noticed`."""
+    return made(key, (former, when))
+
+
+def _is_free(value: Value) -> bool:
+    """Whether it is a column whose text may hold anything. SQLite takes a type it does not know for a number."""
+    if not isinstance(value, ColumnElement) or is_time(value.type):
+        return False
+    return not isinstance(value.type, Boolean | Date | Float | Integer | Ready | RowAddress | Uuid)
+
+
+class on_record(FunctionElement[bool]):  # noqa: N801
+    """Whether an effect with this key is on record, that fulfils a condition. Use `told`."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(on_record)
+def _on_record(element: on_record, compiler: SQLCompiler, **kw: Any) -> str:
+    table = "sexton_effects" if compiler.dialect.name == "sqlite" else "sexton.effects"
+    key, *more = [compiler.process(clause, **kw) for clause in element.clauses]
+    conditions = "".join(f" AND {condition}" for condition in more)
+    return f"EXISTS (SELECT 1 FROM {table} AS sexton_noticed WHERE sexton_noticed.key = {key}{conditions})"
+
+
+def told(key: ColumnElement[str], *, age: str = "0s", subject: Sequence[Column[Any]] = ()) -> ColumnElement[bool]:
+    """Whether the effect `key` is on record; with `age` ("24h"): on record for at least that long.
+
+    subject: the key of the row, which tells apart what was stored when parts of keys were not escaped.
+    """
+    since = [] if age == "0s" else [noticed("created_at", UtcDateTime()) <= ago(age)]
+    known = [on_record(key, *since)]
+    known += [on_record(former, condition, *since) for former, condition in formers_of(key, subject)]
+    return or_(*known) if len(known) > 1 else known[0]
+
+
+def noticed(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    """A column of the effect that a condition is on."""
+    return literal_column(f"sexton_noticed.{name}", kind)
+
+
+def formers_of(
+    key: ColumnElement[str], subject: Sequence[ColumnElement[Any]]
+) -> list[tuple[ColumnElement[str], ColumnElement[bool]]]:
+    """Keys under which the same fact may be on record since before, and the condition on that effect."""
+    if not isinstance(key, made) or (key.ambiguous and not subject):
+        return []
+    _, *rest = key.clauses
+    named = [noticed("subject", Text()) == _joined([*map(as_text, subject)], COMMA)] if subject else []
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    return [(former, and_(former != key, condition, *named)) for former, condition in pairs]
+
+
+def settled(key: ColumnElement[str], subject: Sequence[ColumnElement[Any]]) -> ColumnElement[str]:
+    """The key; or the one under which the fact is on record since before, so that it is told no second time."""
+    formers = formers_of(key, subject)
+    known = [(on_record(former, condition), former) for former, condition in formers]
+    return case(*known, else_=key) if known else key
+
+
+class set_aside(FunctionElement[bool]):  # noqa: N801
+    """Whether `subject` is poison for `step` of the running job, and not yet due for another try.
+
+    subject: the key column, or the text of a composite key.  step: the policy's name.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, step: str, subject: ColumnElement[Any]) -> None:
+        job: BindParameter[str] = bindparam(JOB, type_=Text())
+        formers = [former for former, _ in formers_of(subject, ())]
+        super().__init__(job, as_text(step), ago("0s"), as_text(subject), *formers)
+
+
+@compiles(set_aside)
+def _set_aside(element: set_aside, compiler: SQLCompiler, **kw: Any) -> str:
+    table = "sexton_poison" if compiler.dialect.name == "sqlite" else "sexton.poison"
+    job, step, at, *subjects = [compiler.process(clause, **kw) for clause in element.clauses]
+    is_subject = f"IN ({', '.join(subjects)})" if len(subjects) > 1 else f"= {subjects[0]}"
+    return (
+        f"EXISTS (SELECT 1 FROM {table} AS sexton_aside WHERE sexton_aside.job = {job} AND sexton_aside.step = {step}"
+        f" AND sexton_aside.subject {is_subject} AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > {at}))"
+    )
+
+
+def subject_text(columns: Sequence[ColumnElement[Any]]) -> ColumnElement[str]:
+    """The key of a row as one text, as effects and poison name it; the parts of a composite key joined by commas.
+
+    A key of one column is its text as it is; in several, texts are escaped, and all of it is bounded.
+    """
+    if not columns:
+        raise PolicyError("a table without a key has no subjects")
+    former = _joined([*map(as_text, columns)], COMMA)
+    if not any(map(_is_free, columns)):
+        return former
+    text = _joined([_part(column, COMMA) for column in columns], COMMA) if len(columns) > 1 else former
+    return made(bounded(text), (former, true()))
