@@ -13,6 +13,7 @@ from sexton.cli.report import sample_lines
 from sexton.errors import UsageError
 from sexton.runs.archive import delete
 from sexton.runs.archive.files import lines_of
+from sexton.runs.archive.records import forget
 from sexton.runs.samples import Sample
 from sexton.testing import preview_job, run_job
 
@@ -312,6 +313,10 @@ def test_a_half_deleted_file_that_moved_away_stays_on_record(shop: Shop, tmp_pat
     shop.do(f"UPDATE {own} SET finished_at = NULL, deleted = 1")
     files(tmp_path)[0].rename(tmp_path / "moved")
 
+    assert run_job(shop.engine, archiving(shop, tmp_path), at=NOON).state == "failed"
+    assert [row[1] for row in records(shop.engine)] == [1]
+    with shop.engine.begin() as connection:
+        forget(connection, str(connection.execute(text(f"SELECT file FROM {own}")).scalar_one()))
     run_job(shop.engine, archiving(shop, tmp_path), at=NOON)
 
     assert sorted(row[1] for row in records(shop.engine)) == [1, 2]
