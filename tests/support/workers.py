@@ -29,7 +29,7 @@ import pytest
 from .nursery import ENDED, RUNNING, STOPPED, receive, send
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 60.0
+SECONDS = 180.0
 """Longest wait for anything; reached only by a test that fails."""
 
 

@@ -32,7 +32,7 @@ def test_s7_a_thousand_jobs_at_midnight(engine: Engine, database: str, tmp_path:
             most = max(most, connection.execute(sessions).scalar_one())
             return bool(connection.execute(ended).scalar_one() == 1000)
 
-    yard.wait_until(done, 90)
+    yard.wait_until(done, 300)
 
     order = [run.job for run in yard.runs()]
     assert worker.runs
