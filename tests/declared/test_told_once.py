@@ -115,6 +115,25 @@ def test_rep_19_once_per_says_what_a_message_is_told_once_for(
     assert run_job(letters.engine, job, at=NOON + DAY).total.told == tells
 
 
+@pytest.mark.databases("postgres")
+@pytest.mark.parametrize(
+    "written",
+    [
+        "sent_at - interval '7 days' <= now()",
+        "now() + interval '7 days' >= sent_at",
+        "sent_at BETWEEN now() - interval '9 years' AND now() + interval '7 days'",
+        "sent_at - now() <= interval '7 days'",
+    ],
+)
+def test_rep_19_however_the_time_is_compared_with_now(written: str, letters: Shop) -> None:
+    """REP-25 taught these forms; each of them is a time of the rule."""
+    job = letters.armed(**rule(letters, only=f"done_at IS NULL AND {written}"))
+    assert run_job(letters.engine, job, at=NOON).total.told == 2
+    renewed(letters, NOON + 4 * DAY)
+
+    assert run_job(letters.engine, job, at=NOON + DAY).total.told == 1
+
+
 def test_rep_19_once_per_needs_a_message(letters: Shop) -> None:
     written = rule(letters, once_per=["round"])
     del written["event"]

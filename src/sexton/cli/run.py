@@ -14,7 +14,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import datetime
 
 from ..app import App
-from ..errors import DONE, FAILED, HELD, UsageError
+from ..errors import DONE, FAILED, HELD, USAGE, UsageError
 from ..jobs.job import Job
 from ..runs.claim import Due
 from ..runs.outcome import Outcome
@@ -97,7 +97,7 @@ def _tell_somebody(app: App, codes: list[int]) -> None:
             print(logs.said(event, **fields), file=sys.stderr)
 
         rounds = Rounds(app.engine, list(app.registry), app.settings, say, unloaded=app.registry.unloaded)
-        rounds.make(failed=FAILED in codes)
+        rounds.make(failed=FAILED in codes or USAGE in codes)
 
 
 def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ScheduleError
 from ..jobs.span import Span, parse_span
-from .moments import moment_of
+from .moments import moment_of, reckoned, zoned
+from .sql_signs import COMPARED, FLIPPED
 from .sql_text import parsed
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
     "GT": operator.gt,
     "GTE": operator.ge,
 }
-FLIPPED = {"LT": "GT", "LTE": "GTE", "GT": "LT", "GTE": "LTE"}
 _LOOKS_ELSEWHERE = ("Exists", "Select", "Subquery")
 
 
@@ -218,18 +218,24 @@ class Text:
         kind = type(node).__name__
         if kind in _LOOKS_ELSEWHERE:
             return
-        if kind in FLIPPED:
-            left, right = node.this, node.args["expression"]
-            for side, moment, sign in ((left, right, kind), (right, left, FLIPPED[kind])):
-                span = moment_of(moment)
-                for name in self._names_in(side) if span is not None else ():
-                    yield name, {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}[sign], span or Span()
+        for left, right, sign in _comparisons(node):
+            yield from self._moment(left, right, sign)
         for below in node.iter_expressions():
             yield from self._moments(below)
 
-    def _names_in(self, node: exp.Expression) -> list[str]:
-        own = self._name(node)
-        return [own] if own is not None else []
+    def _moment(self, left: exp.Expression, right: exp.Expression, sign: str) -> Iterator[tuple[str, str, Span]]:
+        """Of one comparison, whichever side the column is on, alone or with an interval."""
+        if (found := reckoned(left, right)) is not None:
+            column, apart, turned = found
+            sides = [(column, apart, FLIPPED[sign] if turned else sign)]
+        else:
+            both = ((left, right, sign), (right, left, FLIPPED[sign]))
+            sides = [
+                (zoned(one) or one, span, its) for one, other, its in both if (span := moment_of(other)) is not None
+            ]
+        for column, span, its in sides:
+            if (name := self._name(column)) is not None:
+                yield name, COMPARED[its], span
 
     def _name(self, node: exp.Expression | None) -> str | None:
         """The column of the table that a node is."""
@@ -245,6 +251,16 @@ class Text:
             if same:
                 return name
         return None
+
+
+def _comparisons(node: exp.Expression) -> Iterator[tuple[exp.Expression, exp.Expression, str]]:
+    """Both sides and the sign of a comparison by size; BETWEEN is two."""
+    kind = type(node).__name__
+    if kind in FLIPPED:
+        yield node.this, node.args["expression"], kind
+    elif kind == "Between":
+        yield node.this, node.args["low"], "GTE"
+        yield node.this, node.args["high"], "LTE"
 
 
 def _literal(node: exp.Expression) -> object:
