@@ -42,7 +42,7 @@ BAD = {
     "no such module": ("import not_installed_here\n", 1, "ModuleNotFoundError: No module named 'not_installed_here'"),
     "in a library": ("import json\n\njson.loads('{')\n", 3, "JSONDecodeError: "),
     "a warning made an error": ("import warnings\nwarnings.simplefilter('error')\nwarnings.warn('old')\n", 3, "old"),
-    "a text of two lines": ("raise ValueError('a\\nb\\x00')\n", 1, r"ValueError: a b\x00"),
+    "a text of two lines": ("raise ValueError('a\\nb\\x00')\n", 1, r"ValueError: a b\u0000"),
     "a text that fails": (
         "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\nraise Odd\n",
         4,

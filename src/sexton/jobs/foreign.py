@@ -11,6 +11,7 @@ from traceback import walk_tb
 from types import FrameType
 
 from ..errors import SextonError, UsageError, scrubbed
+from ..texts import one_line
 
 LONGEST = 300
 """Characters of somebody else's message that are repeated."""
@@ -50,11 +51,9 @@ def in_words(error: BaseException) -> str:
 
 def _text(value: object) -> str:
     try:
-        text = scrubbed(" ".join(str(value).split()))
+        return one_line(scrubbed(" ".join(str(value)[: 4 * LONGEST].split())), LONGEST)
     except Exception:  # the text of an exception is code of others, too
         return "(its text cannot be shown)"
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 @contextmanager
