@@ -148,4 +148,8 @@ def _after(name: str, guard: Guard, due: int) -> str:
 def _confirmed(name: str) -> bool:
     if not sys.stdin.isatty():
         raise UsageError(f"nobody can answer here; say --yes to arm {name}")
-    return input("Arm it? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input("Arm it? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        print()
+        return False

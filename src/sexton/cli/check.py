@@ -57,9 +57,12 @@ def run(arguments: Namespace) -> int:
 def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"{shown(app.settings.database)}, {len(app.registry)} jobs")
     yield from _not_loaded(app)
+    wrong = set[str]()
     for job in app.registry:
         if job.name.removeprefix("policies.") not in app.settings.policies:  # whose tables only the database knows
-            yield _tried(job.name, lambda job=job: _planned(job))  # type: ignore[misc]
+            finding = _tried(job.name, lambda job=job: _planned(job))  # type: ignore[misc]
+            wrong |= {job.name} if finding.exit_code else set()
+            yield finding
     schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
     for about, text in crowding.warnings(schedules, datetime.now(UTC)):
         yield Finding("warning", about, text)
@@ -75,7 +78,8 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
         yield Finding("wrong", "database", why, USAGE)
     yield from _misfits(app)
     for job in app.registry:
-        yield from _here(app, job)
+        if job.name not in wrong:
+            yield from _here(app, job)
 
 
 def _not_loaded(app: App) -> Iterator[Finding]:

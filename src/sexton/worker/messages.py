@@ -9,6 +9,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from ..errors import JobFailed
+from ..runs.context import Failure
 from ..runs.counts import Counts
 from ..runs.outcome import Outcome
 
@@ -24,11 +26,14 @@ def message_of(outcome: Outcome) -> dict[str, Any]:
         "error": outcome.error,
         "refused": outcome.refused,
         "code": outcome.exit_code,
+        "place": outcome.failure.place if outcome.failure else None,
+        "traceback": outcome.failure.traceback if outcome.failure else None,
     }
 
 
 def outcome_of(message: dict[str, Any]) -> Outcome:
-    """Read back what `message_of` wrote, but for the exception."""
+    """Read back what `message_of` wrote; of the exception, what is shown of it."""
+    failure = Failure(JobFailed(message["error"]), message["place"], message["traceback"])
     as_of = datetime.fromisoformat(message["as_of"]) if message["as_of"] else None
     steps = {step: Counts.from_json(kept) for step, kept in message["steps"].items()}
     return Outcome(
@@ -38,6 +43,7 @@ def outcome_of(message: dict[str, Any]) -> Outcome:
         as_of,
         steps,
         message["error"],
+        failure=failure if message["place"] or message["traceback"] else None,
         refused=message["refused"],
         ends_with=message["code"],
     )
