@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,6 +50,30 @@ def test_it_counts_until_it_is_armed_and_then_takes_rows(shop: Inside, engine: E
     assert shop.sexton("run", "policies.stale").code == 0
     assert left(engine) == 1
     assert "armed before, at" in shop.sexton("arm", "stale", "--yes").out
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(("typed", "armed"), [(b"\x04", False), (b"n\n", False), (b"y\n", True)])
+def test_a_person_at_a_terminal_answers(shop: Inside, typed: bytes, armed: bool) -> None:
+    """Ctrl-D is no, and no traceback."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, typed)
+        done = subprocess.run(
+            [sys.executable, "-m", "sexton.cli.main", "arm", "stale"],
+            cwd=shop.folder,
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    last = "stale is armed: from its next run on it takes rows" if armed else "stale stays as it was"
+    assert (done.returncode, done.stderr) == (int(not armed), "")
+    assert done.stdout.splitlines()[-1].endswith(last)
 
 
 def test_it_can_be_disarmed(shop: Inside, engine: Engine) -> None:
