@@ -156,3 +156,18 @@ def test_rep_29_an_error_of_its_own_fails_and_counts_what_was_committed(engine: 
     outcome = run_job(engine, Job("shop.work", work=work))
 
     assert (outcome.state, outcome.total) == ("failed", Counts(changed=6))
+
+
+@pytest.mark.databases("postgres18")
+def test_rep_40_a_transaction_timeout_of_the_server_is_a_lost_session(engine: Engine) -> None:
+    """PostgreSQL 17 ends the session (25P04), whoever set the limit."""
+
+    def work(run: Run) -> None:
+        with run.transaction() as connection:
+            connection.execute(text("SET LOCAL transaction_timeout = '50ms'"))
+            connection.execute(text("SELECT pg_sleep(60)"))
+
+    outcome = run_job(engine, Job("shop.work", work=work), slot=NOON)
+
+    assert (outcome.state, outcome.settled) == ("cancelled", False), outcome.error
+    assert "25P04" in (outcome.error or "")
