@@ -141,8 +141,8 @@ class _Restoring:
         line = piece[0][1]
         if line.part not in self.targets:
             table = self.catalogue.table(line.table)
-            known = frozenset(self.manifest.columns.get(line.table, {}))
-            self.targets[line.part] = target(self.connection, table, known, line.link)
+            known, was_key = self.manifest.columns.get(line.table, {}), self.manifest.keys.get(line.table, [])
+            self.targets[line.part] = target(self.connection, table, known, was_key, line.link)
         return self.targets[line.part]
 
     def _put(self, piece: Piece) -> None:
@@ -150,10 +150,9 @@ class _Restoring:
         aim, lines = self._target(piece), [line for _, line in piece]
         try:
             with self.connection.begin_nested():
-                there = {
-                    number for (number, _), place in zip(piece, aim.stands(lines), strict=True) if place is not None
-                }
-                new = aim.insert(lines)
+                places = aim.stands(lines)
+                there = {number for (number, _), place in zip(piece, places, strict=True) if aim.key and place is not None}
+                new = aim.insert([line for number, line in piece if number not in there])
                 self._settle()
                 if lonely := self._lonely(aim, piece, there):
                     raise _LonelyError(lonely)
