@@ -39,13 +39,14 @@ Piece = list[tuple[int, Line]]
 class Restored:
     """Of one table. rows: in the file.  new: of them were not there.  dropped: columns that the table has no more.
 
-    changed: by column, rows that were put back and do not stand as they were written.  other: rows that were there
-    with other content.  refused: names of rows that were not put back, and why.  links: in the file; linked: of them
-    were set again.
+    nameless: the columns of their key are gone, and nothing tells which are there already.  changed: by column, rows
+    that were put back and do not stand as they were written.  other: rows that were there with other content.
+    refused: names of rows that were not put back, and why.  links: in the file; linked: of them were set again.
     """
 
     table: str
     dropped: tuple[str, ...] = ()
+    nameless: bool = False
     rows: int = 0
     new: int = 0
     other: int = 0
@@ -57,10 +58,11 @@ class Restored:
 
 def triggers(engine: Engine, path: Path, *, without: bool = False) -> list[str]:
     """Those that fire when a file is put back, each in words. JobFailed, PolicyError as `restore`."""
-    manifest = verify(path)
+    verify(path)
+    parts = dict.fromkeys(line.part for line in lines_of(path))
     with read_only(engine) as connection:
         catalogue = Catalogue(connection)
-        return firing(connection, [catalogue.table(name) for name in manifest.columns], without=without)
+        return firing(connection, [(catalogue.table(name), link) for name, *link in parts], without=without)
 
 
 def restore(engine: Engine, path: Path, *, without_triggers: bool = False) -> list[Restored]:
@@ -151,7 +153,9 @@ class _Restoring:
         try:
             with self.connection.begin_nested():
                 places = aim.stands(lines)
-                there = {number for (number, _), place in zip(piece, places, strict=True) if aim.key and place is not None}
+                there = {
+                    number for (number, _), place in zip(piece, places, strict=True) if aim.key and place is not None
+                }
                 new = aim.insert([line for number, line in piece if number not in there])
                 self._settle()
                 if lonely := self._lonely(aim, piece, there):
@@ -165,6 +169,7 @@ class _Restoring:
         else:
             self.there |= there
             self._table(piece).new += new
+            self._table(piece).nameless = not aim.key
 
     def _halve(self, error: DBAPIError, piece: Piece, again: Callable[[Piece], None]) -> None:
         if not about_rows(error):

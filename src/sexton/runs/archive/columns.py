@@ -70,7 +70,9 @@ def require_columns(connection: Connection, tables: Iterable[Table]) -> None:
         name = table.name if dialect.name == "sqlite" else quoted_table(dialect, table)
         here = set(connection.execute(_COLUMNS[dialect.name], {"name": name}).scalars())
         if here != {one.name for one in columns_of(table)}:
-            raise JobFailed(f"archive: {table.fullname} got other columns meanwhile; the next run takes its rows as they are")
+            raise JobFailed(
+                f"archive: {table.fullname} got other columns meanwhile; the next run takes its rows as they are"
+            )
 
 
 def lost(column: Column[Any], name: str) -> str | None:

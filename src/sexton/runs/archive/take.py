@@ -19,7 +19,6 @@ from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
