@@ -17,12 +17,13 @@ from ..runs.archive.reader import Parsed, as_parameter, parsed
 from ..runs.archive.rows import NoText, Reading, found, reading, stored
 
 _KEYS = text(
-    "SELECT conname, confrelid::regclass::text AS other,"
+    "SELECT conname, confrelid::regclass::text AS other, confrelid = conrelid AS itself,"
     " ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY u (number, place)"
     " JOIN pg_attribute ON attrelid = conrelid AND attnum = number ORDER BY place) AS own,"
     " ARRAY(SELECT attname::text FROM unnest(confkey) WITH ORDINALITY u (number, place)"
     " JOIN pg_attribute ON attrelid = confrelid AND attnum = number ORDER BY place) AS referred"
-    " FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(:name)"
+    " FROM pg_constraint k WHERE contype = 'f' AND conrelid = to_regclass(:name)"
+    " AND to_json(k) ->> 'conenforced' IS DISTINCT FROM 'false'"  # a column of PostgreSQL 18
 )
 
 _NO_CONFLICTS = text(
@@ -96,8 +97,8 @@ class Target:
         """Rows whose link was empty, and is not any more."""
         raise NotImplementedError
 
-    def orphans(self, lines: Sequence[Line]) -> dict[int, str]:
-        """By the place of a line: what its row refers to and is not there. Only where the database did not ask."""
+    def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
+        """By the place of a line: what its row refers to and is not there. itself: also in its own table."""
         raise NotImplementedError
 
 
@@ -181,9 +182,11 @@ class OnPostgresql(Target):
         name = quoted_table(self.connection.dialect, self.table)
         return [one for one in self.connection.execute(_KEYS, {"name": name}) if known >= set(one.own)]
 
-    def orphans(self, lines: Sequence[Line]) -> dict[int, str]:
+    def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
         lonely: dict[int, str] = {}
         for key in self._foreign:
+            if key.itself and not itself:
+                continue
             pairs = list(zip(key.own, key.referred, strict=True))
             given = " AND ".join(f"{self._own(name)} IS NOT NULL" for name in key.own)
             met = " AND ".join(f"other.{self.quoted(there)} = {self._own(own)}" for own, there in pairs)
@@ -257,10 +260,12 @@ class OnSqlite(Target):
             if known.keys() >= pairs.keys()
         ]
 
-    def orphans(self, lines: Sequence[Line]) -> dict[int, str]:
+    def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
         lonely = {}
         for number, line in enumerate(lines):
             for other, pairs in self._foreign:
+                if other.lower() == self.table.name.lower() and not itself:
+                    continue
                 places, values = self._values(line, list(pairs))
                 if None in values.values():
                     continue

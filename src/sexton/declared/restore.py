@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..db.connect import read_only
-from ..db.faults import describe
+from ..db.faults import describe, sqlstate
 from ..db.output import exact
 from ..runs.archive.files import Line, Manifest, lines_of, verify
 from ..runs.archive.reader import about_rows
@@ -28,6 +28,9 @@ ROWS = 1_000
 
 CIRCLE = 64 << 20
 """Bytes of rows that refer to each other in a circle, and are put back at once."""
+
+REFERS = "23503"
+"""SQLSTATE of a foreign key that finds nothing."""
 
 KEPT_OUT = "no row stands under its key: another row has one of its unique values, or a trigger kept it out"
 
@@ -101,13 +104,16 @@ class _Restoring:
         for piece in self._pieces(links=False):
             self._table(piece).rows += len(piece)
             self._put(piece)
+        before = 0
         while self.refused:
-            before, self.refused = self.refused, {}
-            for piece in self._pieces(links=False, only=before.keys()):
-                self._put(piece)
-            if len(self.refused) == len(before):
+            new = sum(one.new for one in self.tables.values())
+            if new == before:  # nobody came whom they may have waited for
                 self._together()
                 break
+            before, again = new, self.refused
+            self.refused = {}
+            for piece in self._pieces(links=False, only=again.keys()):
+                self._put(piece)
         for piece in self._pieces(links=False):
             self._look(piece)
         for piece in self._pieces(links=True) if self.links else ():
@@ -150,26 +156,33 @@ class _Restoring:
     def _put(self, piece: Piece) -> None:
         """Those that can be; others are `refused`, for now."""
         aim, lines = self._target(piece), [line for _, line in piece]
+        there: set[int] = set()
         try:
             with self.connection.begin_nested():
-                places = aim.stands(lines)
-                there = {
-                    number for (number, _), place in zip(piece, places, strict=True) if aim.key and place is not None
-                }
+                places = aim.stands(lines) if aim.key else []
+                there = {number for (number, _), place in zip(piece, places, strict=False) if place is not None}
                 new = aim.insert([line for number, line in piece if number not in there])
                 self._settle()
-                if lonely := self._lonely(aim, piece, there):
+                if self.asking and (lonely := self._lonely(aim, piece, there)):
                     raise _LonelyError(lonely)
         except _LonelyError as error:
-            self.refused |= error.rows
-            if rest := [one for one in piece if one[0] not in error.rows]:
-                self._put(rest)
+            self._put_others(piece, error.rows)
         except DBAPIError as error:
-            self._halve(error, piece, self._put)
+            # All at once, where the database would name them one by one.
+            orphans = len(piece) > 1 and sqlstate(error) == REFERS
+            if orphans and (lonely := self._lonely(aim, piece, there, itself=False)):
+                self._put_others(piece, lonely)
+            else:
+                self._halve(error, piece, self._put)
         else:
             self.there |= there
             self._table(piece).new += new
             self._table(piece).nameless = not aim.key
+
+    def _put_others(self, piece: Piece, lonely: dict[int, str]) -> None:
+        self.refused |= lonely
+        if rest := [one for one in piece if one[0] not in lonely]:
+            self._put(rest)
 
     def _halve(self, error: DBAPIError, piece: Piece, again: Callable[[Piece], None]) -> None:
         if not about_rows(error):
@@ -181,10 +194,9 @@ class _Restoring:
         again(piece[:half])
         again(piece[half:])
 
-    def _lonely(self, aim: Target, piece: Piece, there: Container[int]) -> dict[int, str]:
-        if not self.asking:
-            return {}
-        lonely = aim.orphans([line for _, line in piece])
+    def _lonely(self, aim: Target, piece: Piece, there: Container[int], *, itself: bool = True) -> dict[int, str]:
+        """By number: whom the row of a line refers to and is not there. itself: also in its own table."""
+        lonely = aim.orphans([line for _, line in piece], itself=itself)
         named = ((piece[place][0], reason) for place, reason in lonely.items())
         return {number: reason for number, reason in named if number not in there}
 
@@ -203,7 +215,7 @@ class _Restoring:
                 self._settle("DEFERRED")
                 new = [self._target(piece).insert([line for _, line in piece]) for piece in pieces]
                 self._settle()
-                if any(self._lonely(self._target(piece), piece, ()) for piece in pieces):
+                if self.asking and any(self._lonely(self._target(piece), piece, ()) for piece in pieces):
                     raise _LonelyError({})
         except DBAPIError as error:
             if not about_rows(error):
@@ -238,7 +250,7 @@ class _Restoring:
             with self.connection.begin_nested():
                 linked = self._target(piece).set_again([line for _, line in piece])
                 self._settle()
-                if lonely := self._lonely(self._target(piece), piece, ()):
+                if self.asking and (lonely := self._lonely(self._target(piece), piece, ())):
                     raise _LonelyError(lonely)
         except _LonelyError as error:
             of.refused |= {_named(line): error.rows[number] for number, line in piece if number in error.rows}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from sexton.declared.restore import restore, triggers
+from sexton.errors import JobFailed
 from sexton.runs.archive import take
+from sexton.runs.archive.files import manifest_of, read_back, write_content
 from sexton.testing import run_job
 from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, PAST, archived, archiving, files
@@ -229,3 +232,67 @@ def test_triggers_of_a_partition_are_named(shop: Shop, tmp_path: Path) -> None:
     )
 
     assert triggers(shop.engine, files(tmp_path)[0]) == ["part of orders", "whole of orders"]
+
+
+@pytest.mark.databases("postgres15")
+def test_rows_whose_parent_is_gone_are_found_at_once(shop: Shop, tmp_path: Path) -> None:
+    """Not one by one, which takes minutes for a file; chains of rows of the same table are followed."""
+    plainly(
+        shop,
+        "CREATE TABLE customers (id int PRIMARY KEY)",
+        "INSERT INTO customers VALUES (1), (2)",
+        "CREATE TABLE orders (id int PRIMARY KEY, ends bigint, customer int REFERENCES customers,"
+        " before int REFERENCES orders)",
+        f"INSERT INTO orders SELECT g, {PAST}, 1 + mod(g, 2), nullif(greatest(g - 2, 0), 0) FROM generate_series(1, 300) AS g",
+    )
+    assert run_job(shop.engine, archiving(shop, tmp_path), at=NOON).total.changed == 300
+    plainly(shop, "DELETE FROM customers WHERE id = 2")
+    statements: list[str] = []
+    event.listen(shop.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+
+    (restored,) = restore(shop.engine, files(tmp_path)[0])
+
+    assert (restored.new, len(restored.refused)) == (150, 150)
+    assert "customer refers to a row that customers has not" in restored.refused["1"]
+    assert len(statements) < 60
+
+
+VERSION_0_1 = {
+    "sqlite": (
+        '{"table": "orders", "key": [1], "row": {"id": 1, "ends": 5, "note": {"hex": "00ff"}}}',
+        '{"table": "orders", "key": [2], "row": {"id": 2, "ends": 5, "note": {"real": "inf"}}}',
+    ),
+    "postgresql": (
+        """{"table": "orders", "key": ["1"], "row": {"id":1,"ends":5,"note":"a"}}""",
+        """{"table": "orders", "key": ["2"], "text": {"note" : "b"}, "row": {"id":2,"ends":5,"note":"other"}}""",
+    ),
+}
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+def test_a_file_of_the_first_format_comes_back(shop: Shop, tmp_path: Path) -> None:
+    lines = [f"{line}\n".encode() for line in VERSION_0_1[shop.engine.dialect.name]]
+    path = tmp_path / "tidy-20260615T120000Z-run1-0001-c7b786.jsonl.gz"
+    written = write_content(path, lines)
+    _, whole, size = read_back(path)
+    manifest = {
+        **{"policy": "policies.tidy", "table": "orders", "run": 1, "as_of": "2026-06-15T12:00:00Z", "rows": 2},
+        **{"lines": 2, "first_key": [1], "last_key": [2], "sha256": whole, "content_sha256": written.sha256},
+        **{"size": size, "columns": {"orders": {"id": "INTEGER", "ends": "BIGINT", "note": "TEXT"}}, "format": 1},
+    }
+    manifest_of(path).write_text(json.dumps(manifest))
+    shop.do(
+        "CREATE TABLE orders (id int PRIMARY KEY, ends bigint, note)"
+        if shop.sqlite
+        else "CREATE TABLE orders (id int PRIMARY KEY, ends bigint, note text)"
+    )
+
+    (restored,) = restore(shop.engine, path)
+
+    assert (restored.new, restored.refused, restored.changed) == (2, {}, {})
+    expected = [b"\x00\xff", float("inf")] if shop.sqlite else ["a", "b"]
+    assert [shop.ids("orders", f"id = {number}", "note")[0] for number in (1, 2)] == expected
+
+    manifest_of(path).write_text(json.dumps({**manifest, "format": 3, "more": True}))
+    with pytest.raises(JobFailed, match="is of format 3, and this Sexton reads up to 2"):
+        restore(shop.engine, path)

@@ -186,8 +186,12 @@ def read_manifest(path: Path) -> Manifest:
     """Of a file. JobFailed when it is missing or cannot be read."""
     try:
         known = json.loads(manifest_of(path).read_text(encoding="utf-8"))
+        if known["format"] > FORMAT:
+            raise JobFailed(
+                f"archive {path.name} is of format {known['format']}, and this Sexton reads up to {FORMAT}; upgrade it"
+            )
         return Manifest(**known)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise JobFailed(f"the manifest of archive {path.name} cannot be read: {error}") from error
 
 
