@@ -71,10 +71,20 @@ class Target:
         return next((key for key in keys if key and here.issuperset(key)), [])
 
     @cached_property
-    def retyped(self) -> set[str]:
-        """Columns that had another type when the file was written."""
-        dialect = self.connection.dialect
-        return {one.name for one in self.columns if self.known[one.name] != type_name(dialect, one)}
+    def compared(self) -> list[Column[Any]]:
+        """Those that are read, and after them those that the file has and the database computes by now."""
+        read = Reading(self.table, self.link).of()
+        return [*self.columns, *(one for one in read if one.computed is not None and one.name in self.known)]
+
+    @cached_property
+    def other(self) -> set[str]:
+        """Columns that have another type than when the file was written, or are computed."""
+        dialect, taken = self.connection.dialect, {one.name for one in self.columns}
+        return {
+            one.name
+            for one in self.compared
+            if one.name not in taken or self.known[one.name] != type_name(dialect, one)
+        }
 
     @cached_property
     def name(self) -> str:
@@ -122,7 +132,8 @@ class OnPostgresql(Target):
         return " AND ".join(f"own.{self.quoted(name)} = {self._own(name)}" for name in self.key)
 
     def _execute(self, statement: str, lines: Sequence[Line]) -> Any:
-        return self.connection.execute(text(statement), {**self.lines.given, "lines": as_parameter(lines)})
+        names = {f"name_{number}": one.name for number, one in enumerate(self.compared)}
+        return self.connection.execute(text(statement), {**names, "lines": as_parameter(lines)})
 
     @cached_property
     def _on_conflict(self) -> str:
@@ -141,23 +152,22 @@ class OnPostgresql(Target):
     def stands(self, lines: Sequence[Line]) -> list[Place]:
         if not self.key:
             return [()] * len(lines)
-        differ = ", ".join(self._differs(number, one.name) for number, one in enumerate(self.columns))
+        differ = ", ".join(self._differs(number, one.name) for number, one in enumerate(self.compared))
         statement = (
             f"SELECT DISTINCT ON (line.number) line.number,"
             f" CASE WHEN own.{self.quoted(self.key[0])} IS NOT NULL THEN ARRAY[{differ}] END AS differ"
             f" FROM {self._relation} LEFT JOIN {self.name} AS own ON {self._same_key()} ORDER BY line.number"
         )
-        names = [one.name for one in self.columns]
+        names = [one.name for one in self.compared]
         return [
             None if row.differ is None else tuple(name for name, other in zip(names, row.differ, strict=True) if other)
             for row in self._execute(statement, lines)
         ]
 
     def _differs(self, number: int, name: str) -> str:
-        own = f"own.{self.lines.names[number]}"
-        differ = f"CAST({own} AS text) IS DISTINCT FROM CAST(line.c{number} AS text)"
-        if name not in self.retyped:
-            return differ
+        own = f"own.{self.quoted(name)}"
+        if name not in self.other:
+            return f"CAST({own} AS text) IS DISTINCT FROM CAST(line.c{number} AS text)"
         # What a line was read as may be less than the line has: a numeric with fewer digits, for instance.
         here, there = f"to_json({own})", f'(line."row" -> :name_{number})'
         numbers = f"json_typeof({here}) = 'number' AND json_typeof({there}) = 'number'"
@@ -233,7 +243,7 @@ class OnSqlite(Target):
         if row is None:
             return None
         here, there = json.loads(line.row), json.loads(row.line.row)
-        return tuple(one.name for one in self.columns if _differ(here.get(one.name), there[one.name]))
+        return tuple(one.name for one in self.compared if _differ(here.get(one.name), there[one.name]))
 
     def set_again(self, lines: Sequence[Line]) -> int:
         rows = 0

@@ -87,6 +87,23 @@ def test_what_a_new_type_takes_away_is_named(shop: Shop, tmp_path: Path) -> None
 
 
 @pytest.mark.databases("sqlite", "postgres15")
+def test_what_is_computed_by_now_is_named(shop: Shop, tmp_path: Path) -> None:
+    both = "id int PRIMARY KEY, ends bigint, twice int GENERATED ALWAYS AS (id * 2) STORED"
+    shop.do(
+        f"CREATE TABLE orders ({both}, note int)",
+        f"INSERT INTO orders (id, ends, note) VALUES (1, {PAST}, 5), (2, 0, 10)",
+    )
+    assert run_job(shop.engine, archiving(shop, tmp_path), at=NOON).total.changed == 2
+    shop.do("DROP TABLE orders", f"CREATE TABLE orders ({both}, note int GENERATED ALWAYS AS (id * 5) STORED)")
+    (restored,) = restore(shop.engine, files(tmp_path)[0])
+    assert (restored.new, restored.refused, restored.changed) == (2, {}, {})
+
+    shop.do("DROP TABLE orders", f"CREATE TABLE orders ({both}, note int GENERATED ALWAYS AS (id + 8) STORED)")
+    (restored,) = restore(shop.engine, files(tmp_path)[0])
+    assert (restored.new, restored.refused, restored.changed) == (2, {}, {"note": 1})
+
+
+@pytest.mark.databases("sqlite", "postgres15")
 def test_a_table_with_another_key_gets_each_row_once(shop: Shop, tmp_path: Path) -> None:
     shop.do("CREATE TABLE orders (id int PRIMARY KEY, ends bigint)", f"INSERT INTO orders VALUES (1, {PAST}), (2, 0)")
     assert run_job(shop.engine, archiving(shop, tmp_path), at=NOON).total.changed == 2
