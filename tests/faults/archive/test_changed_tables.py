@@ -260,7 +260,8 @@ def test_rows_whose_parent_is_gone_are_found_at_once(shop: Shop, tmp_path: Path)
         "INSERT INTO customers VALUES (1), (2)",
         "CREATE TABLE orders (id int PRIMARY KEY, ends bigint, customer int REFERENCES customers,"
         " before int REFERENCES orders)",
-        f"INSERT INTO orders SELECT g, {PAST}, 1 + mod(g, 2), nullif(greatest(g - 2, 0), 0) FROM generate_series(1, 300) AS g",
+        f"INSERT INTO orders SELECT g, {PAST}, 1 + mod(g, 2), nullif(greatest(g - 2, 0), 0)"
+        " FROM generate_series(1, 300) AS g",
     )
     assert run_job(shop.engine, archiving(shop, tmp_path), at=NOON).total.changed == 300
     plainly(shop, "DELETE FROM customers WHERE id = 2")
