@@ -126,7 +126,7 @@ def test_rep_9_the_command_says_it_all(
     assert "triggers fire: stamp of orders, which may write to orders, audit" in said.err
     assert said.out.splitlines()[:3] == [
         "orders: 5 of 10 rows put back",
-        "orders: not as they were written, though put back: updated_at (5); see its triggers",
+        "orders: not as they were written, though put back: updated_at (5); see its triggers and types",
         "orders 1: not put back: FOREIGN KEY constraint failed",
     ]
 

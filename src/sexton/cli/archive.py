@@ -153,11 +153,13 @@ def _told(one: Restored) -> Iterator[str]:
     gone = f"; columns that are gone: {', '.join(one.dropped)}" if one.dropped else ""
     if one.rows or not one.links:
         yield f"{one.table}: {one.new:,} of {one.rows:,} rows put back{gone}"
+    if one.nameless:
+        yield f"{one.table}: the columns of its key are gone, so putting this file back again would double its rows"
     if one.links:
         yield f"{one.table}: {one.linked:,} of {one.links:,} links set again; the others are not empty any more"
     if one.changed:
         columns = ", ".join(f"{name} ({rows:,})" for name, rows in one.changed.items())
-        yield f"{one.table}: not as they were written, though put back: {columns}; see its triggers"
+        yield f"{one.table}: not as they were written, though put back: {columns}; see its triggers and types"
     if one.other:
         yield f"{one.table}: {one.other:,} rows were there with other content, and stayed as they are"
     for number, (name, reason) in enumerate(one.refused.items()):

@@ -13,9 +13,22 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, BindParameter, ColumnElement, DateTime, Integer, Text, cast
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    BindParameter,
+    Boolean,
+    ColumnElement,
+    Date,
+    DateTime,
+    Integer,
+    Numeric,
+    Text,
+    Time,
+    cast,
+)
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine, UserDefinedType
 
 from ..clock import in_utc
 from ..texts import encodable, lines, one_line
@@ -50,6 +63,31 @@ class NaiveUtc(UtcDateTime):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else in_utc(value).replace(tzinfo=None)
+
+
+class AsStored(TypeDecorator[Any]):
+    """A value that only has to come back to its database. SQLite gives it as it lies there, whatever its column says:
+
+    a key declared STRING or DECIMAL may hold any text, which the library would read as a number.
+    """
+
+    impl = NullType
+    cache_ok = True
+
+    def __init__(self, kind: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(NullType() if dialect.name == "sqlite" else self.kind)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        return self
+
+
+def as_stored(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type for a cursor's value of a column of this type."""
+    return AsStored(kind) if isinstance(kind, Numeric | Boolean | JSON | Date | Time) else kind
 
 
 ENCODING = "sexton_encoding"

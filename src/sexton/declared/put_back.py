@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,19 +11,27 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, text
 
 from ..db.names import for_text, quoted, quoted_table
-from ..runs.archive.columns import kept_columns
+from ..runs.archive.columns import kept_columns, type_name
 from ..runs.archive.files import Line
 from ..runs.archive.reader import Parsed, as_parameter, parsed
 from ..runs.archive.rows import NoText, Reading, found, reading, stored
 
 _KEYS = text(
-    "SELECT conname, confrelid::regclass::text AS other,"
+    "SELECT conname, confrelid::regclass::text AS other, confrelid = conrelid AS itself,"
     " ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY u (number, place)"
     " JOIN pg_attribute ON attrelid = conrelid AND attnum = number ORDER BY place) AS own,"
     " ARRAY(SELECT attname::text FROM unnest(confkey) WITH ORDINALITY u (number, place)"
     " JOIN pg_attribute ON attrelid = confrelid AND attnum = number ORDER BY place) AS referred"
-    " FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(:name)"
+    " FROM pg_constraint k WHERE contype = 'f' AND conrelid = to_regclass(:name)"
+    " AND to_json(k) ->> 'conenforced' IS DISTINCT FROM 'false'"  # a column of PostgreSQL 18
 )
+
+_NO_CONFLICTS = text(
+    "SELECT EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = to_regclass(:name) AND ev_type IN ('2', '3'))"
+    " OR EXISTS (SELECT 1 FROM pg_index WHERE NOT indimmediate AND (indrelid = to_regclass(:name)"
+    " OR indrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(:name)))))"
+)
+"""Rules, and unique or exclusion constraints that may be deferred: PostgreSQL refuses ON CONFLICT beside them."""
 
 _FOREIGN = text(
     'SELECT k.id, k."table", k."from" AS column, coalesce(k."to", p.name) AS referred'
@@ -38,24 +46,45 @@ Place = tuple[str, ...] | None
 
 @dataclass(frozen=True)
 class Target:
-    """One table. known: the columns that the file has of it.  link: the columns that are set again; (): whole rows."""
+    """One table. known: the columns that the file has of it, and their types then.  was_key: what named its rows then.
+
+    link: the columns that are set again; (): whole rows.
+    """
 
     connection: Connection
     table: Table
-    known: frozenset[str]
+    known: Mapping[str, str]
+    was_key: Sequence[str] = ()
     link: tuple[str, ...] = ()
 
     @cached_property
     def columns(self) -> list[Column[Any]]:
         """Those that are read from a line."""
-        mine = {one.name for one in Reading(self.table, self.link).of()} & self.known
+        mine = {one.name for one in Reading(self.table, self.link).of()} & self.known.keys()
         return [one for one in kept_columns(self.table) if one.name in mine]
 
     @cached_property
     def key(self) -> list[str]:
-        """The names of its key, which a line has, too; none: rows cannot be found again."""
-        own = [one.name for one in self.table.primary_key.columns]
-        return own if set(own) <= {one.name for one in self.columns} else []
+        """Columns that name a row, here and in the file: its key, or what was; none: rows cannot be found again."""
+        here = {one.name for one in self.columns}
+        keys = ([one.name for one in self.table.primary_key.columns], list(self.was_key))
+        return next((key for key in keys if key and here.issuperset(key)), [])
+
+    @cached_property
+    def compared(self) -> list[Column[Any]]:
+        """Those that are read, and after them those that the file has and the database computes by now."""
+        read = Reading(self.table, self.link).of()
+        return [*self.columns, *(one for one in read if one.computed is not None and one.name in self.known)]
+
+    @cached_property
+    def other(self) -> set[str]:
+        """Columns that have another type than when the file was written, or are computed."""
+        dialect, taken = self.connection.dialect, {one.name for one in self.columns}
+        return {
+            one.name
+            for one in self.compared
+            if one.name not in taken or self.known[one.name] != type_name(dialect, one)
+        }
 
     @cached_property
     def name(self) -> str:
@@ -67,7 +96,7 @@ class Target:
         return for_text(quoted(self.connection.dialect, name))
 
     def insert(self, lines: Sequence[Line]) -> int:
-        """Rows that were not there, and are now."""
+        """Rows that were not there, and are now. lines: of such whose key was not there, either."""
         raise NotImplementedError
 
     def stands(self, lines: Sequence[Line]) -> list[Place]:
@@ -78,8 +107,8 @@ class Target:
         """Rows whose link was empty, and is not any more."""
         raise NotImplementedError
 
-    def orphans(self, lines: Sequence[Line]) -> dict[int, str]:
-        """By the place of a line: what its row refers to and is not there. Only where the database did not ask."""
+    def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
+        """By the place of a line: what its row refers to and is not there. itself: also in its own table."""
         raise NotImplementedError
 
 
@@ -94,7 +123,7 @@ class OnPostgresql(Target):
     @cached_property
     def _relation(self) -> str:
         values = (f"{value} AS c{number}" for number, value in enumerate(self.lines.values))
-        return f"(SELECT line.number, {', '.join(values)} FROM {self.lines.source}) AS line"
+        return f'(SELECT line.number, line."row", line."text", {", ".join(values)} FROM {self.lines.source}) AS line'
 
     def _own(self, name: str) -> str:
         return f"line.c{[one.name for one in self.columns].index(name)}"
@@ -103,12 +132,19 @@ class OnPostgresql(Target):
         return " AND ".join(f"own.{self.quoted(name)} = {self._own(name)}" for name in self.key)
 
     def _execute(self, statement: str, lines: Sequence[Line]) -> Any:
-        return self.connection.execute(text(statement), {**self.lines.given, "lines": as_parameter(lines)})
+        names = {f"name_{number}": one.name for number, one in enumerate(self.compared)}
+        return self.connection.execute(text(statement), {**names, "lines": as_parameter(lines)})
+
+    @cached_property
+    def _on_conflict(self) -> str:
+        name = quoted_table(self.connection.dialect, self.table)
+        refused = self.connection.execute(_NO_CONFLICTS, {"name": name}).scalar()
+        return "" if refused else " ON CONFLICT DO NOTHING"
 
     def insert(self, lines: Sequence[Line]) -> int:
         statement = (
             f"INSERT INTO {self.name} ({', '.join(self.lines.names)}) OVERRIDING SYSTEM VALUE"
-            f" SELECT {', '.join(self.lines.values)} FROM {self.lines.source} ON CONFLICT DO NOTHING"
+            f" SELECT {', '.join(self.lines.values)} FROM {self.lines.source}{self._on_conflict}"
         )
         rows: int = self._execute(statement, lines).rowcount
         return rows
@@ -116,19 +152,32 @@ class OnPostgresql(Target):
     def stands(self, lines: Sequence[Line]) -> list[Place]:
         if not self.key:
             return [()] * len(lines)
-        differ = ", ".join(
-            f"own.{name}::text IS DISTINCT FROM line.c{number}::text".replace("::", "\\:\\:")
-            for number, name in enumerate(self.lines.names)
-        )
+        differ = ", ".join(self._differs(number, one.name) for number, one in enumerate(self.compared))
         statement = (
-            f"SELECT line.number, CASE WHEN own.{self.quoted(self.key[0])} IS NOT NULL THEN ARRAY[{differ}] END"
-            f" AS differ FROM {self._relation} LEFT JOIN {self.name} AS own ON {self._same_key()} ORDER BY line.number"
+            f"SELECT DISTINCT ON (line.number) line.number,"
+            f" CASE WHEN own.{self.quoted(self.key[0])} IS NOT NULL THEN ARRAY[{differ}] END AS differ"
+            f" FROM {self._relation} LEFT JOIN {self.name} AS own ON {self._same_key()} ORDER BY line.number"
         )
-        names = [one.name for one in self.columns]
+        names = [one.name for one in self.compared]
         return [
             None if row.differ is None else tuple(name for name, other in zip(names, row.differ, strict=True) if other)
             for row in self._execute(statement, lines)
         ]
+
+    def _differs(self, number: int, name: str) -> str:
+        own = f"own.{self.quoted(name)}"
+        if name not in self.other:
+            return f"CAST({own} AS text) IS DISTINCT FROM CAST(line.c{number} AS text)"
+        # What a line was read as may be less than the line has: a numeric with fewer digits, for instance.
+        here, there = f"to_json({own})", f'(line."row" -> :name_{number})'
+        numbers = f"json_typeof({here}) = 'number' AND json_typeof({there}) = 'number'"
+        texts = (f"({here} #>> '{{}}')", f"({there} #>> '{{}}')")
+        as_numbers = " IS DISTINCT FROM ".join(f"CAST({one} AS numeric)" for one in texts)
+        return (
+            f'CASE WHEN (line."text" ->> :name_{number}) IS NOT NULL'
+            f' THEN CAST({own} AS text) IS DISTINCT FROM (line."text" ->> :name_{number})'
+            f" WHEN {numbers} THEN {as_numbers} ELSE {' IS DISTINCT FROM '.join(texts)} END"
+        )
 
     def set_again(self, lines: Sequence[Line]) -> int:
         values = ", ".join(f"{self.quoted(name)} = {self._own(name)}" for name in self.link)
@@ -143,9 +192,11 @@ class OnPostgresql(Target):
         name = quoted_table(self.connection.dialect, self.table)
         return [one for one in self.connection.execute(_KEYS, {"name": name}) if known >= set(one.own)]
 
-    def orphans(self, lines: Sequence[Line]) -> dict[int, str]:
+    def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
         lonely: dict[int, str] = {}
         for key in self._foreign:
+            if key.itself and not itself:
+                continue
             pairs = list(zip(key.own, key.referred, strict=True))
             given = " AND ".join(f"{self._own(name)} IS NOT NULL" for name in key.own)
             met = " AND ".join(f"other.{self.quoted(there)} = {self._own(own)}" for own, there in pairs)
@@ -192,7 +243,7 @@ class OnSqlite(Target):
         if row is None:
             return None
         here, there = json.loads(line.row), json.loads(row.line.row)
-        return tuple(one.name for one in self.columns if _differ(here.get(one.name), there[one.name]))
+        return tuple(one.name for one in self.compared if _differ(here.get(one.name), there[one.name]))
 
     def set_again(self, lines: Sequence[Line]) -> int:
         rows = 0
@@ -219,10 +270,12 @@ class OnSqlite(Target):
             if known.keys() >= pairs.keys()
         ]
 
-    def orphans(self, lines: Sequence[Line]) -> dict[int, str]:
+    def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
         lonely = {}
         for number, line in enumerate(lines):
             for other, pairs in self._foreign:
+                if other.lower() == self.table.name.lower() and not itself:
+                    continue
                 places, values = self._values(line, list(pairs))
                 if None in values.values():
                     continue
@@ -237,7 +290,9 @@ def _differ(here: Any, there: Any) -> bool:
     return (type(here), repr(here)) != (type(there), repr(there))
 
 
-def target(connection: Connection, table: Table, known: frozenset[str], link: tuple[str, ...]) -> Target:
+def target(
+    connection: Connection, table: Table, known: Mapping[str, str], was_key: Sequence[str], link: tuple[str, ...]
+) -> Target:
     """For the database at hand."""
     make = OnPostgresql if connection.dialect.name == "postgresql" else OnSqlite
-    return make(connection, table, known, link)
+    return make(connection, table, known, was_key, link)

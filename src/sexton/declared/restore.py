@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..db.connect import read_only
-from ..db.faults import describe
+from ..db.faults import describe, sqlstate
 from ..db.output import exact
 from ..runs.archive.files import Line, Manifest, lines_of, verify
 from ..runs.archive.reader import about_rows
@@ -29,6 +29,9 @@ ROWS = 1_000
 CIRCLE = 64 << 20
 """Bytes of rows that refer to each other in a circle, and are put back at once."""
 
+REFERS = "23503"
+"""SQLSTATE of a foreign key that finds nothing."""
+
 KEPT_OUT = "no row stands under its key: another row has one of its unique values, or a trigger kept it out"
 
 Piece = list[tuple[int, Line]]
@@ -39,13 +42,14 @@ Piece = list[tuple[int, Line]]
 class Restored:
     """Of one table. rows: in the file.  new: of them were not there.  dropped: columns that the table has no more.
 
-    changed: by column, rows that were put back and do not stand as they were written.  other: rows that were there
-    with other content.  refused: names of rows that were not put back, and why.  links: in the file; linked: of them
-    were set again.
+    nameless: the columns of their key are gone, and nothing tells which are there already.  changed: by column, rows
+    that were put back and do not stand as they were written.  other: rows that were there with other content.
+    refused: names of rows that were not put back, and why.  links: in the file; linked: of them were set again.
     """
 
     table: str
     dropped: tuple[str, ...] = ()
+    nameless: bool = False
     rows: int = 0
     new: int = 0
     other: int = 0
@@ -57,10 +61,11 @@ class Restored:
 
 def triggers(engine: Engine, path: Path, *, without: bool = False) -> list[str]:
     """Those that fire when a file is put back, each in words. JobFailed, PolicyError as `restore`."""
-    manifest = verify(path)
+    verify(path)
+    parts = dict.fromkeys(line.part for line in lines_of(path))
     with read_only(engine) as connection:
         catalogue = Catalogue(connection)
-        return firing(connection, [catalogue.table(name) for name in manifest.columns], without=without)
+        return firing(connection, [(catalogue.table(name), link) for name, *link in parts], without=without)
 
 
 def restore(engine: Engine, path: Path, *, without_triggers: bool = False) -> list[Restored]:
@@ -99,13 +104,16 @@ class _Restoring:
         for piece in self._pieces(links=False):
             self._table(piece).rows += len(piece)
             self._put(piece)
+        before = 0
         while self.refused:
-            before, self.refused = self.refused, {}
-            for piece in self._pieces(links=False, only=before.keys()):
-                self._put(piece)
-            if len(self.refused) == len(before):
+            new = sum(one.new for one in self.tables.values())
+            if new == before:  # nobody came whom they may have waited for
                 self._together()
                 break
+            before, again = new, self.refused
+            self.refused = {}
+            for piece in self._pieces(links=False, only=again.keys()):
+                self._put(piece)
         for piece in self._pieces(links=False):
             self._look(piece)
         for piece in self._pieces(links=True) if self.links else ():
@@ -141,31 +149,40 @@ class _Restoring:
         line = piece[0][1]
         if line.part not in self.targets:
             table = self.catalogue.table(line.table)
-            known = frozenset(self.manifest.columns.get(line.table, {}))
-            self.targets[line.part] = target(self.connection, table, known, line.link)
+            known, was_key = self.manifest.columns.get(line.table, {}), self.manifest.keys.get(line.table, [])
+            self.targets[line.part] = target(self.connection, table, known, was_key, line.link)
         return self.targets[line.part]
 
     def _put(self, piece: Piece) -> None:
         """Those that can be; others are `refused`, for now."""
         aim, lines = self._target(piece), [line for _, line in piece]
+        there: set[int] = set()
         try:
             with self.connection.begin_nested():
-                there = {
-                    number for (number, _), place in zip(piece, aim.stands(lines), strict=True) if place is not None
-                }
-                new = aim.insert(lines)
+                places = aim.stands(lines) if aim.key else []
+                there = {number for (number, _), place in zip(piece, places, strict=False) if place is not None}
+                new = aim.insert([line for number, line in piece if number not in there])
                 self._settle()
-                if lonely := self._lonely(aim, piece, there):
+                if self.asking and (lonely := self._lonely(aim, piece, there)):
                     raise _LonelyError(lonely)
         except _LonelyError as error:
-            self.refused |= error.rows
-            if rest := [one for one in piece if one[0] not in error.rows]:
-                self._put(rest)
+            self._put_others(piece, error.rows)
         except DBAPIError as error:
-            self._halve(error, piece, self._put)
+            # All at once, where the database would name them one by one.
+            orphans = len(piece) > 1 and sqlstate(error) == REFERS
+            if orphans and (lonely := self._lonely(aim, piece, there, itself=False)):
+                self._put_others(piece, lonely)
+            else:
+                self._halve(error, piece, self._put)
         else:
             self.there |= there
             self._table(piece).new += new
+            self._table(piece).nameless = not aim.key
+
+    def _put_others(self, piece: Piece, lonely: dict[int, str]) -> None:
+        self.refused |= lonely
+        if rest := [one for one in piece if one[0] not in lonely]:
+            self._put(rest)
 
     def _halve(self, error: DBAPIError, piece: Piece, again: Callable[[Piece], None]) -> None:
         if not about_rows(error):
@@ -177,10 +194,9 @@ class _Restoring:
         again(piece[:half])
         again(piece[half:])
 
-    def _lonely(self, aim: Target, piece: Piece, there: Container[int]) -> dict[int, str]:
-        if not self.asking:
-            return {}
-        lonely = aim.orphans([line for _, line in piece])
+    def _lonely(self, aim: Target, piece: Piece, there: Container[int], *, itself: bool = True) -> dict[int, str]:
+        """By number: whom the row of a line refers to and is not there. itself: also in its own table."""
+        lonely = aim.orphans([line for _, line in piece], itself=itself)
         named = ((piece[place][0], reason) for place, reason in lonely.items())
         return {number: reason for number, reason in named if number not in there}
 
@@ -199,7 +215,7 @@ class _Restoring:
                 self._settle("DEFERRED")
                 new = [self._target(piece).insert([line for _, line in piece]) for piece in pieces]
                 self._settle()
-                if any(self._lonely(self._target(piece), piece, ()) for piece in pieces):
+                if self.asking and any(self._lonely(self._target(piece), piece, ()) for piece in pieces):
                     raise _LonelyError({})
         except DBAPIError as error:
             if not about_rows(error):
@@ -234,7 +250,7 @@ class _Restoring:
             with self.connection.begin_nested():
                 linked = self._target(piece).set_again([line for _, line in piece])
                 self._settle()
-                if lonely := self._lonely(self._target(piece), piece, ()):
+                if self.asking and (lonely := self._lonely(self._target(piece), piece, ())):
                     raise _LonelyError(lonely)
         except _LonelyError as error:
             of.refused |= {_named(line): error.rows[number] for number, line in piece if number in error.rows}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
@@ -13,36 +13,47 @@ from ..db.names import quoted_table
 from ..errors import JobFailed
 
 _POSTGRESQL = text(
-    "SELECT tgname AS name, prosrc AS source FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid"
-    " WHERE tgrelid = to_regclass(:name) AND NOT tgisinternal AND (tgtype & 4) = 4"
-    " AND tgenabled = ANY(:enabled) ORDER BY tgname"
+    "SELECT DISTINCT tgname AS name, prosrc AS source FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid"
+    " WHERE NOT tgisinternal AND tgenabled = ANY(:enabled)"
+    # A partition has triggers of its own, and those of the whole.
+    " AND (tgrelid = to_regclass(:name)"
+    " OR tgparentid = 0 AND tgrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(:name))))"
+    " AND CASE WHEN :link = '{}'\\:\\:text[] THEN (tgtype & 4) = 4 ELSE (tgtype & 16) = 16 AND (cardinality(tgattr) = 0"
+    " OR EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = tgrelid AND attnum = ANY(tgattr)"
+    " AND attname = ANY(:link))) END ORDER BY name"
 )
 _SQLITE = text(
     "SELECT name, sql AS source FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :name COLLATE NOCASE"
-    " AND lower(sql) LIKE '%insert%' ORDER BY name"
+    " ORDER BY name"
 )
+_EVENT = re.compile(r"\b(insert|delete|update)\b(?:\s+of\s+.+?)?\s+on\s", re.IGNORECASE | re.DOTALL)
 _WRITES = re.compile(
     r"\b(?:insert\s+into|update|delete\s+from)\s+(?:only\s+)?([a-z_][\w.$]*|\"[^\"]+\")", re.IGNORECASE
 )
 _NO_TABLES = ("on", "of", "set", "or")
 
 
-def firing(connection: Connection, tables: Iterable[Table], *, without: bool = False) -> list[str]:
-    """Each in words, "stamp of orders, which may write to audit". without: those that fire all the same."""
+def firing(connection: Connection, parts: Iterable[tuple[Table, Sequence[str]]], *, without: bool = False) -> list[str]:
+    """Each in words, "stamp of orders, which may write to audit". without: those that fire all the same.
+
+    parts: a table and (), rows of which are inserted, or columns that are set again.
+    """
     words = []
-    for table in tables:
+    for table, link in parts:
         if connection.dialect.name == "sqlite":
-            rows = connection.execute(_SQLITE, {"name": table.name})
+            event = "update" if link else "insert"
+            found = connection.execute(_SQLITE, {"name": table.name})
+            rows = [row for row in found if (on := _EVENT.search(row.source)) and on[1].lower() == event]
         else:
             enabled = ["R", "A"] if without else ["O", "A"]
-            name = quoted_table(connection.dialect, table)
-            rows = connection.execute(_POSTGRESQL, {"name": name, "enabled": enabled})
+            given = {"name": quoted_table(connection.dialect, table), "enabled": enabled, "link": list(link)}
+            rows = list(connection.execute(_POSTGRESQL, given))
         words += [f"{row.name} of {table.fullname}{_writes(row.source)}" for row in rows]
-    return words
+    return list(dict.fromkeys(words))
 
 
 def _writes(source: str) -> str:
-    # SQLite keeps the whole statement, whose head says INSERT ON the table itself.
+    # SQLite keeps the whole statement, whose head names the table itself.
     begin = re.search(r"\bbegin\b", source, re.IGNORECASE) if source.lstrip().lower().startswith("create") else None
     body = source[begin.end() :] if begin else source
     named = dict.fromkeys(name for name in _WRITES.findall(body) if name.lower() not in _NO_TABLES)

@@ -23,13 +23,14 @@ from sqlalchemy import (
     null,
     select,
     tuple_,
+    type_coerce,
     union_all,
 )
 from sqlalchemy.sql import visitors
 
 from ..db.functions import BATCH, as_text, json_payload, read_again, read_again_naive, written
 from ..db.ledger import set_aside, settled, subject_text
-from ..db.types import is_naive, is_time
+from ..db.types import as_stored, is_naive, is_time
 from ..policies.contract import Change, Message, Plan, Rows
 
 Labelled = ColumnElement[Any]
@@ -60,7 +61,7 @@ def beyond(plan: Plan) -> ColumnElement[bool]:
 
 def named_mark(name: str, column: Column[Any]) -> ColumnElement[Any]:
     """The parameter for a cursor's value of `column`, in the form that `marking` gives."""
-    return _as_instant(bindparam(name, type_=Text() if is_time(column.type) else column.type), column)
+    return _as_instant(bindparam(name, type_=Text() if is_time(column.type) else as_stored(column.type)), column)
 
 
 def _as_instant(value: BindParameter[Any], column: Column[Any]) -> ColumnElement[Any]:
@@ -71,7 +72,7 @@ def _as_instant(value: BindParameter[Any], column: Column[Any]) -> ColumnElement
 
 def marking(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """A column as a cursor keeps it: instants as the database's own text, so that the driver need not read them."""
-    return written(column) if is_time(column.type) else column
+    return written(column) if is_time(column.type) else type_coerce(column, as_stored(column.type))
 
 
 def carried(plan: Plan) -> list[Column[Any]]:

@@ -8,13 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, BigInteger, Column, ColumnElement, LargeBinary, Table, Text, literal_column
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Table,
+    Text,
+    literal_column,
+    text,
+)
 from sqlalchemy import String as Characters
 from sqlalchemy.dialects.postgresql import DOMAIN, HSTORE, JSONB
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import CompileError
 from sqlalchemy.types import NullType, TypeEngine
 
 from ...db.names import quoted, quoted_table
+from ...errors import JobFailed
 
 _MORE_THAN_ONE = r"'^\s|\s$|[\n\r]|\\u'"
 """Of a json: blanks that nobody keeps, line feeds, and escapes, which may stand for what no text can hold."""
@@ -30,19 +44,50 @@ def kept_columns(table: Table) -> list[Column[Any]]:
     return [one for one in columns_of(table) if one.computed is None]
 
 
+def type_name(dialect: Dialect, column: Column[Any]) -> str:
+    """How a manifest has the type of a column."""
+    try:
+        return str(column.type.compile(dialect))
+    except CompileError:
+        return "unknown"
+
+
+_COLUMNS = {
+    "postgresql": text(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped"
+    ),
+    "sqlite": text("SELECT name FROM pragma_table_xinfo(:name) WHERE hidden <> 1"),
+}
+
+
+def require_columns(connection: Connection, tables: Iterable[Table]) -> None:
+    """JobFailed where a table has other columns than those that are read: a file would not have all of a row.
+
+    Asked in the transaction that reads or deletes, after it did.
+    """
+    dialect = connection.dialect
+    for table in dict.fromkeys(tables):
+        name = table.name if dialect.name == "sqlite" else quoted_table(dialect, table)
+        here = set(connection.execute(_COLUMNS[dialect.name], {"name": name}).scalars())
+        if here != {one.name for one in columns_of(table)}:
+            raise JobFailed(
+                f"archive: {table.fullname} got other columns meanwhile; the next run takes its rows as they are"
+            )
+
+
 def lost(column: Column[Any], name: str) -> str | None:
     """On PostgreSQL, as SQL: which values of a column JSON does not give back; None: it gives back all.
 
     A JSON null would be NULL, a line feed in a json a blank, an array that begins at 0 would begin at 1.
     """
-    kind, text = plain_type(column.type), f"CAST({name} AS text)"
+    kind, written = plain_type(column.type), f"CAST({name} AS text)"
     if is_opaque(column.type):
         return f"{name} IS NOT NULL"
     if isinstance(kind, JSONB):
-        return f"{text} = 'null'"
+        return f"{written} = 'null'"
     if isinstance(kind, JSON):
-        return f"(json_typeof({name}) = 'null' OR {text} ~ {_MORE_THAN_ONE})"
-    return f"{text} LIKE '[%'" if isinstance(kind, ARRAY) else None
+        return f"(json_typeof({name}) = 'null' OR {written} ~ {_MORE_THAN_ONE})"
+    return f"{written} LIKE '[%'" if isinstance(kind, ARRAY) else None
 
 
 def is_opaque(kind: TypeEngine[Any]) -> bool:
@@ -76,8 +121,8 @@ def _shown(column: Column[Any], name: str) -> str:
     if isinstance(kind, JSON) and not isinstance(kind, JSONB):
         return f"CASE WHEN {lost(column, name)} THEN to_json(CAST({name} AS text)) ELSE CAST({name} AS json) END"
     if is_opaque(kind):
-        text = f"CAST({name} AS text)"
-        return rf"CASE WHEN {text} ~ '\\u' THEN to_json({text}) ELSE to_json({name}) END"
+        written = f"CAST({name} AS text)"
+        return rf"CASE WHEN {written} ~ '\\u' THEN to_json({written}) ELSE to_json({name}) END"
     return name
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,8 @@ from ..execution import Request, parameters
 from ..poison import quarantine, subject_of
 from ..refusal import KEPT, referring
 from ..statements import due
-from .portions import READ, part_of, picked_rows
+from .columns import require_columns
+from .portions import READ, part_of, picked_rows, tables_of
 from .rows import AT_ONCE, Held, Key, Reading, found, is_as, reading, relation
 
 
@@ -78,6 +79,7 @@ def delete_rows(connection: Connection, wanted: Deletion) -> Gone:
     """In the transaction at hand: lock, compare, delete children and rows. What changed meanwhile stays."""
     exact(connection)
     there = _locked(connection, wanted)
+    require_columns(connection, tables_of(wanted.plan))
     locked, resting = _missed(connection, wanted, there)
     gone = Gone(picked=len(there.keys) + len(locked), locked=len(locked), waiting=locked | resting)
     _delete(connection, replace(wanted, rows=[row for row in wanted.rows if row.key in there.unchanged]), gone)
@@ -114,17 +116,19 @@ def _due(connection: Connection, wanted: Deletion, rows: Sequence[Held], *, lock
     plan, dialect = wanted.plan, connection.dialect.name
     picked, values = relation(dialect, plan.table, [row.key for row in rows])
     how = Reading(plan.table, content=wanted.content)
-    asked = reading(connection.dialect, how).where(in_rows(plan.key, picked), due(plan, excluding=excluding))
-    if lock and dialect == "postgresql":
-        asked = asked.with_for_update(of=plan.table, skip_locked=True)
-    return _compared(connection, wanted, how, asked, {row.key: row for row in rows}, values)
+
+    def those(asked: Select[Any]) -> Select[Any]:
+        asked = asked.where(in_rows(plan.key, picked), due(plan, excluding=excluding))
+        return asked.with_for_update(of=plan.table, skip_locked=True) if lock and dialect == "postgresql" else asked
+
+    return _compared(connection, wanted, how, those, {row.key: row for row in rows}, values)
 
 
 def _compared(
     connection: Connection,
     wanted: Deletion,
     how: Reading,
-    asked: Select[Any],
+    those: Callable[[Select[Any]], Select[Any]],
     known: Mapping[Key, Held],
     values: Mapping[str, Any],
 ) -> _There:
@@ -132,10 +136,16 @@ def _compared(
     heaviest = max((row.size for row in known.values()), default=1)
     some = max(1, min(READ, AT_ONCE // heaviest)) if how.content else 0
     there = _There(set(), set())
+    asked = those(reading(connection.dialect, how))
     for row in found(connection, how, asked, parameters(asked, wanted.request, **values), some=some):
         there.keys.add(row.key)
         if (was := known.get(row.key)) is not None and is_as(was, row):
             there.unchanged.add(row.key)
+    doubtful = (there.keys - there.unchanged) & known.keys()
+    if how.content and not how.as_text and connection.dialect.name == "postgresql" and doubtful:
+        # The file may have them as text.
+        texts = _compared(connection, wanted, replace(how, as_text=True), those, known, values)
+        there.unchanged.update(texts.unchanged & doubtful)
     return there
 
 
@@ -241,8 +251,10 @@ def _known_children(
     part = part_of(change, picked)
     known = wanted.children.get((part.table.fullname, *part.columns), {})
     how = replace(part, content=bool(part.columns) or wanted.content)
-    asked = reading(connection.dialect, how).where(change.where({"picked": picked}))
-    if connection.dialect.name == "postgresql":
-        asked = asked.with_for_update(of=change.table)
-    now = _compared(connection, wanted, how, asked, known, values)
+
+    def those(asked: Select[Any]) -> Select[Any]:
+        asked = asked.where(change.where({"picked": picked}))
+        return asked.with_for_update(of=change.table) if connection.dialect.name == "postgresql" else asked
+
+    now = _compared(connection, wanted, how, those, known, values)
     return len(now.keys) if now.keys == now.unchanged else None

@@ -14,7 +14,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class Manifest:
     """What stands beside a file. rows: of the policy's table.  lines: with those of its children.
 
     first_key, last_key: in the order of archiving.  sha256: of the compressed file.  content_sha256: of its lines.
-    columns: by table, the types of its columns as the database calls them.
+    columns: by table, the types of its columns as the database calls them.  keys: by table, what names its rows.
     """
 
     policy: str
@@ -92,6 +92,7 @@ class Manifest:
     content_sha256: str
     size: int
     columns: dict[str, dict[str, str]]
+    keys: dict[str, list[str]] = field(default_factory=dict)
     format: int = FORMAT
 
 
@@ -185,8 +186,12 @@ def read_manifest(path: Path) -> Manifest:
     """Of a file. JobFailed when it is missing or cannot be read."""
     try:
         known = json.loads(manifest_of(path).read_text(encoding="utf-8"))
+        if known["format"] > FORMAT:
+            raise JobFailed(
+                f"archive {path.name} is of format {known['format']}, and this Sexton reads up to {FORMAT}; upgrade it"
+            )
         return Manifest(**known)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise JobFailed(f"the manifest of archive {path.name} cannot be read: {error}") from error
 
 

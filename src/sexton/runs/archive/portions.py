@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, Table, func, select
 from sqlalchemy.exc import DBAPIError
 
 from ...db.connect import read_only
@@ -28,7 +28,7 @@ from ..attempts import Attempts
 from ..context import RunContext
 from ..execution import Request, parameters
 from ..poison import next_subject, quarantine
-from .columns import weight
+from .columns import require_columns, weight
 from .reader import Unreadable, about_rows, unreadable, why
 from .rows import AT_ONCE, Found, Held, Key, Reading, found, held, is_as, next_due, reading, reading_due, relation
 
@@ -47,6 +47,11 @@ class Portion:
     children: dict[tuple[str, ...], dict[Key, Held]] = field(default_factory=dict)
     below: Any = None
     refused: dict[Key, str] = field(default_factory=dict)
+
+
+def tables_of(plan: Plan) -> list[Table]:
+    """Those whose rows go into a file."""
+    return list(dict.fromkeys([plan.table, *(change.table for change in plan.changes)]))
 
 
 def part_of(change: Change, picked: Any) -> Reading:
@@ -132,6 +137,7 @@ class Portions:
                 raise JobFailed(f"archive: the order of {self.plan.table.fullname} cannot be followed past one row")
             portion = self._readable(connection, rows)
             self._add_children(connection, portion)
+            require_columns(connection, tables_of(self.plan))
         if rows:
             self.request = replace(self.request, cursor=rows[-1].mark)
         return portion, True
@@ -156,7 +162,9 @@ class Portions:
         how = Reading(self.plan.table)
         good = {row.key: row for row in fresh}
         refused = self._as_text(connection, how, good)
-        return Portion([good[row.key] for row in fresh if row.key not in refused], refused=refused)
+        # Once more, as a file may have as text what waits there.
+        rows = [good[row.key] for row in fresh if row.key not in refused]
+        return Portion([row for row in rows if not self._waits(row)], refused=refused)
 
     def _waits(self, row: Found) -> bool:
         known = self.waiting.get(row.key)

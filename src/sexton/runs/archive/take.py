@@ -19,10 +19,9 @@ from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
-from sqlalchemy import Column, Connection
-from sqlalchemy.exc import CompileError, DBAPIError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from ...clock import iso
 from ...db.faults import Fault, classify
@@ -35,10 +34,10 @@ from ..counts import Counts
 from ..execution import Request
 from ..poison import any_aside, forget_healed
 from ..sizing import CEILING, Sizer
-from .columns import columns_of
+from .columns import columns_of, type_name
 from .delete import Deletion, Gone, delete_rows
 from .files import ENDING, Content, Manifest, discard, publish, read_back, temporary_of, verify, write_content
-from .portions import READ, Portion, Portions
+from .portions import READ, Portion, Portions, tables_of
 from .records import Batch, give_up, held_by, register, unfinished, went
 from .rows import Held, Key, held
 
@@ -151,6 +150,7 @@ class Archiver:
 
     def _manifest(self, batch: Batch, content: Content, whole: str, size: int) -> Manifest:
         claim = self.context.claim
+        tables = tables_of(self.plan)
         return Manifest(
             policy=claim.job,
             table=self.plan.table.fullname,
@@ -164,16 +164,11 @@ class Archiver:
             content_sha256=content.sha256,
             size=size,
             columns={
-                table.fullname: {column.name: self._type_of(column) for column in columns_of(table)}
-                for table in dict.fromkeys([self.plan.table, *(change.table for change in self.plan.changes)])
+                table.fullname: {one.name: type_name(self.context.engine.dialect, one) for one in columns_of(table)}
+                for table in tables
             },
+            keys={table.fullname: [one.name for one in table.primary_key.columns] for table in tables},
         )
-
-    def _type_of(self, column: Column[Any]) -> str:
-        try:
-            return str(column.type.compile(self.context.engine.dialect))
-        except CompileError:
-            return "unknown"
 
     def _register(self, number: int) -> Path:
         claim = self.context.claim
