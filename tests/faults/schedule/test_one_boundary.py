@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from sexton.db.tables import own_tables
+from tests.support import careless_jobs
 from tests.support.children import command_line
 from tests.support.worker import Yard, make_yard
 from tests.support.workers import Start, Worker
@@ -35,9 +36,9 @@ def yard_of(engine: Engine, database: str, folder: Path, start: Start, table: st
     return yard
 
 
-def due(yard: Yard) -> Worker:
+def due(yard: Yard, how: str = "--quiet") -> Worker:
     """`sexton run --due --quiet`, ended."""
-    process = yard.start(command_line, "run", "--due", "--quiet", yard.config)
+    process = yard.start(command_line, "run", "--due", how, yard.config)
     process.wait()
     return process
 
@@ -120,3 +121,35 @@ def test_rep_2_by_hand_a_line_is_said_before_the_process_ends(
     (line,) = process.output.splitlines()
     assert json.loads(line)["state"] == "timed_out"
     assert [run.state for run in yard.runs()] == ["timed_out"]
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("door", ["run --due", "worker"])
+def test_what_a_function_does_to_its_process_is_not_left_to_the_next_job(
+    engine: Engine, database: str, tmp_path: Path, start: Start, door: str
+) -> None:
+    yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.careless_jobs")
+    for job in careless_jobs.jobs:
+        yard.ask_for(job.name)
+
+    try:
+        if door == "worker":
+            process = yard.leader("--concurrency", "1")
+            yard.wait_until(lambda: all(run.finished_at for run in yard.runs()))
+        else:
+            process = due(yard, "--json")
+            assert process.wait() == 1
+    finally:
+        careless_jobs.end_children(str(engine.url.database))
+
+    runs = {run.job: run for run in yard.runs()}
+    assert len(runs) == len(yard.runs())
+    assert {name: run.error for name, run in runs.items()} == {
+        "care.hang_up": "its process was ended by SIGKILL",
+        "care.leave_a_child": "its process ended by itself with exit code 7",
+        "care.fork_twice": None,
+        "care.change": None,
+        "care.look": None,
+    }
+    assert runs["care.fork_twice"].total.changed == 1
+    yard.wait_until(lambda: process.output.count('"run ended"') == len(runs))  # also of the one that closed the output
