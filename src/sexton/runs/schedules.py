@@ -125,27 +125,35 @@ def next_slot(job: Job, change: Change | None, now: datetime) -> datetime | None
     return None if change.paused_until is None else job.schedule.next(change.paused_until - TICK)
 
 
-def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime) -> bool:
-    """Note which expressions are in force; one that replaces another has no past. Writes only what is new; whether."""
+def observe(
+    connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime
+) -> tuple[bool, set[str]]:
+    """Note which expressions are in force; one that replaces another has no past. Writes only what is new.
+
+    Whether there was something new; the jobs whose row somebody else holds, so that it could not be noted.
+    """
     dialect = connection.dialect.name
     table = own_tables(dialect).schedules
-    wrote = False
-    for job in jobs:
-        before = known.get(job.name)
-        if job.schedule is None:
+    new = {job.name: _expression(job.schedule) for job in jobs if job.schedule and _is_new(job.schedule, known, job)}
+    there = select(table.c.job).where(table.c.job.in_(new.keys() & known.keys())).with_for_update(skip_locked=True)
+    held = (new.keys() & known.keys()) - set(connection.execute(there).scalars()) if new else set()
+    for name, text in new.items():
+        before = known.get(name)
+        if name in held:
             continue
-        text = _expression(job.schedule)
-        if before is not None and before.expression == text and before.seen_at is not None:
-            continue
-        wrote = True
         if before is None:
-            row = {"job": job.name, "expression": text, "version": 0, "seen_at": now}
+            row = {"job": name, "expression": text, "version": 0, "seen_at": now}
             connection.execute(upsert(dialect, table).values(row).on_conflict_do_nothing(index_elements=["job"]))
         else:
             since = before.since if before.expression in (None, text) else now
             values = {"expression": text, "expression_since": since, "seen_at": before.seen_at or now}
-            connection.execute(update(table).where(table.c.job == job.name).values(values))
-    return wrote
+            connection.execute(update(table).where(table.c.job == name).values(values))
+    return bool(new), held
+
+
+def _is_new(schedule: Schedule, known: Mapping[str, Change], job: Job) -> bool:
+    before = known.get(job.name)
+    return before is None or before.expression != _expression(schedule) or before.seen_at is None
 
 
 def pause(connection: Connection, job: Job, *, until: datetime | None, reason: str, by: str) -> int:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from ..runs.counts import Counts
+from ..runs.counts import steps_from_json
 from ..runs.outcome import Outcome
 
 
@@ -30,13 +30,12 @@ def message_of(outcome: Outcome) -> dict[str, Any]:
 def outcome_of(message: dict[str, Any]) -> Outcome:
     """Read back what `message_of` wrote, but for the exception."""
     as_of = datetime.fromisoformat(message["as_of"]) if message["as_of"] else None
-    steps = {step: Counts.from_json(kept) for step, kept in message["steps"].items()}
     return Outcome(
         message["job"],
         message["state"],
         message["run"],
         as_of,
-        steps,
+        steps_from_json(message["steps"]),
         message["error"],
         refused=message["refused"],
         ends_with=message["code"],
