@@ -157,9 +157,11 @@ def _claim(connection: Connection, tired: Collection[str], at: datetime) -> Clai
         return None
     attempts = row.attempts + 1
     connection.execute(update(table).where(table.c.id == row.id).values(attempts=attempts, next_at=at + LEASE))
-    fields = ("title", "text", "job", "facts", "command")
-    notice = Notice(row.key, **{name: row.message[name] for name in fields})
-    return Claimed(row.id, row.channel, attempts, notice, row.message)
+    message = row.message if isinstance(row.message, dict) else {}
+    # Somebody else may have written there: an odd message must not keep all others from being sent.
+    words = {name: str(message.get(name, "")) for name in ("title", "text", "job", "command")}
+    notice = Notice(row.key, **words, facts=dict(message.get("facts") or {}))
+    return Claimed(row.id, row.channel, attempts, notice, message)
 
 
 def _send(channel: Channel | None, row: Claimed) -> Mapping[str, str] | Exception:
