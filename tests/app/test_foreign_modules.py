@@ -153,6 +153,10 @@ def test_rep_35_what_can_be_loaded_runs_and_the_rest_is_said_and_alerted(shop: S
     assert '"succeeded"' in first.out
     named = shop.sexton("run", "good.tick")
     assert (named.code, named.err) == (0, "")
+    for listing in (shop.sexton("jobs"), shop.sexton("calendar", "--days", "400"), shop.sexton("doctor")):
+        assert listing.code == USAGE
+        assert "good.tick" in listing.out
+        assert all(wrong in listing.err for wrong in WRONG)
     unknown = shop.sexton("pause", "bad.gone", "--reason", "x")
     assert unknown.code == USAGE
     assert "no job named 'bad.gone' could be loaded: " in unknown.line

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from ..jobs.crowding import warnings
 from ..jobs.plan import plan
 from .load_picture import picture
-from .shared import add_json, add_now, open_app, print_json
+from .shared import add_json, add_now, open_app, print_json, tell_unloaded
 
 FREQUENT = 24
 """A job due more often than this in one day is told in one line a day."""
@@ -36,13 +36,13 @@ def _days(text: str) -> int:
 
 def run(arguments: Namespace) -> int:
     """Print the calendar."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     start = (arguments.now or datetime.now(UTC)).astimezone(UTC)
     schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
     slots = plan(schedules, start, start + timedelta(days=arguments.days))
     if arguments.json:
         print_json([{"slot": slot, "job": name} for slot, name in slots])
-        return 0
+        return tell_unloaded(app)
     by_day: dict[str, list[tuple[datetime, str]]] = {}
     for slot, name in slots:
         by_day.setdefault(f"{slot:%A %d %B %Y} (UTC)", []).append((slot, name))
@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
         print(line)
     for about, text in warnings(schedules, start):
         print(_wrapped(f"warning {about}: {text}"))
-    return 0
+    return tell_unloaded(app)
 
 
 def _wrapped(text: str) -> str:

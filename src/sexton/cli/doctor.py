@@ -3,7 +3,7 @@
 Reads only, in short transactions, and gives each question up after 5 seconds. With NAME, a job or a policy, all that
 was found and the plan of each step; without, a verdict for each step and what people should know. The worst comes
 first, and one line stands for all that has one cause; --all tells each. Exit code 0 when nothing is worse than a note,
-1 when there is a warning or something wrong, 69 when the database cannot be reached.
+1 when there is a warning or something wrong, 2 when jobs could not be loaded, 69 when the database cannot be reached.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from ..errors import DONE, FAILED, UsageError
-from .shared import add_json, open_app, print_json
+from .shared import add_json, open_app, print_json, tell_unloaded
 
 if TYPE_CHECKING:
     from ..runs.doctor.finding import Finding
@@ -48,7 +48,7 @@ def run(arguments: Namespace) -> int:
     from ..runs.doctor.diagnose import diagnose
     from ..runs.doctor.grouping import AGAIN, by_cause, worst_first
 
-    app = open_app(arguments, partly=arguments.name is not None)
+    app = open_app(arguments, partly=True)
     if arguments.sample and arguments.name is None:
         raise UsageError("--sample runs a batch; say of which job: sexton doctor NAME --sample")
     jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]
@@ -62,7 +62,8 @@ def run(arguments: Namespace) -> int:
             shown.print(finding)
         shown.print_plans()
         print(f"\n{_summary(Counter(finding.level for finding in told if finding.about != AGAIN))}")
-    return FAILED if any(finding.level in ("warning", "wrong") for finding in found) else DONE
+    unloaded = DONE if arguments.name else tell_unloaded(app)
+    return unloaded or (FAILED if any(finding.level in ("warning", "wrong") for finding in found) else DONE)
 
 
 def _written(finding: Finding) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..app import App
 from ..jobs.job import Job
-from .shared import add_json, duration_words, open_app, print_json, table
+from .shared import add_json, duration_words, open_app, print_json, table, tell_unloaded
 
 if TYPE_CHECKING:
     from ..runs.schedules import Change
@@ -36,7 +36,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print the list."""
-    app = open_app(arguments)
+    app = open_app(arguments, partly=True)
     at = datetime.now(UTC)
     if arguments.live:
         at, listed = _in_force(app)
@@ -44,12 +44,12 @@ def run(arguments: Namespace) -> int:
         listed = [Listed(job, job.schedule.next(at) if job.schedule else None) for job in app.registry]
     if arguments.json:
         print_json([_plain(each) for each in listed])
-        return 0
+        return tell_unloaded(app)
     print(table(["JOB", "SCHEDULE", "ZONE", "NEXT", ""], [_row(each, at) for each in listed], shrink="JOB"))
     for each in listed:
         if each.note:
             print(f"{each.job.name}: {each.note}")
-    return 0
+    return tell_unloaded(app)
 
 
 def _in_force(app: App) -> tuple[datetime, list[Listed]]:

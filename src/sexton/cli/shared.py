@@ -12,7 +12,7 @@ from typing import Any
 
 from ..app import App
 from ..clock import iso, parse_reckonable
-from ..errors import UsageError
+from ..errors import DONE, UsageError
 from ..jobs.duration import duration_words as duration_words
 
 AHEAD = timedelta(hours=1)
@@ -26,6 +26,13 @@ def open_app(arguments: Namespace, *, create: bool = False, partly: bool = False
     """
     config = Path(arguments.config) if arguments.config else None
     return App.load(config, database=arguments.database, create=create, partly=partly)
+
+
+def tell_unloaded(app: App) -> int:
+    """Say on standard error what could not be loaded, beside what could; the exit code."""
+    for error in app.registry.unloaded.values():
+        print(f"sexton: {error}", file=sys.stderr)
+    return next((error.exit_code for error in app.registry.unloaded.values()), DONE)
 
 
 def add_json(parser: ArgumentParser) -> None:

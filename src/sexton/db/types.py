@@ -9,6 +9,7 @@ decimals, so that text sorts as time. A naive column of a product (`timestamp` w
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -125,13 +126,28 @@ class Lines(Line):
 
 
 class Document(TypeDecorator[Any]):
-    """JSON of ours whose names and texts may be those of others; what JSON cannot hold is kept as text."""
+    """JSON of ours whose names and texts may be those of others; what JSON cannot hold is kept as text.
+
+    What somebody else left in such a column, and is no JSON, reads as None (SQLite takes any text).
+    """
 
     impl = JSON
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         return _plain(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        read = super().result_processor(dialect, coltype)
+        if read is None:
+            return None
+
+        def readable(value: Any) -> Any:
+            with suppress(ValueError):
+                return read(value)
+            return None
+
+        return readable
 
 
 def _held(text: str, dialect: Dialect) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ def work(declared: Declared) -> Rule:
 def _placed(declared: Declared, message: str) -> str:
     """Messages begin with the key that is wrong, where it is one: then that is what is named."""
     policy, begins = ("policies", declared.name), re.match(r"([a-z_]+)((?:\.[a-z_]+)*)[: ]+", message)
-    if begins is None or not getattr(declared.settings, begins[1], None):
+    written = {one.name for one in fields(declared.settings) if getattr(declared.settings, one.name)}
+    if begins is None or begins[1] not in written:
         return f"{declared.place(policy)}: {message}"
     path = (*policy, begins[1], *begins[2].split(".")[1:])
     return f"{declared.place(path)}: {message[begins.end() :]}"

@@ -137,7 +137,9 @@ def reap(connection: Connection) -> int:
         leases.epoch == runs.epoch,
         leases.expires_at > database_now(connection.dialect.name),
     )
-    return _abandon(connection, runs.state == "running", ~exists(alive))
+    # A row that somebody else holds is left to the next look: he may keep it, and the others are due.
+    dead = select(runs.id).where(runs.state == "running", ~exists(alive)).with_for_update(skip_locked=True)
+    return _abandon(connection, runs.id.in_(dead))
 
 
 def _abandon(connection: Connection, *which: ColumnElement[bool]) -> int:

@@ -48,7 +48,7 @@ def say_kept(context: RunContext, attempts: Attempts, plan: Plan, counts: Counts
     words = f"{counts.kept:,} row{'s' * (counts.kept != 1)} of {plan.table.fullname} found and not {done}"
     if names:
         words += f"; see the trigger{'s' * (len(names) > 1)} {', '.join(names)}"
-    (context.failures if before else context.left_behind).append(f"{words}{', for the second time' * before}")
+    (context.failures if before else context.left_behind).append(f"{words}{', not for the first time' * before}")
 
 
 def _kept_before(connection: Connection, context: RunContext, step: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 LEFT = ("skipped", "poison", "kept", "referred")
@@ -55,9 +55,26 @@ class Counts:
         return shown
 
     @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> Counts:
-        """Read back what `as_json` wrote."""
-        return cls(**kept)
+    def from_json(cls, kept: object) -> Counts:
+        """Read back what `as_json` wrote: also that of a later version, which counts more, and what others left there.
+
+        What is no number of rows counts as none: one odd row of history must not hide all others.
+        """
+        told = kept if isinstance(kept, dict) else {}
+        numbers = {one.name: _whole(told.get(one.name)) for one in fields(cls) if one.name != "also"}
+        also = told.get("also")
+        return cls(
+            **numbers, also={name: _whole(rows) for name, rows in also.items()} if isinstance(also, dict) else {}
+        )
+
+
+def steps_from_json(kept: object) -> dict[str, Counts]:
+    """Of each step, from `runs.counts`; see `Counts.from_json`."""
+    return {step: Counts.from_json(counts) for step, counts in kept.items()} if isinstance(kept, dict) else {}
+
+
+def _whole(number: object) -> int:
+    return number if isinstance(number, int) and not isinstance(number, bool) else 0
 
 
 def total(steps: Mapping[str, Counts]) -> Counts:

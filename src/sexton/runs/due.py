@@ -44,14 +44,17 @@ def due_now(connection: Connection, jobs: Iterable[Job]) -> list[Due]:
 def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: Collection[str] = ()) -> list[Due]:
     """What has to run at `now`: what people asked for, then slots in the order of the jobs; usually nothing.
 
-    In the same transaction new expressions are noted, and slots that were given up are written down.
+    In the same transaction new expressions are noted, and slots that were given up are written down. A job whose
+    expression cannot be noted, as somebody holds its row, is left to the next look.
     busy: names of jobs under way; their slots are given up where the job's `overlap` is "skip".
     """
     jobs = list(jobs)
     known = changes(connection, jobs)
     jobs = [in_force(job, known.get(job.name)) for job in jobs]
-    if observe(connection, jobs, known, now):
+    noted, held = observe(connection, jobs, known, now)
+    if noted:
         known = changes(connection, jobs)
+    jobs = [job for job in jobs if job.name not in held]
     return [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now, busy)]
 
 

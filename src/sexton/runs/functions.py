@@ -28,6 +28,7 @@ from .attempts import Attempts
 from .context import RunContext
 from .counts import Counts
 from .lease import renew, short_transaction
+from .process import given_back
 from .written import counting
 
 MOST = 2**63 - 1
@@ -85,7 +86,7 @@ def call(context: RunContext, name: str, function: Function) -> None:
     claim = context.claim
     written = context.steps.setdefault(name, Counts())
     run = Run(context.engine, claim.job, claim.as_of, claim.slot, context, written)
-    with _kept_alive(context, run):
+    with _kept_alive(context, run), given_back():
         counts = context.stop.interrupting(lambda: function(run))
     if counts is not None:
         context.steps[name] = checked(name, counts)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select
 
 from ..db.tables import own_tables
-from .counts import Counts, total
+from .counts import Counts, steps_from_json, total
 
 STOPPED = "stopped before its first row: "
 """How the error of a run begins that the guard of a policy stopped."""
@@ -106,7 +106,7 @@ def set_aside(connection: Connection, job: str | None = None) -> list[dict[str, 
 def _typed(rows: Sequence[Row[Any]]) -> list[Past]:
     past = []
     for row in rows:
-        steps = {step: Counts.from_json(kept) for step, kept in row.counts.items()}
+        steps = steps_from_json(row.counts)
         fields = {name: getattr(row, name) for name in Past.__dataclass_fields__ if name != "steps"}
         past.append(Past(**fields, steps=steps))
     return past

@@ -17,6 +17,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.connect import read_only
+from ..db.deadline import limited
 from ..db.faults import Fault, classify, describe
 from ..db.instants import meaning_of
 from ..db.migrate import require_schema
@@ -30,12 +31,19 @@ from .outcome import PASSING
 from .picked import AMONG
 from .vetoes import rules
 
+PLANNING = 30.0
+"""Seconds in which the database has to plan a statement: it may call functions for that, and those may take long."""
 
-def preflight(engine: Engine, job: str, plans: Iterable[Any], *, writing: bool = True) -> None:
+
+def preflight(
+    engine: Engine, job: str, plans: Iterable[Any], *, writing: bool = True, seconds: float = PLANNING
+) -> None:
     """PolicyError, SchemaOutdated or DatabaseUnreachable when the job could not run; HeldElsewhere: cannot be said,
-    as a table is locked.  writing: False for a dry run, which needs no right but to read."""
+    as a table is locked.  writing: False for a dry run, which needs no right but to read.  seconds: that one question
+    may take, at most `PLANNING`."""
     own = [plan for plan in plans if isinstance(plan, Plan)]
-    with read_only(engine) as connection:
+    seconds = min(seconds, PLANNING)
+    with read_only(engine) as connection, limited(connection, seconds):
         step = "Sexton's own tables"
         try:
             require_schema(connection)
@@ -47,7 +55,10 @@ def preflight(engine: Engine, job: str, plans: Iterable[Any], *, writing: bool =
         except DBAPIError as error:
             if classify(error) in PASSING:
                 raise
-            raise PolicyError(f"{job}, {step}: {_plainly(describe(error))}{_advice(error)}") from error
+            said = f"{_plainly(describe(error))}{_advice(error)}"
+            if classify(error) is Fault.CANCELLED:
+                said = f"the database had not planned its statement within {seconds:.0f} s: a function in it?"
+            raise PolicyError(f"{job}, {step}: {said}") from error
         except SQLAlchemyError as error:  # the statement cannot even be written for this database
             raise PolicyError(f"{job}, {step}: {words(error)}") from error
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from math import inf
 from typing import Any
 
 from sqlalchemy import Engine
@@ -61,13 +62,13 @@ def planned(job: Job) -> list[Any]:
     return [replace(step.plan(), guard=job.guard) if hasattr(step, "plan") else step for step in steps]
 
 
-def ready(engine: Engine, job: Job, *, writing: bool = True) -> list[Any]:
-    """The plans of a job that can run here; see `preflight` for what is refused."""
+def ready(engine: Engine, job: Job, *, writing: bool = True, seconds: float = inf) -> list[Any]:
+    """The plans of a job that can run here; see `preflight` for what is refused. seconds: for each question."""
     plans = planned(job)
     if not all(callable(plan) for plan in plans):
         from .preflight import preflight
 
-        preflight(engine, job.name, plans, writing=writing)
+        preflight(engine, job.name, plans, writing=writing, seconds=seconds)
     return plans
 
 
@@ -133,7 +134,7 @@ def _loaded(engine: Engine, job: Job, wanted: Wanted, deadline: float, last_word
     overdue = Outcome(job.name, "timed_out", error=str(late), failure=Failure(late), refused=True)
     with _ending(deadline, last_word, lambda: (overdue, partial(refused, engine, wanted, late))):
         try:
-            return ready(engine, job)
+            return ready(engine, job, seconds=max(deadline - time.monotonic(), 0.001))
         except HeldElsewhere:
             return planned(job)  # a table is locked: the run will wait for it, give up, and be on record
 

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, case, func, insert, literal, select, update
 
 from ..clock import LAST_YEAR
 from ..db.moment import ask_now
 from ..db.tables import own_tables
+from ..db.types import UtcDateTime
 from ..db.upsert import upsert
 from ..errors import ScheduleError, UsageError
 from ..jobs.duration import TICK
 from ..jobs.job import Job
 from ..jobs.misfire import PUNCTUAL
 from ..jobs.schedule import Schedule, parse_schedule
+
+FAR = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
+"""Stands for an instant without an end."""
 
 FEW = 100
 """Jobs that are asked for by name; for more the whole table is read."""
@@ -60,11 +64,18 @@ class Change:
 def changes(connection: Connection, jobs: Collection[Job] | None = None) -> dict[str, Change]:
     """By job, of these or of all; jobs that nobody has seen or changed are missing."""
     table = own_tables(connection.dialect.name).schedules
-    columns = [column.label("since") if column.name == "expression_since" else column for column in table.c]
-    asked = select(*columns)
+    asked = select(*(_readable(connection.dialect.name, column) for column in table.c))
     if jobs is not None and len(jobs) <= FEW:
         asked = asked.where(table.c.job.in_([job.name for job in jobs]))
     return {row.job: Change(**row._mapping) for row in connection.execute(asked)}
+
+
+def _readable(dialect: str, column: Column[Any]) -> ColumnElement[Any]:
+    """People write `infinity` where they mean no end, and Python has no such instant."""
+    name = "since" if column.name == "expression_since" else column.name
+    if dialect != "postgresql" or not isinstance(column.type, UtcDateTime):
+        return column.label(name)
+    return case((func.isfinite(func.coalesce(column, FAR)), column), else_=literal(FAR, column.type)).label(name)
 
 
 def version(connection: Connection) -> int:
@@ -125,27 +136,35 @@ def next_slot(job: Job, change: Change | None, now: datetime) -> datetime | None
     return None if change.paused_until is None else job.schedule.next(change.paused_until - TICK)
 
 
-def observe(connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime) -> bool:
-    """Note which expressions are in force; one that replaces another has no past. Writes only what is new; whether."""
+def observe(
+    connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime
+) -> tuple[bool, set[str]]:
+    """Note which expressions are in force; one that replaces another has no past. Writes only what is new.
+
+    Whether there was something new; the jobs whose row somebody else holds, so that it could not be noted.
+    """
     dialect = connection.dialect.name
     table = own_tables(dialect).schedules
-    wrote = False
-    for job in jobs:
-        before = known.get(job.name)
-        if job.schedule is None:
+    new = {job.name: _expression(job.schedule) for job in jobs if job.schedule and _is_new(job.schedule, known, job)}
+    there = select(table.c.job).where(table.c.job.in_(new.keys() & known.keys())).with_for_update(skip_locked=True)
+    held = (new.keys() & known.keys()) - set(connection.execute(there).scalars()) if new else set()
+    for name, text in new.items():
+        before = known.get(name)
+        if name in held:
             continue
-        text = _expression(job.schedule)
-        if before is not None and before.expression == text and before.seen_at is not None:
-            continue
-        wrote = True
         if before is None:
-            row = {"job": job.name, "expression": text, "version": 0, "seen_at": now}
+            row = {"job": name, "expression": text, "version": 0, "seen_at": now}
             connection.execute(upsert(dialect, table).values(row).on_conflict_do_nothing(index_elements=["job"]))
         else:
             since = before.since if before.expression in (None, text) else now
             values = {"expression": text, "expression_since": since, "seen_at": before.seen_at or now}
-            connection.execute(update(table).where(table.c.job == job.name).values(values))
-    return wrote
+            connection.execute(update(table).where(table.c.job == name).values(values))
+    return bool(new), held
+
+
+def _is_new(schedule: Schedule, known: Mapping[str, Change], job: Job) -> bool:
+    before = known.get(job.name)
+    return before is None or before.expression != _expression(schedule) or before.seen_at is None
 
 
 def pause(connection: Connection, job: Job, *, until: datetime | None, reason: str, by: str) -> int:

@@ -20,7 +20,8 @@ from ..channels.contract import Channel, Notice, Refused, Unavailable, Unknown
 from ..config import Settings
 from ..db.tables import own_tables
 from ..errors import SettingsError
-from .incidents import REFUSES, UNREACHABLE, channel_broke, channel_works
+from ..runs.lease import short_transaction
+from .incidents import REFUSES, SENDING, UNREACHABLE, channel_broke, channel_works
 
 DELAYS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1800, 7200))
 """After its first, second … failure a message rests this long; after the sixth it is given up."""
@@ -105,15 +106,17 @@ def deliver(engine: Engine, channels: Sequence[Channel], now: datetime) -> Deliv
     done, tired, tried = Delivery(), set[str](), Counter[str]()
     for _ in range(AT_ONCE):
         at = now + timedelta(seconds=time.monotonic() - began)
-        with engine.begin() as connection:
+        with short_transaction(engine, SENDING) as connection:
             row = _claim(connection, tired, at)
         if row is None:
             break
         outcome = _send(by_name.get(row.channel), row)
         at = now + timedelta(seconds=time.monotonic() - began)
-        with engine.begin() as connection:
+        with short_transaction(engine, SENDING) as connection:
             state = _record(connection, row, outcome, at)
-        with engine.begin() as connection:  # apart from the row, or two senders could wait for each other
+        with short_transaction(
+            engine, SENDING
+        ) as connection:  # apart from the row, or two senders could wait for each other
             _judge(connection, row, state, outcome, list(by_name), at)
         setattr(done, state, getattr(done, state) + 1)
         tried[row.channel] += 1
@@ -154,9 +157,11 @@ def _claim(connection: Connection, tired: Collection[str], at: datetime) -> Clai
         return None
     attempts = row.attempts + 1
     connection.execute(update(table).where(table.c.id == row.id).values(attempts=attempts, next_at=at + LEASE))
-    fields = ("title", "text", "job", "facts", "command")
-    notice = Notice(row.key, **{name: row.message[name] for name in fields})
-    return Claimed(row.id, row.channel, attempts, notice, row.message)
+    message = row.message if isinstance(row.message, dict) else {}
+    # Somebody else may have written there: an odd message must not keep all others from being sent.
+    words = {name: str(message.get(name, "")) for name in ("title", "text", "job", "command")}
+    notice = Notice(row.key, **words, facts=dict(message.get("facts") or {}))
+    return Claimed(row.id, row.channel, attempts, notice, message)
 
 
 def _send(channel: Channel | None, row: Claimed) -> Mapping[str, str] | Exception:

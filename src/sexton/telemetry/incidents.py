@@ -19,6 +19,7 @@ from ..db.upsert import upsert
 from ..jobs.duration import parse_duration
 from ..jobs.job import Job
 from ..runs.history import running
+from ..runs.lease import short_transaction
 from ..runs.schedules import Change, changes, in_force
 from .evidence import Evidence, days_with_effect, ended_since, last_effect, recent_runs
 from .lateness import read_lateness, read_leases
@@ -31,6 +32,9 @@ REFUSES, UNREACHABLE = "channel_refuses", "channel_unreachable"
 
 ABOUT_OTHERS = (REFUSES, UNREACHABLE, "unloaded")
 """Kinds of incidents that are not about a job."""
+
+SENDING = 10.0
+"""Length of the lease by which transactions about incidents and messages are limited, in seconds."""
 
 HABIT_DAYS = 14
 """Days before the silent ones, on most of which the job must have had an effect."""
@@ -71,12 +75,12 @@ def watch(
 ) -> list[Event]:
     """The same as `assess`, with transactions of its own: it reads without a lock, and writes only when it must.
 
-    Raises DatabaseUnreachable, and HeldElsewhere when a table stays locked."""
+    Raises DatabaseUnreachable, HeldElsewhere when a table stays locked, SQLAlchemy's errors when a row does."""
     with read_only(engine) as connection:
         findings = examine(connection, jobs, settings, now, unloaded)
         if not _due(findings, open_incidents(connection), settings):
             return []
-    with engine.begin() as connection:
+    with short_transaction(engine, SENDING) as connection:
         return _settle(connection, findings, settings)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, se
 
 from ..db.for_each import for_each
 from ..db.tables import own_tables
-from ..runs.counts import Counts, total
+from ..runs.counts import steps_from_json, total
 from .evidence import BAD, GOOD
 
 NEVER_STARTED = ("queued", "skipped")
@@ -73,5 +73,5 @@ def _typed(last: Row[Any] | None, good: Row[Any] | None, failures: int) -> Lates
         state=last.state,
         seconds=(last.finished_at - last.started_at).total_seconds() if last.finished_at else None,
         failures=failures,
-        rows=total({step: Counts.from_json(kept) for step, kept in last.counts.items()}).changed,
+        rows=total(steps_from_json(last.counts)).changed,
     )

@@ -129,7 +129,7 @@ def rows_between(dialect: str, start: datetime, end: datetime) -> Select[Any]:
     """Rows that those runs picked, changed, told about and left to others, by job."""
     runs = own_tables(dialect).runs.c
     each = _ended(dialect, start, end, runs.job, runs.counts).c
-    step = members(each.counts)
+    step = members(dialect, each.counts)
     sums = (func.sum(whole_number(dialect, step, name)).label(name) for name in COUNTED)
     return select(each.job, *sums).group_by(each.job)
 

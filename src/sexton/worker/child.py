@@ -7,6 +7,7 @@ connection warm between runs. It may crash, hang or be killed: its worker sees t
 from __future__ import annotations
 
 import ctypes
+import os
 import select
 import signal
 import socket
@@ -35,7 +36,7 @@ _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 def main(arguments: list[str]) -> int:
     """Execute what the worker asks for, one run after the other, until it hangs up or a signal comes."""
     _end_with_parent()
-    line = Line(socket.socket(fileno=int(arguments[0])))
+    line = Line(_own(int(arguments[0])))
     place = _first(line)
     if place is None:
         return 0
@@ -60,6 +61,14 @@ def _first(line: Line) -> dict[str, Any] | None:
     while True:
         for message in line.receive():
             return message
+
+
+def _own(number: int) -> socket.socket:
+    """The socket to the worker, for this process alone: whoever held it as well would hide from it that we ended."""
+    os.set_inheritable(number, False)
+    channel = socket.socket(fileno=number)
+    os.register_at_fork(after_in_child=channel.close)
+    return channel
 
 
 def _end_with_parent() -> None:

@@ -39,6 +39,10 @@ STEADY = 10.0
 """Seconds that one has to live, or a run that it has to end, for its start to count as good."""
 
 
+ENDING = 1.0
+"""Seconds that a process which has hung up gets for its end; the worker waits meanwhile."""
+
+
 @dataclass(slots=True)
 class Assignment:
     """What a busy executor does. claimed: its run row, once it is ours.  ends: monotonic time at which it is killed.
@@ -153,8 +157,7 @@ class Executor:
                 yield done
 
     def _gone(self) -> Iterator[Assignment]:
-        assert self._process is not None
-        code = self._process.wait()
+        code = self._code()
         if not self.ready or (self.assignment is None and time.monotonic() - self._started < STEADY):
             self._in_vain(f"its process {'was killed by signal' if code < 0 else 'ended with exit code'} {abs(code)}")
         else:
@@ -164,6 +167,15 @@ class Executor:
             left, self.assignment = self.assignment, None
             left.outcome = {"event": "gone", "code": code}
             yield left
+
+    def _code(self) -> int:
+        """With which it ended. One that hung up and goes on can be told nothing any more: it is killed."""
+        assert self._process is not None
+        try:
+            return self._process.wait(ENDING)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
     def _forget(self) -> None:
         assert self._line is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import JobFailed
 from ..runs.context import Failure
-from ..runs.counts import Counts
+from ..runs.counts import steps_from_json
 from ..runs.outcome import Outcome
 
 
@@ -35,13 +35,12 @@ def outcome_of(message: dict[str, Any]) -> Outcome:
     """Read back what `message_of` wrote; of the exception, what is shown of it."""
     failure = Failure(JobFailed(message["error"]), message["place"], message["traceback"])
     as_of = datetime.fromisoformat(message["as_of"]) if message["as_of"] else None
-    steps = {step: Counts.from_json(kept) for step, kept in message["steps"].items()}
     return Outcome(
         message["job"],
         message["state"],
         message["run"],
         as_of,
-        steps,
+        steps_from_json(message["steps"]),
         message["error"],
         failure=failure if message["place"] or message["traceback"] else None,
         refused=message["refused"],

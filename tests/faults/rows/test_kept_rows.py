@@ -84,7 +84,7 @@ def test_rep_11_rows_that_a_trigger_keeps_are_counted_and_from_the_second_time_t
 
     assert (first.state, first.exit_code, first.error) == ("partial", 3, words)
     assert (first.total.picked, first.total.changed, first.total.kept) == (2000, 0, 2000)
-    assert (second.state, second.exit_code, second.error) == ("failed", 1, f"{words}, for the second time")
+    assert (second.state, second.exit_code, second.error) == ("failed", 1, f"{words}, not for the first time")
     assert second.total.kept == 2000
     assert [counts["kept"] for counts in shop.runs()[0].counts.values()] == [2000]
     assert set_aside_rows(engine) == []

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, insert, select, text
 
 from sexton.db.tables import own_tables
+from tests.support import careless_jobs
 from tests.support.children import command_line
+from tests.support.past_runs import add_runs, run_row
 from tests.support.worker import Yard, make_yard
 from tests.support.workers import Start, Worker
 
 POLICIES = "".join(f'\n[policies.{name}]\npurge = "{name}"\nby = "at"\nkeep = "30d"\n' for name in ("log", "sessions"))
+
+SLOW = """
+[policies.slow]
+purge = "log"
+by = "at"
+keep = "30d"
+only = "state = log_state()"
+timeout = "1s"
+"""
 
 IDENTITY = "CREATE TABLE log (path text, at timestamptz); CREATE PUBLICATION cdc FOR ALL TABLES"
 RULE = "CREATE TABLE log (id int PRIMARY KEY, at timestamptz); CREATE RULE r AS ON DELETE TO log DO INSTEAD SELECT 1"
@@ -35,9 +47,9 @@ def yard_of(engine: Engine, database: str, folder: Path, start: Start, table: st
     return yard
 
 
-def due(yard: Yard) -> Worker:
+def due(yard: Yard, how: str = "--quiet") -> Worker:
     """`sexton run --due --quiet`, ended."""
-    process = yard.start(command_line, "run", "--due", "--quiet", yard.config)
+    process = yard.start(command_line, "run", "--due", how, yard.config)
     process.wait()
     return process
 
@@ -120,3 +132,86 @@ def test_rep_2_by_hand_a_line_is_said_before_the_process_ends(
     (line,) = process.output.splitlines()
     assert json.loads(line)["state"] == "timed_out"
     assert [run.state for run in yard.runs()] == ["timed_out"]
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("door", ["run --due", "worker"])
+def test_what_a_function_does_to_its_process_is_not_left_to_the_next_job(
+    engine: Engine, database: str, tmp_path: Path, start: Start, door: str
+) -> None:
+    yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.careless_jobs")
+    for job in careless_jobs.jobs:
+        yard.ask_for(job.name)
+
+    try:
+        if door == "worker":
+            process = yard.leader("--concurrency", "1")
+            yard.wait_until(lambda: all(run.finished_at for run in yard.runs()))
+        else:
+            process = due(yard, "--json")
+            assert process.wait() == 1
+    finally:
+        careless_jobs.end_children(str(engine.url.database))
+
+    runs = {run.job: run for run in yard.runs()}
+    assert len(runs) == len(yard.runs())
+    assert {name: run.error for name, run in runs.items()} == {
+        "care.hang_up": "its process was ended by SIGKILL",
+        "care.leave_a_child": "its process ended by itself with exit code 7",
+        "care.fork_twice": None,
+        "care.change": None,
+        "care.look": None,
+    }
+    assert runs["care.fork_twice"].total.changed == 1
+    yard.wait_until(lambda: process.output.count('"run ended"') == len(runs))  # also of the one that closed the output
+
+
+@pytest.mark.databases("postgres15")
+def test_a_statement_that_is_planned_for_ever_is_its_jobs_trouble(
+    engine: Engine, database: str, tmp_path: Path, start: Start
+) -> None:
+    waits = "CREATE FUNCTION log_state() RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT pg_sleep(600)::text'"
+    yard = yard_of(engine, database, tmp_path, start, f"CREATE TABLE log (id int, at timestamptz, state text); {waits}")
+    with (tmp_path / "sexton.toml").open("a") as settings:
+        settings.write(SLOW)
+
+    for name in ("policies.slow", "policies.sessions"):
+        yard.ask_for(name)
+    assert due(yard).wait() == 2
+
+    runs = {run.job: run for run in yard.runs()}
+    assert runs["policies.sessions"].state == "succeeded"
+    assert "had not planned its statement within 1 s" in (runs["policies.slow"].error or "")
+    assert open_incidents(engine) == {"policies.slow": "broken"}
+
+
+HELD = {
+    "a run of another job": "SELECT 1 FROM sexton.runs WHERE job = 'end.sleep' FOR UPDATE",
+    "the schedule of another job": "UPDATE sexton.schedules SET reason = 'held' WHERE job = 'policies.log'",
+    "an incident of another job": "UPDATE sexton.incidents SET text = 'held'",
+}
+
+
+@pytest.mark.databases("postgres15")
+@pytest.mark.parametrize("statement", HELD.values(), ids=HELD)
+def test_a_row_of_ours_that_somebody_holds_is_the_trouble_of_its_job(
+    engine: Engine, database: str, tmp_path: Path, start: Start, statement: str
+) -> None:
+    yard = yard_of(engine, database, tmp_path, start, "CREATE TABLE log (id integer PRIMARY KEY, at timestamptz)")
+    with (tmp_path / "sexton.toml").open("a") as settings:
+        settings.write('\n[job."policies.log"]\nschedule = "every 2h"\n')
+    yesterday = datetime.now(UTC) - timedelta(days=2)
+    own = own_tables(engine.dialect.name)
+    with engine.begin() as connection:
+        connection.execute(insert(own.schedules).values(job="policies.log", expression="another", version=0))
+        row = {"job": "gone", "kind": "late", "text": "late", "opened_at": yesterday, "told_at": yesterday}
+        connection.execute(insert(own.incidents).values(row))
+    add_runs(engine, run_row("end.sleep", "running", yesterday))
+    yard.ask_for("policies.sessions")
+
+    with engine.begin() as person:
+        person.execute(text(statement))
+        process = due(yard)
+
+    assert process.wait() == 0
+    assert yard.runs("policies.sessions")[0].state == "succeeded"
