@@ -12,7 +12,7 @@ from ..db.moment import ask_now
 from ..jobs.job import Job
 from .counts import Counts
 from .execution import Request
-from .functions import Run
+from .functions import Run, checked, step_name
 from .guarded import foreseen
 from .outcome import Outcome
 from .preflight import obstacle
@@ -42,7 +42,8 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
         notes.append(foreseen(connection, own, request) or "")
     for plan in plans:
         if callable(plan):
-            name = getattr(plan, "__name__", "function")
-            counts[name] = plan(Run(engine, job.name, at, None, None)) or Counts()
+            name = step_name(plan, counts)
+            returned = plan(Run(engine, job.name, at, None, None))
+            counts[name] = Counts() if returned is None else checked(name, returned)
     note = "; ".join(filter(None, notes)) or None
     return Outcome(job.name, "succeeded", as_of=at, steps=counts, error=note, samples=samples)

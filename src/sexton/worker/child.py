@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> int:
     """Execute what the worker asks for, one run after the other, until it hangs up or a signal comes."""
     _end_with_parent()
     line = Line(socket.socket(fileno=int(arguments[0])))
+    line.channel.set_inheritable(False)  # what a function starts must not keep the line open when this process is gone
     place = _first(line)
     if place is None:
         return 0
@@ -82,6 +83,7 @@ def _warm(app: App) -> None:
 def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[str, Any]:
     """Do one run and say how it ended."""
     quiet, began = wish["quiet"], time.monotonic()
+    line.send({"event": "begun"})
 
     def started(claim: Claim) -> None:
         line.send({"event": "claimed", "run": claim.run_id, "holder": claim.lease.holder, "epoch": claim.lease.epoch})
