@@ -101,6 +101,8 @@ class Transactions:
                 driver = connection.connection.driver_connection
                 canceller(connection)()
                 driver.rollback()  # type: ignore[union-attr]
+                if connection.dialect.name == "postgresql":  # a file of SQLite may be all there is of it: in memory
+                    driver.close()  # type: ignore[union-attr]
         if self._used and self._context.engine.dialect.name == "postgresql":
             # SET ROLE, SET default_transaction_read_only: what it did to its sessions must not be ours.
             self._context.engine.dispose()

@@ -57,14 +57,14 @@ class Written:
     def ended(self) -> bool:
         """Whether the transaction is over for the server, whatever SQLAlchemy thinks."""
         if self._sqlite:
-            return not self._driver.in_transaction
+            return not bool(self._driver.in_transaction)
         return bool(self._driver.closed or self._driver.info.transaction_status == 0)  # IDLE
 
     def _by_sqlite(self, cursor: Any) -> int:
         """The driver knows the rows of no statement that begins with WITH."""
         before, self._changes = self._changes, self._total()
         if cursor.rowcount >= 0 or self._changes == before:
-            return max(cursor.rowcount, 0)
+            return max(int(cursor.rowcount), 0)
         return int(self._driver.execute("SELECT changes()").fetchone()[0])
 
     def _total(self) -> int:
@@ -73,7 +73,7 @@ class Written:
 
 def _by_postgresql(cursor: Any) -> int:
     writing = (cursor.statusmessage or "").startswith(_WRITING)
-    return max(cursor.rowcount, 0) if writing else 0
+    return max(int(cursor.rowcount), 0) if writing else 0
 
 
 def watched(connection: Connection) -> Written:
