@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import pty
 import signal
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
