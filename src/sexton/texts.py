@@ -73,6 +73,10 @@ class Plain:
         """Write it; line feeds and tabs stay."""
         return self.stream.write(encodable(printed(text), self.stream.encoding or "utf-8"))
 
+    def isatty(self) -> bool:
+        """Whether people read it; nobody does when a job's code has closed it."""
+        return not self.stream.closed and self.stream.isatty()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 

@@ -60,6 +60,15 @@ class Circle(Exception):
         self.__cause__ = self
 
 
+def never(error: object) -> NoReturn:
+    """In the place of what an error has: computed when it is asked for."""
+    raise RuntimeError("not to be had")
+
+
+Lazy = type("Lazy", (Exception,), {"code": property(never), "__cause__": property(never)})
+Masked = type("Masked", (Exception,), {"__class__": property(never)})
+
+
 def odd_name() -> Exception:
     kind: type[Exception] = type("Ä\n\x1b[31m" + "e" * 5_000, (Exception,), {})
     return kind("why")
@@ -97,6 +106,8 @@ ERRORS: dict[str, tuple[Callable[[], Exception], str]] = {
     "group": (deep, "ExceptionGroup: gr\\u0000up (10 sub-exceptions)"),
     "notes": (noted, "ValueError: noted"),
     "circle": (Circle, "Circle: round"),
+    "lazy": (Lazy, "Lazy: (no message)"),
+    "masked": (Masked, "Masked: (its message cannot be read: RuntimeError)"),
     "secret": (lambda: ValueError("postgresql://u:hunter2@h/x password=hunter2"), "ValueError: postgresql://***@h/x "),
 }
 
@@ -124,7 +135,9 @@ def test_rep_5_whatever_a_function_raises_the_run_is_failed_once_and_an_incident
         assert past.error.startswith(start), name
         assert past.error.isprintable(), name
         assert len(past.error) <= 900, name
-        assert kept is not None, name
+        if kept is None:
+            assert name in ("lazy", "masked"), name  # their frames may be had, but not all that is told with them
+            continue
         assert len(kept.text.encode()) <= KEPT, name
         assert all(line.isprintable() for line in kept.text.split("\n")), name
         assert "hunter2" not in kept.text.replace('secret = "hunter2"', ""), name

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,23 @@ def crash(run: Run) -> NoReturn:
     """Ends its process as a segmentation fault does."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.abort()
+
+
+def hang_up(run: Run) -> None:
+    """Becomes a daemon by the book: closes every file that it does not know, and lives on."""
+    os.closerange(3, 256)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    time.sleep(600)
+
+
+def leave_a_helper(run: Run) -> NoReturn:
+    """Ends its process, but not the one that it has forked, which has all its files."""
+    if os.fork() == 0:
+        for number in (0, 1, 2):
+            os.close(number)
+        os.read(int(sys.argv[1]), 1)  # its line to the worker, until that hangs up
+        os._exit(0)
+    os._exit(3)
 
 
 def recurse(run: Run) -> None:
@@ -116,13 +134,15 @@ ENDINGS: dict[str, tuple[Job, str, str]] = {
         ("statement", statement, "failed", "nowhere"),
         ("held", _raising(HeldElsewhere("another one is at it")), "cancelled", "another one is at it"),
         ("leave", leave, "failed", "exit code 0"),
+        ("hang_up", hang_up, "failed", "ended by SIGKILL"),
+        ("leave_a_helper", leave_a_helper, "failed", "exit code 3"),
         ("crash", crash, "failed", "ended by SIGABRT"),
         ("sleep", sleep, "timed_out", "its process was ended"),
         ("doze", doze, "timed_out", "its process was ended"),
         ("generate", generate, "failed", "returned generator"),
-        ("negative", negative, "failed", "no numbers of rows"),
-        ("wordy", wordy, "failed", "no numbers of rows"),
-        ("load", Later(f"{__name__}:load_and_exit"), "failed", "SystemExit: 0"),
+        ("negative", negative, "failed", "Counts that count no rows"),
+        ("wordy", wordy, "failed", "Counts that count no rows"),
+        ("load", Later(f"{__name__}:load_and_exit"), "failed", "sys.exit(0)"),
         ("well", quick, "succeeded", ""),
     )
 }

@@ -91,6 +91,8 @@ class Apart:
         executor.start()
         while executor.alive and not executor.idle:
             self._heard(self._stop.asked)
+        if self._stop.asked:
+            return Outcome(due.job.name, "cancelled", error=self._stop.reason), False  # no attempt at the slot is spent
         if not executor.alive:
             return self._not_started(due), False
         executor.give(due, quiet=quiet)

@@ -267,5 +267,5 @@ def committed(engine: Engine, claim: Claim) -> tuple[int, str]:
     runs = own_tables(engine.dialect.name).runs
     asked = select(runs.c.batches, runs.c.state).where(runs.c.id == claim.run_id).with_for_update()
     with short_transaction(engine, claim.lease.seconds) as connection:
-        row = connection.execute(asked).one()
-    return row.batches, row.state
+        row = connection.execute(asked).first()
+    return (row.batches, row.state) if row is not None else (0, "")  # somebody has deleted it

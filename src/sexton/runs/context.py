@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -70,7 +70,8 @@ class Failure:
         """Let go of what the function held: its frames know, by their callers, who holds this."""
         from traceback import clear_frames
 
-        clear_frames(self.error.__traceback__)
+        with suppress(Exception):  # an error may be odd in any way
+            clear_frames(self.error.__traceback__)
 
 
 @dataclass(slots=True)

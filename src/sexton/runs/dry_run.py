@@ -9,10 +9,12 @@ from sqlalchemy import Engine
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
+from ..errors import JobFailed
 from ..jobs.job import Job
 from .counts import Counts
 from .execution import Request
-from .functions import Run
+from .failure import words
+from .functions import Run, checked, step_name
 from .guarded import foreseen
 from .outcome import Outcome
 from .preflight import obstacle
@@ -42,7 +44,11 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
         notes.append(foreseen(connection, own, request) or "")
     for plan in plans:
         if callable(plan):
-            name = getattr(plan, "__name__", "function")
-            counts[name] = plan(Run(engine, job.name, at, None, None)) or Counts()
+            name = step_name(plan, counts)
+            try:
+                returned = plan(Run(engine, job.name, at, None, None))
+            except (SystemExit, GeneratorExit) as left:  # else the command would end by it, and as if all were well
+                raise JobFailed(f"{name}: {words(left)}") from left
+            counts[name] = Counts() if returned is None else checked(name, returned)
     note = "; ".join(filter(None, notes)) or None
     return Outcome(job.name, "succeeded", as_of=at, steps=counts, error=note, samples=samples)

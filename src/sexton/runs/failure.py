@@ -54,7 +54,7 @@ def failed(context: RunContext, error: BaseException) -> str:
     """Keep what is to be known of it, in the run's context and in the database; it in one line, for history."""
     context.failure = Failure(error)
     if context.limits.tracebacks:
-        with suppress(Exception):  # memory is short, a frame is odd, the database is gone: the run fails all the same
+        with suppress(BaseException):  # memory is short, a frame is odd, the database is gone: it fails all the same
             text, place = traceback_text(error), raised_at(error)
             if place is not None or not isinstance(error, DBAPIError):
                 context.failure = Failure(error, place, text)
@@ -66,7 +66,7 @@ def failed(context: RunContext, error: BaseException) -> str:
 def words(error: BaseException) -> str:
     """ "ValueError: what it says first", without secrets."""
     message = _message(error, WORDS, first=True)
-    return message if isinstance(error, DBAPIError) else f"{_kind(error)}: {message or '(no message)'}"
+    return message if issubclass(type(error), DBAPIError) else f"{_kind(error)}: {message or '(no message)'}"
 
 
 def own_words(error: SextonError) -> str:

@@ -12,24 +12,26 @@ While it runs, a thread of ours renews the lease, as the function may be away in
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from datetime import datetime
+from itertools import count
 from operator import index
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..db.connect import read_only
-from ..db.faults import Fault, classify
-from ..errors import JobFailed, LeaseLost
-from .attempts import Attempts
+from ..errors import JobFailed, LeaseLost, Stopped
+from ..texts import one_line
 from .context import RunContext
 from .counts import Counts
 from .lease import renew, short_transaction
 from .process import given_back
-from .written import counting
+from .transactions import Transactions
+
+NAME = 200
+"""Characters of a step's name."""
 
 MOST = 2**63 - 1
 """What a count may be: more than a database can hold, and no more than its tables keep."""
@@ -49,7 +51,7 @@ class Run:
         now: datetime,
         slot: datetime | None,
         context: RunContext | None,
-        counts: Counts | None = None,
+        transactions: Transactions | None = None,
     ) -> None:
         self.job = job
         self.now = now
@@ -57,25 +59,32 @@ class Run:
         self.dry_run = context is None
         self._engine = engine
         self._context = context
-        self._counts = counts or Counts()
+        self._transactions = transactions
         self.lost = threading.Event()
+        self.told = False
+        """Whether the function was told to end, by an error that it may have kept to itself."""
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that commits at the end of the block, and only while this process holds the job's lease.
 
-        Keep it short, and never call the outside world inside. LeaseLost when the job was taken over.
+        Keep it short, and never call the outside world inside. LeaseLost when the job was taken over; JobFailed for
+        one inside another.
         """
-        if self._context is None:
+        if self._transactions is None:
             return read_only(self._engine)
         self.check()
-        return _counted(self._context, self._counts)
+        return self._transactions.begin()
 
     def check(self) -> None:
         """Call it between pieces of work: Stopped, TimedOut or LeaseLost when the function must end."""
         if self.lost.is_set():
             raise LeaseLost(f"{self.job} was taken over by another process")
         if self._context is not None:
-            self._context.check()
+            try:
+                self._context.check()
+            except Stopped:
+                self.told = True
+                raise
 
 
 Function = Callable[[Run], Counts | None]
@@ -84,13 +93,33 @@ Function = Callable[[Run], Counts | None]
 def call(context: RunContext, name: str, function: Function) -> None:
     """Call one function as a step of the run, and keep its counts under `name`."""
     claim = context.claim
-    written = context.steps.setdefault(name, Counts())
-    run = Run(context.engine, claim.job, claim.as_of, claim.slot, context, written)
-    with _kept_alive(context, run), given_back():
-        counts = context.stop.interrupting(lambda: function(run))
+    transactions = Transactions(context, context.steps.setdefault(name, Counts()))
+    run = Run(context.engine, claim.job, claim.as_of, claim.slot, context, transactions)
+    left = False
+    try:
+        with _kept_alive(context, run), given_back():
+            counts = context.stop.interrupting(lambda: function(run))
+    finally:
+        left = transactions.end()
     if counts is not None:
         context.steps[name] = checked(name, counts)
-    run.check()
+    if left:
+        raise JobFailed(f"{name} came to its end and left a transaction open; nothing of that was committed")
+    if run.told or context.stop.interrupted or not context.stop.asked:
+        run.check()  # it may have kept the error to itself; but what has come to its end need not be done again
+
+
+def step_name(function: object, taken: Collection[str]) -> str:
+    """Under which a function's counts are kept: its name; of several with one name, or none, each with its number."""
+    given = getattr(function, "__name__", None)
+    name = one_line(given, NAME) if isinstance(given, str) and given else "function"
+    return next(one for one in _numbered(name) if one not in taken)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for number in count(2):
+        yield f"{name} {number}"
 
 
 def checked(name: str, counts: object) -> Counts:
@@ -114,28 +143,6 @@ def _number(value: object) -> int:
 
 
 @contextmanager
-def _counted(context: RunContext, counts: Counts) -> Iterator[Connection]:
-    """A transaction of a function. What it wrote counts once it is committed, and stands in the run row with it."""
-    written = 0
-    lock, statement = context.limits.lock_wait, context.limits.statement
-    try:
-        with context.transaction(lock=lock, statement=statement) as connection:
-            with counting(connection) as seen:
-                yield connection
-            if seen.rows:
-                written = seen.rows
-                counts.changed += written
-                context.record(connection)
-    except BaseException as error:
-        # A lost answer to COMMIT is looked up in the run row, never guessed.
-        lost = written and isinstance(error, DBAPIError) and classify(error) is Fault.GONE
-        if not lost or not Attempts(context, "its tables").was_committed():
-            counts.changed -= written
-            raise
-    context.batches += bool(written)
-
-
-@contextmanager
 def _kept_alive(context: RunContext, run: Run) -> Iterator[None]:
     """Renew the lease from a thread until the block ends; on loss set `run.lost`."""
     done = threading.Event()
@@ -147,7 +154,7 @@ def _kept_alive(context: RunContext, run: Run) -> Iterator[None]:
                     if not renew(connection, context.claim.lease):
                         run.lost.set()
                         return
-            except SQLAlchemyError:
+            except Exception:
                 continue  # the next round, or the fence, will tell
 
     thread = threading.Thread(target=keep, name=f"lease of {run.job}", daemon=True)

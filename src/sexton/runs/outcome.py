@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..db.faults import Fault, classify, driver_fault
 from ..errors import (
@@ -115,6 +115,13 @@ def ended_by(error: BaseException, *, overdue: bool = False, stopped: str = "") 
 
     overdue: the run's time was over when it came.  stopped: why somebody had asked the run to stop; "": nobody had.
     """
+    try:
+        return _ended_by(error, overdue, stopped)
+    except BaseException:  # the code of others: what an error has may be computed when it is asked for
+        return "failed", None
+
+
+def _ended_by(error: BaseException, overdue: bool, stopped: str) -> tuple[str, str | None]:
     if isinstance(error, SextonError):
         return _purposely(error), own_words(error)
     fault = fault_behind(error)
@@ -140,7 +147,7 @@ def fault_behind(error: BaseException) -> Fault | None:
     """What the database said, when this error is the database's or was raised because of one; else None."""
     for one in _chain(error):
         fault = classify(one) if isinstance(one, DBAPIError) else driver_fault(one)
-        if getattr(one, "code", None) == LOST_BEFORE:
+        if isinstance(one, SQLAlchemyError) and one.code == LOST_BEFORE:
             fault = Fault.GONE
         if fault is not None:
             return fault

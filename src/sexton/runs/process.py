@@ -39,6 +39,16 @@ def given_back() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """A process that is forked inside the block, and comes out of it, ends there: the run and its session are ours."""
+    ours = os.getpid()
+    try:
+        yield
+    finally:
+        _end_fork(ours)
+
+
 def _end_fork(ours: int) -> None:
     """Of a child that the function forked and forgot to end: two must not close one run, or serve one worker."""
     if os.getpid() == ours:

@@ -12,9 +12,8 @@ from math import inf
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
-from ..db.faults import describe
 from ..errors import (
     HeldElsewhere,
     LeaseLost,
@@ -28,7 +27,7 @@ from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
 from .context import Failure, Limits, RunContext, Watcher, deadline_after, nobody
 from .counts import Counts, total
 from .failure import failed, words
-from .functions import call
+from .functions import call, step_name
 from .hard_limit import OVERDUE, process_ends_at
 from .history import REFUSED
 from .outcome import Outcome, ended_by
@@ -214,7 +213,7 @@ def _steps(context: RunContext, plans: list[Any]) -> None:
 def _step(context: RunContext, plan: Any) -> None:
     context.check()
     if callable(plan):
-        call(context, getattr(plan, "__name__", "function"), plan)
+        call(context, step_name(plan, context.steps), plan)
         return
     # Imported here: a job that is a plain function needs none of the batch machinery.
     from .batches import Batches
@@ -238,9 +237,18 @@ def _step(context: RunContext, plan: Any) -> None:
 
 def _close(context: RunContext, state: str, error: str | None) -> Outcome:
     claimed = context.claim
-    if state not in ("held", "unreachable"):
-        state, error = _finished(context, state, error)
+    closed = _given_up if state in ("held", "unreachable") else _finished
+    state, error = closed(context, state, error)
     return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error, failure=context.failure)
+
+
+def _given_up(context: RunContext, state: str, error: str | None) -> tuple[str, str | None]:
+    """A run that cannot be closed, by its error; but anybody may raise such an error, and the database may be back."""
+    try:
+        finish(context.engine, context.claim, "cancelled", context.counts_json(), error)
+    except (SQLAlchemyError, SextonError):
+        return state, error
+    return "cancelled", error
 
 
 def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, str | None]:
@@ -252,12 +260,12 @@ def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, 
             # Closing gives the lease back: after a lost answer this may be our own doing.
             ours = tries > 0 and committed(context.engine, context.claim)[1] == state
             return (state, error) if ours else ("held", str(lost))
-        except DBAPIError as gone:
+        except SQLAlchemyError as gone:
             broken = gone
             time.sleep(0.05 * 2**tries)
         else:
             return state, error
-    return "unreachable", describe(broken)
+    return "unreachable", words(broken)
 
 
 def _leftovers(whole: Counts, behind: list[str]) -> str:

@@ -47,6 +47,8 @@ class Stop:
         """Whether somebody wants the run to end."""
         self.interruptible = False
         """Whether the main thread is in a plain function, which Ctrl-C interrupts."""
+        self.interrupted = False
+        """Whether it was interrupted; it may have kept that to itself."""
         self.cancel: Callable[[], object] | None = None
         """Ends the statement in hand, from any thread; it may have ended meanwhile."""
 
@@ -83,7 +85,7 @@ class Stop:
     def interrupt(self) -> None:
         """In a signal handler: raise Interrupted where that is wanted, once."""
         if self.interruptible:
-            self.interruptible = False
+            self.interruptible, self.interrupted = False, True
             raise Interrupted(self.reason)
 
 

@@ -47,6 +47,7 @@ class Closing:
         """An executor ended in the middle of this; what to say about it.
 
         When its end came before the run was claimed, while the work was loaded, the run is on record all the same.
+        When it came before it heard of the run, that says nothing about the job: the slot is tried again.
         """
         code, claimed, due = (left.outcome or {}).get("code", 0), left.claimed or {}, left.due
         overdue = time.monotonic() >= left.ends - KILL
@@ -56,6 +57,8 @@ class Closing:
             end: Callable[[], object] = partial(close, self._engine, claimed["run"], lease, state, None, error)
         else:
             error = f"while its work was loaded: {error}"
+            if not left.begun:
+                state, error = "cancelled", f"before it began: {_words(code)}"
             wanted = Wanted.of(due, self._definition, self._seconds)
             end = partial(refused, self._engine, wanted, SextonError(error), state)
         self._left.append(Left(end, time.monotonic()))

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,23 +36,24 @@ TRIES = 3
 LONGEST_REST = 8.0
 """Seconds between two starts in vain; about one after the first."""
 
+HUNG_UP = 2.0
+"""Seconds in which a process has to end that has closed its line."""
+
 STEADY = 10.0
 """Seconds that one has to live, or a run that it has to end, for its start to count as good."""
 
 
-ENDING = 1.0
-"""Seconds that a process which has hung up gets for its end; the worker waits meanwhile."""
-
-
 @dataclass(slots=True)
 class Assignment:
-    """What a busy executor does. claimed: its run row, once it is ours.  ends: monotonic time at which it is killed.
+    """What a busy executor does. begun: it has heard of it.  claimed: its run row, once it is ours.
 
+    ends: monotonic time at which it is killed.
     last_word: what it said before it ended itself, as the run did not end.  outcome: its last message, or "gone".
     """
 
     due: Due
     ends: float
+    begun: bool = False
     claimed: dict[str, Any] | None = None
     last_word: dict[str, Any] | None = None
     outcome: dict[str, Any] | None = None
@@ -146,6 +148,8 @@ class Executor:
                 yield from self._gone()
             elif message["event"] == "ready":
                 self.ready, self.unloaded = True, message["unloaded"]
+            elif self.assignment is not None and message["event"] == "begun":
+                self.assignment.begun = True
             elif self.assignment is not None and message["event"] == "claimed":
                 self.assignment.claimed = message
             elif self.assignment is not None and message["event"] == "overdue":
@@ -157,7 +161,7 @@ class Executor:
                 yield done
 
     def _gone(self) -> Iterator[Assignment]:
-        code = self._code()
+        code = self._exit_code()
         if not self.ready or (self.assignment is None and time.monotonic() - self._started < STEADY):
             self._in_vain(f"its process {'was killed by signal' if code < 0 else 'ended with exit code'} {abs(code)}")
         else:
@@ -168,13 +172,13 @@ class Executor:
             left.outcome = {"event": "gone", "code": code}
             yield left
 
-    def _code(self) -> int:
-        """With which it ended. One that hung up and goes on can be told nothing any more: it is killed."""
+    def _exit_code(self) -> int:
+        """Of a process that has hung up; one that lives on all the same (its code closed the line) is killed."""
         assert self._process is not None
         try:
-            return self._process.wait(ENDING)
+            return self._process.wait(HUNG_UP)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.signal(signal.SIGKILL)
             return self._process.wait()
 
     def _forget(self) -> None:
@@ -188,6 +192,10 @@ class Executor:
     def overdue(self) -> bool:
         """Whether it should be killed: its run does not end, or it never became ready."""
         if self._process is None:
+            return False
+        if self._process.poll() is not None and self._line is not None:
+            with suppress(OSError):  # a process that it forked may keep the line open; now `read` tells that it is gone
+                self._line.channel.shutdown(socket.SHUT_RD)
             return False
         if self.assignment is not None:
             return time.monotonic() > self.assignment.ends

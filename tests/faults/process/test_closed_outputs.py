@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -51,6 +52,29 @@ def test_p8_output_that_cannot_be_written_does_not_end_a_run(
     assert (process.returncode, errors) == (0, "")
     assert_expired_once(shop, ids)
     assert states(shop) == ["succeeded"]
+
+
+CLOSING = """
+import sys
+from sexton import Job
+
+def work(run):
+    sys.stdout.close()
+    sys.stderr.close()
+
+job = Job("close.outputs", work=work)
+"""
+
+
+@pytest.mark.databases("sqlite")
+def test_p8_outputs_that_the_function_itself_closes(engine: Engine, database: str, tmp_path: Path) -> None:
+    (tmp_path / "closing.py").write_text(CLOSING)
+    settings = write_settings(tmp_path, database, jobs="closing.py")
+
+    with sexton("run", "close.outputs", settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.communicate(timeout=60)
+
+    assert process.returncode == 0
 
 
 @pytest.mark.databases("sqlite")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from sexton.testing import run_job
+from sexton.runs.runner import run
 from sexton.testing.processes import wait_until
 from tests.support.children import command_line
 from tests.support.ending_jobs import ENDINGS
@@ -19,7 +19,7 @@ from tests.support.workers import Start
 PATIENCE = 240.0
 """Seconds for all of them; some have to be killed, and each of those takes a new process."""
 
-SPOIL = ("leave", "crash", "sleep", "doze")
+SPOIL = ("leave", "hang_up", "leave_a_helper", "crash", "sleep", "doze")
 """They take the process along in which they run."""
 
 
@@ -62,6 +62,6 @@ def test_rep_6_every_end_of_a_function_is_one_outcome_and_the_next_job_runs(
 def test_rep_6_the_same_by_hand(engine: Engine, name: str) -> None:
     job, state, words = ENDINGS[name]
 
-    outcome = run_job(engine, job)
+    outcome = run(engine, job)
 
     assert (outcome.state, words in (outcome.error or "")) == (state, True), outcome.error
