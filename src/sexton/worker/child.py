@@ -17,8 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ..app import App
 from ..db.connect import read_only
+from ..db.faults import in_words
 from ..errors import SextonError, UsageError
 from ..runs.claim import Claim, Wanted
 from ..runs.outcome import Outcome
@@ -95,8 +98,8 @@ def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[st
 
     try:
         outcome = _run(app, wish, stop=stop, last_word=last_word, watched=True, started=started)
-    except SextonError as error:  # what stands in the way of all jobs
-        outcome = Outcome(wish["job"], "unreachable", error=str(error))
+    except (SQLAlchemyError, SextonError) as error:  # what stands in the way of all jobs, a right that is missing too
+        outcome = Outcome(wish["job"], "unreachable", error=in_words(error))
     if not quiet and outcome.state not in ("held", "already done"):
         logs.emit(logs.ended(outcome, time.monotonic() - began))
     if outcome.failure is not None:
