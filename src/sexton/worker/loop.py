@@ -293,7 +293,7 @@ class Worker:
                     for done in executor.read():
                         self._ended(done)
         self._signal_all(SIGKILL)
-        self.say("worker ended", reason=self.stop.reason)
+        self.say("worker ended", reason=self.stop.reason or "its tables are of another version")
 
     def _signal_all(self, number: Signals) -> None:
         for executor in self.executors:
