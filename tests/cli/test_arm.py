@@ -94,7 +94,7 @@ def test_bad_names_are_one_line(shop: Inside, tmp_path: Path) -> None:
     done = shop.sexton("jobs")
     assert (done.code, done.line) == (
         2,
-        "sexton: policies.Stale: a name is lower-case letters, digits and _, such as stale_sessions",
+        "sexton: sexton.toml line 1: policies.Stale: a name is lower-case letters, digits and _, such as stale_sessions",
     )
 
 
@@ -111,7 +111,7 @@ def test_check_asks_no_database_when_it_is_to_stay_offline_and_names_a_policy_on
 
     shop.write("sexton.toml", POLICY.replace("sessions", "sesions"))
     shop.sexton("migrate")
-    assert "wrong    policies.stale: there is no table sesions" in shop.sexton("check").out
+    assert "policies.stale: there is no table sesions" in shop.sexton("check").out
 
 
 JOBS = """

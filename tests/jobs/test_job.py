@@ -140,6 +140,6 @@ def test_a_definition_cannot_be_changed_afterwards() -> None:
 
 def test_a_wrong_timeout_is_a_schedule_error_so_that_it_ends_a_command_with_2() -> None:
     with pytest.raises(ScheduleError) as refusal:
-        Job("shop.expire", work=print, timeout="4 minutes")
+        Job("shop.expire", work=print, timeout="4 minuts")
 
     assert refusal.value.exit_code == 2

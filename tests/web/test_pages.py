@@ -59,10 +59,13 @@ Ask = Callable[..., Answer]
 
 @contextmanager
 def served(
-    database: str, alive: Callable[[], float] | None = None, unfit: Callable[[], str] | None = None
+    database: str,
+    alive: Callable[[], float] | None = None,
+    unfit: Callable[[], str] | None = None,
+    unready: Callable[[], str] | None = None,
 ) -> Iterator[Ask]:
     """`ask("/metrics")` of a server for this database; its only job is housekeeping."""
-    with serving(App(Settings(database=database)), ANYWHERE, alive, unfit=unfit) as (host, port):
+    with serving(App(Settings(database=database)), ANYWHERE, alive, unfit=unfit, unready=unready) as (host, port):
 
         def ask(path: str, method: str = "GET", **headers: str) -> Answer:
             began = time.monotonic()
@@ -167,6 +170,16 @@ def test_rep_27_a_worker_that_cannot_start_runs_is_unhealthy_and_says_why(databa
     assert [answer.status for answer in answers] == [200, 503, 503, 503]
     assert [answer.body for answer in answers[2:]] == [f"{reason}\n"] * 2
     assert answers[1].json["worker"] == {"ok": False, "seconds_since_turn": 0.0, "problem": reason}
+
+
+@pytest.mark.databases("sqlite")
+def test_a_worker_that_cannot_write_is_not_ready_and_is_not_restarted(database: str, engine: Engine) -> None:
+    """A server that only reads, after a fail-over: its tables can be read, and no run begins."""
+    reason = "the worker cannot work in its database"
+    with served(database, lambda: 0.0, lambda: "", lambda: reason) as ask:
+        answers = [ask(path) for path in ("/healthz", "/readyz")]
+
+    assert [(answer.status, answer.body) for answer in answers] == [(200, "ok\n"), (503, f"{reason}\n")]
 
 
 @pytest.mark.databases("postgres")

@@ -74,9 +74,13 @@ def _pages(app: App, worker: Worker, say: Callable[..., None], reader: Reader) -
         from ..web import serving
     except ModuleNotFoundError as error:
         raise SettingsError("web.listen: the pages need their libraries; run: pip install 'sexton[web]'") from error
-    with serving(app, app.settings.web.listen, worker.idle_seconds, reader, lambda: worker.fitness.reason) as (
-        host,
-        port,
-    ):
+
+    def unfit() -> str:
+        return worker.fitness.reason
+
+    def unready() -> str:  # the trouble itself names the database, and is in the log
+        return "the worker cannot work in its database" if worker.trouble else ""
+
+    with serving(app, app.settings.web.listen, worker.idle_seconds, reader, unfit, unready) as (host, port):
         say("pages", address=f"http://{host}:{port}")
         yield

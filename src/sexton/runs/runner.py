@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..errors import (
     HeldElsewhere,
@@ -30,7 +30,7 @@ from .failure import failed, words
 from .functions import call, step_name
 from .hard_limit import OVERDUE, process_ends_at
 from .history import REFUSED
-from .outcome import Outcome, ended_by
+from .outcome import PASSING, Outcome, ended_by, fault_behind
 from .stop import Stop
 
 FINISHING = 6
@@ -173,6 +173,11 @@ def refused(engine: Engine, wanted: Wanted, error: BaseException, state: str = "
         finish(engine, claimed, state, None, f"{REFUSED}{said}" if state == "failed" else said)
     except (AlreadyDone, HeldElsewhere) as none:
         return _not_ours(wanted.job, none)
+    except DBAPIError as unwritten:
+        if fault_behind(unwritten) in PASSING:
+            raise
+        # The right to write our own tables may be what is missing: then it is said, and nowhere on record.
+        return Outcome(wanted.job, state, error=said, failure=Failure(error), refused=True)
     return Outcome(wanted.job, state, claimed.run_id, claimed.as_of, error=said, failure=Failure(error), refused=True)
 
 

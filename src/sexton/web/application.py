@@ -3,8 +3,9 @@
     GET /metrics           for Prometheus
     GET /api/health/cron   every job as JSON; 503 when one is too late, nothing starts them, or the worker is not well
     GET /healthz           503 when the worker's loop has not turned for 30 s, or it cannot start runs (its clock is
-                           wrong, its executors do not start); asks nothing of the database
-    GET /readyz            503 until the database can be read and has this package's tables, and runs can be started
+                           wrong, its executors do not start, the database lets none begin); asks no database
+    GET /readyz            503 until the database can be read, has this package's tables and takes what the worker
+                           writes, and runs can be started
 
 No page holds a row's values, SQL or an address. Each answers in 3 s, whatever the database does.
 """
@@ -37,17 +38,23 @@ Alive = Callable[[], float]
 
 
 Unfit = Callable[[], str]
-"""Why the worker cannot start runs; empty while it can."""
+"""Why the worker cannot start runs, or cannot work in its database; empty while it can. Read by strangers."""
 
 
 def application(
-    app: App, alive: Alive | None = None, *, reader: Reader | None = None, unfit: Unfit | None = None
+    app: App,
+    alive: Alive | None = None,
+    *,
+    reader: Reader | None = None,
+    unfit: Unfit | None = None,
+    unready: Unfit | None = None,
 ) -> ASGIApp:
-    """The pages for the jobs of `app`. alive, unfit: None where no worker runs in this process.
+    """The pages for the jobs of `app`. alive, unfit, unready: None where no worker runs in this process.
 
+    unready: why the worker cannot work in its database, which no restart would mend.
     reader: where the figures come from; by default one on the database of `app`.
     """
-    pages = _Pages(reader or Reader.of(app.settings, app.registry), alive, unfit or str)
+    pages = _Pages(reader or Reader.of(app.settings, app.registry), alive, unfit or str, unready or str)
     routes = [
         Route("/metrics", pages.metrics),
         Route("/api/health/cron", pages.jobs),
@@ -58,10 +65,11 @@ def application(
 
 
 class _Pages:
-    def __init__(self, reader: Reader, alive: Alive | None, unfit: Unfit) -> None:
+    def __init__(self, reader: Reader, alive: Alive | None, unfit: Unfit, unready: Unfit) -> None:
         self._reader = reader
         self._alive = alive
         self._unfit = unfit
+        self._unready = unready
         self._began = time.monotonic()
 
     def metrics(self, request: Request) -> Response:
@@ -84,7 +92,7 @@ class _Pages:
         answer = self._reader.read()
         if isinstance(answer, SextonError):
             return PlainTextResponse(f"{_problem(answer)}\n", 503)
-        problem = self._unfit()
+        problem = self._unfit() or self._unready()
         return PlainTextResponse(f"{problem or 'ok'}\n", 503 if problem else 200)
 
     def _unwell(self) -> str:

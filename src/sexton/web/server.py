@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from ..config.monitoring import address_of
 from ..errors import SettingsError
 from ..telemetry.reader import Reader
 from .application import Alive, Unfit, application
-from .connections import Connection, Crowd
+from .connections import MOST, Connection, Crowd
 
 LONGEST_END = 3.0
 """Seconds that answers under way may still take when the worker ends."""
@@ -31,14 +32,15 @@ def serving(
     alive: Alive | None = None,
     reader: Reader | None = None,
     unfit: Unfit | None = None,
+    unready: Unfit | None = None,
 ) -> Iterator[tuple[str, int]]:
     """Serve the pages of `application` on `listen`, "127.0.0.1:8787", inside the block.
 
     Gives host and port, as port 0 takes any that is free. SettingsError when the address cannot be had.
     """
     listening = _listening(listen)
-    server = uvicorn.Server(_config(application(app, alive, reader=reader, unfit=unfit)))
-    thread = Thread(target=server.run, args=([listening],), name="sexton-web", daemon=True)
+    server = uvicorn.Server(_config(application(app, alive, reader=reader, unfit=unfit, unready=unready)))
+    thread = Thread(target=asyncio.run, args=(_served(server, listening),), name="sexton-web", daemon=True)
     thread.start()
     try:
         host, port = listening.getsockname()[:2]
@@ -47,6 +49,12 @@ def serving(
         server.should_exit = True
         thread.join(LONGEST_END + 2)
         listening.close()
+
+
+async def _served(server: uvicorn.Server, listening: socket.socket) -> None:
+    # Without descriptors asyncio would log each call that it cannot take, thousands a second; the worker says it once.
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    await server.serve([listening])
 
 
 def _listening(listen: str) -> socket.socket:
@@ -70,6 +78,7 @@ def _config(pages: ASGIApp) -> uvicorn.Config:
         loop="asyncio",
         http=Connection,
         h11_max_incomplete_event_size=LONGEST_HEAD,
+        backlog=MOST,
         ws="none",
         timeout_keep_alive=5,
         timeout_graceful_shutdown=int(LONGEST_END),

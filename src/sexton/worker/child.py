@@ -108,7 +108,7 @@ def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[st
 
     try:
         outcome = _run(app, wish, stop=stop, last_word=last_word, watched=True, started=started)
-    except (SextonError, SQLAlchemyError) as error:  # what stands in the way of all jobs
+    except (SQLAlchemyError, SextonError) as error:  # what stands in the way of all jobs, a right that is missing too
         outcome = Outcome(wish["job"], "unreachable", error=in_words(error))
     if not quiet and outcome.state not in ("held", "already done"):
         logs.emit(logs.ended(outcome, time.monotonic() - began))

@@ -123,8 +123,13 @@ class Executor:
 
     @property
     def hopeless(self) -> bool:
-        """Whether it has failed to start too often, or for too long, to be counted on."""
-        return not self.ready and (self._vain >= TRIES or time.monotonic() - self._unready > SLOW)
+        """Whether it has failed to start too often, or for too long, to be counted on.
+
+        Ready for a moment is no sign.
+        """
+        if self.ready:
+            return self._vain >= TRIES and time.monotonic() - self._started < STEADY
+        return self._vain >= TRIES or time.monotonic() - self._unready > SLOW
 
     @property
     def line(self) -> Line | None:
@@ -191,7 +196,7 @@ class Executor:
 
     def overdue(self) -> bool:
         """Whether it should be killed: its run does not end, or it never became ready."""
-        if self._process is None:
+        if self._process is None or self._ended_unheard():
             return False
         if self._process.poll() is not None and self._line is not None:
             with suppress(OSError):  # a process that it forked may keep the line open; now `read` tells that it is gone
@@ -200,6 +205,16 @@ class Executor:
         if self.assignment is not None:
             return time.monotonic() > self.assignment.ends
         return not self.ready and time.monotonic() > self._started + STARTING
+
+    def _ended_unheard(self) -> bool:
+        """Whether the process has ended. What a run left behind may hold the other end of the line: ours ends it."""
+        assert self._process is not None
+        assert self._line is not None
+        if self._process.poll() is None:
+            return False
+        with suppress(OSError):
+            self._line.channel.shutdown(socket.SHUT_RDWR)  # what it has said is still read
+        return True
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; SIGKILL also ends one that is stopped."""

@@ -97,8 +97,9 @@ class Worker:
                     self.turn()
                     self.reached, self.timers.trouble, self.trouble = True, 0.0, ""
             except SchemaOutdated:
+                self._leave()
                 raise
-            except (SQLAlchemyError, SextonError) as error:
+            except (SQLAlchemyError, SextonError, OSError) as error:  # OSError: no descriptors for a connection
                 self._trouble(error)
                 if not self.reached and time.monotonic() - began > STARTUP:
                     raise DatabaseUnreachable(f"no database for {STARTUP:.0f} s: {in_words(error)}") from error
@@ -144,8 +145,7 @@ class Worker:
         called = self.desk.heard()
         for run in filter(None, map(self._asked_for, called)):
             self.waiting.add(run)
-        names = {*self.desk.agenda.due(self.leadership.clock.now())}
-        everything = now >= self.timers.all
+        names, everything = {*self.desk.agenda.due(self.leadership.clock.now())}, now >= self.timers.all
         if everything or "" in called or now >= self.timers.look:
             self.timers.look = now + LOOK
             changed, asked = self.desk.changed()
@@ -216,6 +216,10 @@ class Worker:
         outcome: dict[str, Any] = done.outcome or {}
         if outcome["event"] == "gone" and (done.claimed or not self.stop.asked):
             self.say("run ended", **self.closing.take(done))
+        if outcome.get("run") is not None:
+            self.fitness.has_begun()
+        elif outcome.get("state") == "unreachable":
+            self.fitness.was_refused(outcome["error"])
         settled = outcome.get("state") in SETTLED
         if not settled:
             self.waiting.drop(done.due.job.name)
@@ -230,6 +234,8 @@ class Worker:
             if executor.line is not None and executor.line in ready:
                 for done in executor.read():
                     self._ended(done)
+                if executor.assignment is not None and executor.assignment.claimed:
+                    self.fitness.has_begun()
                 if executor.unloaded is not None:
                     self._not_loaded(executor.unloaded)
 
@@ -246,7 +252,9 @@ class Worker:
         timers = self.timers
         if timers.rest > time.monotonic():
             return timers.rest - time.monotonic()
-        ends = [timers.election, *(run.ends for executor in self.executors if (run := executor.assignment))]
+        runs = [executor.assignment for executor in self.executors if executor.assignment]
+        # A process that was killed may take its time to end, in the middle of a read from a disk that is away.
+        ends = [timers.election, *(max(run.ends, timers.turned + 0.1) for run in runs)]
         if self.leadership.leading:
             ends += [timers.look, timers.all]
             if (at := self.desk.agenda.next()) is not None:
@@ -257,14 +265,12 @@ class Worker:
         return min(max(min(ends) - time.monotonic(), 0.0), LOOK)
 
     def _trouble(self, error: Exception) -> None:
-        """The database cannot be asked: rest, longer and longer, up to 5 seconds. The lease runs out meanwhile.
-
-        It is said once for each kind of trouble in a row.
-        """
+        """The database cannot be asked: rest, up to 5 seconds; said once for each kind of trouble in a row."""
         if self.trouble != (words := in_words(error)):
             self.trouble = words
             self.say("database trouble", error=words)
         self.timers.trouble = self.timers.trouble or time.monotonic()
+        self.fitness.has_begun()  # the database is away for all of us
         self.desk.close()
         self.timers.all = 0.0
         self.timers.rest = time.monotonic() + self.timers.patience
@@ -287,7 +293,7 @@ class Worker:
                     for done in executor.read():
                         self._ended(done)
         self._signal_all(SIGKILL)
-        self.say("worker ended", reason=self.stop.reason)
+        self.say("worker ended", reason=self.stop.reason or "its tables are of another version")
 
     def _signal_all(self, number: Signals) -> None:
         for executor in self.executors:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ..app import App
 from ..channels.contract import Notice
@@ -41,7 +41,8 @@ def watching(app: App, worker: Worker, every: float, say: Callable[..., None], r
             # In a thread of its own: a database that takes a question and never answers must not keep us from shouting.
             if gone == 0 and worker.leadership.leading and not (making and making.is_alive()):
                 making = threading.Thread(target=rounds.make, name="round", daemon=True)
-                making.start()
+                with suppress(RuntimeError):  # no memory for a thread: the next round may have it
+                    making.start()
 
     thread = threading.Thread(target=watch, name="watch", daemon=True)
     thread.start()

@@ -62,20 +62,25 @@ def test_d14_a_missing_table_is_refused_by_name_and_nothing_starts(engine: Engin
     assert_nothing_started(engine)
 
 
+def about_indexes(engine: Engine, shop: Sessions) -> list[str]:
+    """What is said beside that accesses refer to sessions."""
+    return [warning for warning in inspected(engine, shop.purge()) if "refers to" not in warning]
+
+
 def test_d14_an_index_that_is_there_needs_no_warning(engine: Engine) -> None:
-    assert inspected(engine, make_sessions(engine).purge()) == []
+    assert about_indexes(engine, make_sessions(engine)) == []
 
 
 def test_d14_a_missing_index_is_named_in_words_that_can_be_run(engine: Engine) -> None:
     shop = make_sessions(engine, indexed=False)
 
-    warnings = inspected(engine, shop.purge())
+    warnings = about_indexes(engine, shop)
     for warning in warnings:
         execute_alone(engine, warning[warning.index("CREATE INDEX") :])
 
     assert any("sessions (expires_at, id)" in warning for warning in warnings)
     assert any("accesses (session_id)" in warning for warning in warnings)
-    assert inspected(engine, shop.purge()) == []
+    assert about_indexes(engine, shop) == []
 
 
 @pytest.mark.databases("postgres")
@@ -90,7 +95,7 @@ def test_d14_an_invalid_index_counts_as_missing(engine: Engine) -> None:
     ):
         connection.execute(text("CREATE UNIQUE INDEX CONCURRENTLY sessions_expires ON sessions (expires_at)"))
 
-    warnings = inspected(engine, shop.purge())
+    warnings = about_indexes(engine, shop)
 
     assert [re.sub(" serves .*", "", warning) for warning in warnings] == ["no index"]
 

@@ -69,7 +69,7 @@ def test_x1_no_command_and_no_table_shows_the_password(engine: Engine, inside: I
     for words in EVERY_COMMAND:
         done = inside.sexton(*words)
         assert done.code == 0, (words, done)
-        assert done.out
+        assert done.out or words == ("run", "--due")  # a job that is new is not due yet
         assert_hidden(done)
 
     assert "shop.purge_sessions" in dump(engine)

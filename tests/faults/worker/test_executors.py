@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import sys
 import urllib.request
@@ -11,7 +12,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from sexton.testing.processes import free_port
 from sexton.worker.executor import Executor
@@ -134,3 +135,54 @@ def test_rep_28_a_start_without_descriptors_is_one_in_vain() -> None:
 
     assert (executor.alive, executor.ready, executor.line) == (False, False, None)
     assert executor.failure == "Too many open files"
+
+
+def test_an_executor_that_has_ended_is_missed_though_its_line_is_held_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run forked, and what it left behind keeps the line: nothing would ever be read from it."""
+    program, left = tmp_path / "python", tmp_path / "left"
+    program.write_text(f"#!/bin/sh\nsleep 600 & echo $! > {left}\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    executor = Executor(None, None)
+
+    executor.start()
+    try:
+        assert executor.line is not None
+        while not select.select([executor.line], [], [], 0.01)[0]:
+            assert not executor.overdue()
+        assert list(executor.read()) == []
+    finally:
+        os.kill(int(left.read_text()), signal.SIGKILL)
+
+    assert not executor.alive
+    assert executor.failure == "its process ended with exit code 3"
+
+
+@pytest.mark.databases("postgres18")
+def test_a_run_that_the_database_lets_not_begin_is_tried_again_and_is_no_failed_slot(
+    engine: Engine, database: str, tmp_path: Path, start: Start
+) -> None:
+    """Its role has lost a right: the executor lives on, and once the right is back no slot is missing."""
+    role = f"r{engine.url.database}"
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {role} LOGIN"))
+        connection.execute(text(f"GRANT USAGE ON SCHEMA sexton TO {role}"))
+        connection.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA sexton TO {role}"))
+        connection.execute(text(f"REVOKE INSERT ON sexton.runs FROM {role}"))
+    theirs = engine.url.set(username=role).render_as_string(hide_password=False)
+    yard = make_yard(engine, theirs, tmp_path, start)
+    worker = yard.leader("--concurrency=1")
+    before = executors(worker)
+    worker.wait_for("permission denied for table runs")
+
+    with engine.begin() as connection:
+        connection.execute(text(f"GRANT INSERT ON sexton.runs TO {role}"))
+    yard.wait_until(lambda: succeeded(yard) >= 3)
+
+    assert executors(worker) == before
+    assert {run.state for run in yard.runs("tick.every_slot")} <= {"succeeded", "running"}
+    worker.kill()
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP OWNED BY {role}; DROP ROLE {role}"))

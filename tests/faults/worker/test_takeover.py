@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from sexton.db.tables import own_name
 from tests.support.proxy import Proxy
 from tests.support.worker import TAKEOVER, Yard, assert_no_slot_twice, make_yard
 from tests.support.workers import Start, Worker
@@ -163,3 +164,16 @@ def test_d4_a_server_that_only_reads_is_not_led(yard: Yard, server: object) -> N
             )
         )
     worker.wait_for('"leading"')
+
+
+@pytest.mark.databases("sqlite", "postgres18")
+def test_a_leader_whose_tables_are_of_an_older_version_ends_and_leaves_no_lease(yard: Yard) -> None:
+    """As after a backup was restored: another worker need not wait for the lease to run out."""
+    worker = yard.leader()
+    name, schema = own_name(yard.engine.dialect.name, "schema_version")
+    with yard.engine.begin() as connection:
+        connection.execute(text(f"UPDATE {schema + '.' if schema else ''}{name} SET version_num = '0001'"))
+
+    assert worker.wait() == 2
+    assert yard.holder() is None
+    assert '"its tables are of another version"' in worker.output

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from sqlalchemy import Engine, text
 
@@ -19,7 +17,6 @@ def demonstration(engine: Engine) -> Market:
     seed(engine, at(NOW))
     shop = Market(engine, Options(), tables(Options()))
     shop.change(shop.own.inventory, 150, reserved=3)
-    shop.jobs.update({name: replace(shop.job(name), guard=None) for name in JOBS})
     return shop
 
 

@@ -16,6 +16,7 @@ from sexton.errors import UsageError
 from sexton.packs.marketplace.options import Options
 from sexton.testing import run_job
 
+from ...faults.database.nothing import assert_nothing_started
 from ...support.market import JOBS, NOW, Market, later, open_market
 
 OTHER_TABLES = {
@@ -162,7 +163,7 @@ def test_a_name_that_cannot_be_right_is_refused_in_one_line_and_nothing_is_start
     """PF-137.9"""
     shop = open_market(engine)
     shop.licence(1, expires="2026-06-01")
-    before = shop.dump()
+    before = shop.dump(also_own=False)
     settings = tmp_path / "sexton.toml"
     settings.write_text(f'packs = ["marketplace"]\n[pack.marketplace]\n{line}\n')
 
@@ -171,7 +172,8 @@ def test_a_name_that_cannot_be_right_is_refused_in_one_line_and_nothing_is_start
 
     assert named in str(refused.value)
     assert "\n" not in str(refused.value)
-    assert shop.dump() == before
+    assert shop.dump(also_own=False) == before
+    assert_nothing_started(engine)
 
 
 @pytest.mark.databases("postgres")
