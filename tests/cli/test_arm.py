@@ -94,7 +94,8 @@ def test_bad_names_are_one_line(shop: Inside, tmp_path: Path) -> None:
     done = shop.sexton("jobs")
     assert (done.code, done.line) == (
         2,
-        "sexton: sexton.toml line 1: policies.Stale: a name is lower-case letters, digits and _, such as stale_sessions",
+        "sexton: sexton.toml line 1: policies.Stale: a name is lower-case letters, digits and _, such as "
+        "stale_sessions",
     )
 
 

@@ -31,8 +31,12 @@ def compute(run: Run) -> None:
 
 def wait(run: Run) -> None:
     """In a loop of events."""
-    print("away", flush=True)
-    asyncio.run(asyncio.sleep(HOUR))
+
+    async def away() -> None:
+        print("away", flush=True)
+        await asyncio.sleep(HOUR)
+
+    asyncio.run(away())
 
 
 def query(run: Run) -> None:
@@ -44,15 +48,18 @@ def query(run: Run) -> None:
 
 def stay(run: Run) -> None:
     """Does not go."""
-    print("away", flush=True)
+    words = ["away"]
     while True:
         try:
+            while words:
+                print(words[0], flush=True)
+                words.clear()
             time.sleep(HOUR)
         except BaseException:
             print("still here", flush=True)
 
 
-sleeping = Job("busy.sleep", work=sleep, schedule=cron("0 0 1 * *"))
+sleeping = Job("busy.sleep", work=sleep, schedule=cron("0 0 1 * *"), catch_up=True)
 computing = Job("busy.compute", work=compute)
 waiting = Job("busy.wait", work=wait)
 querying = Job("busy.query", work=query, timeout="3h")
