@@ -143,6 +143,7 @@ WRONG = (
 
 
 @pytest.mark.databases("sqlite", "postgres15")
+@pytest.mark.slow
 def test_rep_35_what_can_be_loaded_runs_and_the_rest_is_said_and_alerted(shop: Shell, engine: Engine) -> None:
     first, again = shop.sexton("run", "--due"), shop.sexton("run", "--due", "--quiet")
 

@@ -92,11 +92,8 @@ def test_bad_names_are_one_line(shop: Inside, tmp_path: Path) -> None:
 
     shop.write("sexton.toml", POLICY.replace("[policies.stale]", "[policies.Stale]"))
     done = shop.sexton("jobs")
-    assert (done.code, done.line) == (
-        2,
-        "sexton: sexton.toml line 1: policies.Stale: a name is lower-case letters, digits and _, such as "
-        "stale_sessions",
-    )
+    where = "sexton: sexton.toml line 1: policies.Stale"
+    assert (done.code, done.line) == (2, f"{where}: a name is lower-case letters, digits and _, such as stale_sessions")
 
 
 def test_the_other_commands_know_it(shop: Inside) -> None:

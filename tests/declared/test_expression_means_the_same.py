@@ -18,6 +18,8 @@ from sexton.runs.execution import Request, parameters
 
 from .shop import Shop
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = st.sampled_from(["a", "b", "id", "0", "1", "2", "7", "-3", "NULL", "2.5"])
 WORDS = st.sampled_from(["s", "t", "'x'", "'xy'", "''", "NULL", "'it''s'", "lower(s)", "coalesce(s, t)"])
 SIGNS = st.sampled_from(["=", "<>", "<", "<=", ">", ">="])

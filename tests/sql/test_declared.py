@@ -48,6 +48,7 @@ def test_every_statement_works_here(engine: Engine, database: str) -> None:
 
 @pytest.mark.databases("postgres15")
 @pytest.mark.parametrize("name", [*SERVED, "transition", "warn"])
+@pytest.mark.slow
 def test_batches_start_at_an_index_of_a_filled_table(name: str, engine: Engine, database: str) -> None:
     make_tables(engine)
     with engine.begin() as connection:

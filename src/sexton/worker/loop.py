@@ -84,8 +84,7 @@ class Worker:
         self.waiting = Waiting()
         self.closing = Closing(app.engine, self.limits.lease, app.definition)
         self.timers = Timers()
-        self.led = False
-        self.reached = False
+        self.led = self.reached = False
         self.trouble = ""
 
     def run(self) -> None:

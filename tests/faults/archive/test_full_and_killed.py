@@ -13,6 +13,8 @@ from sqlalchemy import Engine, text
 from sexton.testing import run_job
 from tests.support import archive_shop
 
+pytestmark = pytest.mark.slow
+
 
 def python(*arguments: str) -> str:
     """What the shop's process printed."""

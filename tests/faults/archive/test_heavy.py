@@ -12,6 +12,8 @@ from tests.support import archive_shop
 
 from .test_full_and_killed import python
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1 << 20
 
 

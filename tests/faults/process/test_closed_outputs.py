@@ -119,6 +119,7 @@ def test_p8_terminal_closed_during_a_run(engine: Engine, database: str, tmp_path
 
 
 @pytest.mark.databases("sqlite")
+@pytest.mark.slow
 def test_p8_reader_that_leaves_in_the_middle(engine: Engine, database: str, tmp_path: Path) -> None:
     """`sexton history | head -1`: an ordinary end, as for every tool of the shell."""
     shop = make_sessions(engine)

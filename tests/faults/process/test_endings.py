@@ -38,6 +38,7 @@ def by_worker(yard: Yard) -> None:
 
 @pytest.mark.databases("sqlite", "postgres15")
 @pytest.mark.parametrize("starter", [by_due, by_worker])
+@pytest.mark.slow
 def test_rep_6_every_end_of_a_function_is_one_outcome_and_the_next_job_runs(
     engine: Engine, database: str, tmp_path: Path, start: Start, starter: Callable[[Yard], None]
 ) -> None:

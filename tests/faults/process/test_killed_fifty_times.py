@@ -17,6 +17,8 @@ from tests.support.proxy import Proxy, Statement, cut, cut_after
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Gate, Start, Worker
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 TIMES = 25
 ROWS_AN_ATTEMPT = 30

@@ -21,6 +21,8 @@ from tests.support.require import library, program
 from tests.support.worker import Yard, assert_no_slot_twice, make_yard
 from tests.support.workers import Start, sexton
 
+pytestmark = pytest.mark.slow
+
 EAGER = "tick.every_slot"
 
 

@@ -14,6 +14,8 @@ from sexton.db.tables import own_tables
 from tests.support.worker import assert_no_slot_twice, make_yard
 from tests.support.workers import Start
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.databases("postgres18")
 def test_s7_a_thousand_jobs_at_midnight(engine: Engine, database: str, tmp_path: Path, start: Start) -> None:

@@ -17,6 +17,8 @@ from sexton.testing.postgres import Server
 from tests.support.worker import Yard, assert_no_slot_twice, make_yard
 from tests.support.workers import Start
 
+pytestmark = pytest.mark.slow
+
 EAGER = "tick.every_slot"
 
 

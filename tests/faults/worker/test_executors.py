@@ -20,6 +20,8 @@ from tests.support.children import command_line
 from tests.support.worker import Yard, make_yard, said
 from tests.support.workers import Start, Worker
 
+pytestmark = pytest.mark.slow
+
 BROKEN = """
 import os
 from pathlib import Path

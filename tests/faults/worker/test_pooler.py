@@ -13,6 +13,8 @@ from tests.support.pgbouncer import pgbouncer
 from tests.support.worker import TAKEOVER, Yard, assert_no_slot_twice, make_yard
 from tests.support.workers import Start
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Iterator[Yard]:

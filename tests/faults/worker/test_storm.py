@@ -17,6 +17,8 @@ from tests.support.storm import EAGER, JOBS, Storm, assert_nothing_lost_or_doubl
 from tests.support.worker import TAKEOVER, make_yard
 from tests.support.workers import Start
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 15.0
 
 

@@ -17,6 +17,8 @@ from tests.support.proxy import Proxy
 from tests.support.worker import TAKEOVER, Yard, assert_no_slot_twice, make_yard
 from tests.support.workers import Start, Worker
 
+pytestmark = pytest.mark.slow
+
 SLACK = 2.0
 """Seconds more for a busy machine."""
 

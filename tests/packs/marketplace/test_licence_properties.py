@@ -14,6 +14,8 @@ from sexton import Counts
 from ...support.market import NOW, Market, at, open_market
 from .models import DAY, Licence, Licences
 
+pytestmark = pytest.mark.slow
+
 TICK = timedelta(microseconds=1)
 EDGES = [days * DAY + tick for days in (-45, -30, -14, -1, 0, 1, 13, 14, 30) for tick in (-TICK, TICK * 0, TICK)]
 MOMENTS = st.one_of(st.sampled_from(EDGES), st.timedeltas(-60 * DAY, 60 * DAY)).map(lambda offset: at(NOW) + offset)

@@ -86,6 +86,7 @@ def other_database(engine: Engine, tmp_path: Path) -> Engine:
     return other
 
 
+@pytest.mark.slow
 def test_pf_137_9_every_table_and_column_may_have_a_name_of_the_products_own(engine: Engine, tmp_path: Path) -> None:
     usual = other_database(engine, tmp_path)
     shop = open_market(engine, tables=OTHER_TABLES, columns=OTHER_COLUMNS)
@@ -96,6 +97,7 @@ def test_pf_137_9_every_table_and_column_may_have_a_name_of_the_products_own(eng
 
 
 @pytest.mark.databases("postgres")
+@pytest.mark.slow
 def test_pf_137_9_the_tables_may_lie_in_another_schema(engine: Engine, tmp_path: Path) -> None:
     usual = other_database(engine, tmp_path)
     shop = open_market(engine, schema="shop", tables={name: f"shop.{other}" for name, other in OTHER_TABLES.items()})

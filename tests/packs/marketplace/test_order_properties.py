@@ -14,6 +14,8 @@ from sexton import Counts
 from ...support.market import NOW, Market, at, open_market
 from .models import DAY, HOLDS, Order, Orders
 
+pytestmark = pytest.mark.slow
+
 TICK = timedelta(microseconds=1)
 EDGES = [-days * DAY + tick for days in (4, 5, 6, 9, 10, 11) for tick in (-TICK, TICK * 0, TICK)]
 CREATED = st.one_of(st.sampled_from(EDGES), st.timedeltas(-20 * DAY, DAY)).map(lambda offset: at(NOW) + offset)
