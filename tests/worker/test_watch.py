@@ -42,11 +42,11 @@ def test_bj_26_two_failures_in_a_row_open_an_incident_and_people_are_told(yard: 
     """BJ-26.1, BJ-26.2, BJ-26.4: in the log of the worker, too, with the last error and the command to look closer."""
     worker = yard.leader()
     for _ in range(2):
-        yard.ended(yard.ask_for("bad.crash"))
+        yard.ended(yard.ask_for("bad.fail"))
 
     worker.wait_for('"incident"')
 
-    assert ("open", "bad.crash", "failing") in incidents(said(worker))
+    assert ("open", "bad.fail", "failing") in incidents(said(worker))
 
 
 @pytest.mark.databases("sqlite", "postgres18")
