@@ -200,6 +200,7 @@ def test_what_takes_too_long_is_not_counted(shop: Shop, monkeypatch: pytest.Monk
     )
 
 
+@pytest.mark.slow
 def test_the_same_database_gives_the_same_text_and_each_policy_a_minute_of_its_own(shop: Shop) -> None:
     for number in range(30):
         shop.do(f"CREATE TABLE a{number}_log (id int PRIMARY KEY, at timestamp)")

@@ -15,7 +15,7 @@ from sexton.runs.execution import Request, parameters
 from ..support.market import NOW, at, open_market
 from .texts import plans, statements
 
-pytestmark = pytest.mark.databases("postgres")
+pytestmark = [pytest.mark.databases("postgres"), pytest.mark.slow]
 
 FILL = """
 INSERT INTO stores SELECT n, n, 'Store', 'verified' FROM generate_series(1, 10000) n;

@@ -131,6 +131,7 @@ def test_g1_a_channel_that_is_away_is_tried_six_times_then_others_are_told(past:
     assert CANARY not in str(past.messages())
 
 
+@pytest.mark.slow
 def test_s8_a_receiver_that_comes_back_is_not_run_over(past: Past, web: Web) -> None:
     """Thirty jobs fail while it is down for ten minutes; then it gets ten a call at most, each message once."""
     jobs = [Job(f"shop.job_{number}", schedule=every("1h"), work=print) for number in range(30)]

@@ -21,6 +21,8 @@ from sexton.testing.programs import anyone_may_enter, copy_programs
 from tests.support.databases import Databases
 from tests.support.leaks import runs
 
+pytestmark = pytest.mark.slow
+
 needs_postgres = pytest.mark.skipif(not find_programs(), reason="no PostgreSQL on this machine (make services)")
 majors = pytest.mark.parametrize("major", sorted(find_programs()))
 BUNDLED = [(major, path) for major, path in find_programs().items() if path.parent.name.startswith("pginstall")]

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support import require
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 NEEDS_A_SERVER = """

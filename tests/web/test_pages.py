@@ -199,6 +199,7 @@ def test_x9_a_locked_run_table_gets_answers_in_time(database: str, engine: Engin
 
 
 @pytest.mark.databases("postgres18")
+@pytest.mark.slow
 def test_x9_a_database_that_answers_nothing_gets_answers_in_time(
     database: str, open_proxy: Callable[[str], Proxy]
 ) -> None:

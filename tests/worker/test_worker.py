@@ -20,6 +20,8 @@ from tests.support.past_runs import database_time, first_seen
 from tests.support.worker import Yard, assert_no_slot_twice, make_yard, said
 from tests.support.workers import Start, sexton
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Yard:

@@ -23,6 +23,8 @@ from tests.support.once import assert_expired_once, is_free, lease_row, let_leas
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Start
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 JOB = "shop.expire_sessions"

@@ -17,6 +17,8 @@ from tests.support.once import assert_expired_once, let_leases_end, states
 from tests.support.sessions import NOON, make_sessions
 from tests.support.workers import Start
 
+pytestmark = pytest.mark.slow
+
 ONE_ROW = Limits(lease=1.0, renew=0.2, rows=1)
 """A single row may take the whole statement timeout; and a lease that is over while the statement still runs."""
 

@@ -24,6 +24,8 @@ from tests.support.once import assert_expired_once, is_free, states
 from tests.support.sessions import NOON, make_sessions
 from tests.support.workers import Start
 
+pytestmark = pytest.mark.slow
+
 SHORT = Limits(lease=2.0, renew=0.2)
 YEARS = timedelta(days=3650)
 

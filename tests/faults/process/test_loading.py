@@ -11,6 +11,8 @@ from tests.support.children import command_line, write_settings
 from tests.support.past_runs import newest_run
 from tests.support.workers import Start
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.databases("sqlite", "postgres18")
 def test_p12_an_import_that_never_ends_is_ended(engine: Engine, database: str, tmp_path: Path, start: Start) -> None:

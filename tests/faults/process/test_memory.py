@@ -14,6 +14,8 @@ from tests.support.children import run_shop_job
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Start
 
+pytestmark = pytest.mark.slow
+
 ALLOWANCE = 64 * 1024**2
 """Bytes of address space that a child may take on top of what it was born with."""
 

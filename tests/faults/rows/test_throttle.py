@@ -15,6 +15,8 @@ from sexton.runs.context import Limits
 from sexton.testing import run_job
 from tests.declared.shop import Shop
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 PAST = int(NOON.timestamp()) - 1
 BRAKE = "SELECT max(busy) FROM brake"

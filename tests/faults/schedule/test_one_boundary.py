@@ -136,6 +136,7 @@ def test_rep_2_by_hand_a_line_is_said_before_the_process_ends(
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("door", ["run --due", "worker"])
+@pytest.mark.slow
 def test_what_a_function_does_to_its_process_is_not_left_to_the_next_job(
     engine: Engine, database: str, tmp_path: Path, start: Start, door: str
 ) -> None:

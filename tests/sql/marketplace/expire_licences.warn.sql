@@ -39,7 +39,7 @@ FROM facts
 WHERE facts.event_type IS NOT NULL AND (facts.key NOT IN (SELECT told.key
 FROM told))) AS told_before, (SELECT CAST(picked.expires_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
- LIMIT 1) AS last_0, (SELECT picked.id
+ LIMIT 1) AS last_0, (SELECT picked.id AS id
 FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 

@@ -76,7 +76,7 @@ FROM told))) AS told_before, (SELECT count(*) AS count_6
 FROM also_0) AS also_0, (SELECT count(*) AS count_7
 FROM also_1) AS also_1, (SELECT CAST(picked.created_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
- LIMIT 1) AS last_0, (SELECT picked.id
+ LIMIT 1) AS last_0, (SELECT picked.id AS id
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 

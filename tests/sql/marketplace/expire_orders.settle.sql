@@ -24,7 +24,7 @@ changed AS
 FROM picked) RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT picked.id
+FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT picked.id AS id
 FROM picked ORDER BY picked.id DESC
  LIMIT 1) AS last_0;
 

@@ -1,5 +1,5 @@
 -- PostgreSQL: where the batch ends
-SELECT CAST(notifications.created_at AS TEXT) AS anon_1, notifications.id
+SELECT CAST(notifications.created_at AS TEXT) AS anon_1, notifications.id AS id
 FROM notifications
 WHERE (notifications.created_at, notifications.id) > (CAST(:after_0 AS timestamp with time zone), :after_1)
     AND notifications.created_at < :now_minus_30d ORDER BY notifications.created_at, notifications.id
@@ -23,7 +23,7 @@ FROM picked) RETURNING 1 AS one)
 FROM picked) AS picked, (SELECT count(*) AS count_2
 FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT CAST(picked.created_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
- LIMIT 1) AS last_0, (SELECT picked.id
+ LIMIT 1) AS last_0, (SELECT picked.id AS id
 FROM picked ORDER BY picked.created_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 

@@ -1,5 +1,5 @@
 -- PostgreSQL: where the batch ends
-SELECT CAST(sexton.outbox_events.published_at AS TEXT) AS anon_1, sexton.outbox_events.id
+SELECT CAST(sexton.outbox_events.published_at AS TEXT) AS anon_1, sexton.outbox_events.id AS id
 FROM sexton.outbox_events
 WHERE (sexton.outbox_events.published_at,
     sexton.outbox_events.id) > (CAST(:after_0 AS timestamp with time zone), :after_1)
@@ -28,7 +28,7 @@ FROM picked) RETURNING 1 AS one)
 FROM picked) AS picked, (SELECT count(*) AS count_2
 FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT CAST(picked.published_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.published_at DESC, picked.id DESC
- LIMIT 1) AS last_0, (SELECT picked.id
+ LIMIT 1) AS last_0, (SELECT picked.id AS id
 FROM picked ORDER BY picked.published_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 

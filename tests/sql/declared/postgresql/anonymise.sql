@@ -10,11 +10,11 @@ changed AS
 FROM picked) RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT picked.priority
+FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT picked.priority AS priority
 FROM picked ORDER BY picked.priority DESC, picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_0, (SELECT CAST(picked.closed_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.priority DESC, picked.closed_at DESC, picked.id DESC
- LIMIT 1) AS last_1, (SELECT picked.id
+ LIMIT 1) AS last_1, (SELECT picked.id AS id
 FROM picked ORDER BY picked.priority DESC, picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_2;
 

@@ -21,7 +21,7 @@ FROM also_0) AS also_0, (SELECT count(*) AS count_3
 FROM also_1) AS also_1, (SELECT count(*) AS count_4
 FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT CAST(picked.closed_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
- LIMIT 1) AS last_0, (SELECT picked.id
+ LIMIT 1) AS last_0, (SELECT picked.id AS id
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 

@@ -22,7 +22,7 @@ FROM picked) RETURNING 1 AS one)
 FROM picked) AS picked, (SELECT count(*) AS count_2
 FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT CAST(picked.closed_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
- LIMIT 1) AS last_0, (SELECT picked.id
+ LIMIT 1) AS last_0, (SELECT picked.id AS id
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 

@@ -1,5 +1,5 @@
 -- where the batch ends
-SELECT orders.valid_to, orders.id
+SELECT orders.valid_to AS valid_to, orders.id AS id
 FROM orders
 WHERE (orders.valid_to, orders.id) > (:after_0, :after_1) AND orders.valid_to <= :now_date(Etc/GMT-14)
     AND orders.valid_to < CAST((SELECT CAST(:now_dates AS jsonb)) ->> CAST(coalesce((SELECT sexton_zone_parent.timezone
@@ -30,9 +30,9 @@ changed AS
 FROM picked) RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT picked.valid_to
+FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT picked.valid_to AS valid_to
 FROM picked ORDER BY picked.valid_to DESC, picked.id DESC
- LIMIT 1) AS last_0, (SELECT picked.id
+ LIMIT 1) AS last_0, (SELECT picked.id AS id
 FROM picked ORDER BY picked.valid_to DESC, picked.id DESC
  LIMIT 1) AS last_1;
 

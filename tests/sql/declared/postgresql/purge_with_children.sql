@@ -25,7 +25,7 @@ FROM also_1) AS also_1, (SELECT count(*) AS count_4
 FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT count(*) AS count_5
 FROM also_2) AS also_2, (SELECT CAST(picked.closed_at AS TEXT) AS anon_1
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
- LIMIT 1) AS last_0, (SELECT picked.id
+ LIMIT 1) AS last_0, (SELECT picked.id AS id
 FROM picked ORDER BY picked.closed_at DESC, picked.id DESC
  LIMIT 1) AS last_1;
 

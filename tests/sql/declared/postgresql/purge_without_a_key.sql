@@ -9,9 +9,9 @@ changed AS
 FROM picked) RETURNING 1 AS one)
  SELECT (SELECT count(*) AS count_1
 FROM picked) AS picked, (SELECT count(*) AS count_2
-FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT picked.timestamp
+FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT picked.timestamp AS timestamp
 FROM picked ORDER BY picked.timestamp DESC, picked.ctid DESC
- LIMIT 1) AS last_0, (SELECT picked.ctid
+ LIMIT 1) AS last_0, (SELECT picked.ctid AS ctid
 FROM picked ORDER BY picked.timestamp DESC, picked.ctid DESC
  LIMIT 1) AS last_1;
 
