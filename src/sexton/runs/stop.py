@@ -90,11 +90,12 @@ class Stop:
 
 
 @contextmanager
-def on_signals(stop: Stop, *, then_ends: bool = False) -> Iterator[None]:
+def on_signals(stop: Stop, *, then_ends: bool = False, silent: bool = False) -> Iterator[None]:
     """Inside the block SIGTERM, SIGINT, SIGHUP and SIGXCPU set `stop`; a second one does no more, but for SIGINT.
 
     Only in the main thread; elsewhere the block changes nothing (Python allows handlers there only).
     then_ends: the process ends after the block; once it was asked to, a late signal must not change its exit code.
+    silent: another process of the same terminal tells the person who pressed Ctrl-C.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -109,7 +110,7 @@ def on_signals(stop: Stop, *, then_ends: bool = False) -> Iterator[None]:
     # Under nohup SIGHUP is ignored from the start, and stays so.
     numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, ask) for number in numbers}
-    listener = _Listener(stop)
+    listener = _Listener(stop, silent)
     try:
         yield
     finally:
@@ -125,8 +126,9 @@ class _Listener:
     The kernel may also give the second of two signals to another thread: then nothing wakes the main thread but this.
     """
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: Stop, silent: bool) -> None:
         self._stop = stop
+        self._silent = silent
         self._main = threading.get_ident()
         self._waking = signal.signal(signal.SIGURG, lambda number, frame: None)
         self._reader, self._writer = os.pipe()
@@ -159,7 +161,7 @@ class _Listener:
 
     def _tell(self) -> None:
         with suppress(OSError):
-            if os.isatty(2):
+            if not self._silent and os.isatty(2):
                 os.write(2, b"\r\nending; Ctrl-C again ends at once\r\n")
 
     def _cancel(self) -> None:

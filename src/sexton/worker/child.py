@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         return 0
     app = App.load(Path(place["config"]) if place["config"] else None, database=place["database"], partly=True)
     stop = Stop()
-    with on_signals(stop, then_ends=True):
+    with on_signals(stop, then_ends=True, silent=True):
         _warm(app)
         line.send({"event": "ready", "unloaded": {name: str(why) for name, why in app.registry.unloaded.items()}})
         while not stop.asked:

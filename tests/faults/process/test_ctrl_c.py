@@ -231,6 +231,25 @@ def test_on_a_terminal_the_cursor_is_there_on_every_way_out(
 
 
 @pytest.mark.databases("sqlite")
+def test_ctrl_c_ends_a_function_that_run_due_gave_to_its_executor(
+    engine: Engine, database: str, tmp_path: Path
+) -> None:
+    """Both processes get it, one tells the person, and the slot is tried again."""
+    terminal = Terminal("run", "--due", write_settings(tmp_path, database, jobs=JOBS, **LONG))
+    try:
+        terminal.wait_for(b"away")
+
+        terminal.press_ctrl_c()
+
+        assert wait_until(terminal.ended, 60, pause=0.02), terminal.shown()
+        assert terminal.process.returncode == 3
+        assert terminal.shown().count(b"Ctrl-C again ends at once") == 1
+        assert [(run.state, run.error) for run in runs(engine)] == [("cancelled", "stopped by SIGINT")]
+    finally:
+        terminal.close()
+
+
+@pytest.mark.databases("sqlite")
 def test_ctrl_c_ends_a_worker_and_the_function_in_its_executor(engine: Engine, database: str, tmp_path: Path) -> None:
     """All processes of a terminal get it; the slot is tried again by the next worker."""
     terminal = Terminal("worker", write_settings(tmp_path, database, jobs=JOBS, **LONG))
