@@ -36,7 +36,7 @@ def test_pf_136_8_make_dev_works_and_answers_until_ctrl_c(tmp_path: Path) -> Non
             command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        assert wait_until(lambda: '"event": "run ended"' in told.read_text(), SECONDS), told.read_text()
+        assert wait_until(lambda: '"event": "leading"' in told.read_text(), SECONDS), told.read_text()
         assert wait_until(lambda: answers(f"http://{address}/healthz"), SECONDS), told.read_text()
     finally:
         os.killpg(process.pid, signal.SIGINT)
