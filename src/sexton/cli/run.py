@@ -62,7 +62,7 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
     from ..worker.executor import Executor
     from .due import all_due, apart, may_end_its_process
 
-    people = sys.stdout.isatty() and not arguments.json
+    people = _for_people(arguments)
     quiet = people or arguments.quiet
     with apart(app, Executor(arguments.config, arguments.database), stop) as beside:
 
@@ -116,7 +116,7 @@ def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
 
 def execute(app: App, due: Due, as_of: datetime | None, arguments: Namespace, stop: Stop) -> Outcome:
     """Run one job and tell about it: a table on a terminal, JSON lines elsewhere."""
-    people = sys.stdout.isatty() and not arguments.json
+    people = _for_people(arguments)
     silent = people or arguments.quiet
     began = time.monotonic()
     with progress(due.job.name) as watch:
@@ -140,9 +140,14 @@ def execute(app: App, due: Due, as_of: datetime | None, arguments: Namespace, st
     return outcome
 
 
+def _for_people(arguments: Namespace) -> bool:
+    """Whether somebody reads it at a terminal; else lines of JSON are written."""
+    return sys.stdout.isatty() and not arguments.json
+
+
 def tell(outcome: Outcome, seconds: float, arguments: Namespace, *, dry: bool = False) -> None:
     """Say how it ended. Quiet about what is held elsewhere when nobody watches, so that cron sends no mail."""
-    people = sys.stdout.isatty() and not arguments.json
+    people = _for_people(arguments)
     if outcome.exit_code in (DONE, HELD) and (
         arguments.quiet or (outcome.state in ("held", "already done") and not people)
     ):

@@ -87,7 +87,7 @@ def classify(error: DBAPIError) -> Fault:
     """What the loop has to do about this error."""
     state = sqlstate(error)
     if state is not None:
-        return _STATES.get(state) or _CLASSES.get(state[:2], Fault.OTHER)
+        return _of_state(state)
     kind = type(error.orig).__name__
     if kind in ("IntegrityError", "DataError"):
         return Fault.POISON
@@ -101,13 +101,17 @@ def classify(error: DBAPIError) -> Fault:
     return Fault.GONE if lost else Fault.OTHER
 
 
+def _of_state(state: str) -> Fault:
+    return _STATES.get(state) or _CLASSES.get(state[:2], Fault.OTHER)
+
+
 def driver_fault(error: BaseException) -> Fault | None:
     """The same of an error of PostgreSQL's driver itself, where a function uses it directly; None for any other."""
     if not type(error).__module__.startswith("psycopg"):
         return None
-    state = getattr(error, "sqlstate", None)
-    if isinstance(state, str):
-        return _STATES.get(state) or _CLASSES.get(state[:2], Fault.OTHER)
+    state = _state(error)
+    if state is not None:
+        return _of_state(state)
     return Fault.GONE if type(error).__name__ in ("OperationalError", "InterfaceError") else Fault.OTHER
 
 

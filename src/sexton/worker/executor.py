@@ -166,7 +166,8 @@ class Executor:
                 yield done
 
     def _gone(self) -> Iterator[Assignment]:
-        code = self._exit_code()
+        # One that has closed its line and lives on all the same (its code did that) is killed.
+        code = self._exit_code(HUNG_UP)
         if not self.ready or (self.assignment is None and time.monotonic() - self._started < STEADY):
             self._in_vain(f"its process {'was killed by signal' if code < 0 else 'ended with exit code'} {abs(code)}")
         else:
@@ -177,11 +178,11 @@ class Executor:
             left.outcome = {"event": "gone", "code": code}
             yield left
 
-    def _exit_code(self) -> int:
-        """Of a process that has hung up; one that lives on all the same (its code closed the line) is killed."""
+    def _exit_code(self, seconds: float) -> int:
+        """Wait so long for the process to end by itself, then kill it."""
         assert self._process is not None
         try:
-            return self._process.wait(HUNG_UP)
+            return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGKILL)
             return self._process.wait()
@@ -197,10 +198,6 @@ class Executor:
     def overdue(self) -> bool:
         """Whether it should be killed: its run does not end, or it never became ready."""
         if self._process is None or self._ended_unheard():
-            return False
-        if self._process.poll() is not None and self._line is not None:
-            with suppress(OSError):  # a process that it forked may keep the line open; now `read` tells that it is gone
-                self._line.channel.shutdown(socket.SHUT_RD)
             return False
         if self.assignment is not None:
             return time.monotonic() > self.assignment.ends
@@ -225,11 +222,7 @@ class Executor:
         """Wait so long for the process to end by itself, then kill it."""
         if self._process is None:
             return
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
-            self._process.wait()
+        self._exit_code(seconds)
         self._forget()
 
     def leave(self) -> None:

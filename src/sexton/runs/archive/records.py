@@ -45,8 +45,6 @@ class Unfinished:
     deleted: int
     sha256: str | None
     waiting: frozenset[Key] | None
-    seen: bool
-    """Whether a run came to its end with rows of it left."""
 
 
 def register(connection: Connection, name: str, job: str, run_id: int) -> None:
@@ -76,7 +74,7 @@ def unfinished(connection: Connection, job: str) -> list[Unfinished]:
     archives = own_tables(connection.dialect.name).archives
     asked = select(archives.c.file, archives.c.deleted, archives.c.sha256, archives.c.waiting)
     rows = connection.execute(asked.where(archives.c.job == job, archives.c.finished_at.is_(None)).order_by("file"))
-    return [Unfinished(row.file, row.deleted, row.sha256, _keys(row.waiting), row.waiting is not None) for row in rows]
+    return [Unfinished(row.file, row.deleted, row.sha256, _keys(row.waiting)) for row in rows]
 
 
 def _keys(written: str | None) -> frozenset[Key] | None:
