@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -121,6 +122,6 @@ class Inside(Shell):
         for engine in self._engines:
             engine.dispose()
 
-    def _open(self, url: str, *, create: bool = True) -> Engine:
-        self._engines.append(open_database(url, create=create))
+    def _open(self, url: str, **options: Any) -> Engine:
+        self._engines.append(open_database(url, **options))
         return self._engines[-1]

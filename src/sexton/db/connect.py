@@ -2,7 +2,7 @@
 
 SQLite: WAL, foreign keys on, every transaction BEGIN IMMEDIATE (a read that becomes a write fails at once otherwise),
 5 s busy timeout, 32 MB page cache. PostgreSQL: psycopg 3, READ COMMITTED by transaction, no prepared statements,
-keepalives on.
+keepalives on; see `sessions`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -25,10 +24,7 @@ from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
 from .address import place as place
 from .faults import Fault, classify, describe, refusal, sqlstate
 from .keys import bounded
-from .types import ENCODING
-
-READ_ONLY = "sexton_read_only"
-"""Execution option of a connection: its transactions read one snapshot and cannot write."""
+from .sessions import READ_ONLY, watch
 
 _POSTGRESQL_ARGUMENTS: dict[str, object] = {
     "application_name": "sexton",
@@ -40,6 +36,7 @@ _POSTGRESQL_ARGUMENTS: dict[str, object] = {
     "tcp_user_timeout": 10_000,
     # A pooler in transaction mode gives every transaction another server session: what one prepared, the next lacks.
     "prepare_threshold": None,
+    "autocommit": True,  # BEGIN is ours
 }
 
 SQLITE_PATIENCE = 5.0
@@ -55,10 +52,11 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def open_database(url: str, *, create: bool = True) -> Engine:
+def open_database(url: str, *, create: bool = True, trusted: tuple[str, ...] = ()) -> Engine:
     """An engine for this URL; connects on first use only. SettingsError for a URL that cannot be one.
 
     create: make a SQLite file that is not there; else connecting raises DatabaseUnreachable.
+    trusted: the setting `trusted_roles`.
     """
     target = _parse(url)
     if target.get_backend_name() == "sqlite":
@@ -66,19 +64,17 @@ def open_database(url: str, *, create: bool = True) -> Engine:
     arguments = {key: value for key, value in _POSTGRESQL_ARGUMENTS.items() if key not in target.query}
     engine = create_engine(
         target,
-        isolation_level="READ COMMITTED",
         hide_parameters=True,
         pool_size=2,
         max_overflow=2,
         pool_timeout=10,
         connect_args=arguments,
     )
-    event.listen(engine, "connect", partial(_note_encoding, engine))
-    event.listen(engine, "checkout", _as_the_server_says)
+    watch(engine, trusted)
     return engine
 
 
-def open_to_look(url: str) -> Engine:
+def open_to_look(url: str, trusted: tuple[str, ...] = ()) -> Engine:
     """The same for a database that is not ours yet: a SQLite file has to exist, and not even its journal mode changes.
 
     DatabaseUnreachable when there is no such file.
@@ -86,7 +82,7 @@ def open_to_look(url: str) -> Engine:
     target = _parse(url)
     path = target.database or ":memory:"
     if target.get_backend_name() != "sqlite" or path.startswith((":", "file:")):
-        return open_database(url)
+        return open_database(url, trusted=trusted)
     if not os.path.isfile(path):
         raise DatabaseUnreachable(f"there is no {place(target)}")
     look = target.set(database=f"file:{quote(path)}", query={**target.query, "mode": "ro", "uri": "true"})
@@ -94,18 +90,6 @@ def open_to_look(url: str) -> Engine:
     event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _note_encoding(engine: Engine, connection: Any, _record: object) -> None:
-    """A database in LATIN1, or a session that speaks it, holds less than all text; `Line` escapes the rest."""
-    ours, theirs = connection.info.encoding, connection.info.parameter_status("server_encoding")
-    less = ours if ours not in ("utf-8", "ascii") else None if theirs in ("UTF8", "SQL_ASCII") else "ascii"
-    setattr(engine.dialect, ENCODING, less)
-
-
-def _as_the_server_says(connection: Any, _record: object, _proxy: object) -> None:
-    """After it was read-only once, SQLAlchemy makes a connection ask for READ WRITE, though the server forbids it."""
-    connection.read_only = None
 
 
 def _parse(url: str) -> URL:
@@ -205,20 +189,8 @@ def read_only(engine: Engine) -> Iterator[Connection]:
     HeldElsewhere when a table stays locked, by a migration for instance; DatabaseUnreachable.
     """
     with reaching(engine), _impatiently(), engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            reading = connection.execution_options(**{READ_ONLY: True})
-        else:
-            reading = connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True, postgresql_deferrable=False
-            )
+        reading = connection.execution_options(**{READ_ONLY: True})
         with reading.begin():
-            if engine.dialect.name == "postgresql":
-                reading.execute(
-                    text(
-                        "SELECT set_config('lock_timeout', '500ms', true), set_config('timezone', 'UTC', true),"
-                        " set_config('datestyle', 'ISO', true)"
-                    )
-                )
             yield reading
 
 

@@ -149,6 +149,10 @@ def _diagnosis(error: DBAPIError, name: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+BECAUSE = "sexton_because"
+"""Attribute of a driver's error: more words about it, which whoever knew the engine has put there."""
+
+
 def sqlstate(error: DBAPIError) -> str | None:
     """PostgreSQL's five-letter state; None on SQLite and when the connection itself broke."""
     return _state(error.orig)
@@ -185,6 +189,7 @@ def _described(error: BaseException | None) -> str:
     line = re.sub(r"\s+", " ", message.strip().splitlines()[0] if message.strip() else type(error).__name__)
     if "user-defined function raised exception" in line:
         line = getattr(refusal, "reason", "refused by the policy")
+    line += getattr(error, BECAUSE, "")
     if state == "25006":
         line += "; this server takes no writes: is it a standby? `database` names the primary"
     head = " ".join(part for part in (state, constraint) if part)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, text
 
 from ..errors import SchemaOutdated
 from .connect import reaching
+from .sessions import our_own
 from .tables import SCHEMA, own_name
 
 HEAD = "0009"
@@ -22,7 +23,7 @@ _LOCK = 0x5EC70A  # any number, the same in every version: one migration at a ti
 
 def migrate(engine: Engine) -> bool:
     """Create or upgrade our tables; True when something changed. DatabaseUnreachable if nothing answers."""
-    with reaching(engine), engine.begin() as connection:
+    with reaching(engine), our_own(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         before = revision(connection)

@@ -28,9 +28,14 @@ trusted(oid) AS (
   WHERE r.rolsuper OR r.rolname {EQUAL} 'pg_database_owner' OR r.oid {EQUAL} ANY (SELECT o.oid FROM own o)
     OR r.rolname {EQUAL} ANY (CAST(:trusted AS pg_catalog.name[]))
     OR r.oid {EQUAL} (
-      SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname {EQUAL} pg_catalog.current_database()))
+      SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname {EQUAL} pg_catalog.current_database())
+    OR '{EVERYBODY}' {EQUAL} ANY (CAST(:trusted AS pg_catalog.name[]))
+  UNION ALL SELECT CAST(0 AS pg_catalog.oid) WHERE '{EVERYBODY}' {EQUAL} ANY (CAST(:trusted AS pg_catalog.name[])))
 """
-"""Begins a statement: `trusted(oid)` are the roles that are trusted. Parameter `:trusted`: a list of names."""
+"""Begins a statement: `trusted(oid)` are the roles that are trusted.
+
+Parameter `:trusted`: a list of names; EVERYBODY among them means all.
+"""
 
 CREATORS = f"""creators(schema, oid) AS (
   SELECT n.oid, n.nspowner FROM pg_catalog.pg_namespace n

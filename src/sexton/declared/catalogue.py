@@ -17,6 +17,7 @@ from sqlalchemy.types import NullType
 
 from ..db.foreign_keys import referring_tables
 from ..db.names import quoted_table
+from ..db.search_path import schema_of, search_path
 from ..db.tables import SCHEMA
 from ..db.types import RowAddress
 from ..errors import PolicyError, UnknownName, suggestion
@@ -48,6 +49,7 @@ class Catalogue:
         self.connection = connection
         self.dialect = connection.dialect.name
         self._inspector: Inspector = look_into(connection)
+        self._path = search_path(connection.dialect)
         self._metadata = MetaData()
         self._tables: dict[str, Table] = {}
 
@@ -74,14 +76,13 @@ class Catalogue:
         if name in self._names(None):  # a dot may be part of a name
             schema, plain = "", name
         if plain not in self._names(schema or None):
-            raise PolicyError(f"there is no table {name} in this database{self._near(schema or None, plain)}")
+            near = self._near(schema or None, plain) or self._path.because(schema)
+            raise PolicyError(f"there is no table {name} in this database{near}")
         try:
             with warnings.catch_warnings():
                 # Of types and indexes that the library does not know: no policy uses them.
                 warnings.simplefilter("ignore", SAWarning)
-                table = Table(
-                    plain, self._metadata, schema=schema or None, autoload_with=self.connection, resolve_fks=False
-                )
+                table = self._reflected(plain, schema or None)
         except NoSuchTableError as error:
             raise PolicyError(f"there is no table {name} in this database") from error
         self._refuse(table)
@@ -89,6 +90,15 @@ class Catalogue:
         if not table.primary_key.columns:
             table.append_constraint(PrimaryKeyConstraint(*(self._unique(table) or self._address(table))))
         return table
+
+    def _reflected(self, plain: str, schema: str | None) -> Table:
+        """Under the name that it was asked for by, wherever it lies."""
+        place = schema_of(self.connection.dialect, Table(plain, MetaData(), schema=schema))
+        self.connection.execution_options(schema_translate_map={schema: place})
+        try:
+            return Table(plain, self._metadata, schema=schema, autoload_with=self.connection, resolve_fks=False)
+        finally:
+            self.connection.execution_options(schema_translate_map={})
 
     def _refuse(self, table: Table) -> None:
         """PolicyError for tables of ours, and for those that others inherit from: their rows have other columns."""
@@ -112,7 +122,7 @@ class Catalogue:
     def _names(self, schema: str | None) -> list[str]:
         if schema is not None and schema not in self._inspector.get_schema_names():
             raise UnknownName("schema", schema, self._inspector.get_schema_names())
-        return self._inspector.get_table_names(schema)
+        return [*self._inspector.get_table_names(schema), *(self._path.tables if schema is None else ())]
 
     def _near(self, schema: str | None, plain: str) -> str:
         if plain in self._inspector.get_view_names(schema):
@@ -123,8 +133,9 @@ class Catalogue:
         """Without a primary key, a unique one of columns that are never NULL names a row as well."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SAWarning)  # of indexes on expressions, which SQLite's catalogue leaves out
-            unique = self._inspector.get_unique_constraints(table.name, table.schema)
-            known = self._inspector.get_indexes(table.name, table.schema)
+            place = schema_of(self.connection.dialect, table)
+            unique = self._inspector.get_unique_constraints(table.name, place)
+            known = self._inspector.get_indexes(table.name, place)
         constraints: list[list[str | None]] = [list(found["column_names"]) for found in unique]
         indexes: list[list[str | None]] = [
             list(found["column_names"])  # None: an expression, which may be the same in rows that are not
@@ -202,7 +213,7 @@ class Catalogue:
         PolicyError when a foreign key says that they hold those of another table.
         """
         elsewhere = None
-        for key in self._inspector.get_foreign_keys(table.name, table.schema):
+        for key in self._inspector.get_foreign_keys(table.name, schema_of(self.connection.dialect, table)):
             if sorted(key["constrained_columns"]) != sorted(names):
                 continue
             to = Table(key["referred_table"], MetaData(), schema=key["referred_schema"])

@@ -24,6 +24,7 @@ from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import Function
 from sqlalchemy.types import Text
 
+from ..db.search_path import search_path
 from ..errors import PolicyError
 from .catalogue import Catalogue
 from .sql_text import shown
@@ -107,7 +108,8 @@ def _require_harmless(catalogue: Catalogue, name: str, arguments: list[Any]) -> 
     )
     found = [(row.harmful, row.takes) for row in catalogue.connection.execute(asked, {"name": name})]
     if not found:
-        raise PolicyError(f"only: there is no function {name}() in this database")
+        why = search_path(catalogue.connection.dialect).because()
+        raise PolicyError(f"only: there is no function {name}() in this database{why}")
     if any(harmful for harmful, _ in _meant(catalogue, found, arguments)):
         raise PolicyError(
             f"only: {name}() is not immutable; a condition calls only what depends on its arguments alone"

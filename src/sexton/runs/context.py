@@ -132,8 +132,6 @@ class RunContext:
             "statement_timeout": _milliseconds(statement),
             # A holder that froze inside a transaction must not keep its successor waiting longer than the lease.
             "idle_in_transaction_session_timeout": _milliseconds(self.limits.lease * 0.8),
-            "timezone": "UTC",
-            "datestyle": "ISO",  # the driver reads no other
         }
         with (
             fenced(self.engine, self.claim, settings, renew_after=self.limits.renew) as connection,

@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 
 from ..db.moment import database_now
+from ..db.sessions import our_own
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..errors import LeaseLost
@@ -145,9 +146,8 @@ def short_transaction(engine: Engine, seconds: float) -> Iterator[Connection]:
         "lock_timeout": "2s",
         "statement_timeout": "5s",
         "idle_in_transaction_session_timeout": f"{max(int(seconds * 800), 1)}ms",
-        "datestyle": "ISO",  # the driver reads no other
     }
-    with engine.begin() as connection:
+    with our_own(engine) as connection:
         if connection.dialect.name == "postgresql":
             values = {f"set_{name}": value for name, value in limits.items()}
             connection.execute(select(*_settings(tuple(limits))), values)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy import Column, Connection, Engine, Table, text
 from sqlalchemy import inspect as look_into
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql import visitors
@@ -23,6 +23,7 @@ from ..db.instants import meaning_of
 from ..db.migrate import require_schema
 from ..db.names import quoted_table
 from ..db.render import for_driver, render
+from ..db.search_path import schema_of, search_path
 from ..db.types import is_time
 from ..errors import HeldElsewhere, PolicyError
 from ..policies.contract import Change, Plan
@@ -100,6 +101,7 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
     whole = batch_statement(plan, excluding=True)
     for table in sorted(_tables(plan, whole), key=lambda table: table.fullname):
         _refuse_hidden_rows(connection, table)
+        _refuse_types(connection, table, whole)
     for change in (*plan.changes, *([plan.main] if plan.main else [])):
         _refuse_rules(connection, change)
     if not writing:
@@ -142,7 +144,8 @@ def _require_table(connection: Connection, table: Table) -> None:
         master = text("SELECT type = 'view' FROM sqlite_master WHERE name = :name COLLATE NOCASE")
         is_view = connection.execute(master, {"name": table.name}).scalar()
     if is_view is None:
-        raise PolicyError(f"there is no table {table.fullname} in this database")
+        why = search_path(connection.dialect).because(table.schema)
+        raise PolicyError(f"there is no table {table.fullname} in this database{why}")
     if is_view:
         raise PolicyError(f"{table.fullname} is a view here; name the table below it")
 
@@ -155,6 +158,31 @@ def _refuse_hidden_rows(connection: Connection, table: Table) -> None:
         raise PolicyError(
             f"row level security hides rows of {table.fullname} from this role; use its owner or a role with BYPASSRLS"
         )
+
+
+_TYPES = text(
+    "SELECT a.attname AS column, n.nspname AS schema, t.typname AS type FROM pg_attribute a"
+    " JOIN pg_type y ON y.oid = a.atttypid"
+    " JOIN pg_type t ON t.oid = coalesce(nullif(y.typelem, 0), nullif(y.typbasetype, 0), y.oid)"
+    " JOIN pg_namespace n ON n.oid = t.typnamespace WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0"
+    " AND NOT a.attisdropped AND t.typtype = 'b' AND n.nspname = ANY(CAST(:left_out AS name[])) ORDER BY a.attnum"
+)
+"""Columns whose type has operators in these schemas: citext, for instance. Enums and composites use built-in ones."""
+
+
+def _refuse_types(connection: Connection, table: Table, whole: ClauseElement) -> None:
+    """Without its own operators a citext is compared as plain text: other rows would be due (SEC-1)."""
+    left_out = search_path(connection.dialect).left_out
+    if not left_out:
+        return
+    named = {part.name for part in visitors.iterate(whole) if isinstance(part, Column) and part.table is table}
+    values = {"name": quoted_table(connection.dialect, table), "left_out": list(left_out)}
+    for found in connection.execute(_TYPES, values):
+        if found.column in named:
+            raise PolicyError(
+                f"{table.fullname}.{found.column} is of type {found.schema}.{found.type}, whose operators are not "
+                f"found: schema {found.schema} is not searched, as {left_out[found.schema]}"
+            )
 
 
 def _refuse_rules(connection: Connection, change: Change) -> None:
@@ -172,7 +200,7 @@ def require_time(connection: Connection, plan: Plan) -> None:
     by = plan.by
     if by is None or by in plan.key or not is_time(by.type):
         return
-    columns = look_into(connection).get_columns(plan.table.name, schema=plan.table.schema)
+    columns = look_into(connection).get_columns(plan.table.name, schema=schema_of(connection.dialect, plan.table))
     found = next((column["type"] for column in columns if column["name"] == by.name), None)
     if found is None:
         return  # the statements name it

@@ -122,9 +122,9 @@ def test_d7_a_database_that_is_serializable_by_default_changes_nothing(engine: E
     execute(
         engine,
         """
-        CREATE TABLE isolation (was text);
+        CREATE TABLE public.isolation (was text);
         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN INSERT INTO isolation VALUES (current_setting('transaction_isolation')); RETURN NULL; END $$;
+            BEGIN INSERT INTO public.isolation VALUES (current_setting('transaction_isolation')); RETURN NULL; END $$;
         CREATE TRIGGER note AFTER UPDATE ON sessions EXECUTE FUNCTION note();
         CREATE TRIGGER note AFTER INSERT OR UPDATE ON sexton.runs EXECUTE FUNCTION note();
         CREATE TRIGGER note AFTER INSERT OR UPDATE ON sexton.leases EXECUTE FUNCTION note();

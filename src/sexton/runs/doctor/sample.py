@@ -23,10 +23,7 @@ from .load import size_words
 ROWS = 100
 """Rows of the sample. A sweep takes what is due in one block."""
 
-_SETTINGS = (
-    "SELECT set_config('lock_timeout', '50ms', true), set_config('timezone', 'UTC', true),"
-    " set_config('datestyle', 'ISO', true)"
-)
+_PATIENCE = text("SET LOCAL lock_timeout = '50ms'")
 
 
 def sample(engine: Engine, case: Case) -> Finding:
@@ -52,7 +49,7 @@ def sample(engine: Engine, case: Case) -> Finding:
 def _measured(connection: Connection, case: Case) -> Finding:
     request = replace(case.request, size=ROWS)
     if case.on_postgresql:
-        connection.execute(text(_SETTINGS))
+        connection.execute(_PATIENCE)
     executor = choose(connection, case.plan, request).executor
     if isinstance(executor, SweepPurge):
         request = replace(request, size=1, cursor=_first_block(connection, case, request))

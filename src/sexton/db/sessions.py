@@ -1,0 +1,103 @@
+"""How a session of PostgreSQL is opened, and what each of its transactions begins with. None relies on session state.
+
+The driver is left in autocommit and BEGIN is written here, with the settings that a transaction lives by in the same
+exchange: the search path (see `search_path`), strings without escapes (SEC-17), UTC and ISO. A role, a database or a
+pooler may have other ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import Dialect, ExceptionContext
+
+from .faults import BECAUSE
+from .search_path import OWN, SearchPath, search_path
+from .types import ENCODING
+
+READ_ONLY = "sexton_read_only"
+"""Execution option of a connection: its transactions read one snapshot and cannot write."""
+
+OUR_OWN = "sexton_our_own"
+"""Execution option of a connection: its transactions name nothing but Sexton's own tables."""
+
+LOCK_WAIT = "500ms"
+"""How long a transaction that only reads waits for a table that others hold."""
+
+_NOT_FOUND = ("42P01", "42883", "42704")
+"""SQLSTATEs: there is no such table; function or operator; type."""
+
+_SETTINGS = "standard_conforming_strings = on; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'"
+
+
+def watch(engine: Engine, trusted: tuple[str, ...]) -> None:
+    """Let sessions of this engine begin as they should. trusted: roles, as the setting `trusted_roles` names them."""
+    path = SearchPath(trusted)
+    path.install(engine.dialect)
+    event.listen(engine, "do_connect", partial(_connect, path))
+    event.listen(engine, "connect", partial(_after_connecting, engine))
+    event.listen(engine, "checkout", _check_out)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", _explain)
+
+
+@contextmanager
+def our_own(engine: Engine) -> Iterator[Connection]:
+    """A transaction on Sexton's own tables only: on PostgreSQL nothing that others made is in its search path."""
+    with engine.connect().execution_options(**{OUR_OWN: True}) as connection, connection.begin():
+        yield connection
+
+
+def _connect(path: SearchPath, dialect: Dialect, _record: object, words: Any, options: Any) -> Any:
+    """The first session is asked for its search path; what the library asks of it then is asked under ours."""
+    connection: Any = dialect.connect(*words, **options)
+    if path.listed is None:
+        connection.execute("BEGIN")
+        path.listed = tuple(connection.execute("SELECT pg_catalog.current_schemas(false)").fetchone()[0])
+        connection.execute(f"SET LOCAL search_path = {OWN}")
+    return connection
+
+
+def _after_connecting(engine: Engine, connection: Any, _record: object) -> None:
+    """A database in LATIN1, or a session that speaks it, holds less than all text; `Line` escapes the rest."""
+    connection.rollback()
+    ours, theirs = connection.info.encoding, connection.info.parameter_status("server_encoding")
+    less = ours if ours not in ("utf-8", "ascii") else None if theirs in ("UTF8", "SQL_ASCII") else "ascii"
+    setattr(engine.dialect, ENCODING, less)
+
+
+def _check_out(connection: Any, _record: object, _proxy: object) -> None:
+    """Whoever asked for another isolation level has left the driver to begin transactions by itself."""
+    if not connection.autocommit:
+        connection.autocommit = True
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    level = options.get("isolation_level")
+    if level == "AUTOCOMMIT":  # VACUUM, for instance; SQLAlchemy says BEGIN all the same
+        return
+    own, path = options.get(OUR_OWN, False), search_path(connection.dialect)
+    looking = not own and path.is_old
+    connection.exec_driver_sql(_opening(OWN if own or looking else path.sql, level, options.get(READ_ONLY, False)))
+    if looking:
+        path.look(connection)
+        connection.exec_driver_sql(f"SET LOCAL search_path = {path.sql}")
+
+
+def _explain(context: ExceptionContext) -> None:
+    """A table, function or operator that was not found may lie in a schema that is not searched."""
+    error = context.original_exception
+    if getattr(error, "sqlstate", None) in _NOT_FOUND and context.dialect is not None:
+        setattr(error, BECAUSE, search_path(context.dialect).because())
+
+
+def _opening(path: str, level: str | None, reading: bool) -> str:
+    """One exchange: without parameters, the driver sends several statements at once."""
+    mode = "REPEATABLE READ READ ONLY" if reading else level or "READ COMMITTED"
+    patience = f"; SET LOCAL lock_timeout = '{LOCK_WAIT}'" if reading else ""
+    return f"BEGIN ISOLATION LEVEL {mode}; SET LOCAL search_path = {path}; SET LOCAL {_SETTINGS}{patience}"
