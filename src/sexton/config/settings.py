@@ -239,6 +239,12 @@ class Settings:
         'a name for this installation, by which offsets are told apart; "auto": made of the place of the database, '
         "without user and password",
     )
+    trusted_roles: tuple[str, ...] = setting(
+        (),
+        "roles of PostgreSQL whose tables, schemas and functions are taken as if they were the role's of the jobs, "
+        "beside the owner of the database, superusers, and roles that it is a member of",
+        example=("shop",),
+    )
     run: RunSettings = field(default_factory=RunSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)

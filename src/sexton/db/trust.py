@@ -1,0 +1,118 @@
+"""Whom the role of the jobs trusts in a PostgreSQL database: whose schemas, tables and functions it may use.
+
+Trusted are the role itself, superusers, roles it is a member of (over others too), the owner of the database, and
+those of the setting `trusted_roles` (SEC-1, SEC-15, SEC-19). All others may be somebody else: what belongs to them may
+run code as the role of the jobs. A superuser is a member of those roles only that it was made a member of.
+
+Each name of a function or operator here says its schema: these statements decide what a search path may hold, and work
+under any. `IN` is not used, as its operator is looked up in the path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, text
+
+EVERYBODY = "PUBLIC"
+"""How all roles together are named, as in a GRANT."""
+
+EQUAL = "OPERATOR(pg_catalog.=)"
+"""The built-in one, whatever the search path holds."""
+
+TRUSTED = f"""WITH RECURSIVE own(oid) AS (
+  SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname {EQUAL} current_user
+  UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN own o ON m.member {EQUAL} o.oid),
+trusted(oid) AS (
+  SELECT r.oid FROM pg_catalog.pg_roles r
+  WHERE r.rolsuper OR r.rolname {EQUAL} 'pg_database_owner' OR r.oid {EQUAL} ANY (SELECT o.oid FROM own o)
+    OR r.rolname {EQUAL} ANY (CAST(:trusted AS pg_catalog.name[]))
+    OR r.oid {EQUAL} (
+      SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname {EQUAL} pg_catalog.current_database()))
+"""
+"""Begins a statement: `trusted(oid)` are the roles that are trusted. Parameter `:trusted`: a list of names."""
+
+CREATORS = f"""creators(schema, oid) AS (
+  SELECT n.oid, n.nspowner FROM pg_catalog.pg_namespace n
+  UNION SELECT n.oid, a.grantee FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(
+    COALESCE(n.nspacl, pg_catalog.acldefault(CAST('n' AS pg_catalog."char"), n.nspowner))) a
+  WHERE a.privilege_type {EQUAL} 'CREATE')
+"""
+"""Goes on after TRUSTED and a comma: who may create objects in each schema; 0 is everybody."""
+
+_UNTRUSTED_CREATORS = text(
+    f"{TRUSTED}, {CREATORS} SELECT n.nspname, COALESCE(r.rolname, '{EVERYBODY}') AS role"
+    f" FROM creators c JOIN pg_catalog.pg_namespace n ON n.oid {EQUAL} c.schema"
+    f" LEFT JOIN pg_catalog.pg_roles r ON r.oid {EQUAL} c.oid"
+    f" WHERE n.nspname {EQUAL} ANY (CAST(:schemas AS pg_catalog.name[]))"
+    f" AND NOT EXISTS (SELECT FROM trusted t WHERE t.oid {EQUAL} c.oid) ORDER BY n.nspname, role"
+)
+
+_USABLE = text(
+    "SELECT n.nspname, current_user AS role FROM pg_catalog.pg_namespace n"
+    f" WHERE n.nspname {EQUAL} ANY (CAST(:schemas AS pg_catalog.name[]))"
+    " AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND NOT pg_catalog.starts_with(n.nspname, 'pg_temp')"
+    " AND NOT pg_catalog.starts_with(n.nspname, 'pg_toast')"
+)
+
+_ME = text("SELECT CAST(current_user AS pg_catalog.text)")
+
+_OWNER = {
+    name: text(
+        f"{TRUSTED} SELECT r.rolname FROM pg_catalog.{catalogue} c"
+        f" JOIN pg_catalog.pg_namespace n ON n.oid {EQUAL} c.{prefix}namespace"
+        f" JOIN pg_catalog.pg_roles r ON r.oid {EQUAL} c.{prefix}owner"
+        f" WHERE (c.oid {EQUAL} CAST(:oid AS pg_catalog.oid)"
+        f" OR n.nspname {EQUAL} CAST(:schema AS pg_catalog.name)"
+        f" AND c.{prefix}name {EQUAL} CAST(:name AS pg_catalog.name))"
+        f" AND NOT EXISTS (SELECT FROM trusted t WHERE t.oid {EQUAL} r.oid) ORDER BY r.rolname LIMIT 1"
+    )
+    for name, catalogue, prefix in (("relation", "pg_class", "rel"), ("function", "pg_proc", "pro"))
+}
+
+Named = int | tuple[str, str]
+"""An object of the database: its oid, or (schema, name)."""
+
+
+def untrusted_creators(
+    connection: Connection, schemas: Iterable[str], trusted: Sequence[str] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Of these schemas those in which somebody may create objects who is not trusted: who, by the schema's name.
+
+    That is the owner, and whom CREATE was granted to; all roles are named EVERYBODY. Empty: all are safe, or not there.
+    """
+    names = {"schemas": list(schemas), "trusted": list(trusted)}
+    found: dict[str, tuple[str, ...]] = {}
+    for schema, role in connection.execute(_UNTRUSTED_CREATORS, names):
+        found[schema] = (*found.get(schema, ()), role)
+    return found
+
+
+def safe_path(connection: Connection, path: Sequence[str], trusted: Sequence[str] = ()) -> tuple[str, ...]:
+    """The schemas of a search path, in its order, in which nobody may put a function for the role of the jobs (SEC-1).
+
+    Left out are those that are not there, that the role may not use, that are for temporary objects, and in which
+    somebody may create who is not trusted. "$user" stands for the role, as in the server's setting.
+    """
+    me = connection.execute(_ME).scalar_one()
+    names = [me if name == "$user" else name for name in path]
+    usable = set(connection.execute(_USABLE, {"schemas": names}).scalars())
+    unsafe = untrusted_creators(connection, usable, trusted)
+    return tuple(dict.fromkeys(name for name in names if name in usable and name not in unsafe))
+
+
+def untrusted_owner(connection: Connection, relation: Named, trusted: Sequence[str] = ()) -> str | None:
+    """Who owns this table, view, sequence or index, if that role is not trusted. None: it is, or there is no such."""
+    return _owner(connection, "relation", relation, trusted)
+
+
+def untrusted_function_owner(connection: Connection, function: Named, trusted: Sequence[str] = ()) -> str | None:
+    """Who owns this function, if that role is not trusted; by name, of any of the functions that are called so."""
+    return _owner(connection, "function", function, trusted)
+
+
+def _owner(connection: Connection, kind: str, named: Named, trusted: Sequence[str]) -> str | None:
+    oid, (schema, name) = (named, (None, None)) if isinstance(named, int) else (None, named)
+    given = {"oid": oid, "schema": schema, "name": name, "trusted": list(trusted)}
+    found: str | None = connection.execute(_OWNER[kind], given).scalar()
+    return found
