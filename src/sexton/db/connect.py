@@ -11,7 +11,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
 from .address import place as place
 from .faults import Fault, classify, describe, refusal, sqlstate
 from .keys import bounded
+from .trust import TRUSTED_ROLES
 from .types import ENCODING
 
 READ_ONLY = "sexton_read_only"
@@ -55,10 +56,11 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def open_database(url: str, *, create: bool = True) -> Engine:
+def open_database(url: str, *, create: bool = True, trusted: Sequence[str] = ()) -> Engine:
     """An engine for this URL; connects on first use only. SettingsError for a URL that cannot be one.
 
     create: make a SQLite file that is not there; else connecting raises DatabaseUnreachable.
+    trusted: the setting `trusted_roles`, for `db.trust`.
     """
     target = _parse(url)
     if target.get_backend_name() == "sqlite":
@@ -71,6 +73,7 @@ def open_database(url: str, *, create: bool = True) -> Engine:
         pool_size=2,
         max_overflow=2,
         pool_timeout=10,
+        execution_options={TRUSTED_ROLES: tuple(trusted)},
         connect_args=arguments,
     )
     event.listen(engine, "connect", partial(_note_encoding, engine))
