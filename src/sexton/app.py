@@ -84,7 +84,7 @@ class App:
         """The database; connects on first use. DatabaseUnreachable then, if it is a SQLite file that is not there."""
         from .db.connect import open_database
 
-        return open_database(self.settings.database, create=self._create)
+        return open_database(self.settings.database, create=self._create, trusted=self.settings.trusted_roles)
 
     @property
     def dialect(self) -> str:
@@ -169,7 +169,15 @@ class App:
     def _of_policy(self, name: str, settings: PolicySettings) -> Iterable[Job]:
         from .config.policy import Declared
 
-        declared = Declared(name, settings, self.settings.database, self.policies, str(self.folder), self._place)
+        declared = Declared(
+            name,
+            settings,
+            self.settings.database,
+            self.policies,
+            str(self.folder),
+            self._place,
+            self.settings.trusted_roles,
+        )
         yield Job(
             f"{POLICIES}{name}",
             schedule=parse_schedule(settings.schedule, settings.timezone or self.settings.timezone),

@@ -7,6 +7,7 @@
     │   ├── PolicyError                a policy that cannot be right (no key, a column that is no time)
     │   ├── UnknownName                a job, a pack, a column nobody has; the nearest names are offered
     │   └── SchemaOutdated             `sexton migrate` has not been run, or is older than this package
+    │       └── SchemaUntrusted        its schema or tables belong to somebody else
     ├── JobFailed                  1   a run ended `failed`
     ├── TimedOut                   1   a run passed its deadline
     ├── Stopped                    3   a signal ended the run after its current batch
@@ -67,6 +68,10 @@ class UnknownName(UsageError):
 
 class SchemaOutdated(UsageError):
     """Sexton's own tables are missing or older than this package."""
+
+
+class SchemaUntrusted(SchemaOutdated):
+    """Sexton's own schema, or a table in it, belongs to somebody whom the role of the jobs does not trust."""
 
 
 class JobFailed(SextonError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -122,6 +122,6 @@ class Inside(Shell):
         for engine in self._engines:
             engine.dispose()
 
-    def _open(self, url: str, **options: Any) -> Engine:
-        self._engines.append(open_database(url, **options))
+    def _open(self, url: str, *, create: bool = True, trusted: Sequence[str] = ()) -> Engine:
+        self._engines.append(open_database(url, create=create, trusted=trusted))
         return self._engines[-1]

@@ -49,8 +49,8 @@ def test_an_answer_is_given_again_for_a_while(database: str, engine: Engine) -> 
 def test_however_many_ask_at_once_one_reading_is_made(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Any] = []
 
-    def opened(url: str) -> Engine:
-        engine = open_database(url)
+    def opened(url: str, **options: Any) -> Engine:
+        engine = open_database(url, **options)
         event.listen(engine, "begin", begun.append)
         return engine
 

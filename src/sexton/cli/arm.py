@@ -27,6 +27,7 @@ from ..jobs.job import Job
 from ..policies.contract import Plan
 from ..runs.armed import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere
 from ..runs.counts import Counts
+from ..runs.doctor.trusting import of_plans
 from ..runs.execution import Request
 from ..runs.flood import table_rows
 from ..runs.history import STOPPED, history
@@ -115,6 +116,7 @@ def _look(app: App, job: Job, plans: list[Plan]) -> tuple[str, dict[str, Counts]
             lines += _of_table(connection, plan, request, due[plan.step])
             if settings is not None and (doubt := other_clock(connection, plan, settings, request.as_of)):
                 lines.append(doubt)
+        lines += [str(stranger) for stranger in of_plans(connection, plans)]
         for past in history(connection, job=job.name, limit=3):
             did = past.error if past.error and past.error.startswith(STOPPED) else f"{past.total.picked:,} due"
             lines.append(f"run {past.id} at {past.started_at:%Y-%m-%d %H:%M} UTC: {past.state}, {did}")

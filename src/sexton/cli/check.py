@@ -76,6 +76,7 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
 
     if (why := refused(app.engine)) is not None:
         yield Finding("wrong", "database", why, USAGE)
+    yield from _strangers(app)
     yield from _misfits(app)
     for job in app.registry:
         if job.name not in wrong:
@@ -135,6 +136,18 @@ def _schema(app: App) -> str:
         apart = skew(ask_now(connection))
     careful = "; set the clocks right" if abs(apart) > CLOCK_WARNING else ""
     return f"revision {HEAD}; this clock is {apart:+.1f} s from the database's{careful}"
+
+
+def _strangers(app: App) -> Iterator[Finding]:
+    """What of others would run as this role, or could: its rights, its path, Sexton's own schema (SEC-15, SEC-19)."""
+    from ..db.connect import read_only
+    from ..runs.doctor.trusting import of_home, of_role
+
+    with read_only(app.engine) as connection:
+        for level, stranger in of_home(connection):
+            yield Finding(level, "database", str(stranger), USAGE if level == "wrong" else DONE)
+        for stranger in of_role(connection):
+            yield Finding("warning", "database", str(stranger))
 
 
 def _misfits(app: App) -> Iterator[Finding]:

@@ -245,7 +245,7 @@ class Declared:
     """A policy and where its table is, for whoever builds it when its job runs. url: never shown.
 
     others: the policies of the same file, as `before` names one of them.  folder: of the settings file.
-    place: where its keys stand, for messages.
+    place: where its keys stand, for messages.  trusted: the setting `trusted_roles`.
     """
 
     name: str
@@ -254,3 +254,4 @@ class Declared:
     others: Mapping[str, PolicySettings] = field(default_factory=dict, repr=False)
     folder: str = "."
     place: Place = field(default=dotted, repr=False, compare=False)
+    trusted: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, unquote
@@ -25,6 +25,7 @@ from .address import place as place
 from .faults import Fault, classify, describe, refusal, sqlstate
 from .keys import bounded
 from .sessions import READ_ONLY, watch
+from .trust import TRUSTED_ROLES
 
 _POSTGRESQL_ARGUMENTS: dict[str, object] = {
     "application_name": "sexton",
@@ -52,11 +53,11 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def open_database(url: str, *, create: bool = True, trusted: tuple[str, ...] = ()) -> Engine:
+def open_database(url: str, *, create: bool = True, trusted: Sequence[str] = ()) -> Engine:
     """An engine for this URL; connects on first use only. SettingsError for a URL that cannot be one.
 
     create: make a SQLite file that is not there; else connecting raises DatabaseUnreachable.
-    trusted: the setting `trusted_roles`.
+    trusted: the setting `trusted_roles`, for `db.trust`.
     """
     target = _parse(url)
     if target.get_backend_name() == "sqlite":
@@ -68,13 +69,14 @@ def open_database(url: str, *, create: bool = True, trusted: tuple[str, ...] = (
         pool_size=2,
         max_overflow=2,
         pool_timeout=10,
+        execution_options={TRUSTED_ROLES: tuple(trusted)},
         connect_args=arguments,
     )
-    watch(engine, trusted)
+    watch(engine)
     return engine
 
 
-def open_to_look(url: str, trusted: tuple[str, ...] = ()) -> Engine:
+def open_to_look(url: str) -> Engine:
     """The same for a database that is not ours yet: a SQLite file has to exist, and not even its journal mode changes.
 
     DatabaseUnreachable when there is no such file.
@@ -82,7 +84,7 @@ def open_to_look(url: str, trusted: tuple[str, ...] = ()) -> Engine:
     target = _parse(url)
     path = target.database or ":memory:"
     if target.get_backend_name() != "sqlite" or path.startswith((":", "file:")):
-        return open_database(url, trusted=trusted)
+        return open_database(url)
     if not os.path.isfile(path):
         raise DatabaseUnreachable(f"there is no {place(target)}")
     look = target.set(database=f"file:{quote(path)}", query={**target.query, "mode": "ro", "uri": "true"})

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-from ..errors import SchemaOutdated
+from ..errors import SchemaOutdated, SchemaUntrusted
 from .connect import reaching
 from .sessions import our_own
+from .strangers import require_own, strangers_at_home
 from .tables import SCHEMA, own_name
 
 HEAD = "0009"
@@ -22,10 +23,15 @@ _LOCK = 0x5EC70A  # any number, the same in every version: one migration at a ti
 
 
 def migrate(engine: Engine) -> bool:
-    """Create or upgrade our tables; True when something changed. DatabaseUnreachable if nothing answers."""
+    """Create or upgrade our tables; True when something changed.
+
+    SchemaUntrusted, and nothing is made, where the schema is somebody else's, or others may create in it (SEC-15).
+    DatabaseUnreachable if nothing answers.
+    """
     with reaching(engine), our_own(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            _refuse_strangers(connection)
         before = revision(connection)
         if before == HEAD:
             return False
@@ -34,8 +40,14 @@ def migrate(engine: Engine) -> bool:
             return False
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+            _refuse_strangers(connection)  # somebody may have been quicker
         _upgrade(connection)
         return True
+
+
+def _refuse_strangers(connection: Connection) -> None:
+    for stranger in strangers_at_home(connection):
+        raise SchemaUntrusted(f"nothing was made: {stranger}")
 
 
 def _upgrade(connection: Connection) -> None:
@@ -50,7 +62,12 @@ def _upgrade(connection: Connection) -> None:
 
 
 def revision(connection: Connection) -> str | None:
-    """The revision the database is at; None when `sexton migrate` was never run here."""
+    """The revision the database is at; None when `sexton migrate` was never run here.
+
+    SchemaUntrusted where the schema or a table in it is somebody else's: reading that may run their code.
+    """
+    if connection.dialect.name == "postgresql":
+        require_own(connection)
     name, schema = own_name(connection.dialect.name, "schema_version")
     if connection.dialect.name == "postgresql":
         exists = text("SELECT to_regclass(:name) IS NOT NULL")
@@ -66,7 +83,7 @@ def revision(connection: Connection) -> str | None:
 
 
 def require_schema(connection: Connection) -> None:
-    """SchemaOutdated unless our tables are at this package's revision."""
+    """SchemaOutdated unless our tables are at this package's revision, SchemaUntrusted unless they are ours."""
     found = revision(connection)
     if found is None:
         raise SchemaOutdated("Sexton's own tables are not in this database; run: sexton migrate")

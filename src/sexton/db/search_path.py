@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from .trust import EQUAL, TRUSTED, safe_path, untrusted_creators
+from .trust import EQUAL, TRUSTED, safe_path, trusted_of, untrusted_creators
 
 OWN = "pg_catalog, pg_temp"
 """The path of transactions on Sexton's own tables. Unnamed, the temporary schema would come first."""
@@ -57,12 +57,11 @@ _STRANGE = text(
 
 @dataclass(slots=True)
 class SearchPath:
-    """Of one engine. trusted: roles of the setting `trusted_roles`.  listed: the session's own path, as it is found.
+    """Of one engine. listed: the session's own path, as it is found.
 
     left_out: schemas of it that are not searched, and why, in words.
     """
 
-    trusted: tuple[str, ...] = ()
     listed: tuple[str, ...] | None = None
     safe: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
@@ -95,25 +94,15 @@ class SearchPath:
     def look(self, connection: Connection) -> None:
         """Ask the catalogue; inside a transaction with the path OWN."""
         listed = self.listed or ()
-        unsafe = self._unsafe(connection, listed)
-        usable = safe_path(connection, listed, self.trusted)
-        found = (tuple(name for name in usable if name not in unsafe), unsafe, *_names(connection, self, unsafe))
+        unsafe = _unsafe(connection, listed)
+        usable = safe_path(connection, listed, trusted_of(connection))
+        found = (tuple(name for name in usable if name not in unsafe), unsafe, *_names(connection, listed, unsafe))
         if found != (self.safe, self.left_out, self._relations, self._types):
             self.safe, self.left_out, self._relations, self._types = found
             connection.engine.clear_compiled_cache()
         if listed:
             connection.dialect.default_schema_name = (*self.safe, *listed)[0]
         self.looked = time.monotonic()
-
-    def _unsafe(self, connection: Connection, listed: tuple[str, ...]) -> dict[str, str]:
-        creators = untrusted_creators(connection, listed, self.trusted)
-        unsafe = {name: f"{_and(roles)} may create in it" for name, roles in creators.items()}
-        others: dict[str, list[str]] = {}
-        for schema, role in connection.execute(_STRANGE, {"schemas": list(listed), "trusted": list(self.trusted)}):
-            others.setdefault(schema, []).append(role)
-        for schema, roles in others.items():
-            unsafe.setdefault(schema, f"it holds functions or operators of {_and(roles)}")
-        return unsafe
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -139,13 +128,28 @@ def schema_of(dialect: Dialect, item: Any) -> str | None:
     return search_path(dialect).schema_of(item)
 
 
-def _names(connection: Connection, path: SearchPath, unsafe: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+def _unsafe(connection: Connection, listed: tuple[str, ...]) -> dict[str, str]:
+    """Schemas in which somebody strange may put something, or has, and why, in words."""
+    trusted = trusted_of(connection)
+    creators = untrusted_creators(connection, listed, trusted)
+    unsafe = {name: f"{_and(roles)} may create in it" for name, roles in creators.items()}
+    others: dict[str, list[str]] = {}
+    for schema, role in connection.execute(_STRANGE, {"schemas": list(listed), "trusted": list(trusted)}):
+        others.setdefault(schema, []).append(role)
+    for schema, roles in others.items():
+        unsafe.setdefault(schema, f"it holds functions or operators of {_and(roles)}")
+    return unsafe
+
+
+def _names(
+    connection: Connection, listed: tuple[str, ...], unsafe: Iterable[str]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Tables and types that a name without schema means, and that lie in a schema that is left out."""
     relations: dict[str, list[Row[Any]]] = {}
     types: dict[str, list[Row[Any]]] = {}
-    listed, left_out = path.listed or (), set(unsafe)
+    left_out = set(unsafe)
     if left_out:
-        rows = connection.execute(_NAMES, {"schemas": list(listed), "trusted": list(path.trusted)}).all()
+        rows = connection.execute(_NAMES, {"schemas": list(listed), "trusted": list(trusted_of(connection))}).all()
         for row in sorted(rows, key=lambda row: listed.index(row.schema)):
             (types if row.is_type else relations).setdefault(row.name, []).append(row)
     return _meant(relations, left_out), _meant(types, left_out)

@@ -34,9 +34,9 @@ _NOT_FOUND = ("42P01", "42883", "42704")
 _SETTINGS = "standard_conforming_strings = on; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'"
 
 
-def watch(engine: Engine, trusted: tuple[str, ...]) -> None:
-    """Let sessions of this engine begin as they should. trusted: roles, as the setting `trusted_roles` names them."""
-    path = SearchPath(trusted)
+def watch(engine: Engine) -> None:
+    """Let sessions of this engine begin as they should."""
+    path = SearchPath()
     path.install(engine.dialect)
     event.listen(engine, "do_connect", partial(_connect, path))
     event.listen(engine, "connect", partial(_after_connecting, engine))

@@ -17,6 +17,9 @@ from sqlalchemy import Connection, text
 EVERYBODY = "PUBLIC"
 """How all roles together are named, as in a GRANT."""
 
+TRUSTED_ROLES = "sexton_trusted_roles"
+"""Execution option of an engine: the names in the setting `trusted_roles`."""
+
 EQUAL = "OPERATOR(pg_catalog.=)"
 """The built-in one, whatever the search path holds."""
 
@@ -77,6 +80,11 @@ _OWNER = {
 
 Named = int | tuple[str, str]
 """An object of the database: its oid, or (schema, name)."""
+
+
+def trusted_of(connection: Connection) -> tuple[str, ...]:
+    """The names in `trusted_roles`, as `open_database` was given them."""
+    return tuple(connection.get_execution_options().get(TRUSTED_ROLES, ()))
 
 
 def untrusted_creators(

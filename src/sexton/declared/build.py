@@ -45,7 +45,7 @@ def work(declared: Declared) -> Rule:
 
     DatabaseUnreachable; PolicyError, one line that begins with the policy, for names and values that do not fit.
     """
-    engine = open_database(declared.url, create=False)
+    engine = open_database(declared.url, create=False, trusted=declared.trusted)
     try:
         with read_only(engine) as connection:
             return built(Catalogue(connection), declared)

@@ -16,6 +16,7 @@ from ..jobs.job import Job
 from ..policies.contract import Plan
 from .armed import unarmed
 from .doctor.folders import barred
+from .doctor.trusting import of_plans
 from .execution import Request
 from .indexes import deletes, references
 from .keepers import in_words, keepers, kept_rows
@@ -45,6 +46,7 @@ def inspected(engine: Engine, job: Job) -> list[str]:
                 warnings.append(f"no index serves {plan.step}; {wanted.statement}")
             warnings += _children_without_index(connection, plan)
             warnings += _unlisted(connection, plan, job.name)
+        warnings += map(str, of_plans(connection, plans))
     return list(dict.fromkeys(warnings))
 
 

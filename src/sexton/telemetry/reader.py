@@ -47,7 +47,7 @@ class Reader:
     late_after: see `read_health`.  debt: asked every five minutes, after an answer was given; None: no debt is told.
     debt_first: the first answer waits for it.
     max_age: seconds that an answer is given again.  patience: seconds that `read` waits.
-    statement: seconds that one statement may take; on SQLite all of them together.
+    statement: seconds that one statement may take; on SQLite all of them together.  trusted: see `open_database`.
     """
 
     def __init__(
@@ -61,8 +61,9 @@ class Reader:
         max_age: float = 5.0,
         patience: float = 2.5,
         statement: float = 2.0,
+        trusted: Sequence[str] = (),
     ) -> None:
-        self._engine = open_database(url)
+        self._engine = open_database(url, trusted=trusted)
         self._jobs = list(jobs)
         self._tally = Tally(job.name for job in self._jobs)
         self._late_after = late_after
@@ -77,7 +78,8 @@ class Reader:
     @classmethod
     def of(cls, settings: Settings, jobs: Iterable[Job], **options: Any) -> Reader:
         """On the database of these settings, and by their `late_after`; options: as above."""
-        return cls(settings.database, jobs, late_after=settings.alerts.late_limit, **options)
+        late = settings.alerts.late_limit
+        return cls(settings.database, jobs, late_after=late, trusted=settings.trusted_roles, **options)
 
     def read(self) -> Reading | SextonError:
         """The reading, or the error that tells why there is none; nothing is raised. Any thread may ask."""

@@ -19,29 +19,29 @@ def rights_for(connection: Connection, case: Case) -> Iterator[Finding]:
     """One finding for each table or schema of the product that the step may not use as it has to."""
     if not case.on_postgresql:
         return
-    needed = {table: rights for table, rights in _needed(case.plan).items() if table.schema != SCHEMA}
+    wanted = {table: rights for table, rights in needed(case.plan).items() if table.schema != SCHEMA}
     schemas: set[str] = set()
-    for table in sorted(needed, key=lambda table: table.fullname):
-        for finding in _of_table(connection, table, needed[table]):
+    for table in sorted(wanted, key=lambda table: table.fullname):
+        for finding in _of_table(connection, table, wanted[table]):
             if finding.sql not in schemas:  # one schema holds several tables
                 schemas.add(finding.sql)
                 yield finding
 
 
-def _needed(plan: Plan) -> dict[Table, set[str]]:
-    needed: dict[Table, set[str]] = {plan.table: {"SELECT", "UPDATE"}}  # UPDATE: to lock rows
+def needed(plan: Plan) -> dict[Table, set[str]]:
+    """The tables that a step uses, and what it has to be allowed there; what a cascade reaches is not among them."""
+    rights: dict[Table, set[str]] = {plan.table: {"SELECT", "UPDATE"}}  # UPDATE: to lock rows
     for part in visitors.iterate(batch_statement(plan, excluding=True)):
         if isinstance(part, Table):
-            needed.setdefault(part, {"SELECT"})
+            rights.setdefault(part, {"SELECT"})
     for change in (*plan.changes, *([plan.main] if plan.main else [])):
-        right = "DELETE" if change.values is None else "UPDATE"
-        needed.setdefault(change.table, {"SELECT"}).add(right)
+        rights.setdefault(change.table, {"SELECT"}).add("DELETE" if change.values is None else "UPDATE")
     for found in plan.found:
         if found.lock is not None:
-            needed.setdefault(found.lock, {"SELECT"}).add("UPDATE")
+            rights.setdefault(found.lock, {"SELECT"}).add("UPDATE")
     if plan.outbox is not None and plan.messages:
-        needed.setdefault(plan.outbox.table, set()).add("INSERT")
-    return needed
+        rights.setdefault(plan.outbox.table, set()).add("INSERT")
+    return rights
 
 
 def _of_table(connection: Connection, table: Table, rights: Iterable[str]) -> Iterator[Finding]:

@@ -1,0 +1,97 @@
+"""What weakens the role of the jobs: its own rights, a path others may write to, tables and functions of strangers.
+
+Nothing here keeps a job from running. `check` and `arm` say it, and what would be right (SEC-1, SEC-15, SEC-19).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Connection, text
+
+from ...db.names import quoted_table
+from ...db.strangers import Stranger, strangers_at_home, strangers_in, strangers_on
+from ...db.tables import SCHEMA
+from ...policies.contract import Plan
+from .rights import needed
+
+_ROLE = text(
+    "SELECT quote_ident(current_user) AS name, r.rolsuper, r.rolcreaterole,"
+    " ARRAY(SELECT CAST(p.rolname AS text) FROM pg_catalog.pg_roles p WHERE pg_has_role(r.oid, p.oid, 'MEMBER')"
+    "  AND p.rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files')"
+    "  ORDER BY p.rolname) AS beyond"
+    " FROM pg_catalog.pg_roles r WHERE r.rolname = current_user"
+)
+
+_PATH = text("SELECT reset_val, current_user AS role FROM pg_catalog.pg_settings WHERE name = 'search_path'")
+_WORD = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,\s"]+))\s*(?:,|$)')
+
+_OWN_TABLES = text(
+    f"SELECT c.oid, '{SCHEMA}.' || quote_ident(c.relname) AS name, c.relrowsecurity,"
+    " ARRAY(SELECT CAST(quote_ident(t.tgname) AS text) FROM pg_catalog.pg_trigger t"
+    "  WHERE t.tgrelid = c.oid AND NOT t.tgisinternal ORDER BY t.tgname) AS triggers,"
+    " ARRAY(SELECT CAST(quote_ident(w.rulename) AS text) FROM pg_catalog.pg_rewrite w"
+    "  WHERE w.ev_class = c.oid ORDER BY w.rulename) AS rules"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    f" WHERE n.nspname = '{SCHEMA}' AND c.relkind IN ('r', 'p') ORDER BY c.relname"
+)
+
+
+def of_plans(connection: Connection, plans: Iterable[Plan]) -> list[Stranger]:
+    """What of others runs as this role when these steps run; none on SQLite, and none for Sexton's own tables."""
+    if connection.dialect.name != "postgresql":
+        return []
+    tables: dict[str, bool] = {}
+    for plan in plans:
+        for table, rights in needed(plan).items():
+            if table.schema != SCHEMA:
+                name = quoted_table(connection.dialect, table)
+                tables[name] = tables.get(name, False) or "DELETE" in rights
+    asked = text("SELECT u.name, CAST(to_regclass(u.name) AS oid) AS oid FROM unnest(CAST(:names AS text[])) u(name)")
+    numbers = {row.name: row.oid for row in connection.execute(asked, {"names": list(tables)}) if row.oid is not None}
+    deleted = [oid for name, oid in numbers.items() if tables[name]]
+    return list(strangers_on(connection, numbers.values(), deleted))
+
+
+def of_role(connection: Connection) -> Iterator[Stranger]:
+    """Rights that no job needs, and schemas of its search path that others may create in."""
+    if connection.dialect.name != "postgresql":
+        return
+    role = connection.execute(_ROLE).one()
+    if role.rolsuper:
+        told = f"role {role.name} is a superuser: whatever runs as it, a trigger or a job's code, may do anything"
+        yield Stranger(told, "`sexton doctor --grants` prints the rights of a role that may do just this")
+    else:
+        if role.rolcreaterole:
+            told = f"role {role.name} may create roles, and so become others"
+            yield Stranger(told, f"ALTER ROLE {role.name} NOCREATEROLE")
+        for name in role.beyond:
+            told = f"role {role.name} is a member of {name}, and so reaches files or programs of the server"
+            yield Stranger(told, f"REVOKE {name} FROM {role.name}")
+    path = connection.execute(_PATH).one()
+    words = [quoted.replace('""', '"') if quoted else word.lower() for quoted, word in _WORD.findall(path.reset_val)]
+    schemas = [path.role if word == "$user" else word for word in words]
+    why = " of the search path, so that a trigger or a job's code may meet functions of others there"
+    yield from strangers_in(connection, schemas, why)
+
+
+def of_home(connection: Connection) -> Iterator[tuple[str, Stranger]]:
+    """What is wrong, or odd ("warning"), about Sexton's own schema and tables: level and finding."""
+    if connection.dialect.name != "postgresql":
+        return
+    for stranger in strangers_at_home(connection):
+        yield "wrong", stranger
+    own = connection.execute(_OWN_TABLES).all()
+    for stranger in strangers_on(connection, [row.oid for row in own]):
+        yield "wrong", stranger
+    for row in own:
+        for name in row.triggers:
+            told = f"trigger {name} stands on {row.name}, which Sexton did not make"
+            yield "warning", Stranger(told, f"DROP TRIGGER {name} ON {row.name}")
+        for name in row.rules:
+            told = f"rule {name} stands on {row.name}, which Sexton did not make"
+            yield "warning", Stranger(told, f"DROP RULE {name} ON {row.name}")
+        if row.relrowsecurity:
+            told = f"row level security is on for {row.name}, and may hide rows from Sexton"
+            yield "warning", Stranger(told, f"ALTER TABLE {row.name} DISABLE ROW LEVEL SECURITY")
