@@ -113,8 +113,8 @@ class SearchPath:
         """After "there is no such table": where it was not looked for, and the way out; "" when it was everywhere."""
         if schema or not self.left_out:
             return ""
-        left = " and ".join(f"schema {name}, as {why}" for name, why in sorted(self.left_out.items()))
-        return f"; not searched: {left}; mend that, write the name with its schema, or see trusted_roles"
+        left = " and ".join(f"{name}, as {why}" for name, why in sorted(self.left_out.items()))
+        return f"; not searched: schema {left}; mend that, write the name with its schema, or see trusted_roles"
 
 
 def search_path(dialect: Dialect) -> SearchPath:
