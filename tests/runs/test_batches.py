@@ -114,9 +114,9 @@ def test_the_run_row_says_how_many_batches_were_committed(engine: Engine) -> Non
 def test_past_its_timeout_a_run_ends_and_keeps_what_is_done(engine: Engine) -> None:
     shop = make_sessions(engine)
     ids = shop.add(300, age=HOUR)
-    changing_takes(engine, 0.005)
+    changing_takes(engine, 0.05)  # 15 s in all
 
-    first = run_job(engine, replace(shop.expire(), timeout="300ms"), at=NOON, slot=NOON, limits=Limits(rows=5))
+    first = run_job(engine, replace(shop.expire(), timeout="2s"), at=NOON, slot=NOON, limits=Limits(rows=5))
     done = shop.ids(status="expired")
 
     assert (first.state, first.exit_code, first.error) == ("timed_out", 1, "its timeout passed")

@@ -39,7 +39,7 @@ def runs_of(answer: Reading | SextonError) -> int:
 
 
 def test_an_answer_is_given_again_for_a_while(database: str, engine: Engine) -> None:
-    kept, fresh = Reader(database, JOBS, max_age=3600), Reader(database, JOBS, max_age=0)
+    kept, fresh = (Reader(database, JOBS, max_age=age, patience=60) for age in (3600, 0))
     assert (runs_of(kept.read()), runs_of(fresh.read())) == (0, 0)
     add_runs(engine, run_row(JOBS[0].name, "succeeded", database_time(engine) + timedelta(seconds=50), 0.0))
 

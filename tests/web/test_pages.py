@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from http.client import HTTPConnection
@@ -22,6 +22,7 @@ from sqlalchemy import Engine, text
 from sexton import App
 from sexton.config import Settings
 from sexton.errors import SettingsError
+from sexton.testing.processes import wait_until
 from sexton.web import application, serving
 
 from ..support.past_runs import add_lease, add_runs, database_time, run_row
@@ -292,11 +293,14 @@ def test_a_product_mounts_the_pages_in_its_own_application(database: str, tmp_pa
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         host, port = listening.getsockname()
-        connection = HTTPConnection(host, port, timeout=20)
-        connection.request("GET", "/jobs/readyz")
-        status = connection.getresponse().status
-        connection.close()
+        ready = wait_until(lambda: _status(host, port, "/jobs/readyz") == 200, 60)  # a busy machine answers late
         server.should_exit = True
         thread.join(10)
 
-    assert status == 200
+    assert ready
+
+
+def _status(host: str, port: int, path: str) -> int:
+    with closing(HTTPConnection(host, port, timeout=20)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().status

@@ -84,6 +84,11 @@ class SearchPath:
         """The path of transactions on rows, quoted. The built-in schema is searched before it."""
         return ", ".join([*map(_quoted, self.safe), "pg_temp"])
 
+    def found(self, listed: tuple[str, ...]) -> None:
+        """The path of a new session; another one, as somebody has changed it, is looked at anew."""
+        if listed != self.listed:
+            self.listed, self.looked = listed, None
+
     def schema_of(self, item: Any) -> str | None:
         """The schema that a table, a sequence or a type is written with; None: it is found without."""
         if item.schema is not None:

@@ -53,18 +53,17 @@ def our_own(engine: Engine) -> Iterator[Connection]:
 
 
 def _connect(path: SearchPath, dialect: Dialect, _record: object, words: Any, options: Any) -> Any:
-    """The first session is asked for its search path; what the library asks of it then is asked under ours."""
+    """A session is asked for its search path; what the library asks of it next is asked under ours."""
     connection: Any = dialect.connect(*words, **options)
-    if path.listed is None:
-        connection.execute("BEGIN")
-        path.listed = tuple(connection.execute("SELECT pg_catalog.current_schemas(false)").fetchone()[0])
-        connection.execute(f"SET LOCAL search_path = {OWN}")
+    answers = connection.execute(f"BEGIN; SELECT pg_catalog.current_schemas(false); SET LOCAL search_path = {OWN}")
+    answers.nextset()
+    path.found(tuple(answers.fetchone()[0]))
     return connection
 
 
 def _after_connecting(engine: Engine, connection: Any, _record: object) -> None:
     """A database in LATIN1, or a session that speaks it, holds less than all text; `Line` escapes the rest."""
-    connection.rollback()
+    connection.rollback()  # of what was begun when it was opened
     ours, theirs = connection.info.encoding, connection.info.parameter_status("server_encoding")
     less = ours if ours not in ("utf-8", "ascii") else None if theirs in ("UTF8", "SQL_ASCII") else "ascii"
     setattr(engine.dialect, ENCODING, less)

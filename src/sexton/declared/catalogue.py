@@ -94,11 +94,9 @@ class Catalogue:
     def _reflected(self, plain: str, schema: str | None) -> Table:
         """Under the name that it was asked for by, wherever it lies."""
         place = schema_of(self.connection.dialect, Table(plain, MetaData(), schema=schema))
-        self.connection.execution_options(schema_translate_map={schema: place})
-        try:
-            return Table(plain, self._metadata, schema=schema, autoload_with=self.connection, resolve_fks=False)
-        finally:
-            self.connection.execution_options(schema_translate_map={})
+        where = self._metadata if place == schema else MetaData()
+        table = Table(plain, where, schema=place, autoload_with=self.connection, resolve_fks=False)
+        return table if place == schema else table.to_metadata(self._metadata, schema=schema)
 
     def _refuse(self, table: Table) -> None:
         """PolicyError for tables of ours, and for those that others inherit from: their rows have other columns."""

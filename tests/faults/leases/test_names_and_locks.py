@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from zlib import crc32
@@ -49,7 +50,26 @@ def test_l6_no_advisory_lock_at_any_statement_of_a_run(
 
     assert len(found) > 60
     assert set(found) == {0}
-    assert not [seen.text for seen in proxy.statements if "advisory" in seen.text or seen.text.startswith("SET ")]
+    said = [seen.text for seen in proxy.statements]
+    assert not [one for one in said if "advisory" in one or re.match("SET (?!LOCAL )", one)]
+
+
+@pytest.mark.databases("postgres")
+def test_sec_1_each_transaction_of_a_run_begins_with_its_path(
+    engine: Engine, database: str, open_proxy: Callable[[str], Proxy]
+) -> None:
+    """On the wire: whoever opened it, in the exchange that begins it."""
+    shop = make_sessions(engine)
+    shop.add(20, age=HOUR)
+    proxy = open_proxy(database)
+    through = open_database(proxy.url_for(database))
+
+    assert run_job(through, shop.expire(), at=NOON, limits=SMALL).state == "succeeded"
+    through.dispose()
+
+    begun = [seen.text for seen in proxy.statements if "BEGIN" in seen.text]
+    assert len(begun) > 5
+    assert not [one for one in begun if "SET LOCAL search_path = " not in one]
 
 
 @pytest.mark.databases("postgres18")
