@@ -96,7 +96,7 @@ class Catalogue:
         place = schema_of(self.connection.dialect, Table(plain, MetaData(), schema=schema))
         where = self._metadata if place == schema else MetaData()
         table = Table(plain, where, schema=place, autoload_with=self.connection, resolve_fks=False)
-        return table if place == schema else table.to_metadata(self._metadata, schema=schema)
+        return table if place == schema else table.to_metadata(self._metadata, schema=None)  # type: ignore[arg-type]
 
     def _refuse(self, table: Table) -> None:
         """PolicyError for tables of ours, and for those that others inherit from: their rows have other columns."""
