@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sexton.db.connect import open_database, read_only
 from sexton.db.migrate import migrate, require_schema
 from sexton.db.strangers import strangers_at_home, strangers_on
-from sexton.errors import SchemaUntrusted
+from sexton.errors import SchemaOutdated, SchemaUntrusted
 
 from ..support.databases import Databases
 from ..support.roles import Town, new_town, quoted
@@ -113,6 +113,33 @@ def test_sec_15_a_schema_of_a_role_that_it_is_a_member_of_is_its_own(town: Town)
     town.do(f"GRANT {quoted(owner)} TO {quoted(boss)}")
     assert migrate(town.engine(boss)) is False
     assert at_home(town, boss) == []
+
+
+@pytest.mark.databases("postgres")
+def test_sec_15_default_privileges_that_let_others_in_are_met_as_the_schema_is_made(town: Town) -> None:
+    boss, _ = town.roles
+    town.do(f"ALTER DEFAULT PRIVILEGES FOR ROLE {quoted(boss)} GRANT CREATE ON SCHEMAS TO PUBLIC")
+    with pytest.raises(SchemaUntrusted, match=r"every role \(PUBLIC\) may create in schema sexton"):
+        migrate(town.engine(boss))
+    assert town.ask("SELECT to_regnamespace('sexton')") is None
+    town.do(f"ALTER DEFAULT PRIVILEGES FOR ROLE {quoted(boss)} REVOKE CREATE ON SCHEMAS FROM PUBLIC")
+
+
+@pytest.mark.databases("postgres")
+def test_who_may_not_migrate_is_told_what_would_be_right(town: Town) -> None:
+    boss, mallory = town.roles
+    town.do(f"REVOKE CREATE ON DATABASE {quoted(town.database)} FROM PUBLIC")
+    with pytest.raises(SchemaOutdated, match=f'role "{boss}" may not make schema sexton; GRANT CREATE ON DATABASE '):
+        migrate(town.engine(boss))
+    town.do(f"CREATE SCHEMA sexton AUTHORIZATION {quoted(boss)}")
+    assert migrate(town.engine(boss)) is True  # who owns the schema needs no right on the database
+    town.do("UPDATE sexton.schema_version SET version_num = '0008'")
+    trusting = open_database(town.url_of(mallory), trusted=[boss])
+    town.do(f"GRANT SELECT ON sexton.schema_version TO {quoted(mallory)}", who=boss)
+    town.do(f"GRANT USAGE ON SCHEMA sexton TO {quoted(mallory)}", who=boss)
+    with pytest.raises(SchemaOutdated, match=f'may not change Sexton\'s own tables; migrate as "{boss}", their owner'):
+        migrate(trusting)
+    trusting.dispose()
 
 
 @pytest.mark.databases("sqlite")

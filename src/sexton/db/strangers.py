@@ -106,6 +106,14 @@ _OWN = text(
     f" AND {_NOT_TRUSTED.format('c.relowner')} ORDER BY kind, name"
 )
 
+_OTHERS = text(
+    "SELECT count(*) FROM pg_catalog.pg_roles r WHERE NOT r.rolsuper AND r.rolname <> current_user AND r.oid IN ("
+    f" SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = '{SCHEMA}' UNION ALL SELECT c.relowner"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    f" WHERE n.nspname = '{SCHEMA}')"
+)
+"""What most databases answer with 0, in a fraction of the time."""
+
 _SCHEMA_OWNERS = text(
     "SELECT n.nspname, r.rolname FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner"
     " WHERE n.nspname = ANY (CAST(:schemas AS name[]))"
@@ -165,6 +173,8 @@ def strangers_in(connection: Connection, schemas: Sequence[str], why: str) -> It
 
 def require_own(connection: Connection) -> None:
     """SchemaUntrusted when Sexton's schema or something in it belongs to others: reading it may run their code."""
+    if not connection.execute(_OTHERS).scalar():
+        return
     if (found := connection.execute(_OWN, {"trusted": list(trusted_of(connection))}).first()) is not None:
         raise SchemaUntrusted(str(_own(_Words(connection), found)))
 
