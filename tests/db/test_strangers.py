@@ -156,7 +156,7 @@ HERS = """
 CREATE SCHEMA hers;
 GRANT USAGE ON SCHEMA hers TO PUBLIC;
 CREATE FUNCTION hers.fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
-CREATE FUNCTION hers.one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION hers.one(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 1; END';
 CREATE FUNCTION hers.right(int, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
 CREATE OPERATOR hers.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = hers.right);
 CREATE DOMAIN hers.kind AS int CHECK (hers.one(VALUE) = 1);
@@ -198,6 +198,27 @@ def test_sec_19_whatever_calls_her_functions_is_named(town: Town) -> None:
     )
     assert on(town, boss, "public.things", mallory) == []
     assert on(town, mallory, "public.things") == []
+
+
+@pytest.mark.databases("postgres")
+def test_sec_19_her_types_are_found_below_others_and_her_function_in_a_partition_key(town: Town) -> None:
+    boss, mallory = town.roles
+    town.do(HERS, who=mallory)
+    town.do(
+        "CREATE DOMAIN public.narrow AS hers.kind CHECK (VALUE > 0)",
+        "CREATE TYPE public.pair AS (left_one hers.kind, right_one int)",
+        "CREATE TABLE public.things (id int, a public.narrow, b hers.kind[], c public.pair) "
+        "PARTITION BY RANGE (hers.one(id))",
+    )
+    found = on(town, boss, "public.things")
+    calls = [line.split(" of public.things ")[0] for line in found if " calls " in line]
+    assert calls == [
+        "one of its columns, or how it is partitioned,",
+        "the type of a",
+        "the type of b",
+        "the type of c",
+    ]
+    assert [line[0] for line in found if " has the type hers.kind of " in line] == ["a", "b", "c"]
 
 
 @pytest.mark.databases("postgres")

@@ -84,7 +84,7 @@ def _lines(connection: Connection, jobs: Iterable[Job], role: str) -> Iterator[s
                 _of_plan(connection, step, needs)
             else:
                 functions.append(f"-- {job.name}: a Python function; grant what it uses, nobody else can know")
-    yield f"-- CREATE ROLE {to} LOGIN; it owns nothing and is a member of nothing. Run as the owner of the tables."
+    yield f"-- CREATE ROLE {to} LOGIN; it owns nothing and is a member of nothing. Run this as the owner of all."
     yield from _at_home(connection, to)
     schemas: dict[str, None] = {}
     lines: list[str] = []
