@@ -122,6 +122,15 @@ def test_sec_19_check_names_rights_that_no_job_needs(inside: Inside, town: Town)
     assert any("hers.things belongs to" in line for line in warnings(inside, "policies.things"))
 
 
+def test_sec_19_check_names_roles_that_are_trusted_in_vain_or_all_at_once(inside: Inside, town: Town) -> None:
+    boss, mallory = town.roles
+    settings(inside, town, boss, "mellory", mallory, "PUBLIC")
+    assert warnings(inside, "database") == [
+        f'trusted_roles names PUBLIC: whatever any role owns may run as "{boss}"; name the roles that own your tables',
+        "trusted_roles names mellory, and there is no such role; correct the name",
+    ]
+
+
 def test_sec_15_check_says_what_stands_on_our_own_tables(inside: Inside, town: Town) -> None:
     boss, mallory = town.roles
     settings(inside, town, boss, mallory)

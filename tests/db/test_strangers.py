@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sexton.db.connect import open_database, read_only
 from sexton.db.migrate import migrate, require_schema
 from sexton.db.strangers import strangers_at_home, strangers_on
-from sexton.errors import SchemaUntrusted
+from sexton.errors import SchemaOutdated, SchemaUntrusted
 
 from ..support.databases import Databases
 from ..support.roles import Town, new_town, quoted
@@ -115,6 +115,33 @@ def test_sec_15_a_schema_of_a_role_that_it_is_a_member_of_is_its_own(town: Town)
     assert at_home(town, boss) == []
 
 
+@pytest.mark.databases("postgres")
+def test_sec_15_default_privileges_that_let_others_in_are_met_as_the_schema_is_made(town: Town) -> None:
+    boss, _ = town.roles
+    town.do(f"ALTER DEFAULT PRIVILEGES FOR ROLE {quoted(boss)} GRANT CREATE ON SCHEMAS TO PUBLIC")
+    with pytest.raises(SchemaUntrusted, match=r"every role \(PUBLIC\) may create in schema sexton"):
+        migrate(town.engine(boss))
+    assert town.ask("SELECT to_regnamespace('sexton')") is None
+    town.do(f"ALTER DEFAULT PRIVILEGES FOR ROLE {quoted(boss)} REVOKE CREATE ON SCHEMAS FROM PUBLIC")
+
+
+@pytest.mark.databases("postgres")
+def test_who_may_not_migrate_is_told_what_would_be_right(town: Town) -> None:
+    boss, mallory = town.roles
+    town.do(f"REVOKE CREATE ON DATABASE {quoted(town.database)} FROM PUBLIC")
+    with pytest.raises(SchemaOutdated, match=f'role "{boss}" may not make schema sexton; GRANT CREATE ON DATABASE '):
+        migrate(town.engine(boss))
+    town.do(f"CREATE SCHEMA sexton AUTHORIZATION {quoted(boss)}")
+    assert migrate(town.engine(boss)) is True  # who owns the schema needs no right on the database
+    town.do("UPDATE sexton.schema_version SET version_num = '0008'")
+    trusting = open_database(town.url_of(mallory), trusted=[boss])
+    town.do(f"GRANT SELECT ON sexton.schema_version TO {quoted(mallory)}", who=boss)
+    town.do(f"GRANT USAGE ON SCHEMA sexton TO {quoted(mallory)}", who=boss)
+    with pytest.raises(SchemaOutdated, match=f'may not change Sexton\'s own tables; migrate as "{boss}", their owner'):
+        migrate(trusting)
+    trusting.dispose()
+
+
 @pytest.mark.databases("sqlite")
 def test_sec_15_a_sqlite_file_has_no_roles_and_so_no_strangers(empty_database: str) -> None:
     """Who may write the file may write all of it: nothing of this applies there."""
@@ -129,7 +156,7 @@ HERS = """
 CREATE SCHEMA hers;
 GRANT USAGE ON SCHEMA hers TO PUBLIC;
 CREATE FUNCTION hers.fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
-CREATE FUNCTION hers.one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION hers.one(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 1; END';
 CREATE FUNCTION hers.right(int, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
 CREATE OPERATOR hers.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = hers.right);
 CREATE DOMAIN hers.kind AS int CHECK (hers.one(VALUE) = 1);
@@ -171,6 +198,27 @@ def test_sec_19_whatever_calls_her_functions_is_named(town: Town) -> None:
     )
     assert on(town, boss, "public.things", mallory) == []
     assert on(town, mallory, "public.things") == []
+
+
+@pytest.mark.databases("postgres")
+def test_sec_19_her_types_are_found_below_others_and_her_function_in_a_partition_key(town: Town) -> None:
+    boss, mallory = town.roles
+    town.do(HERS, who=mallory)
+    town.do(
+        "CREATE DOMAIN public.narrow AS hers.kind CHECK (VALUE > 0)",
+        "CREATE TYPE public.pair AS (left_one hers.kind, right_one int)",
+        "CREATE TABLE public.things (id int, a public.narrow, b hers.kind[], c public.pair) "
+        "PARTITION BY RANGE (hers.one(id))",
+    )
+    found = on(town, boss, "public.things")
+    calls = [line.split(" of public.things ")[0] for line in found if " calls " in line]
+    assert calls == [
+        "one of its columns, or how it is partitioned,",
+        "the type of a",
+        "the type of b",
+        "the type of c",
+    ]
+    assert [line[0] for line in found if " has the type hers.kind of " in line] == ["a", "b", "c"]
 
 
 @pytest.mark.databases("postgres")

@@ -65,6 +65,16 @@ def test_sec_1_roles_it_is_a_member_of_are_trusted_over_others_too(town: Town) -
     assert creators(town, firm, "its") == {"its": (boss,)}
 
 
+def test_sec_1_who_made_a_role_does_not_trust_it(town: Town) -> None:
+    """From PostgreSQL 16 on, it is made a member of the new role, to administer it and no more."""
+    boss = town.role("boss", "CREATEROLE")
+    mallory = town.role("mallory")
+    if town.ask("SELECT current_setting('server_version_num')::int >= 160000"):
+        town.do(f"GRANT {quoted(mallory)} TO {quoted(boss)} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    town.do(f"CREATE SCHEMA hers AUTHORIZATION {quoted(mallory)}")
+    assert creators(town, boss, "hers") == {"hers": (mallory,)}
+
+
 def test_sec_1_a_superuser_does_not_trust_everybody(town: Town) -> None:
     """`pg_has_role` says that a superuser is a member of each role there is."""
     root, mallory, boss = town.role("root", "SUPERUSER"), town.role("mallory"), town.role("boss")

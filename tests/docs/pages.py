@@ -37,6 +37,7 @@ def pages() -> list[Path]:
         ROOT / "README.md",
         ROOT / "CHANGELOG.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
         *sorted(path for path in DOCS.rglob("*.md")),
     ]
 

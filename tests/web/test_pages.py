@@ -25,8 +25,10 @@ from sexton.errors import SettingsError
 from sexton.testing.processes import wait_until
 from sexton.web import application, serving
 
+from ..support.databases import Databases
 from ..support.past_runs import add_lease, add_runs, database_time, run_row
 from ..support.proxy import Proxy
+from ..support.roles import new_town, quoted
 
 PAGES = ("/metrics", "/api/health/cron", "/healthz", "/readyz")
 ANYWHERE = "127.0.0.1:0"
@@ -225,6 +227,19 @@ def test_readyz_asks_for_our_tables_and_healthz_does_not(empty_database: str) ->
 
 
 @pytest.mark.databases("postgres18")
+@pytest.mark.databases("postgres")
+def test_sec_15_readyz_names_nobody_when_our_tables_are_somebody_elses(
+    databases: Databases, database_kind: str
+) -> None:
+    with new_town(databases, database_kind) as town:
+        boss, mallory = town.role("boss"), town.role("mallory")
+        town.do(f"CREATE SCHEMA sexton AUTHORIZATION {quoted(mallory)}")
+        with served(town.url_of(boss)) as ask:
+            answer = ask("/readyz")
+    assert (answer.status, "mallory" in answer.body, "boss" in answer.body) == (503, False, False)
+    assert "the tables of this database belong to others; run: sexton check" in answer.body
+
+
 def test_x1_no_page_shows_where_the_database_is_or_what_is_in_it(database: str, engine: Engine) -> None:
     """Neither when all is well nor when nothing answers at an address with a password."""
     ran_in_time(engine)

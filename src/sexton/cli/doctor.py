@@ -19,6 +19,7 @@ from ..errors import DONE, FAILED, UsageError
 from .shared import add_json, open_app, print_json, tell_unloaded
 
 if TYPE_CHECKING:
+    from ..app import App
     from ..runs.doctor.finding import Finding
 
 WIDEST = 100
@@ -40,6 +41,13 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="each finding for itself, where one line would stand for many"
     )
+    parser.add_argument(
+        "--grants",
+        nargs="?",
+        const="sexton_jobs",
+        metavar="ROLE",
+        help="print the SQL that lets a role of this name (sexton_jobs) do just what the jobs do; PostgreSQL",
+    )
     add_json(parser)
 
 
@@ -49,6 +57,8 @@ def run(arguments: Namespace) -> int:
     from ..runs.doctor.grouping import AGAIN, by_cause, worst_first
 
     app = open_app(arguments, partly=True)
+    if arguments.grants is not None:
+        return _grants(app, arguments)
     if arguments.sample and arguments.name is None:
         raise UsageError("--sample runs a batch; say of which job: sexton doctor NAME --sample")
     jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]
@@ -64,6 +74,20 @@ def run(arguments: Namespace) -> int:
         print(f"\n{_summary(Counter(finding.level for finding in told if finding.about != AGAIN))}")
     unloaded = DONE if arguments.name else tell_unloaded(app)
     return unloaded or (FAILED if any(finding.level in ("warning", "wrong") for finding in found) else DONE)
+
+
+def _grants(app: App, arguments: Namespace) -> int:
+    """Print them; 2 when jobs could not be loaded, whose rights would be missing."""
+    from ..db.connect import read_only
+    from ..runs.doctor.grants import grants
+
+    if app.dialect != "postgresql":
+        raise UsageError("--grants is for PostgreSQL: a SQLite file knows no roles, only who may write the file")
+    jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]
+    with read_only(app.engine) as connection:
+        lines = list(grants(connection, jobs, arguments.grants))
+    print("\n".join(lines))
+    return DONE if arguments.name else tell_unloaded(app)
 
 
 def _written(finding: Finding) -> dict[str, str]:

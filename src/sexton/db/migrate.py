@@ -39,8 +39,8 @@ def migrate(engine: Engine) -> bool:
             _refuse_newer(before)
             return False
         if engine.dialect.name == "postgresql":
-            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-            _refuse_strangers(connection)  # somebody may have been quicker
+            _make_schema(connection)
+            _refuse_strangers(connection)  # default privileges may let others in
         _upgrade(connection)
         return True
 
@@ -48,6 +48,37 @@ def migrate(engine: Engine) -> bool:
 def _refuse_strangers(connection: Connection) -> None:
     for stranger in strangers_at_home(connection):
         raise SchemaUntrusted(f"nothing was made: {stranger}")
+
+
+_RIGHTS = text(
+    "SELECT quote_ident(current_user) AS role, quote_ident(current_database()) AS database, n.oid IS NOT NULL AS there,"
+    " has_database_privilege(current_database(), 'CREATE') AS may_make,"
+    " has_schema_privilege(n.oid, 'CREATE') AS may_add,"
+    " (SELECT min(quote_ident(r.rolname)) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner"
+    "  WHERE c.relnamespace = n.oid AND c.relkind = 'r' AND NOT pg_has_role(r.oid, 'USAGE')) AS owner"
+    f" FROM (SELECT 1) one LEFT JOIN pg_namespace n ON n.nspname = '{SCHEMA}'"
+)
+
+
+def _make_schema(connection: Connection) -> None:
+    """Where it is not there. SchemaOutdated when this role may not, or may not change what is there."""
+    rights = connection.execute(_RIGHTS).one()
+    if rights.owner is not None:
+        raise SchemaOutdated(
+            f"role {rights.role} may not change Sexton's own tables; migrate as {rights.owner}, their owner"
+        )
+    if not rights.there:
+        if not rights.may_make:
+            raise SchemaOutdated(
+                f"role {rights.role} may not make schema {SCHEMA}; "
+                f"GRANT CREATE ON DATABASE {rights.database} TO {rights.role}, or migrate as the owner of the database"
+            )
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+    elif not rights.may_add:
+        raise SchemaOutdated(
+            f"role {rights.role} may not make tables in schema {SCHEMA}; "
+            f"GRANT USAGE, CREATE ON SCHEMA {SCHEMA} TO {rights.role}, or migrate as its owner"
+        )
 
 
 def _upgrade(connection: Connection) -> None:

@@ -23,9 +23,15 @@ TRUSTED_ROLES = "sexton_trusted_roles"
 EQUAL = "OPERATOR(pg_catalog.=)"
 """The built-in one, whatever the search path holds."""
 
+_REAL = " OR ".join(
+    f"COALESCE(pg_catalog.to_jsonb(m) OPERATOR(pg_catalog.->>) '{option}', 'true') {EQUAL} 'true'"
+    for option in ("inherit_option", "set_option")
+)
+"""Of PostgreSQL 16 on, who may only administer a role, as whoever created it may, does not act as it."""
+
 TRUSTED = f"""WITH RECURSIVE own(oid) AS (
   SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname {EQUAL} current_user
-  UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN own o ON m.member {EQUAL} o.oid),
+  UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN own o ON m.member {EQUAL} o.oid WHERE {_REAL}),
 trusted(oid) AS (
   SELECT r.oid FROM pg_catalog.pg_roles r
   WHERE r.rolsuper OR r.rolname {EQUAL} 'pg_database_owner' OR r.oid {EQUAL} ANY (SELECT o.oid FROM own o)

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..app import App
 from ..clock import iso
-from ..errors import SchemaOutdated, SextonError
+from ..errors import SchemaOutdated, SchemaUntrusted, SextonError
 from ..telemetry.health import JobHealth
 from ..telemetry.metrics import exposition
 from ..telemetry.reader import Reader, Reading
@@ -111,6 +111,8 @@ class _Pages:
 
 def _problem(error: SextonError) -> str:
     """For strangers: the error itself names host and database, and is for the log."""
+    if isinstance(error, SchemaUntrusted):
+        return "the tables of this database belong to others; run: sexton check"
     if isinstance(error, SchemaOutdated):
         return "the tables of this database are not those of this version; run: sexton migrate"
     return "the database cannot be read"

@@ -13,7 +13,9 @@ from sqlalchemy import Connection, text
 from ...db.names import quoted_table
 from ...db.strangers import Stranger, strangers_at_home, strangers_in, strangers_on
 from ...db.tables import SCHEMA
+from ...db.trust import EVERYBODY, trusted_of
 from ...policies.contract import Plan
+from ...texts import one_line
 from .rights import needed
 
 _ROLE = text(
@@ -22,6 +24,11 @@ _ROLE = text(
     "  AND p.rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files')"
     "  ORDER BY p.rolname) AS beyond"
     " FROM pg_catalog.pg_roles r WHERE r.rolname = current_user"
+)
+
+_UNKNOWN = text(
+    "SELECT u.name FROM unnest(CAST(:names AS text[])) WITH ORDINALITY u(name, place)"
+    " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = u.name) ORDER BY u.place"
 )
 
 _PATH = text("SELECT reset_val, current_user AS role FROM pg_catalog.pg_settings WHERE name = 'search_path'")
@@ -69,6 +76,12 @@ def of_role(connection: Connection) -> Iterator[Stranger]:
         for name in role.beyond:
             told = f"role {role.name} is a member of {name}, and so reaches files or programs of the server"
             yield Stranger(told, f"REVOKE {name} FROM {role.name}")
+    named = trusted_of(connection)
+    if EVERYBODY in named:
+        told = f"trusted_roles names {EVERYBODY}: whatever any role owns may run as {role.name}"
+        yield Stranger(told, "name the roles that own your tables")
+    for name in connection.execute(_UNKNOWN, {"names": [name for name in named if name != EVERYBODY]}).scalars():
+        yield Stranger(one_line(f"trusted_roles names {name}, and there is no such role"), "correct the name")
     path = connection.execute(_PATH).one()
     words = [quoted.replace('""', '"') if quoted else word.lower() for quoted, word in _WORD.findall(path.reset_val)]
     schemas = [path.role if word == "$user" else word for word in words]
