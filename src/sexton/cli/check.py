@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ..app import App
 from ..config import shown
+from ..console import say
 from ..errors import DONE, FAILED, USAGE, SettingsError, SextonError
 from ..jobs import crowding
 from ..jobs.job import Job
@@ -48,7 +49,7 @@ def run(arguments: Namespace) -> int:
     for finding in _health(app) if arguments.health else _findings(app, offline=arguments.offline):
         found.append(finding)
         if not arguments.json:
-            print(f"{finding.level:<8} {finding.about}: {finding.text}")
+            say(f"{finding.level:<8} {finding.about}: {finding.text}")
     if arguments.json:
         print_json([finding._asdict() for finding in found])
     return next((finding.exit_code for finding in found if finding.exit_code), DONE)

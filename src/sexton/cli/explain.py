@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..app import App
+from ..console import say
 from ..db.connect import read_only
 from ..db.faults import describe
 from ..db.moment import ask_now
@@ -50,16 +51,16 @@ def run(arguments: Namespace) -> int:
             }
         )
         return 0
-    print(f"{job.name}: {one_line(job.description)}" if job.description else job.name)
+    say(f"{job.name}: {one_line(job.description)}" if job.description else job.name)
     for line in rule:
-        print(f"  {line}")
-    print(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")
+        say(f"  {line}")
+    say(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")
     for slot in slots:
-        print(f"    {slot:%a %Y-%m-%d %H:%M} UTC")
+        say(f"    {slot:%a %Y-%m-%d %H:%M} UTC")
     for number, step in enumerate(steps, 1):
-        print(f"\n-- step {number}, {step['step']}: {step['how']}")
+        say("", f"-- step {number}, {step['step']}: {step['how']}")
         if step["sql"]:
-            print(step["sql"] + ";")
+            say(*f"{step['sql']};".split("\n"))
     return 0
 
 
