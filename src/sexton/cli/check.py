@@ -77,6 +77,8 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
 
     if (why := refused(app.engine)) is not None:
         yield Finding("wrong", "database", why, USAGE)
+    if app.settings.run.pause_while is not None:
+        yield _tried("run.pause_while", lambda: _brake(app))
     yield from _misfits(app)
     for job in app.registry:
         if job.name not in wrong:
@@ -136,6 +138,21 @@ def _schema(app: App) -> str:
         apart = skew(ask_now(connection))
     careful = "; set the clocks right" if abs(apart) > CLOCK_WARNING else ""
     return f"revision {HEAD}; this clock is {apart:+.1f} s from the database's{careful}"
+
+
+def _brake(app: App) -> str:
+    """Whether the query of the settings can be asked, and what it says."""
+    from sqlalchemy.exc import DBAPIError
+
+    from ..db.asked import ask_apart
+    from ..db.faults import describe
+    from ..runs.throttle import EVERY
+
+    try:
+        rests = ask_apart(app.engine, app.settings.run.pause_while or "", EVERY)
+    except DBAPIError as error:
+        raise SettingsError(f"cannot be asked: {describe(error)}") from error
+    return f"can be asked; runs {'rest' if rests else 'go on'} now"
 
 
 def _misfits(app: App) -> Iterator[Finding]:
