@@ -28,6 +28,7 @@ from ..jobs.job import Job
 from ..policies.contract import Plan
 from ..runs.armed import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere
 from ..runs.counts import Counts
+from ..runs.dry_run import counting
 from ..runs.execution import Request
 from ..runs.flood import table_rows
 from ..runs.history import STOPPED, history
@@ -107,7 +108,7 @@ def _look(app: App, job: Job, plans: list[Plan]) -> tuple[list[str], dict[str, C
         lines += [f"  {line}" for line in details(settings, once)]
     if why := obstacle(app.engine, job.name, plans):
         lines.append(f"  its runs cannot begin: {why}")
-    with read_only(app.engine) as connection:
+    with read_only(app.engine) as connection, counting(connection, job):
         require_schema(connection)
         request = Request(0, None, ask_now(connection), job.name, None)
         due = {plan.step: preview(connection, plan, request) for plan in plans}

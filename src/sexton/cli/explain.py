@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from ..app import App
 from ..console import say
 from ..db.connect import read_only
+from ..db.deadline import limited, patient
 from ..db.faults import describe
 from ..db.moment import ask_now
 from ..db.render import render
@@ -21,6 +22,7 @@ from ..policies.contract import Plan
 from ..runs.armed import DECLARED, armed_row, called, unarmed
 from ..runs.choose import Choice, choose
 from ..runs.execution import Request
+from ..runs.preflight import PLANNING
 from ..runs.preview import preview_statement
 from ..runs.runner import planned
 from ..texts import one_line
@@ -79,7 +81,7 @@ def _rule(app: App, job: Job, steps: list[Any]) -> list[str]:
     if not job.name.startswith(DECLARED):
         lines.append(f"stops before it takes more than {job.guard.max_share:.0%} of a table")
     try:
-        with read_only(app.engine) as connection:
+        with read_only(app.engine) as connection, limited(connection, PLANNING):
             return [*lines, *_armed(connection, job, plans)]
     except (SextonError, DBAPIError):
         return lines
@@ -114,7 +116,8 @@ def _step(app: App, step: Any) -> dict[str, Any]:
 
 
 def _choice(app: App, plan: Plan) -> Choice:
-    with read_only(app.engine) as connection:
+    advice = "the database has to plan it: does it call a function?"
+    with read_only(app.engine) as connection, patient(connection, PLANNING, f"planning {plan.step}", advice):
         return choose(connection, plan, Request(1, None, ask_now(connection), "", None))
 
 

@@ -68,6 +68,7 @@ def open_database(url: str, *, create: bool = True) -> Engine:
         target,
         isolation_level="READ COMMITTED",
         hide_parameters=True,
+        enable_from_linting=False,
         pool_size=2,
         max_overflow=2,
         pool_timeout=10,
@@ -90,7 +91,9 @@ def open_to_look(url: str) -> Engine:
     if not os.path.isfile(path):
         raise DatabaseUnreachable(f"there is no {place(target)}")
     look = target.set(database=f"file:{quote(path)}", query={**target.query, "mode": "ro", "uri": "true"})
-    engine = create_engine(look, hide_parameters=True, connect_args={"timeout": SQLITE_PATIENCE})
+    engine = create_engine(
+        look, hide_parameters=True, enable_from_linting=False, connect_args={"timeout": SQLITE_PATIENCE}
+    )
     event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -135,7 +138,7 @@ def _parse(url: str) -> URL:
 
 def _open_sqlite(target: URL, create: bool) -> Engine:
     arguments = {"timeout": SQLITE_PATIENCE, "check_same_thread": False}
-    engine = create_engine(target, hide_parameters=True, connect_args=arguments)
+    engine = create_engine(target, hide_parameters=True, enable_from_linting=False, connect_args=arguments)
     if not create:
         event.listen(engine, "do_connect", _before_connecting)
     event.listen(engine, "connect", _prepare_sqlite)
