@@ -148,12 +148,16 @@ def test_sec_9_an_error_that_nobody_foresaw_begins_no_line(capsys: pytest.Captur
 
 LIBRARY = """
 import logging
+import threading
 import warnings
 from sexton.console import plain_logging, plain_output
 with plain_output():
     plain_logging()
     warnings.warn("old \\x1b[2J\\nrun 99 succeeded", UserWarning)
     logging.getLogger("lib").error("lost \\x9b\\nrun 98 succeeded")
+    thread = threading.Thread(target=exec, args=("raise ValueError('odd \\\\x1b[31m\\\\nrun 97 succeeded')",))
+    thread.start()
+    thread.join()
 """
 
 
@@ -166,11 +170,15 @@ def test_sec_9_warnings_and_logs_of_libraries_begin_no_line() -> None:
         check=True,
     )
 
-    assert done.stderr.splitlines() == [
+    told = done.stderr.splitlines()
+    assert told[:4] == [
         "sexton: UserWarning: old \\u001b[2J\\nrun 99 succeeded",
         "lost \\u009b",
         "  run 98 succeeded",
+        "sexton: unexpected ValueError; please report this:",
     ]
+    assert told[-2:] == ["  ValueError: odd \\u001b[31m", "  run 97 succeeded"]
+    assert all(line.startswith("  ") for line in told[4:])
 
 
 def test_sec_9_output_that_was_closed_before_we_began_is_no_error() -> None:

@@ -7,6 +7,7 @@ to a terminal, and that by `rich`. A test looks for any other way out.
 from __future__ import annotations
 
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -74,18 +75,21 @@ class Plain:
 
 @contextmanager
 def plain_output() -> Iterator[None]:
-    """Inside the block standard output and error are plain, whoever writes, and warnings of libraries are one line.
+    """Inside the block standard output and error are plain, whoever writes; warnings of libraries are one line, and
+    errors of threads are told as `confess` does.
 
     A stream that is closed stays as it is.
     """
-    before, warned = (sys.stdout, sys.stderr), warnings.formatwarning
+    before, warned, thrown = (sys.stdout, sys.stderr), warnings.formatwarning, threading.excepthook
     sys.stdout, sys.stderr = (cast(TextIO, Plain(stream)) if stream is not None else stream for stream in before)
     warnings.formatwarning = _warning
+    if thrown is threading.__excepthook__:  # else somebody wants to know
+        threading.excepthook = _thrown
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
-        warnings.formatwarning = warned
+        warnings.formatwarning, threading.excepthook = warned, thrown
 
 
 def plain_logging() -> None:
@@ -98,6 +102,11 @@ def plain_logging() -> None:
 
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(Indented())
+
+
+def _thrown(what: threading.ExceptHookArgs) -> None:
+    if what.exc_value is not None:
+        confess(what.exc_value)
 
 
 def _warning(message: Any, category: type[Warning], *place: Any, **more: Any) -> str:

@@ -48,7 +48,7 @@ def ask_apart(engine: Engine, sql: str, seconds: float) -> Any:
     marker = "?" if engine.dialect.name == "sqlite" else "%s"
     # The line feeds end a comment. The parameter makes the driver send it by the protocol that takes one statement.
     asked = f"SELECT * FROM (\n{for_driver(query, engine.dialect)}\n) AS asked LIMIT {marker}"
-    apart = open_database(engine.url.render_as_string(hide_password=False), create=False)
+    apart = open_database(engine.url, create=False)
     try:
         with read_only(apart) as connection, limited(connection, seconds):
             try:

@@ -55,8 +55,8 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def open_database(url: str, *, create: bool = True) -> Engine:
-    """An engine for this URL; connects on first use only. SettingsError for a URL that cannot be one.
+def open_database(url: str | URL, *, create: bool = True) -> Engine:
+    """An engine for this URL, or that of another engine; connects on first use only. SettingsError for what is no URL.
 
     create: make a SQLite file that is not there; else connecting raises DatabaseUnreachable.
     """
@@ -111,7 +111,7 @@ def _as_the_server_says(connection: Any, _record: object, _proxy: object) -> Non
     connection.read_only = None
 
 
-def _parse(url: str) -> URL:
+def _parse(url: str | URL) -> URL:
     try:
         target = make_url(url)
         if target.drivername in ("postgresql", "postgres"):
