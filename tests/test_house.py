@@ -55,6 +55,25 @@ def test_loops_are_found_in_functions_and_packages_too(tmp_path: Path) -> None:
     assert find_loop(import_graph(tmp_path)) is None
 
 
+WAYS_OUT = {
+    "console.py": "each argument is one visible line",
+    "cli/report.py": "the progress of a run, by rich",
+    "cli/crontab.py": "paths have to keep their bytes",
+    "channels/log.py": "one line of JSON",
+    "runs/process.py": "streams are put back",
+}
+"""Who may touch a standard stream, and why."""
+
+OUT = re.compile(r"\bprint\(|\bsys\.(?:__)?std(?:out|err)(?:__)?\b(?!\.(?:isatty|flush|fileno)\()|traceback\.print_")
+
+
+@of_each_module
+def test_sec_9_nothing_is_printed_but_by_the_console(path: Path) -> None:
+    """Texts of others are made fit there; a second way out would forget it."""
+    if str(path.relative_to(SOURCE / "sexton")) not in WAYS_OUT:
+        assert OUT.findall(path.read_text()) == []
+
+
 def test_nothing_of_this_machine_is_in_the_files() -> None:
     """No registry, no folder of the one who wrote it: what is published works for all."""
     unwanted = [

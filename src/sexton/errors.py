@@ -39,6 +39,11 @@ class SextonError(Exception):
 
     exit_code = FAILED
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message as it is printed: one line, or one for each of several errors."""
+        return (str(self),)
+
 
 class UsageError(SextonError):
     """Something the user wrote cannot be right; nothing was started."""
@@ -48,6 +53,18 @@ class UsageError(SextonError):
 
 class SettingsError(UsageError):
     """A setting is unknown, has the wrong type or an impossible value."""
+
+
+class SettingsErrors(SettingsError):
+    """What is wrong in several places at once."""
+
+    def __init__(self, errors: Iterable[SextonError]) -> None:
+        self._lines = tuple(line for error in errors for line in error.lines)
+        super().__init__("\n".join(self._lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self._lines
 
 
 class ScheduleError(UsageError):

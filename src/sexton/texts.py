@@ -1,17 +1,20 @@
-"""Text that somebody else wrote, made fit to be kept in any database and shown on any terminal.
+"""Text that somebody else wrote, made fit to be kept in any database and shown to people.
 
 What no database holds (NUL, halves of surrogate pairs), what a terminal obeys (ESC, CR, BEL) and what deceives the eye
 (bidirectional controls) is escaped as JSON does: `\\n`, `\\u001b`. So a JSON line stays one, and people can read it.
+
+`one_line` and `lines` are for what is kept, `visible` and `json_text` for what is shown: nothing without a shape of its
+own (Unicode's Cc, Cf, Cs, Co, Cn, U+2028, U+2029) leaves them as it is (SEC-9).
 """
 
 from __future__ import annotations
 
 import codecs
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Callable
 from functools import cache
-from typing import Any, TextIO, cast
+from typing import Any
+from unicodedata import combining, east_asian_width
 
 LONGEST = 2_000
 """Characters that are kept of one text of others."""
@@ -21,8 +24,11 @@ ESCAPING = "sexton-escaping"
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
-_HARMLESS = "\u200c\u200d\u00ad\u00a0\u3000"
-"""Not called printable by Python, but needed by scripts, emoji and names: joiners, soft hyphen, wide blanks."""
+_BLANKS = "\u00a0\u3000"
+"""Not called printable by Python, but seen: blanks that do not break, or are wide."""
+
+_HARMLESS = f"\u200c\u200d\u00ad{_BLANKS}"
+"""Kept as well, as scripts, emoji and names need them: joiners, soft hyphen. They are not seen, so not shown."""
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
@@ -38,11 +44,38 @@ def lines(text: str, longest: int) -> str:
     return _shortened(kept, longest)
 
 
+def visible(text: str) -> str:
+    """One line to be shown: whatever has no shape of its own, line feeds and tabs too, is an escape one can see."""
+    text = _decoded(str.__str__(text))
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
 def printed(text: str) -> str:
-    """What may go to a terminal: line feeds and tabs stay, all else that it would obey is escaped."""
+    """The same for what is not ours to lay out: line feeds and tabs stay."""
     if text.isprintable():
         return text
-    return "".join(character if character in "\n\t" else _plain(character) for character in text)
+    return "".join(character if character in "\n\t" else _shown(character) for character in text)
+
+
+def json_text(
+    value: Any,
+    *,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    default: Callable[[Any], Any] | None = None,
+) -> str:
+    """JSON in which the same characters are escapes, so that reading it gives the value back. Others stand as they are.
+
+    indent, separators, default: as of `json.dumps`, which makes one line without `indent`.
+    """
+    return printed(json.dumps(value, indent=indent, separators=separators, default=default, ensure_ascii=False))
+
+
+def width(text: str) -> int:
+    """Columns that a visible text takes on a terminal: signs of East Asia and emoji take two, accents none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def encodable(text: str, encoding: str) -> str:
@@ -58,38 +91,6 @@ def escaped(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     pairs = (units[place : place + 2].hex() for place in range(0, len(units), 2))
     return _SHORT.get(character) or "".join(f"\\u{pair}" for pair in pairs)
-
-
-class Plain:
-    """A stream that can be given any text: what a terminal obeys and what its encoding lacks is escaped.
-
-    stream: what it covers; for those who mean to drive the terminal.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-
-    def write(self, text: str) -> int:
-        """Write it; line feeds and tabs stay."""
-        return self.stream.write(encodable(printed(text), self.stream.encoding or "utf-8"))
-
-    def isatty(self) -> bool:
-        """Whether people read it; nobody does when a job's code has closed it."""
-        return not self.stream.closed and self.stream.isatty()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
-
-
-@contextmanager
-def plain_output() -> Iterator[None]:
-    """Inside the block standard output and error are plain. One that is closed stays as it is."""
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast(TextIO, Plain(stream)) if stream is not None else stream for stream in before)
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
 
 
 @cache
@@ -111,6 +112,10 @@ def _decoded(text: str) -> str:
         return text.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError:
         return text
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() or character in _BLANKS else escaped(character)
 
 
 def _plain(character: str) -> str:

@@ -163,15 +163,15 @@ def test_m7_a_line_feed_in_the_title_makes_no_header(relay: Relay, notice: Notic
 
     ((receivers, message),) = relay.taken
     assert receivers == list(ALL)
-    assert "Bcc" not in message
-    assert message["Subject"] == "[sexton] late Bcc: spy@example.com hello"
+    assert message["Bcc"] is None
+    assert message["Subject"] == "[sexton] late\\r\\nBcc: spy@example.com\\r\\n\\r\\nhello"
 
 
 def test_a_line_with_a_single_dot_does_not_end_the_message(relay: Relay, notice: Notice) -> None:
-    channel(relay.port).send(replace(notice, text="first\n.\nlast"))
+    channel(relay.port).send(replace(notice, text=".", facts={}))
 
     ((_, message),) = relay.taken
-    assert message.get_payload(decode=True).decode().splitlines()[:3] == ["first", ".", "last"]  # type: ignore[union-attr]
+    assert message.get_payload(decode=True).decode().splitlines() == [".", "look closer: sexton show 17"]  # type: ignore[union-attr]
 
 
 def test_nobody_listens(notice: Notice) -> None:

@@ -51,8 +51,9 @@ def test_slack_gets_plain_text_that_mentions_nobody(web: Web, notice: Notice) ->
     SlackChannel(web.url).send(replace(notice, text="<!channel> <@U123> a & b"))
 
     message = web.requests[0].json()
-    assert message["text"].splitlines()[:2] == ["*failing: shop.expire*", "&lt;!channel&gt; &lt;@U123&gt; a &amp; b"]
-    assert message["text"].endswith("look closer: sexton show 17")
+    lines = message["text"].splitlines()
+    assert lines[:3] == ["*`failing: shop.expire`*", "```", "&lt;!channel&gt; &lt;@U123&gt; a &amp; b"]
+    assert lines[-2:] == ["look closer: sexton show 17", "```"]
     assert message["unfurl_links"] is False
 
 
@@ -67,7 +68,7 @@ def test_discord_gets_plain_text_that_mentions_nobody(web: Web, notice: Notice) 
 
 @pytest.mark.parametrize("character", ["x", "<", "é", "🔔"])
 def test_a_text_too_long_is_cut_and_not_refused(web: Web, notice: Notice, character: str) -> None:
-    long = replace(notice, text=character * 9000)
+    long = replace(notice, text=character * 9000, facts={f"error {n}": character * 9000 for n in range(3)})
 
     SlackChannel(web.url).send(long)
     DiscordChannel(web.url).send(long)
@@ -75,8 +76,8 @@ def test_a_text_too_long_is_cut_and_not_refused(web: Web, notice: Notice, charac
     slack, discord = (request.json() for request in web.requests)
     assert SLACK - 10 < len(slack["text"]) <= SLACK
     assert DISCORD - 10 < len(discord["content"].encode("utf-16-le")) / 2 <= DISCORD
-    assert slack["text"].endswith("…")
-    assert discord["content"].endswith("…")
+    assert slack["text"].endswith("…\n```")
+    assert discord["content"].endswith("…\n```")
 
 
 def test_the_log_gets_one_line_whatever_the_text_holds(notice: Notice) -> None:
@@ -87,7 +88,7 @@ def test_the_log_gets_one_line_whatever_the_text_holds(notice: Notice) -> None:
     (line,) = stream.getvalue().splitlines()
     value = json.loads(line)
     assert (value["event"], value["key"], value["job"]) == ("alert", notice.key, "shop.expire")
-    assert value["text"].startswith("first\n")
+    assert value["text"].startswith("first\\n")
 
 
 def test_a_log_that_is_closed_is_tried_again_later(notice: Notice) -> None:

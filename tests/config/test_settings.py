@@ -234,6 +234,14 @@ RUN = [
     ('lock_wait = "0s"', 'run.lock_wait: "0s" is too short; write at least "1ms"'),
     ('lease = "2h"', 'run.lease: "2h" is too long; write at most "1h"'),
     ("lease = 10", "run.lease: must be a duration in quotes, not a whole number"),
+    (
+        'pause_while = "COMMIT; DELETE FROM keep; SELECT false"',  # SEC-8
+        "run: pause_while holds more than one statement; write one SELECT that returns one value",
+    ),
+    (
+        'pause_while = "DELETE FROM keep"',
+        "run: pause_while is no query; write one SELECT that returns one value",
+    ),
     ('renew = "5s"', 'run: renew "5s" must be less than half of lease "10s"'),
     ('lease = "6s"', 'run: renew "3s" must be less than half of lease "6s"'),
     ('statement_timeout = "5001ms"', 'run: statement_timeout "5001ms" must be at most half of lease "10s"'),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 
 from sexton.declared.catalogue import Catalogue
-from sexton.declared.expression import read_condition
+from sexton.declared.condition import read_condition
 from sexton.declared.times import Meaning
 from sexton.errors import PolicyError
 from sexton.runs.execution import Request, parameters

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from ..texts import json_text, one_line, visible
 
 DEADLINE = 10.0
 """Seconds that one answer from a server may take, and one HTTP call as a whole."""
@@ -14,6 +15,9 @@ DEADLINE = 10.0
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One message to people, ready to be sent: plain text, already without secrets.
+
+    Each text is one line that holds nothing a reader's program obeys, whoever wrote it: made so here, for every channel
+    (SEC-9, SEC-20). The key is ours.
 
     key: stable over retries, so that receivers can tell a second copy.  title: one line.  text: what is wrong.
     job: whom it is about.  facts: more, by name, in the order shown.  command: what to type to look closer.
@@ -25,6 +29,11 @@ class Notice:
     job: str
     facts: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("title", "text", "job", "command"):
+            object.__setattr__(self, name, _told(getattr(self, name)))
+        object.__setattr__(self, "facts", {_told(name): _told(value) for name, value in self.facts.items()})
 
     def lines(self) -> list[str]:
         """Text, facts and command as lines for people."""
@@ -94,6 +103,10 @@ def as_json(notice: Notice) -> dict[str, object]:
     }
 
 
+def _told(text: object) -> str:
+    return visible(one_line(str(text)))
+
+
 def shortened(text: str, limit: int) -> str:
     """At most `limit` characters; what is cut off is marked."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -101,4 +114,4 @@ def shortened(text: str, limit: int) -> str:
 
 def compact(value: object) -> bytes:
     """JSON without blanks, as UTF-8: what is signed is what is sent."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json_text(value, separators=(",", ":")).encode()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from .chat import chat_text
 from .contract import Notice, compact
 from .http import post
 
 LONGEST = 2000
-"""Characters that Discord takes; a longer message is refused as a whole."""
+"""Units of UTF-16, as which Discord counts; a longer message is refused as a whole."""
 
 NO_PREVIEWS = 4
 
@@ -23,13 +24,7 @@ class DiscordChannel:
 
     def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
         """Post it; `allowed_mentions` makes every @ in it plain text."""
-        text = "\n".join([f"**{notice.title}**", *notice.lines()])
-        message = {"content": _cut(text), "allowed_mentions": {"parse": []}, "flags": NO_PREVIEWS}
+        text = chat_text(notice, "**", LONGEST, size=lambda part: len(part.encode("utf-16-le")) // 2)
+        message = {"content": text, "allowed_mentions": {"parse": []}, "flags": NO_PREVIEWS}
         post(self._url, compact(message))
         return {}
-
-
-def _cut(text: str) -> str:
-    """At most LONGEST units of UTF-16, as which Discord counts."""
-    units = text.encode("utf-16-le")
-    return text if len(units) <= 2 * LONGEST else units[: 2 * LONGEST - 2].decode("utf-16-le", "ignore") + "…"

@@ -59,7 +59,7 @@ class EmailChannel:
         message = EmailMessage(policy=SMTP)
         message["From"] = settings.sender
         message["To"] = ", ".join(settings.to)
-        message["Subject"] = " ".join(f"[sexton] {shortened(notice.title, 200)}".split())  # never a second header
+        message["Subject"] = f"[sexton] {shortened(notice.title, 200)}"
         message["Date"] = format_datetime(datetime.now(UTC))
         digest = hashlib.sha256(notice.key.encode()).hexdigest()[:32]
         message["Message-ID"] = f"<{digest}@{settings.sender.rpartition('@')[2]}>"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
 from ..clock import iso
+from ..texts import json_text
 from .contract import Notice, Unavailable, as_json
 
 
@@ -23,10 +23,9 @@ class LogChannel:
     def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
         """Write the line. Unavailable when nobody reads any more, or the disk is full."""
         stream = sys.stderr if self._stream is None else self._stream
-        # json escapes control characters, so a text from a database can forge no line.
         line = {"time": iso(datetime.now(UTC)), "event": "alert", "key": notice.key, **as_json(notice)}
         try:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            stream.write(json_text(line) + "\n")
             stream.flush()
         except (OSError, ValueError) as error:  # ValueError: the stream is closed
             raise Unavailable(f"the line cannot be written: {type(error).__name__}") from None

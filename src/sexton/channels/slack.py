@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .contract import Notice, compact, shortened
+from .chat import chat_text
+from .contract import Notice, compact
 from .http import post
 
 LONGEST = 4000
@@ -22,8 +23,9 @@ class SlackChannel:
         self._url = url
 
     def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
-        """Post it. Nobody is mentioned, whatever the text says: a mention needs an unescaped <."""
-        text = "\n".join([f"*{notice.title}*", *notice.lines()]).translate(_ESCAPES)
-        message = {"text": shortened(text, LONGEST), "unfurl_links": False, "unfurl_media": False}
-        post(self._url, compact(message))
+        """Post it. Nobody is mentioned and no words become a link, whatever the text says: that needs an unescaped <.
+        `parse` asks Slack not to look for addresses either."""
+        text = chat_text(notice, "*", LONGEST, size=lambda part: len(part.translate(_ESCAPES))).translate(_ESCAPES)
+        quiet = {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}
+        post(self._url, compact({"text": text, **quiet}))
         return {}

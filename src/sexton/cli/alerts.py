@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..app import App
+from ..console import say
 from ..errors import DONE, FAILED, SettingsError, SextonError
 from .shared import add_json, open_app, print_json, table
 
@@ -49,10 +50,10 @@ def run(arguments: Namespace) -> int:
         print_json({"incidents": [asdict(incident) for incident in incidents], "messages": messages})
         return DONE
     rows = [[f"{found.opened_at:%m-%d %H:%M}", found.job, found.kind, _what(found)] for found in incidents]
-    print(table(INCIDENTS, rows, shrink="WHAT") if rows else "nothing is wrong")
+    say(*table(INCIDENTS, rows, shrink="WHAT") if rows else ["nothing is wrong"])
     if messages:
-        print("\nnot sent, or not to everybody:")
-        print(table(MESSAGES, [_row(message) for message in messages], right=("TRIES",), shrink="WHY"))
+        say("", "not sent, or not to everybody:")
+        say(*table(MESSAGES, [_row(message) for message in messages], right=("TRIES",), shrink="WHY"))
     return DONE
 
 
@@ -84,7 +85,7 @@ def _test(app: App, name: str, as_json: bool) -> int:
     if as_json:
         print_json(results)
     else:
-        print(table(["CHANNEL", "RESULT"], [[channel, failure or "sent"] for channel, failure in results.items()]))
+        say(*table(["CHANNEL", "RESULT"], [[channel, failure or "sent"] for channel, failure in results.items()]))
     return FAILED if any(results.values()) else DONE
 
 

@@ -10,7 +10,6 @@ A file is found by its name in the folder of its policy, or by its path.
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from ..app import App
+from ..console import remark, say
 from ..db.connect import reaching, read_only
 from ..db.migrate import require_schema
 from ..db.tables import own_tables
@@ -72,11 +72,11 @@ def _list(app: App, as_json: bool) -> int:
     if as_json:
         print_json(rows)
     elif not rows:
-        print("no policy has archived anything yet")
+        say("no policy has archived anything yet")
     else:
-        print(table(HEADINGS, [_listed(row) for row in rows], right=HEADINGS[1:4]))
+        say(*table(HEADINGS, [_listed(row) for row in rows], right=HEADINGS[1:4]))
         if any(row["finished_at"] is None for row in rows):
-            print("* to be taken up by the next run")
+            say("* to be taken up by the next run")
     return DONE
 
 
@@ -125,9 +125,9 @@ def _verify(files: list[Path], as_json: bool) -> int:
         print_json(findings)
     else:
         for finding in findings:
-            print(f"{'ok' if finding['ok'] else 'wrong':<6} {finding['file']}: {finding['text']}")
+            say(f"{'ok' if finding['ok'] else 'wrong':<6} {finding['file']}: {finding['text']}")
         if not findings:
-            print("there are no archive files")
+            say("there are no archive files")
     return DONE if all(finding["ok"] for finding in findings) else FAILED
 
 
@@ -138,13 +138,12 @@ def _restore(app: App, files: list[Path], without_triggers: bool) -> int:
         raise UsageError("name one file: sexton archive restore FILE")
     with reaching(app.engine):
         if fire := triggers(app.engine, files[0], without=without_triggers):
-            print(f"triggers fire: {'; '.join(fire)}", file=sys.stderr)
+            remark(f"triggers fire: {'; '.join(fire)}")
         if without_triggers:
-            print("no other trigger fires; what rows refer to is looked up instead", file=sys.stderr)
+            remark("no other trigger fires; what rows refer to is looked up instead")
         restored = restore(app.engine, files[0], without_triggers=without_triggers)
     for one in restored:
-        for line in _told(one):
-            print(line)
+        say(*_told(one))
     return PARTIAL if any(one.refused for one in restored) else DONE
 
 
@@ -182,7 +181,7 @@ def _forget(app: App, files: list[Path]) -> int:
         deleted = forget(connection, path.name)
     if deleted is None:
         raise UsageError(f"no archive {path.name} is on record; see: sexton archive")
-    print(f"{path.name}: given up; {deleted:,} rows that were deleted on its strength are in no other file")
+    say(f"{path.name}: given up; {deleted:,} rows that were deleted on its strength are in no other file")
     return DONE
 
 

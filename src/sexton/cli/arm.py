@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from ..app import App
 from ..config.policy_words import details
+from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
@@ -28,6 +29,7 @@ from ..policies.contract import Plan
 from ..runs.armed import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere
 from ..runs.counts import Counts
 from ..runs.doctor.trusting import of_plans
+from ..runs.dry_run import counting
 from ..runs.execution import Request
 from ..runs.flood import table_rows
 from ..runs.history import STOPPED, history
@@ -59,20 +61,20 @@ def run(arguments: Namespace) -> int:
         with changing(arguments, job.name) as (connection, _):
             was = disarm(connection, job.name)
         after = "only counts from now on" if guard.arm else "has its usual limits from now on"
-        print(f"{name} {after}" if was else f"{name} was not armed")
+        say(f"{name} {after}" if was else f"{name} was not armed")
         return DONE
     plans = _plans(job)
     shown, due = _look(app, job, plans)
     if not arguments.yes:
-        print(shown)
+        say(*shown)
         if not _confirmed(name):
-            print(f"{name} stays as it was")
+            say(f"{name} stays as it was")
             return FAILED
     with changing(arguments, job.name) as (connection, _):
         arm_job(connection, job.name, plans, {step: counts.picked for step, counts in due.items()}, person())
     if arguments.yes:  # afterwards: who pipes this into `head` must not end us before it is done
-        print(shown)
-    print(_after(name, guard, sum(counts.picked for counts in due.values())))
+        say(*shown)
+    say(_after(name, guard, sum(counts.picked for counts in due.values())))
     return DONE
 
 
@@ -98,7 +100,7 @@ def _plans(job: Job) -> list[Plan]:
     return plans
 
 
-def _look(app: App, job: Job, plans: list[Plan]) -> tuple[str, dict[str, Counts]]:
+def _look(app: App, job: Job, plans: list[Plan]) -> tuple[list[str], dict[str, Counts]]:
     """What it would do now, in lines; what is due by step."""
     lines = [f"{called(job.name)}: {one_line(job.description)}".rstrip(": ")]
     settings = app.policies[called(job.name)] if job.name.startswith(DECLARED) else None
@@ -107,11 +109,11 @@ def _look(app: App, job: Job, plans: list[Plan]) -> tuple[str, dict[str, Counts]
         lines += [f"  {line}" for line in details(settings, once)]
     if why := obstacle(app.engine, job.name, plans):
         lines.append(f"  its runs cannot begin: {why}")
-    with read_only(app.engine) as connection:
+    with read_only(app.engine) as connection, counting(connection, job):
         require_schema(connection)
         request = Request(0, None, ask_now(connection), job.name, None)
         due = {plan.step: preview(connection, plan, request) for plan in plans}
-        lines.append(step_table(due))
+        lines += step_table(due)
         for plan in plans:
             lines += _of_table(connection, plan, request, due[plan.step])
             if settings is not None and (doubt := other_clock(connection, plan, settings, request.as_of)):
@@ -121,7 +123,7 @@ def _look(app: App, job: Job, plans: list[Plan]) -> tuple[str, dict[str, Counts]
             did = past.error if past.error and past.error.startswith(STOPPED) else f"{past.total.picked:,} due"
             lines.append(f"run {past.id} at {past.started_at:%Y-%m-%d %H:%M} UTC: {past.state}, {did}")
         lines += dict.fromkeys(line for plan in plans for line in _armed_before(connection, job, plan))
-    return "\n".join(lines), due
+    return lines, due
 
 
 def _of_table(connection: Connection, plan: Plan, request: Request, counts: Counts) -> list[str]:
@@ -153,5 +155,5 @@ def _confirmed(name: str) -> bool:
     try:
         return input("Arm it? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:  # Ctrl-D
-        print()
+        say()
         return False

@@ -9,11 +9,13 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime, timedelta
 from shutil import get_terminal_size
-from textwrap import fill
+from textwrap import wrap
 from zoneinfo import ZoneInfo
 
+from ..console import say
 from ..jobs.crowding import warnings
 from ..jobs.plan import plan
+from ..texts import visible
 from .load_picture import picture
 from .shared import add_json, add_now, open_app, print_json, tell_unloaded
 
@@ -47,23 +49,23 @@ def run(arguments: Namespace) -> int:
     for slot, name in slots:
         by_day.setdefault(f"{slot:%A %d %B %Y} (UTC)", []).append((slot, name))
     for day, entries in by_day.items():
-        print(day)
+        say(day)
         for line in _lines(entries, {name: schedule.zone for name, schedule in schedules.items()}):
-            print("  " + line)
+            say("  " + line)
     if not slots:
-        print("nothing is due")
+        say("nothing is due")
     for line in picture(slots, start, arguments.days):
-        print(line)
+        say(line)
     for about, text in warnings(schedules, start):
-        print(_wrapped(f"warning {about}: {text}"))
+        say(*_wrapped(visible(f"warning {about}: {text}")))
     return tell_unloaded(app)
 
 
-def _wrapped(text: str) -> str:
+def _wrapped(text: str) -> list[str]:
     """In lines that fit the terminal; one line where a program reads."""
     if not sys.stdout.isatty():
-        return text
-    return fill(text, get_terminal_size().columns, subsequent_indent="  ", break_on_hyphens=False)
+        return [text]
+    return wrap(text, get_terminal_size().columns, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _lines(entries: list[tuple[datetime, str]], zones: dict[str, str]) -> list[str]:

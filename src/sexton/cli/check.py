@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ..app import App
 from ..config import shown
+from ..console import say
 from ..errors import DONE, FAILED, USAGE, SettingsError, SextonError
 from ..jobs import crowding
 from ..jobs.job import Job
@@ -48,7 +49,7 @@ def run(arguments: Namespace) -> int:
     for finding in _health(app) if arguments.health else _findings(app, offline=arguments.offline):
         found.append(finding)
         if not arguments.json:
-            print(f"{finding.level:<8} {finding.about}: {finding.text}")
+            say(f"{finding.level:<8} {finding.about}: {finding.text}")
     if arguments.json:
         print_json([finding._asdict() for finding in found])
     return next((finding.exit_code for finding in found if finding.exit_code), DONE)
@@ -77,6 +78,8 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     if (why := refused(app.engine)) is not None:
         yield Finding("wrong", "database", why, USAGE)
     yield from _strangers(app)
+    if app.settings.run.pause_while is not None:
+        yield _tried("run.pause_while", lambda: _brake(app))
     yield from _misfits(app)
     for job in app.registry:
         if job.name not in wrong:
@@ -148,6 +151,21 @@ def _strangers(app: App) -> Iterator[Finding]:
             yield Finding(level, "database", str(stranger), USAGE if level == "wrong" else DONE)
         for stranger in of_role(connection):
             yield Finding("warning", "database", str(stranger))
+
+
+def _brake(app: App) -> str:
+    """Whether the query of the settings can be asked, and what it says."""
+    from sqlalchemy.exc import DBAPIError
+
+    from ..db.asked import ask_apart
+    from ..db.faults import describe
+    from ..runs.throttle import EVERY
+
+    try:
+        rests = ask_apart(app.engine, app.settings.run.pause_while or "", EVERY)
+    except DBAPIError as error:
+        raise SettingsError(f"cannot be asked: {describe(error)}") from error
+    return f"can be asked; runs {'rest' if rests else 'go on'} now"
 
 
 def _misfits(app: App) -> Iterator[Finding]:

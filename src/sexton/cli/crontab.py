@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..config import CONFIG
 from ..config.environment import is_setting
+from ..console import complain
 from ..crontab.fields import GRAINS
 from ..crontab.place import Place
 from ..crontab.server import server_zone
@@ -65,10 +66,7 @@ def run(arguments: Namespace) -> int:
     sys.stdout.buffer.write(b"".join(map(_as_kept, lines)))
     lost = sorted(name for name in os.environ if is_setting(name))
     if lost:
-        print(
-            f"sexton: cron will not see {', '.join(lost)} of this shell; write into .env what jobs need",
-            file=sys.stderr,
-        )
+        complain(f"cron will not see {', '.join(lost)} of this shell; write into .env what jobs need")
     return DONE
 
 

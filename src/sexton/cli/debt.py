@@ -10,6 +10,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
+from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
@@ -38,7 +39,7 @@ def run(arguments: Namespace) -> int:
         print_json(rows)
         return DONE
     shown = [(f"{row['job']}: {row['step']}", *_figures(row)) for row in rows]
-    print(table(HEADINGS, shown, right=HEADINGS[1:], shrink="STEP") if shown else "no job has a policy")
+    say(*table(HEADINGS, shown, right=HEADINGS[1:], shrink="STEP") if shown else ["no job has a policy"])
     return DONE
 
 

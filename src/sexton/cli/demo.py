@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from textwrap import fill, shorten
+from textwrap import shorten, wrap
 
 from ..app import App
 from ..config import Settings
+from ..console import say_while_read
 from ..db.connect import place, read_only
 from ..db.migrate import migrate
 from ..db.moment import ask_now
@@ -27,7 +28,6 @@ from ..runs.history import notices
 from ..runs.outcome import Outcome
 from ..runs.runner import planned
 from ..runs.runner import run as run_job
-from ..telemetry.logs import emit
 from .report import progress, step_table
 from .shared import duration_words, table
 
@@ -67,7 +67,7 @@ def run(arguments: Namespace) -> int:
         finally:
             app.engine.dispose()
     if arguments.keep:
-        emit(f"\nkept: {arguments.keep}; try:  cd {arguments.keep} && sexton history")
+        say_while_read("", f"kept: {arguments.keep}; try:  cd {arguments.keep} && sexton history")
     return max((outcome.exit_code for outcome in first if outcome.state != "partial"), default=0)
 
 
@@ -106,9 +106,9 @@ def _prepare(app: App, arguments: Namespace) -> datetime:
         if inspect(connection).has_table("licenses"):
             raise UsageError("this database has tables of the demonstration already; give it an empty one")
     made = seed(app.engine, now, arguments.scale)  # type: ignore[operator]
-    emit(f"A {pack.name} in {place(app.engine.url)}:")
+    say_while_read(f"A {pack.name} in {place(app.engine.url)}:")
     listing = ", ".join(f"{rows:,} {name.replace('_', ' ')}" for name, rows in made.items())
-    emit(fill(listing, 78, initial_indent="  ", subsequent_indent="  ") + "\n")
+    say_while_read(*wrap(listing, 78, initial_indent="  ", subsequent_indent="  "), "")
     return now
 
 
@@ -124,7 +124,7 @@ def _before(app: App, pack: str, at: datetime) -> None:
     whole = [outcome.total for outcome in outcomes]
     changed, told = sum(counts.changed for counts in whole), sum(counts.told for counts in whole)
     done = f"{changed:,} rows changed, {told:,} facts told"
-    emit(f"Two days ago ({at:%d %b %H:%M} UTC) all jobs were armed and ran once: {done}.\n")
+    say_while_read(f"Two days ago ({at:%d %b %H:%M} UTC) all jobs were armed and ran once: {done}.", "")
 
 
 def _arm(app: App, name: str, at: datetime) -> None:
@@ -144,10 +144,10 @@ def _run(app: App, name: str, now: datetime) -> Outcome:
     began = time.monotonic()
     with progress(name) as watch:
         outcome = run_job(app.engine, job, as_of=now, limits=app.limits(), watch=watch, definition=app.definition)
-    emit(f"{name}: {job.description}")
-    emit(step_table(outcome.steps))
+    say_while_read(f"{name}: {job.description}")
+    say_while_read(*step_table(outcome.steps))
     note = f": {outcome.error}" if outcome.error else ""
-    emit(f"{outcome.state} in {duration_words(time.monotonic() - began)}{note}\n")
+    say_while_read(f"{outcome.state} in {duration_words(time.monotonic() - began)}{note}", "")
     return outcome
 
 
@@ -156,23 +156,23 @@ def _again(app: App, pack: str, now: datetime) -> None:
     for name in _names(app, pack):
         outcome = _quietly(app, name, now)
         rows.append([name, outcome.total.changed, outcome.total.told])
-    emit("Once more, all of them, at the same instant: nothing is done twice.")
-    emit(table(["JOB", "CHANGED", "TOLD"], rows, right=("CHANGED", "TOLD")) + "\n")
+    say_while_read("Once more, all of them, at the same instant: nothing is done twice.")
+    say_while_read(*table(["JOB", "CHANGED", "TOLD"], rows, right=("CHANGED", "TOLD")), "")
 
 
 def _told(app: App) -> None:
     with read_only(app.engine) as connection:
         counts, samples = notices(connection)
-    emit("Messages in the outbox, each written in the transaction that changed its row:")
+    say_while_read("Messages in the outbox, each written in the transaction that changed its row:")
     for event, to, payload in samples:
         body = json.dumps(payload, separators=(", ", ": "))
         example = f"to {to}: {body}" if to else body
-        emit(f"  {counts[event]:>5,} {event}\n        {shorten(example, 72)}")
+        say_while_read(f"  {counts[event]:>5,} {event}", f"        {shorten(example, 72)}")
 
 
 def _next(app: App) -> None:
     at = datetime.now(UTC)
-    emit("\nNext due:")
+    say_while_read("", "Next due:")
     slots = [(job.schedule.next(at), job.name) for job in app.registry if job.schedule is not None]
     for due, name in sorted(slots):
-        emit(f"  {due:%a %d %b %H:%M} UTC  {name}")
+        say_while_read(f"  {due:%a %d %b %H:%M} UTC  {name}")

@@ -15,7 +15,9 @@ from dataclasses import asdict
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
+from ..console import say
 from ..errors import DONE, FAILED, UsageError
+from ..texts import visible
 from .shared import add_json, open_app, print_json, tell_unloaded
 
 if TYPE_CHECKING:
@@ -69,9 +71,9 @@ def run(arguments: Namespace) -> int:
     if not arguments.json:
         shown = _Printer(in_full=arguments.name is not None)
         for finding in told:
-            shown.print(finding)
-        shown.print_plans()
-        print(f"\n{_summary(Counter(finding.level for finding in told if finding.about != AGAIN))}")
+            shown.tell(finding)
+        shown.tell_plans()
+        say("", _summary(Counter(finding.level for finding in told if finding.about != AGAIN)))
     unloaded = DONE if arguments.name else tell_unloaded(app)
     return unloaded or (FAILED if any(finding.level in ("warning", "wrong") for finding in found) else DONE)
 
@@ -86,7 +88,7 @@ def _grants(app: App, arguments: Namespace) -> int:
     jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]
     with read_only(app.engine) as connection:
         lines = list(grants(connection, jobs, arguments.grants))
-    print("\n".join(lines))
+    say(*(line for text in lines for line in text.split("\n")))
     return DONE if arguments.name else tell_unloaded(app)
 
 
@@ -119,36 +121,37 @@ class _Printer:
         self.job: str | None = None
         self.plans: list[Finding] = []
 
-    def print(self, finding: Finding) -> None:
+    def tell(self, finding: Finding) -> None:
         """One finding, or nothing."""
         if finding.level == "ok" and not self.in_full and finding.about != "plan" and finding.job:
             return
         if finding.job != self.job:
-            print(("" if self.job is None else "\n") + (finding.job or "database"))
+            say(*([] if self.job is None else [""]), finding.job or "database")
             self.job = finding.job
         alone = not finding.step or finding.step == finding.job.rpartition(".")[2]
         about = finding.about if alone else f"{finding.step}, {finding.about}"
-        print(f"  {finding.level:<8}{self._wrapped(f'{about}: {finding.text}')}")
-        for line in finding.sql.splitlines():
-            print(INDENT + line)  # never wrapped: it is to be copied
+        first, *others = self._wrapped(f"{about}: {finding.text}")
+        say(f"  {finding.level:<8}{first}", *(INDENT + line for line in others))
+        if finding.sql:
+            say(*(INDENT + line for line in finding.sql.split("\n")))  # never wrapped: it is to be copied
         if self.in_full and finding.plan:
             self.plans.append(finding)
 
-    def print_plans(self) -> None:
+    def tell_plans(self) -> None:
         """What the findings left for the end, as it is long."""
         for finding in self.plans:
-            print(f"\nplan of {finding.step}")
-            for line in finding.plan.splitlines():
-                print(self._planned(line))
+            say("", f"plan of {finding.step}")
+            for line in finding.plan.split("\n"):
+                say(*self._planned(visible(line)))
 
-    def _wrapped(self, text: str) -> str:
-        lines = textwrap.wrap(text, self.width - len(INDENT), break_long_words=False, break_on_hyphens=False)
-        return f"\n{INDENT}".join(lines)
+    def _wrapped(self, text: str) -> list[str]:
+        columns = self.width - len(INDENT)
+        return textwrap.wrap(visible(text), columns, break_long_words=False, break_on_hyphens=False)
 
-    def _planned(self, line: str) -> str:
+    def _planned(self, line: str) -> list[str]:
         """A line of a plan, indented as it was where it is too long for one."""
         depth = "  " + " " * (len(line) - len(line.lstrip()))
         below = depth + "    "
-        return textwrap.fill(
+        return textwrap.wrap(
             line.strip(), self.width, initial_indent=depth, subsequent_indent=below, break_on_hyphens=False
         )

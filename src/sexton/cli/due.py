@@ -7,7 +7,6 @@ use up the memory. So functions run in an executor, as under the worker; when th
 from __future__ import annotations
 
 import select
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 from ..app import App
+from ..console import complain
 from ..db.connect import reaching
 from ..db.migrate import require_schema
 from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError
@@ -54,7 +54,7 @@ def all_due(app: App, named: list[Job], stop: Stop, execute: Callable[[Due], Out
         except (DatabaseUnreachable, SchemaOutdated):
             raise
         except SextonError as error:
-            print(f"sexton: {error}", file=sys.stderr)
+            complain(*error.lines)
             return [*codes, error.exit_code]
         codes.append(outcome.exit_code)
         if not outcome.settled:

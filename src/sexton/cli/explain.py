@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..app import App
+from ..console import say
 from ..db.connect import read_only
+from ..db.deadline import limited, patient
 from ..db.faults import describe
 from ..db.moment import ask_now
 from ..db.render import render
@@ -20,6 +22,7 @@ from ..policies.contract import Plan
 from ..runs.armed import DECLARED, armed_row, called, unarmed
 from ..runs.choose import Choice, choose
 from ..runs.execution import Request
+from ..runs.preflight import PLANNING
 from ..runs.preview import preview_statement
 from ..runs.runner import planned
 from ..texts import one_line
@@ -50,16 +53,16 @@ def run(arguments: Namespace) -> int:
             }
         )
         return 0
-    print(f"{job.name}: {one_line(job.description)}" if job.description else job.name)
+    say(f"{job.name}: {one_line(job.description)}" if job.description else job.name)
     for line in rule:
-        print(f"  {line}")
-    print(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")
+        say(f"  {line}")
+    say(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")
     for slot in slots:
-        print(f"    {slot:%a %Y-%m-%d %H:%M} UTC")
+        say(f"    {slot:%a %Y-%m-%d %H:%M} UTC")
     for number, step in enumerate(steps, 1):
-        print(f"\n-- step {number}, {step['step']}: {step['how']}")
+        say("", f"-- step {number}, {step['step']}: {step['how']}")
         if step["sql"]:
-            print(step["sql"] + ";")
+            say(*f"{step['sql']};".split("\n"))
     return 0
 
 
@@ -78,7 +81,7 @@ def _rule(app: App, job: Job, steps: list[Any]) -> list[str]:
     if not job.name.startswith(DECLARED):
         lines.append(f"stops before it takes more than {job.guard.max_share:.0%} of a table")
     try:
-        with read_only(app.engine) as connection:
+        with read_only(app.engine) as connection, limited(connection, PLANNING):
             return [*lines, *_armed(connection, job, plans)]
     except (SextonError, DBAPIError):
         return lines
@@ -113,7 +116,8 @@ def _step(app: App, step: Any) -> dict[str, Any]:
 
 
 def _choice(app: App, plan: Plan) -> Choice:
-    with read_only(app.engine) as connection:
+    advice = "the database has to plan it: does it call a function?"
+    with read_only(app.engine) as connection, patient(connection, PLANNING, f"planning {plan.step}", advice):
         return choose(connection, plan, Request(1, None, ask_now(connection), "", None))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import asdict
 
+from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..runs.history import Past, history
@@ -37,9 +38,9 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         print_json([asdict(past) for past in runs])
     elif not runs:
-        print("nothing has run yet")
+        say("nothing has run yet")
     else:
-        print(table(HEADINGS, [_row(past) for past in runs], right=("TOOK", "PICKED", "CHANGED", "TOLD"), shrink="JOB"))
+        say(*table(HEADINGS, [_row(past) for past in runs], right=("TOOK", "PICKED", "CHANGED", "TOLD"), shrink="JOB"))
     return 0
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..config import shown
 from ..config.template import env_template, toml_template
+from ..console import say
 from ..errors import DONE, UsageError
 
 
@@ -49,8 +50,8 @@ def run(arguments: Namespace) -> int:
         text, address, closing = _with_proposals(source, text, everything=arguments.all)
     for path, written in ((settings, text), (example, env_template(address))):
         path.write_text(written, encoding="utf-8")
-        print(f"wrote {path}")
-    print("\n".join(closing))
+        say(f"wrote {path}")
+    say(*closing)
     return DONE
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..app import App
+from ..console import say
 from ..jobs.job import Job
 from .shared import add_json, duration_words, open_app, print_json, table, tell_unloaded
 
@@ -45,10 +46,10 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         print_json([_plain(each) for each in listed])
         return tell_unloaded(app)
-    print(table(["JOB", "SCHEDULE", "ZONE", "NEXT", ""], [_row(each, at) for each in listed], shrink="JOB"))
+    say(*table(["JOB", "SCHEDULE", "ZONE", "NEXT", ""], [_row(each, at) for each in listed], shrink="JOB"))
     for each in listed:
         if each.note:
-            print(f"{each.job.name}: {each.note}")
+            say(f"{each.job.name}: {each.note}")
     return tell_unloaded(app)
 
 

@@ -9,8 +9,9 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from importlib import import_module
 from typing import Protocol
 
+from ..console import complain, confess, plain_output, say
 from ..errors import DONE, FAILED, USAGE, SextonError, suggestion
-from ..texts import one_line, plain_output
+from ..texts import one_line
 
 COMMANDS = {
     "demo": "show a product's jobs at work on a database made for it",
@@ -62,21 +63,24 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit code. Never raises for what a user can cause."""
     words = sys.argv[1:] if arguments is None else arguments
     with plain_output():
-        return _ended(words)
+        try:
+            return _ended(words)
+        except Exception as error:  # nobody foresaw it: its text may be that of others as well
+            confess(error)
+            return FAILED
 
 
 def _ended(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except SextonError as error:
-        for line in str(error).splitlines():
-            print(one_line(f"sexton: {line}"), file=sys.stderr)
+        complain(*error.lines)
         return error.exit_code
     except UnicodeEncodeError as error:
         if error.encoding != sys.getfilesystemencoding():
             raise
         name = one_line(error.object)
-        print(f"sexton: the locale of this process has no name for {name!r}; set LC_ALL=C.UTF-8", file=sys.stderr)
+        complain(f"the locale of this process has no name for {name!r}; set LC_ALL=C.UTF-8")
         return USAGE
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
@@ -104,7 +108,7 @@ def _database_error(error: Exception) -> int:
     from ..db.faults import describe
 
     what = describe(error) if isinstance(error, DBAPIError) else type(error).__name__
-    print(f"sexton: the database refused: {what}", file=sys.stderr)
+    complain(f"the database refused: {what}")
     return FAILED
 
 
@@ -115,13 +119,13 @@ def _dispatch(words: list[str]) -> int:
         if "--version" in words:
             from .. import __version__
 
-            print(f"sexton {__version__}")
+            say(f"sexton {__version__}")
             return DONE
         parser.print_help()
         return DONE if not words or words[0] in ("-h", "--help") else USAGE
     if name not in COMMANDS or words[0] != name:
         wrong = words[0] if words[0] != name else name
-        print(f"sexton: no command named {wrong!r}{suggestion(wrong, COMMANDS)}", file=sys.stderr)
+        complain(f"no command named {wrong!r}{suggestion(wrong, COMMANDS)}")
         return USAGE
     command = import_module(f"sexton.cli.{name}")
     parser = _parser(name, (command.__doc__ or "").strip())

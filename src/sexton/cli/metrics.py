@@ -5,11 +5,11 @@ When the tables cannot be read, it says `sexton_up 0` and ends with the exit cod
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
 
+from ..console import complain, say
 from ..errors import DONE, SettingsError, SextonError, UsageError
 from .shared import open_app
 
@@ -50,7 +50,7 @@ def run(arguments: Namespace) -> int:
     )
     answer = reader.read()
     if arguments.textfile is None:
-        sys.stdout.write(exposition(answer)[0].decode())
+        say(*exposition(answer)[0].decode().removesuffix("\n").split("\n"))
     else:
         path = _path(arguments.textfile, app.settings.metrics.textfile)
         try:
@@ -58,7 +58,7 @@ def run(arguments: Namespace) -> int:
         except OSError as error:
             raise SettingsError(f"{path} cannot be written: {error.strerror or error}") from error
     if isinstance(answer, SextonError):
-        print(f"sexton: {answer}", file=sys.stderr)
+        complain(*answer.lines)
         return answer.exit_code
     return DONE
 

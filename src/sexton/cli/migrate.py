@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ..console import say
 from ..db.connect import place
 from ..db.migrate import HEAD, migrate
 from .shared import open_app
@@ -17,5 +18,5 @@ def run(arguments: Namespace) -> int:
     """Migrate, and say whether anything changed."""
     app = open_app(arguments, create=True, partly=True)
     changed = migrate(app.engine)
-    print(f"{place(app.engine.url)}: {'now' if changed else 'already'} at revision {HEAD}")
+    say(f"{place(app.engine.url)}: {'now' if changed else 'already'} at revision {HEAD}")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..clock import parse_reckonable
+from ..console import say
 from ..runs.schedules import pause
 from .changing import changing, person
 
@@ -21,5 +22,5 @@ def run(arguments: Namespace) -> int:
     with changing(arguments, arguments.job) as (connection, job):
         pause(connection, job, until=arguments.until, reason=arguments.reason, by=person())
     until = f"until {arguments.until:%Y-%m-%d %H:%M} UTC" if arguments.until else "until `sexton resume`"
-    print(f"{arguments.job} rests {until}; a run under way goes on")
+    say(f"{arguments.job} rests {until}; a run under way goes on")
     return 0

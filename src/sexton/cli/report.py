@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import textwrap
@@ -13,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 from ..runs.context import Watcher, nobody
 from ..runs.counts import Counts
 from ..runs.outcome import Outcome
-from ..texts import encodable, one_line
+from ..texts import encodable, json_text, one_line, visible
 from .shared import duration_words, table
 
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ LONGEST_KEY = 40
 NUMBERS = ("PICKED", "CHANGED", "TOLD")
 
 
-def step_table(steps: Mapping[str, Counts]) -> str:
-    """Counts of each step, aligned."""
+def step_table(steps: Mapping[str, Counts]) -> list[str]:
+    """Counts of each step, aligned, in lines."""
     return table(HEADINGS, [_row(step, counts) for step, counts in steps.items()], right=NUMBERS)
 
 
@@ -58,12 +57,12 @@ def sample_lines(step: str, sample: Sample, due: int) -> Iterator[str]:
             yield f"    {sample.by} from {_seconds(sample.rows[0][sample.by])}"
     for event, recipient, payload in sample.messages:
         to = f" to {recipient}" if recipient is not None else ""
-        yield one_line(f"  message {event}{to}: {json.dumps(payload, default=str, ensure_ascii=False)}")
+        yield one_line(f"  message {event}{to}: {json_text(payload, default=str)}")
 
 
 def _shown(value: str | None) -> str:
     """Without characters that a terminal obeys, and not longer than a line."""
-    plain = one_line(str(value))
+    plain = visible(one_line(str(value)))
     return plain if len(plain) <= LONGEST_KEY else plain[: LONGEST_KEY - 1] + "…"
 
 
@@ -111,7 +110,7 @@ def progress(job: str) -> Iterator[Watcher]:
 
         def watch(step: str, counts: Counts) -> None:
             rows = f"{counts.picked:,} rows, {counts.told:,} told"
-            bar.update(task, description=one_line(f"{job}: {step}"), rows=rows)
+            bar.update(task, description=visible(one_line(f"{job}: {step}")), rows=rows)
 
         yield watch
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ..console import say
 from ..errors import UsageError
 from ..runs.schedules import reschedule
 from .changing import changing, next_slots, person
@@ -29,5 +30,5 @@ def run(arguments: Namespace) -> int:
         raise UsageError("name a schedule or a --timezone, or say --reset")
     with changing(arguments, arguments.job) as (connection, job):
         reschedule(connection, job, arguments.schedule, arguments.timezone, reason=arguments.reason, by=person())
-        print(f"{job.name} is now due {next_slots(connection, job, 5)}")
+        say(f"{job.name} is now due {next_slots(connection, job, 5)}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ..console import say
 from ..runs.schedules import resume
 from .changing import changing, next_slots, person
 
@@ -17,5 +18,5 @@ def run(arguments: Namespace) -> int:
     """Resume it, and say when it is due."""
     with changing(arguments, arguments.job) as (connection, job):
         resume(connection, job, by=person())
-        print(f"{job.name} is awake; due {next_slots(connection, job, 1)}")
+        say(f"{job.name} is awake; due {next_slots(connection, job, 1)}")
     return 0

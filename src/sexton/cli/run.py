@@ -14,6 +14,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import datetime
 
 from ..app import App
+from ..console import complain, remark, say_while_read
 from ..errors import DONE, FAILED, HELD, USAGE, UsageError
 from ..jobs.job import Job
 from ..runs.claim import Due
@@ -83,7 +84,7 @@ def _not_loaded(app: App, named: list[Job]) -> list[int]:
     """Say what cannot run as it could not be loaded; the rest does. Of jobs that were named, all could."""
     unloaded = {} if named else app.registry.unloaded
     for error in unloaded.values():
-        print(f"sexton: {error}", file=sys.stderr)
+        complain(*error.lines)
     return [error.exit_code for error in unloaded.values()]
 
 
@@ -94,7 +95,7 @@ def _tell_somebody(app: App, codes: list[int]) -> None:
     if any(code != HELD for code in codes) or needed(app.engine, app.settings):
 
         def say(event: str, **fields: object) -> None:
-            print(logs.said(event, **fields), file=sys.stderr)
+            remark(logs.said(event, **fields))
 
         rounds = Rounds(app.engine, list(app.registry), app.settings, say, unloaded=app.registry.unloaded)
         rounds.make(failed=FAILED in codes or USAGE in codes)
@@ -104,7 +105,7 @@ def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
     if not arguments.dry_run:
         outcome = execute(app, Due(job, None), arguments.now, arguments, stop)
         if outcome.refused:
-            print(f"sexton: {outcome.error}", file=sys.stderr)
+            complain(str(outcome.error))
         return outcome.exit_code
     from ..runs.dry_run import dry_run  # cron lines need not load it
 
@@ -154,11 +155,10 @@ def tell(outcome: Outcome, seconds: float, arguments: Namespace, *, dry: bool = 
         return
     if people:
         if outcome.steps:
-            logs.emit(step_table(outcome.steps))
+            say_while_read(*step_table(outcome.steps))
         for step, sample in outcome.samples.items():
-            for line in sample_lines(step, sample, outcome.steps[step].picked):
-                logs.emit(line)
-        logs.emit(closing_line(outcome, seconds, dry=dry))
+            say_while_read(*sample_lines(step, sample, outcome.steps[step].picked))
+        say_while_read(closing_line(outcome, seconds, dry=dry))
     elif dry:
         logs.emit(logs.previewed(outcome, seconds, samples=arguments.json))
     else:

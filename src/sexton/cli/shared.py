@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,10 @@ from typing import Any
 
 from ..app import App
 from ..clock import iso, parse_reckonable
+from ..console import complain, plain_logging, say
 from ..errors import DONE, UsageError
 from ..jobs.duration import duration_words as duration_words
+from ..texts import json_text, visible, width
 
 AHEAD = timedelta(hours=1)
 """How far `--now` may lie ahead without a question: clocks differ."""
@@ -24,6 +25,7 @@ def open_app(arguments: Namespace, *, create: bool = False, partly: bool = False
 
     partly: also when some of its jobs cannot be loaded, for what can do without them.
     """
+    plain_logging()
     config = Path(arguments.config) if arguments.config else None
     return App.load(config, database=arguments.database, create=create, partly=partly)
 
@@ -31,7 +33,7 @@ def open_app(arguments: Namespace, *, create: bool = False, partly: bool = False
 def tell_unloaded(app: App) -> int:
     """Say on standard error what could not be loaded, beside what could; the exit code."""
     for error in app.registry.unloaded.values():
-        print(f"sexton: {error}", file=sys.stderr)
+        complain(*error.lines)
     return next((error.exit_code for error in app.registry.unloaded.values()), DONE)
 
 
@@ -67,7 +69,7 @@ def refuse_future(arguments: Namespace) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON document; instants in ISO form."""
-    print(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
+    say(*json_text(value, indent=2, default=_plain).split("\n"))
 
 
 def _plain(value: Any) -> Any:
@@ -80,13 +82,13 @@ def _plain(value: Any) -> Any:
 
 def table(
     headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = (), shrink: str | None = None
-) -> str:
-    """Aligned plain text: columns as wide as they need, two spaces apart.
+) -> list[str]:
+    """Lines of aligned plain text: columns as wide as they need when shown, two spaces apart.
 
     right: headings aligned to the right.  shrink: the column that is cut on a terminal too narrow for all.
     """
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(line[place]) for line in [list(headings), *cells]) for place in range(len(headings))]
+    cells = [[visible(str(cell)) for cell in row] for row in rows]
+    widths = [max(width(line[place]) for line in [list(headings), *cells]) for place in range(len(headings))]
     if shrink is not None and sys.stdout.isatty():
         from shutil import get_terminal_size
 
@@ -99,15 +101,22 @@ def table(
     lines = []
     for line in [list(headings), *cells]:
         parts = [
-            cell.rjust(width) if heading in right else cell.ljust(width)
-            for heading, cell, width in zip(headings, line, widths, strict=True)
+            _aligned(cell, columns, heading in right)
+            for heading, cell, columns in zip(headings, line, widths, strict=True)
         ]
         lines.append("  ".join(parts).rstrip())
-    return "\n".join(lines)
+    return lines
 
 
-def _cut(text: str, width: int, at_start: bool) -> str:
+def _aligned(cell: str, columns: int, right: bool) -> str:
+    blank = " " * (columns - width(cell))
+    return blank + cell if right else cell + blank
+
+
+def _cut(text: str, columns: int, at_start: bool) -> str:
     """Names are cut at their start: what tells jobs of one pack apart stands at the end."""
-    if len(text) <= width:
+    if width(text) <= columns:
         return text
-    return "…" + text[1 - width :] if at_start else text[: width - 1] + "…"
+    while width(text) >= columns:
+        text = text[1:] if at_start else text[:-1]
+    return f"…{text}" if at_start else f"{text}…"

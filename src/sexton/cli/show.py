@@ -6,11 +6,11 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from ..clock import iso
+from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..errors import UsageError
 from ..runs.history import Past, kept_traceback, one, set_aside
-from ..texts import one_line
 from .report import step_table
 from .shared import add_json, duration_words, open_app, print_json
 
@@ -34,22 +34,24 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         print_json({**asdict(past), "traceback": trace.text if trace else None, "set_aside": aside})
         return 0
-    print(_text(past))
+    say(*_lines(past))
     if past.steps:
-        print(step_table(past.steps))
+        say(*step_table(past.steps))
     if trace is not None:
-        print("\n".join(f"  {line}" for line in trace.text.splitlines()))
+        say(*(f"    {line}" for line in trace.text.split("\n")))
     for row in aside:
         rest = f"tried again from {row['next_at']:%Y-%m-%d %H:%M} UTC" if row["next_at"] else "waits for a person"
         times = f"{row['attempts']} time{'s' * (row['attempts'] != 1)}"
-        print(f"set aside: {row['step']} {one_line(row['subject'])}, refused {times}, {rest}\n  {row['error']}")
+        say(f"set aside: {row['step']} {row['subject']}, refused {times}, {rest}", f"  {row['error']}")
     return 0
 
 
-def _text(past: Past) -> str:
+def _lines(past: Past) -> list[str]:
     if past.state == "queued":
-        asked = f"  asked     {iso(past.as_of)} by {past.asked_by or 'somebody'}, attempt {past.attempt}"
-        return f"run {past.id} of {past.job}: waits for a worker or a `sexton run --due`\n{asked}"
+        return [
+            f"run {past.id} of {past.job}: waits for a worker or a `sexton run --due`",
+            f"  asked     {iso(past.as_of)} by {past.asked_by or 'somebody'}, attempt {past.attempt}",
+        ]
     took = "still running" if past.seconds is None else f"took {duration_words(past.seconds)}"
     lines = [
         f"run {past.id} of {past.job}: {past.state}, {took}, {past.batches} batches",
@@ -61,7 +63,7 @@ def _text(past: Past) -> str:
     ]
     if past.error:
         lines.append(f"  {'note' if past.state == 'succeeded' else 'error':<9} {past.error}")
-    return "\n".join(lines)
+    return lines
 
 
 def _no_slot(past: Past) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
+from ..console import say_while_read
 from ..errors import DONE, FAILED
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
-from ..telemetry.logs import emit
 from .report import closing_line, progress, step_table
 from .shared import add_now, add_yes, open_app, refuse_future
 
@@ -42,9 +42,9 @@ def run(arguments: Namespace) -> int:
     job = app.registry.get(arguments.job)
     began = time.monotonic()
     preview = dry_run(app.engine, job, as_of=arguments.now)
-    emit("would do:\n" + step_table(preview.steps))
+    say_while_read("would do:", *step_table(preview.steps))
     if arguments.dry_run:
-        emit(closing_line(preview, time.monotonic() - began, dry=True))
+        say_while_read(closing_line(preview, time.monotonic() - began, dry=True))
         return DONE
     stop = Stop()
     limits = app.limits(row_limit=arguments.limit)
@@ -64,7 +64,7 @@ def run(arguments: Namespace) -> int:
                     definition=app.definition,
                 )
             outcomes.append(outcome)
-            emit(f"\n{title}\n{step_table(outcome.steps)}\n{closing_line(outcome, time.monotonic() - began)}")
+            say_while_read("", title, *step_table(outcome.steps), closing_line(outcome, time.monotonic() - began))
     if len(outcomes) == 2 and arguments.limit is None:
         return _verdict(outcomes)
     return outcomes[-1].exit_code
@@ -73,7 +73,7 @@ def run(arguments: Namespace) -> int:
 def _verdict(outcomes: list[Outcome]) -> int:
     again = outcomes[1].total
     if again.changed or again.told:
-        emit(f"\nnot repeatable: the second run changed {again.changed} and told {again.told}")
+        say_while_read("", f"not repeatable: the second run changed {again.changed} and told {again.told}")
         return FAILED
-    emit("\nrepeatable: the second run changed nothing and told nobody")
+    say_while_read("", "repeatable: the second run changed nothing and told nobody")
     return outcomes[0].exit_code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ..console import say
 from ..runs.queue import enqueue
 from .changing import changing, person
 
@@ -17,5 +18,5 @@ def run(arguments: Namespace) -> int:
     """Queue it; asked for again before it has begun, it is still one run."""
     with changing(arguments, arguments.job) as (connection, job):
         number, new = enqueue(connection, job, by=person())
-    print(f"{arguments.job}: run {number} {'waits' if new else 'was waiting already'}; see `sexton show {number}`")
+    say(f"{arguments.job}: run {number} {'waits' if new else 'was waiting already'}; see `sexton show {number}`")
     return 0

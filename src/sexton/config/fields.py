@@ -119,11 +119,17 @@ def own_settings(cls: type) -> list[Field[Any]]:
 
 def dotted(path: Sequence[str]) -> str:
     """A key path as TOML writes it: run.lease, job."marketplace.expire_orders".timeout."""
-    return ".".join(part if BARE_KEY.fullmatch(part) else '"' + _escaped(part) + '"' for part in path)
+    return ".".join(part if BARE_KEY.fullmatch(part) else toml_string(part) for part in path)
 
 
-def _escaped(part: str) -> str:
-    return "".join(
-        character if character.isprintable() and character not in '"\\' else f"\\u{ord(character):04x}"
-        for character in part
-    )
+def toml_string(text: str) -> str:
+    """Quoted as TOML writes it; what has no shape of its own is an escape."""
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if character <= "\uffff" else f"\\U{ord(character):08x}"

@@ -74,7 +74,7 @@ class RunSettings:
     )
     pause_while: str | None = setting(
         None,
-        "SQL with one value; runs rest between batches while that is true, or more than 0",
+        "one SELECT with one value, which can only read; runs rest between batches while that is true, or more than 0",
         example="SELECT count(*) > 200 FROM pg_stat_activity WHERE state = 'active'",
     )
     tracebacks: bool = setting(
@@ -85,6 +85,13 @@ class RunSettings:
         """ValueError when values that are right alone do not fit together."""
         from ..jobs.duration import parse_duration
 
+        if self.pause_while is not None:
+            from ..db.asked import one_query
+
+            try:
+                one_query(self.pause_while)
+            except ValueError as error:
+                raise ValueError(f"pause_while {error}") from None
         half = parse_duration(self.lease) / 2
         if parse_duration(self.renew) >= half:
             raise ValueError(f'renew "{self.renew}" must be less than half of lease "{self.lease}"')

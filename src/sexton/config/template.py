@@ -14,7 +14,7 @@ from typing import Any
 
 from .dotenv import quoted
 from .environment import variables
-from .fields import Rule, default_of, dotted, groups, leaves, own_settings, rule_of
+from .fields import Rule, default_of, dotted, groups, leaves, own_settings, rule_of, toml_string
 from .settings import JobSettings, Settings
 
 WIDTH = 100
@@ -84,7 +84,7 @@ def toml_value(value: object) -> str:
     """A text, number, truth value or list as TOML writes it."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(toml_value(item) for item in value)}]"
-    return json.dumps(value, ensure_ascii=False)
+    return toml_string(value) if isinstance(value, str) else json.dumps(value)
 
 
 def env_text(value: object) -> str:

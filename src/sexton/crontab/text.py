@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ..jobs.duration import duration_in_words
 from ..jobs.job import Job
-from ..texts import one_line
+from ..texts import one_line, visible
 from .fields import every_minutes, fields_for
 from .place import Place
 
@@ -93,5 +93,5 @@ def _each(jobs: list[Job], place: Place, wishes: Wishes, now: datetime) -> Itera
 def _about(job: Job) -> str:
     when = "only by hand" if job.schedule is None else job.schedule.words()
     # A description may be anything; a line feed in it would begin a line of the crontab.
-    purpose = one_line(" ".join(job.description.split()))
+    purpose = visible(one_line(" ".join(job.description.split())))
     return f"{job.name}: {purpose}; {when}" if purpose else f"{job.name}: {when}"

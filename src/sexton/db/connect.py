@@ -53,8 +53,8 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def open_database(url: str, *, create: bool = True, trusted: Sequence[str] = ()) -> Engine:
-    """An engine for this URL; connects on first use only. SettingsError for a URL that cannot be one.
+def open_database(url: str | URL, *, create: bool = True, trusted: Sequence[str] = ()) -> Engine:
+    """An engine for this URL, or that of another engine; connects on first use only. SettingsError for what is no URL.
 
     create: make a SQLite file that is not there; else connecting raises DatabaseUnreachable.
     trusted: the setting `trusted_roles`, for `db.trust`.
@@ -66,6 +66,7 @@ def open_database(url: str, *, create: bool = True, trusted: Sequence[str] = ())
     engine = create_engine(
         target,
         hide_parameters=True,
+        enable_from_linting=False,
         pool_size=2,
         max_overflow=2,
         pool_timeout=10,
@@ -88,13 +89,15 @@ def open_to_look(url: str) -> Engine:
     if not os.path.isfile(path):
         raise DatabaseUnreachable(f"there is no {place(target)}")
     look = target.set(database=f"file:{quote(path)}", query={**target.query, "mode": "ro", "uri": "true"})
-    engine = create_engine(look, hide_parameters=True, connect_args={"timeout": SQLITE_PATIENCE})
+    engine = create_engine(
+        look, hide_parameters=True, enable_from_linting=False, connect_args={"timeout": SQLITE_PATIENCE}
+    )
     event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _parse(url: str) -> URL:
+def _parse(url: str | URL) -> URL:
     try:
         target = make_url(url)
         if target.drivername in ("postgresql", "postgres"):
@@ -121,7 +124,7 @@ def _parse(url: str) -> URL:
 
 def _open_sqlite(target: URL, create: bool) -> Engine:
     arguments = {"timeout": SQLITE_PATIENCE, "check_same_thread": False}
-    engine = create_engine(target, hide_parameters=True, connect_args=arguments)
+    engine = create_engine(target, hide_parameters=True, enable_from_linting=False, connect_args=arguments)
     if not create:
         event.listen(engine, "do_connect", _before_connecting)
     event.listen(engine, "connect", _prepare_sqlite)

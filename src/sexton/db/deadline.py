@@ -9,12 +9,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from ..errors import TimedOut
+from ..jobs.duration import duration_words
+from .faults import Fault, classify
 
 CANCELLING = 5.0
 """Seconds that a server may take to hear that a statement is to end."""
+
+_END = "sexton_end"
+"""In the connection's notes: when its statements are interrupted; blocks may stand inside each other."""
 
 _STEPS = 5_000
 """Virtual machine steps between two looks at the clock; some tens of microseconds."""
@@ -39,6 +48,18 @@ def limited(connection: Connection, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
+def patient(connection: Connection, seconds: float, what: str, advice: str) -> Iterator[None]:
+    """The same for a question of people. TimedOut says what took longer than that, and what they can do (SEC-24)."""
+    try:
+        with limited(connection, seconds):
+            yield
+    except DBAPIError as error:
+        if classify(error) is not Fault.CANCELLED:
+            raise
+        raise TimedOut(f"{what} took longer than {duration_words(seconds)}; {advice}") from error
+
+
+@contextmanager
 def statement_limit(connection: Connection, seconds: float) -> Iterator[None]:
     """Inside the block, statements on a SQLite connection fail with "interrupted" after `seconds` in all.
 
@@ -47,10 +68,20 @@ def statement_limit(connection: Connection, seconds: float) -> Iterator[None]:
     if connection.dialect.name != "sqlite":
         yield
         return
-    driver: Any = connection.connection.driver_connection
-    end = time.monotonic() + seconds
-    driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    outer = connection.info.get(_END)
+    end = min(time.monotonic() + seconds, outer or inf)
+    _interrupt_at(connection, end)
     try:
         yield
     finally:
+        _interrupt_at(connection, outer)
+
+
+def _interrupt_at(connection: Connection, end: float | None) -> None:
+    """The end of the innermost block that still lasts, by the monotonic clock; None: there is no such block."""
+    driver: Any = connection.connection.driver_connection
+    connection.info[_END] = end
+    if end is None:
         driver.set_progress_handler(None, 0)
+    else:
+        driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)

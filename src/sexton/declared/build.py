@@ -19,9 +19,9 @@ from ..errors import PolicyError, UnknownName
 from ..jobs.span import Span, parse_span
 from ..policies.contract import ArchiveTo, Change, Plan, Rows, in_rows
 from .catalogue import Catalogue
+from .condition import read_condition
 from .conditions import Conditions, new_values
 from .endless import Foresight
-from .expression import read_condition
 from .hanging import Hanging, changes, free_rows, hanging, kept, outlived, unreferenced
 from .renewed import Renewable, renewed
 from .telling import Telling

@@ -38,7 +38,7 @@ from .catalogue import Catalogue
 from .moments import WORDS_OF_TIME, is_day, moment_of, moves, reckoned, zoned
 from .sql_functions import called, grouped, typed_call
 from .sql_signs import CASTS, CHAINED, COMPARED, FLIPPED, RECKONED
-from .sql_text import parsed, shown
+from .sql_text import cast_to, chain, shown
 from .times import Meaning, in_time
 
 if TYPE_CHECKING:
@@ -46,14 +46,6 @@ if TYPE_CHECKING:
 
 Scope = Mapping[str, FromClause]
 """Tables of one SELECT by the names they have there."""
-
-
-def read_condition(catalogue: Catalogue, table: Table, meaning: Meaning, sql: str) -> tuple[ColumnElement[bool], bool]:
-    """The condition, and whether it looks at other tables. PolicyError with what it cannot hold."""
-    tree = parsed(sql, catalogue.dialect)
-    reader = Reader(catalogue, meaning, ({table.name: table},))
-    condition = reader.value(tree)
-    return condition, bool(reader.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +123,10 @@ class Reader:
         return typed_call(self.catalogue, "timezone", [self.value(node.args["zone"]), self.value(node.this)])
 
     def _and(self, node: exp.Expression) -> ColumnElement[bool]:
-        return and_(self._condition(node.this), self._condition(node.args["expression"]))
+        return and_(*map(self._condition, chain(node)))
 
     def _or(self, node: exp.Expression) -> ColumnElement[bool]:
-        return or_(self._condition(node.this), self._condition(node.args["expression"]))
+        return or_(*map(self._condition, chain(node)))
 
     def _not(self, node: exp.Expression) -> ColumnElement[bool]:
         condition: ColumnElement[bool] = not_(self._condition(node.this))
@@ -209,7 +201,7 @@ class Reader:
 
     def _cast(self, node: exp.Expression) -> Any:
         self._only(node, "this", "to")
-        kind = node.args["to"].this.name
+        kind = cast_to(node)
         if type(node.this).__name__ == "Literal" and str(node.this.this).strip().lower() in WORDS_OF_TIME:
             raise PolicyError(f"only: {shown(node)}: write now(), or CURRENT_DATE, with an interval where it is needed")
         dated = self.catalogue.dialect == "sqlite" and kind in ("BOOLEAN", "DATE", "UUID")

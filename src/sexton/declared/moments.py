@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PolicyError, ScheduleError
 from ..jobs.span import Span, parse_span
-from .sql_text import shown
+from .sql_text import cast_to, shown
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -41,7 +41,7 @@ def moment_of(node: exp.Expression) -> Span | None:
 def is_day(node: exp.Expression) -> bool:
     """Whether it is CURRENT_DATE, alone or with an interval."""
     kind = type(node).__name__
-    day = kind == "CurrentDate" or (_cast_of_now(node) and node.args["to"].this.name == "DATE")
+    day = kind == "CurrentDate" or (_cast_of_now(node) and cast_to(node) == "DATE")
     return day or (kind in ("Paren", "Add", "Sub") and is_day(node.this))
 
 
@@ -122,7 +122,7 @@ def _cast_of_now(node: Any) -> bool:
     """`'now'::timestamptz` and its kin."""
     if type(node).__name__ != "Cast" or type(node.this).__name__ != "Literal":
         return False
-    word, kind = str(node.this.this).strip().lower(), node.args["to"].this.name
+    word, kind = str(node.this.this).strip().lower(), cast_to(node)
     return (word == "now" and kind in _KINDS) or (word == "today" and kind == "DATE")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ..config.fields import dotted
 from ..config.template import WIDTH, toml_value
+from ..texts import visible
 from .measure import MOST, Measures
 from .propose import Proposal, Proposals
 
@@ -20,7 +21,7 @@ def proposals_text(proposals: Proposals, place: str, *, everything: bool = False
     everything: also beyond the first dozen, and the tables for which no policy works.
     """
     lines = ["# Policies for your own tables", "#"]
-    lines += _comment(f"`sexton init --from` looked at {_plain(place)}: {_number(proposals.tables, 'table')}.")
+    lines += _comment(f"`sexton init --from` looked at {visible(place)}: {_number(proposals.tables, 'table')}.")
     if proposals.found:
         lines += _comment(
             "Nothing below is deleted before you say so: a policy only counts until you confirm it with "
@@ -47,7 +48,7 @@ def _rest(proposals: Proposals, everything: bool) -> Iterator[str]:
     if everything and proposals.left_out:
         yield from ("", "# Left out:")
         for name, why in proposals.left_out:
-            yield from _comment(f"- {_plain(name)} {_plain(why)}")
+            yield from _comment(f"- {visible(name)} {visible(why)}")
         return
     more, left_out = len(proposals.found) - len(chosen(proposals, everything)), len(proposals.left_out)
     parts = [_number(more, "more proposal")] if more else []
@@ -60,12 +61,12 @@ def _rest(proposals: Proposals, everything: bool) -> Iterator[str]:
 
 
 def _lines(proposal: Proposal) -> Iterator[str]:
-    yield from _comment(f"Looks like {_plain(proposal.looks)}. {_seen(proposal)}")
-    yield from _comment(f"Why: {_plain('; '.join(proposal.reasons))}{_index(proposal)}.")
+    yield from _comment(f"Looks like {visible(proposal.looks)}. {_seen(proposal)}")
+    yield from _comment(f"Why: {visible('; '.join(proposal.reasons))}{_index(proposal)}.")
     for remark in proposal.remarks:
-        yield from _comment(f"Note: {_plain(remark)}.")
+        yield from _comment(f"Note: {visible(remark)}.")
     for doubt in proposal.doubts:
-        yield from _comment(f"Decide first: {_plain(doubt[:1].upper() + doubt[1:])}")
+        yield from _comment(f"Decide first: {visible(doubt[:1].upper() + doubt[1:])}")
     hidden = "#" if proposal.doubts else ""
     yield f"{hidden}[{dotted(('policies', proposal.name))}]"
     for name, value in proposal.settings.items():
@@ -77,7 +78,7 @@ def _index(proposal: Proposal) -> str:
     """Part of a sentence."""
     if proposal.measures.index is None:
         return ""
-    return f"; {'an' if proposal.measures.index else 'no'} index leads to {_plain(str(proposal.settings['by']))}"
+    return f"; {'an' if proposal.measures.index else 'no'} index leads to {visible(str(proposal.settings['by']))}"
 
 
 def _seen(proposal: Proposal) -> str:
@@ -87,7 +88,7 @@ def _seen(proposal: Proposal) -> str:
     parts = [_rows(measures)]
     if measures.earliest is not None:
         to = "" if measures.latest is None else f" to {measures.latest:%Y-%m-%d}"
-        parts.append(f"{_plain(str(proposal.settings['by']))} from {measures.earliest:%Y-%m-%d}{to}")
+        parts.append(f"{visible(str(proposal.settings['by']))} from {measures.earliest:%Y-%m-%d}{to}")
     return f"{', '.join(parts)}; due now: {_due(measures)}."
 
 
@@ -114,12 +115,7 @@ def _inline(value: object) -> str:
     """A value on one line, as TOML writes it."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{dotted((str(name),))} = {_inline(item)}" for name, item in value.items()) + "}"
-    return toml_value(value).replace("\x7f", "\\u007f")
-
-
-def _plain(text: str) -> str:
-    """Names of tables and columns may hold anything; a comment is one line."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return toml_value(value)
 
 
 def _comment(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import PolicyError, SettingsError, UnknownName, UsageError
+from ..errors import PolicyError, SettingsErrors, UnknownName, UsageError
 from .job import Job
 
 POLICIES = "policies."
@@ -48,7 +48,7 @@ class Registry:
         if len(errors) == 1:
             raise errors[0]
         if errors:
-            raise SettingsError("\n".join(map(str, errors)))
+            raise SettingsErrors(errors)
 
     def names(self) -> list[str]:
         """All names, in the order of iteration."""

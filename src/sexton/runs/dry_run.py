@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from ..db.connect import read_only
+from ..db.deadline import patient
 from ..db.migrate import require_schema
 from ..db.moment import ask_now
 from ..errors import JobFailed
+from ..jobs.duration import parse_duration
 from ..jobs.job import Job
 from .counts import Counts
 from .execution import Request
@@ -23,17 +26,24 @@ from .runner import ready
 from .samples import Sample, sample
 
 
+def counting(connection: Connection, job: Job) -> AbstractContextManager[None]:
+    """Inside it what a run would do is counted, for as long as a run may take. TimedOut with what to do then."""
+    advice = f"`sexton doctor {job.name}` says what index it lacks; a longer timeout of the job is one for this as well"
+    what = f"{job.name}: counting what is due"
+    return patient(connection, parse_duration(job.timeout).total_seconds(), what, advice)
+
+
 def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
     """What `run` would count now, or at `as_of`, with samples; reads one snapshot and changes nothing.
 
     error: why a run would not do that as things stand: the guard of a policy would not let it, the database refuses
-    it, or other tables keep rows.
+    it, or other tables keep rows.  TimedOut: counting took longer than a run may take.
     """
     plans = ready(engine, job, writing=False)
     counts: dict[str, Counts] = {}
     samples: dict[str, Sample] = {}
     notes = [obstacle(engine, job.name, plans)]
-    with read_only(engine) as connection:
+    with read_only(engine) as connection, counting(connection, job):
         require_schema(connection)
         at = as_of or ask_now(connection)
         own, request = [plan for plan in plans if not callable(plan)], Request(0, None, at, job.name, None)

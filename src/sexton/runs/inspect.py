@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..db.connect import read_only
-from ..db.deadline import limited
+from ..db.deadline import limited, patient
 from ..db.faults import Fault, classify
 from ..db.moment import ask_now
 from ..errors import PolicyError
@@ -20,7 +20,7 @@ from .doctor.trusting import of_plans
 from .execution import Request
 from .indexes import deletes, references
 from .keepers import in_words, keepers, kept_rows
-from .preflight import preflight, require_time
+from .preflight import PLANNING, preflight, require_time
 from .runner import planned
 from .wanted import wanted_index
 
@@ -33,7 +33,8 @@ def inspected(engine: Engine, job: Job) -> list[str]:
     plans = [plan for plan in planned(job) if isinstance(plan, Plan)]
     preflight(engine, job.name, plans)
     warnings: list[str] = []
-    with read_only(engine) as connection:
+    advice = "see its condition, and the children that its deletes look for"
+    with read_only(engine) as connection, patient(connection, PLANNING, f"{job.name}: looking into its tables", advice):
         if (why := unarmed(connection, job.name, plans)) is not None:
             warnings.append(f"its runs only count, as {why}")
         now = ask_now(connection)

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from ..db.asked import ask_apart
 from ..db.connect import read_only
 from ..db.deadline import limited
 from ..db.faults import describe
-from ..db.render import for_driver
 from ..errors import JobFailed
 
 EVERY = 1.0
@@ -49,18 +49,20 @@ class Throttle:
 
     def _busy(self) -> bool:
         try:
-            with read_only(self.engine) as connection, limited(connection, EVERY):
-                return self._lagging(connection) or self._told_to(connection)
+            return self._lagging() or self._told_to()
         except DBAPIError as error:
             raise JobFailed(f"run.pause_while, or the lag of replicas, cannot be asked: {describe(error)}") from error
 
-    def _lagging(self, connection: Connection) -> bool:
-        if self.replica_lag is None or connection.dialect.name != "postgresql":
+    def _lagging(self) -> bool:
+        if self.replica_lag is None or self.engine.dialect.name != "postgresql":
             return False
-        return float(connection.execute(text(LAG)).scalar_one()) > self.replica_lag
+        with read_only(self.engine) as connection, limited(connection, EVERY):
+            return float(connection.execute(text(LAG)).scalar_one()) > self.replica_lag
 
-    def _told_to(self, connection: Connection) -> bool:
+    def _told_to(self) -> bool:
         if self.pause_while is None:
             return False
-        row = connection.exec_driver_sql(for_driver(self.pause_while, connection.dialect)).first()
-        return row is not None and bool(row[0])
+        try:
+            return bool(ask_apart(self.engine, self.pause_while, EVERY))
+        except ValueError as error:
+            raise JobFailed(f"run.pause_while {error}") from error

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from ..clock import iso
+from ..console import say_while_read
 from ..runs.claim import Claim
 from ..runs.outcome import Outcome
+from ..texts import json_text
 
 
 def started(claim: Claim) -> str:
@@ -70,12 +69,9 @@ def said(event: str, **fields: Any) -> str:
 
 def emit(line: str) -> None:
     """Write a line to standard output; a reader that went away (closed pipe, closed terminal) never ends a run."""
-    with suppress(OSError, ValueError):
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+    say_while_read(line)
 
 
 def _line(**fields: Any) -> str:
-    # json escapes control characters, so a text from a database can forge no line.
     kept = {name: value for name, value in fields.items() if value is not None}
-    return json.dumps({"time": iso(datetime.now(UTC)), **kept}, ensure_ascii=False)
+    return json_text({"time": iso(datetime.now(UTC)), **kept})

@@ -29,6 +29,7 @@ from ..errors import SchemaOutdated, SchemaUntrusted, SextonError
 from ..telemetry.health import JobHealth
 from ..telemetry.metrics import exposition
 from ..telemetry.reader import Reader, Reading
+from ..texts import visible
 
 STILL = 30.0
 """Seconds without a turn after which the worker's loop counts as dead."""
@@ -92,11 +93,11 @@ class _Pages:
         answer = self._reader.read()
         if isinstance(answer, SextonError):
             return PlainTextResponse(f"{_problem(answer)}\n", 503)
-        problem = self._unfit() or self._unready()
+        problem = visible(self._unfit() or self._unready())
         return PlainTextResponse(f"{problem or 'ok'}\n", 503 if problem else 200)
 
     def _unwell(self) -> str:
-        return "the worker's loop stands still" if self._stands_still() else self._unfit()
+        return "the worker's loop stands still" if self._stands_still() else visible(self._unfit())
 
     def _stands_still(self) -> bool:
         return self._alive is not None and self._alive() > STILL
@@ -104,7 +105,7 @@ class _Pages:
     def _turning(self) -> dict[str, Any] | None:
         if self._alive is None:
             return None
-        problem = self._unfit()
+        problem = visible(self._unfit())
         turning = {"ok": not self._unwell(), "seconds_since_turn": round(self._alive(), 3)}
         return turning | ({"problem": problem} if problem else {})
 

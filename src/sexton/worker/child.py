@@ -21,16 +21,16 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..app import App
+from ..console import complain, confess, plain_logging, plain_output
 from ..db.connect import read_only
 from ..db.faults import in_words
-from ..errors import SextonError, UsageError
+from ..errors import FAILED, SextonError, UsageError
 from ..runs.claim import Claim, Wanted
 from ..runs.outcome import Outcome
 from ..runs.runner import refused
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
-from ..texts import plain_output
 from .messages import Line, message_of
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
@@ -39,6 +39,7 @@ _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 def main(arguments: list[str]) -> int:
     """Execute what the worker asks for, one run after the other, until it hangs up or a signal comes."""
     _end_with_parent()
+    plain_logging()
     line = Line(_own(int(arguments[0])))
     place = _first(line)
     if place is None:
@@ -134,5 +135,8 @@ if __name__ == "__main__":
         with plain_output():
             sys.exit(main(sys.argv[1:]))
     except SextonError as error:  # the settings were broken after the worker had read them
-        sys.stderr.write(f"sexton: {error}\n")
+        complain(*error.lines)
         sys.exit(error.exit_code)
+    except Exception as error:
+        confess(error)
+        sys.exit(FAILED)

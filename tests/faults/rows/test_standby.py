@@ -62,14 +62,16 @@ def lag(shop: Shop) -> float:
 
 
 @pytest.mark.databases("postgres15")
-def test_q9_a_run_rests_while_a_standby_is_behind(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_q9_a_run_rests_while_a_standby_is_behind(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.setattr(throttle, "EVERY", 0.2)
     monkeypatch.setattr(holders, "LAG", 0.5)
     shop = pair.shop
     pair.replay("pause")
     shop.do("CREATE TABLE something (id int)")
     assert wait_until(lambda: lag(shop) > 1, 60)
-    seen = looks(shop, throttle.LAG, until=4, then=lambda: pair.replay("resume"))
+    seen = looks(request, shop, throttle.LAG, until=4, then=lambda: pair.replay("resume"))
 
     assert "standby second is 1" in about(of_database(shop.engine), "standbys")[0].text
     outcome = run(shop, replica_lag=1.0)

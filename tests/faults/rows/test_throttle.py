@@ -39,15 +39,16 @@ def run(shop: Shop, **limits: Any) -> Any:
     return run_job(shop.engine, job, at=NOON, limits=Limits(**limits))
 
 
-def looks(shop: Shop, query: str, *, until: int, then: Callable[[], object] | None = None) -> list[tuple[int, Any]]:
+def looks(
+    request: pytest.FixtureRequest, shop: Shop, query: str, *, until: int, then: Callable[[], object] | None = None
+) -> list[tuple[int, Any]]:
     """Rows left, and the lease's end, at each look; at look `until` the brake is let go, or `then` is called."""
     let_go = then or (lambda: shop.do("UPDATE brake SET busy = 0"))
     seen: list[tuple[int, Any]] = []
     lease = own_tables(shop.engine.dialect.name).leases
 
-    @event.listens_for(shop.engine, "before_cursor_execute")
     def look(connection: Any, _c: Any, sql: str, _p: Any, _x: Any, _m: Any) -> None:
-        if sql == query:
+        if query in sql:
             seen.append((0, None))
             with shop.engine.connect() as other:
                 left = other.execute(text("SELECT count(*) FROM sessions")).scalar_one()
@@ -56,14 +57,16 @@ def looks(shop: Shop, query: str, *, until: int, then: Callable[[], object] | No
             if len(seen) == until:
                 let_go()
 
+    event.listen(Engine, "before_cursor_execute", look)  # the query has a session of its own
+    request.addfinalizer(lambda: event.remove(Engine, "before_cursor_execute", look))
     return seen
 
 
 def test_q9_a_query_of_the_operator_holds_a_run_for_longer_than_its_lease(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setattr(throttle, "EVERY", 0.4)
-    seen = looks(shop, BRAKE, until=8)
+    seen = looks(request, shop, BRAKE, until=8)
 
     outcome = run(shop, pause_while=BRAKE, lease=2.0, renew=0.2)
 
@@ -85,3 +88,11 @@ def test_q9_a_query_that_cannot_be_asked_ends_the_run_before_its_first_row(shop:
     assert outcome.state == "failed"
     assert "run.pause_while" in (outcome.error or "")
     assert len(shop.ids("sessions")) == 40
+
+
+def test_sec_8_a_query_that_would_end_its_transaction_is_never_sent(shop: Shop) -> None:
+    outcome = run(shop, pause_while="COMMIT; DELETE FROM brake; SELECT false")
+
+    assert outcome.state == "failed"
+    assert outcome.error == ("run.pause_while holds more than one statement; write one SELECT that returns one value")
+    assert shop.ids("brake", key="busy") == [1]
