@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
     reader = Reader.of(
         app.settings,
         app.registry,
-        debt=partial(elsewhere, arguments.config, arguments.database),
+        debt=partial(elsewhere, arguments.config, arguments.database, app.settings.jobs),
         debt_first=True,
         patience=PATIENCE,
         statement=PATIENCE / 2,
