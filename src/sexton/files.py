@@ -109,7 +109,7 @@ def group_number(name: str) -> int:
     except KeyError:
         raise SettingsError(f"group: there is no group {name!r} on this host") from None
     if os.geteuid() and number not in {os.getegid(), *os.getgroups()}:
-        raise SettingsError(f"group: {user_name(os.geteuid())} is not in group {name!r}, and so cannot give it files")
+        raise SettingsError(f"group: {user_name()} is not in group {name!r}, and so cannot give it files")
     return number
 
 
@@ -180,8 +180,9 @@ def refuse_for_root(path: str | Path) -> None:
         raise SettingsError(f"{exposed.what}, and root obeys only what root alone can write; {exposed.remedy}")
 
 
-def user_name(number: int) -> str:
-    """Of a user; the number alone where it has none."""
+def user_name(number: int | None = None) -> str:
+    """Of a user, by default the one of this process; "user 1000" where it has none."""
+    number = os.geteuid() if number is None else number
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

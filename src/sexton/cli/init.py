@@ -13,6 +13,7 @@ from pathlib import Path
 from ..config import shown
 from ..config.template import env_template, toml_template
 from ..errors import DONE, UsageError
+from ..files import write_new
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -48,7 +49,7 @@ def run(arguments: Namespace) -> int:
     if source is not None:
         text, address, closing = _with_proposals(source, text, everything=arguments.all)
     for path, written in ((settings, text), (example, env_template(address))):
-        path.write_text(written, encoding="utf-8")
+        write_new(path, written.encode())
         print(f"wrote {path}")
     print("\n".join(closing))
     return DONE
