@@ -74,6 +74,8 @@ def test_sec_5_a_group_may_read_where_it_is_named(tmp_path: Path) -> None:
     assert {(tmp_path / one).stat().st_gid for one in ("a", "a/b/new", "over")} == {grp.getgrnam(group).gr_gid}
     with pytest.raises(SettingsError, match="there is no group 'nobody-has-this' on this host"):
         files.create(tmp_path / "lost", group="nobody-has-this")
+    with pytest.raises(SettingsError, match="there is no group 'nobody-has-this' on this host"):
+        files.make_folder(tmp_path / "lost", group="nobody-has-this")
     assert not (tmp_path / "lost").exists()
 
 

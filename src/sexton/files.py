@@ -83,6 +83,8 @@ def make_folder(folder: Path, *, group: str | None = None) -> None:
     group: its members may enter those that are made, and list them. OSError, SettingsError.
     """
     missing = []
+    if group is not None:
+        group_number(group)  # before there is a folder that its members cannot enter, which would stay so
     for one in (folder, *folder.parents):
         if one.is_dir():
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,6 +127,19 @@ def test_sec_13_root_may_say_whom_it_trusts_but_no_file_may(shop: Shell) -> None
         os.chown(shop.folder / name, 0, 0)
     shop.write(".env", f"{TRUST}=nobody\n")
     assert "SEXTON_TRUST_OWNER comes too late here; set it in the environment" in shop.sexton("jobs").line
+
+
+@pytest.mark.parametrize("name", ["own/__pycache__", "own/__pycache__/helper.cpython-{}.pyc", "own/helper.py"])
+def test_sec_13_what_the_jobs_import_counts_too(name: str, shop: Shell) -> None:
+    """A module beside them, and compiled code, which Python takes instead of the text."""
+    as_root()
+    shop.write("own/helper.py", "")
+    (shop.folder / "own" / "helper.py").chmod(0o644)
+    shop.write("own/jobs.py", f"import helper\n{(shop.folder / 'own' / 'jobs.py').read_text()}")
+    assert shop.sexton("jobs").code == 0
+    name = name.format(f"{sys.version_info.major}{sys.version_info.minor}")
+    (shop.folder / name).chmod(0o777)
+    assert f"{name} can be written by everybody, mode 0777, and root obeys" in shop.sexton("jobs").line
 
 
 def test_sec_13_a_group_that_others_are_in_may_not_write_for_root(shop: Shell) -> None:

@@ -37,9 +37,9 @@ def exposures(
     for file in read:
         yield from _written(file)
         yield from _told(file)
-    for source in settings.jobs:
-        for path in sources_of(source, folder):
-            yield from _written(path)
+    paths = [path for source in settings.jobs for path in sources_of(source, folder)]
+    # Of a folder it is said once, about the first file that is in it.
+    yield from {found.text: found for path in reversed(paths) for found in _written(path)}.values()
     if (base := _sqlite(settings.database)) is not None:
         yield from _open(base, "and holds history and errors of jobs")
     for name, policy in policies.items():

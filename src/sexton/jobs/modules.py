@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import cache_from_source, find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -51,12 +51,20 @@ def place_of(source: str, folder: Path, job: Job) -> str:
 
 
 def sources_of(source: str, folder: Path) -> list[Path]:
-    """The files that importing it runs, as far as its name tells: a module and the packages around it.
+    """The files that importing it runs, as far as its name tells, and their compiled forms.
 
+    By name: a module and the packages around it. By file: it, and the modules beside it, which it may import.
     None of them is run to find out. A module that is not there has none.
     """
+    files = _sources(source, folder)
+    compiled = (Path(cache_from_source(str(file))) for file in files if file.suffix == ".py")
+    return [*files, *(file for file in compiled if file.exists())]
+
+
+def _sources(source: str, folder: Path) -> list[Path]:
     if source.endswith(".py"):
-        return [folder / source]
+        path = folder / source
+        return [path, *sorted(set(path.parent.glob("*.py")) - {path})]
     top, *inner = source.split(".")
     if (spec := _spec(top)) is None:
         return []
