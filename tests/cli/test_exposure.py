@@ -129,6 +129,14 @@ def test_sec_13_root_may_say_whom_it_trusts_but_no_file_may(shop: Shell) -> None
     assert "SEXTON_TRUST_OWNER comes too late here; set it in the environment" in shop.sexton("jobs").line
 
 
+def test_sec_13_a_pipe_of_a_stranger_is_not_even_opened(shop: Shell) -> None:
+    as_root()
+    (shop.folder / ".env").unlink()
+    os.mkfifo(shop.folder / ".env")
+    os.chown(shop.folder / ".env", nobody(), -1)
+    assert ".env belongs to nobody, and root obeys only" in shop.sexton("jobs").line
+
+
 @pytest.mark.parametrize("name", ["own/__pycache__", "own/__pycache__/helper.cpython-{}.pyc", "own/helper.py"])
 def test_sec_13_what_the_jobs_import_counts_too(name: str, shop: Shell) -> None:
     """A module beside them, and compiled code, which Python takes instead of the text."""

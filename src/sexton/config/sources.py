@@ -182,8 +182,9 @@ def _merge(values: dict[str, Any], later: Mapping[str, Any]) -> None:
 def _text_of(file: Path) -> str | None:
     """The file's text, None when there is no such file; a byte order mark is dropped."""
     try:
-        data = file.read_bytes()
+        os.lstat(file)  # one that is not there is nobody's; and what a stranger put there (a FIFO) is not even opened
         refuse_for_root(file)
+        data = file.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
