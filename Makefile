@@ -51,24 +51,30 @@ bench: $(V)/.ok ## Measure against the giant statement
 services: ## Install the servers that tests use beyond the bundled ones (Debian: root; macOS: says how)
 	@sh .ci/services
 
-lock: ## Choose versions anew and write requirements.lock
-	@test -x $(V)/bin/uv || { $(PY) -m venv $(V) && $(V)/bin/python -m pip install -q uv; }
+lock: $(V)/.ok ## Choose versions anew and write the locks: of development, of the image, of what builds it
 	@rm -f uv.lock
 	@$(V)/bin/uv lock -q --python $(V)/bin/python
 	@$(V)/bin/uv export -q --frozen --no-emit-project --all-extras --group dev -o requirements.lock
+	@$(V)/bin/uv export -q --frozen --no-emit-project --no-default-groups --extra postgres --extra web \
+		--extra alerts -o deploy/requirements.lock
+	@$(V)/bin/uv export -q --frozen --only-group build -o deploy/build.lock
 	@rm -f uv.lock
 
 clean: ## Remove everything that the commands above have made
 	@rm -rf $(V) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache uv.lock
 	@find src tests benchmarks docs -name __pycache__ -type d -exec rm -rf {} +
 
-# The environment: versions and hashes from requirements.lock, Sexton itself editable. uv only makes it quicker.
+# The environment: nothing is installed whose hash is not in requirements.lock, uv and what builds Sexton included
+# (SEC-26); Sexton itself editable. uv only makes it quicker: where it has no wheel, pip does all, without it.
+LOCKED := awk '/^[^ \#]/ { here = /^uv==/ } here == uv'
+PIP := $(V)/bin/python -m pip install -q --disable-pip-version-check --require-hashes
 $(V)/.ok: pyproject.toml requirements.lock
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Sexton needs Python 3.11 or newer; try: make PY=python3.12" >&2; exit 1; }
 	@$(PY) -m venv $(V) || { echo "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@$(V)/bin/python -m pip install -q --disable-pip-version-check uv || echo "no uv here; pip will do" >&2
-	@install="$(V)/bin/python -m pip install -q --disable-pip-version-check"; \
-		if [ -x $(V)/bin/uv ]; then install="$(V)/bin/uv pip install -q --python $(V)/bin/python"; fi; \
-		$$install --require-hashes -r requirements.lock && $$install --no-deps -e .
+	@$(LOCKED) uv=1 requirements.lock > $(V)/uv.txt && $(LOCKED) uv=0 requirements.lock > $(V)/others.txt
+	@$(PIP) --only-binary :all: -r $(V)/uv.txt || echo "no uv here; pip will do" >&2
+	@if [ -x $(V)/bin/uv ]; then $(V)/bin/uv pip install -q --python $(V)/bin/python --require-hashes \
+		-r requirements.lock; else $(PIP) -r $(V)/others.txt; fi
+	@$(V)/bin/python -m pip install -q --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 	@touch $@

@@ -14,11 +14,13 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
 
+from sexton.files import TRUST
 from sexton.testing.postgres import Server, ServerMissing
 
 from .support.chance import FIXED, VARIABLE, chance_of, seed_of
@@ -28,6 +30,8 @@ from .support.proxy import Proxy
 from .support.require import missing
 
 pytest_plugins = ["tests.support.report"]
+
+ROOT = Path(__file__).parents[1]
 
 SEED = seed_of(os.environ.get(VARIABLE, ""))
 os.environ[VARIABLE] = str(SEED)  # for the processes of pytest-xdist
@@ -46,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith(("PG", "SEXTON_")) and name not in ("SEXTON_REQUIRE", MARK, VARIABLE):
             del os.environ[name]
+    if os.geteuid() == 0 and (owner := ROOT.stat().st_uid):
+        os.environ[TRUST] = str(owner)  # a checkout of somebody's, mounted into a container that runs as root
     if SEED != FIXED and not config.getoption("--hypothesis-seed"):
         config.option.hypothesis_seed = str(SEED)
 

@@ -110,8 +110,34 @@ def test_lock_knows_every_dependency() -> None:
     ):
         wanted += group
     pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
-    names = {re.split(r"[\[<>=!~; ]", requirement)[0].lower().replace("_", "-") for requirement in wanted}
+    named = [one for one in wanted if isinstance(one, str)]  # the others include a group
+    names = {re.split(r"[\[<>=!~; ]", requirement)[0].lower().replace("_", "-") for requirement in named}
     assert names - pinned == set(), "run `make lock`"
+
+
+MAKES = re.compile(
+    r"\.(?:mkdir|write_text|write_bytes|touch|symlink_to)\(|open\([^)]*[\"'][waxr]b?[+waxb]*\+?[\"']|O_CREAT|O_WRONLY"
+    r"|mkstemp|mkdtemp|TemporaryDirectory\(|copytree|os\.(?:rename|replace|mkdir|makedirs|chmod)|\.(?:rename|chmod)\("
+)
+MAKERS = {
+    "sexton/files.py": "the one place",
+    "sexton/cli/demo.py": "a private folder that is gone when the demonstration ends",
+    "sexton/cli/main.py": "the null device in the place of a closed output",
+    "sexton/testing/": "throw-away servers, in private folders that belong to another user",
+    "sexton/worker/child.py": "a file of the kernel's",
+}
+
+
+def test_sec_5_files_and_folders_are_made_in_one_place() -> None:
+    """What opens by "rb" alone only reads."""
+    found = {
+        f"{path.relative_to(SOURCE)}:{number}: {line.strip()}"
+        for path in MODULES
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if (made := MAKES.search(line)) and not re.search(r"""["']r?b?["']\Z""", made.group())
+    }
+    assert {line for line in found if not line.startswith(tuple(MAKERS))} == set()
+    assert {maker for maker in MAKERS if not any(line.startswith(maker) for line in found)} == set()
 
 
 def test_licence_text_is_there() -> None:

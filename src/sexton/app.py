@@ -19,7 +19,7 @@ from .jobs.duration import parse_duration
 from .jobs.foreign import guarded
 from .jobs.guard import Guard
 from .jobs.job import Job, Later
-from .jobs.modules import jobs_of, place_of
+from .jobs.modules import jobs_of, place_of, require_own
 from .jobs.pack import Pack
 from .jobs.registry import POLICIES, Registry
 from .jobs.schedule import cron, parse_schedule
@@ -49,9 +49,10 @@ class App:
         create: bool = True,
         partly: bool = False,
         place: Place | None = None,
+        files: Sequence[Path] = (),
     ) -> None:
         self.settings, self._create, self._place = settings, create, place or dotted
-        self.folder = folder or Path()
+        self.folder, self.files = folder or Path(), files
         self.packs: dict[str, Pack] = {}
         self.options: dict[str, Any] = {}
         """Options of each enabled pack, for a product's own calls into it."""
@@ -70,14 +71,15 @@ class App:
 
         create: a SQLite file that is not there is made, as SQLite does; else a mistyped name would be a new database.
         partly: go on without the modules, packs and policies that cannot be loaded; `registry.unloaded` names them.
-        SettingsError for settings that cannot be right, UsageError for what cannot be loaded.
+        SettingsError for settings that cannot be right, UsageError for what cannot be loaded; SettingsError, also
+        with `partly`, when we are root and others could have written settings or a module (SEC-13).
         """
         loaded = load_placed(config)
         settings = loaded.settings
         if database is not None:
             settings = replace(settings, database=database)
         file = config or Path(os.environ.get(CONFIG, ""))
-        return cls(settings, folder=file.parent, create=create, partly=partly, place=loaded.place)
+        return cls(settings, folder=file.parent, create=create, partly=partly, place=loaded.place, files=loaded.files)
 
     @cached_property
     def engine(self) -> Engine:
@@ -118,6 +120,8 @@ class App:
     def _fill(self) -> None:
         """Take in all jobs. What is wrong with one source of them is kept, and the others go on."""
         _refuse_unknown_packs(self.settings, self._place)
+        for source in self.settings.jobs:
+            require_own(source, self.folder)
         for name in self.settings.packs:
             self._take(f"packs.{name}", partial(self._of_pack, name))
         if self.settings.policies:

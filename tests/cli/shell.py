@@ -47,7 +47,7 @@ expire = Job(
 '''
 
 
-KEPT = ("PATH", "HOME", "PYTHONPATH", "LANG", "TMPDIR")
+KEPT = ("PATH", "HOME", "PYTHONPATH", "LANG", "TMPDIR", "SEXTON_TRUST_OWNER")
 """What a child takes from our environment."""
 
 

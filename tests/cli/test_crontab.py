@@ -48,7 +48,16 @@ def test_bj_24_1_one_line_runs_whatever_is_due(shop: Inside) -> None:
     assert Path(folder) == shop.folder
     words = shlex.split(program)
     assert Path(words[0]) == Path(sys.executable).absolute()
-    assert words[1:] == ["-m", "sexton.cli.main", "run", "--due", "--quiet", "--config", f"{shop.folder}/sexton.toml"]
+    assert words[1:] == [
+        "-P",
+        "-m",
+        "sexton.cli.main",
+        "run",
+        "--due",
+        "--quiet",
+        "--config",
+        f"{shop.folder}/sexton.toml",
+    ]
 
 
 def test_bj_24_1_the_line_is_accepted_by_our_own_parser(shop: Inside) -> None:

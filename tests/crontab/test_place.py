@@ -46,7 +46,7 @@ def test_a_word_arrives_as_it_was(text: str, handed: Callable[[str], str]) -> No
 def test_the_line_names_everything_by_its_whole_path() -> None:
     place = Place(Path("/srv/my shop/.venv/bin/python"), Path("/srv/my shop"), Path("/srv/my shop/sexton.toml"))
     assert place.command("shop.retry") == (
-        "cd '/srv/my shop' && '/srv/my shop/.venv/bin/python' -m sexton.cli.main run --due --quiet shop.retry "
+        "cd '/srv/my shop' && '/srv/my shop/.venv/bin/python' -P -m sexton.cli.main run --due --quiet shop.retry "
         "--config '/srv/my shop/sexton.toml'"
     )
 

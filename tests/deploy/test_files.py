@@ -41,7 +41,7 @@ def test_pf_136_8_every_file_starts_a_command() -> None:
         *("Dockerfile", "compose.yaml", "Procfile", "heroku.yml"),
         *("sexton-worker.service", "sexton-due.service", "worker.yaml", "due.yaml"),
     }
-    beside = {"Dockerfile.dockerignore", "sexton-due.timer"}
+    beside = {"Dockerfile.dockerignore", "sexton-due.timer", "requirements.lock", "build.lock"}
     assert {path.name for path in FILES} == started | beside
 
 
@@ -79,7 +79,6 @@ def test_pf_136_8_the_image_is_small_and_runs_as_nobody() -> None:
     assert dict(steps)["USER"].isdigit()
     assert int(dict(steps)["USER"]) > 0
     assert "check" in dict(steps)["HEALTHCHECK"]
-    assert all(rest.split(":")[1].startswith("3.") for name, rest in steps if name == "FROM")
 
 
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:
@@ -90,17 +89,91 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
     ]  # fmt: skip
     assert copied
     assert all((ROOT / name).exists() and name in kept for name in copied)
+    assert {"deploy/requirements.lock", "deploy/build.lock"} <= set(copied)
 
 
-def test_the_image_installs_extras_that_exist_in_the_versions_of_the_lock(tmp_path: Path) -> None:
-    (build,) = (rest for name, rest in instructions("Dockerfile") if name == "RUN" and "sed" in rest)
-    shutil.copy(ROOT / "requirements.lock", tmp_path)
-    subprocess.run(["/bin/sh", "-c", build.partition(" && ")[0]], cwd=tmp_path, check=True)
-    lines = (tmp_path / "versions.txt").read_text().splitlines()
-    assert all(re.match(r"[\w.-]+==\S+( ;.*)?$|\s*#|$", line) for line in lines)
-    (extras,) = re.findall(r"\"\.\[([\w,]+)\]\"", (DEPLOY / "Dockerfile").read_text())
+LOCKS = ("requirements.lock", "deploy/requirements.lock", "deploy/build.lock")
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Names and versions of a lock, all of which have hashes, and nothing else stands in it."""
+    text = (ROOT / lock).read_text()
+    blocks = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)
+    head, *packages = blocks
+    assert all(line.startswith("#") for line in head.splitlines())
+    assert "://" not in text
+    for package in packages:
+        assert re.match(
+            r"[\w.-]+==\S+( ; [^\\\n]*)? \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+(    #.*\n)*\Z", package
+        ), package
+    found = [package.partition("==")[::2] for package in packages]
+    return {name: rest.split()[0] for name, rest in found}
+
+
+def test_sec_26_each_lock_has_hashes_and_versions_of_the_one_that_the_tests_run_with() -> None:
+    all_of_them, image, build = (pins(lock) for lock in LOCKS)
+    assert {"hatchling", "editables", "uv"} <= set(all_of_them)
+    assert image.items() <= all_of_them.items()
+    assert build.items() <= all_of_them.items()
+    assert "hatchling" in build
+    assert "pytest" not in image
+
+
+def test_sec_26_the_image_has_what_the_extras_need_that_make_lock_names() -> None:
+    head = (DEPLOY / "requirements.lock").read_text().partition("\n#")[2].partition("\n")[0]
+    extras = set(re.findall(r"--extra (\w+)", head))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    wanted = [*project["dependencies"], *(one for name in extras for one in project["optional-dependencies"][name])]
+    names = {re.split(r"[\[<>=!~; ]", requirement)[0] for requirement in wanted}
+    assert extras == {"postgres", "web", "alerts"}
+    assert names <= set(pins("deploy/requirements.lock"))
+
+
+def test_sec_26_everything_that_is_installed_is_checked() -> None:
+    """Each call of pip and of uv asks for hashes, or takes what lies here and nothing else."""
+    steps = [part for name, rest in instructions("Dockerfile") if name == "RUN" for part in rest.split("&&")]
+    steps += re.sub(r"\\\n\s*", "", (ROOT / "Makefile").read_text()).splitlines()
+    installs = [step.strip() for step in steps if re.search(r"\b(install|wheel|sync)\b.* (-r|-e|\.|\S+\.whl)", step)]
+    assert len(installs) >= 6
+    for step in installs:
+        by_hash = "--require-hashes" in step or "$(PIP)" in step
+        assert by_hash or ("--no-index" in step and "--no-deps" in step), step
+        assert "--no-build-isolation" in step or not re.search(r" (-e )?\.$", step), step
+    makefile = (ROOT / "Makefile").read_text()
+    assert "--require-hashes" in re.search(r"^PIP := (.*)", makefile, re.MULTILINE)[1]  # type: ignore[index]
+    assert [
+        line for line in makefile.splitlines() if re.search(r"pip install.*\buv\b", line) and "--require" not in line
+    ] == []
+
+
+def test_sec_26_the_base_of_the_image_can_be_named_by_its_digest() -> None:
+    """No digest is made up here; each stage takes the one that is given."""
+    steps = instructions("Dockerfile")
+    (argument,) = (rest for name, rest in steps if name == "ARG")
+    assert re.fullmatch(r"PYTHON=python:3\.\d+-slim(@sha256:[0-9a-f]{64})?", argument)
+    assert [rest.split()[0] for name, rest in steps if name == "FROM"] == ["${PYTHON}"] * 2
+
+
+def test_sec_26_uv_is_taken_out_of_the_lock_with_its_hashes() -> None:
+    """The Makefile installs it first, alone; where it has no wheel, all others without it."""
+    makefile = (ROOT / "Makefile").read_text()
+    locked = re.search(r"^LOCKED := (.*)", makefile, re.MULTILINE)
+    assert locked is not None
+    command = locked[1].replace("\\#", "#")
+    alone, others = (
+        subprocess.run(
+            ["/bin/sh", "-c", f"{command} uv={wanted} requirements.lock"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for wanted in (1, 0)
+    )
+    assert re.findall(r"^([\w.-]+)==", alone, re.MULTILINE) == ["uv"]
+    assert "--hash=sha256:" in alone
+    named = re.findall(r"^([\w.-]+)==", others, re.MULTILINE)
+    assert sorted([*named, "uv"]) == sorted(pins("requirements.lock"))
 
 
 def test_ora_dep_4_a_standby_beside_the_worker() -> None:

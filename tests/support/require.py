@@ -33,3 +33,9 @@ def library(name: str) -> str:
     """The path of a shared library to load before others; skips or fails without it."""
     found = next(Path("/usr/lib").glob(f"*/*/{name}"), None)
     return str(found) if found is not None else missing(name, "no such library; run: make services")
+
+
+def as_root() -> None:
+    """Skip or fail a test that sets up other users, where this process is not root."""
+    if os.geteuid():
+        missing("root", "only root can be two users at once; run the tests as root, in a container for instance")

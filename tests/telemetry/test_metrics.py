@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -159,6 +161,35 @@ def test_the_textfile_is_written_in_one_piece(database: str, tmp_path: Path) -> 
     assert samples(path.read_bytes())["sexton_up",] == 1
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.databases("sqlite")
+def test_sec_11_planted_links_are_not_followed(database: str, tmp_path: Path) -> None:
+    """By who may write into the folder too: for the names that were used once, and for the file itself."""
+    folder, victim = tmp_path / "textfile", tmp_path / ".env"
+    folder.mkdir()
+    folder.chmod(0o777)
+    victim.write_text("SEXTON_DATABASE=secret")
+    victim.chmod(0o600)
+    path = folder / "sexton.prom"
+    planted = [path, *(folder / f".sexton.prom.{pid}" for pid in range(os.getpid() - 300, os.getpid() + 300))]
+    for link in planted:
+        link.symlink_to(victim)
+
+    write_textfile(path, answered(database))
+
+    assert victim.read_text() == "SEXTON_DATABASE=secret"
+    assert victim.stat().st_mode & 0o777 == 0o600
+    assert not path.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert len(list(folder.iterdir())) == len(planted)
+
+
+@pytest.mark.databases("sqlite")
+def test_sec_11_a_group_may_read_the_textfile_and_nobody_else(database: str, tmp_path: Path) -> None:
+    group = grp.getgrgid(os.getegid()).gr_name
+    write_textfile(tmp_path / "sexton.prom", answered(database), group)
+    assert (tmp_path / "sexton.prom").stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.databases("sqlite")

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from ..app import App
+from ..config.exposure import open_archives
 from ..console import remark, say
 from ..db.connect import reaching, read_only
 from ..db.migrate import require_schema
 from ..db.tables import own_tables
 from ..errors import DONE, FAILED, PARTIAL, JobFailed, UsageError
-from ..runs.archive.files import ENDING, verify
+from ..runs.archive.files import ENDING, manifest_of, verify
 from .shared import add_json, open_app, print_json, table
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def _verify(files: list[Path], as_json: bool) -> int:
             findings.append({"file": str(path), "ok": True, "text": f"{manifest.rows:,} rows, as they were written"})
         except JobFailed as error:
             findings.append({"file": str(path), "ok": False, "text": str(error)})
+    exposed = open_archives([*files, *map(manifest_of, files)])
     if as_json:
         print_json(findings)
     else:
@@ -128,6 +130,8 @@ def _verify(files: list[Path], as_json: bool) -> int:
             say(f"{'ok' if finding['ok'] else 'wrong':<6} {finding['file']}: {finding['text']}")
         if not findings:
             say("there are no archive files")
+    if exposed is not None:
+        remark(f"warning: {exposed}")
     return DONE if all(finding["ok"] for finding in findings) else FAILED
 
 

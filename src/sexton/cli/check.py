@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ..app import App
 from ..config import shown
+from ..config.exposure import exposures
 from ..console import say
 from ..errors import DONE, FAILED, USAGE, SettingsError, SextonError
 from ..jobs import crowding
@@ -57,6 +58,7 @@ def run(arguments: Namespace) -> int:
 
 def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"{shown(app.settings.database)}, {len(app.registry)} jobs")
+    yield from (Finding("warning", *found) for found in exposures(app.settings, app.files, app.folder, app.policies))
     yield from _not_loaded(app)
     wrong = set[str]()
     for job in app.registry:

@@ -22,6 +22,7 @@ from ..db.connect import place, read_only
 from ..db.migrate import migrate
 from ..db.moment import ask_now
 from ..errors import SextonError, UsageError
+from ..files import make_folder, write_new
 from ..runs.armed import arm_job
 from ..runs.dry_run import dry_run
 from ..runs.history import notices
@@ -84,9 +85,9 @@ def _database(arguments: Namespace) -> Iterator[str]:
         folder = Path(arguments.keep)
         if (folder / "sexton.toml").exists():
             raise UsageError(f"{folder / 'sexton.toml'} is there already; name another folder")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         text = TOML.format(database="sqlite:///sexton.db", pack=arguments.pack)
-        (folder / "sexton.toml").write_text(text, encoding="utf-8")
+        write_new(folder / "sexton.toml", text.encode())
         yield f"sqlite:///{folder / 'sexton.db'}"
     else:
         with tempfile.TemporaryDirectory(prefix="sexton-demo-") as temporary:

@@ -14,6 +14,7 @@ from ..config import shown
 from ..config.template import env_template, toml_template
 from ..console import say
 from ..errors import DONE, UsageError
+from ..files import write_new
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -49,7 +50,7 @@ def run(arguments: Namespace) -> int:
     if source is not None:
         text, address, closing = _with_proposals(source, text, everything=arguments.all)
     for path, written in ((settings, text), (example, env_template(address))):
-        path.write_text(written, encoding="utf-8")
+        write_new(path, written.encode())
         say(f"wrote {path}")
     say(*closing)
     return DONE

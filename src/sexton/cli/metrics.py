@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
     reader = Reader.of(
         app.settings,
         app.registry,
-        debt=partial(elsewhere, arguments.config, arguments.database),
+        debt=partial(elsewhere, arguments.config, arguments.database, app.settings.jobs),
         debt_first=True,
         patience=PATIENCE,
         statement=PATIENCE / 2,
@@ -54,7 +54,7 @@ def run(arguments: Namespace) -> int:
     else:
         path = _path(arguments.textfile, app.settings.metrics.textfile)
         try:
-            write_textfile(path, answer)
+            write_textfile(path, answer, app.settings.metrics.group)
         except OSError as error:
             raise SettingsError(f"{path} cannot be written: {error.strerror or error}") from error
     if isinstance(answer, SextonError):

@@ -65,7 +65,7 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
 
     people = _for_people(arguments)
     quiet = people or arguments.quiet
-    with apart(app, Executor(arguments.config, arguments.database), stop) as beside:
+    with apart(app, Executor(arguments.config, arguments.database, app.settings.jobs), stop) as beside:
 
         def execute_due(due: Due) -> Outcome:
             if not may_end_its_process(due.job):

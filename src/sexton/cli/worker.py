@@ -50,11 +50,11 @@ def _work(arguments: Namespace, stop: Stop) -> None:
         concurrency = arguments.concurrency
         if not 1 <= concurrency <= MOST:
             raise UsageError(f"--concurrency {concurrency}: must be 1 to {MOST}")
-    executors = [Executor(arguments.config, arguments.database) for _ in range(concurrency)]
+    executors = [Executor(arguments.config, arguments.database, app.settings.jobs) for _ in range(concurrency)]
     every = parse_duration(app.settings.worker.watch).total_seconds()
     worker = Worker(app, executors, stop=stop, say=say)
     say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
-    debt = partial(elsewhere, arguments.config, arguments.database)
+    debt = partial(elsewhere, arguments.config, arguments.database, app.settings.jobs)
     reader = Reader.of(app.settings, app.registry, debt=debt)
     with (
         ending_in_time(stop, worker.limits.lease, executors, say),

@@ -8,12 +8,13 @@ from functools import cache
 from typing import Any, get_origin
 
 from ..errors import SettingsError, suggestion
+from ..files import TRUST
 from .fields import leaves
 from .settings import Settings
 
 PREFIX = "SEXTON_"
 CONFIG = "SEXTON_CONFIG"
-RESERVED = frozenset({CONFIG, "SEXTON_REQUIRE"})
+RESERVED = frozenset({CONFIG, TRUST, "SEXTON_REQUIRE"})
 RESERVED_PREFIX = "SEXTON_TEST_"
 
 # Kubernetes and old Docker put these beside a service that happens to be called sexton or sexton-web.

@@ -35,6 +35,12 @@ class MetricsSettings:
         "file that metrics are written to, for the textfile collector of node_exporter; left out: none",
         example="/var/lib/node_exporter/textfile/sexton.prom",
     )
+    group: str | None = setting(
+        None,
+        "group of this host whose members may read that file; left out: all may, as it holds names and counts of jobs "
+        "and no secret",
+        example="node_exporter",
+    )
     heartbeat: str | None = setting(
         None,
         "URL that is asked for after each round in which no run failed; a monitor that misses it raises the alarm; "

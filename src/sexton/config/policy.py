@@ -122,6 +122,11 @@ class PolicySettings:
         example=("sent_at",),
     )
     into: str = setting("archive", "the folder for the files of `archive`, seen from that of the settings file")
+    group: str | None = setting(
+        None,
+        "group of this host whose members may read the files of `archive`; left out: the user that runs the jobs alone",
+        example="backup",
+    )
     limit: int | None = setting(
         None, "rows that one run takes at most", minimum=1, maximum=1_000_000_000, example=10_000
     )

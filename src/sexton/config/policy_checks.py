@@ -18,6 +18,7 @@ MEANING = {
     "clear": ("transition", "anonymise"),
     "ahead": ("warn",),
     "into": ("archive",),
+    "group": ("archive",),
 }
 """For which actions a setting has a meaning."""
 

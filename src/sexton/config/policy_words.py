@@ -59,7 +59,8 @@ def _what(settings: PolicySettings, once: Sequence[str]) -> Iterator[str]:
         each = _listed(once) or _listed(["row", *(settings.once_per or filter(None, [settings.by]))])
         yield f"tells {settings.event or 'about it'}{to}, once for each {each}"
     if settings.archive is not None:
-        yield f"files lie in {settings.into}"
+        readers = f", and group {settings.group} may read them" if settings.group else ""
+        yield f"files lie in {settings.into}{readers}"
 
 
 def _children(children: Sequence[ChildSettings], above: str) -> Iterator[str]:

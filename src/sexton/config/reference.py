@@ -51,7 +51,8 @@ are read; the rest of the file may belong to others.
 Refused, with the line's number: blanks around `=`, an unquoted value with blanks, quotes or a backslash, a
 quote that is not closed on its line, a word without `=`, a name given twice, an empty value.
 
-`SEXTON_CONFIG`, `SEXTON_REQUIRE` and `SEXTON_TEST_…` are no settings. Lists are written with commas:
+`SEXTON_CONFIG`, `SEXTON_TRUST_OWNER` (whose files [root obeys](../how-to/deploy.md#users-and-files)), `SEXTON_REQUIRE`
+and `SEXTON_TEST_…` are no settings and stand in the environment only. Lists are written with commas:
 `SEXTON_PACKS=marketplace,invoicing`. Single jobs and packs are set in `sexton.toml` only.
 """
 

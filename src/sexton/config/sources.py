@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import SettingsError
+from ..files import TRUST, refuse_for_root
 from . import environment
 from .fields import dotted
 from .reading import Problem, assemble, checked
@@ -36,10 +37,14 @@ class Variable(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """All settings, and where a key of them stands, for messages: "sexton.toml line 14: policies.tidy.only"."""
+    """All settings, and where a key of them stands, for messages: "sexton.toml line 14: policies.tidy.only".
+
+    files: those that were read.
+    """
 
     settings: Settings
     place: Callable[[Sequence[str]], str]
+    files: tuple[Path, ...] = ()
 
 
 def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -56,19 +61,18 @@ def load_placed(
     is there.  environ: the environment; None takes that of this process.
     folder: where to look when no file is named; None takes the working directory.
     SettingsError, one line with file, line, key and what would be right, for a named file that is missing and
-    for every value that cannot be right, even one that a later source replaces."""
+    for every value that cannot be right, even one that a later source replaces; and, as root, for a file that
+    somebody else could write."""
     environ = os.environ if environ is None else environ
     folder = Path() if folder is None else folder
     named = path is not None or environment.CONFIG in environ
     if path is None and named:
         path = _from_environment(environ)
     file = folder / FILE if path is None else path
-    sources = [
-        *_toml(file, named=named),
-        *_dotenv(file.parent / ".env", environ),
-        *_environment(environ),
-    ]
-    return Loaded(_laid_over(sources), partial(_place, sources))
+    beside = file.parent / ".env"
+    sources = [*_toml(file, named=named), *_dotenv(beside, environ), *_environment(environ)]
+    read = tuple(one for one in (file, beside) if one.is_file())
+    return Loaded(_laid_over(sources), partial(_place, sources), read)
 
 
 def _place(sources: Sequence[Source], keys: Sequence[str]) -> str:
@@ -121,7 +125,7 @@ def _dotenv(file: Path, environ: Mapping[str, str]) -> Iterable[Source]:
     variables = []
     for name, entry in dotenv.parse(text, where=str(file)).items():
         where = f"{file} line {entry.line}"
-        if name == environment.CONFIG and environ.get(name) != entry.value:
+        if name in (environment.CONFIG, TRUST) and environ.get(name) != entry.value:
             raise SettingsError(f"{where}: {name} comes too late here; set it in the environment")
         if environment.is_setting(name):
             variables.append(Variable(name, entry.value, where))
@@ -178,6 +182,8 @@ def _merge(values: dict[str, Any], later: Mapping[str, Any]) -> None:
 def _text_of(file: Path) -> str | None:
     """The file's text, None when there is no such file; a byte order mark is dropped."""
     try:
+        os.lstat(file)  # one that is not there is nobody's; and what a stranger put there (a FIFO) is not even opened
+        refuse_for_root(file)
         data = file.read_bytes()
     except FileNotFoundError:
         return None

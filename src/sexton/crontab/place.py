@@ -25,8 +25,11 @@ class Place:
     config: Path | None = None
 
     def command(self, *jobs: str) -> str:
-        """`run --due`, for these jobs or for all. Raises UsageError for a path that no crontab can hold."""
-        words = [str(self.interpreter), "-m", "sexton.cli.main", "run", "--due", "--quiet", *jobs]
+        """`run --due`, for these jobs or for all; by -P nothing is imported from the folder (SEC-12).
+
+        Raises UsageError for a path that no crontab can hold.
+        """
+        words = [str(self.interpreter), "-P", "-m", "sexton.cli.main", "run", "--due", "--quiet", *jobs]
         if self.config is not None:
             words += ["--config", str(self.config)]
         command = f"cd {quoted(str(self.folder))} && {' '.join(map(quoted, words))}"

@@ -11,16 +11,17 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
+from ..files import provide
 from .address import place as place
 from .faults import Fault, classify, describe, refusal, sqlstate
 from .keys import bounded
@@ -125,8 +126,7 @@ def _parse(url: str | URL) -> URL:
 def _open_sqlite(target: URL, create: bool) -> Engine:
     arguments = {"timeout": SQLITE_PATIENCE, "check_same_thread": False}
     engine = create_engine(target, hide_parameters=True, enable_from_linting=False, connect_args=arguments)
-    if not create:
-        event.listen(engine, "do_connect", _before_connecting)
+    event.listen(engine, "do_connect", _make_file if create else _before_connecting)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -147,6 +147,21 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _before_connecting(_dialect: object, _record: object, arguments: list[Any], _more: object) -> None:
     require_file(str(arguments[0]) if arguments else ":memory:")
+
+
+def _make_file(_dialect: object, _record: object, arguments: list[Any], _more: object) -> None:
+    """SQLite makes files as the umask says, and -wal and -shm like the file itself: so it finds ours there (SEC-5)."""
+    name = str(arguments[0]) if arguments else ":memory:"
+    path, _, query = name.partition("?")
+    if not name.startswith(("file:", ":")):
+        provide(name)
+    elif path.startswith("file:") and path != "file::memory:" and _made_by(parse_qs(query)):
+        provide(unquote(path.removeprefix("file:").removeprefix("//")))
+
+
+def _made_by(query: Mapping[str, list[str]]) -> bool:
+    """Whether SQLite would make the file that a URI names."""
+    return query.get("mode", ["rwc"]) == ["rwc"] and "memdb" not in query.get("vfs", [])
 
 
 def require_file(path: str) -> None:

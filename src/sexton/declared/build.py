@@ -225,7 +225,7 @@ class _Building:
                 raise PolicyError(f"children: {child.table.fullname} has no key, so its links could not be set again")
         if any(column.system for column in self.key):
             raise PolicyError(f"table {self.table.fullname} has no key; what is archived has to have a name")
-        return ArchiveTo(str(Path(self.declared.folder) / self.settings.into))
+        return ArchiveTo(str(Path(self.declared.folder) / self.settings.into), self.settings.group)
 
     def _require_listed(
         self, above: Hanging | None, referring: list[tuple[Table, tuple[str, ...]]], reason: str

@@ -1,17 +1,25 @@
-"""The jobs of a product's own modules: imported by name or by file, found at their top."""
+"""The jobs of a product's own modules: imported by name or by file, found at their top.
+
+What a product's modules are called never decides what Sexton itself imports (SEC-12): the folder of a file stands at
+the end of `sys.path`, behind Python's own library and what is installed, and no working directory stands in it.
+"""
 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import ModuleSpec
+from importlib.util import cache_from_source, find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 from ..errors import PolicyError, SettingsError
+from ..files import refuse_for_root
 from .foreign import guarded
 from .job import Job
 
@@ -42,6 +50,71 @@ def place_of(source: str, folder: Path, job: Job) -> str:
     return source
 
 
+def sources_of(source: str, folder: Path) -> list[Path]:
+    """The files that importing it runs, as far as its name tells, and their compiled forms.
+
+    By name: a module and the packages around it. By file: it, and the modules beside it, which it may import.
+    None of them is run to find out. A module that is not there has none.
+    """
+    files = _sources(source, folder)
+    compiled = (Path(cache_from_source(str(file))) for file in files if file.suffix == ".py")
+    return [*files, *(file for file in compiled if file.exists())]
+
+
+def _sources(source: str, folder: Path) -> list[Path]:
+    if source.endswith(".py"):
+        path = folder / source
+        return [path, *sorted(set(path.parent.glob("*.py")) - {path})]
+    top, *inner = source.split(".")
+    if (spec := _spec(top)) is None:
+        return []
+    found = [Path(spec.origin)] if spec.origin and os.path.isabs(spec.origin) else []
+    for base in spec.submodule_search_locations or ():
+        place = Path(base)
+        for part in inner:
+            place /= part
+            found += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+    return found
+
+
+def require_own(source: str, folder: Path) -> None:
+    """SettingsError when we are root and somebody else could have written what importing it runs (SEC-13)."""
+    for path in sources_of(source, folder):
+        refuse_for_root(path)
+
+
+_START = (
+    "import json, runpy, sys; _, module, path = sys.argv[:3]; del sys.argv[1:3]; "
+    "sys.path += json.loads(path); runpy.run_module(module, run_name='__main__', alter_sys=True)"
+)
+
+
+def python(module: str, *words: str, jobs: Sequence[str]) -> list[str]:
+    """The command line that runs a module of ours in a process of its own, with the jobs that this one has.
+
+    It imports nothing from the working directory: `-P`, and the folders where this process finds modules of `jobs`
+    at the end of its path. jobs: the sources of the settings.
+    """
+    folders = {str(base): None for source in jobs if (base := _base(source)) is not None}
+    return [sys.executable, "-P", "-c", _START, module, json.dumps(list(folders)), *words]
+
+
+def _base(source: str) -> Path | None:
+    """The folder in which a module of this name, or its outermost package, is found; None for a file."""
+    spec = None if source.endswith(".py") else _spec(source.partition(".")[0])
+    if spec is None:
+        return None
+    inside = next(iter(spec.submodule_search_locations or ()), None) or spec.origin
+    return Path(inside).parent if inside and os.path.isabs(inside) else None
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Where a module is, without running it; None: nowhere."""
+    with suppress(Exception):  # who finds modules may be code of others; importing it will say what is wrong
+        return find_spec(name)
+    return None
+
+
 def _module(source: str, folder: Path) -> ModuleType:
     about = f"jobs: {source} cannot be imported"
     if not source.endswith(".py"):
@@ -53,7 +126,8 @@ def _module(source: str, folder: Path) -> ModuleType:
         raise SettingsError(f"jobs: there is no file {source}")
     module = module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up there
-    sys.path.insert(0, str(path.parent))
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
     try:
         with guarded(about, SettingsError, spec.name):
             spec.loader.exec_module(module)

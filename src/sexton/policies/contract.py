@@ -83,9 +83,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveTo:
-    """Where rows are written to before they are deleted. folder: files of a step lie in one of its name below."""
+    """Where rows are written to before they are deleted. folder: files of a step lie in one of its name below.
+
+    group: its members may read them; None: this user alone.
+    """
 
     folder: str
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +22,7 @@ from ..db.deadline import limited
 from ..db.moment import ask_now
 from ..errors import SextonError
 from ..jobs.job import Job
+from ..jobs.modules import python
 from ..policies.contract import Plan
 from ..runs.execution import Request, parameters
 from ..runs.history import Past
@@ -68,12 +68,13 @@ def read_debt(engine: Engine, jobs: Iterable[Job], *, seconds: float = 1.0) -> l
     return found
 
 
-def elsewhere(config: str | None, database: str | None) -> list[Debt]:
+def elsewhere(config: str | None, database: str | None, jobs: Sequence[str] = ()) -> list[Debt]:
     """The same from a process of its own, a `sexton debt`: loading the product's work may crash, hang, take memory.
 
-    config, database: as on its command line.  Unknown altogether, an empty list, when that process fails.
+    config, database: as on its command line.  jobs: modules of the settings.
+    Unknown altogether, an empty list, when that process fails.
     """
-    command = [sys.executable, "-m", "sexton.cli.main", "debt", "--json", "--seconds", "1"]
+    command = python("sexton.cli.main", "debt", "--json", "--seconds", "1", jobs=jobs)
     environment = {**os.environ, **({"SEXTON_CONFIG": config} if config else {})}
     environment |= {"SEXTON_DATABASE": database} if database else {}
     quiet = subprocess.DEVNULL

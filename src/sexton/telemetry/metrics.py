@@ -6,7 +6,6 @@ holds a row's values: labels are names of jobs, and only of those in the registr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
+from .. import files
 from ..errors import SextonError
 from .health import Health, JobHealth
 from .reader import Reader, Reading
@@ -118,15 +118,13 @@ def exposition(answer: Reading | SextonError, accept: str = "") -> tuple[bytes, 
     return encode(_registry(answer)), content_type
 
 
-def write_textfile(path: Path, answer: Reading | SextonError) -> None:
-    """The same as a file for node_exporter; whoever reads it never sees half of it. OSError."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        new.write_bytes(generate_latest(_registry(answer)))
-        new.chmod(0o644)  # node_exporter is another user
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
+def write_textfile(path: Path, answer: Reading | SextonError, group: str | None = None) -> None:
+    """The same as a file for node_exporter; whoever reads it never sees half of it.
+
+    All may read it, as node_exporter is another user and no metric is a secret; with a group, its members alone.
+    OSError; SettingsError for a group that cannot be given.
+    """
+    files.replace(path, generate_latest(_registry(answer)), group=group, mode=None if group else files.FOR_ALL)
 
 
 class _Once:

@@ -112,7 +112,7 @@ class Rounds:
             return True
         from .metrics import write_textfile
 
-        write_textfile(Path(wanted), self._reader.read())
+        write_textfile(Path(wanted), self._reader.read(), self._settings.metrics.group)
         return True
 
     def _heartbeat(self) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m sexton.worker.child FD`: an executor, the process in which runs of a worker happen.
+"""`sexton.worker.child FD`, started by its worker: an executor, the process in which runs of a worker happen.
 
 Where its settings and its database are, the worker says over the line, as other users can read arguments. It keeps its
 connection warm between runs. It may crash, hang or be killed: its worker sees that and closes the run.

@@ -10,13 +10,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ..jobs.modules import python
 from ..runs.claim import Due
 from ..runs.hard_limit import ALARM
 from .messages import Line
@@ -62,11 +62,14 @@ class Assignment:
 class Executor:
     """One process that executes runs, one at a time. config, database: as the worker was given them.
 
+    jobs: the modules of the settings, for where this process finds them; the other looks in no working directory.
+
     ready: whether its process has said that it can take runs.
     failure: why its last process could not start, or did not last; empty once one has.  said: what was told of that.
     """
 
-    def __init__(self, config: str | None, database: str | None) -> None:
+    def __init__(self, config: str | None, database: str | None, jobs: Sequence[str] = ()) -> None:
+        self._jobs = jobs
         self._place = {"config": config, "database": database}
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Line | None = None
@@ -95,7 +98,7 @@ class Executor:
             self._in_vain(str(error.strerror or error))
             return
         with theirs:
-            command = [sys.executable, "-m", "sexton.worker.child", str(theirs.fileno())]
+            command = python("sexton.worker.child", str(theirs.fileno()), jobs=self._jobs)
             try:
                 self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
             except OSError as error:  # no program, no memory, too many processes

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import JobFailed
+from ...files import create
 
 ENDING, MANIFEST = ".jsonl.gz", ".manifest.json"
 FORMAT = 2
@@ -104,10 +105,13 @@ class Content:
     sha256: str
 
 
-def write_content(path: Path, lines: Iterable[bytes]) -> Content:
-    """Write a new file, to the disk, of lines as they are encoded. FileExistsError; OSError when the disk is full."""
+def write_content(path: Path, lines: Iterable[bytes], group: str | None = None) -> Content:
+    """Write a new file, to the disk, of lines as they are encoded. group: its members may read it.
+
+    FileExistsError; OSError when the disk is full; SettingsError for a group that cannot be given.
+    """
     content, count = hashlib.sha256(), 0
-    with path.open("xb") as raw:
+    with create(path, group=group) as raw:
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
             for text in lines:
                 content.update(text)
@@ -149,15 +153,15 @@ def lines_of(path: Path) -> Iterator[Line]:
             raise JobFailed(f"archive {path.name} holds a line that cannot be read") from error
 
 
-def publish(temporary: Path, path: Path, manifest: Manifest) -> None:
+def publish(temporary: Path, path: Path, manifest: Manifest, group: str | None = None) -> None:
     """Give a file its name, its manifest first. FileExistsError when that name is taken: nothing is overwritten."""
     beside = manifest_of(path)
     note = temporary_of(beside)
-    with note.open("x", encoding="utf-8") as text:
-        json.dump(asdict(manifest), text, indent=2, ensure_ascii=False, default=str)
-        text.write("\n")
-        text.flush()
-        os.fsync(text.fileno())
+    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False, default=str)
+    with create(note, group=group) as raw:
+        raw.write(f"{text}\n".encode())
+        raw.flush()
+        os.fsync(raw.fileno())
     os.link(note, beside)
     try:
         os.link(temporary, path)

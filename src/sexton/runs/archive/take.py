@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from ...clock import iso
 from ...db.faults import Fault, classify
 from ...errors import JobFailed
+from ...files import make_folder
 from ...policies.contract import ArchiveTo, Plan
 from ..attempts import Attempts
 from ..conclude import say_kept
@@ -63,7 +64,7 @@ class Archiver:
     def __init__(self, context: RunContext, plan: Plan, to: ArchiveTo) -> None:
         self.context, self.plan = context, plan
         self.counts = context.steps.setdefault(plan.step, Counts())
-        self.folder = Path(to.folder) / plan.step
+        self.folder, self.group = Path(to.folder) / plan.step, to.group
         self.attempts = Attempts(context, plan.table.fullname)
         claim = context.claim
         self.request = Request(READ, None, claim.as_of, claim.job, claim.run_id)
@@ -74,7 +75,7 @@ class Archiver:
     def run(self) -> None:
         """Everything that is due. JobFailed when a file cannot be written, and nothing was deleted for it."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder, group=self.group)
             excluding = self.attempts.beside(
                 lambda connection: any_aside(connection, self.request.job, self.request.as_of)
             )
@@ -137,11 +138,11 @@ class Archiver:
         path, batch = self._register(number), Batch()
         temporary = temporary_of(path)
         try:
-            written = write_content(temporary, self._lines(portion, batch))
+            written = write_content(temporary, self._lines(portion, batch), self.group)
             content, whole, size = read_back(temporary)
             if content != written:
                 raise JobFailed(f"archive {path.name} reads otherwise than it was written; no row was deleted for it")
-            publish(temporary, path, self._manifest(batch, content, whole, size))
+            publish(temporary, path, self._manifest(batch, content, whole, size), self.group)
         except BaseException:
             portion.below.close()
             discard(path)

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...errors import SettingsError
+from ...files import group_number
 from ...policies.contract import ArchiveTo
 from .finding import Case, Finding
 from .load import size_words
@@ -22,6 +24,11 @@ def barred(to: ArchiveTo) -> str | None:
         return f"{there} is no folder; set `into`"
     if not os.access(there, os.W_OK | os.X_OK):
         return f"this process may not write into {there}; give it the right, or set `into`"
+    if to.group is not None:
+        try:
+            group_number(to.group)
+        except SettingsError as error:
+            return str(error)
     return None
 
 
