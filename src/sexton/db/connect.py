@@ -24,7 +24,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
 from .address import place as place
 from .faults import Fault, classify, describe, refusal, sqlstate
-from .keys import bounded
+from .keys import Sqlite
+from .output import OF_KEYS
 from .types import ENCODING
 
 READ_ONLY = "sexton_read_only"
@@ -44,6 +45,10 @@ _POSTGRESQL_ARGUMENTS: dict[str, object] = {
 
 SQLITE_PATIENCE = 5.0
 """Seconds to wait for another writer of a SQLite file."""
+
+_READING = "SELECT " + ", ".join(
+    f"set_config('{name}', '{value}', true)" for name, value in {"lock_timeout": "500ms", **OF_KEYS}.items()
+)
 
 _SQLITE_PRAGMAS = (
     "foreign_keys = ON",
@@ -150,7 +155,9 @@ def _leave_transactions_to_us(connection: Any, _record: object) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     _leave_transactions_to_us(connection, _record)
     connection.create_function("sexton_refuse", 1, _refuse)
-    connection.create_function("sexton_bounded", 1, _bounded, deterministic=True)
+    keys = Sqlite(str(connection.execute("PRAGMA encoding").fetchone()[0]))
+    connection.create_function("sexton_part", 5, keys.part, deterministic=True)
+    connection.create_function("sexton_bounded", 1, keys.bounded, deterministic=True)
     _write_ahead(connection)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
@@ -188,10 +195,6 @@ def _refuse(reason: str) -> int:
     raise ValueError(reason)
 
 
-def _bounded(key: str | None) -> str | None:
-    return None if key is None else bounded(key)
-
-
 def _begin_sqlite(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(READ_ONLY, False)
     connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
@@ -213,12 +216,7 @@ def read_only(engine: Engine) -> Iterator[Connection]:
             )
         with reading.begin():
             if engine.dialect.name == "postgresql":
-                reading.execute(
-                    text(
-                        "SELECT set_config('lock_timeout', '500ms', true), set_config('timezone', 'UTC', true),"
-                        " set_config('datestyle', 'ISO', true)"
-                    )
-                )
+                reading.execute(text(_READING))
             yield reading
 
 

@@ -24,6 +24,11 @@ EXACT = {
 }
 """Every setting that a value's text, or the reading of it, depends on."""
 
+_KEYS = ("timezone", "datestyle", "intervalstyle", "extra_float_digits", "bytea_output")
+
+OF_KEYS = {name: EXACT[name] for name in _KEYS}
+"""Those that the text of a key depends on: with fewer digits two numbers would share one (SEC-7)."""
+
 _SET = text(f"SELECT {', '.join(f'set_config({name!r}, {value!r}, true)' for name, value in EXACT.items())}")
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, Update, bindparam, update
 
 from ..db.deadline import canceller, statement_limit
+from ..db.output import OF_KEYS
 from ..db.tables import own_tables
 from ..errors import Stopped, TimedOut
 from .allowance import Allowance
@@ -132,8 +133,7 @@ class RunContext:
             "statement_timeout": _milliseconds(statement),
             # A holder that froze inside a transaction must not keep its successor waiting longer than the lease.
             "idle_in_transaction_session_timeout": _milliseconds(self.limits.lease * 0.8),
-            "timezone": "UTC",
-            "datestyle": "ISO",  # the driver reads no other
+            **OF_KEYS,  # the driver reads no other dates
         }
         with (
             fenced(self.engine, self.claim, settings, renew_after=self.limits.renew) as connection,
