@@ -42,14 +42,14 @@ def wrapped(error: Exception, *, invalidated: bool = False) -> DBAPIError:
 STATES = {
     Fault.RETRY: ["40001", "40P01"],
     Fault.LOCKED: ["55P03"],
-    Fault.POISON: ["22P02", "22003", "22008", "23502", "23503", "23505", "23514", "23P01"],
+    Fault.POISON: ["22P02", "22003", "22008", "23502", "23503", "23505", "23514", "23P01", "54000", "54011"],
     Fault.CANCELLED: ["57014"],
     Fault.GONE: ["08006", "08003", "08P01", "53300", "57P01", "57P02", "57P03", "57P05", "25P03"],
     Fault.FULL: ["53100", "53200"],
     Fault.READ_ONLY: ["25006"],
     Fault.DENIED: ["42501"],
     Fault.SCHEMA: ["42P01", "42703", "42883", "42601", "3F000"],
-    Fault.OTHER: ["XX000", "0A000", "54000"],
+    Fault.OTHER: ["XX000", "0A000"],
 }
 
 

@@ -24,7 +24,7 @@ from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
 from ..files import provide
 from .address import place as place
 from .faults import Fault, classify, describe, refusal, sqlstate
-from .keys import bounded
+from .keys import Sqlite
 from .sessions import READ_ONLY, watch
 from .trust import TRUSTED_ROLES
 
@@ -139,7 +139,9 @@ def _leave_transactions_to_us(connection: Any, _record: object) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     _leave_transactions_to_us(connection, _record)
     connection.create_function("sexton_refuse", 1, _refuse)
-    connection.create_function("sexton_bounded", 1, _bounded, deterministic=True)
+    keys = Sqlite(str(connection.execute("PRAGMA encoding").fetchone()[0]))
+    connection.create_function("sexton_part", 5, keys.part, deterministic=True)
+    connection.create_function("sexton_bounded", 1, keys.bounded, deterministic=True)
     _write_ahead(connection)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
@@ -190,10 +192,6 @@ def _write_ahead(connection: Any) -> None:
 def _refuse(reason: str) -> int:
     refusal.reason = reason
     raise ValueError(reason)
-
-
-def _bounded(key: str | None) -> str | None:
-    return None if key is None else bounded(key)
 
 
 def _begin_sqlite(connection: Connection) -> None:

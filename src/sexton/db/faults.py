@@ -55,6 +55,7 @@ _CLASSES = {
     "22": Fault.POISON,
     "23": Fault.POISON,
     "42": Fault.SCHEMA,
+    "54": Fault.POISON,  # an index or a tuple has a limit that this row's values pass (SEC-6)
     "3F": Fault.SCHEMA,
     "P0": Fault.POISON,
 }

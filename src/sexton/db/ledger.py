@@ -1,7 +1,8 @@
 """Effect keys and subjects as SQL, and look-ups by them in the ledger and among the rows set aside.
 
 What `sexton.db.keys` specifies. Before keys were escaped and bounded, others stood for the same fact: these are looked
-for, too, so that an upgrade tells nobody a second time and forgets no row that was set aside.
+for, too, among what was stored before revision 0010, which has no `form`. So an upgrade tells nobody a second time and
+forgets no row that was set aside, and what is written since is read in one way only (SEC-7).
 """
 
 from __future__ import annotations
@@ -24,18 +25,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import True_
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import Boolean, Date, Float, Integer, TypeEngine, Uuid
+from sqlalchemy.types import Boolean, Integer, TypeEngine
 
 from ..errors import PolicyError
-from .functions import JOB, Value, as_text, written
+from .functions import JOB, Value, as_text
 from .instants import ago
-from .keys import COLON, COMMA, NOTHING, escaped
-from .types import RowAddress, UtcDateTime, is_time
+from .keys import COLON, COMMA, FORM, NOTHING, escaped
+from .parts import Ready, bounded, is_free, part
+from .types import UtcDateTime
 
-
-class Ready(Text):
-    """Text that is a part already."""
+THIS_FORM = literal_column(str(FORM), Integer())
+"""For the column `form` of what is written now."""
 
 
 class made(FunctionElement[str]):  # noqa: N801
@@ -60,19 +62,6 @@ def _made(element: made, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(next(iter(element.clauses)), **kw)
 
 
-class bounded(FunctionElement[str]):  # noqa: N801
-    """`keys.bounded` of a text."""
-
-    type = Text()
-    inherit_cache = True
-
-
-@compiles(bounded)
-def _bounded(element: bounded, compiler: SQLCompiler, **kw: Any) -> str:
-    name = "sexton_bounded" if compiler.dialect.name == "sqlite" else "sexton.bounded"
-    return f"{name}({compiler.process(element.clauses, **kw)})"
-
-
 def text_key(*parts: Value, tail: Column[Any] | None = None) -> ColumnElement[str]:
     """An effect key: the parts joined by colons, `license_expired:17:2026-11-22T…`. NULL if any part is NULL.
 
@@ -81,12 +70,12 @@ def text_key(*parts: Value, tail: Column[Any] | None = None) -> ColumnElement[st
     """
     first = as_text(parts[0]) if isinstance(parts[0], str) else _part(parts[0], COLON)
     last = [] if tail is None else [as_text(tail)]
-    text = _joined([first, *(_part(part, COLON) for part in parts[1:]), *last], COLON)
-    free = [part for part in parts if _is_free(part)]
-    if not free and all(part == escaped(part, COLON) for part in parts[1:] if isinstance(part, str)):
+    text = bounded(_joined([first, *(_part(one, COLON) for one in parts[1:]), *last], COLON))
+    free = [one for one in parts if is_free(one)]
+    if not free and all(one == escaped(one, COLON) for one in parts[1:] if isinstance(one, str)):
         return text
     former = _joined([*map(as_text, parts), *last], COLON)
-    return made(bounded(text), (former, true()), ambiguous=len(free) > 1)
+    return made(text, (former, true()), ambiguous=len(free) > 1)
 
 
 def _joined(texts: Sequence[ColumnElement[str]], separator: str) -> ColumnElement[str]:
@@ -97,31 +86,26 @@ def _joined(texts: Sequence[ColumnElement[str]], separator: str) -> ColumnElemen
 
 
 def _part(value: Value, separator: str) -> ColumnElement[str]:
-    """As `keys.escaped` has it."""
     if isinstance(value, str):
         return as_text(escaped(value, separator))
-    if not _is_free(value):
+    if not isinstance(value, ColumnElement) or isinstance(value.type, Ready):
         return as_text(value)
-    whole = func.replace(as_text(value), as_text("~"), as_text("~0"), type_=Text())
-    return func.replace(whole, as_text(separator), as_text("~1"), type_=Text())
+    return part(value, separator)
 
 
 def or_nothing(value: ColumnElement[Any]) -> ColumnElement[str]:
     """A part of a key that may be NULL; an instant without an ISO form, such as -infinity, as that has it."""
-    without_iso = [written(value)] if is_time(value.type) else []
-    return func.coalesce(_part(value, COLON), *without_iso, as_text(NOTHING), type_=Ready())
+    return func.coalesce(_part(value, COLON), as_text(NOTHING), type_=Ready())
+
+
+def of_before(*parts: Value) -> ColumnElement[str]:
+    """The key of these parts as it was made before keys were escaped."""
+    return _joined([*map(as_text, parts)], COLON)
 
 
 def also_under(key: ColumnElement[str], former: ColumnElement[str], when: ColumnElement[bool]) -> ColumnElement[str]:
     """A key whose facts used to be on record as `former`, too. when: a condition on that effect, by `noticed`."""
     return made(key, (former, when))
-
-
-def _is_free(value: Value) -> bool:
-    """Whether it is a column whose text may hold anything. SQLite takes a type it does not know for a number."""
-    if not isinstance(value, ColumnElement) or is_time(value.type):
-        return False
-    return not isinstance(value.type, Boolean | Date | Float | Integer | Ready | RowAddress | Uuid)
 
 
 class on_record(FunctionElement[bool]):  # noqa: N801
@@ -161,10 +145,17 @@ def formers_of(
     """Keys under which the same fact may be on record since before, and the condition on that effect."""
     if not isinstance(key, made) or (key.ambiguous and not subject):
         return []
-    _, *rest = key.clauses
     named = [noticed("subject", Text()) == _joined([*map(as_text, subject)], COMMA)] if subject else []
-    pairs = zip(rest[::2], rest[1::2], strict=True)
-    return [(former, and_(former != key, condition, *named)) for former, condition in pairs]
+    before = noticed("form", Integer()).is_(None)
+    return [(former, and_(former != key, before, condition, *named)) for former, condition in _pairs(key)]
+
+
+def _pairs(text: ColumnElement[str]) -> list[tuple[ColumnElement[str], ColumnElement[bool]]]:
+    """What stood for the same before, and on what condition."""
+    if not isinstance(text, made):
+        return []
+    _, *rest = text.clauses
+    return list(zip(rest[::2], rest[1::2], strict=True))
 
 
 def settled(key: ColumnElement[str], subject: Sequence[ColumnElement[Any]]) -> ColumnElement[str]:
@@ -185,30 +176,38 @@ class set_aside(FunctionElement[bool]):  # noqa: N801
 
     def __init__(self, step: str, subject: ColumnElement[Any]) -> None:
         job: BindParameter[str] = bindparam(JOB, type_=Text())
-        formers = [former for former, _ in formers_of(subject, ())]
-        super().__init__(job, as_text(step), ago("0s"), as_text(subject), *formers)
+        name = subject_text([subject]) if isinstance(subject, Column) else as_text(subject)
+        # Whoever is named so since before, if no other row was named so as well.
+        formers = [former if isinstance(sure, True_) else case((sure, former)) for former, sure in _pairs(name)]
+        super().__init__(job, as_text(step), ago("0s"), name, *formers)
 
 
 @compiles(set_aside)
 def _set_aside(element: set_aside, compiler: SQLCompiler, **kw: Any) -> str:
     table = "sexton_poison" if compiler.dialect.name == "sqlite" else "sexton.poison"
-    job, step, at, *subjects = [compiler.process(clause, **kw) for clause in element.clauses]
-    is_subject = f"IN ({', '.join(subjects)})" if len(subjects) > 1 else f"= {subjects[0]}"
+    job, step, at, name, *formers = [compiler.process(clause, **kw) for clause in element.clauses]
+    is_subject = f"sexton_aside.subject = {name}"
+    if formers:
+        is_subject = (
+            f"sexton_aside.subject IN ({', '.join((name, *formers))}) AND (sexton_aside.form IS NULL OR {is_subject})"
+        )
     return (
         f"EXISTS (SELECT 1 FROM {table} AS sexton_aside WHERE sexton_aside.job = {job} AND sexton_aside.step = {step}"
-        f" AND sexton_aside.subject {is_subject} AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > {at}))"
+        f" AND {is_subject} AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > {at}))"
     )
 
 
 def subject_text(columns: Sequence[ColumnElement[Any]]) -> ColumnElement[str]:
     """The key of a row as one text, as effects and poison name it; the parts of a composite key joined by commas.
 
-    A key of one column is its text as it is; in several, texts are escaped, and all of it is bounded.
+    Of several columns texts are escaped, of one only a `~` that it begins with; all of it is bounded.
     """
     if not columns:
         raise PolicyError("a table without a key has no subjects")
+    separator = COMMA if len(columns) > 1 else ""
+    text = bounded(_joined([_part(column, separator) for column in columns], COMMA))
+    if not any(map(is_free, columns)):
+        return text
     former = _joined([*map(as_text, columns)], COMMA)
-    if not any(map(_is_free, columns)):
-        return former
-    text = _joined([_part(column, COMMA) for column in columns], COMMA) if len(columns) > 1 else former
-    return made(bounded(text), (former, true()))
+    only_one = func.length(former) - func.length(func.replace(former, as_text(COMMA), as_text(""))) == len(columns) - 1
+    return made(text, (former, only_one if len(columns) > 1 else true()))

@@ -24,6 +24,12 @@ EXACT = {
 }
 """Every setting that a value's text, or the reading of it, depends on."""
 
+_OF_KEYS = ("timezone", "datestyle", "intervalstyle", "extra_float_digits", "bytea_output")
+
+ALWAYS = {name: EXACT[name] for name in (*_OF_KEYS, "standard_conforming_strings")}
+"""Those that each transaction begins with: the text of keys depends on them (with fewer digits two numbers would share
+one, SEC-7), and whether a backslash in a text is one (SEC-17)."""
+
 _SET = text(f"SELECT {', '.join(f'set_config({name!r}, {value!r}, true)' for name, value in EXACT.items())}")
 
 

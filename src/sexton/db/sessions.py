@@ -1,8 +1,8 @@
 """How a session of PostgreSQL is opened, and what each of its transactions begins with. None relies on session state.
 
 The driver is left in autocommit and BEGIN is written here, with the settings that a transaction lives by in the same
-exchange: the search path (see `search_path`), strings without escapes (SEC-17), UTC and ISO. A role, a database or a
-pooler may have other ones.
+exchange: the search path (see `search_path`), and what the text of values depends on (see `output`). A role, a database
+or a pooler may have other ones.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import Dialect, ExceptionContext
 
 from .faults import BECAUSE
+from .output import ALWAYS
 from .search_path import OWN, SearchPath, search_path
 from .types import ENCODING
 
@@ -31,7 +32,7 @@ LOCK_WAIT = "500ms"
 _NOT_FOUND = ("42P01", "42883", "42704")
 """SQLSTATEs: there is no such table; function or operator; type."""
 
-_SETTINGS = "standard_conforming_strings = on; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'"
+_SETTINGS = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in ALWAYS.items())
 
 
 def watch(engine: Engine) -> None:
@@ -99,4 +100,4 @@ def _opening(path: str, level: str | None, reading: bool) -> str:
     """One exchange: without parameters, the driver sends several statements at once."""
     mode = "REPEATABLE READ READ ONLY" if reading else level or "READ COMMITTED"
     patience = f"; SET LOCAL lock_timeout = '{LOCK_WAIT}'" if reading else ""
-    return f"BEGIN ISOLATION LEVEL {mode}; SET LOCAL search_path = {path}; SET LOCAL {_SETTINGS}{patience}"
+    return f"BEGIN ISOLATION LEVEL {mode}; SET LOCAL search_path = {path}; {_SETTINGS}{patience}"

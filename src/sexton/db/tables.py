@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, Column, Integer, MetaData, SmallInteger, Table, Text
 
 from .types import BigKey, Document, Line, Lines, UtcDateTime
 
@@ -123,6 +123,11 @@ def _effects(dialect: str, metadata: MetaData) -> Table:
         Column("subject", Text, nullable=False),
         Column("run_id", BigKey),
         Column("created_at", UtcDateTime, nullable=False),
+        Column(
+            "form",
+            SmallInteger,
+            comment="how the key and the subject are written, 1: in one way only; NULL: before revision 0010",
+        ),
     )
 
 
@@ -158,6 +163,9 @@ def _poison(dialect: str, metadata: MetaData) -> Table:
         Column("first_seen_at", UtcDateTime, nullable=False),
         Column("last_seen_at", UtcDateTime, nullable=False),
         Column("next_at", UtcDateTime, comment="tried again from then on; NULL: waits for a person"),
+        Column(
+            "form", SmallInteger, comment="how the subject is written, 1: in one way only; NULL: before revision 0010"
+        ),
     )
 
 

@@ -23,12 +23,15 @@ from sqlalchemy import (
     Date,
     DateTime,
     Integer,
+    LargeBinary,
     Numeric,
     Text,
     Time,
     cast,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine, UserDefinedType
 
 from ..clock import in_utc
@@ -86,9 +89,20 @@ class AsStored(TypeDecorator[Any]):
         return self
 
 
+class Untyped(NullType):
+    """A column of SQLite that was declared without a type: it keeps what it is given as it is."""
+
+    cache_ok = True
+
+
+@compiles(Untyped, "sqlite")
+def _untyped(_type: Untyped, _compiler: SQLCompiler, **_: Any) -> str:
+    return "BLOB"  # means the same there
+
+
 def as_stored(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     """The type for a cursor's value of a column of this type."""
-    return AsStored(kind) if isinstance(kind, Numeric | Boolean | JSON | Date | Time) else kind
+    return AsStored(kind) if isinstance(kind, Numeric | Boolean | JSON | Date | Time | LargeBinary) else kind
 
 
 ENCODING = "sexton_encoding"

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, Text, func, literal_column, or_, true, type_coerce
 
 from ..config.policy import PolicySettings
-from ..db.ledger import also_under, noticed, or_nothing, text_key
+from ..db.ledger import also_under, noticed, of_before, or_nothing, text_key
 from ..db.types import UtcDateTime
 from ..errors import PolicyError
 from ..policies.contract import Message
@@ -54,7 +54,7 @@ class Telling:
         if self.by is not None or not times:
             return key
         # Before the key held a time: what was told then was about the time that the rule was met with.
-        return also_under(key, text_key(fact, *row), self._met_then())
+        return also_under(key, of_before(fact, *row), self._met_then())
 
     def _said(self, column: Column[Any]) -> ColumnElement[Any]:
         """A column in a message. A local time is one there as well: the Z of UTC would make it another."""

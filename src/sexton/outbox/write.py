@@ -16,6 +16,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from ..db.functions import JOB, RUN
 from ..db.instants import now
+from ..db.keys import FORM, LONGEST, storable
+from ..db.ledger import THIS_FORM
 from ..db.moment import ask_now
 from ..db.tables import Outbox, own_outbox, own_tables
 from ..db.upsert import upsert
@@ -27,13 +29,14 @@ FACTS = ("part", "key", "subject", "event_type", "recipient", "payload")
 def record(dialect: str, facts: FromClause) -> Insert:
     """Put the facts on record; those already there are left alone. RETURNING key gives the new ones."""
     effects = own_tables(dialect).effects
-    columns = ["key", "job", "subject", "run_id", "created_at"]
+    columns = ["key", "job", "subject", "run_id", "created_at", "form"]
     rows = select(
         facts.c.key,
         bindparam(JOB, type_=Text()).label("job"),
         facts.c.subject,
         bindparam(RUN, type_=BigInteger()).label("run_id"),
         now().label("created_at"),
+        THIS_FORM.label("form"),
     ).order_by(facts.c.part, facts.c.key)
     # SQLite reads "ON CONFLICT" after a bare SELECT as a join condition; a WHERE in between settles it.
     statement = upsert(dialect, effects).from_select(columns, rows.where(facts.c.part >= 0))
@@ -70,12 +73,16 @@ def tell(
     """Put one fact on record and write its message, in the caller's transaction; False when it was told before.
 
     For functions and for a product's own code; policies tell through their statements.
+    key: made by `effect_key`, or any text; a long one is bounded as that does.  subject: likewise.
     by: who tells, a job's name.  at: the instant written; the database's time by default.
     """
     dialect = connection.dialect.name
     effects = own_tables(dialect).effects
     at = at or ask_now(connection)
-    fact = {"key": key, "job": by, "subject": subject, "created_at": at}
+    given, key = key, storable(key, dialect)
+    if key != given and _before(connection, given):
+        return False
+    fact = {"key": key, "job": by, "subject": storable(subject, dialect), "created_at": at, "form": FORM}
     statement = upsert(dialect, effects).values(fact).on_conflict_do_nothing(index_elements=[effects.c.key])
     if connection.execute(statement.returning(effects.c.key)).first() is None:
         return False
@@ -90,3 +97,12 @@ def tell(
             message[column.key] = value
     connection.execute(insert(target.table).values(message))
     return True
+
+
+def _before(connection: Connection, key: str) -> bool:
+    """Whether it is on record as it was given: keys were not bounded before revision 0009."""
+    if storable(key[:LONGEST], connection.dialect.name) != key[:LONGEST]:
+        return False  # no database took it
+    effects = own_tables(connection.dialect.name).effects
+    asked = select(effects.c.key).where(effects.c.key == key, effects.c.form.is_(None))
+    return connection.execute(asked).first() is not None

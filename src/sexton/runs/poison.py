@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, FromClause, and_, delete, func, or_, select
 
+from ..db.keys import COMMA, FORM
 from ..db.ledger import subject_text
 from ..db.tables import own_tables
 from ..db.upsert import upsert
@@ -64,6 +65,7 @@ def quarantine(connection: Connection, plan: Plan, request: Request, subject: st
         "run_id": request.run_id,
         "last_seen_at": request.as_of,
         "next_at": None if rest is None else request.as_of + rest,
+        "form": FORM,
     }
     row = {"job": request.job, "step": plan.step, "subject": subject, "first_seen_at": request.as_of}
     statement = upsert(connection.dialect.name, poison).values(**row, **values)
@@ -89,11 +91,16 @@ def take_back(
 
 
 def forget_healed(connection: Connection, plan: Plan, request: Request) -> int:
-    """After a step went through: rows that were due for another try and were not refused again are healed."""
+    """After a step went through: rows that were due for another try and were not refused again are healed.
+
+    A name of before that may be of several rows goes as well: they were tried, and what was refused has its own now.
+    """
     poison = own_tables(connection.dialect.name).poison
-    healed = delete(poison).where(
-        poison.c.job == request.job, poison.c.step == plan.step, poison.c.next_at <= request.as_of
-    )
+    over = poison.c.next_at <= request.as_of
+    if len(plan.key) > 1:
+        commas = func.length(poison.c.subject) - func.length(func.replace(poison.c.subject, COMMA, ""))
+        over = or_(over, and_(poison.c.form.is_(None), commas >= len(plan.key)))
+    healed = delete(poison).where(poison.c.job == request.job, poison.c.step == plan.step, over)
     return connection.execute(healed).rowcount
 
 

@@ -27,8 +27,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
+from sqlalchemy.types import NullType
 
 from ..db.tables import own_outbox, own_tables
+from ..db.types import Untyped
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, in_rows
 from .execution import Request, Result, parameters
@@ -179,7 +181,10 @@ def _known() -> Select[Any]:
 
 def _temporary(name: str, rows: Select[Any]) -> Table:
     """A temporary table for the result of `rows`. Its name holds its shape: connections are used again."""
-    columns: list[Column[Any]] = [Column(key, column.type) for key, column in rows.selected_columns.items()]
+    kinds = {key: column.type for key, column in rows.selected_columns.items()}
+    columns: list[Column[Any]] = [
+        Column(key, Untyped() if isinstance(kind, NullType) else kind) for key, kind in kinds.items()
+    ]
     shape = ",".join(f"{column.name} {column.type!r}" for column in columns)
     number = Column(ROW, Integer, primary_key=True)
     return Table(f"sexton_{name}_{crc32(shape.encode()):08x}", MetaData(), *columns, number, schema="temp")

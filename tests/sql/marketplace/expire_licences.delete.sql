@@ -4,8 +4,10 @@ WITH picked AS
 FROM licenses
 WHERE licenses.expires_at < :now_minus_30d AND licenses.status = 'expired' AND EXISTS (SELECT 1
     FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
-    || CAST(licenses.id AS TEXT) || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AND sexton_noticed.created_at <= :now_minus_1d) AND NOT EXISTS (SELECT 1
+    || CAST(licenses.id AS TEXT) || ':' || CASE WHEN licenses.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(licenses.expires_at) THEN to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(licenses.expires_at AS TEXT) END
+    AND sexton_noticed.created_at <= :now_minus_1d) AND NOT EXISTS (SELECT 1
     FROM sexton.poison AS sexton_aside WHERE sexton_aside.job = :job AND sexton_aside.step = 'revoke'
     AND sexton_aside.subject = CAST(licenses.store_id AS TEXT) AND (sexton_aside.next_at IS NULL
     OR sexton_aside.next_at > :now)) ORDER BY licenses.expires_at, licenses.id
@@ -47,8 +49,8 @@ facts AS
     orphans.id AS by_2
 FROM orphans),
 told AS
-(INSERT INTO sexton.effects (key, job, subject, run_id, created_at) SELECT facts.key AS key, :job AS job,
-    facts.subject AS subject, :run AS run_id, :now AS created_at
+(INSERT INTO sexton.effects (key, job, subject, run_id, created_at, form) SELECT facts.key AS key,
+    :job AS job, facts.subject AS subject, :run AS run_id, :now AS created_at, 1 AS form
 FROM facts
 WHERE facts.part >= 0 ORDER BY facts.part, facts.key ON CONFLICT (key) DO NOTHING RETURNING key AS key),
 sent AS
@@ -79,8 +81,10 @@ WITH sexton_picked AS
 FROM licenses
 WHERE licenses.expires_at < :now_minus_30d AND licenses.status = 'expired' AND EXISTS (SELECT 1
     FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
-    || CAST(licenses.id AS TEXT) || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AND sexton_noticed.created_at <= :now_minus_1d) AND NOT EXISTS (SELECT 1
+    || CAST(licenses.id AS TEXT) || ':' || CASE WHEN licenses.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(licenses.expires_at) THEN to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(licenses.expires_at AS TEXT) END
+    AND sexton_noticed.created_at <= :now_minus_1d) AND NOT EXISTS (SELECT 1
     FROM sexton.poison AS sexton_aside WHERE sexton_aside.job = :job AND sexton_aside.step = 'revoke'
     AND sexton_aside.subject = CAST(licenses.store_id AS TEXT) AND (sexton_aside.next_at IS NULL
     OR sexton_aside.next_at > :now))),
@@ -133,12 +137,20 @@ WHERE sexton.effects.key = sexton_facts.key))) AS told_before;
 SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.expires_at < :now_minus_30d AND licenses.status = 'expired' AND EXISTS (SELECT 1
-    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
-    || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
-    AND sexton_noticed.created_at <= :now_minus_1d) = 1 AND EXISTS (SELECT 1
-    FROM sexton_poison AS sexton_aside WHERE sexton_aside.job = :job AND sexton_aside.step = 'revoke'
-    AND sexton_aside.subject = CAST(licenses.store_id AS TEXT) AND (sexton_aside.next_at IS NULL
-    OR sexton_aside.next_at > :now)) = 0 ORDER BY licenses.expires_at, licenses.id
+    FROM sexton_effects AS sexton_noticed
+    WHERE sexton_noticed.key = CASE WHEN typeof(licenses.id) = 'integer'
+    AND licenses.expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]' THEN 'license_expired'
+    || ':' || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
+    ELSE sexton_bounded(CAST('license_expired' || ':' || sexton_part('number', ':', typeof(licenses.id),
+    CAST(licenses.id AS BLOB), printf('%!.17g', licenses.id)) || ':' || sexton_part('time', ':',
+    typeof(licenses.expires_at), CAST(licenses.expires_at AS BLOB), printf('%!.17g',
+    licenses.expires_at)) AS BLOB)) END AND sexton_noticed.created_at <= :now_minus_1d) = 1
+    AND EXISTS (SELECT 1 FROM sexton_poison AS sexton_aside WHERE sexton_aside.job = :job
+    AND sexton_aside.step = 'revoke' AND sexton_aside.subject = CASE WHEN typeof(licenses.store_id) = 'integer' THEN CAST(licenses.store_id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(licenses.store_id),
+    CAST(licenses.store_id AS BLOB), printf('%!.17g', licenses.store_id)) AS BLOB)) END
+    AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > :now)) = 0 ORDER BY licenses.expires_at,
+    licenses.id
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
@@ -146,12 +158,19 @@ WITH sexton_picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.expires_at < :now_minus_30d AND licenses.status = 'expired' AND EXISTS (SELECT 1
-    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
-    || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
-    AND sexton_noticed.created_at <= :now_minus_1d) = 1 AND EXISTS (SELECT 1
-    FROM sexton_poison AS sexton_aside WHERE sexton_aside.job = :job AND sexton_aside.step = 'revoke'
-    AND sexton_aside.subject = CAST(licenses.store_id AS TEXT) AND (sexton_aside.next_at IS NULL
-    OR sexton_aside.next_at > :now)) = 0),
+    FROM sexton_effects AS sexton_noticed
+    WHERE sexton_noticed.key = CASE WHEN typeof(licenses.id) = 'integer'
+    AND licenses.expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]' THEN 'license_expired'
+    || ':' || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
+    ELSE sexton_bounded(CAST('license_expired' || ':' || sexton_part('number', ':', typeof(licenses.id),
+    CAST(licenses.id AS BLOB), printf('%!.17g', licenses.id)) || ':' || sexton_part('time', ':',
+    typeof(licenses.expires_at), CAST(licenses.expires_at AS BLOB), printf('%!.17g',
+    licenses.expires_at)) AS BLOB)) END AND sexton_noticed.created_at <= :now_minus_1d) = 1
+    AND EXISTS (SELECT 1 FROM sexton_poison AS sexton_aside WHERE sexton_aside.job = :job
+    AND sexton_aside.step = 'revoke' AND sexton_aside.subject = CASE WHEN typeof(licenses.store_id) = 'integer' THEN CAST(licenses.store_id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(licenses.store_id),
+    CAST(licenses.store_id AS BLOB), printf('%!.17g', licenses.store_id)) AS BLOB)) END
+    AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > :now)) = 0),
 sexton_orphans AS
 (SELECT media.id AS id, media.storage_key AS storage_key, (SELECT sexton_picked.expires_at
 FROM sexton_picked JOIN media_attachments ON media_attachments.entity_id = sexton_picked.id
@@ -172,11 +191,16 @@ WHERE others.media_id = media.id AND (others.entity_type != 'license'
     OR (others.entity_id NOT IN (SELECT sexton_picked.id
 FROM sexton_picked))))) ORDER BY media.id),
 sexton_facts AS
-(SELECT 0 AS part, 'media_object_delete' || ':' || CAST(sexton_orphans.id AS TEXT) AS "key",
-    CAST(sexton_orphans.id AS TEXT) AS subject, 'media_object_delete' AS event_type,
-    CAST(NULL AS TEXT) AS recipient, json_object('media_id', sexton_orphans.id, 'storage_key',
-    sexton_orphans.storage_key) AS payload, sexton_orphans.last_expires_at AS by_0,
-    sexton_orphans.last_id AS by_1, sexton_orphans.id AS by_2
+(SELECT 0 AS part, CASE WHEN typeof(sexton_orphans.id) = 'integer' THEN 'media_object_delete' || ':'
+    || CAST(sexton_orphans.id AS TEXT) ELSE sexton_bounded(CAST('media_object_delete' || ':'
+    || sexton_part('number', ':', typeof(sexton_orphans.id), CAST(sexton_orphans.id AS BLOB),
+    printf('%!.17g', sexton_orphans.id)) AS BLOB)) END AS "key",
+    CASE WHEN typeof(sexton_orphans.id) = 'integer' THEN CAST(sexton_orphans.id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(sexton_orphans.id),
+    CAST(sexton_orphans.id AS BLOB), printf('%!.17g', sexton_orphans.id)) AS BLOB)) END AS subject,
+    'media_object_delete' AS event_type, CAST(NULL AS TEXT) AS recipient, json_object('media_id',
+    sexton_orphans.id, 'storage_key', sexton_orphans.storage_key) AS payload,
+    sexton_orphans.last_expires_at AS by_0, sexton_orphans.last_id AS by_1, sexton_orphans.id AS by_2
 FROM sexton_orphans)
  SELECT (SELECT count(*) AS count_1
 FROM sexton_picked) AS picked, (SELECT count(*) AS count_2

@@ -4,18 +4,22 @@ WITH picked AS
 FROM licenses
 WHERE licenses.status = 'expired' AND licenses.expires_at < :now AND NOT EXISTS (SELECT 1
     FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
-    || CAST(licenses.id AS TEXT) || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ORDER BY licenses.expires_at, licenses.id
+    || CAST(licenses.id AS TEXT) || ':' || CASE WHEN licenses.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(licenses.expires_at) THEN to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(licenses.expires_at AS TEXT) END)
+    ORDER BY licenses.expires_at, licenses.id
  LIMIT :batch FOR NO KEY UPDATE OF licenses SKIP LOCKED),
 facts AS
 (SELECT 0 AS part, 'license_expired' || ':' || CAST(picked.id AS TEXT) || ':'
-    || to_char(picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    || CASE WHEN picked.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(picked.expires_at) THEN to_char(picked.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(picked.expires_at AS TEXT) END AS key,
     CAST(picked.id AS TEXT) AS subject, CAST(NULL AS TEXT) AS event_type, CAST(NULL AS TEXT) AS recipient,
     jsonb_build_object() AS payload, picked.expires_at AS by_0, picked.id AS by_1
 FROM picked),
 told AS
-(INSERT INTO sexton.effects (key, job, subject, run_id, created_at) SELECT facts.key AS key, :job AS job,
-    facts.subject AS subject, :run AS run_id, :now AS created_at
+(INSERT INTO sexton.effects (key, job, subject, run_id, created_at, form) SELECT facts.key AS key,
+    :job AS job, facts.subject AS subject, :run AS run_id, :now AS created_at, 1 AS form
 FROM facts
 WHERE facts.part >= 0 ORDER BY facts.part, facts.key ON CONFLICT (key) DO NOTHING RETURNING key AS key),
 sent AS
@@ -43,11 +47,14 @@ WITH sexton_picked AS
 FROM licenses
 WHERE licenses.status = 'expired' AND licenses.expires_at < :now AND NOT EXISTS (SELECT 1
     FROM sexton.effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
-    || CAST(licenses.id AS TEXT) || ':' || to_char(licenses.expires_at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
+    || CAST(licenses.id AS TEXT) || ':' || CASE WHEN licenses.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(licenses.expires_at) THEN to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(licenses.expires_at AS TEXT) END)),
 sexton_facts AS
 (SELECT 0 AS part, 'license_expired' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || to_char(sexton_picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    || CASE WHEN sexton_picked.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(sexton_picked.expires_at) THEN to_char(sexton_picked.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(sexton_picked.expires_at AS TEXT) END AS key,
     CAST(sexton_picked.id AS TEXT) AS subject, CAST(NULL AS TEXT) AS event_type,
     CAST(NULL AS TEXT) AS recipient, jsonb_build_object() AS payload, sexton_picked.expires_at AS by_0,
     sexton_picked.id AS by_1
@@ -67,9 +74,14 @@ WHERE sexton.effects.key = sexton_facts.key))) AS told_before;
 SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.status = 'expired' AND licenses.expires_at < :now AND EXISTS (SELECT 1
-    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
-    || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0
-    ORDER BY licenses.expires_at, licenses.id
+    FROM sexton_effects AS sexton_noticed
+    WHERE sexton_noticed.key = CASE WHEN typeof(licenses.id) = 'integer'
+    AND licenses.expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]' THEN 'license_expired'
+    || ':' || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
+    ELSE sexton_bounded(CAST('license_expired' || ':' || sexton_part('number', ':', typeof(licenses.id),
+    CAST(licenses.id AS BLOB), printf('%!.17g', licenses.id)) || ':' || sexton_part('time', ':',
+    typeof(licenses.expires_at), CAST(licenses.expires_at AS BLOB), printf('%!.17g',
+    licenses.expires_at)) AS BLOB)) END) = 0 ORDER BY licenses.expires_at, licenses.id
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
@@ -77,14 +89,27 @@ WITH sexton_picked AS
 (SELECT licenses.id AS id, licenses.expires_at AS expires_at
 FROM licenses
 WHERE licenses.status = 'expired' AND licenses.expires_at < :now AND EXISTS (SELECT 1
-    FROM sexton_effects AS sexton_noticed WHERE sexton_noticed.key = 'license_expired' || ':'
-    || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0),
+    FROM sexton_effects AS sexton_noticed
+    WHERE sexton_noticed.key = CASE WHEN typeof(licenses.id) = 'integer'
+    AND licenses.expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]' THEN 'license_expired'
+    || ':' || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
+    ELSE sexton_bounded(CAST('license_expired' || ':' || sexton_part('number', ':', typeof(licenses.id),
+    CAST(licenses.id AS BLOB), printf('%!.17g', licenses.id)) || ':' || sexton_part('time', ':',
+    typeof(licenses.expires_at), CAST(licenses.expires_at AS BLOB), printf('%!.17g',
+    licenses.expires_at)) AS BLOB)) END) = 0),
 sexton_facts AS
-(SELECT 0 AS part, 'license_expired' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || (replace(sexton_picked.expires_at, ' ', 'T') || 'Z') AS "key",
-    CAST(sexton_picked.id AS TEXT) AS subject, CAST(NULL AS TEXT) AS event_type,
-    CAST(NULL AS TEXT) AS recipient, json_object() AS payload, sexton_picked.expires_at AS by_0,
-    sexton_picked.id AS by_1
+(SELECT 0 AS part, CASE WHEN typeof(sexton_picked.id) = 'integer'
+    AND sexton_picked.expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]' THEN 'license_expired'
+    || ':' || CAST(sexton_picked.id AS TEXT) || ':' || (replace(sexton_picked.expires_at, ' ', 'T') || 'Z')
+    ELSE sexton_bounded(CAST('license_expired' || ':' || sexton_part('number', ':', typeof(sexton_picked.id),
+    CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) || ':' || sexton_part('time', ':',
+    typeof(sexton_picked.expires_at), CAST(sexton_picked.expires_at AS BLOB), printf('%!.17g',
+    sexton_picked.expires_at)) AS BLOB)) END AS "key",
+    CASE WHEN typeof(sexton_picked.id) = 'integer' THEN CAST(sexton_picked.id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(sexton_picked.id),
+    CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) AS BLOB)) END AS subject,
+    CAST(NULL AS TEXT) AS event_type, CAST(NULL AS TEXT) AS recipient, json_object() AS payload,
+    sexton_picked.expires_at AS by_0, sexton_picked.id AS by_1
 FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
 FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts."key") AS count_2

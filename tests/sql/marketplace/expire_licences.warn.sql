@@ -5,12 +5,16 @@ FROM licenses
 WHERE licenses.status = 'verified' AND licenses.expires_at > :now AND licenses.expires_at <= :now_plus_2w
     AND licenses.created_at <= :now_minus_1d AND NOT EXISTS (SELECT 1 FROM sexton.effects AS sexton_noticed
     WHERE sexton_noticed.key = 'license_expiring_soon' || ':' || CAST(licenses.id AS TEXT) || ':'
-    || to_char(licenses.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    || CASE WHEN licenses.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(licenses.expires_at) THEN to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(licenses.expires_at AS TEXT) END)
     ORDER BY licenses.expires_at, licenses.id
  LIMIT :batch FOR NO KEY UPDATE OF licenses SKIP LOCKED),
 facts AS
 (SELECT 0 AS part, 'license_expiring_soon' || ':' || CAST(picked.id AS TEXT) || ':'
-    || to_char(picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    || CASE WHEN picked.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(picked.expires_at) THEN to_char(picked.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(picked.expires_at AS TEXT) END AS key,
     CAST(picked.id AS TEXT) AS subject, 'license_expiring_soon' AS event_type,
     CAST(picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', picked.id, 'store_id',
     picked.store_id, 'expires_at', to_char(picked.expires_at AT TIME ZONE 'UTC',
@@ -20,8 +24,8 @@ facts AS
     picked.id AS by_1
 FROM picked),
 told AS
-(INSERT INTO sexton.effects (key, job, subject, run_id, created_at) SELECT facts.key AS key, :job AS job,
-    facts.subject AS subject, :run AS run_id, :now AS created_at
+(INSERT INTO sexton.effects (key, job, subject, run_id, created_at, form) SELECT facts.key AS key,
+    :job AS job, facts.subject AS subject, :run AS run_id, :now AS created_at, 1 AS form
 FROM facts
 WHERE facts.part >= 0 ORDER BY facts.part, facts.key ON CONFLICT (key) DO NOTHING RETURNING key AS key),
 sent AS
@@ -50,10 +54,14 @@ FROM licenses
 WHERE licenses.status = 'verified' AND licenses.expires_at > :now AND licenses.expires_at <= :now_plus_2w
     AND licenses.created_at <= :now_minus_1d AND NOT EXISTS (SELECT 1 FROM sexton.effects AS sexton_noticed
     WHERE sexton_noticed.key = 'license_expiring_soon' || ':' || CAST(licenses.id AS TEXT) || ':'
-    || to_char(licenses.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
+    || CASE WHEN licenses.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(licenses.expires_at) THEN to_char(licenses.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(licenses.expires_at AS TEXT) END)),
 sexton_facts AS
 (SELECT 0 AS part, 'license_expiring_soon' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || to_char(sexton_picked.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS key,
+    || CASE WHEN sexton_picked.expires_at >= timestamptz '0001-01-01 00:00:00+00'
+    AND isfinite(sexton_picked.expires_at) THEN to_char(sexton_picked.expires_at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE CAST(sexton_picked.expires_at AS TEXT) END AS key,
     CAST(sexton_picked.id AS TEXT) AS subject, 'license_expiring_soon' AS event_type,
     CAST(sexton_picked.store_id AS TEXT) AS recipient, jsonb_build_object('license_id', sexton_picked.id,
     'store_id', sexton_picked.store_id, 'expires_at', to_char(sexton_picked.expires_at AT TIME ZONE 'UTC',
@@ -78,8 +86,13 @@ SELECT licenses.id AS id, licenses.expires_at AS expires_at, licenses.store_id A
 FROM licenses
 WHERE licenses.status = 'verified' AND licenses.expires_at > :now AND licenses.expires_at <= :now_plus_2w
     AND licenses.created_at <= :now_minus_1d AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = 'license_expiring_soon' || ':' || CAST(licenses.id AS TEXT) || ':'
-    || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0 ORDER BY licenses.expires_at, licenses.id
+    WHERE sexton_noticed.key = CASE WHEN typeof(licenses.id) = 'integer'
+    AND licenses.expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]' THEN 'license_expiring_soon'
+    || ':' || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
+    ELSE sexton_bounded(CAST('license_expiring_soon' || ':' || sexton_part('number', ':',
+    typeof(licenses.id), CAST(licenses.id AS BLOB), printf('%!.17g', licenses.id)) || ':'
+    || sexton_part('time', ':', typeof(licenses.expires_at), CAST(licenses.expires_at AS BLOB),
+    printf('%!.17g', licenses.expires_at)) AS BLOB)) END) = 0 ORDER BY licenses.expires_at, licenses.id
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
@@ -88,15 +101,28 @@ WITH sexton_picked AS
 FROM licenses
 WHERE licenses.status = 'verified' AND licenses.expires_at > :now AND licenses.expires_at <= :now_plus_2w
     AND licenses.created_at <= :now_minus_1d AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = 'license_expiring_soon' || ':' || CAST(licenses.id AS TEXT) || ':'
-    || (replace(licenses.expires_at, ' ', 'T') || 'Z')) = 0),
+    WHERE sexton_noticed.key = CASE WHEN typeof(licenses.id) = 'integer'
+    AND licenses.expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]' THEN 'license_expiring_soon'
+    || ':' || CAST(licenses.id AS TEXT) || ':' || (replace(licenses.expires_at, ' ', 'T') || 'Z')
+    ELSE sexton_bounded(CAST('license_expiring_soon' || ':' || sexton_part('number', ':',
+    typeof(licenses.id), CAST(licenses.id AS BLOB), printf('%!.17g', licenses.id)) || ':'
+    || sexton_part('time', ':', typeof(licenses.expires_at), CAST(licenses.expires_at AS BLOB),
+    printf('%!.17g', licenses.expires_at)) AS BLOB)) END) = 0),
 sexton_facts AS
-(SELECT 0 AS part, 'license_expiring_soon' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || (replace(sexton_picked.expires_at, ' ', 'T') || 'Z') AS "key",
-    CAST(sexton_picked.id AS TEXT) AS subject, 'license_expiring_soon' AS event_type,
-    CAST(sexton_picked.store_id AS TEXT) AS recipient, json_object('license_id', sexton_picked.id,
-    'store_id', sexton_picked.store_id, 'expires_at', (replace(sexton_picked.expires_at, ' ', 'T') || 'Z'),
-    'days_left', (((CAST(strftime('%s', sexton_picked.expires_at) AS INTEGER) - CAST(strftime('%s',
+(SELECT 0 AS part, CASE WHEN typeof(sexton_picked.id) = 'integer'
+    AND sexton_picked.expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]' THEN 'license_expiring_soon'
+    || ':' || CAST(sexton_picked.id AS TEXT) || ':' || (replace(sexton_picked.expires_at, ' ', 'T') || 'Z')
+    ELSE sexton_bounded(CAST('license_expiring_soon' || ':' || sexton_part('number', ':',
+    typeof(sexton_picked.id), CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) || ':'
+    || sexton_part('time', ':', typeof(sexton_picked.expires_at), CAST(sexton_picked.expires_at AS BLOB),
+    printf('%!.17g', sexton_picked.expires_at)) AS BLOB)) END AS "key",
+    CASE WHEN typeof(sexton_picked.id) = 'integer' THEN CAST(sexton_picked.id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(sexton_picked.id),
+    CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) AS BLOB)) END AS subject,
+    'license_expiring_soon' AS event_type, CAST(sexton_picked.store_id AS TEXT) AS recipient,
+    json_object('license_id', sexton_picked.id, 'store_id', sexton_picked.store_id, 'expires_at',
+    (replace(sexton_picked.expires_at, ' ', 'T') || 'Z'), 'days_left', (((CAST(strftime('%s',
+    sexton_picked.expires_at) AS INTEGER) - CAST(strftime('%s',
     :now) AS INTEGER)) + 86399 * ((CAST(strftime('%s',
     sexton_picked.expires_at) AS INTEGER) - CAST(strftime('%s',
     :now) AS INTEGER)) > 0)) / 86400)) AS payload, sexton_picked.expires_at AS by_0, sexton_picked.id AS by_1

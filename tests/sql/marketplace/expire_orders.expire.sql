@@ -36,8 +36,8 @@ FROM picked UNION ALL SELECT 1 AS part, 'order_expired' || ':' || CAST(picked.id
     picked.id AS by_1
 FROM picked),
 told AS
-(INSERT INTO sexton.effects (key, job, subject, run_id, created_at) SELECT facts.key AS key, :job AS job,
-    facts.subject AS subject, :run AS run_id, :now AS created_at
+(INSERT INTO sexton.effects (key, job, subject, run_id, created_at, form) SELECT facts.key AS key,
+    :job AS job, facts.subject AS subject, :run AS run_id, :now AS created_at, 1 AS form
 FROM facts
 WHERE facts.part >= 0 ORDER BY facts.part, facts.key ON CONFLICT (key) DO NOTHING RETURNING key AS key),
 sent AS
@@ -144,17 +144,30 @@ FROM payments
 WHERE payments.order_id = vendor_orders.order_id AND payments.status IN ('processing', 'authorized',
     'captured', 'settled')))),
 sexton_facts AS
-(SELECT 0 AS part, 'order_expired' || ':' || CAST(sexton_picked.id AS TEXT) || ':' || 'buyer' AS "key",
-    CAST(sexton_picked.id AS TEXT) AS subject, 'order_expired' AS event_type, CAST((SELECT orders.buyer_id
+(SELECT 0 AS part, CASE WHEN typeof(sexton_picked.id) = 'integer' THEN 'order_expired' || ':'
+    || CAST(sexton_picked.id AS TEXT) || ':' || 'buyer' ELSE sexton_bounded(CAST('order_expired' || ':'
+    || sexton_part('number', ':', typeof(sexton_picked.id), CAST(sexton_picked.id AS BLOB), printf('%!.17g',
+    sexton_picked.id)) || ':' || 'buyer' AS BLOB)) END AS "key",
+    CASE WHEN typeof(sexton_picked.id) = 'integer' THEN CAST(sexton_picked.id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(sexton_picked.id),
+    CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) AS BLOB)) END AS subject,
+    'order_expired' AS event_type, CAST((SELECT orders.buyer_id
 FROM orders
 WHERE orders.id = sexton_picked.order_id) AS TEXT) AS recipient, json_object('vendor_order_id',
     sexton_picked.id, 'order_id', sexton_picked.order_id, 'store_id', sexton_picked.store_id, 'for',
     'buyer') AS payload, sexton_picked.created_at AS by_0, sexton_picked.id AS by_1
-FROM sexton_picked UNION ALL SELECT 1 AS part, 'order_expired' || ':' || CAST(sexton_picked.id AS TEXT)
-    || ':' || 'vendor' AS "key", CAST(sexton_picked.id AS TEXT) AS subject, 'order_expired' AS event_type,
-    CAST(sexton_picked.store_id AS TEXT) AS recipient, json_object('vendor_order_id', sexton_picked.id,
-    'order_id', sexton_picked.order_id, 'store_id', sexton_picked.store_id, 'for', 'vendor') AS payload,
-    sexton_picked.created_at AS by_0, sexton_picked.id AS by_1
+FROM sexton_picked UNION ALL SELECT 1 AS part,
+    CASE WHEN typeof(sexton_picked.id) = 'integer' THEN 'order_expired' || ':'
+    || CAST(sexton_picked.id AS TEXT) || ':' || 'vendor' ELSE sexton_bounded(CAST('order_expired' || ':'
+    || sexton_part('number', ':', typeof(sexton_picked.id), CAST(sexton_picked.id AS BLOB), printf('%!.17g',
+    sexton_picked.id)) || ':' || 'vendor' AS BLOB)) END AS "key",
+    CASE WHEN typeof(sexton_picked.id) = 'integer' THEN CAST(sexton_picked.id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(sexton_picked.id),
+    CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) AS BLOB)) END AS subject,
+    'order_expired' AS event_type, CAST(sexton_picked.store_id AS TEXT) AS recipient,
+    json_object('vendor_order_id', sexton_picked.id, 'order_id', sexton_picked.order_id, 'store_id',
+    sexton_picked.store_id, 'for', 'vendor') AS payload, sexton_picked.created_at AS by_0,
+    sexton_picked.id AS by_1
 FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
 FROM sexton_picked) AS picked, (SELECT count(*) AS count_2

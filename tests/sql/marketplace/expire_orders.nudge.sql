@@ -16,8 +16,8 @@ facts AS
     'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload, picked.created_at AS by_0, picked.id AS by_1
 FROM picked),
 told AS
-(INSERT INTO sexton.effects (key, job, subject, run_id, created_at) SELECT facts.key AS key, :job AS job,
-    facts.subject AS subject, :run AS run_id, :now AS created_at
+(INSERT INTO sexton.effects (key, job, subject, run_id, created_at, form) SELECT facts.key AS key,
+    :job AS job, facts.subject AS subject, :run AS run_id, :now AS created_at, 1 AS form
 FROM facts
 WHERE facts.part >= 0 ORDER BY facts.part, facts.key ON CONFLICT (key) DO NOTHING RETURNING key AS key),
 sent AS
@@ -73,8 +73,10 @@ SELECT vendor_orders.id AS id, vendor_orders.created_at AS created_at, vendor_or
 FROM vendor_orders
 WHERE vendor_orders.status IN ('pending') AND vendor_orders.created_at <= :now_minus_5d
     AND vendor_orders.created_at > :now_minus_10d AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = 'order_pending_nudge' || ':' || CAST(vendor_orders.id AS TEXT)) = 0
-    ORDER BY vendor_orders.created_at, vendor_orders.id
+    WHERE sexton_noticed.key = CASE WHEN typeof(vendor_orders.id) = 'integer' THEN 'order_pending_nudge'
+    || ':' || CAST(vendor_orders.id AS TEXT) ELSE sexton_bounded(CAST('order_pending_nudge' || ':'
+    || sexton_part('number', ':', typeof(vendor_orders.id), CAST(vendor_orders.id AS BLOB), printf('%!.17g',
+    vendor_orders.id)) AS BLOB)) END) = 0 ORDER BY vendor_orders.created_at, vendor_orders.id
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
@@ -84,13 +86,22 @@ WITH sexton_picked AS
 FROM vendor_orders
 WHERE vendor_orders.status IN ('pending') AND vendor_orders.created_at <= :now_minus_5d
     AND vendor_orders.created_at > :now_minus_10d AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = 'order_pending_nudge' || ':' || CAST(vendor_orders.id AS TEXT)) = 0),
+    WHERE sexton_noticed.key = CASE WHEN typeof(vendor_orders.id) = 'integer' THEN 'order_pending_nudge'
+    || ':' || CAST(vendor_orders.id AS TEXT) ELSE sexton_bounded(CAST('order_pending_nudge' || ':'
+    || sexton_part('number', ':', typeof(vendor_orders.id), CAST(vendor_orders.id AS BLOB), printf('%!.17g',
+    vendor_orders.id)) AS BLOB)) END) = 0),
 sexton_facts AS
-(SELECT 0 AS part, 'order_pending_nudge' || ':' || CAST(sexton_picked.id AS TEXT) AS "key",
-    CAST(sexton_picked.id AS TEXT) AS subject, 'order_pending_nudge' AS event_type,
-    CAST(sexton_picked.store_id AS TEXT) AS recipient, json_object('vendor_order_id', sexton_picked.id,
-    'order_id', sexton_picked.order_id, 'created_at', (replace(sexton_picked.created_at, ' ', 'T')
-    || 'Z')) AS payload, sexton_picked.created_at AS by_0, sexton_picked.id AS by_1
+(SELECT 0 AS part, CASE WHEN typeof(sexton_picked.id) = 'integer' THEN 'order_pending_nudge' || ':'
+    || CAST(sexton_picked.id AS TEXT) ELSE sexton_bounded(CAST('order_pending_nudge' || ':'
+    || sexton_part('number', ':', typeof(sexton_picked.id), CAST(sexton_picked.id AS BLOB), printf('%!.17g',
+    sexton_picked.id)) AS BLOB)) END AS "key",
+    CASE WHEN typeof(sexton_picked.id) = 'integer' THEN CAST(sexton_picked.id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(sexton_picked.id),
+    CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) AS BLOB)) END AS subject,
+    'order_pending_nudge' AS event_type, CAST(sexton_picked.store_id AS TEXT) AS recipient,
+    json_object('vendor_order_id', sexton_picked.id, 'order_id', sexton_picked.order_id, 'created_at',
+    (replace(sexton_picked.created_at, ' ', 'T') || 'Z')) AS payload, sexton_picked.created_at AS by_0,
+    sexton_picked.id AS by_1
 FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
 FROM sexton_picked) AS picked, (SELECT count(DISTINCT sexton_facts."key") AS count_2

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from ...db.connect import read_only
 from ...db.deadline import limited
 from ...db.faults import Fault, classify
+from ...db.keys import subject_of
 from ...db.ledger import subject_text
 from ...db.output import exact
 from ...errors import JobFailed
@@ -121,7 +122,7 @@ class Portions:
             name = select(subject_text(list(self.plan.key))).where(in_rows(self.plan.key, keys))
             return connection.execute(name, values).scalar()
 
-        return self.attempts.beside(ask) or ",".join(str(part) for part in key)
+        return self.attempts.beside(ask) or subject_of(key)
 
     def _portion(self, request: Request) -> tuple[Portion, bool]:
         # A long read on SQLite keeps nobody waiting, and its limit is for all statements together.

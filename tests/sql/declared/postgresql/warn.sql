@@ -16,8 +16,8 @@ facts AS
     'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS payload, picked.closed_at AS by_0, picked.id AS by_1
 FROM picked),
 told AS
-(INSERT INTO sexton.effects (key, job, subject, run_id, created_at) SELECT facts.key AS key, :job AS job,
-    facts.subject AS subject, :run AS run_id, :now AS created_at
+(INSERT INTO sexton.effects (key, job, subject, run_id, created_at, form) SELECT facts.key AS key,
+    :job AS job, facts.subject AS subject, :run AS run_id, :now AS created_at, 1 AS form
 FROM facts
 WHERE facts.part >= 0 ORDER BY facts.part, facts.key ON CONFLICT (key) DO NOTHING RETURNING key AS key),
 sent AS

@@ -22,8 +22,14 @@ WHERE orders.closed_at < :now_minus_90d_day
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_minus_90d_text
     AND orders.id IS NOT NULL AND orders.status IS NOT 'expired'),
 sexton_facts AS
-(SELECT 0 AS part, 'policies.transition:transition' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || sexton_picked.closed_at AS "key", CAST(sexton_picked.id AS TEXT) AS subject,
+(SELECT 0 AS part, CASE WHEN typeof(sexton_picked.id) = 'integer' THEN 'policies.transition:transition'
+    || ':' || CAST(sexton_picked.id AS TEXT) || ':' || sexton_picked.closed_at
+    ELSE sexton_bounded(CAST('policies.transition:transition' || ':' || sexton_part('number', ':',
+    typeof(sexton_picked.id), CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) || ':'
+    || sexton_picked.closed_at AS BLOB)) END AS "key",
+    CASE WHEN typeof(sexton_picked.id) = 'integer' THEN CAST(sexton_picked.id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(sexton_picked.id),
+    CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) AS BLOB)) END AS subject,
     'order_expired' AS event_type, sexton_picked.email AS recipient, json_object('id', sexton_picked.id,
     'closed_at', sexton_picked.closed_at) AS payload, sexton_picked.closed_at AS by_0,
     sexton_picked.id AS by_1

@@ -15,8 +15,10 @@ WHERE orders.closed_at < :now_plus_2w_day
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_text)
     AND orders.id IS NOT NULL AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = 'policies.warn:warn' || ':' || CAST(orders.id AS TEXT) || ':'
-    || orders.closed_at) = 0 ORDER BY orders.closed_at, orders.id
+    WHERE sexton_noticed.key = CASE WHEN typeof(orders.id) = 'integer' THEN 'policies.warn:warn' || ':'
+    || CAST(orders.id AS TEXT) || ':' || orders.closed_at ELSE sexton_bounded(CAST('policies.warn:warn'
+    || ':' || sexton_part('number', ':', typeof(orders.id), CAST(orders.id AS BLOB), printf('%!.17g',
+    orders.id)) || ':' || orders.closed_at AS BLOB)) END) = 0 ORDER BY orders.closed_at, orders.id
  LIMIT :batch OFFSET 0;
 
 -- the dry run
@@ -37,12 +39,20 @@ WHERE orders.closed_at < :now_plus_2w_day
     '')) = 19) THEN replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '.000000'
     ELSE replace(replace(orders.closed_at, 'T', ' '), 'Z', '') || '000000' END, 1, 26) < :now_text)
     AND orders.id IS NOT NULL AND EXISTS (SELECT 1 FROM sexton_effects AS sexton_noticed
-    WHERE sexton_noticed.key = 'policies.warn:warn' || ':' || CAST(orders.id AS TEXT) || ':'
-    || orders.closed_at) = 0),
+    WHERE sexton_noticed.key = CASE WHEN typeof(orders.id) = 'integer' THEN 'policies.warn:warn' || ':'
+    || CAST(orders.id AS TEXT) || ':' || orders.closed_at ELSE sexton_bounded(CAST('policies.warn:warn'
+    || ':' || sexton_part('number', ':', typeof(orders.id), CAST(orders.id AS BLOB), printf('%!.17g',
+    orders.id)) || ':' || orders.closed_at AS BLOB)) END) = 0),
 sexton_facts AS
-(SELECT 0 AS part, 'policies.warn:warn' || ':' || CAST(sexton_picked.id AS TEXT) || ':'
-    || sexton_picked.closed_at AS "key", CAST(sexton_picked.id AS TEXT) AS subject, 'warn' AS event_type,
-    sexton_picked.email AS recipient, json_object('id', sexton_picked.id, 'closed_at',
+(SELECT 0 AS part, CASE WHEN typeof(sexton_picked.id) = 'integer' THEN 'policies.warn:warn' || ':'
+    || CAST(sexton_picked.id AS TEXT) || ':' || sexton_picked.closed_at
+    ELSE sexton_bounded(CAST('policies.warn:warn' || ':' || sexton_part('number', ':',
+    typeof(sexton_picked.id), CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) || ':'
+    || sexton_picked.closed_at AS BLOB)) END AS "key",
+    CASE WHEN typeof(sexton_picked.id) = 'integer' THEN CAST(sexton_picked.id AS TEXT)
+    ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(sexton_picked.id),
+    CAST(sexton_picked.id AS BLOB), printf('%!.17g', sexton_picked.id)) AS BLOB)) END AS subject,
+    'warn' AS event_type, sexton_picked.email AS recipient, json_object('id', sexton_picked.id, 'closed_at',
     sexton_picked.closed_at) AS payload, sexton_picked.closed_at AS by_0, sexton_picked.id AS by_1
 FROM sexton_picked)
  SELECT (SELECT count(*) AS count_1
