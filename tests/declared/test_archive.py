@@ -17,12 +17,14 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.config.policy import definition_of
 from sexton.errors import PolicyError, UsageError
-from sexton.runs.archive.files import ENDING, Line, lines_of, verify
+from sexton.runs.archive.files import ENDING, Line
+from sexton.runs.archive.sealed import Seal, require_packed
 from sexton.runs.armed import arm
 from sexton.runs.context import Limits
 from sexton.runs.inspect import inspected
 from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
+from tests.support.archives import lines_of, verify
 from tests.support.findings import examined
 
 from .shop import Shop, settings_of
@@ -126,13 +128,13 @@ def test_a_row_that_changed_meanwhile_stays(orders: Shop, tmp_path: Path, monkey
     """Between the file and the delete somebody edits one order, and adds an item to another."""
     from sexton.runs.archive import take
 
-    def verified(path: Path) -> Any:
+    def then(path: Path, seal: Seal) -> None:
         orders.do("UPDATE orders SET note = 'new' WHERE id = 2", "INSERT INTO items VALUES (9, 1)")
-        return verify(path)
+        require_packed(path, seal)
 
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "verify", verified)
+        patched.setattr(take, "require_packed", then)
         assert run_job(orders.engine, job, at=NOON).total.changed == 1
 
     assert (orders.ids("orders"), orders.ids("items")) == ([1, 2, 4], [1, 2, 4, 9])
@@ -211,15 +213,15 @@ def test_a3_a_name_that_is_taken_is_not_overwritten(
 def test_a4_a_damaged_file_deletes_nothing(orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sexton.runs.archive import take
 
-    def damaged(path: Path) -> Any:
+    def damaged(path: Path, seal: Seal) -> None:
         whole = bytearray(path.read_bytes())
         whole[len(whole) // 2] ^= 1
         path.write_bytes(bytes(whole))
-        return verify(path)
+        require_packed(path, seal)
 
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "verify", damaged)
+        patched.setattr(take, "require_packed", damaged)
         outcome = ran(orders, job)
 
     assert outcome.state == "failed"

@@ -24,11 +24,11 @@ from sexton.config import Settings, read_into
 from sexton.config.policy import PolicySettings, definition_of
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
-from sexton.declared.restore import restore
-from sexton.runs.archive.files import ENDING, lines_of, verify
+from sexton.runs.archive.files import ENDING
 from sexton.runs.archive.rows import Key
 from sexton.runs.armed import arm
 from sexton.testing import run_job
+from tests.support.archives import lines_of, restore, verify
 
 NOON = "2026-06-15T12:00:00Z"
 PAST = 1_781_524_799

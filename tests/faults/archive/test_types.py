@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from sexton.declared.restore import restore
 from sexton.errors import JobFailed
 from sexton.testing import run_job
 from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, PAST, archiving, files
+from tests.support.archives import restore
 
 TYPES = {
     "timestamptz": ["'infinity'", "'-infinity'", "'0044-03-15 BC'", "'20000-01-01 00:00:00.000001+14'"],
