@@ -18,7 +18,8 @@ from sexton.config import Settings
 from sexton.config.policy import definition_of
 from sexton.errors import PolicyError, UsageError
 from sexton.runs.archive.files import ENDING, Line
-from sexton.runs.archive.sealed import Seal, require_packed
+from sexton.runs.archive.manifests import require_whole
+from sexton.runs.archive.sealed import Seal
 from sexton.runs.armed import arm
 from sexton.runs.context import Limits
 from sexton.runs.inspect import inspected
@@ -130,11 +131,11 @@ def test_a_row_that_changed_meanwhile_stays(orders: Shop, tmp_path: Path, monkey
 
     def then(path: Path, seal: Seal) -> None:
         orders.do("UPDATE orders SET note = 'new' WHERE id = 2", "INSERT INTO items VALUES (9, 1)")
-        require_packed(path, seal)
+        require_whole(path, seal)
 
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "require_packed", then)
+        patched.setattr(take, "require_whole", then)
         assert run_job(orders.engine, job, at=NOON).total.changed == 1
 
     assert (orders.ids("orders"), orders.ids("items")) == ([1, 2, 4], [1, 2, 4, 9])
@@ -217,11 +218,11 @@ def test_a4_a_damaged_file_deletes_nothing(orders: Shop, tmp_path: Path, monkeyp
         whole = bytearray(path.read_bytes())
         whole[len(whole) // 2] ^= 1
         path.write_bytes(bytes(whole))
-        require_packed(path, seal)
+        require_whole(path, seal)
 
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "require_packed", damaged)
+        patched.setattr(take, "require_whole", damaged)
         outcome = ran(orders, job)
 
     assert outcome.state == "failed"

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import create_engine
 
 from sexton.cli.main import main
+from sexton.declared import restore as product
 from sexton.errors import JobFailed, UsageError
 from sexton.testing import run_job
-from tests.support.archives import restore, triggers
+from tests.support.archives import opened, restore, triggers
 
 from .shop import Shop
 from .test_archive import NOON, PAST, archived, archiving, files
@@ -104,7 +105,7 @@ def test_rep_9_who_may_not_leave_triggers_out_is_told(shop: Shop, tmp_path: Path
     plain = create_engine(shop.engine.url.set(username="rep_nine"))
     try:
         with pytest.raises(JobFailed, match="this role may not leave triggers out; a superuser can allow it"):
-            restore(plain, path, without_triggers=True)
+            product.restore(plain, opened(shop.engine, path), without_triggers=True)
     finally:
         plain.dispose()
         shop.do("DROP OWNED BY rep_nine", "DROP ROLE rep_nine")
@@ -187,9 +188,9 @@ def test_rep_10_a_link_that_is_new_keeps_its_row_for_the_next_file(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sexton.runs.archive import take
-    from sexton.runs.archive.sealed import Seal, require_packed
-
-    shop.do(
+    from sexton.runs.archive.manifests import require_whole
+    from sexton.runs.archive.sealed import Seal
+        shop.do(
         "CREATE TABLE orders (id int PRIMARY KEY, ends bigint)",
         "CREATE TABLE notes (id int PRIMARY KEY, order_id int REFERENCES orders (id) ON DELETE SET NULL)",
         f"INSERT INTO orders VALUES (1, {PAST}), (2, {PAST})",
@@ -197,11 +198,11 @@ def test_rep_10_a_link_that_is_new_keeps_its_row_for_the_next_file(
 
     def then(path: Path, seal: Seal) -> None:
         shop.do("INSERT INTO notes VALUES (9, 1)")
-        require_packed(path, seal)
+        require_whole(path, seal)
 
     job = archiving(shop, tmp_path, children={"notes": {"column": "order_id", "action": "set null"}})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "require_packed", then)
+        patched.setattr(take, "require_whole", then)
         assert run_job(shop.engine, job, at=NOON).total.changed == 1
     assert shop.ids("notes", "order_id = 1") == [9]
     assert run_job(shop.engine, job, at=NOON).total.changed == 1

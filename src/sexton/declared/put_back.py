@@ -33,12 +33,11 @@ _NO_CONFLICTS = text(
 )
 """Rules, and unique or exclusion constraints that may be deferred: PostgreSQL refuses ON CONFLICT beside them."""
 
-_FOREIGN = text(
+_FOREIGN = text(  # a key without "to" refers to the primary key
     'SELECT k.id, k."table", k."from" AS column, coalesce(k."to", p.name) AS referred'
     ' FROM pragma_foreign_key_list(:name) k LEFT JOIN pragma_table_info(k."table") p ON p.pk = k.seq + 1'
     " ORDER BY k.id, k.seq"
 )
-"""A key without "to" refers to the primary key."""
 
 Place = tuple[str, ...] | None  # None: no row stands under its key; else the columns in which the one there differs
 
@@ -144,9 +143,8 @@ class OnPostgresql(Target):
 
     @cached_property
     def _on_conflict(self) -> str:
-        name = quoted_table(self.connection.dialect, self.table)
-        refused = self.connection.execute(_NO_CONFLICTS, {"name": name}).scalar()
-        return "" if refused else " ON CONFLICT DO NOTHING"
+        name = {"name": quoted_table(self.connection.dialect, self.table)}
+        return "" if self.connection.execute(_NO_CONFLICTS, name).scalar() else " ON CONFLICT DO NOTHING"
 
     def insert(self, lines: Sequence[Line]) -> int:
         statement = (

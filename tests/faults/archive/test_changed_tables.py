@@ -295,18 +295,9 @@ def test_a_file_of_the_first_format_comes_back(shop: Shop, tmp_path: Path) -> No
     written = write_content(path, lines)
     manifest = {
         **{"policy": "policies.tidy", "table": "orders", "run": 1, "as_of": "2026-06-15T12:00:00Z", "rows": 2},
-        **{
-            "lines": 2,
-            "first_key": [1],
-            "last_key": [2],
-            "sha256": written.sha256,
-            "content_sha256": written.content_sha256,
-        },
-        **{
-            "size": written.size,
-            "columns": {"orders": {"id": "INTEGER", "ends": "BIGINT", "note": "TEXT"}},
-            "format": 1,
-        },
+        **{"lines": 2, "first_key": [1], "last_key": [2], "sha256": written.sha256, "size": written.size},
+        **{"content_sha256": written.content_sha256, "format": 1},
+        **{"columns": {"orders": {"id": "INTEGER", "ends": "BIGINT", "note": "TEXT"}}},
     }
     manifest_of(path).write_text(json.dumps(manifest))
     shop.do(

@@ -159,6 +159,6 @@ def test_a4_a_damaged_file_is_not_put_back(shop: Shop, tmp_path: Path) -> None:
     (path,) = files(tmp_path)
     path.write_bytes(path.read_bytes()[:-9])
 
-    with pytest.raises(JobFailed, match="is damaged"):
+    with pytest.raises(JobFailed, match="is not as it was written: it has"):
         restore(shop.engine, path)
     assert shop.ids("orders") == []

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import JobFailed
 from .files import FORMAT, Manifest, manifest_of
-from .sealed import regular
+from .sealed import Seal, regular, require_packed
 
 MOST = 16 << 20
 """Bytes of a manifest."""
@@ -54,6 +54,12 @@ def read_manifest(path: Path, sha256: str | None = None) -> Manifest:
     if sha256 is not None and hashlib.sha256(whole).hexdigest() != sha256:
         raise JobFailed(f"{what} is not as it was written: its checksum differs")
     return _manifest(path, what, _parsed(what, whole))
+
+
+def require_whole(path: Path, seal: Seal) -> None:
+    """JobFailed unless file and manifest are those of the seal: what is deleted could be put back."""
+    require_packed(path, seal)
+    read_manifest(path, seal.manifest)
 
 
 def _parsed(what: str, whole: bytes) -> dict[str, Any]:

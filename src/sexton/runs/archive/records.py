@@ -16,8 +16,9 @@ from ...db.moment import database_now
 from ...db.tables import own_tables
 from ...errors import JobFailed
 from .files import digest_of, manifest_of, sync_folder
+from .manifests import require_whole
 from .rows import Held, Key, key_of
-from .sealed import Seal, lines_of, require_packed
+from .sealed import Seal, lines_of
 
 MOST = 1_000
 """Keys of rows that a record names; with more of them the whole file is gone through again."""
@@ -164,7 +165,7 @@ def _required(path: Path, record: Unfinished) -> Seal:
     if record.seal is None:
         raise JobFailed(f"archive {path.name} has no checksum on record{out}")
     try:
-        require_packed(path, record.seal)
+        require_whole(path, record.seal)
     except JobFailed as error:
         raise JobFailed(f"{error}{out}") from error
     return record.seal

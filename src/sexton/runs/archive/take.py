@@ -39,10 +39,11 @@ from ..sizing import CEILING, Sizer
 from .columns import columns_of, type_name
 from .delete import Deletion, Gone, delete_rows
 from .files import ENDING, Manifest, Written, discard, publish, temporary_of, write_content
+from .manifests import require_whole
 from .portions import READ, Portion, Portions, tables_of
 from .records import Batch, give_up, held_by, register, seal_in, unfinished, went
 from .rows import Held, Key, held
-from .sealed import Seal, measured, require_packed
+from .sealed import Seal, measured
 
 ROWS = 20_000
 """Rows of the policy's table in one file."""
@@ -148,7 +149,7 @@ class Archiver:
                 raise JobFailed(f"archive {path.name} reads otherwise than it was written; no row was deleted for it")
             self.attempts.beside(lambda connection: seal_in(connection, path.name, seal))
             publish(temporary, path, manifest)
-            require_packed(path, seal)
+            require_whole(path, seal)
         except BaseException:
             portion.below.close()
             discard(path)
