@@ -250,3 +250,23 @@ def test_check_says_so_before_a_run_fails(orders: Shop, tmp_path: Path) -> None:
         inspected(orders.engine, job)
     assert run_job(orders.engine, job, at=NOON).state == "failed"
     assert orders.ids("orders") == [1, 2, 3, 4]
+
+
+def test_sec_4_a_folder_that_everybody_can_write_to_is_said(orders: Shop, tmp_path: Path) -> None:
+    job = archiving(orders, tmp_path, children={"items": "order_id"})
+    run_job(orders.engine, job, at=NOON)
+    folder = tmp_path / "archive" / "tidy"
+    folder.chmod(0o750)
+
+    def said() -> list[str]:
+        findings = (
+            one.text for one in examined(orders.engine, job) if (one.level, one.about) == ("warning", "archive")
+        )
+        return [*(one for one in inspected(orders.engine, job) if "anybody" in one), *findings]
+
+    assert said() == []
+    folder.chmod(0o777)
+    assert said() == [f"anybody on this host can write into {folder}, where its archives lie; chmod o-w"] * 2
+    folder.chmod(0o750)
+    (tmp_path / "archive").chmod(0o777)
+    assert f"write into {tmp_path / 'archive'}, where" in said()[0]

@@ -190,7 +190,8 @@ def test_rep_10_a_link_that_is_new_keeps_its_row_for_the_next_file(
     from sexton.runs.archive import take
     from sexton.runs.archive.manifests import require_whole
     from sexton.runs.archive.sealed import Seal
-        shop.do(
+
+    shop.do(
         "CREATE TABLE orders (id int PRIMARY KEY, ends bigint)",
         "CREATE TABLE notes (id int PRIMARY KEY, order_id int REFERENCES orders (id) ON DELETE SET NULL)",
         f"INSERT INTO orders VALUES (1, {PAST}), (2, {PAST})",

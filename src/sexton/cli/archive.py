@@ -132,7 +132,7 @@ def _opened(app: App, path: Path, without_record: bool) -> Archive:
         if not without_record:
             require_schema(connection)
         record = record_of(connection, path.name) if revision(connection) is not None else None
-    if record is None and without_record:
+    if without_record and (record is None or record.seal is None):
         return believed(path, _tables(app))
     return recorded(path, record)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sexton.declared.restore import restore
 from sexton.errors import SextonError
 from sexton.testing import run_job
 from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, PAST, archiving, files
-from tests.support.archives import as_it_says, product
+from tests.support.archives import as_it_says
 
 SETTINGS = """database = "{}"
 [policies.tidy]
@@ -50,7 +51,7 @@ def orders_of(shop: Shop) -> list[tuple[object, ...]]:
 def put_back_as_it_says(shop: Shop, path: Path) -> str:
     """Put a file back on the word of its manifest; what was refused, in words, "" for nothing. No other exception."""
     try:
-        restored = product.restore(shop.engine, as_it_says(path))
+        restored = restore(shop.engine, as_it_says(path))
     except SextonError as error:
         return str(error)
     return "; ".join(reason for one in restored for reason in one.refused.values())

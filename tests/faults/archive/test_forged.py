@@ -15,6 +15,7 @@ from sexton.cli.main import main
 from sexton.db.tables import own_tables
 from sexton.runs.archive import take
 from sexton.runs.archive.files import ENDING, manifest_of
+from sexton.runs.archive.manifests import require_whole
 from sexton.runs.archive.records import forget
 from sexton.testing import run_job
 from tests.cli.shell import Done, Shell
@@ -25,7 +26,7 @@ from tests.support.archives import forge
 from .forged import archive, orders_of, prepare, put_back_as_it_says
 
 ADMIN = b'{"table": "accounts", "key": ["1"], "row": {"id": 1, "role": "admin"}}\n'
-ACCOUNTS = {"table": "accounts", "columns": {"accounts": {"id": "INTEGER", "role": "TEXT"}}}
+ACCOUNTS: dict[str, Any] = {"table": "accounts", "columns": {"accounts": {"id": "INTEGER", "role": "TEXT"}}}
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
 
@@ -229,10 +230,10 @@ def test_sec_4_what_is_taken_up_is_read_from_the_file_on_record(
         patch.setattr(take, "require_whole", lambda *_: (_ for _ in ()).throw(OSError(5, "a bad moment")))
         assert ran(orders, job).state == "failed"
     before, (path,) = orders_of(orders), files(tmp_path)
-    whole, looked = path.read_bytes(), module.require_whole
+    whole = path.read_bytes()
 
     def then(path: Path, seal: Any) -> None:
-        looked(path, seal)
+        require_whole(path, seal)
         path.write_bytes(whole[:-9] + b"\0" * 9)
 
     with monkeypatch.context() as patch:
