@@ -219,6 +219,43 @@ def test_sec_4_after_a_kill_the_record_decides(step: str, orders: Shop, tmp_path
         assert sexton(tmp_path, "verify").code == 0
 
 
+def interrupted(orders: Shop, folder: Path, monkeypatch: pytest.MonkeyPatch, **record: object) -> Path:
+    """A file that is published, and no row is gone by it yet; then its record is changed."""
+    with monkeypatch.context() as patch:
+        patch.setattr(take, "require_whole", lambda *_: (_ for _ in ()).throw(OSError(5, "a bad moment")))
+        assert ran(orders, archiving(orders, folder, children={"items": "order_id"})).state == "failed"
+    archives = own_tables(orders.engine.dialect.name).archives
+    with orders.engine.begin() as connection:
+        connection.execute(archives.update().values(deleted=0, **record))
+    (path,) = files(folder)
+    return path
+
+
+def test_sec_4_a_file_of_the_version_before_is_taken_up_by_the_checksum_on_record(
+    orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(orders, tmp_path, monkeypatch, longest=None, text_size=None, manifest=None)
+
+    outcome = ran(orders, archiving(orders, tmp_path, children={"items": "order_id"}))
+
+    assert (outcome.state, outcome.total.changed, len(files(tmp_path))) == ("succeeded", 9, 1)
+    assert sexton(tmp_path, "verify").code == 0
+
+
+def test_sec_4_without_a_checksum_on_record_no_row_goes_by_a_file(
+    orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version before put it on record with the first row that went; until then the file may be anybody's."""
+    path = interrupted(orders, tmp_path, monkeypatch, rows=None, sha256=None, size=None, manifest=None)
+
+    outcome = ran(orders, archiving(orders, tmp_path, children={"items": "order_id"}))
+
+    assert (outcome.state, outcome.total.changed, len(files(tmp_path))) == ("succeeded", 9, 2)
+    assert f"archive {path.name} was never finished, and is forgotten" in str(outcome.error)
+    done = sexton(tmp_path, "verify")
+    assert (done.code, done.out.count("is not on record in this database"), done.out.count("ok ")) == (1, 1, 1)
+
+
 def test_sec_4_what_is_taken_up_is_read_from_the_file_on_record(
     orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,10 +263,7 @@ def test_sec_4_what_is_taken_up_is_read_from_the_file_on_record(
     from sexton.runs.archive import records as module
 
     job = archiving(orders, tmp_path, children={"items": "order_id"})
-    with monkeypatch.context() as patch:
-        patch.setattr(take, "require_whole", lambda *_: (_ for _ in ()).throw(OSError(5, "a bad moment")))
-        assert ran(orders, job).state == "failed"
-    before, (path,) = orders_of(orders), files(tmp_path)
+    path, before = interrupted(orders, tmp_path, monkeypatch), orders_of(orders)
     whole = path.read_bytes()
 
     def then(path: Path, seal: Any) -> None:

@@ -46,11 +46,14 @@ class Line:
 
     def encoded(self) -> bytes:
         """As it stands in the file, with its end."""
+        return b"".join((self.head(), _ROW, self.row.encode("utf-8", "surrogatepass"), b"}\n"))
+
+    def head(self) -> bytes:
+        """All of it but the row."""
         names = {"table": self.table, "key": self.key, **({"link": self.link} if self.link else {})}
         head = json.dumps(names, ensure_ascii=False)
         text = f', "text": {self.text}' if self.text else ""
-        begin = f"{head[:-1]}{text}".encode("utf-8", "surrogatepass")
-        return b"".join((begin, _ROW, self.row.encode("utf-8", "surrogatepass"), b"}\n"))
+        return f"{head[:-1]}{text}".encode("utf-8", "surrogatepass")
 
 
 def digest_of(encoded: bytes) -> bytes:
@@ -80,7 +83,7 @@ def decoded(text: bytes) -> Line:
         beside if text_found else "",
         tuple(names.get("link", ())),
     )
-    if line.encoded() != text:
+    if line.head() != begin:
         raise ValueError("it is not as Sexton writes a line")
     return line
 
