@@ -129,9 +129,10 @@ def _opened(app: App, path: Path, without_record: bool) -> Archive:
     from ..runs.archive.trusted import believed, recorded
 
     with read_only(app.engine) as connection:
-        if not without_record:
+        bare = without_record and revision(connection) is None
+        if not bare:
             require_schema(connection)
-        record = record_of(connection, path.name) if revision(connection) is not None else None
+        record = None if bare else record_of(connection, path.name)
     if without_record and (record is None or record.seal is None):
         return believed(path, _tables(app))
     return recorded(path, record)

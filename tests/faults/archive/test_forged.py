@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, archiving, files, ran, records
 from tests.support.archives import forge
 
-from .forged import archive, orders_of, prepare, put_back_as_it_says
+from .forged import SETTINGS, archive, orders_of, prepare, put_back_as_it_says
 
 ADMIN = b'{"table": "accounts", "key": ["1"], "row": {"id": 1, "role": "admin"}}\n'
 ACCOUNTS: dict[str, Any] = {"table": "accounts", "columns": {"accounts": {"id": "INTEGER", "role": "TEXT"}}}
@@ -117,6 +118,19 @@ def test_sec_3_a_file_of_another_database_wants_a_word_and_a_policy_of_its_table
     assert "9 rows, as its manifest says, and on record nowhere here" in said
     assert sexton(tmp_path, "restore", str(theirs), "--without-record", "--yes").code == 0
     assert len(orders_of(orders)) == 18
+
+
+@pytest.mark.databases("sqlite")
+def test_sec_3_a_database_without_tables_of_sexton_has_no_record(orders: Shop, tmp_path: Path) -> None:
+    path = archive(orders, tmp_path)
+    with sqlite3.connect(tmp_path / "bare.db") as bare:
+        bare.execute("CREATE TABLE orders (id int PRIMARY KEY, ends bigint, note text)")
+        bare.execute("CREATE TABLE items (id int PRIMARY KEY, order_id int)")
+    (tmp_path / "sexton.toml").write_text(SETTINGS.format(f"sqlite:///{tmp_path}/bare.db"))
+
+    assert "run: sexton migrate" in sexton(tmp_path, "restore", path.name, "--yes").line
+    done = sexton(tmp_path, "restore", path.name, "--yes", "--without-record")
+    assert (done.code, done.out) == (0, "orders: 9 of 9 rows put back\nitems: 9 of 9 rows put back\n")
 
 
 @pytest.mark.parametrize(
