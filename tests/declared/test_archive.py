@@ -17,12 +17,15 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.config.policy import definition_of
 from sexton.errors import PolicyError, UsageError
-from sexton.runs.archive.files import ENDING, Line, lines_of, verify
+from sexton.runs.archive.files import ENDING, Line
+from sexton.runs.archive.manifests import require_whole
+from sexton.runs.archive.sealed import Seal
 from sexton.runs.armed import arm
 from sexton.runs.context import Limits
 from sexton.runs.inspect import inspected
 from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
+from tests.support.archives import lines_of, verify
 from tests.support.findings import examined
 
 from .shop import Shop, settings_of
@@ -126,13 +129,13 @@ def test_a_row_that_changed_meanwhile_stays(orders: Shop, tmp_path: Path, monkey
     """Between the file and the delete somebody edits one order, and adds an item to another."""
     from sexton.runs.archive import take
 
-    def verified(path: Path) -> Any:
+    def then(path: Path, seal: Seal) -> None:
         orders.do("UPDATE orders SET note = 'new' WHERE id = 2", "INSERT INTO items VALUES (9, 1)")
-        return verify(path)
+        require_whole(path, seal)
 
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "verify", verified)
+        patched.setattr(take, "require_whole", then)
         assert run_job(orders.engine, job, at=NOON).total.changed == 1
 
     assert (orders.ids("orders"), orders.ids("items")) == ([1, 2, 4], [1, 2, 4, 9])
@@ -211,15 +214,15 @@ def test_a3_a_name_that_is_taken_is_not_overwritten(
 def test_a4_a_damaged_file_deletes_nothing(orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sexton.runs.archive import take
 
-    def damaged(path: Path) -> Any:
+    def damaged(path: Path, seal: Seal) -> None:
         whole = bytearray(path.read_bytes())
         whole[len(whole) // 2] ^= 1
         path.write_bytes(bytes(whole))
-        return verify(path)
+        require_whole(path, seal)
 
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "verify", damaged)
+        patched.setattr(take, "require_whole", damaged)
         outcome = ran(orders, job)
 
     assert outcome.state == "failed"
@@ -247,3 +250,23 @@ def test_check_says_so_before_a_run_fails(orders: Shop, tmp_path: Path) -> None:
         inspected(orders.engine, job)
     assert run_job(orders.engine, job, at=NOON).state == "failed"
     assert orders.ids("orders") == [1, 2, 3, 4]
+
+
+def test_sec_4_a_folder_that_everybody_can_write_to_is_said(orders: Shop, tmp_path: Path) -> None:
+    job = archiving(orders, tmp_path, children={"items": "order_id"})
+    run_job(orders.engine, job, at=NOON)
+    folder = tmp_path / "archive" / "tidy"
+    folder.chmod(0o750)
+
+    def said() -> list[str]:
+        findings = (
+            one.text for one in examined(orders.engine, job) if (one.level, one.about) == ("warning", "archive")
+        )
+        return [*(one for one in inspected(orders.engine, job) if "anybody" in one), *findings]
+
+    assert said() == []
+    folder.chmod(0o777)
+    assert said() == [f"anybody on this host can write into {folder}, where its archives lie; chmod o-w"] * 2
+    folder.chmod(0o750)
+    (tmp_path / "archive").chmod(0o777)
+    assert f"write into {tmp_path / 'archive'}, where" in said()[0]

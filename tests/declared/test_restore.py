@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import create_engine
 
 from sexton.cli.main import main
-from sexton.declared.restore import restore, triggers
+from sexton.declared import restore as product
 from sexton.errors import JobFailed, UsageError
 from sexton.testing import run_job
+from tests.support.archives import opened, restore, triggers
 
 from .shop import Shop
 from .test_archive import NOON, PAST, archived, archiving, files
@@ -104,7 +105,7 @@ def test_rep_9_who_may_not_leave_triggers_out_is_told(shop: Shop, tmp_path: Path
     plain = create_engine(shop.engine.url.set(username="rep_nine"))
     try:
         with pytest.raises(JobFailed, match="this role may not leave triggers out; a superuser can allow it"):
-            restore(plain, path, without_triggers=True)
+            product.restore(plain, opened(shop.engine, path), without_triggers=True)
     finally:
         plain.dispose()
         shop.do("DROP OWNED BY rep_nine", "DROP ROLE rep_nine")
@@ -118,9 +119,9 @@ def test_rep_9_the_command_says_it_all(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sexton.toml").write_text(f'database = "{shop.database}"\n')
 
-    assert main(["archive", "restore", str(path), "--without-triggers"]) == 1
+    assert main(["archive", "restore", str(path), "--yes", "--without-triggers"]) == 1
     assert "SQLite cannot leave triggers out" in capsys.readouterr().err
-    assert main(["archive", "restore", str(path)]) == 3
+    assert main(["archive", "restore", str(path), "--yes"]) == 3
 
     said = capsys.readouterr()
     assert "triggers fire: stamp of orders, which may write to orders, audit" in said.err
@@ -187,7 +188,8 @@ def test_rep_10_a_link_that_is_new_keeps_its_row_for_the_next_file(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sexton.runs.archive import take
-    from sexton.runs.archive.files import Manifest, verify
+    from sexton.runs.archive.manifests import require_whole
+    from sexton.runs.archive.sealed import Seal
 
     shop.do(
         "CREATE TABLE orders (id int PRIMARY KEY, ends bigint)",
@@ -195,13 +197,13 @@ def test_rep_10_a_link_that_is_new_keeps_its_row_for_the_next_file(
         f"INSERT INTO orders VALUES (1, {PAST}), (2, {PAST})",
     )
 
-    def verified(path: Path) -> Manifest:
+    def then(path: Path, seal: Seal) -> None:
         shop.do("INSERT INTO notes VALUES (9, 1)")
-        return verify(path)
+        require_whole(path, seal)
 
     job = archiving(shop, tmp_path, children={"notes": {"column": "order_id", "action": "set null"}})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "verify", verified)
+        patched.setattr(take, "require_whole", then)
         assert run_job(shop.engine, job, at=NOON).total.changed == 1
     assert shop.ids("notes", "order_id = 1") == [9]
     assert run_job(shop.engine, job, at=NOON).total.changed == 1

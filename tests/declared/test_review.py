@@ -12,10 +12,10 @@ from sqlalchemy import text
 from sexton.cli.report import sample_lines
 from sexton.errors import UsageError
 from sexton.runs.archive import delete
-from sexton.runs.archive.files import lines_of
 from sexton.runs.archive.records import forget
 from sexton.runs.samples import Sample
 from sexton.testing import preview_job, run_job
+from tests.support.archives import lines_of
 
 from .shop import Shop
 from .test_archive import archiving, files, records

@@ -2,6 +2,7 @@
 
 python -m tests.support.archive_shop full URL FOLDER BYTES     files may hold that many bytes; prints state and error
 python -m tests.support.archive_shop narrow URL FOLDER BYTES   with so much memory to come; prints state, error, rows
+python -m tests.support.archive_shop limited BYTES WORD ...    `sexton archive WORD ...` with so much memory to come
 python -m tests.support.archive_shop killed URL FOLDER         killed at its 1st, 2nd, … step; prints the steps
 """
 
@@ -24,11 +25,11 @@ from sexton.config import Settings, read_into
 from sexton.config.policy import PolicySettings, definition_of
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
-from sexton.declared.restore import restore
-from sexton.runs.archive.files import ENDING, lines_of, verify
+from sexton.runs.archive.files import ENDING
 from sexton.runs.archive.rows import Key
 from sexton.runs.armed import arm
 from sexton.testing import run_job
+from tests.support.archives import lines_of, restore, verify
 
 NOON = "2026-06-15T12:00:00Z"
 PAST = 1_781_524_799
@@ -84,6 +85,17 @@ def narrow(url: str, folder: Path, more: int) -> None:
     files = sorted((folder / "archive" / "tidy").glob(f"*{ENDING}"))
     new = sum(one.new for path in files for one in restore(engine, path))
     print(json.dumps([outcome.state, outcome.error, outcome.total.changed, len(files), new]))
+
+
+def limited(more: int, words: list[str]) -> int:
+    """A command with `more` bytes of memory beyond what all that it imports takes; its exit code."""
+    from sexton.cli.main import main
+
+    open_database("sqlite://").dispose()
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    return main(["archive", *words])
 
 
 def kill_at(number: int) -> Callable[..., None]:
@@ -174,6 +186,8 @@ def sweep(url: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "limited":
+        sys.exit(limited(int(sys.argv[2]), sys.argv[3:]))
     what, database, place, *rest = sys.argv[1:]
     if what == "full":
         starve(database, Path(place), int(rest[0]))

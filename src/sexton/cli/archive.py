@@ -1,11 +1,12 @@
 """The files of policies that archive: list them, see whether they are as they were written, put their rows back.
 
 sexton archive                      files on record, the newest first
-sexton archive verify [FILE ...]    read files, and compare them with their manifests; all by default
+sexton archive verify [FILE ...]    read files, and compare them with the database's record; all by default
 sexton archive restore FILE         insert its rows again; those that are there stay as they are
 sexton archive forget FILE          a file that is lost: no run looks for it any more
 
-A file is found by its name in the folder of its policy, or by its path.
+A file is found by its name in the folder of its policy, or by its path. What it has to be, the database has on record
+since it was written; a file of another database is taken only with --without-record, as its manifest describes it.
 """
 
 from __future__ import annotations
@@ -15,20 +16,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from ..app import App
 from ..config.exposure import open_archives
 from ..console import remark, say
 from ..db.connect import reaching, read_only
-from ..db.migrate import require_schema
+from ..db.migrate import require_schema, revision
 from ..db.tables import own_tables
 from ..errors import DONE, FAILED, PARTIAL, JobFailed, UsageError
-from ..runs.archive.files import ENDING, manifest_of, verify
-from .shared import add_json, open_app, print_json, table
+from ..runs.archive.files import ENDING, manifest_of
+from ..texts import one_line
+from .shared import add_json, confirmed, open_app, print_json, table
 
 if TYPE_CHECKING:
     from ..declared.restore import Restored
+    from ..runs.archive.trusted import Archive
 
 ACTIONS = ("list", "verify", "restore", "forget")
 MOST = 200
@@ -49,6 +52,12 @@ def arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="restore: no trigger fires (PostgreSQL, where the role may); references are looked up instead",
     )
+    parser.add_argument(
+        "--without-record",
+        action="store_true",
+        help="verify, restore: also a file that this database has no record of; its manifest is believed",
+    )
+    parser.add_argument("--yes", action="store_true", help="restore: do not ask")
     add_json(parser)
 
 
@@ -56,9 +65,9 @@ def run(arguments: Namespace) -> int:
     """Do it."""
     app = open_app(arguments, partly=True)
     if arguments.action == "verify":
-        return _verify(_found(app, arguments.files) or _all_files(app), arguments.json)
+        return _verify(app, _found(app, arguments.files) or _all_files(app), arguments)
     if arguments.action == "restore":
-        return _restore(app, _found(app, arguments.files), arguments.without_triggers)
+        return _restore(app, _found(app, arguments.files), arguments)
     if arguments.action == "forget":
         return _forget(app, arguments.files)
     return _list(app, arguments.json)
@@ -107,23 +116,48 @@ def _all_files(app: App) -> list[Path]:
     folders = _folders(app)
     files = {path for folder in folders.values() for path in folder.glob(f"*{ENDING}")}
     archives = own_tables(app.engine.dialect.name).archives
-    known = select(archives.c.job, archives.c.file).where(archives.c.rows.is_not(None))
+    went = or_(archives.c.deleted > 0, archives.c.finished_at.is_not(None))
+    known = select(archives.c.job, archives.c.file).where(archives.c.rows.is_not(None), went)
     with read_only(app.engine) as connection:
         require_schema(connection)
         files |= {folders[job] / name for job, name in connection.execute(known) if job in folders}
     return sorted(files)
 
 
-def _verify(files: list[Path], as_json: bool) -> int:
+def _opened(app: App, path: Path, without_record: bool) -> Archive:
+    """The file by its record; by its manifest where there is none, and that was asked for. JobFailed."""
+    from ..runs.archive.records import record_of
+    from ..runs.archive.trusted import believed, recorded
+
+    with read_only(app.engine) as connection:
+        bare = without_record and revision(connection) is None
+        if not bare:
+            require_schema(connection)
+        record = None if bare else record_of(connection, path.name)
+    if without_record and (record is None or record.seal is None):
+        return believed(path, _tables(app))
+    return recorded(path, record)
+
+
+def _tables(app: App) -> dict[str, list[str]]:
+    """Of each job that archives, the tables of its policy and what hangs on them, as the settings have them (SEC-3)."""
+    from ..config.children import tables_of
+
+    policies = ((name, one) for name, one in app.policies.items() if one.archive)
+    return {f"policies.{name}": [one.table, *tables_of(one.children)] for name, one in policies}
+
+
+def _verify(app: App, files: list[Path], arguments: Namespace) -> int:
     findings = []
     for path in files:
         try:
-            manifest = verify(path)
-            findings.append({"file": str(path), "ok": True, "text": f"{manifest.rows:,} rows, as they were written"})
+            archive = _opened(app, path, arguments.without_record)
+            as_said = "as they were written" if archive.recorded else "as its manifest says, and on record nowhere here"
+            findings.append({"file": str(path), "ok": True, "text": f"{archive.manifest.rows:,} rows, {as_said}"})
         except JobFailed as error:
             findings.append({"file": str(path), "ok": False, "text": str(error)})
     exposed = open_archives([*files, *map(manifest_of, files)])
-    if as_json:
+    if arguments.json:
         print_json(findings)
     else:
         for finding in findings:
@@ -135,25 +169,42 @@ def _verify(files: list[Path], as_json: bool) -> int:
     return DONE if all(finding["ok"] for finding in findings) else FAILED
 
 
-def _restore(app: App, files: list[Path], without_triggers: bool) -> int:
+def _restore(app: App, files: list[Path], arguments: Namespace) -> int:
     from ..declared.restore import restore, triggers
 
     if len(files) != 1:
         raise UsageError("name one file: sexton archive restore FILE")
     with reaching(app.engine):
-        if fire := triggers(app.engine, files[0], without=without_triggers):
+        archive = _opened(app, files[0], arguments.without_record)
+        remark(*_shown(archive))
+        if fire := triggers(app.engine, archive, without=arguments.without_triggers):
             remark(f"triggers fire: {'; '.join(fire)}")
-        if without_triggers:
+        if arguments.without_triggers:
             remark("no other trigger fires; what rows refer to is looked up instead")
-        restored = restore(app.engine, files[0], without_triggers=without_triggers)
+        if not arguments.yes and not confirmed("Put them back?", "to put its rows back"):
+            say("no row was put back")
+            return FAILED
+        restored = restore(app.engine, archive, without_triggers=arguments.without_triggers)
     for one in restored:
         say(*_told(one))
     return PARTIAL if any(one.refused for one in restored) else DONE
 
 
+def _shown(archive: Archive) -> Iterator[str]:
+    """What is about to be put back, and who says so."""
+    manifest = archive.manifest
+    by = "" if archive.recorded else "; this database has no record of it, and its manifest may say anything"
+    yield one_line(
+        f"{archive.path.name}: {manifest.rows:,} rows of {manifest.table} in {manifest.lines:,} lines, "
+        f"by run {manifest.run} of {manifest.policy} at {manifest.as_of}{by}"
+    )
+    for name, columns in manifest.columns.items():
+        yield one_line(f"  {name}: {', '.join(columns)}")
+
+
 def _told(one: Restored) -> Iterator[str]:
     """What became of one table."""
-    gone = f"; columns that are gone: {', '.join(one.dropped)}" if one.dropped else ""
+    gone = f"; columns that are gone: {one_line(', '.join(one.dropped))}" if one.dropped else ""
     if one.rows or not one.links:
         yield f"{one.table}: {one.new:,} of {one.rows:,} rows put back{gone}"
     if one.nameless:
@@ -178,7 +229,7 @@ def _forget(app: App, files: list[Path]) -> int:
     if len(files) != 1:
         raise UsageError("name one file: sexton archive forget FILE")
     (path,) = _found(app, files)
-    if path.exists() and _is_whole(path):
+    if path.exists() and _is_whole(app, path):
         raise UsageError(f"archive {path.name} is there, as it was written; nothing has to be forgotten")
     with reaching(app.engine), app.engine.begin() as connection:
         require_schema(connection)
@@ -189,9 +240,9 @@ def _forget(app: App, files: list[Path]) -> int:
     return DONE
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(app: App, path: Path) -> bool:
     try:
-        verify(path)
+        _opened(app, path, without_record=False)
     except JobFailed:
         return False
     return True

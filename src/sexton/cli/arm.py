@@ -8,7 +8,6 @@ sexton arm shop.purge                  a job of Python: what is due now may pass
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from ..errors import DONE, FAILED, UsageError, suggestion
 from ..jobs.guard import Guard
 from ..jobs.job import Job
 from ..policies.contract import Plan
-from ..runs.armed import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere
+from ..runs.armed import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere, folder_of, redirected
 from ..runs.counts import Counts
 from ..runs.doctor.trusting import of_plans
 from ..runs.dry_run import counting
@@ -40,7 +39,7 @@ from ..runs.samples import sample
 from ..texts import one_line
 from .changing import changing, person
 from .report import sample_lines, step_table
-from .shared import open_app
+from .shared import confirmed, open_app
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -67,7 +66,7 @@ def run(arguments: Namespace) -> int:
     shown, due = _look(app, job, plans)
     if not arguments.yes:
         say(*shown)
-        if not _confirmed(name):
+        if not confirmed("Arm it?", f"to arm {name}"):
             say(f"{name} stays as it was")
             return FAILED
     with changing(arguments, job.name) as (connection, _):
@@ -131,7 +130,8 @@ def _of_table(connection: Connection, plan: Plan, request: Request, counts: Coun
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     table = f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}"
     shown = sample_lines(plan.step, sample(connection, plan, request), counts.picked)
-    return [*filter(None, (table, *map(str, shown), references_in_words(connection, plan, request)))]
+    files = f"files go to {folder}" if (folder := folder_of(plan)) is not None else ""
+    return [*filter(None, (table, files, *map(str, shown), references_in_words(connection, plan, request)))]
 
 
 def _armed_before(connection: Connection, job: Job, plan: Plan) -> Iterator[str]:
@@ -139,21 +139,12 @@ def _armed_before(connection: Connection, job: Job, plan: Plan) -> Iterator[str]
     if row is not None:
         changed = "; it was changed since" if row.definition != definition(connection, plan) else ""
         yield f"armed before, at {row.armed_at:%Y-%m-%d %H:%M} UTC by {row.armed_by}{changed}"
-        if (other := elsewhere(connection, plan, row.tables)) is not None:
-            yield other
+        for other in (elsewhere(connection, plan, row.tables), redirected(plan, row.folder)):
+            if other is not None:
+                yield other
 
 
 def _after(name: str, guard: Guard, due: int) -> str:
     if guard.arm:
         return f"{name} is armed: from its next run on it takes rows"
     return f"{name} is armed: the {due:,} rows that are due now may pass, whatever its limits"
-
-
-def _confirmed(name: str) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError(f"nobody can answer here; say --yes to arm {name}")
-    try:
-        return input("Arm it? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:  # Ctrl-D
-        say()
-        return False

@@ -67,6 +67,17 @@ def refuse_future(arguments: Namespace) -> None:
         )
 
 
+def confirmed(question: str, purpose: str) -> bool:
+    """Whether a person says yes. UsageError where nobody can answer. purpose: as in "say --yes to arm it"."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody can answer here; say --yes {purpose}")
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        say()
+        return False
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document; instants in ISO form."""
     say(*json_text(value, indent=2, default=_plain).split("\n"))

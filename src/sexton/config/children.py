@@ -30,6 +30,14 @@ def children_of(written: Mapping[str, object], path: tuple[str, ...] = ("childre
     return tuple(_child(table, value, (*path, table)) for table, value in written.items())
 
 
+def tables_of(written: Mapping[str, object]) -> list[str]:
+    """The names of all their tables, those of children of children too. Misfit."""
+    children = list(children_of(written))
+    for child in children:  # which grows
+        children += child.children
+    return [child.table for child in children]
+
+
 def _child(table: str, value: object, path: tuple[str, ...]) -> ChildSettings:
     if not isinstance(value, Mapping):
         return ChildSettings(table, _columns(value, path))

@@ -269,6 +269,7 @@ def _armed(dialect: str, metadata: MetaData) -> Table:
         Column("armed_by", Line, nullable=False),
         Column("allowed", BigKey, comment="rows that runs may still take whatever their limits; NULL: none"),
         Column("tables", JSON, comment="that were looked at, by the names that the policy has for them"),
+        Column("folder", Text, comment="where it writes files, links resolved; NULL: it writes none, or not known yet"),
     )
 
 
@@ -282,8 +283,11 @@ def _archives(dialect: str, metadata: MetaData) -> Table:
         Column("run_id", BigKey, nullable=False),
         Column("rows", BigKey, comment="of the job's table in the file; NULL: it is not known to be complete"),
         Column("deleted", BigKey, nullable=False, comment="of those; the others had changed, and stayed"),
-        Column("sha256", Text, comment="of the file"),
+        Column("sha256", Text, comment="of the file: on record before it has its name, and what decides"),
         Column("size", BigKey, comment="of the file in bytes"),
+        Column("longest", BigKey, comment="of its lines, in bytes; NULL: of a version that did not keep it"),
+        Column("text_size", BigKey, comment="of all its lines, in bytes"),
+        Column("manifest", Text, comment="sha256 of the manifest beside it"),
         Column("created_at", UtcDateTime, nullable=False),
         Column("finished_at", UtcDateTime, comment="NULL: rows of it are still to be deleted"),
         Column("waiting", Text, comment="JSON: keys of rows that a run could not delete; true: many; NULL: none did"),

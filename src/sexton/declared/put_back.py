@@ -14,7 +14,7 @@ from ..db.names import for_text, quoted, quoted_table
 from ..runs.archive.columns import kept_columns, type_name
 from ..runs.archive.files import Line
 from ..runs.archive.reader import Parsed, as_parameter, parsed
-from ..runs.archive.rows import NoText, Reading, found, reading, stored
+from ..runs.archive.rows import NoText, Reading, found, reading, values_of
 
 _KEYS = text(
     "SELECT conname, confrelid::regclass::text AS other, confrelid = conrelid AS itself,"
@@ -33,15 +33,13 @@ _NO_CONFLICTS = text(
 )
 """Rules, and unique or exclusion constraints that may be deferred: PostgreSQL refuses ON CONFLICT beside them."""
 
-_FOREIGN = text(
+_FOREIGN = text(  # a key without "to" refers to the primary key
     'SELECT k.id, k."table", k."from" AS column, coalesce(k."to", p.name) AS referred'
     ' FROM pragma_foreign_key_list(:name) k LEFT JOIN pragma_table_info(k."table") p ON p.pk = k.seq + 1'
     " ORDER BY k.id, k.seq"
 )
-"""A key without "to" refers to the primary key."""
 
-Place = tuple[str, ...] | None
-"""Of a line: None, no row stands under its key; else the columns in which the row there differs from it."""
+Place = tuple[str, ...] | None  # None: no row stands under its key; else the columns in which the one there differs
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,14 @@ class Target:
         here = {one.name for one in self.columns}
         keys = ([one.name for one in self.table.primary_key.columns], list(self.was_key))
         return next((key for key in keys if key and here.issuperset(key)), [])
+
+    @cached_property
+    def lacking(self) -> str:
+        """Why links cannot be set again here: their columns, or those of the key, are gone; "": they can."""
+        gone = [name for name in self.link if name not in {one.name for one in self.columns}]
+        return (
+            f"it has no {', '.join(gone)} any more" if gone else "" if self.key else "the columns of its key are gone"
+        )
 
     @cached_property
     def compared(self) -> list[Column[Any]]:
@@ -137,17 +143,15 @@ class OnPostgresql(Target):
 
     @cached_property
     def _on_conflict(self) -> str:
-        name = quoted_table(self.connection.dialect, self.table)
-        refused = self.connection.execute(_NO_CONFLICTS, {"name": name}).scalar()
-        return "" if refused else " ON CONFLICT DO NOTHING"
+        name = {"name": quoted_table(self.connection.dialect, self.table)}
+        return "" if self.connection.execute(_NO_CONFLICTS, name).scalar() else " ON CONFLICT DO NOTHING"
 
     def insert(self, lines: Sequence[Line]) -> int:
         statement = (
             f"INSERT INTO {self.name} ({', '.join(self.lines.names)}) OVERRIDING SYSTEM VALUE"
             f" SELECT {', '.join(self.lines.values)} FROM {self.lines.source}{self._on_conflict}"
         )
-        rows: int = self._execute(statement, lines).rowcount
-        return rows
+        return int(self._execute(statement, lines).rowcount)
 
     def stands(self, lines: Sequence[Line]) -> list[Place]:
         if not self.key:
@@ -183,13 +187,11 @@ class OnPostgresql(Target):
         values = ", ".join(f"{self.quoted(name)} = {self._own(name)}" for name in self.link)
         empty = " AND ".join(f"own.{self.quoted(name)} IS NULL" for name in self.link)
         statement = f"UPDATE {self.name} AS own SET {values} FROM {self._relation} WHERE {self._same_key()} AND {empty}"
-        rows: int = self._execute(statement, lines).rowcount
-        return rows
+        return int(self._execute(statement, lines).rowcount)
 
     @cached_property
     def _foreign(self) -> list[Any]:
-        known = {one.name for one in self.columns}
-        name = quoted_table(self.connection.dialect, self.table)
+        known, name = {one.name for one in self.columns}, quoted_table(self.connection.dialect, self.table)
         return [one for one in self.connection.execute(_KEYS, {"name": name}) if known >= set(one.own)]
 
     def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
@@ -221,10 +223,10 @@ class OnSqlite(Target):
             rows += self.connection.execute(text(insert), values).rowcount
         return rows
 
-    def _values(self, line: Line, names: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    def _values(self, line: Line, names: Sequence[str], begin: str = "c") -> tuple[list[str], dict[str, Any]]:
         """Places for values, and these. A text that is not UTF-8 goes in as the bytes that it is."""
-        row = json.loads(line.row)
-        values = {f"c{number}": stored(row.get(name)) for number, name in enumerate(names)}
+        row = values_of(line.row)
+        values = {f"{begin}{number}": row.get(name) for number, name in enumerate(names)}
         places = [f"CAST(:{name} AS TEXT)" if isinstance(one, NoText) else f":{name}" for name, one in values.items()]
         return places, values
 
@@ -249,12 +251,11 @@ class OnSqlite(Target):
         rows = 0
         for line in lines:
             condition, given = self._this(line)
-            row = json.loads(line.row)
-            values = {f"v{number}": stored(row[name]) for number, name in enumerate(self.link)}
-            new = ", ".join(f"{self.quoted(name)} = :v{number}" for number, name in enumerate(self.link))
+            places, values = self._values(line, self.link, "v")
+            new = ", ".join(f"{self.quoted(name)} = {place}" for name, place in zip(self.link, places, strict=True))
             empty = " AND ".join(f"{self.quoted(name)} IS NULL" for name in self.link)
             update = text(f"UPDATE {self.name} SET {new} WHERE {condition} AND {empty}")
-            rows += self.connection.execute(update, {**given, **values}).rowcount
+            rows += self.connection.execute(update, given | values).rowcount
         return rows
 
     @cached_property

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -16,9 +15,12 @@ from sqlalchemy.exc import DBAPIError
 from ..db.connect import read_only
 from ..db.faults import describe, sqlstate
 from ..db.output import exact
-from ..runs.archive.files import Line, Manifest, lines_of, verify
+from ..errors import JobFailed
+from ..runs.archive.files import Line
 from ..runs.archive.reader import about_rows
-from ..runs.archive.rows import AT_ONCE
+from ..runs.archive.rows import AT_ONCE, values_of
+from ..runs.archive.trusted import Archive
+from ..texts import one_line
 from .catalogue import Catalogue
 from .put_back import Target, target
 from .triggers import firing, silence
@@ -59,28 +61,26 @@ class Restored:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def triggers(engine: Engine, path: Path, *, without: bool = False) -> list[str]:
+def triggers(engine: Engine, archive: Archive, *, without: bool = False) -> list[str]:
     """Those that fire when a file is put back, each in words. JobFailed, PolicyError as `restore`."""
-    verify(path)
-    parts = dict.fromkeys(line.part for line in lines_of(path))
+    parts = dict.fromkeys(line.part for line in archive.lines())
     with read_only(engine) as connection:
         catalogue = Catalogue(connection)
         return firing(connection, [(catalogue.table(name), link) for name, *link in parts], without=without)
 
 
-def restore(engine: Engine, path: Path, *, without_triggers: bool = False) -> list[Restored]:
-    """All tables of the file, in one transaction. JobFailed: the file is damaged; PolicyError: a table is gone.
+def restore(engine: Engine, archive: Archive, *, without_triggers: bool = False) -> list[Restored]:
+    """All tables of the file, in one transaction. JobFailed: it is not what it was; PolicyError: a table is gone.
 
     without_triggers: none fires, and what rows refer to is looked up. JobFailed where the role may not do that.
     """
-    manifest = verify(path)
     with engine.begin() as connection:
-        if manifest.format > 1:
+        if archive.manifest.format > 1:
             exact(connection)
         if without_triggers:
             silence(connection)
         return _Restoring(
-            Catalogue(connection), path, manifest, asking=without_triggers or engine.dialect.name == "sqlite"
+            Catalogue(connection), archive, asking=without_triggers or engine.dialect.name == "sqlite"
         ).whole()
 
 
@@ -90,8 +90,9 @@ class _Restoring:
     The database does not without its triggers, and SQLite may only when the transaction ends.
     """
 
-    def __init__(self, catalogue: Catalogue, path: Path, manifest: Manifest, *, asking: bool) -> None:
-        self.catalogue, self.path, self.manifest, self.asking = catalogue, path, manifest, asking
+    def __init__(self, catalogue: Catalogue, archive: Archive, *, asking: bool) -> None:
+        self.catalogue, self.archive, self.asking = catalogue, archive, asking
+        self.manifest = archive.manifest
         self.connection = catalogue.connection
         self.targets: dict[tuple[str, ...], Target] = {}
         self.tables: dict[str, Restored] = {}
@@ -125,7 +126,7 @@ class _Restoring:
         """Neighbours of one table, as many as fit. only: lines of these numbers."""
         piece: Piece = []
         size = 0
-        for number, line in enumerate(lines_of(self.path)):
+        for number, line in enumerate(self._lines()):
             self.links = self.links or bool(line.link)
             if bool(line.link) is not links or (only is not None and number not in only):
                 continue
@@ -136,6 +137,18 @@ class _Restoring:
             piece.append((number, line))
         if piece:
             yield piece
+
+    def _lines(self) -> Iterator[Line]:
+        """Each as it can be read here: the server reads its values itself, row by row, and SQLite has nobody to."""
+        for number, line in enumerate(self.archive.lines(), start=1):
+            if self.connection.dialect.name == "sqlite":
+                try:
+                    values_of(line.row)
+                except (ValueError, RecursionError) as error:
+                    odd = isinstance(error, RecursionError | UnicodeError)
+                    why = "it holds what no row of SQLite can be" if odd else str(error)
+                    raise JobFailed(f"archive {self.archive.path.name}, line {number:,}: {why}") from error
+            yield line
 
     def _table(self, piece: Piece) -> Restored:
         name = piece[0][1].table
@@ -246,6 +259,9 @@ class _Restoring:
 
     def _link(self, piece: Piece) -> None:
         of = self._table(piece)
+        if why := self._target(piece).lacking:
+            of.refused |= {_named(line): why for _, line in piece}
+            return
         try:
             with self.connection.begin_nested():
                 linked = self._target(piece).set_again([line for _, line in piece])
@@ -272,5 +288,5 @@ class _LonelyError(Exception):
 
 
 def _named(line: Line) -> str:
-    key = ",".join(str(part) for part in line.key)
+    key = one_line(",".join(str(part) for part in line.key))
     return f"{key} ({', '.join(line.link)})" if line.link else key

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, or_, select, text
+from sqlalchemy import Connection, Row, Table, delete, or_, select, text, update
 from sqlalchemy.sql import visitors
 
 from ..db.moment import ask_now
@@ -71,7 +72,37 @@ def _unconfirmed(connection: Connection, plan: Plan, row: Row[Any] | None) -> st
         return "it is not armed"
     if row.definition != definition(connection, plan):
         return "it was changed since it was armed"
-    return elsewhere(connection, plan, row.tables)
+    return elsewhere(connection, plan, row.tables) or redirected(plan, row.folder)
+
+
+def folder_of(plan: Plan) -> str | None:
+    """Where a plan writes files, absolute and with every link resolved; None: it writes none."""
+    return None if plan.archive is None else os.path.realpath(os.path.join(plan.archive.folder, plan.step))
+
+
+def redirected(plan: Plan, armed: str | None) -> str | None:
+    """That rows would be written elsewhere than was confirmed, by `into` or a link on the way; None: they are not.
+
+    SEC-23. armed: the folder then; None: not known, see `adopt_folders`.
+    """
+    now = folder_of(plan)
+    if now is None or armed is None or now == armed:
+        return None
+    return f"its files would go to {now}, and {armed} was confirmed"
+
+
+def adopt_folders(connection: Connection, job: str, plans: Iterable[Plan]) -> None:
+    """What a version armed that knew no folder stays armed: the first one that a run finds is the one."""
+    armed = own_tables(connection.dialect.name).armed
+    for plan in plans:
+        this = (armed.c.policy == armed_name(job, plan), armed.c.folder.is_(None))
+        connection.execute(update(armed).where(*this).values(folder=folder_of(plan)))
+
+
+def without_folder(connection: Connection, job: str, plans: Iterable[Plan]) -> list[Plan]:
+    """Of the plans that write files, those that are armed and whose folder is not on record."""
+    rows = ((plan, armed_row(connection, job, plan)) for plan in plans if plan.archive is not None)
+    return [plan for plan, row in rows if row is not None and row.folder is None]
 
 
 def allowance(connection: Connection, job: str, plan: Plan) -> Allowance | None:
@@ -98,7 +129,8 @@ def arm_job(connection: Connection, job: str, plans: Iterable[Plan], due: Mappin
     """Arm all policies of a job. due: rows by step, as they were looked at; see `arm`."""
     for plan in plans:
         name, what = armed_name(job, plan), definition(connection, plan)
-        arm(connection, name, what, allowed=due[plan.step], by=by, tables=tables_of(connection, plan))
+        tables = tables_of(connection, plan)
+        arm(connection, name, what, allowed=due[plan.step], by=by, tables=tables, folder=folder_of(plan))
 
 
 def arm(
@@ -109,14 +141,16 @@ def arm(
     allowed: int,
     by: str,
     tables: dict[str, Any] | None = None,
+    folder: str | None = None,
 ) -> datetime:
     """Put on record that a person has looked. allowed: rows that runs may take whatever their limits.
 
-    tables: `tables_of` the plan; None: which table it was about does not matter.
+    tables: `tables_of` the plan; None: which table it was about does not matter.  folder: `folder_of` it.
     """
     dialect = connection.dialect.name
     armed, now = own_tables(dialect).armed, ask_now(connection)
     values = {"definition": definition, "armed_at": now, "armed_by": by, "allowed": allowed, "tables": tables}
+    values["folder"] = folder
     new = upsert(dialect, armed).values(policy=name, **values)
     connection.execute(new.on_conflict_do_update(index_elements=["policy"], set_=values))
     return now

@@ -10,7 +10,7 @@ from ..db.connect import read_only
 from ..db.deadline import limited
 from ..errors import JobFailed
 from ..policies.contract import Plan
-from .armed import unarmed
+from .armed import adopt_folders, unarmed, without_folder
 from .context import RunContext
 from .counts import Counts
 from .execution import Request
@@ -28,10 +28,14 @@ def only_counted(context: RunContext, plans: list[Any]) -> bool:
     request = _request(context)
     with read_only(context.engine) as connection, limited(connection, max(context.left(), 0.001)):
         why = unarmed(connection, request.job, own)
-        if why is None:
-            return False
-        for plan in own:
+        fresh = without_folder(connection, request.job, own) if why is None else []
+        for plan in own if why is not None else ():
             context.steps[plan.step] = Counts(picked=preview(connection, plan, request).picked)
+    if fresh:
+        with context.transaction(lock=context.limits.statement, statement=context.limits.statement) as connection:
+            adopt_folders(connection, request.job, fresh)
+    if why is None:
+        return False
     context.note = _only_counted(why)
     return True
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from sexton.declared.restore import restore, triggers
+from sexton.declared import restore as product
 from sexton.errors import JobFailed
 from sexton.runs.archive import take
-from sexton.runs.archive.files import manifest_of, read_back, write_content
+from sexton.runs.archive.files import manifest_of, write_content
 from sexton.testing import run_job
 from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, PAST, archived, archiving, files
+from tests.support.archives import as_it_says, restore, triggers
 
 FIVE = f"INSERT INTO orders SELECT g, {PAST}, g FROM generate_series(1, 5) AS g"
 
@@ -292,11 +293,11 @@ def test_a_file_of_the_first_format_comes_back(shop: Shop, tmp_path: Path) -> No
     lines = [f"{line}\n".encode() for line in VERSION_0_1[shop.engine.dialect.name]]
     path = tmp_path / "tidy-20260615T120000Z-run1-0001-c7b786.jsonl.gz"
     written = write_content(path, lines)
-    _, whole, size = read_back(path)
     manifest = {
         **{"policy": "policies.tidy", "table": "orders", "run": 1, "as_of": "2026-06-15T12:00:00Z", "rows": 2},
-        **{"lines": 2, "first_key": [1], "last_key": [2], "sha256": whole, "content_sha256": written.sha256},
-        **{"size": size, "columns": {"orders": {"id": "INTEGER", "ends": "BIGINT", "note": "TEXT"}}, "format": 1},
+        **{"lines": 2, "first_key": [1], "last_key": [2], "sha256": written.sha256, "size": written.size},
+        **{"content_sha256": written.content_sha256, "format": 1},
+        **{"columns": {"orders": {"id": "INTEGER", "ends": "BIGINT", "note": "TEXT"}}},
     }
     manifest_of(path).write_text(json.dumps(manifest))
     shop.do(
@@ -305,7 +306,7 @@ def test_a_file_of_the_first_format_comes_back(shop: Shop, tmp_path: Path) -> No
         else "CREATE TABLE orders (id int PRIMARY KEY, ends bigint, note text)"
     )
 
-    (restored,) = restore(shop.engine, path)
+    (restored,) = product.restore(shop.engine, as_it_says(path))
 
     assert (restored.new, restored.refused, restored.changed) == (2, {}, {})
     expected = [b"\x00\xff", float("inf")] if shop.sqlite else ["a", "b"]
@@ -313,4 +314,4 @@ def test_a_file_of_the_first_format_comes_back(shop: Shop, tmp_path: Path) -> No
 
     manifest_of(path).write_text(json.dumps({**manifest, "format": 3, "more": True}))
     with pytest.raises(JobFailed, match="is of format 3, and this Sexton reads up to 2"):
-        restore(shop.engine, path)
+        as_it_says(path)

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from sexton.declared.restore import restore
-from sexton.runs.archive.files import lines_of
 from sexton.testing import run_job
 from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, PAST, archived, archiving, files
+from tests.support.archives import lines_of, restore
 
 ODD = {
     "json": [

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from sexton.declared.restore import restore
 from sexton.errors import JobFailed
 from sexton.testing import run_job
 from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, PAST, archiving, files
+from tests.support.archives import restore
 
 TYPES = {
     "timestamptz": ["'infinity'", "'-infinity'", "'0044-03-15 BC'", "'20000-01-01 00:00:00.000001+14'"],
@@ -159,6 +159,6 @@ def test_a4_a_damaged_file_is_not_put_back(shop: Shop, tmp_path: Path) -> None:
     (path,) = files(tmp_path)
     path.write_bytes(path.read_bytes()[:-9])
 
-    with pytest.raises(JobFailed, match="is damaged"):
+    with pytest.raises(JobFailed, match="is not as it was written: it has"):
         restore(shop.engine, path)
     assert shop.ids("orders") == []

@@ -12,18 +12,19 @@ import gzip
 import hashlib
 import json
 import os
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
-from ...errors import JobFailed
 from ...files import create
 
 ENDING, MANIFEST = ".jsonl.gz", ".manifest.json"
 FORMAT = 2
 """1: values of PostgreSQL as the settings of role and database had them.  2: as `sexton.db.output` says."""
+
+SHOWN = 500
+"""Characters of one part of a key in a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,14 @@ class Line:
 
     def encoded(self) -> bytes:
         """As it stands in the file, with its end."""
+        return b"".join((self.head(), _ROW, self.row.encode("utf-8", "surrogatepass"), b"}\n"))
+
+    def head(self) -> bytes:
+        """All of it but the row."""
         names = {"table": self.table, "key": self.key, **({"link": self.link} if self.link else {})}
         head = json.dumps(names, ensure_ascii=False)
         text = f', "text": {self.text}' if self.text else ""
-        begin = f"{head[:-1]}{text}".encode("utf-8", "surrogatepass")
-        return b"".join((begin, _ROW, self.row.encode("utf-8", "surrogatepass"), b"}\n"))
+        return f"{head[:-1]}{text}".encode("utf-8", "surrogatepass")
 
 
 def digest_of(encoded: bytes) -> bytes:
@@ -63,14 +67,39 @@ _ROW, _TEXT = b', "row": ', ', "text": '
 
 
 def decoded(text: bytes) -> Line:
-    """What `Line.encoded` wrote. ValueError, KeyError, TypeError for anything else."""
-    begin, _, row = text.partition(_ROW)
-    head = begin.decode("utf-8", "surrogatepass")
+    """What `Line.encoded` wrote, and would write again. ValueError, RecursionError for anything else (SEC-3, SEC-22).
+
+    Of `row` it is known that it ends with its line, no more: whoever reads its values parses it for itself.
+    """
+    begin, found, row = text.partition(_ROW)
+    if not found or not row.endswith(b"}\n") or b"\0" in text:
+        raise ValueError("it is no row with table, key and values")
+    head = begin.decode()
     names = json.loads(head + "}")
-    _, found, beside = head.partition(_TEXT)
-    plain = row[: row.rindex(b"}")].decode("utf-8", "surrogatepass")
-    link = tuple(names.get("link", ()))
-    return Line(names["table"], tuple(names["key"]), plain, beside if found else "", link)
+    _require_names(names)
+    _, text_found, beside = head.partition(_TEXT)
+    line = Line(
+        names["table"],
+        tuple(names["key"]),
+        row[:-2].decode(),
+        beside if text_found else "",
+        tuple(names.get("link", ())),
+    )
+    if line.head() != begin:
+        raise ValueError("it is not as Sexton writes a line")
+    return line
+
+
+def _require_names(names: Any) -> None:
+    if not isinstance(names, dict) or not {"table", "key"} <= names.keys() <= {"table", "key", "link", "text"}:
+        raise ValueError("it has other parts than table, key, link, text and row")
+    link, beside = names.get("link", []), names.get("text", {})
+    if not (isinstance(names["table"], str) and isinstance(names["key"], list) and isinstance(link, list)):
+        raise ValueError("table is no name, or key and link are no lists")
+    if not all(isinstance(one, str) for one in link) or not isinstance(beside, dict):
+        raise ValueError("link is no list of names, or text no object")
+    if any(isinstance(part, list) or (isinstance(part, dict) and len(part) != 1) for part in names["key"]):
+        raise ValueError("a part of its key is no value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,70 +125,72 @@ class Manifest:
     keys: dict[str, list[str]] = field(default_factory=dict)
     format: int = FORMAT
 
+    def encoded(self) -> bytes:
+        """As it stands beside its file. Long parts of keys are cut: they are for people, and nothing is looked up."""
+        whole = asdict(self) | {"first_key": _cut(self.first_key), "last_key": _cut(self.last_key)}
+        return f"{json.dumps(whole, indent=2, ensure_ascii=False, default=str)}\n".encode("utf-8", "replace")
+
+
+def _cut(key: list[Any]) -> list[Any]:
+    return [part if len(str(part)) <= SHOWN else f"{str(part)[:SHOWN]}…" for part in key]
+
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What was written: lines, and the sha256 of their text."""
+class Written:
+    """What went into a file. sha256, size: of the packed file, in bytes.  content_sha256, text: of its lines.
+
+    longest: bytes of the longest line.
+    """
 
     lines: int
+    longest: int
+    text: int
+    content_sha256: str
     sha256: str
+    size: int
 
 
-def write_content(path: Path, lines: Iterable[bytes], group: str | None = None) -> Content:
+class _Hashed:
+    """A file that is written, and the sha256 of what went into it: nobody has to be asked for it afterwards (SEC-4)."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self.raw, self.whole, self.size = raw, hashlib.sha256(), 0
+
+    def write(self, block: bytes) -> int:
+        """Write it, and count it in."""
+        self.whole.update(block)
+        self.size += len(block)
+        return self.raw.write(block)
+
+    def flush(self) -> None:
+        """To the file."""
+        self.raw.flush()
+
+
+def write_content(path: Path, lines: Iterable[bytes], group: str | None = None) -> Written:
     """Write a new file, to the disk, of lines as they are encoded. group: its members may read it.
 
     FileExistsError; OSError when the disk is full; SettingsError for a group that cannot be given.
     """
-    content, count = hashlib.sha256(), 0
+    content, count, longest, size = hashlib.sha256(), 0, 0, 0
     with create(path, group=group) as raw:
-        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
+        hashed = _Hashed(raw)
+        with gzip.GzipFile(filename="", fileobj=cast(BinaryIO, hashed), mode="wb", mtime=0) as packed:
             for text in lines:
                 content.update(text)
                 packed.write(text)
-                count += 1
+                count, longest, size = count + 1, max(longest, len(text)), size + len(text)
         raw.flush()
         os.fsync(raw.fileno())
-    return Content(count, content.hexdigest())
+    return Written(count, longest, size, content.hexdigest(), hashed.whole.hexdigest(), hashed.size)
 
 
-def read_back(path: Path) -> tuple[Content, str, int]:
-    """The content of a file as it is on the disk, its own sha256, and its size. JobFailed when it is damaged."""
-    whole = hashlib.sha256()
-    with path.open("rb") as raw:
-        while block := raw.read(1 << 20):
-            whole.update(block)
-        size = raw.tell()
-    content, count = hashlib.sha256(), 0
-    for text in _texts(path):
-        content.update(text)
-        count += 1
-    return Content(count, content.hexdigest()), whole.hexdigest(), size
-
-
-def _texts(path: Path) -> Iterator[bytes]:
-    try:
-        with gzip.open(path, "rb") as lines:
-            yield from lines
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise JobFailed(f"archive {path.name} is damaged: {error}") from error
-
-
-def lines_of(path: Path) -> Iterator[Line]:
-    """Its lines. JobFailed when it is damaged."""
-    for text in _texts(path):
-        try:
-            yield decoded(text)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise JobFailed(f"archive {path.name} holds a line that cannot be read") from error
-
-
-def publish(temporary: Path, path: Path, manifest: Manifest, group: str | None = None) -> None:
+def publish(temporary: Path, path: Path, manifest: bytes, group: str | None = None) -> None:
     """Give a file its name, its manifest first. FileExistsError when that name is taken: nothing is overwritten."""
     beside = manifest_of(path)
     note = temporary_of(beside)
-    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False, default=str)
     with create(note, group=group) as raw:
-        raw.write(f"{text}\n".encode())
+        raw.write(manifest)
         raw.flush()
         os.fsync(raw.fileno())
     os.link(note, beside)
@@ -184,31 +215,6 @@ def sync_folder(folder: Path) -> None:
 def manifest_of(path: Path) -> Path:
     """Where the manifest of a file is."""
     return path.with_name(path.name.removesuffix(ENDING) + MANIFEST)
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Of a file. JobFailed when it is missing or cannot be read."""
-    try:
-        known = json.loads(manifest_of(path).read_text(encoding="utf-8"))
-        if known["format"] > FORMAT:
-            raise JobFailed(
-                f"archive {path.name} is of format {known['format']}, and this Sexton reads up to {FORMAT}; upgrade it"
-            )
-        return Manifest(**known)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise JobFailed(f"the manifest of archive {path.name} cannot be read: {error}") from error
-
-
-def verify(path: Path) -> Manifest:
-    """The manifest of a file that is as it was written. JobFailed, with what is wrong, else."""
-    manifest = read_manifest(path)
-    try:
-        content, whole, _ = read_back(path)
-    except OSError as error:
-        raise JobFailed(f"archive {path.name} cannot be read: {error.strerror}") from error
-    if (whole, content) != (manifest.sha256, Content(manifest.lines, manifest.content_sha256)):
-        raise JobFailed(f"archive {path.name} is not as it was written: its checksum differs")
-    return manifest
 
 
 def discard(path: Path) -> None:

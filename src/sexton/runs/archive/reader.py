@@ -18,7 +18,7 @@ from ...db.faults import Fault, classify, describe, sqlstate
 from ...db.names import for_text, quoted, quoted_table
 from .columns import is_opaque, summed
 from .files import Line, decoded
-from .rows import Found, Key, Reading, plain, stored
+from .rows import Found, Key, Reading, plain, values_of
 
 OTHERWISE = "it reads otherwise than it was written"
 
@@ -26,6 +26,12 @@ _TYPES = text(
     "SELECT attname, format_type(atttypid, atttypmod) AS kind FROM pg_attribute"
     " WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped"
 )
+
+_LINES = (
+    '(SELECT CAST(place AS int) - 1 AS number, CAST(one ->> 0 AS json) AS "row", CAST(one ->> 1 AS json) AS "text"'
+    " FROM json_array_elements(CAST(:lines AS json)) WITH ORDINALITY AS given (one, place) OFFSET 0) AS line,"
+)
+"""Each row is a text of its own until the server reads it: what is no row by itself is two of them nowhere (SEC-3)."""
 
 _SERVER = ("25", "40", "53", "55", "57", "58", "F0")
 """Classes of SQLSTATE that tell of the server, the transaction or the disk, and not of a row."""
@@ -57,20 +63,13 @@ def parsed(connection: Connection, table: Table, columns: Sequence[Column[Any]])
         names.append(here)
         kinds.append(f"{here} {'json' if opaque else kind}")
         values.append(f"CASE WHEN {beside} IS NULL THEN {value} ELSE CAST({beside} AS {kind}) END")
-    source = (
-        'json_to_recordset(CAST(:lines AS json)) AS line (number int, "row" json, "text" json),'
-        f' json_to_record(line."row") AS known ({", ".join(kinds)})'
-    )
+    source = f'{_LINES} json_to_record(line."row") AS known ({", ".join(kinds)})'
     return Parsed(tuple(names), tuple(values), source, given)
 
 
 def as_parameter(lines: Sequence[Line]) -> str:
     """Lines for `Parsed`; each is numbered by its place."""
-    return f"[{','.join(_numbered(number, line) for number, line in enumerate(lines))}]"
-
-
-def _numbered(number: int, line: Line) -> str:
-    return f'{{"number": {number}, "row": {line.row}, "text": {line.text or "{}"}}}'
+    return json.dumps([(line.row, line.text or "{}") for line in lines], ensure_ascii=False)
 
 
 class Unreadable(Exception):
@@ -95,7 +94,7 @@ def why(error: Exception) -> str:
 
 def unreadable(connection: Connection, how: Reading, rows: Sequence[Found]) -> dict[Key, str]:
     """Those of the rows just read whose lines do not give them back, and why."""
-    odd = {row.key: OTHERWISE for row in rows if decoded(row.line.encoded()) != row.line}
+    odd = {row.key: OTHERWISE for row in rows if not _is_read_again(row.line)}
     if connection.dialect.name != "postgresql":
         return odd | {row.key: OTHERWISE for row in rows if _again(row.line.row) != row.line.row}
     columns = [one for one in how.of() if one.computed is None]
@@ -103,8 +102,18 @@ def unreadable(connection: Connection, how: Reading, rows: Sequence[Found]) -> d
     return odd | (_unreadable(connection, relation, rows) if rows else {})
 
 
-def _again(row: str) -> str:
-    return json.dumps({name: plain(stored(value)) for name, value in json.loads(row).items()})
+def _is_read_again(line: Line) -> bool:
+    try:
+        return decoded(line.encoded()) == line
+    except (ValueError, RecursionError):
+        return False
+
+
+def _again(row: str) -> str | None:
+    try:
+        return json.dumps({name: plain(value) for name, value in values_of(row).items()})
+    except (ValueError, RecursionError):
+        return None
 
 
 def _unreadable(connection: Connection, relation: Parsed, rows: Sequence[Found]) -> dict[Key, str]:

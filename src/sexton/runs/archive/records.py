@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,19 @@ from sqlalchemy import delete as delete_from
 from ...db.moment import database_now
 from ...db.tables import own_tables
 from ...errors import JobFailed
-from .files import Manifest, digest_of, lines_of, manifest_of, sync_folder, verify
+from .files import digest_of, manifest_of, sync_folder
+from .manifests import require_whole
 from .rows import Held, Key, key_of
+from .sealed import Seal, lines_of
 
 MOST = 1_000
 """Keys of rows that a record names; with more of them the whole file is gone through again."""
+
+UNKNOWN_LINE = 1 << 30
+"""Bytes of one line of a file whose record is of a version that did not keep it: what PostgreSQL has room for."""
+
+UNKNOWN_TEXT = 1 << 40
+"""Bytes of all of its lines; what they really are its packed file decides, whose digest every record has."""
 
 
 @dataclass(slots=True)
@@ -39,12 +48,24 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A file of an earlier run. deleted: rows that went by it.  waiting: keys of those that stayed; None: all."""
+    """A file of an earlier run. deleted: rows that went by it.  waiting: keys of those that stayed; None: all.
+
+    seal: what it has to be; None: it was never complete.
+    """
 
     file: str
     deleted: int
-    sha256: str | None
+    seal: Seal | None
     waiting: frozenset[Key] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the database says of a file. seal: None, where the run that was to write it never completed it."""
+
+    job: str
+    run_id: int
+    seal: Seal | None
 
 
 def register(connection: Connection, name: str, job: str, run_id: int) -> None:
@@ -54,15 +75,32 @@ def register(connection: Connection, name: str, job: str, run_id: int) -> None:
     connection.execute(insert(archives).values(**row, created_at=database_now(connection.dialect.name)))
 
 
-def went(connection: Connection, manifest: Manifest, name: str, rows: int, waiting: Collection[Key] | None) -> None:
+def seal_in(connection: Connection, name: str, seal: Seal) -> None:
+    """What the file is, once it is complete and before it has its name; nothing in its folder decides that (SEC-4)."""
+    archives = own_tables(connection.dialect.name).archives
+    known = {"rows": seal.rows, "sha256": seal.sha256, "size": seal.size, "manifest": seal.manifest}
+    limits = {"longest": seal.longest, "text_size": seal.text}
+    connection.execute(update(archives).where(archives.c.file == name).values(**known, **limits))
+
+
+def _seal_of(row: Any) -> Seal | None:
+    if row.sha256 is None or row.size is None:
+        return None
+    longest, text = row.longest or UNKNOWN_LINE, row.text_size or UNKNOWN_TEXT
+    return Seal(row.sha256, row.size, row.rows, longest, text, row.manifest)
+
+
+def record_of(connection: Connection, name: str) -> Record | None:
+    """Of a file by its name; None: this database knows none."""
+    archives = own_tables(connection.dialect.name).archives
+    row = connection.execute(select(archives).where(archives.c.file == name)).first()
+    return None if row is None else Record(row.job, row.run_id, _seal_of(row))
+
+
+def went(connection: Connection, name: str, rows: int, waiting: Collection[Key] | None) -> None:
     """Rows of a file went. waiting: at the end of the file, the keys of those that are still to go; None: not yet."""
     archives = own_tables(connection.dialect.name).archives
-    record: dict[str, Any] = {
-        "rows": manifest.rows,
-        "deleted": archives.c.deleted + rows,
-        "sha256": manifest.sha256,
-        "size": manifest.size,
-    }
+    record: dict[str, Any] = {"deleted": archives.c.deleted + rows}
     if waiting is not None:
         record["waiting"] = json.dumps(sorted(waiting, key=str) if len(waiting) <= MOST else True) if waiting else None
         record["finished_at"] = None if waiting else database_now(connection.dialect.name)
@@ -72,9 +110,9 @@ def went(connection: Connection, manifest: Manifest, name: str, rows: int, waiti
 def unfinished(connection: Connection, job: str) -> list[Unfinished]:
     """In the order of their names."""
     archives = own_tables(connection.dialect.name).archives
-    asked = select(archives.c.file, archives.c.deleted, archives.c.sha256, archives.c.waiting)
-    rows = connection.execute(asked.where(archives.c.job == job, archives.c.finished_at.is_(None)).order_by("file"))
-    return [Unfinished(row.file, row.deleted, row.sha256, _keys(row.waiting)) for row in rows]
+    asked = select(archives).where(archives.c.job == job, archives.c.finished_at.is_(None))
+    rows = connection.execute(asked.order_by(archives.c.file))
+    return [Unfinished(row.file, row.deleted, _seal_of(row), _keys(row.waiting)) for row in rows]
 
 
 def _keys(written: str | None) -> frozenset[Key] | None:
@@ -98,15 +136,17 @@ def give_up(name: str, connection: Connection) -> None:
 def held_by(path: Path, record: Unfinished, table: str) -> Batch | None:
     """What a file holds and is still to go, without witnesses: rows are compared by their content.
 
-    None: it was never finished. JobFailed when it is not as it was written, or is not there though rows went by it.
+    None: it was never finished. JobFailed when it is not the one on record, or is not there though rows went by it.
     """
-    if not path.exists() and not record.deleted:
-        manifest_of(path).unlink(missing_ok=True)
-        sync_folder(path.parent)
+    there = os.path.lexists(path)
+    if not record.deleted and (record.seal is None or not there):
+        if not there:  # what lies under a name that was never complete is not ours to remove
+            manifest_of(path).unlink(missing_ok=True)
+            sync_folder(path.parent)
         return None
-    _require(path, record)
+    seal = _required(path, record)
     batch = Batch()
-    for line in lines_of(path):
+    for line in lines_of(path, seal):
         encoded = line.encoded()
         row = Held(key_of(line), None, digest_of(encoded), len(encoded))
         if line.part != (table,):
@@ -116,17 +156,19 @@ def held_by(path: Path, record: Unfinished, table: str) -> Batch | None:
     return batch
 
 
-def _require(path: Path, record: Unfinished) -> None:
+def _required(path: Path, record: Unfinished) -> Seal:
+    """What the file is; JobFailed when it is not that any more."""
     rows = f"{record.deleted:,} row{'s' * (record.deleted != 1)}"
     out = f"; {rows} were deleted on its strength; put it back, or give it up: sexton archive forget {path.name}"
-    if not path.exists():
+    if not os.path.lexists(path):
         raise JobFailed(f"archive {path} is missing{out}")
+    if record.seal is None:
+        raise JobFailed(f"archive {path.name} has no checksum on record{out}")
     try:
-        manifest = verify(path)
+        require_whole(path, record.seal)
     except JobFailed as error:
         raise JobFailed(f"{error}{out}") from error
-    if record.sha256 is not None and record.sha256 != manifest.sha256:
-        raise JobFailed(f"archive {path.name} is another file than the one on record{out}")
+    return record.seal
 
 
 def forget(connection: Connection, name: str) -> int | None:

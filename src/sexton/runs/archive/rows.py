@@ -44,6 +44,9 @@ from .files import Line, digest_of
 
 Key = tuple[Any, ...]
 
+BEYOND = 1 << 63
+"""The first number that SQLite has no room for."""
+
 AT_ONCE = 4 << 20
 """Bytes of text that are read, or looked at, in one piece; a single row may be more."""
 
@@ -205,13 +208,39 @@ def plain(value: Any) -> Any:
     return value
 
 
+def values_of(row: str) -> dict[str, Any]:
+    """The values of SQLite in a row of a line. ValueError, RecursionError: `plain` wrote no such row (SEC-22)."""
+    values = json.loads(row, parse_constant=_no_number)
+    if not isinstance(values, dict):
+        raise ValueError("its row is no object")
+    return {name: stored(value) for name, value in values.items()}
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
 def stored(value: Any) -> Any:
-    """A value of SQLite, of what stands for it in JSON."""
-    if isinstance(value, dict):
+    """A value of SQLite, of what stands for it in JSON. ValueError for what no column holds."""
+    if isinstance(value, dict) and len(value) == 1:
         (value,) = value.items()
-    if not isinstance(value, tuple):
-        return value
-    kind, written = value
+    if isinstance(value, tuple):
+        return _named(*value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str | None):
+        raise ValueError("its row has a value that no column holds")
+    if isinstance(value, int) and not -BEYOND <= value < BEYOND:
+        raise ValueError("its row has a number beyond 64 bits")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("its row has a number that is too large")
+    if isinstance(value, str) and not value.isascii():
+        value.encode()  # half of a surrogate pair is no text
+    return value
+
+
+def _named(kind: Any, written: Any) -> Any:
+    """A value of which JSON has no kind."""
+    if not isinstance(written, str) or kind not in ("real", "text", "hex"):
+        raise ValueError("its row has a value that no column holds")
     if kind == "real":
         return float(written)
     return NoText(bytes.fromhex(written)) if kind == "text" else bytes.fromhex(written)

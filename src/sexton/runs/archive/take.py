@@ -1,17 +1,19 @@
 """Archive, then purge: rows go into a file, the file is read back, then the rows go; nothing in between is lost.
 
-    register the file's name ─> read due rows, write, fsync, read back, publish ─> delete in batches ─> next file
-                                                                                        │
-    a run that was killed: a name without a file is forgotten, a file is taken up here ─┘
+    register the name ─> read due rows, write, fsync, read back ─> checksum on record, publish ─> delete in batches
+                                                                                                       │
+    a run that was killed: a name without a file is forgotten, a file is taken up by its checksum here ┘
 
 Deleted is what is still as the file has it: a row that somebody changed meanwhile stays, and is archived anew when it
 is due again. No lock is held while a file is written. The name is on record before anything is written under it. A
 row that stays as it was (others hold it, a trigger keeps it, it was refused) waits in its file for the next run, and
-is not written again.
+is not written again. What a file is, the run knows from writing it, and the record from the run: nothing that lies in
+the folder decides which rows go (SEC-4).
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -37,10 +39,12 @@ from ..poison import any_aside, forget_healed
 from ..sizing import CEILING, Sizer
 from .columns import columns_of, type_name
 from .delete import Deletion, Gone, delete_rows
-from .files import ENDING, Content, Manifest, discard, publish, read_back, temporary_of, verify, write_content
+from .files import ENDING, Manifest, Written, discard, publish, temporary_of, write_content
+from .manifests import require_whole
 from .portions import READ, Portion, Portions, tables_of
-from .records import Batch, give_up, held_by, register, unfinished, went
+from .records import Batch, give_up, held_by, register, seal_in, unfinished, went
 from .rows import Held, Key, held
+from .sealed import Seal, measured
 
 ROWS = 20_000
 """Rows of the policy's table in one file."""
@@ -139,17 +143,21 @@ class Archiver:
         temporary = temporary_of(path)
         try:
             written = write_content(temporary, self._lines(portion, batch), self.group)
-            content, whole, size = read_back(temporary)
-            if content != written:
+            manifest = self._manifest(batch, written).encoded()
+            note = hashlib.sha256(manifest).hexdigest()
+            seal = Seal(written.sha256, written.size, len(batch.rows), written.longest, written.text, note)
+            if measured(temporary, seal) != written:
                 raise JobFailed(f"archive {path.name} reads otherwise than it was written; no row was deleted for it")
-            publish(temporary, path, self._manifest(batch, content, whole, size), self.group)
+            self.attempts.beside(lambda connection: seal_in(connection, path.name, seal))
+            publish(temporary, path, manifest, self.group)
+            require_whole(path, seal)
         except BaseException:
             portion.below.close()
             discard(path)
             raise
         return path, batch
 
-    def _manifest(self, batch: Batch, content: Content, whole: str, size: int) -> Manifest:
+    def _manifest(self, batch: Batch, written: Written) -> Manifest:
         claim = self.context.claim
         tables = tables_of(self.plan)
         return Manifest(
@@ -158,12 +166,12 @@ class Archiver:
             run=claim.run_id,
             as_of=iso(claim.as_of),
             rows=len(batch.rows),
-            lines=content.lines,
+            lines=written.lines,
             first_key=list(batch.first_key),
             last_key=list(batch.last_key),
-            sha256=whole,
-            content_sha256=content.sha256,
-            size=size,
+            sha256=written.sha256,
+            content_sha256=written.content_sha256,
+            size=written.size,
             columns={
                 table.fullname: {one.name: type_name(self.context.engine.dialect, one) for one in columns_of(table)}
                 for table in tables
@@ -184,7 +192,6 @@ class Archiver:
 
         False: rows were kept, and not one went.
         """
-        manifest = verify(path)
         before, kept = self.counts.changed, self.counts.kept
         waiting: set[Key] = set()
         start, rows = 0, batch.rows
@@ -194,7 +201,7 @@ class Archiver:
             began = time.monotonic()
             last = start + len(some) == len(rows)
             taken = Deletion(self.plan, self.request, some, batch.children)
-            gone = self._try(partial(self._delete_some, taken, path, manifest, waiting if last else None), len(some))
+            gone = self._try(partial(self._delete_some, taken, path, waiting if last else None), len(some))
             if gone is None:
                 continue
             waiting |= gone.waiting
@@ -222,16 +229,14 @@ class Archiver:
                 self.attempts.again(error)
             return None
 
-    def _delete_some(
-        self, taken: Deletion, path: Path, manifest: Manifest, left: set[Key] | None, connection: Connection
-    ) -> Gone:
+    def _delete_some(self, taken: Deletion, path: Path, left: set[Key] | None, connection: Connection) -> Gone:
         """left: rows of earlier batches of the file that wait, if this is the last one."""
         gone = delete_rows(connection, taken)
         self.counts.add(gone.picked, gone.rows, 0, gone.also)
         self.counts.skipped += gone.locked
         self.counts.poison += gone.poison
         self.counts.kept += gone.kept
-        went(connection, manifest, path.name, gone.rows, None if left is None else left | gone.waiting)
+        went(connection, path.name, gone.rows, None if left is None else left | gone.waiting)
         return gone
 
     def _take_up(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def barred(to: ArchiveTo) -> str | None:
     return None
 
 
+def open_to_all(to: ArchiveTo, step: str) -> str | None:
+    """Which folder of the files anybody on this host can write to, or replace; None: none of them (SEC-4)."""
+    files = Path(os.path.realpath(Path(to.folder) / step))
+    for folder in (files, files.parent, files.parent.parent):
+        mode = folder.stat().st_mode if folder.is_dir() else 0
+        if mode & stat.S_IWOTH and not (mode & stat.S_ISVTX and folder != files):
+            return f"anybody on this host can write into {folder}, where its archives lie; chmod o-w"
+    return None
+
+
 def archive_folder(case: Case) -> Iterator[Finding]:
     """Whether it can be written to, and how much is free."""
     if case.plan.archive is None:
@@ -39,6 +50,8 @@ def archive_folder(case: Case) -> Iterator[Finding]:
     if why := barred(case.plan.archive):
         yield Finding("wrong", "archive", why)
         return
+    if why := open_to_all(case.plan.archive, case.plan.step):
+        yield Finding("warning", "archive", why)
     folder = Path(case.plan.archive.folder).absolute()
     free = shutil.disk_usage(_nearest(folder)).free
     level = "warning" if free < LITTLE else "ok"
