@@ -35,7 +35,8 @@ def test_an_address_has_a_host_and_a_port(listen: str, host: str, port: int) -> 
 
 
 @pytest.mark.parametrize(
-    "listen", ["8787", "localhost", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80", "h:８"]
+    "listen",
+    ["8787", "localhost", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80", "h:８", "h:" + "9" * 5000],
 )
 def test_what_is_no_address_is_named_with_its_key(listen: str) -> None:
     with pytest.raises(SettingsError, match=r"web\.listen: .*127\.0\.0\.1:8787|brackets"):

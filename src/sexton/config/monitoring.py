@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .fields import Misfit, setting
+
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class MetricsSettings:
 def address_of(listen: str) -> tuple[str, int]:
     """Host and port of "127.0.0.1:8787", "[::1]:8787" or ":8787" (every interface). ValueError for anything else."""
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal() or not port.isascii() or int(port) > 65_535:
+    if not colon or not _PORT.fullmatch(port) or int(port) > 65_535:
         raise ValueError(f'"{listen}" is no address; write for instance "127.0.0.1:8787"')
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ValueError(f'"{listen}": put an IPv6 address into brackets, "[::1]:8787"')
