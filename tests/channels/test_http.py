@@ -11,7 +11,7 @@ import pytest
 from sexton.channels.contract import Refused, Unavailable
 from sexton.channels.http import LONGEST_WAIT, post, retry_after
 
-from .web import Web, dripping, web_server
+from .web import Web, dripping, flooding, web_server
 
 CANARY = "qXcanaryX7"
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -111,3 +111,25 @@ def test_g1_nobody_listens() -> None:
 def test_g3_garbage_is_no_answer() -> None:
     with dripping(b"\x00\xff garbage\r\n\r\n", b"x") as port, pytest.raises(Unavailable, match="cannot be reached"):
         post(f"http://127.0.0.1:{port}/{CANARY}", b"{}")
+
+
+ENOUGH = 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("chunk", [b"x-more: y\r\n" * 1000, b"x" * 10_000, b"x-long: " + b"y" * 60_000 + b"\r\n"])
+def test_sec_10_headers_without_end_are_hung_up_on(chunk: bytes) -> None:
+    with flooding(b"HTTP/1.1 200 OK\r\n", chunk, ENOUGH) as flood, pytest.raises(Unavailable, match="reached"):
+        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=120.0)
+    assert flood.sent < ENOUGH
+
+
+def test_sec_10_a_body_without_end_is_not_read() -> None:
+    with flooding(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000, ENOUGH) as flood:
+        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=120.0)
+    assert flood.sent < ENOUGH
+
+
+def test_sec_10_interim_answers_without_end_are_ended_by_the_deadline() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nx-more: y\r\n\r\n"
+    with flooding(b"", interim, 10**12) as flood, pytest.raises(Unavailable, match="did not answer within"):
+        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=0.5)
