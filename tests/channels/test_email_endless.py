@@ -107,7 +107,7 @@ def channel(port: int, **more: str) -> EmailChannel:
         port=port,
         sender="sexton@example.com",
         to=("ops@example.com",),
-        **given,  # type: ignore[arg-type]
+        **given,
     )
     return EmailChannel(settings, answer=60.0, whole=120.0)
 

@@ -29,6 +29,11 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="CHANNEL",
         help="send a test message through all channels, or this one, and say how it went",
     )
+    parser.add_argument(
+        "--new-id",
+        action="store_true",
+        help="give this database another id for receivers of messages: for a copy that lives on beside its original",
+    )
     add_json(parser)
 
 
@@ -37,6 +42,8 @@ def run(arguments: Namespace) -> int:
     app = open_app(arguments, partly=True)
     if arguments.test is not None:
         return _test(app, arguments.test, arguments.json)
+    if arguments.new_id:
+        return _new_id(app)
     from ..db.connect import read_only
     from ..db.migrate import require_schema
     from ..telemetry.alerts import unsent
@@ -53,6 +60,18 @@ def run(arguments: Namespace) -> int:
     if messages:
         print("\nnot sent, or not to everybody:")
         print(table(MESSAGES, [_row(message) for message in messages], right=("TRIES",), shrink="WHY"))
+    return DONE
+
+
+def _new_id(app: App) -> int:
+    from ..db.connect import reaching
+    from ..db.identity import renew_identity
+    from ..db.migrate import require_schema
+
+    with reaching(app.engine), app.engine.begin() as connection:
+        require_schema(connection)
+        new = renew_identity(connection)
+    print(f"messages about incidents that are written from now on bear the id {new}")
     return DONE
 
 

@@ -10,7 +10,7 @@ from ..errors import SchemaOutdated
 from .connect import reaching
 from .tables import SCHEMA, own_name
 
-HEAD = "0009"
+HEAD = "0012"
 """The revision this package needs; the newest file in `migrations/versions`.
 
 Its first digit is the format. Within one format migrations only add, so that during a deploy an older package works on

@@ -17,7 +17,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from ..db.functions import JOB, RUN
 from ..db.instants import now
 from ..db.moment import ask_now
-from ..db.tables import Outbox, own_outbox, own_tables
+from ..db.outbox import Outbox, own_outbox
+from ..db.tables import own_tables
 from ..db.upsert import upsert
 
 FACTS = ("part", "key", "subject", "event_type", "recipient", "payload")

@@ -28,7 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
-from ..db.tables import own_outbox, own_tables
+from ..db.outbox import own_outbox
+from ..db.tables import own_tables
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, in_rows
 from .execution import Request, Result, parameters
