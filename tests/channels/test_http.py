@@ -133,3 +133,23 @@ def test_sec_10_interim_answers_without_end_are_ended_by_the_deadline() -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nx-more: y\r\n\r\n"
     with flooding(b"", interim, 10**12) as flood, pytest.raises(Unavailable, match="did not answer within"):
         post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=0.5)
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "2852039166", "[::ffff:169.254.169.254]", "metadata.google.internal"]
+)
+def test_sec_25_nothing_is_sent_to_where_clouds_keep_credentials(host: str) -> None:
+    with pytest.raises(Refused, match="leads to where a cloud tells its machines their credentials") as refused:
+        post(f"http://{host}/{CANARY}", b"{}")
+    assert CANARY not in str(refused.value)
+
+
+def test_sec_25_a_name_that_leads_there_is_found_out_before_anything_is_sent(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As DNS may answer otherwise each time, the connection itself is asked. Loopback stands for such an address."""
+    monkeypatch.setattr("sexton.channels.http.is_forbidden", lambda host: host == "127.0.0.1")
+
+    with pytest.raises(Refused, match="localhost leads to where a cloud"):
+        post(web.url.replace("127.0.0.1", "localhost"), b"{}")
+    assert web.requests == []
