@@ -93,3 +93,11 @@ class Past:
         found = [row.key for row in self.messages()]
         assert all(key.startswith(start) for key in found)
         return [key.removeprefix(start) for key in found]
+
+
+def many(past: Past, number: int, *, channels: tuple[str, ...] = ("log",), now: str = "15 12:05") -> None:
+    """So many jobs fail at once."""
+    jobs = [Job(f"shop.job_{now[3:5]}_{one}", schedule=every("1h"), work=print) for one in range(number)]
+    for job in jobs:
+        Past(past.engine, job).ran_hourly(f"{now[:2]} 08:00", 3, "failed")
+    past.assess(now, AlertSettings(channels=channels, late_after="99d"), jobs)

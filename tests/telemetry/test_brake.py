@@ -1,35 +1,29 @@
-"""SEC-16: a failure that somebody switches on and off, and a flood of messages, are told in a few messages.
-
-SEC-18: messages of two databases never look alike.
-"""
+"""SEC-16: a failure that somebody switches on and off, and a flood of messages, are told in a few messages."""
 
 from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field, replace
+import threading
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import insert, text, update
 
-from sexton import Job, every
 from sexton.app import App
-from sexton.channels.email import EmailChannel
 from sexton.channels.log import LogChannel
 from sexton.channels.webhook import WebhookChannel
 from sexton.config import Settings
-from sexton.config.alerts import AlertSettings, EmailSettings
-from sexton.db.identity import identity, renew_identity
+from sexton.config.alerts import AlertSettings
 from sexton.db.tables import own_tables
 from sexton.telemetry.alerts import deliver, unsent
 from sexton.telemetry.assessing import watch
 from sexton.telemetry.incidents import UNREACHABLE, channel_broke, channel_works, open_incidents, unsettled
 from sexton.telemetry.rounds import Rounds, needed
 
-from ..channels.relay import Relay
 from ..channels.web import Web
-from .past import HOURLY, Past, at
+from .past import HOURLY, Past, at, many
 
 SWITCHED = AlertSettings(channels=("log",), after_failures=1, late_after="99d", failure_rate=0.0)
 MINUTE = timedelta(minutes=1)
@@ -149,14 +143,6 @@ def test_sec_16_a_channel_that_comes_and_goes_is_told_once(past: Past) -> None:
     ]
 
 
-def many(past: Past, number: int, *, channels: tuple[str, ...] = ("log",), now: str = "15 12:05") -> None:
-    """So many jobs fail at once."""
-    jobs = [Job(f"shop.job_{now[3:5]}_{one}", schedule=every("1h"), work=print) for one in range(number)]
-    for job in jobs:
-        Past(past.engine, job).ran_hourly(f"{now[:2]} 08:00", 3, "failed")
-    past.assess(now, AlertSettings(channels=channels, late_after="99d"), jobs)
-
-
 def told(stream: io.StringIO) -> list[tuple[str, str]]:
     """Title and text of what the log channel wrote."""
     return [(line["title"], line["text"]) for line in map(json.loads, stream.getvalue().splitlines())]
@@ -253,46 +239,22 @@ def test_sec_2_a_message_that_somebody_else_left_keeps_no_other_from_being_sent(
     assert len(told(stream)) == 2
 
 
-def test_sec_18_two_databases_never_send_the_same_id(past: Past, web: Web, relay: Relay) -> None:
-    """The second one is a product beside it, or the same one built anew: its numbers begin at 1 as well."""
-    channels = ("webhook", "email")
-    address = EmailSettings(
-        host="127.0.0.1", port=relay.port, security="none", sender="sexton@example.com", to=("ops@example.com",)
-    )
-    for _ in range(2):
-        many(past, 1, channels=channels)
-        deliver(past.engine, [WebhookChannel(web.url, None), EmailChannel(address)], at("15 12:06"))
-        own = own_tables(past.engine.dialect.name)
-        with past.engine.begin() as connection:
-            for table in (own.alerts, own.incidents, own.runs, own.identity):
-                connection.execute(delete(table))
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("ALTER SEQUENCE sexton.incidents_id_seq RESTART"))
+def test_sec_16_of_several_who_see_it_come_again_one_tells(switch: Switch) -> None:
+    switch.after(1, "failed")
+    switch.after(1, "succeeded")
+    switch.past.ran(switch.now + MINUTE, "failed")
+    events: list[str] = []
+    together = threading.Barrier(4)
 
-    posted = [request.headers["webhook-id"] for request in web.requests]
-    mailed = [message["Message-ID"] for _, message in relay.taken]
-    assert [key.split(":")[2:] for key in posted] == [["1", "open", "webhook"]] * 2
-    assert len(set(posted)) == len(set(mailed)) == 2
+    def one() -> None:
+        together.wait(10)
+        events.extend(event.what for event in switch.past.assess(switch.now + 2 * MINUTE, SWITCHED))
 
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
-def test_sec_18_the_id_is_made_once_and_a_copy_can_have_another(past: Past) -> None:
-    with past.engine.begin() as connection:
-        first = identity(connection)
-        assert identity(connection) == first
-        assert len(first) == 16
-        second = renew_identity(connection)
-        assert identity(connection) == second != first
-
-
-def test_sec_18_a_message_queued_before_the_upgrade_keeps_the_key_it_may_have_been_sent_with(
-    past: Past, web: Web
-) -> None:
-    many(past, 1, channels=("webhook",))
-    with past.engine.begin() as connection:
-        connection.execute(update(own_tables(connection.dialect.name).alerts).values(key="alert:1:open:webhook"))
-
-    deliver(past.engine, [WebhookChannel(web.url, None)], at("15 12:06"))
-    past.assess("15 12:07", replace(SWITCHED, channels=("webhook",)), jobs=[HOURLY])
-
-    assert web.requests[0].headers["webhook-id"] == "alert:1:open:webhook"
-    assert [row.key.endswith(":1:close:webhook") for row in past.messages()] == [False, True]
+    assert events == ["restless"]
+    assert switch.titles()[2:] == ["comes and goes: failing: shop.hourly"]

@@ -300,3 +300,13 @@ def test_a_product_mounts_the_pages_in_its_own_application(database: str, tmp_pa
         thread.join(10)
 
     assert status == 200
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("accept", ["text/plain;version=x.y", "application/openmetrics-text;version=1..0", "q" * 9000])
+def test_sec_2_whatever_form_somebody_accepts_the_figures_come(database: str, accept: str) -> None:
+    with served(database) as ask:
+        answer = ask("/metrics", accept=accept)
+
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain")

@@ -82,7 +82,7 @@ def elsewhere(config: str | None, database: str | None) -> list[Debt]:
             command, env=environment, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, timeout=PATIENCE, check=True
         )
         return [_typed(row) for row in json.loads(done.stdout)]
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError):
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError, KeyError):
         return []
 
 
