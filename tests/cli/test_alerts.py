@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,19 @@ def test_sec_18_a_copy_gets_an_id_of_its_own(shop: Inside) -> None:
     assert (first.code, second.code) == (0, 0)
     assert first.out.startswith("messages about incidents that are written from now on bear the id ")
     assert first.out != second.out
+
+
+def test_sec_16_what_comes_and_goes_is_listed_while_it_is_away(shop: Inside) -> None:
+    history = past(shop.folder)
+    for minute in (0, 4, 8):
+        history.ran(at(f"15 10:0{minute}"), "failed")
+        history.assess(f"15 10:0{minute + 1}", replace(ONE_CHANNEL, after_failures=1))
+        history.ran(at(f"15 10:0{minute + 1}"))
+        if minute < 8:
+            history.assess(f"15 10:0{minute + 2}", replace(ONE_CHANNEL, after_failures=1))
+    wrong = shop.sexton("alerts").out
+    history.assess("15 10:11", replace(ONE_CHANNEL, after_failures=1))
+    history.engine.dispose()
+
+    assert "comes and goes, 3 times, wrong just now: failed at its last run" in wrong
+    assert "comes and goes, 3 times, over just now: failed at its last run" in shop.sexton("alerts").out

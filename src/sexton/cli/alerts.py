@@ -47,11 +47,11 @@ def run(arguments: Namespace) -> int:
     from ..db.connect import read_only
     from ..db.migrate import require_schema
     from ..telemetry.alerts import unsent
-    from ..telemetry.incidents import open_incidents
+    from ..telemetry.incidents import unsettled
 
     with read_only(app.engine) as connection:
         require_schema(connection)
-        incidents, messages = open_incidents(connection), unsent(connection)
+        incidents, messages = unsettled(connection), unsent(connection)
     if arguments.json:
         print_json({"incidents": [asdict(incident) for incident in incidents], "messages": messages})
         return DONE
@@ -77,7 +77,11 @@ def _new_id(app: App) -> int:
 
 def _what(incident: Incident) -> str:
     """Without the job's name, which has a column of its own."""
-    return incident.text.removeprefix(incident.job).strip()
+    text = incident.text.removeprefix(incident.job).strip()
+    if incident.restless_since is None:
+        return text
+    now = "over just now" if incident.closed_at is not None else "wrong just now"
+    return f"comes and goes, {incident.openings} times, {now}: {text}"
 
 
 def _row(message: dict[str, Any]) -> list[object]:
