@@ -28,6 +28,7 @@ PURPOSES = {
     "incidents": "What is or was wrong with a job, from the first sign to the recovery.",
     "alerts": "Messages about incidents, one a channel, with their delivery.",
     "archives": "Files that rows were written to before they were deleted; kept as long as you keep the files.",
+    "identity": "Who this database is to receivers of messages: one row, made at random by `sexton migrate`.",
     "tracebacks": "Of functions that failed: one row a run, kept for a time of its own, `retention.tracebacks`.",
     "armed": "Policies of the settings file that people have confirmed; the others only count.",
 }

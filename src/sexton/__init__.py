@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .db.ledger import set_aside as set_aside
     from .db.ledger import text_key as text_key
     from .db.ledger import told as told
-    from .db.tables import Outbox as Outbox
-    from .db.tables import own_outbox as own_outbox
+    from .db.outbox import Outbox as Outbox
+    from .db.outbox import own_outbox as own_outbox
     from .db.types import UtcDateTime as UtcDateTime
     from .db.types import Word as Word
     from .errors import PolicyError as PolicyError
@@ -61,7 +61,7 @@ _HOMES = {
     "effect_key": "db.keys",
     **dict.fromkeys(("set_aside", "text_key", "told"), "db.ledger"),
     **dict.fromkeys(("ago", "ahead", "now"), "db.instants"),
-    **dict.fromkeys(("Outbox", "own_outbox"), "db.tables"),
+    **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox"),
     **dict.fromkeys(("UtcDateTime", "Word"), "db.types"),
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",

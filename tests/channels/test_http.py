@@ -11,7 +11,7 @@ import pytest
 from sexton.channels.contract import Refused, Unavailable
 from sexton.channels.http import LONGEST_WAIT, post, retry_after
 
-from .web import Web, dripping, web_server
+from .web import Web, dripping, flooding, web_server
 
 CANARY = "qXcanaryX7"
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -111,3 +111,45 @@ def test_g1_nobody_listens() -> None:
 def test_g3_garbage_is_no_answer() -> None:
     with dripping(b"\x00\xff garbage\r\n\r\n", b"x") as port, pytest.raises(Unavailable, match="cannot be reached"):
         post(f"http://127.0.0.1:{port}/{CANARY}", b"{}")
+
+
+ENOUGH = 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("chunk", [b"x-more: y\r\n" * 1000, b"x" * 10_000, b"x-long: " + b"y" * 60_000 + b"\r\n"])
+def test_sec_10_headers_without_end_are_hung_up_on(chunk: bytes) -> None:
+    with flooding(b"HTTP/1.1 200 OK\r\n", chunk, ENOUGH) as flood, pytest.raises(Unavailable, match="reached"):
+        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=120.0)
+    assert flood.sent < ENOUGH
+
+
+def test_sec_10_a_body_without_end_is_not_read() -> None:
+    with flooding(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000, ENOUGH) as flood:
+        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=120.0)
+    assert flood.sent < ENOUGH
+
+
+def test_sec_10_interim_answers_without_end_are_ended_by_the_deadline() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nx-more: y\r\n\r\n"
+    with flooding(b"", interim, 10**12) as flood, pytest.raises(Unavailable, match="did not answer within"):
+        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=0.5)
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "2852039166", "[::ffff:169.254.169.254]", "metadata.google.internal"]
+)
+def test_sec_25_nothing_is_sent_to_where_clouds_keep_credentials(host: str) -> None:
+    with pytest.raises(Refused, match="leads to where a cloud tells its machines their credentials") as refused:
+        post(f"http://{host}/{CANARY}", b"{}")
+    assert CANARY not in str(refused.value)
+
+
+def test_sec_25_a_name_that_leads_there_is_found_out_before_anything_is_sent(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As DNS may answer otherwise each time, the connection itself is asked. Loopback stands for such an address."""
+    monkeypatch.setattr("sexton.channels.http.is_forbidden", lambda host: host == "127.0.0.1")
+
+    with pytest.raises(Refused, match="localhost leads to where a cloud"):
+        post(web.url.replace("127.0.0.1", "localhost"), b"{}")
+    assert web.requests == []

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -96,4 +96,33 @@ def dripping(first: bytes, drop: bytes) -> Iterator[int]:
     finally:
         over.set()
         listener.close()
+        thread.join()
+
+
+@dataclass
+class Flood:
+    """A server that sends without end until its client hangs up. sent: bytes that went out."""
+
+    port: int
+    sent: int = 0
+
+
+@contextmanager
+def flooding(first: bytes, chunk: bytes, most: int = 64 * 1024 * 1024) -> Iterator[Flood]:
+    """Sends `first`, then `chunk` again and again, `most` bytes at most."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        flood = Flood(listener.getsockname()[1])
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client, suppress(OSError):
+                client.recv(65536)
+                client.sendall(first)
+                while flood.sent < most:
+                    client.sendall(chunk)
+                    flood.sent += len(chunk)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield flood
         thread.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_open_incidents_and_unsent_messages_are_listed(shop: Inside) -> None:
     assert "06-15 12:05  shop.hourly  failing  failed 3 times in a row" in text.out
     assert "given up" in text.out
     assert [incident["kind"] for incident in value["incidents"]] == ["failing"]
-    assert [message["key"] for message in value["messages"]] == ["alert:1:open:log"]
+    assert [message["key"].split(":")[2:] for message in value["messages"]] == [["1", "open", "log"]]
 
 
 def test_a_test_message_goes_through_each_channel_and_one_failure_is_exit_1(shop: Inside, web: Web) -> None:
@@ -126,3 +127,27 @@ def test_a_channel_that_is_not_set_up_is_one_line_and_exit_2(
 
     assert done.code == 2
     assert wrong in done.line
+
+
+def test_sec_18_a_copy_gets_an_id_of_its_own(shop: Inside) -> None:
+    first, second = (shop.sexton("alerts", "--new-id") for _ in range(2))
+
+    assert (first.code, second.code) == (0, 0)
+    assert first.out.startswith("messages about incidents that are written from now on bear the id ")
+    assert first.out != second.out
+
+
+def test_sec_16_what_comes_and_goes_is_listed_while_it_is_away(shop: Inside) -> None:
+    history = past(shop.folder)
+    for minute in (0, 4, 8):
+        history.ran(at(f"15 10:0{minute}"), "failed")
+        history.assess(f"15 10:0{minute + 1}", replace(ONE_CHANNEL, after_failures=1))
+        history.ran(at(f"15 10:0{minute + 1}"))
+        if minute < 8:
+            history.assess(f"15 10:0{minute + 2}", replace(ONE_CHANNEL, after_failures=1))
+    wrong = shop.sexton("alerts").out
+    history.assess("15 10:11", replace(ONE_CHANNEL, after_failures=1))
+    history.engine.dispose()
+
+    assert "comes and goes, 3 times, wrong just now: failed at its last run" in wrong
+    assert "comes and goes, 3 times, over just now: failed at its last run" in shop.sexton("alerts").out

@@ -84,3 +84,15 @@ def test_a_worker_of_no_runs_is_refused(demo: Inside) -> None:
     for number in ("0", "-1", "65"):
         done = demo.sexton("worker", f"--concurrency={number}")
         assert (done.code, done.line) == (2, f"sexton: --concurrency {number}: must be 1 to 64")
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999", "9" * 5000, "٣", "²", "-1", "1e3"])
+def test_sec_2_a_number_that_no_database_holds_is_one_sentence(number: str, demo: Inside) -> None:
+    """Digits of ASCII, at most eighteen."""
+    for words in (("show", number), ("history", f"--limit={number}"), ("calendar", f"--days={number}")):
+        done = demo.sexton(*words)
+
+        assert done.code == 2
+        assert " is no number of " in done.err or (number == "-1" and "arguments" in done.err)
+        assert len(done.err.splitlines()[-1]) < 200
+        assert "Traceback" not in done.err

@@ -22,7 +22,8 @@ from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
 from sexton.runs.failure import MOST, raised_at, traceback_text, words
 from sexton.runs.history import Traceback, history, kept_traceback
-from sexton.telemetry.incidents import open_incidents, watch
+from sexton.telemetry.assessing import watch
+from sexton.telemetry.incidents import open_incidents
 from sexton.telemetry.logs import ended
 from sexton.testing import run_job
 

@@ -12,8 +12,9 @@ from sqlalchemy import Engine, insert, select
 from sexton import Job, every
 from sexton.clock import parse_instant
 from sexton.config.alerts import AlertSettings
+from sexton.db.identity import identity
 from sexton.db.tables import own_tables
-from sexton.telemetry.incidents import assess
+from sexton.telemetry.assessing import assess
 from sexton.telemetry.telling import Event
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), timeout="10m", work=lambda run: None)
@@ -84,3 +85,19 @@ class Past:
         table = own_tables(self.engine.dialect.name).alerts
         with self.engine.connect() as connection:
             return list(connection.execute(select(table).order_by(table.c.id)))
+
+    def keys(self) -> list[str]:
+        """Keys of the messages, without what stands for the database in each."""
+        with self.engine.connect() as connection:
+            start = f"alert:{identity(connection)}:"
+        found = [row.key for row in self.messages()]
+        assert all(key.startswith(start) for key in found)
+        return [key.removeprefix(start) for key in found]
+
+
+def many(past: Past, number: int, *, channels: tuple[str, ...] = ("log",), now: str = "15 12:05") -> None:
+    """So many jobs fail at once."""
+    jobs = [Job(f"shop.job_{now[3:5]}_{one}", schedule=every("1h"), work=print) for one in range(number)]
+    for job in jobs:
+        Past(past.engine, job).ran_hourly(f"{now[:2]} 08:00", 3, "failed")
+    past.assess(now, AlertSettings(channels=channels, late_after="99d"), jobs)

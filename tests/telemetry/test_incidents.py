@@ -16,7 +16,8 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.config.alerts import AlertSettings
 from sexton.db.tables import own_tables
-from sexton.telemetry.incidents import REFUSES, assess, channel_broke, channel_works, open_incidents, watch
+from sexton.telemetry.assessing import assess, watch
+from sexton.telemetry.incidents import REFUSES, channel_broke, channel_works, open_incidents
 from sexton.testing import run_job
 
 from .past import HOURLY, ONE_CHANNEL, Past, at
@@ -37,7 +38,7 @@ def test_bj26_one_message_at_open_one_at_close_none_between(past: Past) -> None:
     past.ran("15 14:00")
     assert past.events("15 14:05") == [("close", "failing")]
     assert past.events("15 14:06") == []
-    assert [row.key.rpartition(":")[0] for row in past.messages()] == ["alert:1:open", "alert:1:close"]
+    assert past.keys() == ["1:open:log", "1:close:log"]
 
 
 def test_a_message_says_what_since_when_why_and_what_to_type(past: Past) -> None:
@@ -70,7 +71,7 @@ def test_an_open_incident_is_told_again_once_a_day_with_the_text_of_that_day(pas
     assert (happened.what, happened.text) == ("remind", "shop.hourly failed 6 times in a row")
     assert past.events("16 12:06", late_after="9d") == []
     assert past.events("17 12:05", late_after="9d") == [("remind", "failing")]
-    assert past.messages()[-1].key == "alert:1:remind:2026-06-17:log"
+    assert past.keys()[-1] == "1:remind:2026-06-17:log"
 
 
 def test_a_new_incident_of_the_same_kind_is_told_again(past: Past) -> None:
@@ -88,10 +89,8 @@ def test_each_channel_gets_its_own_message(past: Past) -> None:
     past.ran_hourly("15 10:00", 3, "failed")
     past.assess("15 12:05", TWO)
 
-    assert [(row.channel, row.key) for row in past.messages()] == [
-        ("log", "alert:1:open:log"),
-        ("email", "alert:1:open:email"),
-    ]
+    assert [row.channel for row in past.messages()] == ["log", "email"]
+    assert past.keys() == ["1:open:log", "1:open:email"]
 
 
 def test_several_things_can_be_wrong_at_once(past: Past) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sexton.config import Settings
 from sexton.config.alerts import AlertSettings
 from sexton.config.monitoring import MetricsSettings
-from sexton.telemetry import incidents, rounds
+from sexton.telemetry import assessing, rounds
 from sexton.telemetry.rounds import Rounds
 from tests.channels.web import Web
 from tests.support.past_runs import add_runs, database_time, run_row
@@ -73,7 +73,7 @@ def test_an_error_that_nobody_foresaw_is_said_by_its_kind_and_the_next_round_com
     def broken(*_: object) -> None:
         raise KeyError("qXcanaryX7")
 
-    monkeypatch.setattr(incidents, "watch", broken)
+    monkeypatch.setattr(assessing, "watch", broken)
     watching.make()
     monkeypatch.undo()
     watching.make()

@@ -319,3 +319,13 @@ def _status(host: str, port: int, path: str) -> int:
     with closing(HTTPConnection(host, port, timeout=20)) as connection:
         connection.request("GET", path)
         return connection.getresponse().status
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("accept", ["text/plain;version=x.y", "application/openmetrics-text;version=1..0", "q" * 9000])
+def test_sec_2_whatever_form_somebody_accepts_the_figures_come(database: str, accept: str) -> None:
+    with served(database) as ask:
+        answer = ask("/metrics", accept=accept)
+
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain")

@@ -22,6 +22,7 @@ from ..config.alerts import EmailSettings
 from ..errors import scrubbed
 from .contract import DEADLINE, ChannelError, Notice, Refused, Unavailable, Unknown, shortened
 from .deadline import TooLate, within
+from .smtp import Relay, RelayBehindTLS, TooMuch
 
 WHOLE = 60.0
 """Seconds for one notice in all, whatever the relay does."""
@@ -49,7 +50,7 @@ class EmailChannel:
             within(self._whole, lambda: session.deliver(self._message(notice), receivers), session.cut)
         except smtplib.SMTPResponseException as error:
             raise session.refusal(error.smtp_code, error.smtp_error) from None
-        except (TooLate, smtplib.SMTPException, OSError) as error:
+        except (TooLate, TooMuch, smtplib.SMTPException, OSError) as error:
             raise session.lost(error) from None
         return session.judged()
 
@@ -86,8 +87,8 @@ class _Session:
     def deliver(self, message: bytes, receivers: Sequence[str]) -> None:
         """Name the receivers, and hand the message over if one of them is taken."""
         self.replies = dict.fromkeys(receivers, (0, "not asked"))
-        relay = self._relay = self._connected()
         try:
+            relay = self._connected()
             self._log_in(relay)
             self._step("MAIL", lambda: relay.mail(self._settings.sender or ""))
             self.phase = "RCPT"
@@ -97,15 +98,15 @@ class _Session:
             if any(_taken(code) for code, _ in self.replies.values()):
                 self._hand_over(relay, message)
         finally:
-            relay.close()  # no QUIT: what it answers changes nothing any more
+            if self._relay is not None:
+                self._relay.close()  # no QUIT: what it answers changes nothing any more
 
     def _connected(self) -> smtplib.SMTP:
-        settings = self._settings
-        host, port = settings.host or "", settings.port
-        if settings.security == "tls":
-            context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(host, port, timeout=self._answer, context=context)
-        return smtplib.SMTP(host, port, timeout=self._answer)
+        kind = RelayBehindTLS if self._settings.security == "tls" else Relay
+        return kind(self._settings.host or "", self._settings.port, self._answer, self._know)
+
+    def _know(self, relay: smtplib.SMTP) -> None:
+        self._relay = relay
 
     def _log_in(self, relay: smtplib.SMTP) -> None:
         settings = self._settings
@@ -163,7 +164,7 @@ class _Session:
             return Refused(f"{host} does not offer {phase} as we need it; correct security, user and password")
         if isinstance(error, ssl.SSLCertVerificationError):
             return Refused(f"the certificate of {host} is not trusted: {error.verify_message}")
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = str(error) if isinstance(error, TooMuch) else getattr(error, "strerror", None) or type(error).__name__
         if phase == DOT:
             return self._later(Unknown, f"{host} did not confirm: {reason}; it may have been delivered")
         return self._later(Unavailable, f"{host} cannot be reached, or hung up at {phase}: {reason}")

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
+from ..config.addresses import is_forbidden
 from .contract import DEADLINE, ChannelError, Refused, Unavailable
 from .deadline import TooLate, within
 
@@ -24,12 +26,29 @@ _SECONDS = re.compile(r"[0-9]+")
 _LATER = (408, 425, 429)
 
 
+class _Forbidden(Exception):
+    """The name leads to an address that nothing of ours is sent to."""
+
+
+def _look_at_peer(event: str, told: Mapping[str, Any]) -> None:
+    """Called by the library at each step: connected, and nothing is sent yet, whatever the name led to this time."""
+    if event.endswith("connect_tcp.complete"):
+        peer = told["return_value"].get_extra_info("server_addr")
+        if peer and is_forbidden(str(peer[0])):
+            told["return_value"].close()  # the library does not know it yet
+            raise _Forbidden
+
+
 def post(url: str, body: bytes, headers: Mapping[str, str] | None = None, *, deadline: float = DEADLINE) -> None:
     """Post JSON; returns when the other side took it (2xx).
 
     deadline: seconds for the whole call, from the name of the host to the head of the answer.
-    Refused: a redirect, 401, 403 and other 4xx. Unavailable: 408, 425, 429, 5xx, no connection, no answer."""
+    Refused: a redirect, 401, 403 and other 4xx, an address where clouds tell credentials (SEC-25).
+    Unavailable: 408, 425, 429, 5xx, no connection, no answer."""
     where = urlsplit(url).hostname or "the address"
+    never = Refused(f"{where} leads to where a cloud tells its machines their credentials; correct the url")
+    if is_forbidden(where):
+        raise never
     try:
         client = httpx2.Client(timeout=deadline, follow_redirects=False)
     except Exception as error:  # the environment may name a proxy that it cannot use
@@ -37,11 +56,15 @@ def post(url: str, body: bytes, headers: Mapping[str, str] | None = None, *, dea
     sent = {"content-type": "application/json", "user-agent": "sexton", "accept-encoding": "identity"}
 
     def call() -> tuple[int, str | None]:
-        with client, client.stream("POST", url, content=body, headers={**sent, **(headers or {})}) as response:
+        all_headers = {**sent, **(headers or {})}
+        look = {"trace": _look_at_peer}
+        with client, client.stream("POST", url, content=body, headers=all_headers, extensions=look) as response:
             return response.status_code, response.headers.get("retry-after")
 
     try:
         status, asked = within(deadline, call, client.close)
+    except _Forbidden:
+        raise never from None
     except (TooLate, httpx2.TimeoutException):
         raise Unavailable(f"{where} did not answer within {deadline:.0f} s") from None
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:

@@ -30,6 +30,11 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="CHANNEL",
         help="send a test message through all channels, or this one, and say how it went",
     )
+    parser.add_argument(
+        "--new-id",
+        action="store_true",
+        help="give this database another id for receivers of messages: for a copy that lives on beside its original",
+    )
     add_json(parser)
 
 
@@ -38,14 +43,16 @@ def run(arguments: Namespace) -> int:
     app = open_app(arguments, partly=True)
     if arguments.test is not None:
         return _test(app, arguments.test, arguments.json)
+    if arguments.new_id:
+        return _new_id(app)
     from ..db.connect import read_only
     from ..db.migrate import require_schema
     from ..telemetry.alerts import unsent
-    from ..telemetry.incidents import open_incidents
+    from ..telemetry.incidents import unsettled
 
     with read_only(app.engine) as connection:
         require_schema(connection)
-        incidents, messages = open_incidents(connection), unsent(connection)
+        incidents, messages = unsettled(connection), unsent(connection)
     if arguments.json:
         print_json({"incidents": [asdict(incident) for incident in incidents], "messages": messages})
         return DONE
@@ -57,9 +64,25 @@ def run(arguments: Namespace) -> int:
     return DONE
 
 
+def _new_id(app: App) -> int:
+    from ..db.connect import reaching
+    from ..db.identity import renew_identity
+    from ..db.migrate import require_schema
+
+    with reaching(app.engine), app.engine.begin() as connection:
+        require_schema(connection)
+        new = renew_identity(connection)
+    print(f"messages about incidents that are written from now on bear the id {new}")
+    return DONE
+
+
 def _what(incident: Incident) -> str:
     """Without the job's name, which has a column of its own."""
-    return incident.text.removeprefix(incident.job).strip()
+    text = incident.text.removeprefix(incident.job).strip()
+    if incident.restless_since is None:
+        return text
+    now = "over just now" if incident.closed_at is not None else "wrong just now"
+    return f"comes and goes, {incident.openings} times, {now}: {text}"
 
 
 def _row(message: dict[str, Any]) -> list[object]:

@@ -6,7 +6,7 @@ Reads settings only, no database.
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime, timedelta
 from shutil import get_terminal_size
 from textwrap import wrap
@@ -17,7 +17,7 @@ from ..jobs.crowding import warnings
 from ..jobs.plan import plan
 from ..texts import visible
 from .load_picture import picture
-from .shared import add_json, add_now, open_app, print_json, tell_unloaded
+from .shared import add_json, add_now, open_app, print_json, tell_unloaded, whole
 
 FREQUENT = 24
 """A job due more often than this in one day is told in one line a day."""
@@ -25,15 +25,15 @@ FREQUENT = 24
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--days", type=_days, default=1, metavar="N", help="how many days ahead, 1 to 400; default 1")
+    parser.add_argument(
+        "--days",
+        type=whole("number of days", 1, 400),
+        default=1,
+        metavar="N",
+        help="how many days ahead, 1 to 400; default 1",
+    )
     add_now(parser)
     add_json(parser)
-
-
-def _days(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 400:
-        raise ArgumentTypeError(f"{text!r} is no number of days from 1 to 400")
-    return int(text)
 
 
 def run(arguments: Namespace) -> int:

@@ -20,6 +20,7 @@ from ..console import say
 from ..errors import DONE, FAILED, USAGE, SettingsError, SextonError
 from ..jobs import crowding
 from ..jobs.job import Job
+from . import check_outside
 from .shared import add_json, duration_words, open_app, print_json
 
 CLOCK_WARNING = 5.0
@@ -68,6 +69,8 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
             yield finding
     schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
     for about, text in crowding.warnings(schedules, datetime.now(UTC)):
+        yield Finding("warning", about, text)
+    for about, text in check_outside.warnings(app.settings):
         yield Finding("warning", about, text)
     if offline:
         return

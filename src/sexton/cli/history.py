@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..runs.history import Past, history
-from .shared import add_json, duration_words, open_app, print_json, table
+from .shared import add_json, duration_words, open_app, print_json, table, whole
 
 HEADINGS = ["RUN", "JOB", "STARTED (UTC)", "STATE", "TOOK", "PICKED", "CHANGED", "TOLD"]
 
@@ -17,14 +17,10 @@ HEADINGS = ["RUN", "JOB", "STARTED (UTC)", "STATE", "TOOK", "PICKED", "CHANGED",
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="only this job")
-    parser.add_argument("--limit", type=_number, default=20, metavar="N", help="how many runs; default 20")
+    parser.add_argument(
+        "--limit", type=whole("number of runs", 1, 100_000), default=20, metavar="N", help="how many runs; default 20"
+    )
     add_json(parser)
-
-
-def _number(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 100_000:
-        raise ArgumentTypeError(f"{text!r} is no number of runs from 1 to 100000")
-    return int(text)
 
 
 def run(arguments: Namespace) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from ..console import complain, plain_logging, say
 from ..errors import DONE, UsageError
 from ..jobs.duration import duration_words as duration_words
 from ..texts import json_text, visible, width
+
+_DIGITS = re.compile(r"[0-9]{1,18}")
 
 AHEAD = timedelta(hours=1)
 """How far `--now` may lie ahead without a question: clocks differ."""
@@ -40,6 +43,18 @@ def tell_unloaded(app: App) -> int:
 def add_json(parser: ArgumentParser) -> None:
     """`--json`, on every command that only reads."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def whole(what: str, least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of an argument that is a number: digits of ASCII, at most eighteen, which a bigint holds (SEC-2)."""
+    limits = f"from {least} up" if most is None else f"from {least} to {most}"
+
+    def read(text: str) -> int:
+        if not _DIGITS.fullmatch(text) or not least <= int(text) <= (int(text) if most is None else most):
+            raise ArgumentTypeError(f"{text[:40]!r} is no {what} {limits}")
+        return int(text)
+
+    return read
 
 
 def add_now(parser: ArgumentParser) -> None:

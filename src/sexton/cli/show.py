@@ -12,12 +12,14 @@ from ..db.migrate import require_schema
 from ..errors import UsageError
 from ..runs.history import Past, kept_traceback, one, set_aside
 from .report import step_table
-from .shared import add_json, duration_words, open_app, print_json
+from .shared import add_json, duration_words, open_app, print_json, whole
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("run", type=int, metavar="RUN", help="number of the run, as `sexton history` lists it")
+    parser.add_argument(
+        "run", type=whole("number of a run", 1), metavar="RUN", help="number of the run, as `sexton history` lists it"
+    )
     add_json(parser)
 
 

@@ -7,7 +7,7 @@ sexton test marketplace.expire_orders --twice --limit 100
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 
 from ..console import say_while_read
 from ..errors import DONE, FAILED
@@ -16,7 +16,7 @@ from ..runs.outcome import Outcome
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
 from .report import closing_line, progress, step_table
-from .shared import add_now, add_yes, open_app, refuse_future
+from .shared import add_now, add_yes, open_app, refuse_future, whole
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -24,15 +24,11 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB", help="the job to try")
     parser.add_argument("--dry-run", action="store_true", help="only count")
     parser.add_argument("--twice", action="store_true", help="run a second time; it must find nothing to do")
-    parser.add_argument("--limit", type=_rows, metavar="N", help="each step takes no more rows than this")
+    parser.add_argument(
+        "--limit", type=whole("number of rows", 1), metavar="N", help="each step takes no more rows than this"
+    )
     add_now(parser)
     add_yes(parser)
-
-
-def _rows(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no number of rows from 1 up")
-    return int(text)
 
 
 def run(arguments: Namespace) -> int:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..app import App
+from ..config.addresses import is_everywhere
 from ..config.worker import MOST
 from ..errors import SettingsError, UsageError
 from ..jobs.duration import parse_duration
@@ -82,5 +83,7 @@ def _pages(app: App, worker: Worker, say: Callable[..., None], reader: Reader) -
         return "the worker cannot work in its database" if worker.trouble else ""
 
     with serving(app, app.settings.web.listen, worker.idle_seconds, reader, unfit, unready) as (host, port):
-        say("pages", address=f"http://{host}:{port}")
+        say("pages", address=f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        if is_everywhere(host):
+            say("pages are open", reason="web.listen is every address of this machine, and they have no password")
         yield

@@ -8,6 +8,9 @@ from datetime import timedelta
 
 from .fields import Misfit, setting
 
+MOST_PER_HOUR = 30
+"""Messages that one channel gets in an hour, unless settings say otherwise."""
+
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -56,6 +59,13 @@ class AlertSettings:
         "days without any effect after which a job that had one on most days counts as silent; 0: never",
         minimum=0,
         maximum=90,
+    )
+    most_per_hour: int = setting(
+        MOST_PER_HOUR,
+        "messages that one channel gets in an hour; more are held back, which is told in one message, and when an "
+        "hour has passed in another",
+        minimum=1,
+        maximum=100_000,
     )
     remind: str = setting(
         "1d", "how often an open incident is told again", kind="duration", minimum="1d", maximum="31d"

@@ -19,6 +19,7 @@ _SCHEME = re.compile(r"([A-Za-z0-9_]+)(?:\+[A-Za-z0-9_]+)?://")
 _URL = re.compile(r"://|.@", re.DOTALL)
 _PACK = re.compile(r"[a-z][a-z0-9_]*")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
+_HOST = re.compile(r"\*|[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -108,6 +109,16 @@ def _url(value: str, rule: Rule) -> None:
         # The value is not repeated: whoever knows the address of a webhook can post to it.
         raise ValueError("this is not an address of the web without a user; write for instance https://example.com/x")
 
+    from .addresses import is_forbidden
+
+    if is_forbidden(parts.hostname or ""):
+        raise ValueError("this is where a cloud tells its machines their credentials; nothing of ours is sent there")
+
+
+def _host(value: str, rule: Rule) -> None:
+    if not _HOST.fullmatch(value):
+        raise ValueError(f'{value!r} is no name of a host; write for instance "monitor.example.com", without a port')
+
 
 def _webhook_secret(value: str, rule: Rule) -> None:
     import base64
@@ -137,6 +148,7 @@ KINDS: Mapping[str, Callable[[str, Rule], None]] = {
     "channel": _channel,
     "address": _address,
     "url": _url,
+    "host": _host,
     "webhook secret": _webhook_secret,
 }
 
@@ -152,5 +164,6 @@ WORDS: Mapping[str, str] = {
     "channel": "a channel",
     "address": "an e-mail address",
     "url": "a web address",
+    "host": "a host's name",
     "webhook secret": "a key for signatures",
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .fields import Misfit, setting
+
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,14 @@ class WebSettings:
         None,
         "address and port of the worker's pages; left out: no pages. They have no password of their own",
         example="127.0.0.1:8787",
+    )
+
+    hosts: tuple[str, ...] = setting(
+        (),
+        "names under which the pages may be asked for, for instance that of a proxy; loopback names, addresses and the "
+        'name in `listen` always are; "*": any',
+        kind="host",
+        example=("monitor.example.com", "worker"),
     )
 
     def check(self) -> None:
@@ -57,10 +68,14 @@ class MetricsSettings:
 
 
 def address_of(listen: str) -> tuple[str, int]:
-    """Host and port of "127.0.0.1:8787", "[::1]:8787" or ":8787" (every interface). ValueError for anything else."""
+    """Host and port of "127.0.0.1:8787" or "[::1]:8787". ValueError for anything else, ":8787" too: it says no host."""
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal() or not port.isascii() or int(port) > 65_535:
+    if not colon or not _PORT.fullmatch(port) or int(port) > 65_535:
         raise ValueError(f'"{listen}" is no address; write for instance "127.0.0.1:8787"')
+    if not host:
+        raise ValueError(
+            f'"{listen}" names no address; write "127.0.0.1{listen}", or "0.0.0.0{listen}" for every address'
+        )
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ValueError(f'"{listen}": put an IPv6 address into brackets, "[::1]:8787"')
     return host.strip("[]"), int(port)

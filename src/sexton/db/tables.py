@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from sqlalchemy import JSON, Column, Integer, MetaData, SmallInteger, Table, Text
 
@@ -54,6 +53,7 @@ class OwnTables:
     armed: Table
     archives: Table
     tracebacks: Table
+    identity: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -66,7 +66,7 @@ def own_tables(dialect: str) -> OwnTables:
     """Our tables as the dialect ("postgresql", "sqlite") names them."""
     metadata = MetaData()
     makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit, _incidents, _alerts)
-    later = (_armed, _archives, _tracebacks)
+    later = (_armed, _archives, _tracebacks, _identity)
     return OwnTables(metadata, *(make(dialect, metadata) for make in (*makers, *later)))
 
 
@@ -216,6 +216,9 @@ def _incidents(dialect: str, metadata: MetaData) -> Table:
         Column("opened_at", UtcDateTime, nullable=False),
         Column("told_at", UtcDateTime, nullable=False, comment="of the last message; a day later it is repeated"),
         Column("closed_at", UtcDateTime, comment="NULL: it is still so"),
+        Column("openings", Integer, nullable=False, server_default="1", comment="how often it has come, within hours"),
+        Column("reopened_at", UtcDateTime, comment="when it came last; NULL: it came once"),
+        Column("restless_since", UtcDateTime, comment="told as coming and going since then; NULL: told as usual"),
     )
 
 
@@ -235,27 +238,6 @@ def _alerts(dialect: str, metadata: MetaData) -> Table:
         Column("sent_at", UtcDateTime),
         Column("error", Line),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Outbox:
-    """The table that messages are written to: ours, or the one a product already has.
-
-    key, recipient: None where the product's table has no such column (receivers then find the key in the payload).
-    """
-
-    table: Table
-    key: Column[Any] | None
-    event_type: Column[Any]
-    recipient: Column[Any] | None
-    payload: Column[Any]
-    created_at: Column[Any]
-
-
-def own_outbox(dialect: str) -> Outbox:
-    """Sexton's own outbox in this dialect."""
-    table = own_tables(dialect).outbox_events
-    return Outbox(table, table.c.key, table.c.event_type, table.c.recipient, table.c.payload, table.c.created_at)
 
 
 def _armed(dialect: str, metadata: MetaData) -> Table:
@@ -303,4 +285,14 @@ def _tracebacks(dialect: str, metadata: MetaData) -> Table:
         Column("place", Line, comment="where in the product's code: file:line in function"),
         Column("text", Lines, nullable=False, comment="without secrets, without values"),
         Column("created_at", UtcDateTime, nullable=False),
+    )
+
+
+def _identity(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "identity",
+        Column("number", Integer, primary_key=True, autoincrement=False, comment="always 1: there is one row"),
+        Column("id", Text, nullable=False, comment="random; part of the key of every message about an incident"),
     )

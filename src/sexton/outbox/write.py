@@ -19,7 +19,8 @@ from ..db.instants import now
 from ..db.keys import FORM, LONGEST, storable
 from ..db.ledger import THIS_FORM
 from ..db.moment import ask_now
-from ..db.tables import Outbox, own_outbox, own_tables
+from ..db.outbox import Outbox, own_outbox
+from ..db.tables import own_tables
 from ..db.upsert import upsert
 
 FACTS = ("part", "key", "subject", "event_type", "recipient", "payload")

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
-from ..db.tables import own_outbox
+from ..db.outbox import own_outbox
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Found, Plan, Rows
 from .execution import Request, Result, parameters

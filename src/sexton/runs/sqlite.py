@@ -29,7 +29,8 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 from sqlalchemy.types import NullType
 
-from ..db.tables import own_outbox, own_tables
+from ..db.outbox import own_outbox
+from ..db.tables import own_tables
 from ..db.types import Untyped
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, in_rows

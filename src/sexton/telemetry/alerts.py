@@ -18,9 +18,11 @@ from sqlalchemy import Connection, Engine, select, update
 
 from ..channels.contract import Channel, Notice, Refused, Unavailable, Unknown
 from ..config import Settings
+from ..config.alerts import MOST_PER_HOUR
 from ..db.tables import own_tables
 from ..errors import SettingsError
 from ..runs.lease import short_transaction
+from .budget import review
 from .incidents import REFUSES, SENDING, UNREACHABLE, channel_broke, channel_works
 
 DELAYS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1800, 7200))
@@ -61,7 +63,17 @@ class Claimed:
     @property
     def sending(self) -> dict[str, Any]:
         """Who is left, whether somebody has it, whether an answer was lost."""
-        return dict(self.message.get("sending", {}))
+        kept = _mapping(self.message.get("sending"))
+        left, refused = kept.get("left"), kept.get("refused")
+        return {
+            **kept,
+            "left": [str(who) for who in left] if isinstance(left, list) else [],
+            "refused": {who: str(why) for who, why in _mapping(refused).items()},
+        }
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def channels_of(settings: Settings) -> list[Channel]:
@@ -95,15 +107,17 @@ def channel_of(settings: Settings, name: str) -> Channel:
     return DiscordChannel(there.discord.url or "")
 
 
-def deliver(engine: Engine, channels: Sequence[Channel], now: datetime) -> Delivery:
+def deliver(engine: Engine, channels: Sequence[Channel], now: datetime, *, most: int = MOST_PER_HOUR) -> Delivery:
     """Send what waits, the longest waiting first; any number of processes may do so at once.
 
-    now: the database's time when the call begins. A channel that fails, or has taken ten, is left alone until the next
-    call.
+    now: the database's time when the call begins.  most: messages that one channel may take in an hour.
+    A channel that fails, or has taken ten, is left alone until the next call.
     Raises SQLAlchemy's errors when the database is lost; what was sent and not recorded is sent once more."""
     by_name = {channel.name: channel for channel in channels}
     began = time.monotonic()
-    done, tired, tried = Delivery(), set[str](), Counter[str]()
+    left = review(engine, by_name, most, now)
+    done, tried = Delivery(), Counter[str]()
+    tired = {name for name in by_name if not left[name]}
     for _ in range(AT_ONCE):
         at = now + timedelta(seconds=time.monotonic() - began)
         with short_transaction(engine, SENDING) as connection:
@@ -120,7 +134,7 @@ def deliver(engine: Engine, channels: Sequence[Channel], now: datetime) -> Deliv
             _judge(connection, row, state, outcome, list(by_name), at)
         setattr(done, state, getattr(done, state) + 1)
         tried[row.channel] += 1
-        if state != "sent" or tried[row.channel] >= EACH:
+        if state != "sent" or tried[row.channel] >= min(EACH, left.get(row.channel, EACH)):
             tired.add(row.channel)
     return done
 
@@ -157,10 +171,10 @@ def _claim(connection: Connection, tired: Collection[str], at: datetime) -> Clai
         return None
     attempts = row.attempts + 1
     connection.execute(update(table).where(table.c.id == row.id).values(attempts=attempts, next_at=at + LEASE))
-    message = row.message if isinstance(row.message, dict) else {}
     # Somebody else may have written there: an odd message must not keep all others from being sent.
+    message = _mapping(row.message)
     words = {name: str(message.get(name, "")) for name in ("title", "text", "job", "command")}
-    notice = Notice(row.key, **words, facts=dict(message.get("facts") or {}))
+    notice = Notice(row.key, **words, facts={name: str(fact) for name, fact in _mapping(message.get("facts")).items()})
     return Claimed(row.id, row.channel, attempts, notice, message)
 
 

@@ -83,7 +83,7 @@ def elsewhere(config: str | None, database: str | None, jobs: Sequence[str] = ()
             command, env=environment, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, timeout=PATIENCE, check=True
         )
         return [_typed(row) for row in json.loads(done.stdout)]
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError):
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError, KeyError):
         return []
 
 

@@ -1,48 +1,43 @@
-"""Incidents: opened when something is wrong with a job, told once, reminded of daily, closed on recovery.
+"""Incidents: opened when something is wrong, told once, reminded of daily, closed on recovery.
 
-The rows decide: of two processes that assess at once, one opens, one closes, one reminds, and only that one tells.
+One that comes again within an hour is the same one, and restless: that is told once, with a count, and again when it
+has settled, for better or worse. So nobody who can switch a failure on and off can flood people (SEC-16).
+
+The rows decide: of two processes, one opens, one closes, one reminds, and only that one tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
-from ..config.alerts import AlertSettings
-from ..db.connect import read_only
 from ..db.tables import own_tables
 from ..db.upsert import upsert
-from ..jobs.duration import parse_duration
-from ..jobs.job import Job
-from ..runs.history import running
-from ..runs.lease import short_transaction
-from ..runs.schedules import Change, changes, in_force
-from .evidence import Evidence, days_with_effect, ended_since, last_effect, recent_runs
-from .lateness import read_lateness, read_leases
-from .signs import NOTHING, Sign, Unloaded, length, may_be_silent, signs, silent
-from .signs import unloaded as not_loaded
+from .signs import Sign, length, moment
 from .telling import Event, Told, tell
 
 REFUSES, UNREACHABLE = "channel_refuses", "channel_unreachable"
 """Kinds of incidents about a channel; their job is the channel's name. One that refuses gets the reminders only."""
 
-ABOUT_OTHERS = (REFUSES, UNREACHABLE, "unloaded")
-"""Kinds of incidents that are not about a job."""
+FLOODED = "channel_flooded"
+"""Kind of an incident about a channel whose messages of an hour are used up, see `budget`; never restless."""
+
+CHANNEL_BROKEN = (REFUSES, UNREACHABLE)
+
+SETTLED = timedelta(hours=1)
+"""One that comes again sooner is restless; one that stayed, or stayed away, for so long has settled."""
 
 SENDING = 10.0
 """Length of the lease by which transactions about incidents and messages are limited, in seconds."""
 
-HABIT_DAYS = 14
-"""Days before the silent ones, on most of which the job must have had an effect."""
-
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An open row."""
+    """A row that is open, or restless. openings: how often it came.  closed_at: only of a restless one."""
 
     id: int
     job: str
@@ -50,126 +45,34 @@ class Incident:
     text: str
     opened_at: datetime
     told_at: datetime
+    openings: int = 1
+    reopened_at: datetime | None = None
+    restless_since: datetime | None = None
+    closed_at: datetime | None = None
 
-
-Step = tuple[str, Incident | None, Sign | None]
-"""Job, its open incident if there is one, and what is wrong now if anything is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What the rules say at `now`. found: by job and kind.  defined: all jobs, on the schedules in force.
-
-    complete: False: there are more jobs, but they could not be loaded.
-    """
-
-    now: datetime
-    found: Mapping[tuple[str, str], Sign]
-    defined: Mapping[str, Job]
-    known: Mapping[str, Change]
-    complete: bool = True
-
-
-def watch(
-    engine: Engine, jobs: Iterable[Job], settings: AlertSettings, now: datetime, unloaded: Unloaded = NOTHING
-) -> list[Event]:
-    """The same as `assess`, with transactions of its own: it reads without a lock, and writes only when it must.
-
-    Raises DatabaseUnreachable, HeldElsewhere when a table stays locked, SQLAlchemy's errors when a row does."""
-    with read_only(engine) as connection:
-        findings = examine(connection, jobs, settings, now, unloaded)
-        if not _due(findings, open_incidents(connection), settings):
-            return []
-    with short_transaction(engine, SENDING) as connection:
-        return _settle(connection, findings, settings)
-
-
-def assess(connection: Connection, jobs: Iterable[Job], settings: AlertSettings, now: datetime) -> list[Event]:
-    """Compare all jobs with the run table; open, close and remind, and queue a message a channel for each event.
-
-    jobs: all that are defined; an incident of any other job is closed.  now: the database's time.
-    Everything is written in the caller's transaction. Returns what this process did, for log lines."""
-    return _settle(connection, examine(connection, jobs, settings, now), settings)
-
-
-def examine(
-    connection: Connection,
-    jobs: Iterable[Job],
-    settings: AlertSettings,
-    now: datetime,
-    unloaded: Unloaded = NOTHING,
-) -> Findings:
-    """Ask the rules about every job; only reads. unloaded: what could not be loaded, and why."""
-    known = changes(connection)
-    ended = ended_since(connection, now - parse_duration(settings.window))
-    found: dict[tuple[str, str], Sign] = {}
-    defined = {job.name: in_force(job, known.get(job.name)) for job in jobs}
-    under_way = running(connection)
-    leases, limit = read_leases(connection), settings.late_limit
-    lateness = read_lateness(connection, defined.values(), known, leases, now, limit)
-    for job in defined.values():
-        recent = recent_runs(connection, job.name, settings.after_failures)
-        counts = ended.get(job.name, (0, 0))
-        evidence = Evidence(now, recent, *counts, lateness[job.name], under_way.get(job.name))
-        found.update(((job.name, sign.kind), sign) for sign in signs(job, evidence, settings))
-        if _is_silent(connection, job, evidence, settings.silent_days):
-            found[job.name, "effect"] = silent(job, evidence, settings.silent_days)
-    found.update(((source, "unloaded"), not_loaded(source, why, now)) for source, why in unloaded.items())
-    return Findings(now, found, defined, known, complete=not unloaded)
-
-
-def _due(findings: Findings, incidents: Iterable[Incident], settings: AlertSettings) -> list[Step]:
-    """What has to be done, in the same order in every process, or two of them would wait for each other."""
-    found, steps = findings.found, list[Step]()
-    open_ = {(incident.job, incident.kind): incident for incident in incidents}
-    for job, kind in sorted({*open_, *found}):
-        before, sign = open_.get((job, kind)), found.get((job, kind))
-        if before is None:
-            # Of the signs of failing, the most telling one says enough.
-            more = {"failing": ("stopped", "broken"), "failure_rate": ("stopped", "broken", "failing")}
-            if not any((job, other) in found for other in more.get(kind, ())):
-                steps.append((job, None, sign))
-        elif before.opened_at > findings.now:
-            continue  # somebody who read later knows more
-        elif sign is None and not findings.complete and kind not in ABOUT_OTHERS and job not in findings.defined:
-            continue  # the job may be among those that could not be loaded
-        elif sign is None and (kind not in (REFUSES, UNREACHABLE) or job not in settings.channels):
-            steps.append((job, before, None))
-        elif findings.now - before.told_at >= parse_duration(settings.remind):
-            steps.append((job, before, sign))
-    return steps
-
-
-def _settle(connection: Connection, findings: Findings, settings: AlertSettings) -> list[Event]:
-    """Do what has to be done; of two who try, one does."""
-    incidents = open_incidents(connection)
-    told = Told(connection, healthy(settings.channels, incidents), findings.now)
-    events: list[Event | None] = []
-    for job, before, sign in _due(findings, incidents, settings):
-        if before is None:
-            events.append(_open(told, job, sign) if sign else None)
-        elif (
-            before.kind in (REFUSES, UNREACHABLE) and job in settings.channels
-        ):  # its reminder tries the channel itself, too
-            events.append(_remind(replace(told, channels=tuple(settings.channels)), before, None))
-        elif sign is not None:
-            events.append(_remind(told, before, sign))
-        else:
-            events.append(close(told, before, _recovery(before, findings)))
-    return [event for event in events if event is not None]
+    @property
+    def came_at(self) -> datetime:
+        """When it came last."""
+        return self.reopened_at or self.opened_at
 
 
 def open_incidents(connection: Connection) -> list[Incident]:
     """All that are open, the oldest first."""
+    return [incident for incident in unsettled(connection) if incident.closed_at is None]
+
+
+def unsettled(connection: Connection) -> list[Incident]:
+    """All that are open or restless, the oldest first."""
     table = own_tables(connection.dialect.name).incidents
-    columns = (table.c.id, table.c.job, table.c.kind, table.c.text, table.c.opened_at, table.c.told_at)
-    asked = select(*columns).where(table.c.closed_at.is_(None)).order_by(table.c.opened_at, table.c.id)
+    columns = [table.c[declared.name] for declared in fields(Incident)]
+    which = or_(table.c.closed_at.is_(None), table.c.restless_since.is_not(None))
+    asked = select(*columns).where(which).order_by(table.c.opened_at, table.c.id)
     return [Incident(*row) for row in connection.execute(asked)]
 
 
 def healthy(channels: Sequence[str], incidents: Iterable[Incident]) -> tuple[str, ...]:
     """The channels that do not refuse notices, as far as we know."""
-    broken = {incident.job for incident in incidents if incident.kind == REFUSES}
+    broken = {incident.job for incident in incidents if incident.kind == REFUSES and incident.closed_at is None}
     return tuple(name for name in channels if name not in broken)
 
 
@@ -178,7 +81,7 @@ def channel_broke(
 ) -> Event | None:
     """A channel refuses notices, or cannot be reached: told once, through the others. None when that is known."""
     others = (other for other in healthy(channels, open_incidents(connection)) if other != name)
-    return _open(
+    return open_one(
         Told(connection, tuple(others), now), name, Sign(kind, f"alerts through {name} do not arrive: {reason}", now)
     )
 
@@ -188,26 +91,40 @@ def channel_works(connection: Connection, name: str, channels: Sequence[str], no
     open_ = open_incidents(connection)
     told = Told(connection, tuple(dict.fromkeys((*healthy(channels, open_), name))), now)
     for incident in open_:
-        if incident.job == name and incident.kind in (REFUSES, UNREACHABLE):
+        if incident.job == name and incident.kind in CHANNEL_BROKEN:
             close(told, incident, f"alerts through {name} arrive again")
 
 
 def close(told: Told, incident: Incident, text: str) -> Event | None:
-    """Close it and tell so; None when another process was faster."""
+    """Close it, and tell so unless it is restless; None when another process was faster."""
     table = own_tables(told.connection.dialect.name).incidents
     mine = (table.c.id == incident.id, table.c.closed_at.is_(None))
     if told.connection.execute(update(table).where(*mine).values(closed_at=told.now)).rowcount == 0:
         return None
-    whole = f"{text}; it was wrong for {length(told.now - incident.opened_at)}"
-    return tell(told, incident.id, Event("close", incident.job, incident.kind, whole), incident.opened_at)
+    event = Event("close", incident.job, incident.kind, f"{text}; {_how_long(incident, told.now)}")
+    if incident.restless_since is not None:
+        return event
+    return tell(told, incident.id, event, incident.opened_at, opening=incident.openings)
 
 
-def _open(told: Told, job: str, sign: Sign) -> Event | None:
+def quiet(told: Told, incident: Incident) -> Event | None:
+    """It came and went, and has stayed away: tell so. None when another process was faster."""
+    assert incident.closed_at is not None
+    if not _changed(told, incident, restless_since=None):
+        return None
+    text = f"{incident.job} has been well since {moment(incident.closed_at)}; {_how_long(incident, incident.closed_at)}"
+    event = Event("quiet", incident.job, incident.kind, text)
+    return tell(told, incident.id, event, incident.opened_at, opening=incident.openings)
+
+
+def open_one(told: Told, job: str, sign: Sign) -> Event | None:
     dialect = told.connection.dialect.name
     table = own_tables(dialect).incidents
     later = (table.c.job == job, table.c.kind == sign.kind, table.c.closed_at > told.now)
     if told.connection.execute(select(table.c.id).where(*later).limit(1)).first() is not None:
         return None  # somebody who read later found it over
+    if sign.kind != FLOODED and (before := _lately(told, job, sign.kind)) is not None:
+        return _reopen(told, before, sign)
     row = {"job": job, "kind": sign.kind, "text": sign.text, "opened_at": told.now, "told_at": told.now}
     made: Row[Any] | None = told.connection.execute(
         upsert(dialect, table).values(row).on_conflict_do_nothing().returning(table.c.id)
@@ -217,51 +134,55 @@ def _open(told: Told, job: str, sign: Sign) -> Event | None:
     return tell(told, made.id, Event("open", job, sign.kind, sign.text), sign.since, sign.error, sign.run)
 
 
-def _remind(told: Told, incident: Incident, sign: Sign | None) -> Event | None:
-    """Tell again; the text is that of today."""
+def _lately(told: Told, job: str, kind: str) -> Incident | None:
+    """The same thing, when it was over for less than an hour."""
     table = own_tables(told.connection.dialect.name).incidents
-    text = sign.text if sign else incident.text
-    mine = (table.c.id == incident.id, table.c.told_at == incident.told_at, table.c.closed_at.is_(None))
-    if told.connection.execute(update(table).where(*mine).values(told_at=told.now, text=text)).rowcount == 0:
+    columns = [table.c[declared.name] for declared in fields(Incident)]
+    same = (table.c.job == job, table.c.kind == kind, table.c.closed_at > told.now - SETTLED)
+    newest = select(*columns).where(*same).order_by(table.c.closed_at.desc(), table.c.id.desc()).limit(1)
+    row = told.connection.execute(newest).first()
+    return Incident(*row) if row is not None else None
+
+
+def _reopen(told: Told, incident: Incident, sign: Sign) -> Event | None:
+    """It is back: told the first time, with what to expect, and counted from then on."""
+    times, first = incident.openings + 1, incident.restless_since is None
+    values: dict[str, Any] = {"closed_at": None, "openings": times, "reopened_at": told.now, "text": sign.text}
+    if first:
+        values |= {"restless_since": told.now, "told_at": told.now}
+    if not _changed(told, incident, **values):
         return None
-    event = Event("remind", incident.job, incident.kind, text)
-    return tell(told, incident.id, event, incident.opened_at, sign.error if sign else None, sign.run if sign else None)
+    if not first:
+        return Event("open", incident.job, incident.kind, sign.text)
+    text = f"{sign.text}; it came {times} times since {moment(incident.opened_at)}; told again once it has settled"
+    event = Event("restless", incident.job, incident.kind, text)
+    return tell(told, incident.id, event, sign.since, sign.error, sign.run, opening=times)
 
 
-def _is_silent(connection: Connection, job: Job, evidence: Evidence, days: int) -> bool:
-    """No effect on any of the last days, and one on most of the days before on which it ran."""
-    if not may_be_silent(evidence, days):
-        return False
-    start = evidence.now - timedelta(days=days)
-    before = start - timedelta(days=HABIT_DAYS)
-    last = last_effect(connection, job.name, before)
-    if last is None or last > start:
-        return False  # most jobs end here: they never find anything, or did so of late
-    effective, ran = days_with_effect(connection, job.name, before, start)
-    return ran >= HABIT_DAYS // 2 and effective * 2 > ran
+def remind(told: Told, incident: Incident, sign: Sign | None) -> Event | None:
+    """Tell again; the text is that of today. One that was restless has settled if it stayed."""
+    text, steady = sign.text if sign else incident.text, told.now - incident.came_at >= SETTLED
+    values: dict[str, Any] = {"told_at": told.now, "text": text}
+    what = "remind"
+    if steady and incident.restless_since is not None:
+        values["restless_since"], what = None, "steady"
+    if not _changed(told, incident, **values):
+        return None
+    words = text if incident.openings == 1 else f"{text}; {_how_long(incident, told.now)}"
+    event = Event(what, incident.job, incident.kind, words)
+    error, run = (sign.error, sign.run) if sign else (None, None)
+    return tell(told, incident.id, event, incident.opened_at, error, run, opening=incident.openings)
 
 
-def _recovery(incident: Incident, findings: Findings) -> str:
-    """Why it is over."""
-    name = incident.job
-    job, change = findings.defined.get(name), findings.known.get(name)
-    if incident.kind in (REFUSES, UNREACHABLE):
-        return f"{name} is no longer among the channels"
-    if incident.kind == "unloaded":
-        return f"{name} can be loaded again, or is asked for no more"
-    if job is None:
-        return f"{name} is no longer defined"
-    if incident.kind == "late" and change is not None and change.paused(findings.now):
-        return f"{name} is paused, so no longer late"
-    if incident.kind == "late" and job.schedule is None:
-        return f"{name} has no schedule any more, so it is no longer late"
-    words = {
-        "stopped": "takes rows again",
-        "broken": "runs again",
-        "failing": "ran well again",
-        "failure_rate": "fails less often again",
-        "late": "has run its slots again",
-        "duration": "takes as long as it used to",
-        "effect": "changes or tells something again",
-    }
-    return f"{name} {words.get(incident.kind, 'is well again')}"
+def _changed(told: Told, incident: Incident, **values: Any) -> bool:
+    """Write these values; False when another process has changed or told of it meanwhile."""
+    table = own_tables(told.connection.dialect.name).incidents
+    closed = table.c.closed_at.is_(None) if incident.closed_at is None else table.c.closed_at == incident.closed_at
+    mine = (table.c.id == incident.id, table.c.told_at == incident.told_at, closed)
+    same = (table.c.openings == incident.openings, table.c.restless_since.is_not_distinct_from(incident.restless_since))
+    return told.connection.execute(update(table).where(*mine, *same).values(values)).rowcount == 1
+
+
+def _how_long(incident: Incident, until: datetime) -> str:
+    lasted = length(until - incident.opened_at)
+    return f"it was wrong for {lasted}" if incident.openings == 1 else f"it came {incident.openings} times in {lasted}"

@@ -114,7 +114,10 @@ def families(answer: Reading | SextonError) -> list[Metric]:
 
 def exposition(answer: Reading | SextonError, accept: str = "") -> tuple[bytes, str]:
     """(text, content type). accept: the header of that name, which may ask for OpenMetrics."""
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # the library compares whatever stands there as a version
+        encode, content_type = choose_encoder("")
     return encode(_registry(answer)), content_type
 
 

@@ -88,13 +88,13 @@ class Rounds:
     def _alert(self) -> bool:
         """Look for incidents and deliver; whether no run failed since the last round."""
         from .alerts import deliver
-        from .incidents import watch
+        from .assessing import watch
 
         with read_only(self._engine) as connection:
             now = ask_now(connection)
         for event in watch(self._engine, self._jobs, self._settings.alerts, now, dict(self._unloaded)):
             self._say("incident", what=event.what, job=event.job, kind=event.kind, text=event.text)
-        sent = deliver(self._engine, self._channels, now)
+        sent = deliver(self._engine, self._channels, now, most=self._settings.alerts.most_per_hour)
         if sent.later or sent.given_up:
             self._say("alerts not sent", later=sent.later, given_up=sent.given_up)
         since, self._since = self._since, now
@@ -133,6 +133,7 @@ def needed(engine: Engine, settings: Settings) -> bool:
         return True
     with read_only(engine) as connection:
         own = own_tables(connection.dialect.name)
-        is_open = exists(select(own.incidents.c.id).where(own.incidents.c.closed_at.is_(None)))
+        unsettled = or_(own.incidents.c.closed_at.is_(None), own.incidents.c.restless_since.is_not(None))
+        is_open = exists(select(own.incidents.c.id).where(unsettled))
         waits = exists(select(own.alerts.c.id).where(own.alerts.c.sent_at.is_(None), own.alerts.c.next_at.is_not(None)))
         return bool(connection.execute(select(or_(is_open, waits))).scalar())

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from ..channels.contract import Notice, as_json
+from ..db.identity import identity
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..runs.history import kept_traceback
@@ -24,12 +25,25 @@ TITLES = {
     "effect": "no effect",
     "channel_refuses": "alerts are refused",
     "channel_unreachable": "alerts do not arrive",
+    "channel_flooded": "alerts are held back",
 }
+
+_BEFORE = {
+    "remind": "still: ",
+    "steady": "still: ",
+    "close": "over: ",
+    "quiet": "over: ",
+    "restless": "comes and goes: ",
+}
+"""What stands before the title, by what happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to an incident. what: "open", "remind" or "close".  text: one line."""
+    """Something happened to an incident. text: one line.
+
+    what: "open", "remind", "close"; of one that comes and goes "restless", then "steady" or "quiet" when it settles.
+    """
 
     what: str
     job: str
@@ -47,17 +61,29 @@ class Told:
 
 
 def tell(
-    told: Told, incident: int, event: Event, since: datetime, error: str | None = None, run: int | None = None
+    told: Told,
+    incident: int,
+    event: Event,
+    since: datetime,
+    error: str | None = None,
+    run: int | None = None,
+    *,
+    opening: int = 1,
 ) -> Event:
-    """Queue the messages of an event, each once: the key is that of incident, event and channel. The event itself."""
+    """Queue the messages of an event, each once. The event itself.
+
+    The key is that of database, incident, event and channel.  opening: which one of the incident it belongs to.
+    """
     dialect = told.connection.dialect.name
     table = own_tables(dialect).alerts
     what = f"remind:{told.now:%Y-%m-%d}" if event.what == "remind" else event.what
+    what = f"{what}:{opening}" if opening > 1 else what
+    who = identity(told.connection) if told.channels else ""
     kept = kept_traceback(told.connection, run) if run is not None else None
     message = as_json(_notice(event, since, error, run, kept.place if kept else None))
     rows = [
         {
-            "key": f"alert:{incident}:{what}:{channel}",
+            "key": f"alert:{who}:{incident}:{what}:{channel}",
             "incident_id": incident,
             "channel": channel,
             "message": message,
@@ -72,9 +98,7 @@ def tell(
 
 
 def _notice(event: Event, since: datetime, error: str | None, run: int | None, place: str | None) -> Notice:
-    title = f"{TITLES.get(event.kind, event.kind)}: {event.job}"
-    if event.what != "open":
-        title = f"{'over' if event.what == 'close' else 'still'}: {title}"
+    title = f"{_BEFORE.get(event.what, '')}{TITLES.get(event.kind, event.kind)}: {event.job}"
     facts = {"since": moment(since)}
     if error is not None:
         facts["last error"] = error
@@ -84,6 +108,8 @@ def _notice(event: Event, since: datetime, error: str | None, run: int | None, p
 
 
 def _command(event: Event, run: int | None) -> str:
+    if event.kind == "channel_flooded":
+        return "sexton alerts"
     if event.kind.startswith("channel_"):
         return f"sexton alerts --test {event.job}"
     if event.kind == "unloaded":

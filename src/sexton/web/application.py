@@ -53,6 +53,7 @@ def application(
     """The pages for the jobs of `app`. alive, unfit, unready: None where no worker runs in this process.
 
     unready: why the worker cannot work in its database, which no restart would mend.
+    Whatever name it is asked for under: where it is mounted, the product decides which hosts are its own.
     reader: where the figures come from; by default one on the database of `app`.
     """
     pages = _Pages(reader or Reader.of(app.settings, app.registry), alive, unfit or str, unready or str)
@@ -62,7 +63,9 @@ def application(
         Route("/healthz", pages.alive),
         Route("/readyz", pages.ready),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(_NotStored)])
+    pages_alone = Starlette(routes=routes, middleware=[Middleware(_NotStored)])
+    pages_alone.router.redirect_slashes = False  # it would send people to whatever host they were told to ask for
+    return pages_alone
 
 
 class _Pages:

@@ -17,6 +17,7 @@ from ..errors import SettingsError
 from ..telemetry.reader import Reader
 from .application import Alive, Unfit, application
 from .connections import MOST, Connection, Crowd
+from .hosts import OwnHosts
 
 LONGEST_END = 3.0
 """Seconds that answers under way may still take when the worker ends."""
@@ -39,7 +40,8 @@ def serving(
     Gives host and port, as port 0 takes any that is free. SettingsError when the address cannot be had.
     """
     listening = _listening(listen)
-    server = uvicorn.Server(_config(application(app, alive, reader=reader, unfit=unfit, unready=unready)))
+    pages = Crowd(application(app, alive, reader=reader, unfit=unfit, unready=unready))
+    server = uvicorn.Server(_config(OwnHosts(pages, (*app.settings.web.hosts, address_of(listen)[0]))))
     thread = Thread(target=asyncio.run, args=(_served(server, listening),), name="sexton-web", daemon=True)
     thread.start()
     try:
@@ -70,7 +72,7 @@ def _listening(listen: str) -> socket.socket:
 
 def _config(pages: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        Crowd(pages),
+        pages,
         log_config=None,  # the worker writes the log; a line a scrape would drown it
         log_level="critical",
         access_log=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
@@ -11,14 +12,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..app import App
 from ..db.connect import read_only
 from ..jobs.job import Job
+from ..runs.claim import Due
 from ..runs.due import newest_attempts, tried_again
 from ..runs.queue import waiting
 from ..runs.schedules import changes, in_force, next_slot, version
+from ..runs.wake import understood
 from .agenda import Agenda
 from .listener import Listener
 
 DEAF = 10
 """Looks after which listening is tried again, when it did not work."""
+
+DOUBT = 10.0
+"""Seconds for which nobody is taken at his word after somebody called out a run that does not wait (SEC-2)."""
 
 
 class Desk:
@@ -29,6 +35,7 @@ class Desk:
         self._app = app
         self._listener: Listener | None = None
         self._deaf = 0
+        self._doubted = 0.0
         self._version = -1
 
     def sources(self) -> list[Listener]:
@@ -37,8 +44,23 @@ class Desk:
             self._hang_up()
         return [self._listener] if self._listener is not None else []
 
-    def heard(self) -> list[str]:
-        """What was called out since the last time, see `runs/wake.py`. Listens when it does not yet."""
+    def called(self) -> tuple[list[Due], bool]:
+        """Runs that were called out since the last time, which need not be looked for; and whether to look.
+
+        Runs are at most one a job. They may not be there: whoever may connect can call, so claiming decides.
+        """
+        hints = understood(self._heard())
+        names = set(self._app.registry.names()) & hints.runs.keys()
+        if time.monotonic() < self._doubted:
+            return [], hints.look or bool(names)
+        return [Due(self._app.registry.get(name), None, queued=hints.runs[name]) for name in sorted(names)], hints.look
+
+    def misled(self) -> None:
+        """A run that was called out does not wait; another worker may have taken it, or somebody plays with us."""
+        self._doubted = time.monotonic() + DOUBT
+
+    def _heard(self) -> list[bytes]:
+        """What was called out since the last time. Listens when it does not yet."""
         if self._app.engine.dialect.name != "postgresql":
             return []
         try:

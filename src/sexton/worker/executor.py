@@ -19,7 +19,7 @@ from typing import Any
 from ..jobs.modules import python
 from ..runs.claim import Due
 from ..runs.hard_limit import ALARM
-from .messages import Line
+from .messages import Line, in_form
 
 KILL = ALARM - 0.5
 """Seconds after its deadline at which an executor is killed: its own last word comes first, the alarm last."""
@@ -152,9 +152,12 @@ class Executor:
         assert self._line is not None
         self.unloaded = None
         for message in self._line.receive():
-            if message is None:
+            if message is None or not in_form(message):
+                if message is not None or self._line.broken:  # a job has written into the line: nothing holds any more
+                    self.signal(signal.SIGKILL)
                 yield from self._gone()
-            elif message["event"] == "ready":
+                return
+            if message["event"] == "ready":
                 self.ready, self.unloaded = True, message["unloaded"]
             elif self.assignment is not None and message["event"] == "begun":
                 self.assignment.begun = True

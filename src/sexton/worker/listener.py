@@ -29,9 +29,11 @@ class Listener:
         """For select."""
         return int(self._connection.fileno())
 
-    def heard(self) -> list[str]:
-        """What was notified since the last time."""
-        return [notification.payload for notification in self._connection.notifies(timeout=0)]
+    def heard(self) -> list[bytes]:
+        """What was notified since the last time, not decoded: others choose their encoding, and what they send."""
+        line = self._connection.pgconn
+        line.consume_input()
+        return [notification.extra for notification in iter(line.notifies, None)]
 
     def close(self) -> None:
         """Hang up."""

@@ -141,11 +141,11 @@ class Worker:
 
     def _find(self, now: float) -> None:
         """Put what is due into `waiting`."""
-        called = self.desk.heard()
-        for run in filter(None, map(self._asked_for, called)):
+        called, look = self.desk.called()
+        for run in called:
             self.waiting.add(run)
         names, everything = {*self.desk.agenda.due(self.leadership.clock.now())}, now >= self.timers.all
-        if everything or "" in called or now >= self.timers.look:
+        if everything or look or now >= self.timers.look:
             self.timers.look = now + LOOK
             changed, asked = self.desk.changed()
             names |= asked
@@ -160,12 +160,6 @@ class Worker:
             names = {*self.app.registry.names()}
         if names:
             self._look_at(names)
-
-    def _asked_for(self, call: str) -> Due | None:
-        """The run that a call names: it need not be looked for."""
-        job, _, run = call.rpartition(" ")
-        known = job in self.app.registry.names() and run.isdecimal()
-        return Due(self.app.registry.get(job), None, queued=int(run)) if known else None
 
     def _look_at(self, names: set[str]) -> None:
         jobs = [job for job in self.app.registry if job.name in names]
@@ -219,6 +213,8 @@ class Worker:
             self.fitness.has_begun()
         elif outcome.get("state") == "unreachable":
             self.fitness.was_refused(outcome["error"])
+        if done.due.queued is not None and outcome.get("state") == "already done":
+            self.desk.misled()
         settled = outcome.get("state") in SETTLED
         if not settled:
             self.waiting.drop(done.due.job.name)

@@ -23,8 +23,14 @@ class Waiting:
         self._runs: list[Due] = []
 
     def add(self, due: Due) -> None:
-        """Take it in, after what waits already with the same priority; what people asked for comes before slots."""
-        if due not in self._runs:
+        """Take it in, after what waits already with the same priority; what people asked for comes before slots.
+
+        Of runs that people asked for, one a job waits: so do they in the database, and others may name any number.
+        """
+        asked = due.queued is not None and any(
+            run.job.name == due.job.name and run.queued is not None for run in self._runs
+        )
+        if due not in self._runs and not asked:
             self._runs.append(due)
             self._runs.sort(key=lambda run: (-run.job.priority, run.queued is None))
 

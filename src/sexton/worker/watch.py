@@ -5,8 +5,8 @@ A thread of its own, so that a mail server that takes its time holds no run up.
 
 from __future__ import annotations
 
+import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -58,7 +58,7 @@ def _shout(app: App, title: str, what: str, say: Callable[..., None]) -> None:
     from ..db.connect import place
 
     where = place(app.engine.url)
-    key = f"alert:database:{int(time.time())}"
+    key = f"alert:database:{secrets.token_hex(8)}"  # the database, which knows who we are, is away
     notice = Notice(key, title, f"{where} {what}", job="sexton", facts={}, command="sexton check")
     for channel, reason in shout(channels_of(app.settings), notice).items():
         if reason is not None:
