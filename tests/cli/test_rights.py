@@ -147,6 +147,23 @@ def test_sec_15_check_says_what_stands_on_our_own_tables(inside: Inside, town: T
     ]
 
 
+def test_sec_15_check_names_who_else_may_write_to_our_tables(inside: Inside, town: Town) -> None:
+    boss, mallory = town.roles
+    settings(inside, town, boss)
+    town.do(
+        f"GRANT UPDATE (rows) ON sexton.archives TO {quoted(mallory)}",
+        f"GRANT INSERT, SELECT ON sexton.armed TO {quoted(mallory)}, {quoted(boss)}",
+        "GRANT SELECT ON sexton.runs TO PUBLIC",
+        "GRANT DELETE ON sexton.effects TO PUBLIC",
+    )
+    so = "and so arm a policy or change what is on record; unless it is the role of the jobs, REVOKE"
+    every = "INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA sexton FROM"
+    assert warnings(inside, "database") == [
+        f"every role (PUBLIC) may write to 1 of Sexton's own tables, {so} {every} PUBLIC",
+        f'"{mallory}", whom "{boss}" does not trust, may write to 2 of Sexton\'s own tables, {so} {every} "{mallory}"',
+    ]
+
+
 def test_sec_15_check_fails_where_others_may_create_in_our_schema_or_run_on_our_tables(
     inside: Inside, town: Town
 ) -> None:

@@ -241,6 +241,19 @@ def test_sec_19_owners_partitions_and_where_a_deletion_goes_on(town: Town) -> No
 
 
 @pytest.mark.databases("postgres")
+def test_sec_19_views_of_hers_and_views_that_call_her(town: Town) -> None:
+    boss, mallory = town.roles
+    town.do(HERS, "CREATE VIEW hers.seen AS SELECT 1 AS id", who=mallory)
+    town.do("CREATE TABLE public.things (id int)")
+    town.do("CREATE VIEW public.seen AS SELECT hers.one(id) AS id FROM public.things")
+    (called,) = on(town, boss, "public.seen")
+    assert called.startswith("its query of public.seen calls hers.one(integer) of ")
+    (owned,) = on(town, boss, "hers.seen")
+    assert owned.startswith("view hers.seen belongs to ")
+    assert f'; ALTER VIEW hers.seen OWNER TO "{boss}", or' in owned
+
+
+@pytest.mark.databases("postgres")
 def test_sec_19_who_may_put_triggers_on_a_table(town: Town) -> None:
     boss, mallory = town.roles
     town.do("CREATE TABLE public.things (id int)", f"GRANT ALL ON public.things TO {quoted(boss)}, {quoted(mallory)}")

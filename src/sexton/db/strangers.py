@@ -102,6 +102,16 @@ _MAY_ADD_TRIGGERS = text(
     " ORDER BY c.name, role"
 )
 
+_MAY_WRITE = text(
+    f"{TRUSTED} SELECT COALESCE(r.rolname, '{EVERYBODY}') AS role, count(DISTINCT c.oid) AS tables"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " CROSS JOIN LATERAL (SELECT t.grantee, t.privilege_type FROM aclexplode(c.relacl) t UNION"
+    "  SELECT b.grantee, b.privilege_type FROM pg_catalog.pg_attribute a CROSS JOIN aclexplode(a.attacl) b"
+    "  WHERE a.attrelid = c.oid) g LEFT JOIN pg_catalog.pg_roles r ON r.oid = g.grantee"
+    f" WHERE n.nspname = '{SCHEMA}' AND c.relkind IN ('r', 'p') AND {_NOT_TRUSTED.format('g.grantee')}"
+    " AND g.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE') GROUP BY 1 ORDER BY 1"
+)
+
 _OWN = text(
     f"{TRUSTED} SELECT n.nspname AS name, '' AS kind, r.rolname AS role FROM pg_catalog.pg_namespace n"
     " JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner"
@@ -193,6 +203,17 @@ def strangers_at_home(connection: Connection) -> Iterator[Stranger]:
     yield from owners
     told = {stranger.text for stranger in owners}
     yield from (one for one in strangers_in(connection, [SCHEMA], _HOME) if one.text not in told)
+
+
+def writers_at_home(connection: Connection) -> Iterator[Stranger]:
+    """Who else may write to Sexton's own tables, and so say what is armed, what was told, and what a file holds."""
+    roles = _Words(connection)
+    for row in connection.execute(_MAY_WRITE, {"trusted": list(roles.trusted)}):
+        of = "1 of Sexton's own tables" if row.tables == 1 else f"{row.tables} of Sexton's own tables"
+        told = roles.of(row.role, f"may write to {of}, and so arm a policy or change what is on record")
+        all_of_them = f"ALL TABLES IN SCHEMA {SCHEMA} FROM {roles.quoted(row.role)}"
+        mend = f"unless it is the role of the jobs, REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {all_of_them}"
+        yield Stranger(one_line(told), one_line(mend))
 
 
 def _own(roles: _Words, row: Row[Any]) -> Stranger:

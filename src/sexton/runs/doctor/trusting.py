@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection, text
 
 from ...db.names import quoted_table
-from ...db.strangers import Stranger, strangers_at_home, strangers_in, strangers_on
+from ...db.strangers import Stranger, strangers_at_home, strangers_in, strangers_on, writers_at_home
 from ...db.tables import SCHEMA
 from ...db.trust import EVERYBODY, trusted_of
 from ...policies.contract import Plan
@@ -98,6 +98,8 @@ def of_home(connection: Connection) -> Iterator[tuple[str, Stranger]]:
     own = connection.execute(_OWN_TABLES).all()
     for stranger in strangers_on(connection, [row.oid for row in own]):
         yield "wrong", stranger
+    for stranger in writers_at_home(connection):
+        yield "warning", stranger
     for row in own:
         for name in row.triggers:
             told = f"trigger {name} stands on {row.name}, which Sexton did not make"
