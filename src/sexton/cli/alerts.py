@@ -72,7 +72,7 @@ def _new_id(app: App) -> int:
     with reaching(app.engine), app.engine.begin() as connection:
         require_schema(connection)
         new = renew_identity(connection)
-    print(f"messages about incidents that are written from now on bear the id {new}")
+    say(f"messages about incidents that are written from now on bear the id {new}")
     return DONE
 
 

@@ -59,7 +59,7 @@ def run(arguments: Namespace) -> int:
 
 def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"{shown(app.settings.database)}, {len(app.registry)} jobs")
-    yield from (Finding("warning", *found) for found in exposures(app.settings, app.files, app.folder, app.policies))
+    yield from (Finding("warning", *found) for found in _exposed(app))
     yield from _not_loaded(app)
     wrong = set[str]()
     for job in app.registry:
@@ -69,8 +69,6 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
             yield finding
     schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
     for about, text in crowding.warnings(schedules, datetime.now(UTC)):
-        yield Finding("warning", about, text)
-    for about, text in check_outside.warnings(app.settings):
         yield Finding("warning", about, text)
     if offline:
         return
@@ -89,6 +87,12 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     for job in app.registry:
         if job.name not in wrong:
             yield from _here(app, job)
+
+
+def _exposed(app: App) -> Iterator[tuple[str, str]]:
+    """What others could write, read or overhear: files, pages, messages."""
+    yield from exposures(app.settings, app.files, app.folder, app.policies)
+    yield from check_outside.warnings(app.settings)
 
 
 def _not_loaded(app: App) -> Iterator[Finding]:
