@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def python(*arguments: str) -> str:
     """What the shop's process printed."""
     command = [sys.executable, "-m", "tests.support.archive_shop", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
