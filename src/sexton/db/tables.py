@@ -123,11 +123,7 @@ def _effects(dialect: str, metadata: MetaData) -> Table:
         Column("subject", Text, nullable=False),
         Column("run_id", BigKey),
         Column("created_at", UtcDateTime, nullable=False),
-        Column(
-            "form",
-            SmallInteger,
-            comment="how the key and the subject are written, 1: in one way only; NULL: before revision 0010",
-        ),
+        Column("form", SmallInteger, comment="1: key, subject are read in one way only; NULL: before revision 0010"),
     )
 
 
@@ -163,9 +159,7 @@ def _poison(dialect: str, metadata: MetaData) -> Table:
         Column("first_seen_at", UtcDateTime, nullable=False),
         Column("last_seen_at", UtcDateTime, nullable=False),
         Column("next_at", UtcDateTime, comment="tried again from then on; NULL: waits for a person"),
-        Column(
-            "form", SmallInteger, comment="how the subject is written, 1: in one way only; NULL: before revision 0010"
-        ),
+        Column("form", SmallInteger, comment="1: subject is read in one way only; NULL: before revision 0010"),
     )
 
 
