@@ -114,7 +114,7 @@ def test_archives_of_the_version_before_are_verified_and_put_back(shop: Shop) ->
     (file,) = (shop.folder / "kept" / "orders_kept").glob("*.gz")
 
     verified = shop.sexton("archive", "verify")
-    restored = shop.sexton("archive", "restore", file.name)
+    restored = shop.sexton("archive", "restore", file.name, "--yes")
 
     assert (verified.code, verified.out.count("ok ")) == (0, 1), verified
     assert restored.code == 0, restored

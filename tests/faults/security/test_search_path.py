@@ -265,4 +265,4 @@ def test_sec_17_settings_of_a_role_change_no_string(town: Town) -> None:
         asked = select(text("'\\'")).select_from(odd).limit(1)
         assert connection.execute(asked).scalar() == "\\"
         shown = connection.execute(text("SELECT current_setting('datestyle'), current_setting('timezone')")).one()
-    assert tuple(shown) == ("ISO, DMY", "UTC")
+    assert tuple(shown) == ("ISO, MDY", "UTC")
