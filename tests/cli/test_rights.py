@@ -96,8 +96,9 @@ def test_sec_1_check_names_schemas_of_the_path_that_others_may_create_in(inside:
     town.do(
         "GRANT CREATE ON SCHEMA public TO PUBLIC",
         f"CREATE SCHEMA {quoted(boss)} AUTHORIZATION {quoted(mallory)}",
+        f"GRANT USAGE ON SCHEMA {quoted(boss)} TO PUBLIC",
     )
-    why = " of the search path, so that a trigger or a job's code may meet functions of others there"
+    why = " of the search path, so that nothing in it is found by a bare name but tables"
     mend = f'ALTER SCHEMA "{boss}" OWNER TO "{boss}", or, if "{mallory}" may act as it, trusted_roles = ["{mallory}"]'
     assert warnings(inside, "database") == [
         f'schema "{boss}"{why}, belongs to "{mallory}", whom "{boss}" does not trust; {mend}',

@@ -249,7 +249,7 @@ class Settings:
     trusted_roles: tuple[str, ...] = setting(
         (),
         "roles of PostgreSQL whose tables, schemas and functions are taken as if they were the role's of the jobs, "
-        "beside the owner of the database, superusers, and roles that it is a member of",
+        "beside the owner of the database, superusers, and roles that it is a member of; PUBLIC means all",
         example=("shop",),
     )
     run: RunSettings = field(default_factory=RunSettings)

@@ -59,12 +59,14 @@ _STRANGE = text(
 class SearchPath:
     """Of one engine. listed: the session's own path, as it is found.
 
-    left_out: schemas of it that are not searched, and why, in words.
+    left_out: schemas of it that are not searched, and why, in words.  holding: those that nobody strange may create in,
+    and that hold functions or operators of these roles all the same.
     """
 
     listed: tuple[str, ...] | None = None
     safe: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    holding: dict[str, tuple[str, ...]] = field(default_factory=dict)
     looked: float | None = None
     _relations: dict[str, str] = field(default_factory=dict)
     _types: dict[str, str] = field(default_factory=dict)
@@ -99,7 +101,7 @@ class SearchPath:
     def look(self, connection: Connection) -> None:
         """Ask the catalogue; inside a transaction with the path OWN."""
         listed = self.listed or ()
-        unsafe = _unsafe(connection, listed)
+        unsafe, self.holding = _unsafe(connection, listed)
         usable = safe_path(connection, listed, trusted_of(connection))
         found = (tuple(name for name in usable if name not in unsafe), unsafe, *_names(connection, listed, unsafe))
         if found != (self.safe, self.left_out, self._relations, self._types):
@@ -133,17 +135,18 @@ def schema_of(dialect: Dialect, item: Any) -> str | None:
     return search_path(dialect).schema_of(item)
 
 
-def _unsafe(connection: Connection, listed: tuple[str, ...]) -> dict[str, str]:
-    """Schemas in which somebody strange may put something, or has, and why, in words."""
+def _unsafe(connection: Connection, listed: tuple[str, ...]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Schemas in which somebody strange may put something, or has, and why, in words; those that only hold it."""
     trusted = trusted_of(connection)
     creators = untrusted_creators(connection, listed, trusted)
-    unsafe = {name: f"{_and(roles)} may create in it" for name, roles in creators.items()}
-    others: dict[str, list[str]] = {}
+    holding: dict[str, tuple[str, ...]] = {}
     for schema, role in connection.execute(_STRANGE, {"schemas": list(listed), "trusted": list(trusted)}):
-        others.setdefault(schema, []).append(role)
-    for schema, roles in others.items():
-        unsafe.setdefault(schema, f"it holds functions or operators of {_and(roles)}")
-    return unsafe
+        if schema not in creators:
+            holding[schema] = (*holding.get(schema, ()), role)
+    unsafe = {name: f"{' and '.join(roles)} may create in it" for name, roles in creators.items()}
+    for name, roles in holding.items():
+        unsafe[name] = f"it holds functions or operators of {' and '.join(roles)}"
+    return unsafe, holding
 
 
 def _names(
@@ -174,7 +177,3 @@ def _meant(found: dict[str, list[Row[Any]]], left_out: set[str]) -> dict[str, st
 def _quoted(name: str) -> str:
     escaped = name.replace('"', '""').replace("%", "%%")  # as `exec_driver_sql` takes it
     return f'"{escaped}"'
-
-
-def _and(roles: Iterable[str]) -> str:
-    return " and ".join(roles)

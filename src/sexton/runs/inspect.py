@@ -15,7 +15,7 @@ from ..errors import PolicyError
 from ..jobs.job import Job
 from ..policies.contract import Plan
 from .armed import unarmed
-from .doctor.folders import barred, open_to_all
+from .doctor.folders import barred
 from .doctor.trusting import of_plans
 from .execution import Request
 from .indexes import deletes, references
@@ -42,8 +42,6 @@ def inspected(engine: Engine, job: Job) -> list[str]:
             _checked_time(connection, plan, job.name)
             if plan.archive is not None and (why := barred(plan.archive)) is not None:
                 raise PolicyError(f"{job.name}, archive: {why}")
-            if plan.archive is not None and (why := open_to_all(plan.archive, plan.step)) is not None:
-                warnings.append(why)
             probe = Request(1, None, now, job.name, None)
             if (wanted := wanted_index(connection, plan, probe)) is not None and wanted.needed:
                 warnings.append(f"no index serves {plan.step}; {wanted.statement}")

@@ -187,6 +187,7 @@ def test_sec_1_what_was_made_before_create_was_revoked_stays_out(town: Town, tmp
     with town.engine(town.roles[0]).begin() as connection:
         left_out = search_path(connection.dialect).left_out
     assert left_out == {"public": f"it holds functions or operators of {town.roles[1]}"}
+    assert f"holds functions or operators of {town.roles[1]}; drop them" in done(user.sexton("check")).out
 
 
 def test_sec_1_names_in_a_schema_that_is_searched_need_no_schema(town: Town) -> None:

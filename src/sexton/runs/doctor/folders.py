@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import SettingsError
-from ...files import group_number
+from ...files import group_number, others_may_write, trusted_owners
 from ...policies.contract import ArchiveTo
 from .finding import Case, Finding
 from .load import size_words
@@ -33,16 +32,6 @@ def barred(to: ArchiveTo) -> str | None:
     return None
 
 
-def open_to_all(to: ArchiveTo, step: str) -> str | None:
-    """Which folder of the files anybody on this host can write to, or replace; None: none of them (SEC-4)."""
-    files = Path(os.path.realpath(Path(to.folder) / step))
-    for folder in (files, files.parent, files.parent.parent):
-        mode = folder.stat().st_mode if folder.is_dir() else 0
-        if mode & stat.S_IWOTH and not (mode & stat.S_ISVTX and folder != files):
-            return f"anybody on this host can write into {folder}, where its archives lie; chmod o-w"
-    return None
-
-
 def archive_folder(case: Case) -> Iterator[Finding]:
     """Whether it can be written to, and how much is free."""
     if case.plan.archive is None:
@@ -50,8 +39,8 @@ def archive_folder(case: Case) -> Iterator[Finding]:
     if why := barred(case.plan.archive):
         yield Finding("wrong", "archive", why)
         return
-    if why := open_to_all(case.plan.archive, case.plan.step):
-        yield Finding("warning", "archive", why)
+    if exposed := others_may_write(Path(case.plan.archive.folder) / case.plan.step, trusted_owners()):
+        yield Finding("warning", "archive", str(exposed))
     folder = Path(case.plan.archive.folder).absolute()
     free = shutil.disk_usage(_nearest(folder)).free
     level = "warning" if free < LITTLE else "ok"

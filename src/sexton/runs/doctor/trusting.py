@@ -5,12 +5,12 @@ Nothing here keeps a job from running. `check` and `arm` say it, and what would 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, text
 
-from ...db.names import quoted_table
+from ...db.names import quoted, quoted_table
+from ...db.search_path import search_path
 from ...db.strangers import Stranger, strangers_at_home, strangers_in, strangers_on, writers_at_home
 from ...db.tables import SCHEMA
 from ...db.trust import EVERYBODY, trusted_of
@@ -30,9 +30,6 @@ _UNKNOWN = text(
     "SELECT u.name FROM unnest(CAST(:names AS text[])) WITH ORDINALITY u(name, place)"
     " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = u.name) ORDER BY u.place"
 )
-
-_PATH = text("SELECT reset_val, current_user AS role FROM pg_catalog.pg_settings WHERE name = 'search_path'")
-_WORD = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,\s"]+))\s*(?:,|$)')
 
 _OWN_TABLES = text(
     f"SELECT c.oid, '{SCHEMA}.' || quote_ident(c.relname) AS name, c.relrowsecurity,"
@@ -82,11 +79,13 @@ def of_role(connection: Connection) -> Iterator[Stranger]:
         yield Stranger(told, "name the roles that own your tables")
     for name in connection.execute(_UNKNOWN, {"names": [name for name in named if name != EVERYBODY]}).scalars():
         yield Stranger(one_line(f"trusted_roles names {name}, and there is no such role"), "correct the name")
-    path = connection.execute(_PATH).one()
-    words = [quoted.replace('""', '"') if quoted else word.lower() for quoted, word in _WORD.findall(path.reset_val)]
-    schemas = [path.role if word == "$user" else word for word in words]
-    why = " of the search path, so that a trigger or a job's code may meet functions of others there"
-    yield from strangers_in(connection, schemas, why)
+    path = search_path(connection.dialect)
+    why = " of the search path, so that nothing in it is found by a bare name but tables"
+    yield from strangers_in(connection, path.listed or (), why)
+    for schema, roles in path.holding.items():
+        name = quoted(connection.dialect, schema)
+        told = f"schema {name}{why}, holds functions or operators of {', '.join(roles)}"
+        yield Stranger(one_line(told), "drop them, let them belong to the role, or name their owner in trusted_roles")
 
 
 def of_home(connection: Connection) -> Iterator[tuple[str, Stranger]]:
