@@ -55,7 +55,7 @@ def told(shop: Market) -> tuple[list[Any], list[Any]]:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_does_the_same_inside_the_database_as_from_python(twins: tuple[Market, Market], name: str) -> None:
-    """Every policy of the marketplace, over two days, in a session that keeps another time zone."""
+    """Every policy of the marketplace, over two days, in a session of another time zone and search path (SEC-1)."""
     python, inside = twins
     text = procedure(planned(inside.job(name)), inside.engine.dialect)
     with inside.engine.begin() as connection:

@@ -35,6 +35,11 @@ _NOT_FOUND = ("42P01", "42883", "42704")
 _SETTINGS = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in ALWAYS.items())
 
 
+def settings(path: str) -> str:
+    """The statements that a transaction begins with, wherever it runs: inside a procedure, again after each COMMIT."""
+    return f"SET LOCAL search_path = {path}; {_SETTINGS}"
+
+
 def watch(engine: Engine) -> None:
     """Let sessions of this engine begin as they should."""
     path = SearchPath()
@@ -100,4 +105,4 @@ def _opening(path: str, level: str | None, reading: bool) -> str:
     """One exchange: without parameters, the driver sends several statements at once."""
     mode = "REPEATABLE READ READ ONLY" if reading else level or "READ COMMITTED"
     patience = f"; SET LOCAL lock_timeout = '{LOCK_WAIT}'" if reading else ""
-    return f"BEGIN ISOLATION LEVEL {mode}; SET LOCAL search_path = {path}; {_SETTINGS}{patience}"
+    return f"BEGIN ISOLATION LEVEL {mode}; {settings(path)}{patience}"
