@@ -89,7 +89,7 @@ def test_c7_odd_names_in_every_command(odd: Inside, engine: Engine, database: st
         assert [row[2] for row in after] == [*(["gone: 100%" if action == "transition" else None] * 2), "z", "z"]
     if action == "archive":
         (file,) = Path(odd.folder, "archive", "tidy").glob("*.jsonl.gz")
-        restored = odd.sexton("archive", "restore", str(file))
+        restored = odd.sexton("archive", "restore", str(file), "--yes")
         assert restored.code == 0, restored.err
         assert (rows(engine, TABLE), rows(engine, CHILD)) == before
 

@@ -162,7 +162,8 @@ def set_for_sessions(engine: Engine, scope: str, name: str, value: str) -> None:
 
 
 def zone_of(engine: Engine) -> str:
-    with engine.connect() as connection:
+    """That of a session, outside of the transactions that Sexton begins."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         return str(connection.execute(text("SHOW timezone")).scalar())
 
 
