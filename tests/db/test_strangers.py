@@ -106,6 +106,30 @@ def test_sec_15_a_table_of_hers_in_our_own_schema_is_not_ours(town: Town) -> Non
 
 
 @pytest.mark.databases("postgres")
+def test_sec_15_attack_a_function_of_hers_that_waits_in_our_own_schema(town: Town) -> None:
+    """Replaced by a superuser it would stay hers, and `ALTER FUNCTION … SET search_path` is enough to run code."""
+    mallory, root = town.roles[1], town.role("root", "SUPERUSER")
+    town.do(
+        "CREATE SCHEMA sexton",
+        "CREATE FUNCTION sexton.bounded(key text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT key $$",
+        "CREATE PROCEDURE sexton.other() LANGUAGE sql AS $$ SELECT 1 $$",
+        who=mallory,
+    )
+    town.do(f"ALTER SCHEMA sexton OWNER TO {quoted(root)}")  # as the first message says
+    with pytest.raises(SchemaUntrusted, match=r"function sexton\.bounded\(key text\) in Sexton's own schema belongs"):
+        migrate(town.engine(root))
+    assert [line.split("; ")[1].split(",")[0] for line in at_home(town, root)] == [
+        "DROP FUNCTION sexton.bounded(key text)",
+        "DROP PROCEDURE sexton.other()",
+    ]
+    town.do("DROP FUNCTION sexton.bounded(text)", "DROP PROCEDURE sexton.other()")
+    assert migrate(town.engine(root)) is True
+    town.do(f"ALTER FUNCTION sexton.bounded(text) OWNER TO {quoted(mallory)}")
+    with pytest.raises(SchemaUntrusted), read_only(town.engine(root)) as connection:
+        require_schema(connection)
+
+
+@pytest.mark.databases("postgres")
 def test_sec_15_a_schema_of_a_role_that_it_is_a_member_of_is_its_own(town: Town) -> None:
     boss, _ = town.roles
     owner = town.role("owner")

@@ -120,14 +120,21 @@ _OWN = text(
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " JOIN pg_catalog.pg_roles r ON r.oid = c.relowner"
     f" WHERE n.nspname = '{SCHEMA}' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
-    f" AND {_NOT_TRUSTED.format('c.relowner')} ORDER BY kind, name"
+    f" AND {_NOT_TRUSTED.format('c.relowner')}"
+    f" UNION ALL SELECT '{SCHEMA}.' || quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')',"
+    " CASE p.prokind WHEN 'a' THEN 'AGGREGATE' WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, r.rolname"
+    " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+    " JOIN pg_catalog.pg_roles r ON r.oid = p.proowner"
+    f" WHERE n.nspname = '{SCHEMA}' AND {_NOT_TRUSTED.format('p.proowner')} ORDER BY kind, name"
 )
+"""Tables and functions: to replace a function that she made leaves it hers, and her settings change what it calls."""
 
 _OTHERS = text(
     "SELECT count(*) FROM pg_catalog.pg_roles r WHERE NOT r.rolsuper AND r.rolname <> current_user AND r.oid IN ("
     f" SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = '{SCHEMA}' UNION ALL SELECT c.relowner"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    f" WHERE n.nspname = '{SCHEMA}')"
+    f" WHERE n.nspname = '{SCHEMA}' UNION ALL SELECT p.proowner FROM pg_catalog.pg_proc p"
+    f" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = '{SCHEMA}')"
 )
 """What most databases answer with 0, in a fraction of the time."""
 
@@ -138,6 +145,7 @@ _SCHEMA_OWNERS = text(
 
 _HOME = ", where Sexton keeps its own tables"
 _KINDS = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
+_CALLED = ("AGGREGATE", "FUNCTION", "PROCEDURE")
 _TYPE_KINDS = {"d": "DOMAIN", "r": "TYPE", "m": "TYPE"}
 
 
@@ -220,9 +228,13 @@ def _own(roles: _Words, row: Row[Any]) -> Stranger:
     if not row.kind:
         told = f"schema {row.name}{_HOME}, belongs to {roles.of(row.role)}"
         return Stranger(one_line(told), roles.mend(f"ALTER SCHEMA {row.name}", row.role))
-    kind = _KINDS.get(row.kind, "TABLE")
+    called = row.kind in _CALLED
+    kind = row.kind if called else _KINDS.get(row.kind, "TABLE")
     told = f"{kind.lower()} {row.name} in Sexton's own schema belongs to {roles.of(row.role)}"
-    return Stranger(one_line(told), roles.mend(f"ALTER {kind} {row.name}", row.role))
+    mend = roles.mend(f"ALTER {kind} {row.name}", row.role)
+    return Stranger(
+        one_line(told), one_line(f"DROP {kind} {row.name}, or, if Sexton made it, {mend}" if called else mend)
+    )
 
 
 class _Words:
