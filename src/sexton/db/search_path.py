@@ -81,13 +81,21 @@ class SearchPath:
 
     @property
     def sql(self) -> str:
-        """The path of transactions on rows, quoted. The built-in schema is searched before it."""
-        return ", ".join([*map(_quoted, self.safe), "pg_temp"])
+        """The path of transactions on rows, quoted. The built-in schema is searched before it.
+
+        Without any schema it is empty: with the temporary one alone, CREATE TABLE would make a table that is soon gone.
+        """
+        return ", ".join([*map(_quoted, self.safe), "pg_temp"]) if self.safe else "''"
 
     def found(self, listed: tuple[str, ...]) -> None:
         """The path of a new session; another one, as somebody has changed it, is looked at anew."""
         if listed != self.listed:
             self.listed, self.looked = listed, None
+
+    def adopt(self, other: SearchPath) -> None:
+        """Know what was found for another engine on the same database, as long as that is true."""
+        self.listed, self.safe, self.left_out, self.looked = other.listed, other.safe, other.left_out, other.looked
+        self._relations, self._types = other._relations, other._types
 
     def schema_of(self, item: Any) -> str | None:
         """The schema that a table, a sequence or a type is written with; None: it is found without."""

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, text
 
-from ...db.names import quoted_table
+from ...db.names import quoted, quoted_table
+from ...db.search_path import search_path
 from ...db.strangers import Stranger, strangers_at_home, strangers_in, strangers_on, writers_at_home
 from ...db.tables import SCHEMA
-from ...db.trust import EVERYBODY, trusted_of
+from ...db.trust import EVERYBODY, trusted_of, untrusted_creators
 from ...policies.contract import Plan
 from ...texts import one_line
 from .rights import needed
@@ -87,6 +88,13 @@ def of_role(connection: Connection) -> Iterator[Stranger]:
     schemas = [path.role if word == "$user" else word for word in words]
     why = " of the search path, so that a trigger or a job's code may meet functions of others there"
     yield from strangers_in(connection, schemas, why)
+    searched = search_path(connection.dialect)
+    open_to_others = untrusted_creators(connection, searched.left_out, named)
+    for schema, reason in searched.left_out.items():
+        if schema not in open_to_others:
+            told = f"schema {quoted(connection.dialect, schema)} of the search path is not searched, as {reason}"
+            mend = f"drop what you do not know, give the rest to {role.name}, or name its owner in trusted_roles"
+            yield Stranger(one_line(told), mend)
 
 
 def of_home(connection: Connection) -> Iterator[tuple[str, Stranger]]:
