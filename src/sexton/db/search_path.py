@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
+from ..texts import one_line
 from .trust import EQUAL, TRUSTED, safe_path, trusted_of, untrusted_creators
 
 OWN = "pg_catalog, pg_temp"
@@ -110,7 +111,8 @@ class SearchPath:
         unsafe = _unsafe(connection, listed)
         usable = safe_path(connection, listed, trusted_of(connection))
         found = (tuple(name for name in usable if name not in unsafe), unsafe, *_names(connection, listed, unsafe))
-        if found != (self.safe, self.left_out, self._relations, self._types):
+        # Asked anew, whatever was compiled meanwhile, by another thread for instance, may be of before.
+        if self.looked is None or found != (self.safe, self.left_out, self._relations, self._types):
             self.safe, self.left_out, self._relations, self._types = found
             connection.engine.clear_compiled_cache()
         if listed:
@@ -126,7 +128,7 @@ class SearchPath:
         """After "there is no such table": where it was not looked for, and the way out; "" when it was everywhere."""
         if schema or not self.left_out:
             return ""
-        left = " and ".join(f"{name}, as {why}" for name, why in sorted(self.left_out.items()))
+        left = " and ".join(f"{one_line(name)}, as {why}" for name, why in sorted(self.left_out.items()))
         return f"; not searched: schema {left}; mend that, write the name with its schema, or see trusted_roles"
 
 
@@ -185,4 +187,5 @@ def _quoted(name: str) -> str:
 
 
 def _and(roles: Iterable[str]) -> str:
-    return " and ".join(roles)
+    """Whoever names roles may have put line feeds into a name, at which an error would be cut."""
+    return " and ".join(map(one_line, roles))

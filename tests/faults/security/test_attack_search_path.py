@@ -16,7 +16,7 @@ from sexton.db.search_path import search_path
 
 from ...support.databases import Databases
 from ...support.proxy import Proxy
-from ...support.roles import Town
+from ...support.roles import Town, quoted
 from .test_search_path import careless_town, done, set_traps, shell
 
 pytestmark = pytest.mark.databases("postgres")
@@ -107,6 +107,14 @@ def test_sec_1_attack_check_says_that_a_schema_with_functions_of_others_is_not_s
         f'{town.roles[1]}; drop what you do not know, give the rest to "{town.roles[0]}", or name its owner in '
         "trusted_roles"
     ) in told
+
+
+def test_sec_1_attack_the_name_of_a_role_does_not_cut_the_reason(town: Town) -> None:
+    odd = town.role("mal\nrun 99 succeeded")
+    town.do("REVOKE CREATE ON SCHEMA public FROM PUBLIC", f"GRANT CREATE ON SCHEMA public TO {quoted(odd)}")
+    with town.engine(town.roles[0]).begin() as connection, pytest.raises(DBAPIError) as refused:
+        connection.execute(text("SELECT 1 FROM log"))
+    assert describe(refused.value).endswith("or see trusted_roles")
 
 
 def test_sec_8_attack_pause_while_does_not_read_the_whole_catalogue_each_second(town: Town) -> None:
