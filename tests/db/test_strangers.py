@@ -246,6 +246,35 @@ def test_sec_19_her_types_are_found_below_others_and_her_function_in_a_partition
 
 
 @pytest.mark.databases("postgres")
+def test_sec_19_attack_a_cast_of_an_enum_of_hers(town: Town) -> None:
+    """Keys and messages have a value as text: her cast would be called, and say which text."""
+    boss, mallory = town.roles
+    town.do(
+        "CREATE SCHEMA his",
+        "GRANT ALL ON SCHEMA his TO PUBLIC",
+        "CREATE TYPE his.state AS ENUM ('open')",
+        "CREATE FUNCTION his.said(his.state) RETURNS text LANGUAGE sql AS $$ SELECT 'done' $$",
+        "CREATE CAST (his.state AS text) WITH FUNCTION his.said(his.state)",
+        "CREATE FUNCTION his.meant(varchar) RETURNS his.state LANGUAGE sql AS $$ SELECT CAST(NULL AS his.state) $$",
+        "CREATE CAST (varchar AS his.state) WITH FUNCTION his.meant(varchar)",
+        who=mallory,
+    )
+    town.do("CREATE TABLE public.things (id int, a his.state, b his.state[])", "CREATE TABLE public.rest (id text)")
+    assert on(town, boss, "public.rest") == []
+    found = on(town, boss, "public.things")
+    types = [line for line in found if " has the type his.state of " in line]
+    assert len(types) == 2
+    assert f"whose functions, casts and checks run as {quoted(boss)}; ALTER TYPE his.state OWNER TO" in types[0]
+    town.do("ALTER TYPE his.state OWNER TO postgres")  # as it says; what she made before stays hers
+    found = on(town, boss, "public.things")
+    assert [line.split(f" of {quoted(mallory)}")[0] for line in found] == [
+        f"a cast of the type of {column} of public.things calls his.{function}"
+        for column in ("a", "b")
+        for function in ("meant(character varying)", "said(his.state)")
+    ]
+
+
+@pytest.mark.databases("postgres")
 def test_sec_19_owners_partitions_and_where_a_deletion_goes_on(town: Town) -> None:
     boss, mallory = town.roles
     town.do(
