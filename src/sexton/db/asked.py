@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 from .connect import open_database, read_only
 from .deadline import limited
 from .render import for_driver
+from .search_path import search_path
 from .trust import TRUSTED_ROLES
 
 _QUOTED = re.compile(
@@ -51,6 +52,7 @@ def ask_apart(engine: Engine, sql: str, seconds: float) -> Any:
     asked = f"SELECT * FROM (\n{for_driver(query, engine.dialect)}\n) AS asked LIMIT {marker}"
     trusted = engine.get_execution_options().get(TRUSTED_ROLES, ())
     apart = open_database(engine.url, create=False, trusted=trusted)
+    search_path(apart.dialect).adopt(search_path(engine.dialect))  # asked each second, in a database of many tables
     try:
         with read_only(apart) as connection, limited(connection, seconds):
             try:

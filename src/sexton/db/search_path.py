@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
+from ..texts import one_line
 from .trust import EQUAL, TRUSTED, safe_path, trusted_of, untrusted_creators
 
 OWN = "pg_catalog, pg_temp"
@@ -59,14 +60,12 @@ _STRANGE = text(
 class SearchPath:
     """Of one engine. listed: the session's own path, as it is found.
 
-    left_out: schemas of it that are not searched, and why, in words.  holding: those that nobody strange may create in,
-    and that hold functions or operators of these roles all the same.
+    left_out: schemas of it that are not searched, and why, in words.
     """
 
     listed: tuple[str, ...] | None = None
     safe: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
-    holding: dict[str, tuple[str, ...]] = field(default_factory=dict)
     looked: float | None = None
     _relations: dict[str, str] = field(default_factory=dict)
     _types: dict[str, str] = field(default_factory=dict)
@@ -83,13 +82,21 @@ class SearchPath:
 
     @property
     def sql(self) -> str:
-        """The path of transactions on rows, quoted. The built-in schema is searched before it."""
-        return ", ".join([*map(_quoted, self.safe), "pg_temp"])
+        """The path of transactions on rows, quoted. The built-in schema is searched before it.
+
+        Without any schema it is empty: with the temporary one alone, CREATE TABLE would make a table that is soon gone.
+        """
+        return ", ".join([*map(_quoted, self.safe), "pg_temp"]) if self.safe else "''"
 
     def found(self, listed: tuple[str, ...]) -> None:
         """The path of a new session; another one, as somebody has changed it, is looked at anew."""
         if listed != self.listed:
             self.listed, self.looked = listed, None
+
+    def adopt(self, other: SearchPath) -> None:
+        """Know what was found for another engine on the same database, as long as that is true."""
+        self.listed, self.safe, self.left_out, self.looked = other.listed, other.safe, other.left_out, other.looked
+        self._relations, self._types = other._relations, other._types
 
     def schema_of(self, item: Any) -> str | None:
         """The schema that a table, a sequence or a type is written with; None: it is found without."""
@@ -101,10 +108,11 @@ class SearchPath:
     def look(self, connection: Connection) -> None:
         """Ask the catalogue; inside a transaction with the path OWN."""
         listed = self.listed or ()
-        unsafe, self.holding = _unsafe(connection, listed)
+        unsafe = _unsafe(connection, listed)
         usable = safe_path(connection, listed, trusted_of(connection))
         found = (tuple(name for name in usable if name not in unsafe), unsafe, *_names(connection, listed, unsafe))
-        if found != (self.safe, self.left_out, self._relations, self._types):
+        # Asked anew, whatever was compiled meanwhile, by another thread for instance, may be of before.
+        if self.looked is None or found != (self.safe, self.left_out, self._relations, self._types):
             self.safe, self.left_out, self._relations, self._types = found
             connection.engine.clear_compiled_cache()
         if listed:
@@ -120,7 +128,7 @@ class SearchPath:
         """After "there is no such table": where it was not looked for, and the way out; "" when it was everywhere."""
         if schema or not self.left_out:
             return ""
-        left = " and ".join(f"{name}, as {why}" for name, why in sorted(self.left_out.items()))
+        left = " and ".join(f"{one_line(name)}, as {why}" for name, why in sorted(self.left_out.items()))
         return f"; not searched: schema {left}; mend that, write the name with its schema, or see trusted_roles"
 
 
@@ -135,18 +143,17 @@ def schema_of(dialect: Dialect, item: Any) -> str | None:
     return search_path(dialect).schema_of(item)
 
 
-def _unsafe(connection: Connection, listed: tuple[str, ...]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """Schemas in which somebody strange may put something, or has, and why, in words; those that only hold it."""
+def _unsafe(connection: Connection, listed: tuple[str, ...]) -> dict[str, str]:
+    """Schemas in which somebody strange may put something, or has, and why, in words."""
     trusted = trusted_of(connection)
     creators = untrusted_creators(connection, listed, trusted)
-    holding: dict[str, tuple[str, ...]] = {}
+    unsafe = {name: f"{_and(roles)} may create in it" for name, roles in creators.items()}
+    others: dict[str, list[str]] = {}
     for schema, role in connection.execute(_STRANGE, {"schemas": list(listed), "trusted": list(trusted)}):
-        if schema not in creators:
-            holding[schema] = (*holding.get(schema, ()), role)
-    unsafe = {name: f"{' and '.join(roles)} may create in it" for name, roles in creators.items()}
-    for name, roles in holding.items():
-        unsafe[name] = f"it holds functions or operators of {' and '.join(roles)}"
-    return unsafe, holding
+        others.setdefault(schema, []).append(role)
+    for schema, roles in others.items():
+        unsafe.setdefault(schema, f"it holds functions or operators of {_and(roles)}")
+    return unsafe
 
 
 def _names(
@@ -177,3 +184,8 @@ def _meant(found: dict[str, list[Row[Any]]], left_out: set[str]) -> dict[str, st
 def _quoted(name: str) -> str:
     escaped = name.replace('"', '""').replace("%", "%%")  # as `exec_driver_sql` takes it
     return f'"{escaped}"'
+
+
+def _and(roles: Iterable[str]) -> str:
+    """Whoever names roles may have put line feeds into a name, at which an error would be cut."""
+    return " and ".join(map(one_line, roles))

@@ -29,8 +29,8 @@ OUR_OWN = "sexton_our_own"
 LOCK_WAIT = "500ms"
 """How long a transaction that only reads waits for a table that others hold."""
 
-_NOT_FOUND = ("42P01", "42883", "42704")
-"""SQLSTATEs: there is no such table; function or operator; type."""
+_NOT_FOUND = ("42P01", "42883", "42704", "3F000")
+"""SQLSTATEs: there is no such table; function or operator; type; no schema to create something in."""
 
 _SETTINGS = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in ALWAYS.items())
 
@@ -88,17 +88,24 @@ def _begin(connection: Connection) -> None:
         return
     own, path = options.get(OUR_OWN, False), search_path(connection.dialect)
     looking = not own and path.is_old
-    connection.exec_driver_sql(_opening(OWN if own or looking else path.sql, level, options.get(READ_ONLY, False)))
+    _send(connection, _opening(OWN if own or looking else path.sql, level, options.get(READ_ONLY, False)))
     if looking:
         path.look(connection)
-        connection.exec_driver_sql(f"SET LOCAL search_path = {path.sql}")
+        _send(connection, f"SET LOCAL search_path = {path.sql}")
+
+
+def _send(connection: Connection, sql: str) -> None:
+    """Whoever reads from a server-side cursor has set that for the whole connection; these statements have no rows."""
+    connection.exec_driver_sql(sql, execution_options={"stream_results": False, "yield_per": None})
 
 
 def _explain(context: ExceptionContext) -> None:
     """A table, function or operator that was not found may lie in a schema that is not searched."""
     error = context.original_exception
     if getattr(error, "sqlstate", None) in _NOT_FOUND and context.dialect is not None:
-        setattr(error, BECAUSE, search_path(context.dialect).because())
+        path = search_path(context.dialect)
+        setattr(error, BECAUSE, path.because())
+        path.looked = None  # it may have moved to another schema
 
 
 def _opening(path: str, level: str | None, reading: bool) -> str:

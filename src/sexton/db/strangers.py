@@ -18,6 +18,9 @@ from .names import quoted
 from .tables import SCHEMA
 from .trust import EVERYBODY, TRUSTED, trusted_of, untrusted_creators
 
+_FIRST = 16384
+"""The first number of what is not the server's own."""
+
 _NOT_TRUSTED = "NOT EXISTS (SELECT FROM trusted t WHERE t.oid = {})"
 
 _FAMILY = (
@@ -70,7 +73,9 @@ _CALLS = text(
     ELSE 'rule ' || quote_ident(w.rulename) END FROM pg_catalog.pg_rewrite w JOIN relations c ON c.oid = w.ev_class
   UNION ALL SELECT c.oid, 'pg_class', c.oid, 'one of its columns, or how it is partitioned,' FROM relations c
   UNION ALL SELECT k.oid, 'pg_constraint', y.what, 'the type of ' || quote_ident(y.attname) FROM kinds y
-    JOIN pg_catalog.pg_constraint k ON k.contypid = y.oid),
+    JOIN pg_catalog.pg_constraint k ON k.contypid = y.oid
+  UNION ALL SELECT k.oid, 'pg_cast', y.what, 'a cast of the type of ' || quote_ident(y.attname) FROM kinds y
+    JOIN pg_catalog.pg_cast k ON k.castsource = y.oid OR (k.casttarget = y.oid AND y.oid >= {_FIRST})),
 calls(thing, class, function) AS (
   SELECT d.objid, d.classid, d.refobjid FROM pg_catalog.pg_depend d
     WHERE d.refclassid = CAST('pg_catalog.pg_proc' AS regclass)
@@ -92,8 +97,9 @@ _TYPES = text(
     " quote_ident(n.nspname) || '.' || quote_ident(e.typname) AS type, e.typtype FROM kinds k"
     " JOIN relations c ON c.oid = k.what JOIN pg_catalog.pg_type e ON e.oid = k.oid"
     " JOIN pg_catalog.pg_namespace n ON n.oid = e.typnamespace JOIN pg_catalog.pg_roles r ON r.oid = e.typowner"
-    f" WHERE e.typtype IN ('d', 'r', 'm') AND {_NOT_TRUSTED.format('e.typowner')} ORDER BY 1, 2, 4"
+    f" WHERE e.typcategory <> 'A' AND {_NOT_TRUSTED.format('e.typowner')} ORDER BY 1, 2, 4"
 )
+"""Of every kind: the owner of an enum makes a cast to text, which each key and message then calls."""
 
 _MAY_ADD_TRIGGERS = text(
     f"{_FAMILY} SELECT DISTINCT c.name, COALESCE(r.rolname, '{EVERYBODY}') AS role FROM relations c"
@@ -120,14 +126,22 @@ _OWN = text(
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " JOIN pg_catalog.pg_roles r ON r.oid = c.relowner"
     f" WHERE n.nspname = '{SCHEMA}' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
-    f" AND {_NOT_TRUSTED.format('c.relowner')} ORDER BY kind, name"
+    f" AND {_NOT_TRUSTED.format('c.relowner')}"
+    f" UNION ALL SELECT '{SCHEMA}.' || quote_ident(p.proname)"
+    " || '(' || pg_get_function_identity_arguments(p.oid) || ')',"
+    " CASE p.prokind WHEN 'a' THEN 'AGGREGATE' WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, r.rolname"
+    " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+    " JOIN pg_catalog.pg_roles r ON r.oid = p.proowner"
+    f" WHERE n.nspname = '{SCHEMA}' AND {_NOT_TRUSTED.format('p.proowner')} ORDER BY kind, name"
 )
+"""Tables and functions: to replace a function that she made leaves it hers, and her settings change what it calls."""
 
 _OTHERS = text(
     "SELECT count(*) FROM pg_catalog.pg_roles r WHERE NOT r.rolsuper AND r.rolname <> current_user AND r.oid IN ("
     f" SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = '{SCHEMA}' UNION ALL SELECT c.relowner"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    f" WHERE n.nspname = '{SCHEMA}')"
+    f" WHERE n.nspname = '{SCHEMA}' UNION ALL SELECT p.proowner FROM pg_catalog.pg_proc p"
+    f" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = '{SCHEMA}')"
 )
 """What most databases answer with 0, in a fraction of the time."""
 
@@ -138,7 +152,7 @@ _SCHEMA_OWNERS = text(
 
 _HOME = ", where Sexton keeps its own tables"
 _KINDS = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
-_TYPE_KINDS = {"d": "DOMAIN", "r": "TYPE", "m": "TYPE"}
+_CALLED = ("AGGREGATE", "FUNCTION", "PROCEDURE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +179,9 @@ def strangers_on(connection: Connection, tables: Iterable[int], deleted: Iterabl
         yield Stranger(one_line(text), roles.mend(f"ALTER {row.kind} {row.function}", row.role))
     for row in connection.execute(_TYPES, given):
         text = f"{row.column} of {row.name} has the type {row.type} of {roles.of(row.role)}"
-        more = f", whose functions and checks run as {roles.me}"
-        yield Stranger(one_line(text + more), roles.mend(f"ALTER {_TYPE_KINDS[row.typtype]} {row.type}", row.role))
+        more = f", whose functions, casts and checks run as {roles.me}"
+        kind = "DOMAIN" if row.typtype == "d" else "TYPE"
+        yield Stranger(one_line(text + more), roles.mend(f"ALTER {kind} {row.type}", row.role))
     for row in connection.execute(_MAY_ADD_TRIGGERS, given):
         text = roles.of(row.role, f"may put triggers on {row.name}, which run as {roles.me}")
         yield Stranger(one_line(text), f"REVOKE TRIGGER ON {row.name} FROM {roles.quoted(row.role)}")
@@ -220,9 +235,13 @@ def _own(roles: _Words, row: Row[Any]) -> Stranger:
     if not row.kind:
         told = f"schema {row.name}{_HOME}, belongs to {roles.of(row.role)}"
         return Stranger(one_line(told), roles.mend(f"ALTER SCHEMA {row.name}", row.role))
-    kind = _KINDS.get(row.kind, "TABLE")
+    called = row.kind in _CALLED
+    kind = row.kind if called else _KINDS.get(row.kind, "TABLE")
     told = f"{kind.lower()} {row.name} in Sexton's own schema belongs to {roles.of(row.role)}"
-    return Stranger(one_line(told), roles.mend(f"ALTER {kind} {row.name}", row.role))
+    mend = roles.mend(f"ALTER {kind} {row.name}", row.role)
+    return Stranger(
+        one_line(told), one_line(f"DROP {kind} {row.name}, or, if Sexton made it, {mend}" if called else mend)
+    )
 
 
 class _Words:

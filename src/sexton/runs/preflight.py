@@ -161,13 +161,16 @@ def _refuse_hidden_rows(connection: Connection, table: Table) -> None:
 
 
 _TYPES = text(
-    "SELECT a.attname AS column, n.nspname AS schema, t.typname AS type FROM pg_attribute a"
-    " JOIN pg_type y ON y.oid = a.atttypid"
-    " JOIN pg_type t ON t.oid = coalesce(nullif(y.typelem, 0), nullif(y.typbasetype, 0), y.oid)"
-    " JOIN pg_namespace n ON n.oid = t.typnamespace WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0"
-    " AND NOT a.attisdropped AND t.typtype = 'b' AND n.nspname = ANY(CAST(:left_out AS name[])) ORDER BY a.attnum"
+    "WITH RECURSIVE kinds(number, name, oid) AS (SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a"
+    "  WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped"
+    " UNION SELECT k.number, k.name, x.oid FROM kinds k JOIN pg_type y ON y.oid = k.oid"
+    "  CROSS JOIN LATERAL (VALUES (y.typelem), (y.typbasetype)) x(oid) WHERE x.oid <> 0)"
+    " SELECT k.name AS column, n.nspname AS schema, t.typname AS type FROM kinds k JOIN pg_type t ON t.oid = k.oid"
+    " JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype = 'b' AND t.typcategory <> 'A'"
+    " AND n.nspname = ANY(CAST(:left_out AS name[])) ORDER BY k.number"
 )
-"""Columns whose type has operators in these schemas: citext, for instance. Enums and composites use built-in ones."""
+"""Columns whose type, or what it is made of, has operators in these schemas: a domain over a domain over citext, for
+instance. Enums, composites and arrays use built-in ones."""
 
 
 def _refuse_types(connection: Connection, table: Table, whole: ClauseElement) -> None:

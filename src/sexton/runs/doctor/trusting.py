@@ -13,7 +13,7 @@ from ...db.names import quoted, quoted_table
 from ...db.search_path import search_path
 from ...db.strangers import Stranger, strangers_at_home, strangers_in, strangers_on, writers_at_home
 from ...db.tables import SCHEMA
-from ...db.trust import EVERYBODY, trusted_of
+from ...db.trust import EVERYBODY, trusted_of, untrusted_creators
 from ...policies.contract import Plan
 from ...texts import one_line
 from .rights import needed
@@ -82,10 +82,12 @@ def of_role(connection: Connection) -> Iterator[Stranger]:
     path = search_path(connection.dialect)
     why = " of the search path, so that nothing in it is found by a bare name but tables"
     yield from strangers_in(connection, path.listed or (), why)
-    for schema, roles in path.holding.items():
-        name = quoted(connection.dialect, schema)
-        told = f"schema {name}{why}, holds functions or operators of {', '.join(roles)}"
-        yield Stranger(one_line(told), "drop them, let them belong to the role, or name their owner in trusted_roles")
+    open_to_others = untrusted_creators(connection, path.left_out, named)
+    for schema, reason in path.left_out.items():
+        if schema not in open_to_others:
+            told = f"schema {quoted(connection.dialect, schema)} of the search path is not searched, as {reason}"
+            mend = f"drop what you do not know, give the rest to {role.name}, or name its owner in trusted_roles"
+            yield Stranger(one_line(told), mend)
 
 
 def of_home(connection: Connection) -> Iterator[tuple[str, Stranger]]:
