@@ -8,6 +8,7 @@ A file appears under its name only when it is complete, on the disk, and was rea
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -193,14 +194,24 @@ def publish(temporary: Path, path: Path, manifest: bytes, group: str | None = No
         raw.write(manifest)
         raw.flush()
         os.fsync(raw.fileno())
-    os.link(note, beside)
+    _name(note, beside)
     try:
-        os.link(temporary, path)
+        _name(temporary, path)
     except FileExistsError:
         beside.unlink()
         raise
     sync_folder(path.parent)
     discard(path)
+
+
+def _name(temporary: Path, path: Path) -> None:
+    """By a hard link, as a rename would take the place of what is there."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        raise OSError(error.errno, "its file system has no hard links, by which a file gets its name") from error
 
 
 def sync_folder(folder: Path) -> None:
