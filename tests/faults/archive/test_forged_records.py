@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sexton.db.tables import own_tables
+from sexton.runs.archive import take
 from sexton.runs.archive.files import manifest_of
 from tests.cli.shell import Shell
 from tests.declared.shop import Shop
@@ -72,3 +74,30 @@ def test_sec_4_attack_a_record_leads_out_of_its_folder_nowhere(orders: Shop, tmp
     assert outcome.state == "failed"
     assert "names '../victim.jsonl.gz', which is no archive file; delete that record" in str(outcome.error)
     assert all(victim.exists() for victim in victims)
+
+
+@pytest.mark.parametrize("step", ["register", "measured", "publish"])
+def test_sec_23_attack_a_folder_that_is_replaced_meanwhile_gets_no_more(
+    step: str, orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a link to where others read, between the first file and the second: no row goes by what is written there."""
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "archive"
+    elsewhere.mkdir()
+    real, calls = getattr(take, step), []
+
+    def then(*given: Any) -> Any:
+        done = real(*given)
+        calls.append(step)
+        if len(calls) == 2:
+            (folder / "tidy").rename(folder / "moved")
+            (folder / "tidy").symlink_to(elsewhere)
+        return done
+
+    monkeypatch.setattr(take, "ROWS", 4)
+    monkeypatch.setattr(take, step, then)
+    outcome = ran(orders, archiving(orders, tmp_path, children={"items": "order_id"}))
+
+    assert outcome.state == "failed"
+    assert "is another folder than when the run began; no more rows were deleted" in str(outcome.error)
+    assert len(orders_of(orders)) == 2 * 5
+    assert list(elsewhere.glob("*")) == []

@@ -13,11 +13,13 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from ...errors import JobFailed
 from ...files import create
 
 ENDING, MANIFEST = ".jsonl.gz", ".manifest.json"
@@ -212,6 +214,25 @@ def _name(temporary: Path, path: Path) -> None:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
         raise OSError(error.errno, "its file system has no hard links, by which a file gets its name") from error
+
+
+@contextmanager
+def pinned(folder: Path) -> Iterator[Callable[[], None]]:
+    """A look at a folder, to be taken while it is written to: JobFailed once it is another than at first (SEC-23).
+
+    Who may write above it can move it away, or put a link in its place that leads to where others read.
+    """
+    handle, real = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), os.path.realpath(folder)
+
+    def require() -> None:
+        same = os.path.realpath(folder) == real and os.path.samestat(os.fstat(handle), os.stat(folder))
+        if not same:
+            raise JobFailed(f"archive {folder} is another folder than when the run began; no more rows were deleted")
+
+    try:
+        yield require
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:
