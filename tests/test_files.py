@@ -5,8 +5,13 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import resource
+import signal
 import stat
+import struct
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +21,7 @@ from sexton import files
 from sexton.errors import SettingsError
 from sexton.files import FOR_ALL, TRUST, others_may_read, others_may_write
 
-from .support.require import as_root
+from .support.require import as_root, missing
 
 UMASKS = (0o000, 0o022, 0o077)
 
@@ -225,3 +230,63 @@ def test_sec_13_what_others_may_read(folder: Path) -> None:
         assert others_may_read(file) is None
         place.chmod(before)
     assert others_may_read(folder / "not there") is None
+
+
+def listed(path: Path, *, user: int, rights: int, group: int = 0o4, mask: int = 0o6) -> None:
+    """An access control list, as setfacl writes it: what its owner may, this user, its group, at most, and others."""
+    entries = ((1, 6, -1), (2, rights, user), (4, group, -1), (16, mask, -1), (32, 4, -1))
+    packed = b"".join(struct.pack("<HHI", kind, may, who % (1 << 32)) for kind, may, who in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    except OSError as error:
+        missing("acl", f"this file system has no access control lists: {error}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="access control lists are read on Linux only")
+def test_sec_13_attack_an_access_control_list_names_who_may_write(folder: Path) -> None:
+    """Its mode shows group root alone, as the bits of the group are the mask of the list then."""
+    nobody = pwd.getpwnam("nobody").pw_uid
+    path = folder / "file"
+    path.write_bytes(b"")
+
+    listed(path, user=nobody, rights=0o6)
+    assert others_may_write(path) == (
+        f"{path} can be written by user nobody, mode {mode(path):04o}",
+        f"chmod g-w {path}",
+    )
+    assert others_may_write(path, frozenset({nobody})) is None
+    path.chmod(0o644)  # the remedy: the list gives nobody more than that
+    assert others_may_write(path) is None
+    listed(path, user=nobody, rights=0o4)
+    assert others_may_write(path) is None
+
+
+def test_sec_13_attack_whose_own_group_it_is_no_list_of_members_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else was made with the group of our user as their own; accounts are those of the host, and one more."""
+    as_root()
+    daemon, everybody = pwd.getpwnam("daemon"), pwd.getpwall()
+    (folder / "file").write_bytes(b"")
+    os.chown(folder / "file", daemon.pw_uid, daemon.pw_gid)
+    (folder / "file").chmod(0o664)
+    assert others_may_write(folder / "file", frozenset({daemon.pw_uid})) is None
+    mallory = pwd.struct_passwd(("mallory", "x", 54_322, daemon.pw_gid, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwall", lambda: [*everybody, mallory])
+    found = others_may_write(folder / "file", frozenset({daemon.pw_uid}))
+    assert found is not None
+    assert found.what == f"{folder}/file can be written by group daemon, mode 0664"
+
+
+def test_sec_5_attack_a_file_that_cannot_be_filled_is_not_left(tmp_path: Path) -> None:
+    """It would stand in the way of the next attempt. A limit of this process stands for a full disk."""
+    child = os.fork()
+    if child == 0:
+        with suppress(OSError):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            files.write_new(tmp_path / "new", b"x" * 1_000)
+            os._exit(4)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert list(tmp_path.iterdir()) == []

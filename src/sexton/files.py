@@ -6,10 +6,13 @@ A file is this user's alone, 0600, and a folder 0700, whatever the umask; where 
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
 import stat
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +32,9 @@ TRUST = "SEXTON_TRUST_OWNER"
 
 _MOST_LINKS = 40
 
+_LIST, _LISTED_USER, _OWNING_GROUP, _LISTED_GROUP = "system.posix_acl_access", 0x02, 0x04, 0x08
+"""Where Linux keeps the access control list of a file, and kinds of its entries."""
+
 
 def create(path: str | Path, *, group: str | None = None, mode: int | None = None) -> BinaryIO:
     """A new file, open for writing. group: its members may read it.  mode: instead of 0600, or 0640 with a group.
@@ -46,9 +52,14 @@ def create(path: str | Path, *, group: str | None = None, mode: int | None = Non
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """A new file with this content. FileExistsError when the name is taken; OSError."""
+    """A new file with this content. FileExistsError when the name is taken; OSError: there is none of it."""
     with create(path) as file:
-        file.write(content)
+        try:
+            file.write(content)
+            file.flush()
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def replace(path: Path, content: bytes, *, group: str | None = None, mode: int | None = None) -> None:
@@ -138,7 +149,7 @@ def others_may_write(path: str | Path, trusted: frozenset[int] = frozenset()) ->
             owner = user_name(found.st_uid)
             remedy = f"chown it, or run as its owner, or trust them: {TRUST}={owner.removeprefix('user ')}"
             return Exposure(f"{place} belongs to {owner}", remedy)
-        who = _writers(found, owners)
+        who = _writers(place, found, owners)
         if who and not os.statvfs(place).f_flag & os.ST_RDONLY:
             letter = "o" if found.st_mode & 0o002 else "g"
             mode = f"mode {stat.S_IMODE(found.st_mode):04o}"
@@ -199,22 +210,48 @@ def group_name(number: int) -> str:
         return str(number)
 
 
-def _writers(found: os.stat_result, owners: set[int]) -> str | None:
+def _writers(place: str, found: os.stat_result, owners: set[int]) -> str | None:
     """Who beside its owner may write what was found, or what stands in it."""
     folder = stat.S_ISDIR(found.st_mode)
     if stat.S_ISLNK(found.st_mode) or (folder and found.st_mode & stat.S_ISVTX):
         return None
     if found.st_mode & 0o002:
         return "everybody"
-    shared = found.st_mode & 0o020 and not _alone(found.st_gid, owners)
-    return f"group {group_name(found.st_gid)}" if shared else None
+    if not found.st_mode & 0o020:  # where there is an access control list, these bits are the most that it gives
+        return None
+    users, groups = _listed(place, found.st_gid)
+    strangers = [f"user {user_name(user).removeprefix('user ')}" for user in users if user not in owners]
+    strangers += [f"group {group_name(group)}" for group in groups if not _alone(group, owners)]
+    return strangers[0] if strangers else None
+
+
+def _listed(place: str, group: int) -> tuple[list[int], list[int]]:
+    """Users and groups that may write by an access control list; without one it is the group of its own."""
+    if sys.platform != "linux":
+        return [], [group]
+    try:
+        entries = list(struct.iter_unpack("<HHI", os.getxattr(place, _LIST, follow_symlinks=False)[4:]))
+    except OSError:
+        return [], [group]
+    writing = [(kind, number) for kind, rights, number in entries if rights & 0o2]
+    groups = [group] * any(kind == _OWNING_GROUP for kind, _ in writing)
+    groups += [number for kind, number in writing if kind == _LISTED_GROUP]
+    return [number for kind, number in writing if kind == _LISTED_USER], groups
 
 
 def _settle(number: int, group: str | None, mode: int) -> None:
-    """Group and mode of what is open, whatever the umask took away."""
+    """Group and mode of what is open, whatever the umask took away. OSError where that would leave it open to others.
+
+    Some file systems keep no modes (FAT, those of other systems that are mounted here), and say so by EPERM.
+    """
     if group is not None:
         os.fchown(number, -1, group_number(group))
-    os.fchmod(number, mode)
+    try:
+        os.fchmod(number, mode)
+    except PermissionError as error:
+        if stat.S_IMODE(os.fstat(number).st_mode) & ~mode:
+            why = "its file system keeps no modes, so others could get at it; use a folder on another one"
+            raise PermissionError(errno.EPERM, why) from error
 
 
 def _steps(path: str | Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -247,8 +284,11 @@ def _steps(path: str | Path) -> Iterator[tuple[str, os.stat_result]]:
 def _alone(group: int, owners: set[int]) -> bool:
     """Whether nobody is in a group but one of these users: number 0, or one with a user's name and no other member.
 
-    A group without name counts where a user has its number, as in containers.
+    A group without name counts where a user has its number, as in containers. Whose own group it is, no list of
+    members says; number 0 is that of system accounts on some hosts.
     """
+    if group and any(one.pw_gid == group and one.pw_uid not in owners for one in pwd.getpwall()):
+        return False
     try:
         entry = grp.getgrgid(group)
     except KeyError:

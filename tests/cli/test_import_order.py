@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import sexton as sexton_itself
 from sexton.jobs.modules import python, sources_of
 from sexton.testing.processes import wait_until
 
@@ -151,7 +152,14 @@ def test_sec_12_where_a_module_is_found_is_told_without_running_it(
 
     words = python("sexton.cli.main", "debt", jobs=[source])
 
-    assert json.loads(words[5]) == ([str(tmp_path / folder)] if folder else [])
+    ours = str(Path(sexton_itself.__file__).parents[1])
+    assert json.loads(words[5]) == ([str(tmp_path / folder), ours] if folder else [ours])
     assert words[:3] == [sys.executable, "-P", "-c"]
     if not source.endswith(".py"):
         assert sources_of(source, tmp_path) == [tmp_path / file for file in files]
+
+
+def test_sec_12_attack_an_executor_finds_the_sexton_of_a_script(tmp_path: Path) -> None:
+    """A copy beside the script, as vendoring and `pip install --target` leave it; no environment names it."""
+    command = python("sexton.worker.child", "0", jobs=())
+    assert str(Path(sexton_itself.__file__).parents[1]) in json.loads(command[5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import json
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from sexton.db.connect import open_database
 
+from ..support.require import as_root
 from .shell import Shell
 
 POLICY = """
@@ -117,3 +119,20 @@ def test_sec_5_a_group_that_is_not_there_is_said_before_anything_runs(shell: She
     done = shell.sexton("check")
     assert done.code != 0
     assert "there is no group 'nobody-has-this' on this host" in done.out
+
+
+def test_sec_5_attack_init_leaves_nothing_where_it_cannot_write_all(shell: Shell) -> None:
+    """A link that leads nowhere stands where the second file goes."""
+    (shell.folder / ".env.example").symlink_to("nowhere")
+    done = shell.sexton("init")
+    assert (done.code, done.line) == (2, "sexton: .env.example is there already; nothing was written")
+    assert [path.name for path in shell.folder.iterdir()] == [".env.example"]
+
+
+def test_sec_5_attack_who_may_not_write_is_told_in_a_line(shell: Shell) -> None:
+    as_root()
+    nobody = pwd.getpwnam("nobody").pw_uid
+    start = f"import os, sys\nfrom sexton.cli import demo, init, main\nos.setresuid({nobody}, {nobody}, {nobody})\n"
+    for words, what in ((["init"], "sexton.toml cannot be"), (["demo", "--keep", "kept"], "kept cannot be")):
+        done = shell.python("-P", "-c", f"{start}sys.exit(main.main())", *words)
+        assert (done.code, what in done.line, "Permission denied" in done.line) == (2, True, True), done

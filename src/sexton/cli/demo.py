@@ -85,9 +85,12 @@ def _database(arguments: Namespace) -> Iterator[str]:
         folder = Path(arguments.keep)
         if (folder / "sexton.toml").exists():
             raise UsageError(f"{folder / 'sexton.toml'} is there already; name another folder")
-        make_folder(folder)
         text = TOML.format(database="sqlite:///sexton.db", pack=arguments.pack)
-        write_new(folder / "sexton.toml", text.encode())
+        try:
+            make_folder(folder)
+            write_new(folder / "sexton.toml", text.encode())
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
         yield f"sqlite:///{folder / 'sexton.db'}"
     else:
         with tempfile.TemporaryDirectory(prefix="sexton-demo-") as temporary:

@@ -7,13 +7,14 @@ three leaves a doubt, the policy stands behind #, with the question that somebod
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..config import shown
 from ..config.template import env_template, toml_template
 from ..console import say
-from ..errors import DONE, UsageError
+from ..errors import DONE, SettingsError, UsageError
 from ..files import write_new
 
 
@@ -39,7 +40,7 @@ def run(arguments: Namespace) -> int:
     folder, source = Path(arguments.folder), arguments.source
     settings, example = folder / "sexton.toml", folder / ".env.example"
     for path in (settings, example):
-        if path.exists():
+        if os.path.lexists(path):
             raise UsageError(f"{path} is there already; nothing was written")
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
@@ -49,10 +50,17 @@ def run(arguments: Namespace) -> int:
     closing = ["next: set `database` and `packs`, then: sexton migrate, sexton check"]
     if source is not None:
         text, address, closing = _with_proposals(source, text, everything=arguments.all)
-    for path, written in ((settings, text), (example, env_template(address))):
-        write_new(path, written.encode())
-        say(f"wrote {path}")
-    say(*closing)
+    written: list[Path] = []
+    for path, content in ((settings, text), (example, env_template(address))):
+        try:
+            write_new(path, content.encode())
+        except OSError as error:
+            for other in written:
+                other.unlink(missing_ok=True)
+            why = error.strerror or str(error)
+            raise SettingsError(f"{path} cannot be written: {why}; nothing was written") from error
+        written.append(path)
+    say(*(f"wrote {path}" for path in written), *closing)
     return DONE
 
 

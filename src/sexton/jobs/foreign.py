@@ -93,10 +93,12 @@ def _theirs(frame: FrameType, package: str) -> bool:
     file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__", "")).partition(".")[0]
     if file.startswith("<") or not package:
         return False
-    if name == package:
-        return True
-    library = file.startswith(_STANDARD) or any(f"{os.sep}{part}{os.sep}" in file for part in _INSTALLED)
-    return not library and name != "sexton"
+    return name == package or (not is_installed(file) and name != "sexton")
+
+
+def is_installed(file: str) -> bool:
+    """Whether it is Python's own, or of a package that was installed."""
+    return file.startswith(_STANDARD) or any(f"{os.sep}{part}{os.sep}" in file for part in _INSTALLED)
 
 
 def _shown(file: str, line: int | None) -> str:

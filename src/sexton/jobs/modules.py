@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import cache_from_source, find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,7 +21,7 @@ from types import ModuleType
 
 from ..errors import PolicyError, SettingsError
 from ..files import refuse_for_root
-from .foreign import guarded
+from .foreign import guarded, is_installed
 from .job import Job
 
 
@@ -54,17 +55,20 @@ def sources_of(source: str, folder: Path) -> list[Path]:
     """The files that importing it runs, as far as its name tells, and their compiled forms.
 
     By name: a module and the packages around it. By file: it, and the modules beside it, which it may import.
-    None of them is run to find out. A module that is not there has none.
+    None of them is run to find out; what they import besides, `_Own` sees. A module that is not there has none.
     """
-    files = _sources(source, folder)
+    return _with_compiled(_sources(source, folder))
+
+
+def _with_compiled(files: list[Path]) -> list[Path]:
     compiled = (Path(cache_from_source(str(file))) for file in files if file.suffix == ".py")
     return [*files, *(file for file in compiled if file.exists())]
 
 
 def _sources(source: str, folder: Path) -> list[Path]:
     if source.endswith(".py"):
-        path = folder / source
-        return [path, *sorted(set(path.parent.glob("*.py")) - {path})]
+        path, real = folder / source, (folder / source).resolve()
+        return [path, *sorted(set(real.parent.glob("*.py")) - {real})]
     top, *inner = source.split(".")
     if (spec := _spec(top)) is None:
         return []
@@ -96,6 +100,7 @@ def python(module: str, *words: str, jobs: Sequence[str]) -> list[str]:
     at the end of its path. jobs: the sources of the settings.
     """
     folders = {str(base): None for source in jobs if (base := _base(source)) is not None}
+    folders[str(Path(__file__).parents[2])] = None  # of this Sexton, which a script may have put on the path itself
     return [sys.executable, "-P", "-c", _START, module, json.dumps(list(folders)), *words]
 
 
@@ -110,12 +115,39 @@ def _base(source: str) -> Path | None:
 
 def _spec(name: str) -> ModuleSpec | None:
     """Where a module is, without running it; None: nowhere."""
-    with suppress(Exception):  # who finds modules may be code of others; importing it will say what is wrong
+    try:
         return find_spec(name)
-    return None
+    except SettingsError:  # by `_Own`
+        raise
+    except Exception:  # who finds modules may be code of others; importing it will say what is wrong
+        return None
+
+
+class _Own(MetaPathFinder):
+    """First of those that find modules, where we are root: SettingsError for one that others could have written.
+
+    A package beside a jobs file, a module of a package, one that a function imports later: what is imported is known
+    only when it is (SEC-13). Of what is installed, and of Python itself, whoever installed it has decided.
+    """
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """What the others find."""
+        found = (other.find_spec(name, path, target) for other in list(sys.meta_path) if other is not self)
+        spec = next((one for one in found if one is not None), None)
+        origin = spec.origin if spec is not None else None
+        if origin and os.path.isabs(origin) and not is_installed(origin) and name.partition(".")[0] != "sexton":
+            for file in _with_compiled([Path(origin)]):
+                refuse_for_root(file)
+        return spec
+
+
+def _import_own_only() -> None:
+    if os.geteuid() == 0 and not any(isinstance(finder, _Own) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Own())
 
 
 def _module(source: str, folder: Path) -> ModuleType:
+    _import_own_only()
     about = f"jobs: {source} cannot be imported"
     if not source.endswith(".py"):
         with guarded(about, SettingsError, source):

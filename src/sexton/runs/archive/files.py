@@ -8,15 +8,18 @@ A file appears under its name only when it is complete, on the disk, and was rea
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from ...errors import JobFailed
 from ...files import create
 
 ENDING, MANIFEST = ".jsonl.gz", ".manifest.json"
@@ -193,14 +196,43 @@ def publish(temporary: Path, path: Path, manifest: bytes, group: str | None = No
         raw.write(manifest)
         raw.flush()
         os.fsync(raw.fileno())
-    os.link(note, beside)
+    _name(note, beside)
     try:
-        os.link(temporary, path)
+        _name(temporary, path)
     except FileExistsError:
         beside.unlink()
         raise
     sync_folder(path.parent)
     discard(path)
+
+
+def _name(temporary: Path, path: Path) -> None:
+    """By a hard link, as a rename would take the place of what is there."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        raise OSError(error.errno, "its file system has no hard links, by which a file gets its name") from error
+
+
+@contextmanager
+def pinned(folder: Path) -> Iterator[Callable[[], None]]:
+    """A look at a folder, to be taken while it is written to: JobFailed once it is another than at first (SEC-23).
+
+    Who may write above it can move it away, or put a link in its place that leads to where others read.
+    """
+    handle, real = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), os.path.realpath(folder)
+
+    def require() -> None:
+        same = os.path.realpath(folder) == real and os.path.samestat(os.fstat(handle), os.stat(folder))
+        if not same:
+            raise JobFailed(f"archive {folder} is another folder than when the run began; no more rows were deleted")
+
+    try:
+        yield require
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

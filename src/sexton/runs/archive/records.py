@@ -15,7 +15,7 @@ from sqlalchemy import delete as delete_from
 from ...db.moment import database_now
 from ...db.tables import own_tables
 from ...errors import JobFailed
-from .files import digest_of, manifest_of, sync_folder
+from .files import ENDING, digest_of, manifest_of, sync_folder
 from .manifests import require_whole
 from .rows import Held, Key, key_of
 from .sealed import Seal, lines_of
@@ -112,12 +112,25 @@ def unfinished(connection: Connection, job: str) -> list[Unfinished]:
     archives = own_tables(connection.dialect.name).archives
     asked = select(archives).where(archives.c.job == job, archives.c.finished_at.is_(None))
     rows = connection.execute(asked.order_by(archives.c.file))
-    return [Unfinished(row.file, row.deleted, _seal_of(row), _keys(row.waiting)) for row in rows]
+    return [Unfinished(_plain_name(row.file), row.deleted, _seal_of(row), _keys(row.waiting)) for row in rows]
+
+
+def _plain_name(name: str) -> str:
+    """JobFailed for one that leads out of the folder: files of others would be removed there."""
+    if "/" in name or "\0" in name or not name.endswith(ENDING):
+        raise JobFailed(f"a record in sexton.archives names {name!r}, which is no archive file; delete that record")
+    return name
 
 
 def _keys(written: str | None) -> frozenset[Key] | None:
-    known: list[list[Any]] | bool = json.loads(written) if written else True
-    return None if isinstance(known, bool) else frozenset(tuple(map(_part, key)) for key in known)
+    """None, which is all of them, also for what Sexton would not write: each row is compared before it goes."""
+    try:
+        known = json.loads(written) if written else True
+        if not isinstance(known, list) or not all(isinstance(key, list) for key in known):
+            return None
+        return frozenset(tuple(map(_part, key)) for key in known)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _part(part: Any) -> Any:

@@ -39,7 +39,7 @@ from ..poison import any_aside, forget_healed
 from ..sizing import CEILING, Sizer
 from .columns import columns_of, type_name
 from .delete import Deletion, Gone, delete_rows
-from .files import ENDING, Manifest, Written, discard, publish, temporary_of, write_content
+from .files import ENDING, Manifest, Written, discard, pinned, publish, temporary_of, write_content
 from .manifests import require_whole
 from .portions import READ, Portion, Portions, tables_of
 from .records import Batch, give_up, held_by, register, seal_in, unfinished, went
@@ -75,6 +75,7 @@ class Archiver:
         most = min(plan.batch or READ, READ)
         self.sizer = Sizer(min(context.limits.rows, most), 2 * context.limits.batch, most)
         self.portions: Portions
+        self.require_folder: Callable[[], None]
 
     def run(self) -> None:
         """Everything that is due. JobFailed when a file cannot be written, and nothing was deleted for it."""
@@ -85,7 +86,8 @@ class Archiver:
             )
             self.request = replace(self.request, excluding=excluding)
             self.portions = Portions(self.context, self.plan, self.request, self.folder)
-            self._take()
+            with pinned(self.folder) as self.require_folder:
+                self._take()
             self.attempts.beside(lambda connection: forget_healed(connection, self.plan, self.request))
         except OSError as error:
             raise JobFailed(f"archive {self.folder}: {error.strerror}; no row was deleted for it") from error
@@ -142,14 +144,17 @@ class Archiver:
         path, batch = self._register(number), Batch()
         temporary = temporary_of(path)
         try:
+            self.require_folder()
             written = write_content(temporary, self._lines(portion, batch), self.group)
             manifest = self._manifest(batch, written).encoded()
             note = hashlib.sha256(manifest).hexdigest()
             seal = Seal(written.sha256, written.size, len(batch.rows), written.longest, written.text, note)
             if measured(temporary, seal) != written:
                 raise JobFailed(f"archive {path.name} reads otherwise than it was written; no row was deleted for it")
+            self.require_folder()
             self.attempts.beside(lambda connection: seal_in(connection, path.name, seal))
             publish(temporary, path, manifest, self.group)
+            self.require_folder()
             require_whole(path, seal)
         except BaseException:
             portion.below.close()

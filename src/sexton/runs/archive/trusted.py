@@ -5,6 +5,7 @@ The folder is a place where others may write. The record lies beside the data: w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,27 @@ def recorded(path: Path, record: Record | None) -> Archive:
     if own != (record.job, record.run_id, seal.sha256, seal.size, rows) or not _of_its_lines(manifest, written):
         raise JobFailed(f"the manifest of archive {path.name} is not the one of this file: it differs from the record")
     longest, text = written.longest, written.text
-    return Archive(path, manifest, replace(seal, longest=longest, text=text), written)
+    archive = Archive(path, manifest, replace(seal, longest=longest, text=text), written)
+    if seal.manifest is None:
+        _require_all_columns(archive)
+    return archive
+
+
+def _require_all_columns(archive: Archive) -> None:
+    """JobFailed where rows have columns that the manifest leaves out, which would come back as their defaults (SEC-3).
+
+    Only records since revision 0011 know the digest of the manifest; before, the lines are all that is sure.
+    """
+    for line in archive.lines():
+        try:
+            names = json.loads(line.row)
+        except (ValueError, RecursionError):
+            continue  # `restore` says what is wrong with it
+        if left_out := names.keys() - archive.manifest.columns[line.table].keys() if isinstance(names, dict) else ():
+            raise JobFailed(
+                f"the manifest of archive {archive.path.name} is not the one of this file: it leaves out columns of"
+                f" {line.table}: {', '.join(sorted(left_out))}"
+            )
 
 
 def believed(path: Path, policies: Mapping[str, Collection[str]]) -> Archive:
