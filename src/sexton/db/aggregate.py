@@ -8,15 +8,17 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ColumnElement, Float, case, cast, extract, func, literal_column
 from sqlalchemy.sql.selectable import TableValuedAlias
 
+from .types import reckonable
+
 
 def seconds_between(dialect: str, start: Column[datetime], end: Column[datetime]) -> ColumnElement[float]:
-    """From `start` to `end` in seconds; 0 where a clock that was set back makes it negative."""
+    """From `start` to `end` in seconds; 0 where a clock that was set back makes it negative, or there is no length."""
     length: ColumnElement[float]
     if dialect == "postgresql":
-        length = cast(extract("epoch", end - start), Float)
+        length = cast(extract("epoch", reckonable(end) - reckonable(start)), Float)
     else:
         length = (func.julianday(end) - func.julianday(start)) * 86_400.0
-    return case((length < 0, 0.0), else_=length)
+    return case((length > 0, length), else_=0.0)
 
 
 def members(dialect: str, of: ColumnElement[Any]) -> TableValuedAlias:
