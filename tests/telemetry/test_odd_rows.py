@@ -23,6 +23,13 @@ from tests.support.past_runs import add_runs, database_time, run_row
 ODD = Job("shop.odd", schedule=every("1h"), work=lambda run: None)
 WELL = Job("shop.well", schedule=every("1h"), work=lambda run: None, catch_up=True)
 
+UNTOLD = (
+    '{"x": {"changed": 9e999, "picked": 99999999999999999999999}}',
+    '{"x": {"changed": 9223372036854775807}, "y": {"changed": 9223372036854775807}}',
+    r'{"\ud800": {"changed": 5}}',
+    r'{"x": {"\u0000": 5}}',
+    r'{"x": {"\udc00\ud800": 5}}',
+)
 ANYWHERE = ("[1]", "5", "null", '{"x": 5}', '{"x": "words"}', '{"x": {"changed": "three", "later": 1, "also": 2}}')
 
 
@@ -60,6 +67,21 @@ def test_a_pause_until_infinity_has_no_end_and_is_its_jobs_alone(engine: Engine)
         assert [due.job.name for due in due_runs(connection, [ODD, WELL], now)] == ["shop.well"]
         health = read_health(connection, [ODD, WELL], now + timedelta(days=3_650))
         assert [job.paused for job in health.jobs] == [True, False]
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+@pytest.mark.parametrize("counts", UNTOLD)
+def test_sec_2_attack_numbers_and_names_that_no_database_adds_up_hide_no_other_job(engine: Engine, counts: str) -> None:
+    now = database_time(engine)
+    add_runs(engine, run_row("shop.odd", "succeeded", now), run_row("shop.odd", "failed", now))
+    add_runs(engine, run_row("shop.well", "succeeded", now, counts={"step": {"picked": 3, "changed": 2}}))
+    table = "sexton.runs" if engine.dialect.name == "postgresql" else "sexton_runs"
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE {table} SET counts = :counts WHERE job = 'shop.odd'"), {"counts": counts})
+        assert {run.job: run.total.changed for run in history(connection)}["shop.well"] == 2
+        tally = Tally(["shop.odd", "shop.well"]).read(connection, now).jobs
+
+    assert tally["shop.well"].changed == 2
 
 
 FAR_OFF = ("infinity", "-infinity", "20000-01-01", "0044-03-15 BC", "9999-12-31 23:59:59.999999+00")
