@@ -122,7 +122,7 @@ MAKES = re.compile(
 MAKERS = {
     "sexton/files.py": "the one place",
     "sexton/cli/demo.py": "a private folder that is gone when the demonstration ends",
-    "sexton/cli/main.py": "the null device in the place of a closed output",
+    "sexton/console.py": "the null device in the place of an output that is closed or full",
     "sexton/testing/": "throw-away servers, in private folders that belong to another user",
     "sexton/worker/child.py": "a file of the kernel's",
 }

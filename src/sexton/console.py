@@ -6,28 +6,68 @@ to a terminal, and that by `rich`. A test looks for any other way out.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-from .errors import scrubbed
+from .errors import SextonError, scrubbed
 from .texts import encodable, one_line, printed, visible
+
+NOBODY_READS = (errno.EPIPE, errno.EIO)
+"""Numbers of errors that mean that the reader (`| head`), or the terminal, went away."""
 
 
 def say(*lines: str) -> None:
-    """Print lines to standard output; without any, an empty one. OSError when nobody reads any more."""
-    _write(sys.stdout, lines)
+    """Print lines to standard output; without any, an empty one.
+
+    OSError when nobody reads any more, SextonError when it cannot be written: a full disk."""
+    try:
+        _write(sys.stdout, lines)
+    except OSError as error:
+        if error.errno in NOBODY_READS:
+            raise
+        raise _unwritten(error) from error
 
 
 def say_while_read(*lines: str) -> None:
-    """The same at once, for runs: a reader that went away (closed pipe, closed terminal) never ends one."""
-    with suppress(OSError, ValueError):
+    """The same at once, for runs: a reader that went away, or a full disk, never ends one. The next line may go out."""
+    try:
         _write(sys.stdout, lines)
         sys.stdout.flush()
+    except (OSError, ValueError):
+        forget()
+
+
+def finish() -> None:
+    """Write what is left of standard output. Nothing when nobody reads any more, else errors as of `say`."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in NOBODY_READS:
+            raise _unwritten(error) from error
+        forget()
+    except ValueError:
+        return  # a job's code has closed it
+
+
+def forget() -> None:
+    """Drop what standard output could not take: the next line, and Python at its end, would stumble over it."""
+    with suppress(OSError, ValueError):
+        output = sys.stdout.fileno()
+        kept, nowhere = os.dup(output), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, output)
+        try:
+            sys.stdout.flush()
+        finally:
+            os.dup2(kept, output)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def complain(*lines: str) -> None:
@@ -47,9 +87,13 @@ def confess(error: BaseException) -> None:
     remark(*(f"  {scrubbed(line)}" for line in told.rstrip("\n").split("\n")))
 
 
-def _write(stream: TextIO | None, lines: tuple[str, ...]) -> None:
-    if stream is not None:  # else it was closed before we began
-        stream.write("".join(f"{visible(line)}\n" for line in lines or ("",)))
+def _write(stream: TextIO, lines: tuple[str, ...]) -> None:
+    stream.write("".join(f"{visible(line)}\n" for line in lines or ("",)))
+
+
+def _unwritten(error: OSError) -> SextonError:
+    forget()
+    return SextonError(f"standard output cannot be written: {error.strerror or type(error).__name__}")
 
 
 class Plain:
@@ -65,6 +109,11 @@ class Plain:
         """Write it; line feeds and tabs stay."""
         return self.stream.write(encodable(printed(text), self.stream.encoding or "utf-8"))
 
+    def writelines(self, texts: Iterable[str]) -> None:
+        """Write each of them."""
+        for text in texts:
+            self.write(text)
+
     def isatty(self) -> bool:
         """Whether people read it; nobody does when a job's code has closed it."""
         return not self.stream.closed and self.stream.isatty()
@@ -78,10 +127,11 @@ def plain_output() -> Iterator[None]:
     """Inside the block standard output and error are plain, whoever writes; warnings of libraries are one line, and
     errors of threads are told as `confess` does.
 
-    A stream that is closed stays as it is.
+    One that was closed before we began (`>&-`) leads nowhere.
     """
     before, warned, thrown = (sys.stdout, sys.stderr), warnings.formatwarning, threading.excepthook
-    sys.stdout, sys.stderr = (cast(TextIO, Plain(stream)) if stream is not None else stream for stream in before)
+    nowhere = open(os.devnull, "w", encoding="utf-8") if None in before else None  # noqa: SIM115
+    sys.stdout, sys.stderr = (cast(TextIO, Plain(stream or cast(TextIO, nowhere))) for stream in before)
     warnings.formatwarning = _warning
     if thrown is threading.__excepthook__:  # else somebody wants to know
         threading.excepthook = _thrown
@@ -89,6 +139,8 @@ def plain_output() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+        if nowhere is not None:
+            nowhere.close()
         warnings.formatwarning, threading.excepthook = warned, thrown
 
 

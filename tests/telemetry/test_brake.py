@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import insert, text, update
 
+from sexton import Job, every
 from sexton.app import App
 from sexton.channels.log import LogChannel
 from sexton.channels.webhook import WebhookChannel
@@ -172,6 +173,27 @@ def test_sec_16_the_messages_of_an_hour_are_limited_and_the_rest_is_counted(past
 
     many(past, 3, now="15 13:30")
     assert deliver(past.engine, [LogChannel(stream)], at("15 13:31"), most=12).sent >= 3
+
+
+def test_sec_16_attack_what_comes_and_goes_hides_nothing_that_is_still_wrong(past: Past) -> None:
+    """Twelve jobs whose failure somebody switches use the budget up, and then a job fails that matters."""
+    stream, minutes = io.StringIO(), iter(range(200))
+    jobs = [Job(f"shop.job_{number}", schedule=every("1h"), work=print) for number in range(12)]
+    for state in ("failed", "succeeded") * 5:
+        now = at("15 10:00") + next(minutes) * MINUTE
+        for job in jobs:
+            Past(past.engine, job).ran(now, state)
+        past.assess(now, SWITCHED, jobs)
+        deliver(past.engine, [LogChannel(stream)], now, most=12)
+    past.ran(now, "failed", error="stopped before its first row: more than 9 rows are due")
+    past.assess(now + MINUTE, SWITCHED, [*jobs, HOURLY])
+
+    for later in range(2, 90):
+        deliver(past.engine, [LogChannel(stream)], now + later * MINUTE, most=12)
+
+    _, words = told(stream)[-1]
+    _, _, about = words.partition(", among them: ")
+    assert about.split("; ")[0] == "stopped, somebody has to look: shop.hourly, still so"
 
 
 def test_sec_16_a_channel_that_has_its_share_keeps_no_other_from_its_own(past: Past, web: Web) -> None:

@@ -233,6 +233,16 @@ def test_a_quick_job_may_take_a_little_longer(past: Past) -> None:
     assert past.events("15 10:05") == []
 
 
+def test_sec_16_attack_a_clock_that_went_back_during_a_run_stops_no_alert(past: Past) -> None:
+    """The database moved to a server whose clock is behind: the run ended before it began."""
+    past.ran_hourly("14 20:00", 12, seconds=60.0)
+    past.ran("15 11:00", seconds=-50.0)
+
+    (event,) = past.assess("15 11:05")
+
+    assert event.text == "shop.hourly took unusually short: 0 seconds; its habit is 1 minute"
+
+
 def test_a_run_is_too_fast_below_a_tenth_of_the_median(past: Past) -> None:
     past.ran_hourly("14 12:00", 20, seconds=60)
     past.ran("15 10:00", seconds=7)

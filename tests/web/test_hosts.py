@@ -43,7 +43,17 @@ def ask(port: int, path: str, host: bytes | None, version: str = "1.1") -> tuple
     return int(answer.split()[1]), answer.decode()
 
 
-@pytest.mark.parametrize("host", [b"evil.example", b"evil.example:8787", b"127.0.0.1.evil.example", b"\xff"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"evil.example",
+        b"evil.example:8787",
+        b"127.0.0.1.evil.example",
+        b"[::1].evil.example",
+        b"127.0.0.1:evil.example",
+        b"\xff",
+    ],
+)
 @pytest.mark.parametrize("path", PAGES)
 def test_sec_21_a_foreign_name_gets_one_line(database: str, path: str, host: bytes) -> None:
     with served(database) as port:

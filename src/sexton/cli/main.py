@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from importlib import import_module
 from typing import Protocol
 
-from ..console import complain, confess, plain_output, say
+from ..console import NOBODY_READS, complain, confess, finish, forget, plain_output, say
 from ..errors import DONE, FAILED, USAGE, SextonError, suggestion
 from ..texts import one_line
 
@@ -72,7 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _ended(words: list[str]) -> int:
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        finish()
+        return code
     except SextonError as error:
         complain(*error.lines)
         return error.exit_code
@@ -83,11 +83,10 @@ def _ended(words: list[str]) -> int:
         complain(f"the locale of this process has no name for {name!r}; set LC_ALL=C.UTF-8")
         return USAGE
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EIO):
+        if error.errno not in NOBODY_READS:
             raise
-        # The reader (`| head`) or the terminal went away: not our failure. Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        forget()
+        return DONE  # it is not our failure
     except KeyboardInterrupt:
         return 130
     except Exception as error:

@@ -84,7 +84,7 @@ def refuse_future(arguments: Namespace) -> None:
 
 def confirmed(question: str, purpose: str) -> bool:
     """Whether a person says yes. UsageError where nobody can answer. purpose: as in "say --yes to arm it"."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(f"nobody can answer here; say --yes {purpose}")
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

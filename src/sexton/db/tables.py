@@ -12,7 +12,7 @@ from functools import cache
 
 from sqlalchemy import JSON, Column, Integer, MetaData, SmallInteger, Table, Text
 
-from .types import BigKey, Document, Line, Lines, UtcDateTime
+from .types import BigKey, Document, Line, Lines, OwnInstant
 
 SCHEMA = "sexton"
 
@@ -83,14 +83,14 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("id", BigKey, primary_key=True),
         Column("job", Text, nullable=False),
         Column("database", Text, nullable=False),
-        Column("slot", UtcDateTime, comment="the instant the run was due; NULL: started by hand"),
+        Column("slot", OwnInstant, comment="the instant the run was due; NULL: started by hand"),
         Column("attempt", Integer, nullable=False),
         Column("state", Text, nullable=False),
         Column("worker", Text, nullable=False, comment="host:process of the holder"),
         Column("epoch", BigKey, nullable=False, comment="of the job's lease when the run was claimed"),
-        Column("as_of", UtcDateTime, nullable=False, comment="the frozen now of the run"),
-        Column("started_at", UtcDateTime, nullable=False),
-        Column("finished_at", UtcDateTime),
+        Column("as_of", OwnInstant, nullable=False, comment="the frozen now of the run"),
+        Column("started_at", OwnInstant, nullable=False),
+        Column("finished_at", OwnInstant),
         Column("batches", Integer, nullable=False, server_default="0", comment="committed data transactions"),
         Column("counts", Document, nullable=False, comment="rows a step: picked, changed, told, ..."),
         Column("error", Line, comment="first line only, no row values"),
@@ -109,7 +109,7 @@ def _leases(dialect: str, metadata: MetaData) -> Table:
         Column("name", Text, primary_key=True, comment="full name, never a hash: two names never collide"),
         Column("holder", Text, comment="NULL: free"),
         Column("epoch", BigKey, nullable=False, comment="grows by one with every holder; never reset"),
-        Column("expires_at", UtcDateTime, nullable=False),
+        Column("expires_at", OwnInstant, nullable=False),
     )
 
 
@@ -122,7 +122,7 @@ def _effects(dialect: str, metadata: MetaData) -> Table:
         Column("job", Text, nullable=False),
         Column("subject", Text, nullable=False),
         Column("run_id", BigKey),
-        Column("created_at", UtcDateTime, nullable=False),
+        Column("created_at", OwnInstant, nullable=False),
         Column("form", SmallInteger, comment="1: key, subject are read in one way only; NULL: before revision 0010"),
     )
 
@@ -137,10 +137,10 @@ def _outbox_events(dialect: str, metadata: MetaData) -> Table:
         Column("event_type", Text, nullable=False),
         Column("recipient", Text),
         Column("payload", JSON, nullable=False),
-        Column("created_at", UtcDateTime, nullable=False),
-        Column("published_at", UtcDateTime),
+        Column("created_at", OwnInstant, nullable=False),
+        Column("published_at", OwnInstant),
         Column("attempt_count", Integer, nullable=False, server_default="0"),
-        Column("last_attempted_at", UtcDateTime),
+        Column("last_attempted_at", OwnInstant),
         Column("last_error", Line),
     )
 
@@ -156,9 +156,9 @@ def _poison(dialect: str, metadata: MetaData) -> Table:
         Column("error", Line, nullable=False, comment="SQLSTATE, constraint and first line; no row values"),
         Column("attempts", Integer, nullable=False),
         Column("run_id", BigKey),
-        Column("first_seen_at", UtcDateTime, nullable=False),
-        Column("last_seen_at", UtcDateTime, nullable=False),
-        Column("next_at", UtcDateTime, comment="tried again from then on; NULL: waits for a person"),
+        Column("first_seen_at", OwnInstant, nullable=False),
+        Column("last_seen_at", OwnInstant, nullable=False),
+        Column("next_at", OwnInstant, comment="tried again from then on; NULL: waits for a person"),
         Column("form", SmallInteger, comment="1: subject is read in one way only; NULL: before revision 0010"),
     )
 
@@ -170,16 +170,16 @@ def _schedules(dialect: str, metadata: MetaData) -> Table:
         "schedules",
         Column("job", Text, primary_key=True),
         Column("expression", Text, comment="schedule and zone that were last in force"),
-        Column("expression_since", UtcDateTime, comment="no earlier slot of it is due; NULL: it was there first"),
+        Column("expression_since", OwnInstant, comment="no earlier slot of it is due; NULL: it was there first"),
         Column("schedule", Text, comment="in place of the job's own"),
         Column("timezone", Text, comment="in place of the job's own"),
-        Column("paused_at", UtcDateTime),
-        Column("paused_until", UtcDateTime, comment="NULL: until somebody resumes it"),
+        Column("paused_at", OwnInstant),
+        Column("paused_until", OwnInstant, comment="NULL: until somebody resumes it"),
         Column("reason", Line, comment="of the pause or the other schedule"),
         Column("version", BigKey, nullable=False, comment="grows with every change by a person"),
         Column("changed_by", Line),
-        Column("changed_at", UtcDateTime),
-        Column("seen_at", UtcDateTime, comment="when somebody first looked whether the job is due"),
+        Column("changed_at", OwnInstant),
+        Column("seen_at", OwnInstant, comment="when somebody first looked whether the job is due"),
     )
 
 
@@ -194,7 +194,7 @@ def _schedules_audit(dialect: str, metadata: MetaData) -> Table:
         Column("action", Text, nullable=False, comment="pause, resume, reschedule, trigger"),
         Column("detail", Document, nullable=False),
         Column("changed_by", Line, nullable=False),
-        Column("changed_at", UtcDateTime, nullable=False),
+        Column("changed_at", OwnInstant, nullable=False),
     )
 
 
@@ -207,12 +207,12 @@ def _incidents(dialect: str, metadata: MetaData) -> Table:
         Column("job", Text, nullable=False),
         Column("kind", Text, nullable=False, comment="of what is wrong, such as failing or late; one open of each"),
         Column("text", Line, nullable=False, comment="what is wrong, one line"),
-        Column("opened_at", UtcDateTime, nullable=False),
-        Column("told_at", UtcDateTime, nullable=False, comment="of the last message; a day later it is repeated"),
-        Column("closed_at", UtcDateTime, comment="NULL: it is still so"),
+        Column("opened_at", OwnInstant, nullable=False),
+        Column("told_at", OwnInstant, nullable=False, comment="of the last message; a day later it is repeated"),
+        Column("closed_at", OwnInstant, comment="NULL: it is still so"),
         Column("openings", Integer, nullable=False, server_default="1", comment="how often it has come, within hours"),
-        Column("reopened_at", UtcDateTime, comment="when it came last; NULL: it came once"),
-        Column("restless_since", UtcDateTime, comment="told as coming and going since then; NULL: told as usual"),
+        Column("reopened_at", OwnInstant, comment="when it came last; NULL: it came once"),
+        Column("restless_since", OwnInstant, comment="told as coming and going since then; NULL: told as usual"),
     )
 
 
@@ -226,10 +226,10 @@ def _alerts(dialect: str, metadata: MetaData) -> Table:
         Column("incident_id", BigKey, nullable=False),
         Column("channel", Text, nullable=False),
         Column("message", Document, nullable=False),
-        Column("created_at", UtcDateTime, nullable=False),
+        Column("created_at", OwnInstant, nullable=False),
         Column("attempts", Integer, nullable=False, server_default="0"),
-        Column("next_at", UtcDateTime, comment="tried again from then on; NULL: given up or sent"),
-        Column("sent_at", UtcDateTime),
+        Column("next_at", OwnInstant, comment="tried again from then on; NULL: given up or sent"),
+        Column("sent_at", OwnInstant),
         Column("error", Line),
     )
 
@@ -241,7 +241,7 @@ def _armed(dialect: str, metadata: MetaData) -> Table:
         "armed",
         Column("policy", Text, primary_key=True, comment="of the settings file; of another job: its name/step"),
         Column("definition", Line, nullable=False, comment="fingerprint of what was confirmed"),
-        Column("armed_at", UtcDateTime, nullable=False),
+        Column("armed_at", OwnInstant, nullable=False),
         Column("armed_by", Line, nullable=False),
         Column("allowed", BigKey, comment="rows that runs may still take whatever their limits; NULL: none"),
         Column("tables", JSON, comment="that were looked at, by the names that the policy has for them"),
@@ -264,8 +264,8 @@ def _archives(dialect: str, metadata: MetaData) -> Table:
         Column("longest", BigKey, comment="of its lines, in bytes; NULL: of a version that did not keep it"),
         Column("text_size", BigKey, comment="of all its lines, in bytes"),
         Column("manifest", Text, comment="sha256 of the manifest beside it"),
-        Column("created_at", UtcDateTime, nullable=False),
-        Column("finished_at", UtcDateTime, comment="NULL: rows of it are still to be deleted"),
+        Column("created_at", OwnInstant, nullable=False),
+        Column("finished_at", OwnInstant, comment="NULL: rows of it are still to be deleted"),
         Column("waiting", Text, comment="JSON: keys of rows that a run could not delete; true: many; NULL: none did"),
     )
 
@@ -278,7 +278,7 @@ def _tracebacks(dialect: str, metadata: MetaData) -> Table:
         Column("run_id", BigKey, primary_key=True, autoincrement=False),
         Column("place", Line, comment="where in the product's code: file:line in function"),
         Column("text", Lines, nullable=False, comment="without secrets, without values"),
-        Column("created_at", UtcDateTime, nullable=False),
+        Column("created_at", OwnInstant, nullable=False),
     )
 
 

@@ -8,6 +8,7 @@ decimals, so that text sorts as time. A naive column of a product (`timestamp` w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -27,14 +28,17 @@ from sqlalchemy import (
     Numeric,
     Text,
     Time,
+    case,
     cast,
+    literal_column,
+    type_coerce,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine, UserDefinedType
 
-from ..clock import in_utc
+from ..clock import FIRST_YEAR, LAST_YEAR, in_utc
 from ..texts import encodable, lines, one_line
 
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
@@ -57,6 +61,37 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class OwnInstant(UtcDateTime):
+    """An instant in a table of ours. Whatever somebody else left there reads as the nearest that can be reckoned from:
+
+    `infinity`, BC and the year 20000 are instants that Python does not know, and one row must stop nothing (SEC-2).
+    """
+
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return reckonable(column)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        read = super().result_processor(dialect, coltype)
+        assert read is not None  # as `process_result_value` is ours
+        last = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
+
+        def readable(value: Any) -> Any:
+            try:
+                return read(value)
+            except (ValueError, TypeError):  # SQLite takes any text
+                return last
+
+        return readable
+
+
+def reckonable(instant: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The nearest instant that leaves room for arithmetic, in the database as in Python."""
+    first, last = (literal_column(f"'{year}-01-01 00:00:00.000000'", instant.type) for year in (FIRST_YEAR, LAST_YEAR))
+    return case((instant < first, first), (instant > last, last), else_=instant)
 
 
 class NaiveUtc(UtcDateTime):
@@ -151,14 +186,13 @@ class Document(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         return _plain(value)
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        read = super().result_processor(dialect, coltype)
-        if read is None:
-            return None
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return type_coerce(cast(column, Text), self)  # else the driver reads it, and fails as a whole
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
         def readable(value: Any) -> Any:
-            with suppress(ValueError):
-                return read(value)
+            with suppress(ValueError, TypeError, RecursionError):  # the last of thousands of brackets
+                return json.loads(value)
             return None
 
         return readable

@@ -8,24 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, case, func, insert, literal, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from ..clock import LAST_YEAR
 from ..db.moment import ask_now
 from ..db.tables import own_tables
-from ..db.types import UtcDateTime
 from ..db.upsert import upsert
 from ..errors import ScheduleError, UsageError
 from ..jobs.duration import TICK
 from ..jobs.job import Job
 from ..jobs.misfire import PUNCTUAL
 from ..jobs.schedule import Schedule, parse_schedule
-
-FAR = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
-"""Stands for an instant without an end."""
 
 FEW = 100
 """Jobs that are asked for by name; for more the whole table is read."""
@@ -64,18 +60,11 @@ class Change:
 def changes(connection: Connection, jobs: Collection[Job] | None = None) -> dict[str, Change]:
     """By job, of these or of all; jobs that nobody has seen or changed are missing."""
     table = own_tables(connection.dialect.name).schedules
-    asked = select(*(_readable(connection.dialect.name, column) for column in table.c))
+    others = (column for column in table.c if column.name != "expression_since")
+    asked = select(table.c.expression_since.label("since"), *others)
     if jobs is not None and len(jobs) <= FEW:
         asked = asked.where(table.c.job.in_([job.name for job in jobs]))
     return {row.job: Change(**row._mapping) for row in connection.execute(asked)}
-
-
-def _readable(dialect: str, column: Column[Any]) -> ColumnElement[Any]:
-    """People write `infinity` where they mean no end, and Python has no such instant."""
-    name = "since" if column.name == "expression_since" else column.name
-    if dialect != "postgresql" or not isinstance(column.type, UtcDateTime):
-        return column.label(name)
-    return case((func.isfinite(func.coalesce(column, FAR)), column), else_=literal(FAR, column.type)).label(name)
 
 
 def version(connection: Connection) -> int:

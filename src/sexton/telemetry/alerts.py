@@ -67,13 +67,17 @@ class Claimed:
         left, refused = kept.get("left"), kept.get("refused")
         return {
             **kept,
-            "left": [str(who) for who in left] if isinstance(left, list) else [],
-            "refused": {who: str(why) for who, why in _mapping(refused).items()},
+            "left": [_text(who) for who in left] if isinstance(left, list) else [],
+            "refused": {who: _text(why) for who, why in _mapping(refused).items()},
         }
 
 
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def channels_of(settings: Settings) -> list[Channel]:
@@ -169,12 +173,13 @@ def _claim(connection: Connection, tired: Collection[str], at: datetime) -> Clai
     row = connection.execute(oldest).first()
     if row is None:
         return None
-    attempts = row.attempts + 1
+    attempts = min(max(row.attempts, 0), len(DELAYS) + 1) + 1
     connection.execute(update(table).where(table.c.id == row.id).values(attempts=attempts, next_at=at + LEASE))
     # Somebody else may have written there: an odd message must not keep all others from being sent.
     message = _mapping(row.message)
-    words = {name: str(message.get(name, "")) for name in ("title", "text", "job", "command")}
-    notice = Notice(row.key, **words, facts={name: str(fact) for name, fact in _mapping(message.get("facts")).items()})
+    words = {name: _text(message.get(name)) for name in ("title", "text", "job", "command")}
+    facts = {name: _text(fact) for name, fact in _mapping(message.get("facts")).items()}
+    notice = Notice(row.key, **words, facts=facts)
     return Claimed(row.id, row.channel, attempts, notice, message)
 
 

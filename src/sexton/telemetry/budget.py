@@ -17,12 +17,12 @@ from ..db.tables import own_tables
 from ..runs.lease import short_transaction
 from .incidents import FLOODED, SENDING, Incident, close, open_incidents, open_one
 from .signs import Sign
-from .telling import Told
+from .telling import Told, title_of
 
 HOUR = timedelta(hours=1)
 
-NAMED = 5
-"""Kinds of messages that the last word about those held back names."""
+NAMED = 20
+"""Titles that the last word about those held back names."""
 
 
 def review(engine: Engine, channels: Collection[str], most: int, at: datetime) -> dict[str, int]:
@@ -88,15 +88,22 @@ def _hold_back(connection: Connection, channel: str, incident: Incident | None, 
 
 
 def _give_back(connection: Connection, incident: Incident, at: datetime) -> None:
-    """The budget is back: how many messages were held back, and about what."""
-    alerts = own_tables(connection.dialect.name).alerts
-    held = (alerts.c.sent_at.is_(None), alerts.c.error == _mark(incident))
-    asked = select(alerts.c.message).where(*held, alerts.c.channel == incident.job).order_by(alerts.c.id)
-    messages = list(connection.execute(asked).scalars())
-    titles = Counter(str(message.get("title", "")) for message in messages if isinstance(message, dict))
-    named = "; ".join(title if times == 1 else f"{title} ({times})" for title, times in titles.most_common(NAMED))
-    about = f", among them: {named}" if named else ""
-    text = f"{incident.job} takes messages again; {len(messages)} were held back{about}"
+    """The budget is back: how many messages were held back, and about what.
+
+    What is still wrong comes first, and each once: whoever makes something come and go hides nothing behind it.
+    """
+    own = own_tables(connection.dialect.name)
+    alerts, incidents = own.alerts, own.incidents
+    held = (alerts.c.sent_at.is_(None), alerts.c.error == _mark(incident), alerts.c.channel == incident.job)
+    of = alerts.join(incidents, incidents.c.id == alerts.c.incident_id, isouter=True)
+    about = (incidents.c.job, incidents.c.kind, incidents.c.opened_at, incidents.c.closed_at)
+    rows = connection.execute(select(alerts.c.message, *about).select_from(of).where(*held).order_by(alerts.c.id)).all()
+    wrong = dict.fromkeys(title_of(row.kind, row.job) for row in rows if row.opened_at and row.closed_at is None)
+    titles = Counter(str(row.message.get("title", "")) for row in rows if isinstance(row.message, dict))
+    over = [title if times == 1 else f"{title} ({times})" for title, times in titles.most_common()]
+    names = [*(f"{title}, still so" for title in wrong), *(title for title in over if title not in wrong)]
+    named = f", among them: {'; '.join(names[:NAMED])}" if names else ""
+    text = f"{incident.job} takes messages again; {len(rows)} were held back{named}"
     close(Told(connection, (incident.job,), at), incident, text)
 
 

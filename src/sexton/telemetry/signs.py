@@ -10,7 +10,7 @@ from statistics import median
 
 from ..config.alerts import AlertSettings
 from ..errors import scrubbed
-from ..jobs.duration import duration_in_words, parse_duration
+from ..jobs.duration import LONGEST, duration_in_words, parse_duration
 from ..jobs.job import Job
 from ..runs.hard_limit import PROCESS
 from ..runs.history import REFUSED, STOPPED, Past
@@ -168,8 +168,10 @@ def moment(instant: datetime) -> str:
 
 
 def length(delta: timedelta) -> str:
-    """A length of time for people: seconds up to two minutes, minutes up to two days, then hours."""
-    seconds = delta.total_seconds()
+    """A length of time for people: seconds up to two minutes, minutes up to two days, then hours.
+
+    One that is no length, as a clock went back meanwhile, is 0 seconds; one beyond all that settings take is cut."""
+    seconds = min(max(delta, timedelta()), LONGEST).total_seconds()
     unit = 1 if seconds < 120 else 60 if seconds < 2 * 86_400 else 3600
     return duration_in_words(timedelta(seconds=round(seconds / unit) * unit))
 

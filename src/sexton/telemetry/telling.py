@@ -97,8 +97,13 @@ def tell(
     return event
 
 
+def title_of(kind: str, job: str) -> str:
+    """What is wrong, and with whom: "failing: shop.hourly"."""
+    return f"{TITLES.get(kind, kind)}: {job}"
+
+
 def _notice(event: Event, since: datetime, error: str | None, run: int | None, place: str | None) -> Notice:
-    title = f"{_BEFORE.get(event.what, '')}{TITLES.get(event.kind, event.kind)}: {event.job}"
+    title = f"{_BEFORE.get(event.what, '')}{title_of(event.kind, event.job)}"
     facts = {"since": moment(since)}
     if error is not None:
         facts["last error"] = error

@@ -6,6 +6,7 @@ are always answered to: probes of orchestrators and monitors ask for the address
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from starlette.responses import PlainTextResponse
@@ -17,6 +18,9 @@ ANY = "*"
 """Among the hosts of the settings: whoever stands before us has judged already."""
 
 MISDIRECTED = "these pages are not served under this name; name it in web.hosts\n"
+
+
+_PORT = re.compile(r":[0-9]*\Z")
 
 
 class OwnHosts:
@@ -43,6 +47,5 @@ class OwnHosts:
 
 
 def _without_port(told: str) -> str:
-    if told.startswith("["):
-        return told.partition("]")[0] + "]"
-    return told.partition(":")[0]
+    """The host; all of it when what follows is no port, as in "[::1].example.com"."""
+    return _PORT.sub("", told)

@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from sexton.testing.processes import wait_until
 from tests.support.children import write_settings
 from tests.support.once import assert_expired_once, is_free, states
 from tests.support.sessions import make_sessions
-from tests.support.workers import sexton
+from tests.support.workers import ROOT, sexton
 
 JOB = "shop.expire_sessions"
 YEARS = timedelta(days=3650)
@@ -89,6 +90,64 @@ def test_p8_both_outputs_closed(engine: Engine, database: str, tmp_path: Path) -
 
     assert process.returncode == 0
     assert_expired_once(shop, ids)
+
+
+WITHOUT = "import os, sys; [os.close(int(each)) for each in sys.argv[1].split()]; os.execv(sys.executable, {words})"
+
+
+def command(words: tuple[str, ...], settings: str, output: int | None, closed: str = "") -> tuple[int, str]:
+    """Exit code and errors. Python keeps what it writes until there is enough of it, as it does for everybody.
+
+    closed: numbers of the descriptors that are closed before it begins."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    run = [sys.executable, "-m", "sexton.cli.main", *words, settings]
+    if closed:
+        run = [sys.executable, "-c", WITHOUT.format(words=repr(run)), closed]
+    done = subprocess.run(
+        run,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=Path(settings.removeprefix("--config=")).parent,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("output", [nobody_reads, full_disk])
+@pytest.mark.databases("sqlite")
+def test_sec_9_attack_output_that_python_keeps_for_later_changes_no_exit_code(
+    output: Callable[[], int], engine: Engine, database: str, tmp_path: Path
+) -> None:
+    """What stays in its buffer is written when it ends, and fails there: 120, and two lines of Python's own."""
+    make_sessions(engine).add(30, age=YEARS)
+    settings, descriptor = write_settings(tmp_path, database), output()
+    full = output is full_disk
+    try:
+        assert command(("run", JOB), settings, descriptor) == (0, "")
+        told = "sexton: standard output cannot be written: No space left on device\n"
+        assert command(("history",), settings, descriptor) == ((1, told) if full else (0, ""))
+        assert command(("nonsense",), settings, descriptor)[0] == 2
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("closed", ["1", "0 1 2"])
+@pytest.mark.databases("sqlite")
+def test_sec_9_attack_outputs_that_were_closed_before_keep_no_run_from_its_work(
+    closed: str, engine: Engine, database: str, tmp_path: Path
+) -> None:
+    shop = make_sessions(engine)
+    ids = shop.add(30, age=YEARS)
+    settings = write_settings(tmp_path, database)
+
+    assert command(("run", JOB), settings, None, closed) == (0, "")
+    assert_expired_once(shop, ids)
+    for words in (("run", "--due"), ("history",), ("jobs",), ("calendar",)):
+        assert command(words, settings, None, closed) == (0, "")
 
 
 @pytest.mark.databases("sqlite")
