@@ -74,7 +74,7 @@ def test_sec_19_check_and_arm_name_a_table_of_a_stranger_and_its_trigger(inside:
     ]
     named.append(
         f'trigger catches of hers.things calls hers.catches() of "{mallory}", whom "{boss}" does not trust, which runs '
-        f'as "{boss}"; ALTER FUNCTION hers.catches() {mend}'
+        f'as "{boss}"; read what it does; ALTER FUNCTION hers.catches() {mend}'
     )
     found = warnings(inside, "policies.things")
     assert [line for line in found if "does not trust" in line] == named

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from ..texts import one_line
-from .trust import EQUAL, TRUSTED, safe_path, trusted_of, untrusted_creators
+from .trust import EQUAL, TRUSTED, trusted_of, untrusted_creators
 
 OWN = "pg_catalog, pg_temp"
 """The path of transactions on Sexton's own tables. Unnamed, the temporary schema would come first."""
@@ -109,8 +109,8 @@ class SearchPath:
         """Ask the catalogue; inside a transaction with the path OWN."""
         listed = self.listed or ()
         unsafe = _unsafe(connection, listed)
-        usable = safe_path(connection, listed, trusted_of(connection))
-        found = (tuple(name for name in usable if name not in unsafe), unsafe, *_names(connection, listed, unsafe))
+        safe = tuple(name for name in listed if name not in unsafe and not name.startswith("pg_temp"))
+        found = (safe, unsafe, *_names(connection, listed, unsafe))
         # Asked anew, whatever was compiled meanwhile, by another thread for instance, may be of before.
         if self.looked is None or found != (self.safe, self.left_out, self._relations, self._types):
             self.safe, self.left_out, self._relations, self._types = found

@@ -176,7 +176,7 @@ def strangers_on(connection: Connection, tables: Iterable[int], deleted: Iterabl
         yield Stranger(one_line(text), roles.mend(f"ALTER {kind} {row.name}", row.role))
     for row in connection.execute(_CALLS, given):
         text = f"{row.called} of {row.name} calls {row.function} of {roles.of(row.role)}, which runs as {roles.me}"
-        yield Stranger(one_line(text), roles.mend(f"ALTER {row.kind} {row.function}", row.role))
+        yield Stranger(one_line(text), f"read what it does; {roles.mend(f'ALTER {row.kind} {row.function}', row.role)}")
     for row in connection.execute(_TYPES, given):
         text = f"{row.column} of {row.name} has the type {row.type} of {roles.of(row.role)}"
         more = f", whose functions, casts and checks run as {roles.me}"

@@ -62,31 +62,6 @@ _UNTRUSTED_CREATORS = text(
     f" AND NOT EXISTS (SELECT FROM trusted t WHERE t.oid {EQUAL} c.oid) ORDER BY n.nspname, role"
 )
 
-_USABLE = text(
-    "SELECT n.nspname, current_user AS role FROM pg_catalog.pg_namespace n"
-    f" WHERE n.nspname {EQUAL} ANY (CAST(:schemas AS pg_catalog.name[]))"
-    " AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND NOT pg_catalog.starts_with(n.nspname, 'pg_temp')"
-    " AND NOT pg_catalog.starts_with(n.nspname, 'pg_toast')"
-)
-
-_ME = text("SELECT CAST(current_user AS pg_catalog.text)")
-
-_OWNER = {
-    name: text(
-        f"{TRUSTED} SELECT r.rolname FROM pg_catalog.{catalogue} c"
-        f" JOIN pg_catalog.pg_namespace n ON n.oid {EQUAL} c.{prefix}namespace"
-        f" JOIN pg_catalog.pg_roles r ON r.oid {EQUAL} c.{prefix}owner"
-        f" WHERE (c.oid {EQUAL} CAST(:oid AS pg_catalog.oid)"
-        f" OR n.nspname {EQUAL} CAST(:schema AS pg_catalog.name)"
-        f" AND c.{prefix}name {EQUAL} CAST(:name AS pg_catalog.name))"
-        f" AND NOT EXISTS (SELECT FROM trusted t WHERE t.oid {EQUAL} r.oid) ORDER BY r.rolname LIMIT 1"
-    )
-    for name, catalogue, prefix in (("relation", "pg_class", "rel"), ("function", "pg_proc", "pro"))
-}
-
-Named = int | tuple[str, str]
-"""An object of the database: its oid, or (schema, name)."""
-
 
 def trusted_of(connection: Connection) -> tuple[str, ...]:
     """The names in `trusted_roles`, as `open_database` was given them."""
@@ -104,34 +79,4 @@ def untrusted_creators(
     found: dict[str, tuple[str, ...]] = {}
     for schema, role in connection.execute(_UNTRUSTED_CREATORS, names):
         found[schema] = (*found.get(schema, ()), role)
-    return found
-
-
-def safe_path(connection: Connection, path: Sequence[str], trusted: Sequence[str] = ()) -> tuple[str, ...]:
-    """The schemas of a search path, in its order, in which nobody may put a function for the role of the jobs (SEC-1).
-
-    Left out are those that are not there, that the role may not use, that are for temporary objects, and in which
-    somebody may create who is not trusted. "$user" stands for the role, as in the server's setting.
-    """
-    me = connection.execute(_ME).scalar_one()
-    names = [me if name == "$user" else name for name in path]
-    usable = set(connection.execute(_USABLE, {"schemas": names}).scalars())
-    unsafe = untrusted_creators(connection, usable, trusted)
-    return tuple(dict.fromkeys(name for name in names if name in usable and name not in unsafe))
-
-
-def untrusted_owner(connection: Connection, relation: Named, trusted: Sequence[str] = ()) -> str | None:
-    """Who owns this table, view, sequence or index, if that role is not trusted. None: it is, or there is no such."""
-    return _owner(connection, "relation", relation, trusted)
-
-
-def untrusted_function_owner(connection: Connection, function: Named, trusted: Sequence[str] = ()) -> str | None:
-    """Who owns this function, if that role is not trusted; by name, of any of the functions that are called so."""
-    return _owner(connection, "function", function, trusted)
-
-
-def _owner(connection: Connection, kind: str, named: Named, trusted: Sequence[str]) -> str | None:
-    oid, (schema, name) = (named, (None, None)) if isinstance(named, int) else (None, named)
-    given = {"oid": oid, "schema": schema, "name": name, "trusted": list(trusted)}
-    found: str | None = connection.execute(_OWNER[kind], given).scalar()
     return found
