@@ -193,7 +193,8 @@ def test_sec_19_whatever_calls_her_functions_is_named(town: Town) -> None:
     ]
     assert found[begins.index("trigger fires")] == (
         f'trigger fires of public.things calls hers.fires() of {quoted(mallory)}, whom "{boss}" does not trust, which '
-        f'runs as "{boss}"; read what it does; ALTER FUNCTION hers.fires() OWNER TO "{boss}", or, if {quoted(mallory)} may act as it, '
+        f'runs as "{boss}"; read what it does; ALTER FUNCTION hers.fires() OWNER TO "{boss}", or, '
+        f"if {quoted(mallory)} may act as it, "
         f'trusted_roles = ["{mallory.replace(chr(34), chr(92) + chr(34))}"]'
     )
     assert on(town, boss, "public.things", mallory) == []
