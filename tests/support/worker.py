@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from sexton.app import App
+from sexton.db.connect import read_only
 from sexton.runs.history import Past, history
 from sexton.runs.queue import enqueue
 from sexton.testing.processes import wait_until
@@ -47,7 +48,7 @@ class Yard:
 
     def runs(self, job: str | None = None) -> list[Past]:
         """Runs, oldest first."""
-        with self.engine.connect() as connection:
+        with read_only(self.engine) as connection:  # which waits for no writer of a file
             return sorted(history(connection, job=job, limit=10_000), key=lambda run: run.id)
 
     def ask_for(self, job: str) -> int:

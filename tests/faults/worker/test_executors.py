@@ -23,10 +23,11 @@ from tests.support.workers import Start, Worker
 pytestmark = pytest.mark.slow
 
 BROKEN = """
-import os
+import os, sys
 from pathlib import Path
 if Path("{flag}").exists():
     os._exit(5)  # as a broken C extension does; what only raises, executors bear (REP-35)
+sys.path.append("{tests}")  # executors search no working directory
 from tests.support.worker_jobs import *
 """
 
@@ -46,7 +47,7 @@ def with_a_broken_interpreter(*words: str) -> int:
 @pytest.fixture
 def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Yard:
     """Workers over a fresh database whose jobs cannot be imported while there is a file "broken"."""
-    (tmp_path / "jobs.py").write_text(BROKEN.format(flag=tmp_path / "broken"))
+    (tmp_path / "jobs.py").write_text(BROKEN.format(flag=tmp_path / "broken", tests=Path.cwd()))
     return make_yard(engine, database, tmp_path, start, jobs=f"{tmp_path}/jobs.py")
 
 
