@@ -216,3 +216,11 @@ def test_settings_switch_the_guard_of_a_job(logs: Inside, database: str) -> None
     assert "guard = false leaves nothing for max_share and arm to say" in wrong
     declared = POLICY + '[job."policies.stale"]\nguard = false\n'
     assert 'job."policies.stale": how it is guarded stands in [policies.stale]' in with_settings(declared)
+
+
+def test_attack_a_policy_that_cannot_be_read_says_why(shop: Inside, database: str) -> None:
+    """It is in the settings: that there is none of its name would be no help."""
+    shop.write("sexton.toml", f'database = "{database}"\n{POLICY.replace("by =", "bye =")}')
+    for name in ("stale", "policies.stale"):
+        done = shop.sexton("arm", name)
+        assert (done.code, "policies.stale.bye: unknown key; did you mean by?" in done.line) == (2, True)

@@ -74,3 +74,12 @@ def test_sec_13_attack_what_a_function_imports_later_counts_too(shop: Shell) -> 
     assert (shop.folder / "ran").read_text() == "__init__"
     (shop.folder / "real" / "inner" / "late.py").chmod(0o644)
     assert shop.sexton("run", "own.late").code == 0
+
+
+def test_sec_13_attack_a_finder_of_the_jobs_own_stays_in_use(shop: Shell) -> None:
+    """An old one, too, which knows no specs: what imports as another user imports as root."""
+    old = "class Old:\n    def find_module(self, name, path=None):\n        return None\n"
+    finder = f"import sys\n{old}sys.meta_path.insert(0, Old())\nimport inner.early\n"
+    shop.write("real/jobs.py", finder + JOBS)
+    assert shop.sexton("jobs").code == 0
+    assert (shop.folder / "ran").read_text() == "__init__early"

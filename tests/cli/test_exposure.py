@@ -233,3 +233,12 @@ def test_sec_13_a_secret_that_all_can_read_is_a_warning(name: str, text: str, to
     assert "hunter2" not in done.out + done.err
     (shop.folder / name).chmod(0o640)
     assert "can be read" not in shop.sexton("check", "--offline").out
+
+
+def test_sec_12_attack_an_empty_part_of_pythonpath_is_a_warning(shop: Shell) -> None:
+    """As `PYTHONPATH=$PYTHONPATH:/srv/app` leaves it: Python takes it for the working directory."""
+    here = os.environ.get("PYTHONPATH") or "/nowhere"
+    for path in (f":{here}", f"{here}:", f"{here}:lib"):
+        done = shop.sexton("check", "--offline", PYTHONPATH=path)
+        assert f"environment: PYTHONPATH={path} has a part that is empty or relative, so Python imports" in done.out
+    assert "PYTHONPATH" not in shop.sexton("check", "--offline", PYTHONPATH=here).out

@@ -65,7 +65,7 @@ def run(arguments: Namespace) -> int:
     """Do it."""
     app = open_app(arguments, partly=True)
     if arguments.action == "verify":
-        return _verify(app, _found(app, arguments.files) or _all_files(app), arguments)
+        return _verify(app, arguments)
     if arguments.action == "restore":
         return _restore(app, _found(app, arguments.files), arguments)
     if arguments.action == "forget":
@@ -111,8 +111,11 @@ def _found(app: App, files: list[Path]) -> list[Path]:
     ]
 
 
-def _all_files(app: App) -> list[Path]:
-    """In the folders of all policies that archive, and those on record there, whether they are there or not."""
+def _all_files(app: App) -> tuple[list[Path], list[str]]:
+    """In the folders of all policies that archive, and those on record there, whether they are there or not.
+
+    Then the names of those whose policy the settings do not have any more, so that nobody knows their folder.
+    """
     folders = _folders(app)
     files = {path for folder in folders.values() for path in folder.glob(f"*{ENDING}")}
     archives = own_tables(app.engine.dialect.name).archives
@@ -120,8 +123,9 @@ def _all_files(app: App) -> list[Path]:
     known = select(archives.c.job, archives.c.file).where(archives.c.rows.is_not(None), went)
     with read_only(app.engine) as connection:
         require_schema(connection)
-        files |= {folders[job] / name for job, name in connection.execute(known) if job in folders}
-    return sorted(files)
+        names = connection.execute(known).all()
+    files |= {folders[job] / name for job, name in names if job in folders}
+    return sorted(files), sorted(name for job, name in names if job not in folders)
 
 
 def _opened(app: App, path: Path, without_record: bool) -> Archive:
@@ -147,8 +151,9 @@ def _tables(app: App) -> dict[str, list[str]]:
     return {f"policies.{name}": [one.table, *tables_of(one.children)] for name, one in policies}
 
 
-def _verify(app: App, files: list[Path], arguments: Namespace) -> int:
-    findings = []
+def _verify(app: App, arguments: Namespace) -> int:
+    findings: list[dict[str, Any]] = []
+    files, homeless = (_found(app, arguments.files), []) if arguments.files else _all_files(app)
     for path in files:
         try:
             archive = _opened(app, path, arguments.without_record)
@@ -163,7 +168,12 @@ def _verify(app: App, files: list[Path], arguments: Namespace) -> int:
         for finding in findings:
             say(f"{'ok' if finding['ok'] else 'wrong':<6} {finding['file']}: {finding['text']}")
         if not findings:
-            say("there are no archive files")
+            say("there are no archive files" + " of policies in the settings" * bool(homeless))
+    if homeless:
+        remark(
+            f"warning: {len(homeless):,} files on record were not looked at, as the settings have no policy of their"
+            f" name any more; name them with their folder: sexton archive verify …/{homeless[0]}"
+        )
     if exposed is not None:
         remark(f"warning: {exposed}")
     return DONE if all(finding["ok"] for finding in findings) else FAILED

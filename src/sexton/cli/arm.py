@@ -78,9 +78,11 @@ def run(arguments: Namespace) -> int:
 
 
 def _job(app: App, name: str) -> Job:
-    """The job of that name, or of the policy of that name. UsageError with the nearest."""
+    """The job of that name, or of the policy of that name. UsageError with the nearest, or why it is none."""
     known = {called(job.name): job for job in app.registry}
     if called(name) not in known:
+        if (why := app.registry.unloaded.get(f"{DECLARED}{called(name)}")) is not None:
+            raise why
         if name.startswith(DECLARED) or "." not in name:
             near = suggestion(called(name), app.settings.policies)
             raise UsageError(f"no policy named {called(name)!r} in the settings{near}")

@@ -6,6 +6,7 @@ not start at all then: see `sexton.files`, which the readers of these files call
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +19,8 @@ from .fields import leaves, rule_of
 from .masking import without_secrets
 from .policy import PolicySettings
 from .settings import Settings
+
+_PATH = "PYTHONPATH"
 
 
 class Exposed(NamedTuple):
@@ -34,6 +37,10 @@ def exposures(
 
     policies: those that can be loaded; their archives are looked at.
     """
+    parts = os.environ.get(_PATH)
+    if parts and not all(os.path.isabs(part) for part in parts.split(os.pathsep)):
+        why = "so Python imports from the working directory, before its own library"
+        yield Exposed("environment", f"{_PATH}={parts} has a part that is empty or relative, {why}; take it out")
     for file in read:
         yield from _written(file)
         yield from _told(file)

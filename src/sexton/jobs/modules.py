@@ -132,7 +132,8 @@ class _Own(MetaPathFinder):
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """What the others find."""
-        found = (other.find_spec(name, path, target) for other in list(sys.meta_path) if other is not self)
+        others = [one for one in sys.meta_path if one is not self and hasattr(one, "find_spec")]  # old ones have not
+        found = (other.find_spec(name, path, target) for other in others)
         spec = next((one for one in found if one is not None), None)
         origin = spec.origin if spec is not None else None
         if origin and os.path.isabs(origin) and not is_installed(origin) and name.partition(".")[0] != "sexton":

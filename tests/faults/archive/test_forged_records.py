@@ -101,3 +101,17 @@ def test_sec_23_attack_a_folder_that_is_replaced_meanwhile_gets_no_more(
     assert "is another folder than when the run began; no more rows were deleted" in str(outcome.error)
     assert len(orders_of(orders)) == 2 * 5
     assert list(elsewhere.glob("*")) == []
+
+
+def test_sec_3_attack_files_of_a_policy_that_was_renamed_are_not_passed_over(orders: Shop, tmp_path: Path) -> None:
+    path = archive(orders, tmp_path)
+    settings = tmp_path / "sexton.toml"
+    settings.write_text(settings.read_text().replace("policies.tidy", "policies.neat"))
+
+    done = Shell(tmp_path).sexton("archive", "verify")
+    assert (done.code, done.out) == (0, "there are no archive files of policies in the settings\n")
+    assert "warning: 1 files on record were not looked at, as the settings have no policy of" in done.err
+    assert f"sexton archive verify …/{path.name}" in done.err
+    assert (
+        Shell(tmp_path).sexton("archive", "verify", str(path)).out == f"ok     {path}: 9 rows, as they were written\n"
+    )
