@@ -102,7 +102,7 @@ def test_sec_9_columns_stay_below_each_other(rows: list[tuple[str, str]]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "columns"), [("", 0), ("abc", 3), ("日本", 4), ("🗑🔔", 3), ("e\u0301", 1), ("\\u001b", 6)]
+    ("text", "columns"), [("", 0), ("abc", 3), ("日本", 4), ("🗑🔔", 3), ("e\u0301", 1), ("ไทยที่", 4), ("\\u001b", 6)]
 )
 def test_sec_9_columns_are_counted_as_a_terminal_has_them(text: str, columns: int) -> None:
     assert width(text) == columns
@@ -196,6 +196,15 @@ def test_sec_9_what_others_print_is_plain_in_every_encoding(text: str) -> None:
         stream = io.TextIOWrapper(written, encoding=encoding, newline="", write_through=True)
         Plain(stream).write(text)
         assert shapeless(written.getvalue().decode(encoding), but="\n\t") == []
+
+
+def test_sec_9_attack_lines_that_others_write_at_once_are_plain_as_well() -> None:
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding="ascii", newline="", write_through=True)
+
+    Plain(stream).writelines(["a\x1b[2J\n", "\u202eb\n"])
+
+    assert written.getvalue() == b"a\\u001b[2J\n\\u202eb\n"
 
 
 def test_sec_9_a_text_of_several_lines_is_kept_as_such() -> None:

@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
-from unicodedata import combining, east_asian_width
+from unicodedata import category, east_asian_width
 
 LONGEST = 2_000
 """Characters that are kept of one text of others."""
@@ -72,10 +72,11 @@ def json_text(
 
 
 def width(text: str) -> int:
-    """Columns that a visible text takes on a terminal: signs of East Asia and emoji take two, accents none."""
+    """Columns that a visible text takes on a terminal: signs of East Asia and emoji take two, accents and the vowels
+    that stand above or below a letter none."""
     if text.isascii():
         return len(text)
-    return sum(0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
+    return sum(0 if category(sign) in ("Mn", "Me") else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def encodable(text: str, encoding: str) -> str:

@@ -108,6 +108,11 @@ def test_g1_nobody_listens() -> None:
     assert str(refused.value) == "127.0.0.1 cannot be reached: Connection refused"
 
 
+def test_sec_25_attack_a_name_that_is_none_is_one_that_cannot_be_reached() -> None:
+    with pytest.raises(Unavailable, match=r"^a\.\.b cannot be reached: UnicodeError$"):
+        post("https://a..b/secret", b"{}")
+
+
 def test_g3_garbage_is_no_answer() -> None:
     with dripping(b"\x00\xff garbage\r\n\r\n", b"x") as port, pytest.raises(Unavailable, match="cannot be reached"):
         post(f"http://127.0.0.1:{port}/{CANARY}", b"{}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -89,10 +90,10 @@ class Past:
     def keys(self) -> list[str]:
         """Keys of the messages, without what stands for the database in each."""
         with self.engine.connect() as connection:
-            start = f"alert:{identity(connection)}:"
+            start = re.compile(f"alert:{identity(connection)}-[0-9]+:")
         found = [row.key for row in self.messages()]
-        assert all(key.startswith(start) for key in found)
-        return [key.removeprefix(start) for key in found]
+        assert all(start.match(key) for key in found)
+        return [start.sub("", key) for key in found]
 
 
 def many(past: Past, number: int, *, channels: tuple[str, ...] = ("log",), now: str = "15 12:05") -> None:

@@ -43,6 +43,23 @@ def test_sec_18_two_databases_never_send_the_same_id(past: Past, web: Web, relay
     assert len(set(posted)) == len(set(mailed)) == 2
 
 
+def test_sec_18_attack_a_database_that_was_restored_sends_no_id_again(past: Past, web: Web) -> None:
+    """What happened since the backup is gone, and the next incident has the number of one that was told."""
+    for hour in ("12:05", "14:05"):
+        many(past, 1, channels=("webhook",), now=f"15 {hour}")
+        deliver(past.engine, [WebhookChannel(web.url, None)], at(f"15 {hour}"))
+        own = own_tables(past.engine.dialect.name)
+        with past.engine.begin() as connection:
+            for table in (own.alerts, own.incidents, own.runs):
+                connection.execute(delete(table))
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("ALTER SEQUENCE sexton.incidents_id_seq RESTART"))
+
+    first, second = (request.headers["webhook-id"] for request in web.requests)
+    assert first.split(":")[2:] == second.split(":")[2:]
+    assert first != second
+
+
 def test_sec_18_the_id_is_made_once_and_a_copy_can_have_another(past: Past) -> None:
     with past.engine.begin() as connection:
         first = identity(connection)

@@ -67,7 +67,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str] | None = None, *, dea
         raise never from None
     except (TooLate, httpx2.TimeoutException):
         raise Unavailable(f"{where} did not answer within {deadline:.0f} s") from None
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:  # the last of an empty label: "a..b"
         raise Unavailable(f"{where} cannot be reached: {_reason(error)}") from None
     if not 200 <= status < 300:
         raise _failure(where, status, asked)

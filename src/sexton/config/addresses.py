@@ -40,7 +40,7 @@ _TRANSLATED = ip_network("64:ff9b::/96")
 
 def numeric(host: str) -> Address | None:
     """The address that a host is, in any form: "::1", "127.1", "2852039166", "0xa9fea9fe"; None for a name."""
-    host = host.strip("[]").partition("%")[0]
+    host = host.strip("[]").partition("%")[0].removesuffix(".")
     with suppress(ValueError):
         return _plain(ip_address(host))
     with suppress(OSError):

@@ -72,13 +72,14 @@ def tell(
 ) -> Event:
     """Queue the messages of an event, each once. The event itself.
 
-    The key is that of database, incident, event and channel.  opening: which one of the incident it belongs to.
+    The key is that of database, second, incident, event and channel: a database that is restored from a backup counts
+    its incidents anew (SEC-18).  opening: which one of the incident it belongs to.
     """
     dialect = told.connection.dialect.name
     table = own_tables(dialect).alerts
     what = f"remind:{told.now:%Y-%m-%d}" if event.what == "remind" else event.what
     what = f"{what}:{opening}" if opening > 1 else what
-    who = identity(told.connection) if told.channels else ""
+    who = f"{identity(told.connection)}-{told.now.timestamp():.0f}" if told.channels else ""
     kept = kept_traceback(told.connection, run) if run is not None else None
     message = as_json(_notice(event, since, error, run, kept.place if kept else None))
     rows = [
