@@ -271,6 +271,8 @@ def test_the_lines_name_columns_and_say_what_is_left_to_people(inside: Inside, t
         "GRANT DELETE ON shop.orders TO jobs;",
         "-- only for `sexton archive restore`: GRANT INSERT, UPDATE ON shop.orders TO jobs;",
     ]
+    assert [line for line in lines if "sexton.runs" in line and "sexton.alerts" not in line] == [], "granted at once"
+    assert len(lines) == len(set(lines))
     alone = printed(inside, town, "jobs", "logs")
     assert [line for line in alone if "shop." in line and "trials" in line] == []
 
