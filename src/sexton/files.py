@@ -51,9 +51,12 @@ def create(path: str | Path, *, group: str | None = None, mode: int | None = Non
         raise
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """A new file with this content. FileExistsError when the name is taken; OSError: there is none of it."""
-    with create(path) as file:
+def write_new(path: Path, content: bytes, *, group: str | None = None, mode: int | None = None) -> None:
+    """A new file with this content. group, mode: as of `create`.
+
+    FileExistsError when the name is taken; OSError, SettingsError: there is none of it.
+    """
+    with create(path, group=group, mode=mode) as file:
         try:
             file.write(content)
             file.flush()
@@ -69,14 +72,12 @@ def replace(path: Path, content: bytes, *, group: str | None = None, mode: int |
     OSError, SettingsError: the old content stays.
     """
     beside = path.with_name(f".{path.name}.{token_hex(8)}")
-    with create(beside, group=group, mode=mode) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+    write_new(beside, content, group=group, mode=mode)
+    try:
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def provide(path: str) -> None:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from sexton.db.connect import read_only
 from sexton.db.migrate import migrate, require_schema
 from sexton.errors import SchemaUntrusted
 
-from ..support.databases import Databases
-from ..support.roles import Town, new_town, quoted
+from ..support.roles import Town, quoted
 from .test_strangers import at_home, on
 
 pytestmark = pytest.mark.databases("postgres")
-
-
-@pytest.fixture
-def town(databases: Databases, database_kind: str) -> Iterator[Town]:
-    with new_town(databases, database_kind) as town:
-        town.role("boss")
-        town.role('mallory "m"')
-        town.do(f"GRANT CREATE ON DATABASE {quoted(town.database)} TO PUBLIC")
-        yield town
 
 
 def test_sec_15_attack_a_function_of_hers_that_waits_in_our_own_schema(town: Town) -> None:

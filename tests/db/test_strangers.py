@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import text
 
@@ -12,17 +10,7 @@ from sexton.db.migrate import migrate, require_schema
 from sexton.db.strangers import strangers_at_home, strangers_on
 from sexton.errors import SchemaOutdated, SchemaUntrusted
 
-from ..support.databases import Databases
-from ..support.roles import Town, new_town, quoted
-
-
-@pytest.fixture
-def town(databases: Databases, database_kind: str) -> Iterator[Town]:
-    with new_town(databases, database_kind) as town:
-        town.role("boss")
-        town.role('mallory "m"')
-        town.do(f"GRANT CREATE ON DATABASE {quoted(town.database)} TO PUBLIC")
-        yield town
+from ..support.roles import Town, quoted
 
 
 def at_home(town: Town, who: str, *trusted: str) -> list[str]:

@@ -16,7 +16,7 @@ from .connect import open_database, read_only
 from .deadline import limited
 from .render import for_driver
 from .search_path import search_path
-from .trust import TRUSTED_ROLES
+from .trust import trusted_of
 
 _QUOTED = re.compile(
     r"""--[^\n]*|/\*.*?\*/                                    # comments
@@ -50,8 +50,7 @@ def ask_apart(engine: Engine, sql: str, seconds: float) -> Any:
     marker = "?" if engine.dialect.name == "sqlite" else "%s"
     # The line feeds end a comment. The parameter makes the driver send it by the protocol that takes one statement.
     asked = f"SELECT * FROM (\n{for_driver(query, engine.dialect)}\n) AS asked LIMIT {marker}"
-    trusted = engine.get_execution_options().get(TRUSTED_ROLES, ())
-    apart = open_database(engine.url, create=False, trusted=trusted)
+    apart = open_database(engine.url, create=False, trusted=trusted_of(engine))
     search_path(apart.dialect).adopt(search_path(engine.dialect))  # asked each second, in a database of many tables
     try:
         with read_only(apart) as connection, limited(connection, seconds):

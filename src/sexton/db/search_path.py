@@ -22,7 +22,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from ..texts import one_line
-from .trust import EQUAL, TRUSTED, trusted_of, untrusted_creators
+from .trust import EQUAL, TRUSTED, trusted_of, untrusted_creators, untrusted_owners
 
 OWN = "pg_catalog, pg_temp"
 """The path of transactions on Sexton's own tables. Unnamed, the temporary schema would come first."""
@@ -44,16 +44,6 @@ _NAMES = text(
     f" WHERE n.nspname {EQUAL} ANY (CAST(:schemas AS pg_catalog.name[]))"
 )
 """Whatever a name may mean."""
-
-_STRANGE = text(
-    f"{TRUSTED}, owned(schema, owner) AS (SELECT p.pronamespace, p.proowner FROM pg_catalog.pg_proc p"
-    " UNION SELECT o.oprnamespace, o.oprowner FROM pg_catalog.pg_operator o)"
-    " SELECT n.nspname AS schema, r.rolname AS role FROM owned"
-    f" JOIN pg_catalog.pg_namespace n ON n.oid {EQUAL} owned.schema"
-    f" JOIN pg_catalog.pg_roles r ON r.oid {EQUAL} owned.owner"
-    f" WHERE n.nspname {EQUAL} ANY (CAST(:schemas AS pg_catalog.name[]))"
-    f" AND NOT EXISTS (SELECT FROM trusted t WHERE t.oid {EQUAL} owned.owner) ORDER BY n.nspname, r.rolname"
-)
 
 
 @dataclass(slots=True)
@@ -147,13 +137,9 @@ def _unsafe(connection: Connection, listed: tuple[str, ...]) -> dict[str, str]:
     """Schemas in which somebody strange may put something, or has, and why, in words."""
     trusted = trusted_of(connection)
     creators = untrusted_creators(connection, listed, trusted)
-    unsafe = {name: f"{_and(roles)} may create in it" for name, roles in creators.items()}
-    others: dict[str, list[str]] = {}
-    for schema, role in connection.execute(_STRANGE, {"schemas": list(listed), "trusted": list(trusted)}):
-        others.setdefault(schema, []).append(role)
-    for schema, roles in others.items():
-        unsafe.setdefault(schema, f"it holds functions or operators of {_and(roles)}")
-    return unsafe
+    owners = untrusted_owners(connection, listed, trusted)
+    held = {name: f"it holds functions or operators of {_and(roles)}" for name, roles in owners.items()}
+    return held | {name: f"{_and(roles)} may create in it" for name, roles in creators.items()}
 
 
 def _names(

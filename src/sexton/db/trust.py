@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, TextClause, text
 
 EVERYBODY = "PUBLIC"
 """How all roles together are named, as in a GRANT."""
@@ -62,10 +62,20 @@ _UNTRUSTED_CREATORS = text(
     f" AND NOT EXISTS (SELECT FROM trusted t WHERE t.oid {EQUAL} c.oid) ORDER BY n.nspname, role"
 )
 
+_UNTRUSTED_OWNERS = text(
+    f"{TRUSTED}, owned(schema, owner) AS (SELECT p.pronamespace, p.proowner FROM pg_catalog.pg_proc p"
+    " UNION SELECT o.oprnamespace, o.oprowner FROM pg_catalog.pg_operator o)"
+    " SELECT n.nspname AS schema, r.rolname AS role FROM owned"
+    f" JOIN pg_catalog.pg_namespace n ON n.oid {EQUAL} owned.schema"
+    f" JOIN pg_catalog.pg_roles r ON r.oid {EQUAL} owned.owner"
+    f" WHERE n.nspname {EQUAL} ANY (CAST(:schemas AS pg_catalog.name[]))"
+    f" AND NOT EXISTS (SELECT FROM trusted t WHERE t.oid {EQUAL} owned.owner) ORDER BY n.nspname, r.rolname"
+)
 
-def trusted_of(connection: Connection) -> tuple[str, ...]:
+
+def trusted_of(place: Connection | Engine) -> tuple[str, ...]:
     """The names in `trusted_roles`, as `open_database` was given them."""
-    return tuple(connection.get_execution_options().get(TRUSTED_ROLES, ()))
+    return tuple(place.get_execution_options().get(TRUSTED_ROLES, ()))
 
 
 def untrusted_creators(
@@ -75,8 +85,21 @@ def untrusted_creators(
 
     That is the owner, and whom CREATE was granted to; all roles are named EVERYBODY. Empty: all are safe, or not there.
     """
-    names = {"schemas": list(schemas), "trusted": list(trusted)}
+    return _roles(connection, _UNTRUSTED_CREATORS, schemas, trusted)
+
+
+def untrusted_owners(
+    connection: Connection, schemas: Iterable[str], trusted: Sequence[str] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Of these schemas those that hold functions or operators of somebody who is not trusted: of whom."""
+    return _roles(connection, _UNTRUSTED_OWNERS, schemas, trusted)
+
+
+def _roles(
+    connection: Connection, asked: TextClause, schemas: Iterable[str], trusted: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """By the schema's name."""
     found: dict[str, tuple[str, ...]] = {}
-    for schema, role in connection.execute(_UNTRUSTED_CREATORS, names):
+    for schema, role in connection.execute(asked, {"schemas": list(schemas), "trusted": list(trusted)}):
         found[schema] = (*found.get(schema, ()), role)
     return found

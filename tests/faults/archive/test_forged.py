@@ -24,20 +24,12 @@ from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, archiving, files, ran, records
 from tests.support.archives import forge
 
-from .forged import SETTINGS, archive, orders_of, prepare, put_back_as_it_says
+from .forged import SETTINGS, archive, orders_of, put_back_as_it_says
 
 ADMIN = b'{"table": "accounts", "key": ["1"], "row": {"id": 1, "role": "admin"}}\n'
 ACCOUNTS: dict[str, Any] = {"table": "accounts", "columns": {"accounts": {"id": "INTEGER", "role": "TEXT"}}}
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
-
-
-@pytest.fixture
-def orders(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """In the folder of the settings file."""
-    prepare(shop, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return shop
 
 
 def sexton(folder: Path, *words: str) -> Done:

@@ -15,17 +15,9 @@ from tests.cli.shell import Shell
 from tests.declared.shop import Shop
 from tests.declared.test_archive import archiving, ran
 
-from .forged import archive, orders_of, prepare
+from .forged import archive, orders_of
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
-
-
-@pytest.fixture
-def orders(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """In the folder of the settings file."""
-    prepare(shop, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return shop
 
 
 def edit(orders: Shop, **values: object) -> None:
