@@ -18,15 +18,7 @@ from tests.declared.shop import Shop
 from tests.declared.test_archive import archiving, files, ran
 from tests.support.archives import as_it_says, forge, opened, restore
 
-from .forged import archive, orders_of, prepare, put_back_as_it_says
-
-
-@pytest.fixture
-def orders(shop: Shop, tmp_path: Path) -> Shop:
-    """Nine orders, and the settings."""
-    prepare(shop, tmp_path)
-    return shop
-
+from .forged import archive, orders_of, put_back_as_it_says
 
 ROWS = {
     "number": '{"id": 18446744073709551616}',

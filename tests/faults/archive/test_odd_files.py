@@ -21,16 +21,9 @@ from tests.declared.shop import Shop
 from tests.declared.test_archive import archiving, files, ran
 from tests.support.archives import forge
 
-from .forged import archive, orders_of, prepare, put_back_as_it_says
+from .forged import archive, orders_of, put_back_as_it_says
 
 MEGABYTE = 1 << 20
-
-
-@pytest.fixture
-def orders(shop: Shop, tmp_path: Path) -> Shop:
-    """Nine orders, and the settings."""
-    prepare(shop, tmp_path)
-    return shop
 
 
 def a_socket(path: Path) -> None:
