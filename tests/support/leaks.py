@@ -9,8 +9,9 @@ from pathlib import Path
 
 from sexton.testing.processes import wait_until
 
+from .patience import PATIENCE
+
 MARK = "SEXTON_TEST_PROCESS"
-PATIENCE_SECONDS = 10.0
 ALLOWED = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
@@ -21,7 +22,7 @@ def mark_our_children() -> None:
 
 def processes_left() -> list[str]:
     """Command lines of our descendants that still run, after a little patience for those about to end."""
-    wait_until(lambda: not _descendants(), PATIENCE_SECONDS, pause=0.05)
+    wait_until(lambda: not _descendants(), PATIENCE, pause=0.05)
     return [f"{process}: {command}" for process, command in _descendants().items()]
 
 

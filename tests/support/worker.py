@@ -18,6 +18,7 @@ from sexton.testing.processes import wait_until
 
 from .children import command_line, write_settings
 from .once import lease_row
+from .patience import PATIENCE
 from .workers import Start, Worker
 
 JOBS = "tests.support.worker_jobs"
@@ -57,12 +58,12 @@ class Yard:
         with self.engine.begin() as connection:
             return enqueue(connection, app.registry.get(job), by="a test")[0]
 
-    def ended(self, number: int, seconds: float = 180.0) -> Past:
+    def ended(self, number: int, seconds: float = PATIENCE) -> Past:
         """The run, once it has ended."""
         self.wait_until(lambda: any(run.id == number and run.finished_at for run in self.runs()), seconds)
         return next(run for run in self.runs() if run.id == number)
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 180.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Fail when it does not come true."""
         assert wait_until(condition, seconds, pause=0.02), [
             (run.job, run.state, run.error) for run in self.runs()[-20:]

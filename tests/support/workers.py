@@ -27,10 +27,9 @@ from typing import Any, Protocol
 import pytest
 
 from .nursery import ENDED, RUNNING, STOPPED, receive, send
+from .patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 180.0
-"""Longest wait for anything; reached only by a test that fails."""
 
 
 class Gate:
@@ -80,10 +79,10 @@ class Worker:
 
     def wait_until_frozen(self) -> None:
         """Wait until a signal has stopped it."""
-        state, number = self._await(SECONDS, stops=True)
+        state, number = self._await(PATIENCE, stops=True)
         assert state == STOPPED, f"not stopped but {state} ({number}): {self.output} {self.errors}"
 
-    def wait(self, seconds: float = SECONDS) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for its end; its exit code, negative for a signal. Fails when it does not end."""
         if self.exit_code is None:
             self._await(seconds, stops=False)
@@ -115,7 +114,7 @@ class Worker:
 
     def wait_for(self, text: str) -> None:
         """Wait until it has said `text` on its output."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE
         while text not in self.output:
             left = deadline - time.monotonic()
             ready, _, _ = select.select([self._output], [], [], max(left, 0))
@@ -189,7 +188,7 @@ class Nursery:
     def close(self) -> None:
         """End it and all its children."""
         self._channel.close()
-        self._process.wait(SECONDS)
+        self._process.wait(PATIENCE)
 
 
 class Start(Protocol):

@@ -14,8 +14,7 @@ from sexton.db.faults import sqlstate
 from sexton.runs.stop import Stop
 from sexton.testing.processes import wait_until
 
-PATIENCE = 8.0
-"""Seconds after which a test gives up; far more than anything here takes."""
+from ...support.patience import PATIENCE
 
 Session = psycopg.Connection[tuple[Any, ...]]
 

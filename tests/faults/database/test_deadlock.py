@@ -15,9 +15,10 @@ from sexton.policies.purge import Child
 from sexton.testing import run_job
 
 from ...support.past_runs import set_aside_rows
+from ...support.patience import PATIENCE
 from ...support.proxy import Proxy, Statement, call
 from ...support.sessions import NOON, make_sessions
-from .rivals import PATIENCE, Hurried, background, session, states_seen, wait_for_a_waiter
+from .rivals import Hurried, background, session, states_seen, wait_for_a_waiter
 
 pytestmark = pytest.mark.databases("postgres")
 

@@ -16,8 +16,9 @@ from sexton.runs.inspect import inspected
 from sexton.testing import preview_job, run_job
 from sexton.testing.processes import wait_until
 
+from ...support.patience import PATIENCE
 from ...support.sessions import NOON, make_sessions
-from .rivals import PATIENCE, Hurried, background, session, states_seen, wait_for_a_waiter
+from .rivals import Hurried, background, session, states_seen, wait_for_a_waiter
 
 pytestmark = pytest.mark.databases("postgres")
 

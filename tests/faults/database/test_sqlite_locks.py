@@ -17,9 +17,10 @@ from sexton.runs.counts import Counts
 from sexton.testing import preview_job, run_job
 from sexton.testing.processes import wait_until
 
+from ...support.patience import PATIENCE
 from ...support.sessions import NOON, make_sessions
 from .nothing import assert_nothing_started
-from .rivals import PATIENCE, Hurried
+from .rivals import Hurried
 
 pytestmark = pytest.mark.databases("sqlite")
 

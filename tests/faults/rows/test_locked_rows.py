@@ -16,8 +16,9 @@ from sexton.runs.counts import Counts
 from sexton.runs.left_over import WAITS
 from sexton.testing import run_job
 
+from ...support.patience import PATIENCE
 from ...support.sessions import NOON, make_sessions
-from ..database.rivals import PATIENCE, background, session, states_seen, wait_for_a_waiter
+from ..database.rivals import background, session, states_seen, wait_for_a_waiter
 
 pytestmark = pytest.mark.databases("postgres")
 

@@ -17,9 +17,10 @@ from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
 from sexton.testing import run_job
 
+from ...support.patience import PATIENCE
 from ...support.proxy import Proxy, Statement, call
 from ...support.sessions import NOON, Sessions, make_sessions
-from ..database.rivals import PATIENCE, background, session, wait_for_a_waiter
+from ..database.rivals import background, session, wait_for_a_waiter
 
 HOUR = timedelta(hours=1)
 PROLONG = "UPDATE sessions SET expires_at = expires_at + interval '1 year' WHERE id = 2"

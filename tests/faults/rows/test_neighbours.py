@@ -13,8 +13,9 @@ from sqlalchemy import Engine, update
 from sexton.runs.counts import Counts
 from sexton.testing import run_job
 
+from ...support.patience import PATIENCE
 from ...support.sessions import NOON, Sessions, make_sessions
-from ..database.rivals import PATIENCE, background, session
+from ..database.rivals import background, session
 
 ROWS = 5_000
 LONGEST = 1.5
