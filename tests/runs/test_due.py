@@ -214,6 +214,17 @@ def test_the_newest_slot_decides(engine: Engine) -> None:
     assert due(engine, RETRIED, "12:59") == []
 
 
+@pytest.mark.parametrize("state", ["succeeded", "failed", "skipped", "cancelled"])
+def test_a_slot_that_nobody_can_have_run_yet_keeps_no_job_from_being_due(state: str, engine: Engine) -> None:
+    """A clock that was wrong wrote it, or somebody who may write runs and nothing else."""
+    ran(engine, "11:00", "succeeded")
+    ran(engine, "23:00", state)
+
+    assert due(engine, HOURLY, "12:01") == ["12:00"]
+    ran(engine, "12:00", "succeeded")
+    assert due(engine, HOURLY, "12:05") == []
+
+
 def test_missed_slots_are_made_up_by_the_jobs_rule(engine: Engine) -> None:
     ran(engine, "08:00", "succeeded")
 
@@ -247,7 +258,7 @@ def test_the_newest_attempts_of_all_jobs_are_one_question(engine: Engine) -> Non
             ran(engine, slot, "failed", job=job, attempt=attempt)
 
     with engine.connect() as connection:
-        newest = newest_attempts(connection, ["shop.a", "shop.b", "shop.c"])
+        newest = newest_attempts(connection, ["shop.a", "shop.b", "shop.c"], at("12:30"))
 
     wanted = Attempt(at("12:00"), 2, "failed", at("12:02"))
     assert newest == {"shop.a": wanted, "shop.b": wanted}

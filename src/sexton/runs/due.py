@@ -69,7 +69,7 @@ def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[Due]:
 def _slots(
     connection: Connection, jobs: Sequence[Job], known: Mapping[str, Change], now: datetime, busy: Collection[str]
 ) -> Iterator[Due]:
-    newest = newest_attempts(connection, [job.name for job in jobs if job.schedule is not None])
+    newest = newest_attempts(connection, [job.name for job in jobs if job.schedule is not None], now)
     for job in jobs:
         change = known.get(job.name)
         if job.schedule is None or (change is not None and change.paused(now)):
@@ -117,7 +117,7 @@ def _write_skipped(connection: Connection, job: Job, slot: datetime, now: dateti
     )
     if connection.execute(done).first() is not None:
         return
-    earlier = newest_attempts(connection, [job.name]).get(job.name)
+    earlier = newest_attempts(connection, [job.name], now).get(job.name)
     attempt = earlier.attempt + 1 if earlier is not None and earlier.slot == slot else 1
     at = database_now(connection.dialect.name)
     row = {"job": job.name, "database": DATABASE, "slot": slot, "attempt": attempt, "state": "skipped"}
@@ -129,19 +129,23 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
     return max((instant for instant in (one, other) if instant is not None), default=None)
 
 
-def newest_attempts(connection: Connection, names: Sequence[str], without: Sequence[str] = ()) -> dict[str, Attempt]:
+def newest_attempts(
+    connection: Connection, names: Sequence[str], now: datetime, without: Sequence[str] = ()
+) -> dict[str, Attempt]:
     """Of each job the last attempt at its newest slot. One look into an index a job, whatever the length of history.
 
+    now: slots after it do not count. They come from a clock that was wrong, or from somebody who may only write runs,
+    and would keep their job from being due until then, without a word.
     without: states that do not count.
     """
-    rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name, without))
+    rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name, now, without))
     return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at, row.wall) for row in rows}
 
 
-def _newest(dialect: str, name: str, without: Sequence[str]) -> Select[Any]:
+def _newest(dialect: str, name: str, now: datetime, without: Sequence[str]) -> Select[Any]:
     runs = own_tables(dialect).runs
     columns = (runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at, runs.c.wall)
-    one = select(*columns).where(runs.c.job == name, runs.c.database == DATABASE, runs.c.slot.is_not(None))
+    one = select(*columns).where(runs.c.job == name, runs.c.database == DATABASE, runs.c.slot <= now)
     if without:
         one = one.where(runs.c.state.not_in(without))
     return select(one.order_by(runs.c.slot.desc(), runs.c.attempt.desc()).limit(1).subquery())

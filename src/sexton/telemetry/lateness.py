@@ -60,7 +60,7 @@ def read_lateness(
 ) -> dict[str, Lateness]:
     """By job. jobs: on the schedules in force.  leases: when each ends.  limit: `late_after`, None for the default."""
     jobs = list(jobs)
-    newest = newest_attempts(connection, [job.name for job in jobs], without=("skipped", "cancelled"))
+    newest = newest_attempts(connection, [job.name for job in jobs], now, without=("skipped", "cancelled"))
     found = {}
     for job in jobs:
         alive = leases.get(of_job(job.name), now) > now

@@ -88,7 +88,7 @@ class Desk:
     def plan(self, connection: Connection, jobs: Collection[Job], now: datetime) -> None:
         """Write the next slots of these jobs into the agenda, and when a failed run is to be tried again."""
         known = changes(connection, jobs)
-        tried = newest_attempts(connection, [job.name for job in jobs if job.retry is not None])
+        tried = newest_attempts(connection, [job.name for job in jobs if job.retry is not None], now)
         for job in jobs:
             change = known.get(job.name)
             slot = next_slot(in_force(job, change), change, now)
