@@ -17,13 +17,15 @@ from sexton import Job
 from sexton.cli.main import main
 from sexton.db.connect import open_database
 from sexton.errors import SextonError
+from sexton.runs import batches
 from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
 from sexton.testing import run_job
 
+from .patience import PATIENCE
 from .sessions import NOON, Sessions, make_sessions
 
-SMALL = Limits(lease=10.0, renew=0.3, rows=5, batch=0.002)
+SMALL = Limits(lease=60.0, renew=0.3, rows=5, batch=0.002, statement=PATIENCE)
 """Small first batches, and a lease that outlasts a machine that stands still for a while."""
 
 
@@ -100,7 +102,8 @@ def run_and_tell(
     limits: Limits = SMALL,
     breaking: Break = NEVER,
 ) -> int:
-    """Run a job here, in a child, and say how it went."""
+    """Run a job here, in a child, and say how it went. No batch is cut short, so its statements can be counted."""
+    batches.CEILING = PATIENCE  # type: ignore[attr-defined]
     if breaking.statement:
         event.listen(engine, "before_cursor_execute", breaking.on_statement)
     try:

@@ -116,7 +116,7 @@ def quick(run: Run) -> None:
 
 
 ENDINGS: dict[str, tuple[Job, str, str]] = {
-    name: (Job(f"end.{name}", work=work, timeout="1s" if state == "timed_out" else "1m"), state, words)
+    name: (Job(f"end.{name}", work=work, timeout="3s" if state == "timed_out" else "10m"), state, words)
     for name, work, state, words in (
         ("error", _raising(ValueError("bad\nsecond line")), "failed", "ValueError: bad"),
         ("exit_0", exits(0), "failed", "SystemExit: 0"),

@@ -11,8 +11,7 @@ from typing import Protocol
 
 from . import protocol
 from .fates import Action, Fate, Statement
-
-JOIN_SECONDS = 10.0
+from .patience import PATIENCE
 
 
 class Owner(Protocol):
@@ -61,7 +60,7 @@ class Link:
         self._forward.start()
 
     def join(self) -> None:
-        self._forward.join(JOIN_SECONDS)
+        self._forward.join(PATIENCE)
         if self._forward.is_alive():
             raise RuntimeError("a connection through the proxy did not end")
 

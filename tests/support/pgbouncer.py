@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from sexton.testing.processes import free_port, spawn, unprivileged_account, wait_until
 
+from .patience import PATIENCE
 from .require import program
 
 SETTINGS = """
@@ -45,7 +46,7 @@ def pgbouncer(url: str) -> Iterator[str]:
         folder.chmod(0o755)
         process = spawn([command, str(folder / "pgbouncer.ini")], folder, log, dict(os.environ), account)
         try:
-            assert wait_until(lambda: _answers(port), 60), log.read_text()
+            assert wait_until(lambda: _answers(port), PATIENCE), log.read_text()
             yield target.set(port=port).render_as_string(hide_password=False)
         finally:
             _end(process)

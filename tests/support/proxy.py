@@ -32,10 +32,9 @@ from .fates import (
     kill,
 )
 from .link import Link
+from .patience import PATIENCE
 
 __all__ = ["CUT", "CUT_AFTER", "FREEZE", "MUTE", "Proxy", "Statement", "call", "cut", "cut_after", "kill"]
-
-ANSWER_SECONDS = 10.0
 
 
 @dataclass
@@ -77,7 +76,7 @@ class Proxy:
         with self.changed:
             self._rules.append(_Rule(condition, action, times))
 
-    def wait_for(self, condition: Condition, seconds: float = ANSWER_SECONDS) -> Statement:
+    def wait_for(self, condition: Condition, seconds: float = PATIENCE) -> Statement:
         """The first statement, past or to come, that meets `condition`. Raises TimeoutError."""
 
         def found() -> Statement | None:

@@ -93,7 +93,7 @@ class Storm:
         leads, before, began = member is self._leader(), self.yard.holder(), time.monotonic()
         happen()
         if leads:
-            self.yard.wait_until(lambda: self._listen() and self.yard.holder() not in (None, before), 60)
+            self.yard.wait_until(lambda: self._listen() and self.yard.holder() not in (None, before))
             self.takeovers.append((what, time.monotonic() - began))
 
     def _kill(self, member: Member) -> None:
@@ -103,7 +103,7 @@ class Storm:
     def _leave(self, member: Member) -> None:
         member.worker.wait_for('"worker started"')  # before, it is no worker yet, and a signal just ends it
         self._measured("SIGTERM", member, lambda: member.worker.send(signal.SIGTERM))
-        assert member.worker.wait(30) == 0
+        assert member.worker.wait() == 0
         member.worker = self._start(member.config)
 
     def _freeze(self, member: Member) -> None:
@@ -127,13 +127,13 @@ class Storm:
         """When it is over: wait until the last slot of the storm is done, and give all runs."""
         last = max(run.slot for run in self.yard.runs(EAGER) if run.slot) + 3 * SECOND
         self.yard.wait_until(
-            lambda: self._listen() and any(run.slot and run.slot >= last for run in self.yard.runs(EAGER)), 60
+            lambda: self._listen() and any(run.slot and run.slot >= last for run in self.yard.runs(EAGER))
         )
         for member in self.members:
             if member.worker.runs:
                 member.worker.send(signal.SIGTERM)
         for member in self.members:
-            member.worker.wait(30)
+            member.worker.wait()
         return self.yard.runs()
 
 

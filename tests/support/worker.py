@@ -22,11 +22,11 @@ from .patience import PATIENCE
 from .workers import Start, Worker
 
 JOBS = "tests.support.worker_jobs"
-LEASE = 2.0
-"""Seconds of the leases of these workers."""
+SHORT = "2s"
+"""A lease that a test waits for; on a busy machine one of a worker that lives may run out as well."""
 
-TAKEOVER = 2 * LEASE
-"""Seconds until another worker leads at the latest."""
+LONG = "10m"
+"""A lease that outlasts the test: what happens meanwhile has not waited for its end."""
 
 
 @dataclass
@@ -75,9 +75,11 @@ class Yard:
         return row[0] if row else None
 
 
-def make_yard(engine: Engine, database: str, folder: Path, start: Start, *, jobs: str = JOBS) -> Yard:
-    """A yard whose workers have leases of two seconds."""
-    limits = {"lease": "2s", "renew": "500ms", "statement_timeout": "1s"}
+def make_yard(
+    engine: Engine, database: str, folder: Path, start: Start, *, jobs: str = JOBS, lease: str = SHORT
+) -> Yard:
+    """A yard whose workers have such leases; LONG where a lease that a busy machine lets run out would show."""
+    limits = {"lease": lease, "renew": "500ms", "statement_timeout": "1s" if lease == SHORT else "1m"}
     return Yard(engine, write_settings(folder, database, jobs=jobs, **limits), start)
 
 

@@ -13,8 +13,9 @@ from sqlalchemy import Engine
 from sexton.app import App
 from sexton.runs.queue import enqueue
 from sexton.testing.processes import free_port
+from tests.support.patience import PATIENCE
 from tests.support.proxy import Proxy
-from tests.support.worker import Yard, make_yard, said
+from tests.support.worker import LONG, Yard, make_yard, said
 from tests.support.workers import Start
 
 
@@ -27,7 +28,7 @@ def settings(yard: Yard, text: str) -> None:
 @pytest.fixture
 def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Yard:
     """Workers that look after incidents every second."""
-    yard = make_yard(engine, database, tmp_path, start)
+    yard = make_yard(engine, database, tmp_path, start, lease=LONG)
     settings(yard, '[worker]\nwatch = "1s"\n[alerts]\nafter_failures = 2\n')
     return yard
 
@@ -58,9 +59,9 @@ def test_ora_mon_1_the_pages_of_a_worker_answer(yard: Yard) -> None:
     worker.wait_for('"pages"')
     yard.wait_until(lambda: bool(yard.runs("tick.every_slot")))
 
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/cron", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/cron", timeout=PATIENCE) as answer:
         health = json.load(answer)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
         metrics = answer.read().decode()
 
     assert "tick.every_slot" in json.dumps(health)
@@ -84,7 +85,7 @@ def test_x9_a_loop_that_cannot_ask_its_database_says_so_and_goes_on(
     proxy.admit()
     seen = len(yard.runs("tick.every_slot"))
 
-    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) > seen + 1, 60)
+    yard.wait_until(lambda: len(yard.runs("tick.every_slot")) > seen + 1)
     assert worker.runs
 
 

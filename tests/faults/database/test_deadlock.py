@@ -14,13 +14,14 @@ from sexton.db.connect import open_database
 from sexton.policies.purge import Child
 from sexton.testing import run_job
 
+from ...support.pace import UNHURRIED
 from ...support.past_runs import set_aside_rows
 from ...support.patience import PATIENCE
 from ...support.proxy import Proxy, Statement, call
 from ...support.sessions import NOON, make_sessions
 from .rivals import Hurried, background, session, states_seen, wait_for_a_waiter
 
-pytestmark = pytest.mark.databases("postgres")
+pytestmark = [pytest.mark.databases("postgres"), pytest.mark.usefixtures("unhurried")]
 
 HOUR = timedelta(hours=1)
 
@@ -55,7 +56,7 @@ def test_d6_a_deadlock_with_the_shop_costs_one_more_try_of_the_whole_batch(
 
     # The shop holds an access and wants its session; the batch holds the sessions and wants their accesses.
     with background() as start, session(engine) as rival, session(engine) as watcher:
-        rival.execute("SET deadlock_timeout = '60s'")  # so that the victim is the batch
+        rival.execute("SET deadlock_timeout = '1h'")  # so that the victim is the batch
         rival.execute("BEGIN")
         rival.execute("SELECT FROM accesses WHERE id = 2 FOR UPDATE")
         asked: list[Future[None]] = []
@@ -71,7 +72,7 @@ def test_d6_a_deadlock_with_the_shop_costs_one_more_try_of_the_whole_batch(
         proxy.on(
             lambda statement: is_batch(statement) and "DELETE FROM accesses" in statement.text, call(close_the_circle)
         )
-        run = run_job(ours, job, at=NOON)
+        run = run_job(ours, job, at=NOON, limits=UNHURRIED)
         asked[0].result(PATIENCE)
     ours.dispose()
 
@@ -91,7 +92,7 @@ def test_d7_a_serialization_failure_is_tried_again_even_when_commit_raises_it(
     execute(engine, FAILS.format(times=2, state=state, when=when))
     states = states_seen(engine)
 
-    run = run_job(engine, shop.expire(), at=NOON, stop=Hurried())
+    run = run_job(engine, shop.expire(), at=NOON, limits=UNHURRIED, stop=Hurried())
 
     assert states == [state, state]
     assert run.state == "succeeded"
@@ -107,7 +108,7 @@ def test_d7_what_never_serializes_is_the_trouble_of_its_row(engine: Engine) -> N
     execute(engine, FAILS.format(times=1_000, state="40001", when="DEFERRED"))
     states = states_seen(engine)
 
-    run = run_job(engine, shop.expire(), at=NOON, stop=Hurried())
+    run = run_job(engine, shop.expire(), at=NOON, limits=UNHURRIED, stop=Hurried())
 
     assert (run.state, run.exit_code, run.total.poison) == ("partial", 3, 1)
     assert set(states) == {"40001"}

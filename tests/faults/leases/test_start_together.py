@@ -9,11 +9,12 @@ from sqlalchemy import Engine
 from sexton.runs.context import Limits
 from tests.support.children import Break, run_shop_job
 from tests.support.once import assert_expired_once, is_free, lease_row, let_leases_end, states
+from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, make_sessions
 from tests.support.workers import Gate, Start
 
 TWENTY = 20
-LONG = Limits(lease=60.0, rows=5)
+LONG = Limits(lease=2 * PATIENCE, rows=5)
 """Twenty processes on few processors may be away for longer than a short lease."""
 
 

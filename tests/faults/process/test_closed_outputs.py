@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from sexton.testing.processes import wait_until
 from tests.support.children import write_settings
 from tests.support.once import assert_expired_once, is_free, states
+from tests.support.patience import PATIENCE
 from tests.support.sessions import make_sessions
 from tests.support.workers import ROOT, sexton
 
@@ -48,7 +49,7 @@ def test_p8_output_that_cannot_be_written_does_not_end_a_run(
 
     with sexton("run", JOB, write_settings(tmp_path, database), stdout=descriptor) as process:
         os.close(descriptor)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
 
     assert (process.returncode, errors) == (0, "")
     assert_expired_once(shop, ids)
@@ -73,7 +74,7 @@ def test_p8_outputs_that_the_function_itself_closes(engine: Engine, database: st
     settings = write_settings(tmp_path, database, jobs="closing.py")
 
     with sexton("run", "close.outputs", settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 0
 
@@ -86,7 +87,7 @@ def test_p8_both_outputs_closed(engine: Engine, database: str, tmp_path: Path) -
 
     with sexton("run", JOB, write_settings(tmp_path, database), stdout=descriptor, stderr=descriptor) as process:
         os.close(descriptor)
-        process.wait(30)
+        process.wait(PATIENCE)
 
     assert process.returncode == 0
     assert_expired_once(shop, ids)
@@ -111,7 +112,7 @@ def command(words: tuple[str, ...], settings: str, output: int | None, closed: s
         env=environment,
         cwd=Path(settings.removeprefix("--config=")).parent,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return done.returncode, done.stderr
@@ -167,9 +168,9 @@ def test_p8_terminal_closed_during_a_run(engine: Engine, database: str, tmp_path
     ) as process:
         os.close(theirs)
         shop = make_sessions(engine)
-        assert wait_until(lambda: states(shop) == ["running"], 60)
+        assert wait_until(lambda: states(shop) == ["running"], PATIENCE)
         os.close(ours)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
 
     assert errors == ""
     assert process.returncode == 3
@@ -186,12 +187,12 @@ def test_p8_reader_that_leaves_in_the_middle(engine: Engine, database: str, tmp_
     config = write_settings(tmp_path, database)
     for _ in range(2):
         with sexton("run", JOB, config) as process:
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE) == 0
     descriptor = nobody_reads()
 
     with sexton("history", config, stdout=descriptor) as process:
         os.close(descriptor)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
 
     assert errors == ""
     assert process.returncode in (0, 128 + signal.SIGPIPE)

@@ -21,6 +21,7 @@ from sexton.runs.history import Past, history
 from sexton.testing.processes import wait_until
 from tests.support.children import command_line, write_settings
 from tests.support.once import is_free
+from tests.support.patience import PATIENCE
 from tests.support.workers import Start, Worker
 
 JOBS = "tests.support.busy_jobs"
@@ -52,7 +53,7 @@ def again_and_again(press: Callable[[], object], ended: Callable[[], bool]) -> N
             press()
         return ended()
 
-    assert wait_until(once_more, 60, pause=0.1)
+    assert wait_until(once_more, PATIENCE, pause=0.1)
 
 
 @pytest.mark.databases("sqlite", "postgres15")
@@ -145,7 +146,7 @@ def test_the_first_ctrl_c_ends_the_statement_of_a_policy(
         with engine.connect() as connection:
             return bool(connection.execute(asked).scalar())
 
-    assert wait_until(is_long, 60, pause=0.1)
+    assert wait_until(is_long, PATIENCE, pause=0.1)
 
     worker.send(SIGINT)
 
@@ -187,7 +188,7 @@ class Terminal:
 
     def wait_for(self, text: bytes) -> None:
         """Wait until it is shown."""
-        assert wait_until(lambda: text in self.shown(), 60, pause=0.02), self._shown
+        assert wait_until(lambda: text in self.shown(), PATIENCE, pause=0.02), self._shown
 
     def press_ctrl_c(self) -> None:
         """The kernel sends SIGINT to whoever is in the foreground."""
@@ -221,7 +222,7 @@ def test_on_a_terminal_the_cursor_is_there_on_every_way_out(
         if job == "stay":
             terminal.wait_for(b"still here")
             again_and_again(terminal.press_ctrl_c, terminal.ended)
-        assert wait_until(terminal.ended, 60, pause=0.02)
+        assert wait_until(terminal.ended, PATIENCE, pause=0.02)
 
         assert terminal.process.returncode == code
         assert b"\x1b[2K" in terminal.shown()  # the spinner was there
@@ -241,7 +242,7 @@ def test_ctrl_c_ends_a_function_that_run_due_gave_to_its_executor(
 
         terminal.press_ctrl_c()
 
-        assert wait_until(terminal.ended, 60, pause=0.02), terminal.shown()
+        assert wait_until(terminal.ended, PATIENCE, pause=0.02), terminal.shown()
         assert terminal.process.returncode == 3
         assert terminal.shown().count(b"Ctrl-C again ends at once") == 1
         assert [(run.state, run.error) for run in runs(engine)] == [("cancelled", "stopped by SIGINT")]
@@ -258,7 +259,7 @@ def test_ctrl_c_ends_a_worker_and_the_function_in_its_executor(engine: Engine, d
 
         terminal.press_ctrl_c()
 
-        assert wait_until(terminal.ended, 60, pause=0.02), terminal.shown()
+        assert wait_until(terminal.ended, PATIENCE, pause=0.02), terminal.shown()
         assert terminal.process.returncode == 0
         assert [(run.state, run.error) for run in runs(engine)] == [("cancelled", "stopped by SIGINT")]
     finally:

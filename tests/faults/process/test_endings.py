@@ -13,10 +13,11 @@ from sexton.runs.runner import run
 from sexton.testing.processes import wait_until
 from tests.support.children import command_line
 from tests.support.ending_jobs import ENDINGS
-from tests.support.worker import Yard, make_yard
+from tests.support.patience import PATIENCE
+from tests.support.worker import LONG, Yard, make_yard
 from tests.support.workers import Start
 
-PATIENCE = 240.0
+LONGER = 2 * PATIENCE
 """Seconds for all of them; some have to be killed, and each of those takes a new process."""
 
 SPOIL = ("leave", "hang_up", "leave_a_helper", "crash", "sleep", "doze")
@@ -26,7 +27,7 @@ SPOIL = ("leave", "hang_up", "leave_a_helper", "crash", "sleep", "doze")
 def by_due(yard: Yard) -> None:
     """What a crontab line starts."""
     process = yard.start(command_line, "run", "--due", "--quiet", yard.config)
-    assert process.wait(PATIENCE) == 1
+    assert process.wait(LONGER) == 1
     told = [json.loads(line)["job"] for line in process.output.splitlines()]
     assert sorted(told) == sorted(job.name for job, state, _ in ENDINGS.values() if state != "succeeded")
 
@@ -42,12 +43,12 @@ def by_worker(yard: Yard) -> None:
 def test_rep_6_every_end_of_a_function_is_one_outcome_and_the_next_job_runs(
     engine: Engine, database: str, tmp_path: Path, start: Start, starter: Callable[[Yard], None]
 ) -> None:
-    yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.ending_jobs")
+    yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.ending_jobs", lease=LONG)
     numbers = {name: yard.ask_for(job.name) for name, (job, _, _) in ENDINGS.items()}
 
     starter(yard)
 
-    assert wait_until(lambda: set(numbers.values()) <= {run.id for run in yard.runs() if run.finished_at}, PATIENCE)
+    assert wait_until(lambda: set(numbers.values()) <= {run.id for run in yard.runs() if run.finished_at}, LONGER)
     runs = {run.id: run for run in yard.runs()}
     for name, (_, state, words) in ENDINGS.items():
         run = runs[numbers[name]]

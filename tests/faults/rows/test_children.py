@@ -17,6 +17,7 @@ from sexton.runs.inspect import inspected
 from sexton.runs.sizing import CEILING
 from sexton.testing import preview_job, run_job
 
+from ...support.patience import PATIENCE
 from ...support.sessions import NOON, make_sessions
 
 HOUR = timedelta(hours=1)
@@ -68,7 +69,7 @@ def test_q7_rows_slower_than_any_batch_may_be_still_go_one_by_one(engine: Engine
     slow_to_delete(engine, milliseconds=300)
     plant(engine, trees, 2)
 
-    run = run_job(engine, purge(trees), at=NOON, limits=Limits(rows=2))
+    run = run_job(engine, purge(trees), at=NOON, limits=Limits(rows=2, statement=PATIENCE))
 
     assert (run.state, run.total.changed) == ("succeeded", 2)
 
@@ -76,10 +77,10 @@ def test_q7_rows_slower_than_any_batch_may_be_still_go_one_by_one(engine: Engine
 @pytest.mark.databases("postgres")
 def test_q7_a_row_slower_than_a_statement_may_be_fails_with_the_step_named(engine: Engine) -> None:
     trees, _ = make_tree(engine, "CASCADE", indexed=True)
-    slow_to_delete(engine, milliseconds=400)
+    slow_to_delete(engine, milliseconds=600_000)
     plant(engine, trees, 1)
 
-    run = run_job(engine, purge(trees), at=NOON, limits=Limits(rows=2, statement=0.1))
+    run = run_job(engine, purge(trees), at=NOON, limits=Limits(rows=2, statement=2.0))
 
     assert (run.state, run.exit_code) == ("failed", 1)
     assert run.error is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,12 +18,14 @@ from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
 from sexton.testing import run_job
 
+from ...support.pace import UNHURRIED
 from ...support.patience import PATIENCE
 from ...support.proxy import Proxy, Statement, call
 from ...support.sessions import NOON, Sessions, make_sessions
 from ..database.rivals import background, session, wait_for_a_waiter
 
 HOUR = timedelta(hours=1)
+PATIENT = replace(UNHURRIED, lock_wait=PATIENCE)
 PROLONG = "UPDATE sessions SET expires_at = expires_at + interval '1 year' WHERE id = 2"
 
 KINDS = [("purge", {}), ("purge", {"lock_first": True}), ("expire", {}), ("expire", {"lock_first": True})]
@@ -59,7 +62,7 @@ def test_q1_a_row_whose_change_commits_while_we_wait_for_it_is_left_alone(
     with background() as start, session(engine) as customer, session(engine) as watcher:
         customer.execute("BEGIN")
         customer.execute(PROLONG)
-        running = start(run_job, engine, getattr(shop, kind)(**options), at=NOON)
+        running = start(run_job, engine, getattr(shop, kind)(**options), at=NOON, limits=PATIENT)
         wait_for_a_waiter(watcher, "sexton")
         customer.execute("COMMIT")
         run = running.result(PATIENCE)
@@ -125,7 +128,7 @@ def test_q1_a_payment_in_another_table_that_commits_while_we_wait_keeps_its_orde
         customer.execute("BEGIN")
         customer.execute("SELECT FROM sessions WHERE id = 2 FOR UPDATE")
         customer.execute("INSERT INTO payments VALUES (1, 2)")
-        running = start(run_job, engine, job, at=NOON)
+        running = start(run_job, engine, job, at=NOON, limits=PATIENT)
         wait_for_a_waiter(watcher, "sexton")
         customer.execute("COMMIT")
         run = running.result(PATIENCE)

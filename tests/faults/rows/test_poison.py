@@ -15,6 +15,7 @@ from sexton.db.tables import own_tables
 from sexton.runs.context import Limits
 from sexton.testing import preview_job, run_job
 
+from ...support.pace import Clockwork, no_ceiling
 from ...support.proxy import Proxy, Statement, call
 from ...support.sessions import NOON, make_sessions
 from ..database.rivals import session
@@ -119,24 +120,29 @@ def two_refused_rows_stop_none_of_the_others(
     assert run_job(engine, getattr(shop, kind)(), at=NOON).total == Counts()
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_q5_a_refused_row_is_found_with_few_statements_among_a_thousand(engine: Engine) -> None:
     shop = make_sessions(engine)
     shop.add(1_000, age=HOUR)
     refused_by_trigger(engine)
 
-    run = run_job(engine, shop.expire(), at=NOON, limits=Limits(rows=1_000, batch=0.2))
+    run = run_job(engine, shop.expire(), at=NOON, limits=Limits(rows=1_000))
 
     assert (run.total.changed, run.total.poison) == (998, 2)
     assert shop.runs()[0].batches < 60
 
 
-def test_q5_batches_grow_again_after_a_refused_row_even_where_every_transaction_is_slow(engine: Engine) -> None:
-    """An aim that no transaction can reach stands for a line that is slower than the aim."""
+def test_q5_batches_grow_again_after_a_refused_row_even_where_every_transaction_is_slow(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is slower than the aim: by this clock each takes 50 ms, whatever its size."""
+    no_ceiling(monkeypatch)
+    monkeypatch.setattr("sexton.runs.batches.time", Clockwork(step=0.05))
     shop = make_sessions(engine)
     shop.add(400, age=HOUR)
     refused_by_trigger(engine)
 
-    run = run_job(engine, shop.expire(), at=NOON, limits=Limits(rows=100, batch=1e-4))
+    run = run_job(engine, shop.expire(), at=NOON, limits=Limits(rows=100))
 
     assert (run.total.changed, run.total.poison) == (398, 2)
     assert shop.runs()[0].batches < 100

@@ -18,6 +18,7 @@ from sexton.runs.armed import arm
 from sexton.runs.context import Limits
 from sexton.testing import run_job
 from tests.support.past_runs import set_aside_rows
+from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 
 HOUR = timedelta(hours=1)
@@ -176,9 +177,9 @@ def test_rep_3_rows_far_behind_many_refused_ones_are_reached(engine: Engine) -> 
 def test_rep_3_our_own_timeout_is_no_rows(engine: Engine) -> None:
     """The server ends it, and not the trigger: the row is not to blame, the run is over."""
     _, work = made(engine, "purge", rows=5)
-    on_change(engine, "PERFORM pg_sleep(60)")
+    on_change(engine, "PERFORM pg_sleep(600)")
 
-    run = run_job(engine, replace(work, timeout="500ms"), at=NOON, limits=Limits(rows=1, statement=30))
+    run = run_job(engine, replace(work, timeout="2s"), at=NOON, limits=Limits(rows=1, statement=PATIENCE))
 
     assert (run.state, run.error) == ("timed_out", "its timeout passed")
     assert set_aside_rows(engine) == []

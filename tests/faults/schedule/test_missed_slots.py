@@ -21,6 +21,7 @@ from tests.support.children import Break, command_line, run_shop_job, write_sett
 from tests.support.once import assert_expired_once, let_leases_end, states
 from tests.support.sessions import Sessions, make_sessions
 from tests.support.shop_jobs import MONTHLY
+from tests.support.slow_rows import quick_rows, slow_rows
 from tests.support.workers import Start, Worker
 
 MONTH = timedelta(days=31)
@@ -104,7 +105,7 @@ def test_s2_died_after_its_claim(shop: Sessions, database: str, tmp_path: Path, 
     dead = start(run_shop_job, database, at=None, slot=slot, breaking=Break(claimed=True))
     assert dead.wait() == -signal.SIGKILL
 
-    let_leases_end(shop.engine, seconds=10)
+    let_leases_end(shop.engine, seconds=300)
     early = start(command_line, "run", "--due", "shop.expire_sessions", config)
     assert (early.wait(), early.output, early.errors) == (75, "", "")
     assert shop.ids(status="expired") == []
@@ -120,12 +121,14 @@ def test_s2_died_after_its_claim(shop: Sessions, database: str, tmp_path: Path, 
 def test_s2_a_slot_that_was_cut_off_by_a_signal_is_tried_again(
     shop: Sessions, database: str, tmp_path: Path, start: Start
 ) -> None:
-    ids = shop.add(2000, age=YEARS)
+    ids = shop.add(4000, age=YEARS)
+    slow_rows(shop.engine)
     words = ("run", "--due", "shop.expire_sessions")
     first = start(command_line, *words, write_settings(tmp_path, database, batch_rows=1, batch_time="1ms"))
     first.wait_for("run started")
     first.send(signal.SIGTERM)
     assert first.wait() == 3
+    quick_rows(shop.engine)
 
     second = start(command_line, *words, write_settings(tmp_path, database))
 

@@ -13,7 +13,7 @@ from sexton.db.tables import own_tables
 from tests.support import careless_jobs
 from tests.support.children import command_line
 from tests.support.past_runs import add_runs, run_row
-from tests.support.worker import Yard, make_yard
+from tests.support.worker import LONG, Yard, make_yard
 from tests.support.workers import Start, Worker
 
 POLICIES = "".join(f'\n[policies.{name}]\npurge = "{name}"\nby = "at"\nkeep = "30d"\n' for name in ("log", "sessions"))
@@ -24,7 +24,7 @@ purge = "log"
 by = "at"
 keep = "30d"
 only = "state = log_state()"
-timeout = "1s"
+timeout = "3s"
 """
 
 IDENTITY = "CREATE TABLE log (path text, at timestamptz); CREATE PUBLICATION cdc FOR ALL TABLES"
@@ -41,7 +41,7 @@ def yard_of(engine: Engine, database: str, folder: Path, start: Start, table: st
     with engine.begin() as connection:
         for statement in (*table.split("; "), "CREATE TABLE sessions (id integer PRIMARY KEY, at timestamp)"):
             connection.execute(text(statement))
-    yard = make_yard(engine, database, folder, start, jobs="tests.support.ending_jobs")
+    yard = make_yard(engine, database, folder, start, jobs="tests.support.ending_jobs", lease=LONG)
     with (folder / "sexton.toml").open("a") as settings:
         settings.write(POLICIES)
     return yard
@@ -140,7 +140,7 @@ def test_rep_2_by_hand_a_line_is_said_before_the_process_ends(
 def test_what_a_function_does_to_its_process_is_not_left_to_the_next_job(
     engine: Engine, database: str, tmp_path: Path, start: Start, door: str
 ) -> None:
-    yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.careless_jobs")
+    yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.careless_jobs", lease=LONG)
     for job in careless_jobs.jobs:
         yard.ask_for(job.name)
 
@@ -182,7 +182,7 @@ def test_a_statement_that_is_planned_for_ever_is_its_jobs_trouble(
 
     runs = {run.job: run for run in yard.runs()}
     assert runs["policies.sessions"].state == "succeeded"
-    assert "had not planned its statement within 1 s" in (runs["policies.slow"].error or "")
+    assert "had not planned its statement within 3 s" in (runs["policies.slow"].error or "")
     assert open_incidents(engine) == {"policies.slow": "broken"}
 
 

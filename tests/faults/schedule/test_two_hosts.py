@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event
 from tests.support.children import command_line, write_settings
 from tests.support.once import assert_expired_once, states
 from tests.support.sessions import Sessions, make_sessions
+from tests.support.slow_rows import slow_rows
 from tests.support.workers import Gate, Start, Worker
 
 YEARS = timedelta(days=3650)
@@ -86,7 +87,8 @@ def test_s1_the_slower_host_finds_it_done(shop: Sessions, config: str, start: St
 def test_s1_the_slower_host_finds_it_under_way(
     shop: Sessions, config: str, database: str, tmp_path: Path, start: Start
 ) -> None:
-    shop.add(3000, age=YEARS, start=100)
+    shop.add(4000, age=YEARS, start=100)
+    slow_rows(shop.engine)
     slow = start(slow_to_claim, "run", "--due", JOB, config)
     slow.wait_until_frozen()
     (tmp_path / "small").mkdir()

@@ -45,7 +45,7 @@ def test_d1_a_server_that_crashes_under_load_and_comes_back(
     engine.dispose()
 
     seen = len(yard.runs(EAGER))
-    yard.wait_until(lambda: len(yard.runs(EAGER)) >= seen + 3, 60)
+    yard.wait_until(lambda: len(yard.runs(EAGER)) >= seen + 3)
     assert worker.runs
     assert_every_slot(yard)
     engine.dispose()

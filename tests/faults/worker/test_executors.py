@@ -17,7 +17,9 @@ from sqlalchemy import Engine, text
 from sexton.testing.processes import free_port
 from sexton.worker.executor import Executor
 from tests.support.children import command_line
-from tests.support.worker import Yard, make_yard, said
+from tests.support.once import let_leases_end
+from tests.support.patience import PATIENCE
+from tests.support.worker import LONG, Yard, make_yard, said
 from tests.support.workers import Start, Worker
 
 pytestmark = pytest.mark.slow
@@ -48,7 +50,7 @@ def with_a_broken_interpreter(*words: str) -> int:
 def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Yard:
     """Workers over a fresh database whose jobs cannot be imported while there is a file "broken"."""
     (tmp_path / "jobs.py").write_text(BROKEN.format(flag=tmp_path / "broken", tests=Path.cwd()))
-    return make_yard(engine, database, tmp_path, start, jobs=f"{tmp_path}/jobs.py")
+    return make_yard(engine, database, tmp_path, start, jobs=f"{tmp_path}/jobs.py", lease=LONG)
 
 
 def health(port: int) -> list[int]:
@@ -56,7 +58,7 @@ def health(port: int) -> list[int]:
 
     def status(path: str) -> int:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
                 return int(answer.status)
         except HTTPError as refused:
             refused.close()
@@ -104,7 +106,7 @@ def test_rep_28_a_leader_that_loses_its_executors_resigns_and_stands_again(
     yard.wait_until(lambda: succeeded(yard) >= 1)
     assert health(port) == [200, 200]
     (tmp_path / "well").mkdir()
-    well = make_yard(engine, database, tmp_path / "well", start).worker()
+    well = make_yard(engine, database, tmp_path / "well", start, lease=LONG).worker()
     well.wait_for('"worker started"')
 
     (tmp_path / "broken").touch()
@@ -118,6 +120,7 @@ def test_rep_28_a_leader_that_loses_its_executors_resigns_and_stands_again(
     sick.wait_for('"can start runs again"')
     assert health(port) == [200, 200]
     well.kill()
+    let_leases_end(engine)
     before = succeeded(yard)
     yard.wait_until(lambda: succeeded(yard) >= before + 3)
 
@@ -175,7 +178,7 @@ def test_a_run_that_the_database_lets_not_begin_is_tried_again_and_is_no_failed_
         connection.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA sexton TO {role}"))
         connection.execute(text(f"REVOKE INSERT ON sexton.runs FROM {role}"))
     theirs = engine.url.set(username=role).render_as_string(hide_password=False)
-    yard = make_yard(engine, theirs, tmp_path, start)
+    yard = make_yard(engine, theirs, tmp_path, start, lease=LONG)
     worker = yard.leader("--concurrency=1")
     before = executors(worker)
     worker.wait_for("permission denied for table runs")

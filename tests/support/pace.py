@@ -1,0 +1,67 @@
+"""Runs whose steps do not depend on how fast the machine is.
+
+A run measures its batches: one that passes `CEILING` is cut short and tried again, and the next ones are larger or
+smaller. All of that is right, and on a busy machine it makes another sequence of statements, errors and batches.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from sexton.runs.context import Limits
+
+from .patience import PATIENCE
+
+UNHURRIED = Limits(lease=10 * PATIENCE, statement=PATIENCE)
+"""Nothing of a run is over before a test gives up."""
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch is cut short for its time, and all of a step are of one size."""
+    no_ceiling(monkeypatch)
+    monkeypatch.setattr("sexton.runs.sizing._STEP", 1.0)
+
+
+def no_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch is cut short for its time."""
+    monkeypatch.setattr("sexton.runs.batches.CEILING", PATIENCE)
+    monkeypatch.setattr("sexton.runs.sizing.CEILING", PATIENCE)
+
+
+class Clockwork:
+    """Stands for the module `time`: each look at it is `step` seconds after the one before; `ahead` moves it."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.step = step
+        self.seconds = 1000.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        self.seconds += self.step
+        return self.seconds
+
+    def ahead(self, seconds: float) -> None:
+        """So much later."""
+        self.seconds += seconds
+
+
+def limits_sent(engine: Engine) -> list[tuple[float, float]]:
+    """From now on (lock, statement) of each fenced transaction on this engine, in seconds, are added to this list."""
+    sent: list[tuple[float, float]] = []
+
+    def note(_connection: Any, _cursor: Any, _sql: str, values: Any, _context: Any, _many: bool) -> None:
+        told = (
+            [values.get(f"set_{name}_timeout", "") for name in ("lock", "statement")]
+            if isinstance(values, dict)
+            else []
+        )
+        if told and all(one.endswith("ms") for one in told):  # those of a claim are in seconds
+            lock, statement = (float(one.removesuffix("ms")) / 1000 for one in told)
+            sent.append((lock, statement))
+
+    event.listen(engine, "before_cursor_execute", note)
+    return sent
