@@ -15,6 +15,7 @@ from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
 from sexton.testing import run_job
 from tests.support.once import assert_expired_once
+from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 
 pytestmark = pytest.mark.databases("postgres")
@@ -89,7 +90,7 @@ def test_q3_rows_released_during_the_last_pass_are_reached(job: str, indexed: bo
                 released.append(threading.Timer(0.15, rival.rollback))
                 released[0].start()
 
-        run = run_job(engine, work, at=NOON, limits=Limits(rows=20, lock_wait=2.0), watch=release_soon)
+        run = run_job(engine, work, at=NOON, limits=Limits(rows=20, lock_wait=PATIENCE), watch=release_soon)
         released[0].join()
 
     assert (run.state, run.total.changed) == ("succeeded", 50)
