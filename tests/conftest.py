@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
 from sexton.files import TRUST
@@ -36,8 +36,15 @@ ROOT = Path(__file__).parents[1]
 SEED = seed_of(os.environ.get(VARIABLE, ""))
 os.environ[VARIABLE] = str(SEED)  # for the processes of pytest-xdist
 
-# No deadline: a shared machine pauses at will. The fixed seed means the same examples in each run.
-settings.register_profile("sexton", deadline=None, derandomize=SEED == FIXED, print_blob=True)
+# No deadline, and no verdict on how long examples take to be made: a shared machine pauses at will.
+# The fixed seed means the same examples in each run.
+settings.register_profile(
+    "sexton",
+    deadline=None,
+    derandomize=SEED == FIXED,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("sexton")
 
 
