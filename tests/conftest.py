@@ -26,6 +26,7 @@ from sexton.testing.postgres import Server, ServerMissing
 from .support.chance import FIXED, VARIABLE, chance_of, seed_of
 from .support.databases import SQLITE, Databases, kinds_for, second_major
 from .support.leaks import MARK
+from .support.patience import PATIENCE
 from .support.proxy import Proxy
 from .support.require import missing
 
@@ -148,3 +149,9 @@ def open_proxy() -> Iterator[Callable[[str], Proxy]]:
     yield open_one
     for proxy in opened:
         proxy.close()
+
+
+@pytest.fixture
+def no_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch is cut off, and made smaller, because the machine is busy: for tests that look at single batches."""
+    monkeypatch.setattr("sexton.runs.batches.CEILING", PATIENCE)

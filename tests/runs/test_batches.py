@@ -26,12 +26,6 @@ from .slow_rows import changing_is_endless, changing_takes
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def no_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No batch is cut off because the machine is busy."""
-    monkeypatch.setattr("sexton.runs.batches.CEILING", PATIENCE)
-
-
 def sizes_of(shop: Sessions, job: Job, limits: Limits) -> tuple[Outcome, list[int]]:
     """Run the job; how many rows each committed batch took."""
     so_far = [0]
