@@ -13,6 +13,7 @@ import pytest
 
 from sexton import App
 from sexton.config import Settings
+from sexton.telemetry.reader import Reader
 from sexton.testing.processes import wait_until
 from sexton.web import connections, serving
 
@@ -29,7 +30,8 @@ pytestmark = pytest.mark.databases("sqlite")
 def server(database: str) -> Iterator[tuple[str, int]]:
     """The pages of a worker with twenty jobs."""
     app = App(Settings(database=database, jobs=("tests.support.worker_jobs",)))
-    with serving(app, "127.0.0.1:0", lambda: 0.0) as address:
+    reader = Reader.of(app.settings, app.registry, patience=PATIENCE, statement=PATIENCE)
+    with serving(app, "127.0.0.1:0", lambda: 0.0, reader) as address:
         yield address
 
 
