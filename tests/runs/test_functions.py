@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, event, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from sexton import Counts, Job, Run
-from sexton.errors import LeaseLost, Stopped, TimedOut
+from sexton.errors import HeldElsewhere, LeaseLost, Stopped, TimedOut
 from sexton.runs.context import Limits
 from sexton.runs.stop import Stop
 from sexton.testing import preview_job, run_job
@@ -208,11 +209,17 @@ def test_a_function_that_swallows_the_loss_still_does_not_succeed(engine: Engine
 
 
 def take_over(engine: Engine) -> None:
-    """Somebody else claims the job, and holds it."""
+    """Somebody else claims the job, and holds it; once more, when its lease was renewed just before."""
     from sexton.runs.claim import Wanted, claim
 
-    let_leases_end(engine)
-    claim(engine, Wanted(JOB, None, NOON, "", 3600.0))
+    def claimed() -> bool:
+        let_leases_end(engine)
+        with suppress(HeldElsewhere):
+            claim(engine, Wanted(JOB, None, NOON, "", 3600.0))
+            return True
+        return False
+
+    assert wait_until(claimed, PATIENCE)
 
 
 def test_asked_to_stop_the_next_check_ends_the_function(engine: Engine) -> None:
