@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
 from sexton.files import TRUST
@@ -26,6 +26,7 @@ from sexton.testing.postgres import Server, ServerMissing
 from .support.chance import FIXED, VARIABLE, chance_of, seed_of
 from .support.databases import SQLITE, Databases, kinds_for, second_major
 from .support.leaks import MARK
+from .support.patience import PATIENCE
 from .support.proxy import Proxy
 from .support.require import missing
 
@@ -36,8 +37,15 @@ ROOT = Path(__file__).parents[1]
 SEED = seed_of(os.environ.get(VARIABLE, ""))
 os.environ[VARIABLE] = str(SEED)  # for the processes of pytest-xdist
 
-# No deadline: a shared machine pauses at will. The fixed seed means the same examples in each run.
-settings.register_profile("sexton", deadline=None, derandomize=SEED == FIXED, print_blob=True)
+# No deadline, and no verdict on how long examples take to be made: a shared machine pauses at will.
+# The fixed seed means the same examples in each run.
+settings.register_profile(
+    "sexton",
+    deadline=None,
+    derandomize=SEED == FIXED,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("sexton")
 
 
@@ -141,3 +149,9 @@ def open_proxy() -> Iterator[Callable[[str], Proxy]]:
     yield open_one
     for proxy in opened:
         proxy.close()
+
+
+@pytest.fixture
+def no_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch is cut off, and made smaller, because the machine is busy: for tests that look at single batches."""
+    monkeypatch.setattr("sexton.runs.batches.CEILING", PATIENCE)

@@ -19,6 +19,8 @@ from sexton.console import Plain, complain, confess, say, say_while_read
 from sexton.telemetry import logs
 from sexton.texts import json_text, lines, one_line, printed, visible, width
 
+from .support.patience import PATIENCE
+
 OBEYED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Categories of Unicode whose members have no shape, or move something: none is shown as it is."""
 
@@ -166,7 +168,7 @@ def test_sec_9_warnings_and_logs_of_libraries_begin_no_line() -> None:
         [sys.executable, "-W", "always", "-c", LIBRARY],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=True,
     )
 
@@ -184,7 +186,9 @@ def test_sec_9_warnings_and_logs_of_libraries_begin_no_line() -> None:
 def test_sec_9_output_that_was_closed_before_we_began_is_no_error() -> None:
     asked = 'exec "$0" -m sexton.cli.main --version >&-'
 
-    done = subprocess.run(["sh", "-c", asked, sys.executable], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        ["sh", "-c", asked, sys.executable], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
 

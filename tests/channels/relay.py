@@ -14,6 +14,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
+from ..support.patience import PATIENCE
+
 
 @dataclass
 class Relay:
@@ -131,7 +133,7 @@ def relay_server(tls: ssl.SSLContext | None = None) -> Iterator[Relay]:
     try:
         yield relay
     finally:
-        asyncio.run_coroutine_threadsafe(_end(listening), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(listening), loop).result(PATIENCE)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

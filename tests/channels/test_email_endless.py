@@ -18,6 +18,7 @@ from sexton.channels.smtp import MOST_BYTES, MOST_LINES
 from sexton.config.alerts import EmailSettings
 from sexton.testing.processes import wait_until
 
+from ..support.patience import PATIENCE
 from .test_email_tls import certificate
 from .web import dripping
 
@@ -109,7 +110,7 @@ def channel(port: int, **more: str) -> EmailChannel:
         to=("ops@example.com",),
         **given,
     )
-    return EmailChannel(settings, answer=60.0, whole=120.0)
+    return EmailChannel(settings, answer=PATIENCE, whole=PATIENCE)
 
 
 @pytest.mark.parametrize("chunk", [b"250-more\r\n" * 1000, b"x" * 10_000, b"250-" + b"y" * 8000 + b"\r\n", b"250-\r\n"])
@@ -164,6 +165,6 @@ def test_sec_10_a_greeting_that_drips_leaves_no_thread_that_reads_on(notice: Not
     settings = EmailSettings(host="127.0.0.1", security="none", sender="sexton@example.com", to=("ops@example.com",))
     with dripping(b"220-", b"x") as port:
         with pytest.raises(Unavailable):
-            EmailChannel(replace(settings, port=port), answer=60.0, whole=0.3).send(notice)
+            EmailChannel(replace(settings, port=port), answer=PATIENCE, whole=0.3).send(notice)
 
-        assert wait_until(lambda: not [one for one in threading.enumerate() if one.name == "sexton-channel"], 60)
+        assert wait_until(lambda: not [one for one in threading.enumerate() if one.name == "sexton-channel"], PATIENCE)

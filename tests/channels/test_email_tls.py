@@ -14,6 +14,7 @@ from sexton.channels.contract import Notice, Refused
 from sexton.channels.email import EmailChannel
 from sexton.config.alerts import EmailSettings
 
+from ..support.patience import PATIENCE
 from ..support.require import missing
 from .relay import Relay, relay_server
 
@@ -55,7 +56,7 @@ def channel(relay: Relay) -> EmailChannel:
         sender="sexton@example.com",
         to=("ops@example.com",),
     )
-    return EmailChannel(settings, answer=5.0)
+    return EmailChannel(settings, answer=PATIENCE, whole=PATIENCE)
 
 
 def test_a_mail_goes_through_a_trusted_relay(relay: Relay, notice: Notice) -> None:

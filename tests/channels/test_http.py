@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -11,6 +10,7 @@ import pytest
 from sexton.channels.contract import Refused, Unavailable
 from sexton.channels.http import LONGEST_WAIT, post, retry_after
 
+from ..support.patience import PATIENCE
 from .web import Web, dripping, flooding, web_server
 
 CANARY = "qXcanaryX7"
@@ -95,11 +95,9 @@ def test_g7_a_redirect_is_refused_and_nothing_follows_it(web: Web, status: int) 
 
 @pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nx-endless: "])
 def test_g2_a_server_that_drips_ends_with_the_deadline(first: bytes) -> None:
-    with dripping(first, b"x") as port:
-        began = time.monotonic()
-        with pytest.raises(Unavailable, match="did not answer within"):
-            post(f"http://127.0.0.1:{port}/", b"{}", deadline=0.5)
-        assert time.monotonic() - began < 4
+    """It drips for longer than any test lasts; had it come to its end, the words would be others."""
+    with dripping(first, b"x") as port, pytest.raises(Unavailable, match="did not answer within"):
+        post(f"http://127.0.0.1:{port}/", b"{}", deadline=0.5)
 
 
 def test_g1_nobody_listens() -> None:
@@ -124,13 +122,13 @@ ENOUGH = 64 * 1024 * 1024
 @pytest.mark.parametrize("chunk", [b"x-more: y\r\n" * 1000, b"x" * 10_000, b"x-long: " + b"y" * 60_000 + b"\r\n"])
 def test_sec_10_headers_without_end_are_hung_up_on(chunk: bytes) -> None:
     with flooding(b"HTTP/1.1 200 OK\r\n", chunk, ENOUGH) as flood, pytest.raises(Unavailable, match="reached"):
-        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=120.0)
+        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=PATIENCE)
     assert flood.sent < ENOUGH
 
 
 def test_sec_10_a_body_without_end_is_not_read() -> None:
     with flooding(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000, ENOUGH) as flood:
-        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=120.0)
+        post(f"http://127.0.0.1:{flood.port}/", b"{}", deadline=PATIENCE)
     assert flood.sent < ENOUGH
 
 

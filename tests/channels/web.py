@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from ..support.patience import PATIENCE
+
 
 @dataclass(frozen=True)
 class Request:
@@ -74,16 +76,18 @@ def web_server() -> Iterator[Web]:
 
 @contextmanager
 def dripping(first: bytes, drop: bytes) -> Iterator[int]:
-    """The port of a server that sends `first`, then `drop` every 50 ms until its client hangs up."""
+    """The port of a server that sends `first`, then `drop` every 50 ms until its client hangs up, or for minutes."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 
     def serve() -> None:
-        client, _ = listener.accept()
+        if (client := _guest(listener)) is None:
+            return
+        end = time.monotonic() + PATIENCE
         with client:
             client.sendall(first)
             try:
-                while not over.is_set():
+                while not over.is_set() and time.monotonic() < end:
                     client.sendall(drop)
                     time.sleep(0.05)
             except OSError:
@@ -95,8 +99,22 @@ def dripping(first: bytes, drop: bytes) -> Iterator[int]:
         yield listener.getsockname()[1]
     finally:
         over.set()
-        listener.close()
+        _close(listener)
         thread.join()
+
+
+def _guest(listener: socket.socket) -> socket.socket | None:
+    """The first one who comes; None when it was closed before: whoever is in a hurry may give up before he has come."""
+    with suppress(OSError):
+        return listener.accept()[0]
+    return None
+
+
+def _close(listener: socket.socket) -> None:
+    """Also for one who waits in `accept`, whom `close` alone would not wake."""
+    with suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 @dataclass
@@ -114,7 +132,8 @@ def flooding(first: bytes, chunk: bytes, most: int = 64 * 1024 * 1024) -> Iterat
         flood = Flood(listener.getsockname()[1])
 
         def serve() -> None:
-            client, _ = listener.accept()
+            if (client := _guest(listener)) is None:
+                return
             with client, suppress(OSError):
                 client.recv(65536)
                 client.sendall(first)
@@ -125,4 +144,5 @@ def flooding(first: bytes, chunk: bytes, most: int = 64 * 1024 * 1024) -> Iterat
         thread = threading.Thread(target=serve)
         thread.start()
         yield flood
+        _close(listener)
         thread.join()

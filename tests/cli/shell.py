@@ -15,6 +15,8 @@ from sqlalchemy import Engine
 from sexton.cli.main import main
 from sexton.db.connect import open_database
 
+from ..support.patience import PATIENCE
+
 JOBS = '''
 """Jobs of a shop."""
 
@@ -92,7 +94,7 @@ class Shell:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

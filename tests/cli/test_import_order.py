@@ -14,6 +14,7 @@ import sexton as sexton_itself
 from sexton.jobs.modules import python, sources_of
 from sexton.testing.processes import wait_until
 
+from ..support.patience import PATIENCE
 from .shell import Shell
 
 NAMES = ("email", "random", "gzip", "http", "json", "socket", "sqlalchemy", "alembic", "rich", "prometheus_client")
@@ -98,11 +99,11 @@ def test_sec_12_the_executors_of_a_worker_import_nothing_from_the_working_direct
         lines = iter(worker.stdout.readline, "")
         children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
         assert any('"leading"' in line for line in lines)
-        assert wait_until(lambda: bool(children.read_text()), 180)
+        assert wait_until(lambda: bool(children.read_text()), PATIENCE)
         (executor, *_) = children.read_text().split()
         words = Path(f"/proc/{executor}/cmdline").read_text().split("\0")
         worker.send_signal(signal.SIGTERM)
-        worker.communicate(timeout=180)
+        worker.communicate(timeout=PATIENCE)
     assert words[1] == "-P"
     assert not marker.exists(), marker.read_text()
 

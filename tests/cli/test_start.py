@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sexton.db.connect import open_database
 
 from ..support.databases import Databases
+from ..support.patience import PATIENCE
 from .shell import JOBS, Shell
 
 DOOR = Path(__file__).parents[2] / "jobs.py"
@@ -121,4 +122,4 @@ def on_a_terminal(shell: Shell, words: tuple[str, ...]) -> tuple[int, str]:
                 break
             shown += chunk
         os.close(ours)
-        return process.wait(60), shown.decode()
+        return process.wait(PATIENCE), shown.decode()

@@ -17,7 +17,7 @@ from sexton.db.connect import open_database, read_only
 from sexton.db.keys import LONGEST, bounded, escaped, subject_of
 from sexton.db.ledger import subject_text
 
-every = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+every = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 TILDES = some.text(some.sampled_from("~01:,NXTIRa"), max_size=6)
 WORDS = TILDES | some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)

@@ -16,6 +16,8 @@ from sexton.db.migrate import HEAD, migrate, require_schema, revision
 from sexton.db.tables import STATES, TAKEN, own_name, own_tables
 from sexton.errors import SchemaOutdated
 
+from ..support.patience import PATIENCE
+
 VERSIONS = Path(sexton.db.__file__).parent / "migrations" / "versions"
 
 MIGRATE = """
@@ -50,7 +52,7 @@ def test_processes_that_migrate_at_once_make_the_tables_once(empty_database: str
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=60)[0].strip() for process in all_of_them]
+    told = [process.communicate(timeout=PATIENCE)[0].strip() for process in all_of_them]
 
     assert sorted(told) == ["False", "False", "False", "True"]
     assert [process.returncode for process in all_of_them] == [0] * 4

@@ -162,7 +162,9 @@ def test_sec_24_each_clause_is_read_or_refused(rows: Shop, capfd: pytest.Capture
 
 @pytest.mark.slow
 @BOTH
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.one_of(st.sampled_from(CLAUSES), st.sampled_from(WORDS)), min_size=1, max_size=9).map(" ".join))
 def test_sec_24_any_row_of_words_is_read_or_refused(rows: Shop, sql: str) -> None:
     assert_one_sentence(said(rows, sql), sql)
@@ -170,7 +172,9 @@ def test_sec_24_any_row_of_words_is_read_or_refused(rows: Shop, sql: str) -> Non
 
 @pytest.mark.slow
 @BOTH
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(st.integers(0, 2**32))
 def test_sec_24_any_nest_is_read_or_refused(rows: Shop, seed: int) -> None:
     sql = nest(random.Random(seed), 12)[:4_000]

@@ -159,6 +159,7 @@ def test_what_was_due_when_a_person_looked_may_be_taken_once(sessions: Shop) -> 
     assert len(sessions.ids("sessions")) == 2000
 
 
+@pytest.mark.usefixtures("no_ceiling")
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 def test_rep_21_an_allowance_stands_until_what_was_shown_has_gone(end: str, sessions: Shop) -> None:
     """A run that is cut off, however it ends, leaves the rest to the next; history may be gone by then."""

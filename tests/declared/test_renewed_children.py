@@ -16,6 +16,7 @@ from sexton.runs.context import Limits
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 
+from ..support.patience import PATIENCE
 from .shop import Shop
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -37,7 +38,7 @@ def renewed_while_we_wait(shop: Shop, statement: str) -> Iterator[None]:
         def commit_when_waited_for() -> None:
             with shop.engine.connect() as looking:
                 looking.execution_options(isolation_level="AUTOCOMMIT")
-                wait_until(lambda: looking.execute(waits).scalar_one() > 0, 120.0, pause=0.002)
+                wait_until(lambda: looking.execute(waits).scalar_one() > 0, PATIENCE, pause=0.002)
             rival.commit()
 
         thread = threading.Thread(target=commit_when_waited_for)
@@ -79,7 +80,7 @@ def test_rep_20_a_child_that_is_renewed_meanwhile_keeps_its_parent(
     job = shop.armed(**policy(**written))
 
     with renewed_while_we_wait(shop, f"UPDATE mails SET sent_at = {LATER} WHERE id = 6"):
-        run = run_job(shop.engine, job, at=NOON, limits=Limits(lock_wait=30.0))
+        run = run_job(shop.engine, job, at=NOON, limits=Limits(lock_wait=PATIENCE))
 
     assert (run.state, run.total.changed) == ("succeeded", 19), run.error
     assert shop.ids("boxes") == [7]
@@ -95,7 +96,7 @@ def test_rep_20_a_child_of_a_child_that_the_condition_asks_about(shop: Shop) -> 
     job = shop.armed(**policy(only=only, children={"mails": {"column": "box", "children": {"headers": "mail"}}}))
 
     with renewed_while_we_wait(shop, f"UPDATE headers SET seen_at = {LATER} WHERE mail = 6"):
-        run = run_job(shop.engine, job, at=NOON, limits=Limits(lock_wait=30.0))
+        run = run_job(shop.engine, job, at=NOON, limits=Limits(lock_wait=PATIENCE))
 
     assert (run.state, shop.ids("boxes"), shop.ids("mails")) == ("succeeded", [7], [6, 26]), run.error
 
@@ -106,7 +107,7 @@ def test_rep_20_a_child_that_comes_meanwhile_keeps_its_parent(shop: Shop) -> Non
     job = shop.armed(**policy())
 
     with renewed_while_we_wait(shop, f"INSERT INTO mails VALUES (99, 7, {LATER})"):
-        run = run_job(shop.engine, job, at=NOON, limits=Limits(lock_wait=30.0))
+        run = run_job(shop.engine, job, at=NOON, limits=Limits(lock_wait=PATIENCE))
 
     assert (run.state, shop.ids("boxes")) == ("succeeded", [7]), run.error
 
@@ -135,6 +136,6 @@ def test_rep_20_a_policy_of_python_locks_the_children_that_it_asks_about(shop: S
     work = Purge(table, by=table.c.ends, keep="0s", kind="deadline", only=old, children=children)
 
     with renewed_while_we_wait(shop, f"UPDATE mails SET sent_at = {LATER} WHERE id = 6"):
-        run = run_job(shop.engine, Job("shop.purge_boxes", work=work), at=NOON, limits=Limits(lock_wait=30.0))
+        run = run_job(shop.engine, Job("shop.purge_boxes", work=work), at=NOON, limits=Limits(lock_wait=PATIENCE))
 
     assert (run.state, shop.ids("boxes"), shop.ids("mails")) == ("succeeded", [7], [6, 26]), run.error

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from sexton.runs.inspect import inspected
 from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 from tests.support.past_runs import set_aside_rows
 
+from ..runs.clock import RunClock
 from .shop import Shop
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -166,15 +168,18 @@ def test_rep_4_partitions_on_both_sides(of: str, shop: Shop) -> None:
 
 
 @pytest.mark.databases("postgres15")
-def test_rep_4_a_timeout_meanwhile_is_one(shop: Shop) -> None:
-    """Each refusal takes a while, as no index serves the reference: the run is over before it has met a few dozen."""
+def test_rep_4_a_timeout_meanwhile_is_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each refusal may take a while, as no index serves the reference: the run is over before it has met a dozen."""
     users(shop, 100, referred="true")
-    shop.do(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql"
-        " AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN old; END $$",
-        "CREATE TRIGGER slow BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION slow()",
-    )
+    clock, refusals = RunClock(monkeypatch), list[object]()
 
-    outcome = run_job(shop.engine, replace(shop.armed(**policy()), timeout="700ms"), at=NOON)
+    def refused(context: object) -> None:
+        refusals.append(context)
+        if len(refusals) == 12:
+            clock.forward(3600)
 
+    event.listen(shop.engine, "handle_error", refused)
+    outcome = run_job(shop.engine, replace(shop.armed(**policy()), timeout="1h"), at=NOON)
+
+    assert len(refusals) >= 12
     assert (outcome.state, outcome.error) == ("timed_out", "its timeout passed")

@@ -23,10 +23,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..support.patience import PATIENCE
 from .pages import Block, blocks
 
 ANY_LINES = "…"
-_SECONDS = 60
 _SEXTON = ("-P", "-m", "sexton.cli.main")  # -P: like the installed command, it does not import from the folder it is in
 _DIFFERS = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "(instant)"),
@@ -129,7 +129,7 @@ def type_in(command: list[str], folder: Path) -> tuple[int, list[str]]:
     os.close(theirs)
     text = _read_all(ours)
     os.close(ours)
-    return process.wait(_SECONDS), text.replace("\r\n", "\n").splitlines()
+    return process.wait(PATIENCE), text.replace("\r\n", "\n").splitlines()
 
 
 def _read_all(terminal: int) -> str:

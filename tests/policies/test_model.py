@@ -25,7 +25,7 @@ from ..support.sessions import NOON, Sessions, make_sessions
 STATES = ("open", "paid", "expired")
 HOURS = (0, 1, 24, 30, 24 * 30)
 OFFSETS = sorted({sign * hours * 3600 + step for hours in HOURS for sign in (1, -1) for step in (-1, 0, 1)})
-few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 @dataclass(frozen=True)

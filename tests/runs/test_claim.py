@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +16,9 @@ from sexton.db.moment import ask_now
 from sexton.db.tables import STATES, TAKEN, own_tables
 from sexton.errors import DatabaseUnreachable, HeldElsewhere, LeaseLost, SchemaOutdated, SextonError
 from sexton.runs.claim import AlreadyDone, Claim, Wanted, claim, committed, finish
+from sexton.testing.processes import wait_until
 from tests.support.once import is_free, lease_row, let_leases_end
+from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON
 
 JOB = "shop.expire"
@@ -24,7 +27,7 @@ HOUR = timedelta(hours=1)
 
 def claimed(engine: Engine, slot: datetime | None = NOON, job: str = JOB, definition: str = "") -> Claim:
     """Claim the job at NOON."""
-    return claim(engine, Wanted(job, slot, NOON, definition, 10.0))
+    return claim(engine, Wanted(job, slot, NOON, definition, 3600.0))
 
 
 def finished(engine: Engine, state: str, slot: datetime | None = NOON) -> Claim:
@@ -55,7 +58,7 @@ def test_a_claim_writes_a_running_row_and_takes_the_lease(engine: Engine) -> Non
     assert (row.as_of, row.definition, row.batches, row.counts) == (NOON, "abc", 0, {})
     assert row.worker.startswith(f"{socket.gethostname()}:{os.getpid()}:")
     assert (row.worker, row.epoch) == (mine.lease.holder, mine.lease.epoch)
-    assert timedelta() <= now - row.started_at < timedelta(seconds=30)
+    assert timedelta() <= now - row.started_at < timedelta(seconds=PATIENCE)
     assert (row.finished_at, row.error) == (None, None)
     taken = lease_row(engine, f"job:{JOB}")
     assert taken is not None
@@ -66,12 +69,12 @@ def test_the_time_of_a_run_is_the_databases_unless_it_is_named(engine: Engine) -
     mine = claim(engine, Wanted(JOB, None, None, "", 10.0))
 
     with engine.connect() as connection:
-        assert timedelta() <= ask_now(connection) - mine.as_of < timedelta(seconds=30)
+        assert timedelta() <= ask_now(connection) - mine.as_of < timedelta(seconds=PATIENCE)
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=2), timedelta(minutes=-2)], ids=["ahead", "behind"])
 def test_t2_clocks_more_than_a_minute_apart_are_refused_and_nothing_stays(ahead: timedelta, engine: Engine) -> None:
-    with time_machine.travel(datetime.now(UTC) + ahead), pytest.raises(SextonError, match=r"clock is [+-]1[12]"):
+    with time_machine.travel(datetime.now(UTC) + ahead), pytest.raises(SextonError, match=r"clock is [+-]1\d\d s"):
         claim(engine, Wanted(JOB, None, None, "", 10.0))
 
     assert rows(engine) == []
@@ -151,19 +154,28 @@ def test_runs_of_other_jobs_are_not_closed(engine: Engine) -> None:
 
 
 def test_a_lease_under_way_in_a_transaction_is_waited_for_a_little_and_then_held_elsewhere(engine: Engine) -> None:
-    """Claiming gives up by itself: 2 seconds on PostgreSQL, 5 on SQLite; here the other is through before."""
+    """Claiming gives up by itself: 2 seconds on PostgreSQL, 5 on SQLite; here the other is through before.
+
+    Or, on a busy machine, the next time. Who does not wait at all never gets it.
+    """
     claimed(engine)
     let_leases_end(engine)
-    with engine.connect() as other:
-        transaction = other.begin()
-        leases = own_tables(engine.dialect.name).leases
-        other.execute(leases.update().values(holder="other", epoch=7, expires_at=NOON + timedelta(days=36500)))
-        timer = threading.Timer(0.2, transaction.rollback)
-        timer.start()
-        mine = claimed(engine)
-        timer.join()
+    leases = own_tables(engine.dialect.name).leases
+    epochs: list[int] = []
 
-    assert mine.lease.epoch == 2
+    def claimed_meanwhile() -> bool:
+        with engine.connect() as other:
+            transaction = other.begin()
+            other.execute(leases.update().values(holder="other", epoch=7, expires_at=NOON + timedelta(days=36500)))
+            timer = threading.Timer(0.2, transaction.rollback)
+            timer.start()
+            with suppress(HeldElsewhere):
+                epochs.append(claimed(engine).lease.epoch)
+            timer.join()
+        return bool(epochs)
+
+    assert wait_until(claimed_meanwhile, PATIENCE)
+    assert epochs == [2]
 
 
 @pytest.mark.databases("postgres18")

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, insert
 from sexton.runs.claim import Wanted, claim
 from sexton.testing.processes import free_port
 from tests.support.children import command_line, write_settings
+from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Start, sexton
 
@@ -32,8 +33,8 @@ def used(shop: Sessions) -> None:
 
 
 def held(shop: Sessions) -> None:
-    """Another process runs the job."""
-    claim(shop.engine, Wanted(EXPIRE, None, NOON, "", 30))
+    """Another process runs the job, for minutes: a lease of more than ten would count as one of a wrong clock."""
+    claim(shop.engine, Wanted(EXPIRE, None, NOON, "", 500))
 
 
 def stopped_by_its_timeout(folder: Path) -> None:
@@ -163,7 +164,7 @@ def test_exit_code_of_the_interpreter_itself(
     prepare(make_sessions(engine))
 
     with sexton(*words, write_settings(tmp_path, database)) as process:
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == code
     assert errors.count("\n") == (1 if code in (2, 69) else 0)

@@ -14,8 +14,12 @@ from sexton import Job
 from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
 from sexton.testing import run_job
+from sexton.testing.processes import wait_until
 from tests.support.once import assert_expired_once
+from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
+
+from .test_lease import somebody_waits
 
 pytestmark = pytest.mark.databases("postgres")
 
@@ -78,18 +82,22 @@ def test_q3_the_next_run_reaches_them(job: str, indexed: bool, engine: Engine) -
 
 @every_way
 def test_q3_rows_released_during_the_last_pass_are_reached(job: str, indexed: bool, engine: Engine) -> None:
-    """The loop leaves them out; the last pass waits for them, and the rival lets go while it does."""
+    """The loop leaves them out; the last pass waits for them, and the rival lets go once it does."""
     shop, work = made(engine, job, indexed)
-    released: list[threading.Timer] = []
+    released: list[threading.Thread] = []
 
     with locked(shop, 5) as rival:
 
+        def release() -> None:
+            wait_until(lambda: somebody_waits(engine), PATIENCE)
+            rival.rollback()
+
         def release_soon(_step: str, counts: Counts) -> None:
             if counts.picked >= 49 and not released:
-                released.append(threading.Timer(0.15, rival.rollback))
+                released.append(threading.Thread(target=release))
                 released[0].start()
 
-        run = run_job(engine, work, at=NOON, limits=Limits(rows=20, lock_wait=2.0), watch=release_soon)
+        run = run_job(engine, work, at=NOON, limits=Limits(rows=20, lock_wait=PATIENCE), watch=release_soon)
         released[0].join()
 
     assert (run.state, run.total.changed) == ("succeeded", 50)

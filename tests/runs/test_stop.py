@@ -6,9 +6,24 @@ import os
 import signal
 import threading
 import time
+from select import select
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from sexton.runs.stop import Stop, on_signals
+from tests.support.patience import PATIENCE
 from tests.support.workers import Start
+
+
+def waiting(stop: Stop, count: int = 1) -> tuple[list[threading.Thread], list[bool]]:
+    """Threads that wait for an hour, and what they are told: whoever is not woken is still there when a test ends."""
+    woken: list[bool] = []
+    threads = [threading.Thread(target=lambda: woken.append(stop.wait(3600)), daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads, woken
 
 
 def test_nobody_has_asked() -> None:
@@ -29,40 +44,48 @@ def test_the_first_reason_stays() -> None:
     assert stop.reason == "stopped by SIGTERM"
 
 
-def test_waiting_ends_as_soon_as_somebody_asks() -> None:
-    stop = Stop()
-    threading.Timer(0.05, stop.ask, ["enough"]).start()
-    began = time.monotonic()
+def test_waiting_ends_as_soon_as_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
 
-    assert stop.wait(10)
-    assert time.monotonic() - began < 5
+    def wait_and_tell(*arguments: Any) -> Any:
+        begun.set()
+        return select(*arguments)
+
+    monkeypatch.setattr("sexton.runs.stop.select", SimpleNamespace(select=wait_and_tell))
+    stop = Stop()
+    (thread,), woken = waiting(stop)
+
+    assert begun.wait(PATIENCE)
+    stop.ask("enough")
+    thread.join(PATIENCE)
+
+    assert woken == [True]
 
 
 def test_waiting_lasts_as_long_as_it_should_and_no_longer() -> None:
     began = time.monotonic()
 
     assert not Stop().wait(0.05)
-    assert 0.04 < time.monotonic() - began < 5
+    assert 0.04 < time.monotonic() - began < PATIENCE
 
 
 def test_once_asked_every_wait_returns_at_once() -> None:
     stop = Stop()
     stop.ask("enough")
 
-    assert stop.wait(10)
-    assert stop.wait(10)
+    for _ in range(2):
+        (thread,), woken = waiting(stop)
+        thread.join(PATIENCE)
+        assert woken == [True]
 
 
 def test_all_who_wait_are_woken() -> None:
     stop = Stop()
-    woken: list[bool] = []
-    threads = [threading.Thread(target=lambda: woken.append(stop.wait(10))) for _ in range(3)]
-    for thread in threads:
-        thread.start()
+    threads, woken = waiting(stop, 3)
 
     stop.ask("enough")
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE)
 
     assert woken == [True, True, True]
 
@@ -91,7 +114,7 @@ def test_signals_that_come_while_it_waits_never_lock_it_up(start: Start) -> None
         if worker.runs:
             worker.send(signal.SIGTERM)
 
-    assert worker.wait(5) == 0
+    assert worker.wait() == 0
     assert worker.output.split() == ["waiting", "through"]
 
 

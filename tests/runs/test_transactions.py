@@ -19,6 +19,7 @@ from sexton.errors import DatabaseUnreachable, JobFailed, LeaseLost
 from sexton.runs.stop import Stop, on_signals
 from sexton.testing import preview_job, run_job
 from tests.support.once import is_free
+from tests.support.patience import PATIENCE
 from tests.support.sessions import Sessions, make_sessions
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
@@ -128,10 +129,10 @@ def in_a_thread(run: Run) -> None:
             add(connection, 1)
             begun.set()
             LEFT.append(go := threading.Event())
-            go.wait(60)
+            go.wait(PATIENCE)
 
     threading.Thread(target=hold, daemon=True).start()
-    assert begun.wait(60)
+    assert begun.wait(PATIENCE)
 
 
 def forked(run: Run) -> None:

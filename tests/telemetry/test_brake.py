@@ -24,6 +24,7 @@ from sexton.telemetry.incidents import UNREACHABLE, channel_broke, channel_works
 from sexton.telemetry.rounds import Rounds, needed
 
 from ..channels.web import Web
+from ..support.patience import PATIENCE
 from .past import HOURLY, Past, at, many
 
 SWITCHED = AlertSettings(channels=("log",), after_failures=1, late_after="99d", failure_rate=0.0)
@@ -269,7 +270,7 @@ def test_sec_16_of_several_who_see_it_come_again_one_tells(switch: Switch) -> No
     together = threading.Barrier(4)
 
     def one() -> None:
-        together.wait(10)
+        together.wait(PATIENCE)
         events.extend(event.what for event in switch.past.assess(switch.now + 2 * MINUTE, SWITCHED))
 
     threads = [threading.Thread(target=one) for _ in range(4)]

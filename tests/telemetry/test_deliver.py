@@ -27,6 +27,7 @@ from sexton.telemetry.incidents import open_incidents
 
 from ..channels.relay import Relay
 from ..channels.web import Web
+from ..support.patience import PATIENCE
 from .past import Past, at
 
 NOW = at("15 12:05")
@@ -73,7 +74,7 @@ def test_many_senders_at_once_send_each_message_once(past: Past) -> None:
     together = threading.Barrier(4)
 
     def one() -> None:
-        together.wait(10)
+        together.wait(PATIENCE)
         done.append(deliver(past.engine, [LogChannel(stream)], at("15 14:00")))
 
     threads = [threading.Thread(target=one) for _ in range(4)]

@@ -20,6 +20,7 @@ from sexton.telemetry.assessing import assess, watch
 from sexton.telemetry.incidents import REFUSES, channel_broke, channel_works, open_incidents
 from sexton.testing import run_job
 
+from ..support.patience import PATIENCE
 from .past import HOURLY, ONE_CHANNEL, Past, at
 
 CANARY = "qXcanaryX7"
@@ -106,7 +107,7 @@ def test_two_who_assess_at_once_tell_once(past: Past) -> None:
     together = threading.Barrier(4)
 
     def one() -> None:
-        together.wait(10)
+        together.wait(PATIENCE)
         told.extend(past.events("15 12:05"))
 
     threads = [threading.Thread(target=one) for _ in range(4)]

@@ -20,6 +20,7 @@ from sexton.telemetry.metrics import COUNTER, METRICS, Collector, exposition, wr
 from sexton.telemetry.reader import Reader, Reading
 
 from ..support.past_runs import add_lease, add_runs, database_time, run_row
+from ..support.patience import PATIENCE
 
 A, B = (Job(name, schedule=every("1h"), work=print) for name in ("shop.a", "shop.b"))
 CANARY = "qXcanaryX7"
@@ -27,7 +28,7 @@ CANARY = "qXcanaryX7"
 
 def answered(database: str) -> Reading | SextonError:
     """A reading that is made now."""
-    return Reader(database, (A, B), patience=60, statement=30).read()
+    return Reader(database, (A, B), patience=PATIENCE, statement=PATIENCE).read()
 
 
 def samples(text: bytes) -> dict[tuple[str, ...], float]:
@@ -141,7 +142,7 @@ def test_a_database_that_cannot_be_read_says_up_0_and_nothing_else(database: str
 @pytest.mark.databases("sqlite")
 def test_a_product_can_take_the_collector_into_its_own_registry(database: str) -> None:
     registry = CollectorRegistry(auto_describe=True)
-    registry.register(Collector(Reader(database, (A,))))
+    registry.register(Collector(Reader(database, (A,), patience=PATIENCE, statement=PATIENCE)))
 
     assert registry.get_sample_value("sexton_up") == 1
     assert registry.get_sample_value("job_success_total", {"job": "shop.a"}) == 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -19,17 +20,13 @@ from sexton.testing.postgres import Server
 from sexton.testing.processes import wait_until
 
 from ..support.past_runs import add_runs, database_time, run_row
+from ..support.patience import PATIENCE
 from ..support.proxy import Proxy
 
 JOBS = (Job("shop.hourly", schedule=every("1h"), work=print),)
-IN_TIME = 3.0
 
-
-def timed(reader: Reader) -> tuple[Reading | SextonError, float]:
-    """An answer, and the seconds that it took."""
-    began = time.monotonic()
-    answer = reader.read()
-    return answer, time.monotonic() - began
+patient = partial(Reader, patience=PATIENCE, statement=PATIENCE)
+"""A reader whose answer comes, however busy the machine is."""
 
 
 def runs_of(answer: Reading | SextonError) -> int:
@@ -38,8 +35,15 @@ def runs_of(answer: Reading | SextonError) -> int:
     return answer.tallies.jobs[JOBS[0].name].successes
 
 
+def test_by_default_an_answer_comes_before_a_monitor_gives_up() -> None:
+    """Most wait for 5 s or longer. And the database ends a statement before we stop waiting for it."""
+    options = {name: option.default for name, option in signature(Reader).parameters.items()}
+
+    assert 0 < options["statement"] < options["patience"] <= 2.5
+
+
 def test_an_answer_is_given_again_for_a_while(database: str, engine: Engine) -> None:
-    kept, fresh = (Reader(database, JOBS, max_age=age, patience=60) for age in (3600, 0))
+    kept, fresh = (patient(database, JOBS, max_age=age) for age in (3600, 0))
     assert (runs_of(kept.read()), runs_of(fresh.read())) == (0, 0)
     add_runs(engine, run_row(JOBS[0].name, "succeeded", database_time(engine) + timedelta(seconds=50), 0.0))
 
@@ -55,7 +59,7 @@ def test_however_many_ask_at_once_one_reading_is_made(database: str, monkeypatch
         return engine
 
     monkeypatch.setattr("sexton.telemetry.reader.open_database", opened)
-    reader = Reader(database, JOBS)
+    reader = patient(database, JOBS, max_age=3600)
 
     with ThreadPoolExecutor(16) as threads:
         answers = list(threads.map(lambda _: reader.read(), range(64)))
@@ -66,7 +70,7 @@ def test_however_many_ask_at_once_one_reading_is_made(database: str, monkeypatch
 
 @pytest.mark.databases("postgres")
 def test_no_connection_is_kept(database: str, engine: Engine) -> None:
-    reader = Reader(database, JOBS, max_age=0)
+    reader = patient(database, JOBS, max_age=0)
     assert isinstance(reader.read(), Reading)
 
     def others() -> int:
@@ -74,49 +78,49 @@ def test_no_connection_is_kept(database: str, engine: Engine) -> None:
         with engine.connect() as connection:
             return int(connection.execute(text(asked)).scalar_one())
 
-    assert wait_until(lambda: others() == 0, 60)
+    assert wait_until(lambda: others() == 0, PATIENCE)
 
 
 @pytest.mark.databases("postgres")
 def test_a_locked_run_table_is_an_error_in_time(database: str, engine: Engine) -> None:
-    reader = Reader(database, JOBS, max_age=0)
+    """The database ends the statement that waits for it; nobody lets go before there is an answer."""
+    reader = Reader(database, JOBS, max_age=0, patience=PATIENCE)
     with engine.begin() as migration:
         migration.execute(text("LOCK TABLE sexton.runs IN ACCESS EXCLUSIVE MODE"))
-        answer, seconds = timed(reader)
+        answer = reader.read()
 
     assert isinstance(answer, HeldElsewhere)
-    assert seconds < IN_TIME
-    assert isinstance(reader.read(), Reading)
+    assert isinstance(patient(database, JOBS).read(), Reading)
 
 
 @pytest.mark.databases("sqlite")
 def test_a_writer_does_not_keep_readers_out_of_sqlite(database: str, engine: Engine) -> None:
     with engine.begin() as writer:
         writer.execute(text("INSERT INTO sexton_leases VALUES ('job:x', NULL, 1, '2026-01-01 00:00:00.000000')"))
-        answer, seconds = timed(Reader(database, JOBS))
+        answer = patient(database, JOBS).read()
 
     assert isinstance(answer, Reading)
-    assert seconds < IN_TIME
 
 
 @pytest.mark.databases("postgres18")
 def test_a_network_that_swallows_everything_is_an_error_in_time(
     database: str, open_proxy: Callable[[str], Proxy]
 ) -> None:
-    """And those who ask meanwhile make no second reading; afterwards all is as before."""
+    """Nothing answers before all have been told: who waited longer than he is to would be told something else."""
     proxy = open_proxy(database)
-    reader = Reader(proxy.url_for(database), JOBS, max_age=0)
-    assert isinstance(reader.read(), Reading)
+    reader = Reader(proxy.url_for(database), JOBS, max_age=0, patience=0.5)
+    well = patient(proxy.url_for(database), JOBS, max_age=0)
+    assert isinstance(well.read(), Reading)
     proxy.freeze()
     try:
         with ThreadPoolExecutor(8) as threads:
-            answers = list(threads.map(lambda _: timed(reader), range(8)))
+            answers = list(threads.map(lambda _: reader.read(), range(8)))
     finally:
         proxy.thaw()
 
-    assert all(isinstance(answer, SextonError) for answer, _ in answers)
-    assert max(seconds for _, seconds in answers) < IN_TIME
-    assert wait_until(lambda: isinstance(reader.read(), Reading), 60)
+    assert all(isinstance(answer, SextonError) for answer in answers)
+    assert "the database did not answer within 0.5 s" in map(str, answers)
+    assert wait_until(lambda: isinstance(well.read(), Reading), PATIENCE)
 
 
 @pytest.mark.databases("postgres18")
@@ -128,20 +132,19 @@ def test_a_server_that_is_away_and_back(start_server: Callable[..., Server]) -> 
     engine = open_database(url)
     migrate(engine)
     engine.dispose()
-    reader = Reader(url, JOBS, max_age=0)
+    reader = patient(url, JOBS, max_age=0)
     assert isinstance(reader.read(), Reading)
 
     server.shut_down()
-    answer, seconds = timed(reader)
+    answer = reader.read()
     server.boot()
 
     assert isinstance(answer, DatabaseUnreachable)
-    assert seconds < IN_TIME
     assert isinstance(reader.read(), Reading)
 
 
 def test_a_database_without_our_tables(empty_database: str) -> None:
-    assert isinstance(Reader(empty_database, JOBS).read(), SchemaOutdated)
+    assert isinstance(patient(empty_database, JOBS).read(), SchemaOutdated)
 
 
 @pytest.mark.databases("sqlite")
@@ -149,7 +152,7 @@ def test_a_table_that_is_not_as_it_should_be(database: str, engine: Engine) -> N
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE sexton_incidents"))
 
-    answer = Reader(database, JOBS).read()
+    answer = patient(database, JOBS).read()
 
     assert isinstance(answer, SextonError)
     assert "SELECT" not in str(answer)

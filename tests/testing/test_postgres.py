@@ -20,6 +20,7 @@ from sexton.testing.processes import Janitor, free_port, wait_until
 from sexton.testing.programs import anyone_may_enter, copy_programs
 from tests.support.databases import Databases
 from tests.support.leaks import runs
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -126,7 +127,7 @@ def test_boot_after_kill_9_of_the_postmaster(major: int, start_server: Callable[
         connection.execute(text("SELECT 1"))
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
-        assert wait_until(lambda: server.pid is None, 60)
+        assert wait_until(lambda: server.pid is None, PATIENCE)
         server.boot()
         connection.invalidate()
     engine.dispose()
@@ -220,8 +221,8 @@ def test_killing_the_parent_ends_the_server_and_removes_its_data(number: signal.
         assert runs(process)
         assert list(shared_folder.iterdir()) != []
         parent.send_signal(number)
-    assert wait_until(lambda: not runs(process), 60)
-    assert wait_until(lambda: list(shared_folder.iterdir()) == [], 60)
+    assert wait_until(lambda: not runs(process), PATIENCE)
+    assert wait_until(lambda: list(shared_folder.iterdir()) == [], PATIENCE)
     assert not listens(port)
 
 

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from time import monotonic
 
 import psycopg
 import pytest
 from psycopg import Connection
 
 from sexton.testing.processes import wait_until
+from tests.support.patience import PATIENCE
 from tests.support.proxy import CUT, CUT_AFTER, FREEZE, MUTE, Proxy, Statement, call, cut, cut_after, kill
 
 pytestmark = pytest.mark.databases("postgres18")
@@ -35,7 +35,7 @@ with psycopg.connect(sys.argv[1]) as connection:
 
 def connect(url: str) -> Connection:
     """A connection of psycopg to a SQLAlchemy URL."""
-    return psycopg.connect(url.replace("+psycopg", ""), connect_timeout=10)
+    return psycopg.connect(url.replace("+psycopg", ""), connect_timeout=int(PATIENCE))
 
 
 def is_commit(statement: Statement) -> bool:
@@ -118,18 +118,18 @@ def test_cancelling_a_statement_passes(proxy: Proxy, client: Connection) -> None
 
     def sleep() -> None:
         try:
-            client.execute("SELECT pg_sleep(60)")
+            client.execute("SELECT pg_sleep(3600)")
         except psycopg.errors.QueryCanceled as error:
             failed.append(error)
 
+    def is_cancelled() -> bool:
+        client.cancel_safe()  # a request that arrives before the statement has begun cancels nothing
+        thread.join(0.1)
+        return bool(failed)
+
     thread = in_background(sleep)
     proxy.wait_for(lambda statement: "pg_sleep" in statement.text)
-    for _ in range(100):  # a request that arrives before the statement has begun cancels nothing
-        client.cancel_safe()
-        thread.join(0.1)
-        if failed:
-            return
-    pytest.fail("never cancelled")
+    assert wait_until(is_cancelled, PATIENCE)
 
 
 @pytest.mark.parametrize("prepare", [False, True])
@@ -201,17 +201,15 @@ def test_freeze_and_thaw(is_frozen_by: str, proxy: Proxy, client: Connection, di
     assert thread.is_alive()
     assert things(direct) == []
     proxy.thaw()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert things(direct) == [1]
 
 
 def test_frozen_new_connection_gets_no_answer(proxy: Proxy, empty_database: str) -> None:
     proxy.freeze()
-    begun = monotonic()
     with pytest.raises(psycopg.OperationalError, match="timeout"):
         psycopg.connect(proxy.url_for(empty_database).replace("+psycopg", ""), connect_timeout=2)
-    assert monotonic() - begun >= 1.5
 
 
 def test_a_frozen_link_hides_that_the_client_is_gone(proxy: Proxy, client: Connection, direct: Connection) -> None:
@@ -225,7 +223,7 @@ def test_a_frozen_link_hides_that_the_client_is_gone(proxy: Proxy, client: Conne
     client.close()
     assert not wait_until(is_gone, QUIET_SECONDS)
     proxy.thaw()
-    assert wait_until(is_gone, 60)
+    assert wait_until(is_gone, PATIENCE)
 
 
 def test_mute_holds_answers_back(proxy: Proxy, client: Connection, direct: Connection) -> None:
@@ -233,11 +231,11 @@ def test_mute_holds_answers_back(proxy: Proxy, client: Connection, direct: Conne
     proxy.on(lambda statement: "thing" in statement.text, MUTE)
     thread = in_background(lambda: client.execute("INSERT INTO thing VALUES (1)"))
     proxy.wait_for(lambda statement: "thing" in statement.text)
-    assert wait_until(lambda: things(direct) == [1], 60)
+    assert wait_until(lambda: things(direct) == [1], PATIENCE)
     thread.join(QUIET_SECONDS)
     assert thread.is_alive()
     proxy.unmute()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert client.execute("SELECT 1").fetchone() == (1,)
 
@@ -275,23 +273,23 @@ def test_call_anything_then_forward(proxy: Proxy, client: Connection) -> None:
 def test_kill_the_client_at_its_commit(after: bool, proxy: Proxy, direct: Connection, empty_database: str) -> None:
     command = [sys.executable, "-c", CLIENT, proxy.url_for(empty_database).replace("+psycopg", "")]
     ready = threading.Event()
-    proxy.on(lambda statement: "thing" in statement.text, call(lambda statement: ready.wait(10)))
+    proxy.on(lambda statement: "thing" in statement.text, call(lambda statement: ready.wait(PATIENCE)))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         proxy.on(is_commit, cut_after(kill(process.pid)) if after else cut(kill(process.pid)))
         ready.set()
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert output == ""
     assert process.returncode == -signal.SIGKILL
     assert things(direct) == ([1] if after else [])
 
 
 def test_closing_ends_threads_and_frees_the_port(empty_database: str) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with Proxy(empty_database) as proxy:
         connection = connect(proxy.url_for(empty_database))
         proxy.freeze()
         idle = socket.create_connection(("127.0.0.1", proxy.port))
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
     idle.close()
     connection.close()
     with socket.create_server(("127.0.0.1", proxy.port)):

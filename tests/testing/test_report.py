@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import require
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -27,10 +29,10 @@ LEAVES_AN_ORPHAN = """
 import subprocess
 from tests.support import leaks
 
-leaks.PATIENCE_SECONDS = 0.1
+leaks.PATIENCE = 0.1
 
 def test_that_forgets():
-    subprocess.run(["sh", "-c", "sleep 5 >/dev/null 2>&1 &"])
+    subprocess.run(["sh", "-c", "sleep 3600 >/dev/null 2>&1 & echo $! >orphan"], cwd={folder!r})
 """
 
 
@@ -47,7 +49,7 @@ def run_inner(folder: Path, code: str, *options: str) -> subprocess.CompletedPro
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
@@ -74,8 +76,11 @@ def test_other_servers_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("options", [(), ("-n1",)])
 def test_a_run_that_leaves_a_process_fails(tmp_path: Path, options: tuple[str, ...]) -> None:
-    result = run_inner(tmp_path, LEAVES_AN_ORPHAN, *options)
+    try:
+        result = run_inner(tmp_path, LEAVES_AN_ORPHAN.format(folder=str(tmp_path)), *options)
+    finally:
+        os.kill(int((tmp_path / "orphan").read_text()), signal.SIGKILL)
     assert result.returncode == pytest.ExitCode.TESTS_FAILED
     assert "1 passed" in result.stdout
     assert "processes left behind" in result.stdout
-    assert "sleep 5" in result.stdout
+    assert "sleep 3600" in result.stdout

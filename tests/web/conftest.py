@@ -1,5 +1,17 @@
-"""Child processes for these tests."""
+"""Child processes for these tests, and a server with time for its guests, as a busy machine may need it."""
 
+from __future__ import annotations
+
+import pytest
+
+from sexton.web import connections
 from tests.support.workers import nursery, start
 
 __all__ = ["nursery", "start"]
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection ends by the clock, unless the test says so: longer than any test waits."""
+    monkeypatch.setattr(connections, "HEAD", 3600.0)
+    monkeypatch.setattr(connections, "ANSWER", 3600.0)

@@ -17,6 +17,7 @@ from sexton.config.addresses import is_everywhere, is_forbidden, is_loopback
 from sexton.config.monitoring import WebSettings
 from sexton.testing.processes import free_port
 from sexton.web import serving
+from tests.support.patience import PATIENCE
 from tests.support.worker import make_yard, said
 from tests.support.workers import Start
 
@@ -34,7 +35,7 @@ def served(database: str, *hosts: str, listen: str = "127.0.0.1:0") -> Iterator[
 def ask(port: int, path: str, host: bytes | None, version: str = "1.1") -> tuple[int, str]:
     """Status and the whole answer, asked for under this name."""
     named = b"" if host is None else b"Host: " + host + b"\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         first = f"GET {path} HTTP/{version}\r\n".encode()
         connection.sendall(first + named + b"Connection: close\r\n\r\n")
         answer = b""

@@ -15,6 +15,7 @@ from sexton.runs.outcome import Outcome
 from sexton.testing.processes import wait_until
 
 from ...support.market import NOW, Market, Time
+from ...support.patience import PATIENCE
 
 BRIEF = Limits(lock_wait=0.05, rows=4)
 """For tests in which a lock is held to the end: do not wait long for it."""
@@ -25,16 +26,21 @@ CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$
 """
 
-PATIENT = Limits(lock_wait=10.0)
+PATIENT = Limits(lock_wait=PATIENCE)
 """For tests in which the rival commits while the job waits in its last pass."""
 
 
 @contextmanager
 def rival(shop: Market, *statements: Any) -> Iterator[Connection]:
-    """A second transaction that has executed these statements; rolled back at the end unless it was committed."""
+    """A second transaction that has executed these statements; rolled back at the end unless it was committed.
+
+    PostgreSQL ends it after minutes: a job that hangs on it for good is found out, and does not hang the tests.
+    """
     engine = open_database(shop.engine.url.render_as_string(hide_password=False))
     try:
         with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{PATIENCE:.0f}s'")
             for statement in statements:
                 connection.execute(statement)
             yield connection
@@ -47,7 +53,7 @@ def running(shop: Market, name: str, at: Time = NOW, limits: Limits = PATIENT) -
     """The job in a thread of its own; the block goes on once it waits for a lock, and the job has ended after it."""
     with ThreadPoolExecutor(1) as threads:
         future = threads.submit(shop.run, name, at, limits=limits)
-        assert wait_until(lambda: future.done() or waits(shop.engine), 10.0, pause=0.01)
+        assert wait_until(lambda: future.done() or waits(shop.engine), PATIENCE, pause=0.01)
         yield future
 
 

@@ -17,6 +17,7 @@ from sexton.runs.history import Past, history
 
 from ...support.market import JOBS, NOW, Market, at, open_market
 from ...support.past_runs import first_seen
+from ...support.patience import PATIENCE
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "concurrency.md"
 IN_ORDER = [
@@ -76,7 +77,7 @@ def run_due(file: Path) -> subprocess.CompletedProcess[str]:
     """`sexton run --due`, as a crontab starts it."""
     program = "import sys; from sexton.cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "run", "--due", "--config", str(file)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=dict(os.environ))
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, env=dict(os.environ))
 
 
 def runs(engine: Engine) -> list[Past]:

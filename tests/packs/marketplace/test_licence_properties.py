@@ -89,7 +89,7 @@ def _in_order(messages: list[str]) -> tuple[list[str], list[str]]:
 
 
 TIMES = st.lists(st.one_of(st.sampled_from([at(NOW), at(NOW) + DAY]), MOMENTS), min_size=1, max_size=2)
-FEW = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 FEWER = settings(FEW, max_examples=2)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from sqlalchemy import delete, insert, select, update
 
@@ -11,9 +9,6 @@ from ...support.market import Market, at
 from .rivals import BRIEF, rival, running
 
 pytestmark = pytest.mark.databases("postgres")
-
-JOB_MAY_TAKE = 20.0
-"""Seconds; a job that hung would take as long as the rival holds its lock."""
 
 
 def test_a_licence_renewed_while_the_job_waits_for_it_is_not_expired(shop: Market) -> None:
@@ -37,12 +32,10 @@ def test_a_licence_held_by_its_owner_to_the_end_is_left_and_reported(shop: Marke
     licences = shop.own.licenses
     for number in (1, 2, 3):
         shop.licence(number, expires="2026-06-14", store=number)
-    began = time.monotonic()
 
     with rival(shop, select(licences).where(licences.c.id == 2).with_for_update()):
         run = shop.run("licences", limits=BRIEF)
 
-    assert time.monotonic() - began < JOB_MAY_TAKE
     assert (run.state, run.steps["expire"].skipped) == ("partial", 1)
     assert shop.licences() == {1: "expired", 2: "verified", 3: "expired"}
     assert shop.run("licences").state == "succeeded"
@@ -117,12 +110,10 @@ def test_a_file_locked_by_an_upload_to_the_end_stops_only_its_own_licence(shop: 
         shop.licence(number, expires="2026-05-01", status="expired")
         shop.file(number, licences=(number,))
     shop.run("licences", at="2026-06-14 04:00")
-    began = time.monotonic()
 
     with rival(shop, select(media).where(media.c.id == 2).with_for_update()):
         run = shop.run("licences", at="2026-06-15 04:00", limits=BRIEF)
 
-    assert time.monotonic() - began < JOB_MAY_TAKE
     assert (run.state, run.steps["delete"].skipped) == ("partial", 1)
     assert list(shop.licences()) == [2]
     assert shop.files() == [2]

@@ -89,7 +89,7 @@ def check(shop: Market, world: Orders, times: list[datetime]) -> None:
 
 
 TIMES = st.lists(LATER.map(lambda offset: at(NOW) + offset), min_size=1, max_size=3)
-FEW = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 FEWER = settings(FEW, max_examples=2)
 
 

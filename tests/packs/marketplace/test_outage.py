@@ -14,6 +14,7 @@ from sexton.db.connect import open_database
 from sexton.runs.outcome import Outcome
 
 from ...support.market import JOBS, NOW, Market, later
+from ...support.patience import PATIENCE
 
 
 def test_down_for_3_days_across_every_window_tells_each_subject_once_and_late(shop: Market) -> None:
@@ -83,7 +84,7 @@ def test_two_workers_at_the_same_instant_tell_and_change_everything_once(shop: M
 
     def work(_worker: int) -> Outcome:
         engine = open_database(shop.engine.url.render_as_string(hide_password=False))
-        together.wait(10)
+        together.wait(PATIENCE)
         try:
             return Market(engine, shop.options, shop.own).run("orders")
         finally:

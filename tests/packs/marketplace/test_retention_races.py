@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from threading import Event
 
 import pytest
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, event, select, update
 
 from sexton import Counts
 from sexton.db.connect import open_database
@@ -15,9 +13,6 @@ from sexton.runs.context import Limits
 
 from ...support.market import NOW, Market, at, later
 from .rivals import BRIEF, rival
-
-A_BATCH = 0.25
-"""Seconds that no batch should pass."""
 
 
 @pytest.mark.databases("postgres")
@@ -47,20 +42,18 @@ def test_pf_140_3_a_row_that_a_consumer_is_publishing_stays_and_the_consumer_nev
 
     with rival(shop, take) as consumer:
         run = shop.run("outbox", limits=BRIEF)
-        began = time.monotonic()
+        consumer.exec_driver_sql("SET LOCAL lock_timeout = '1s'")  # nobody is left who could let go of a lock
         consumer.execute(update(events).where(events.c.id == 3).values(published_at=at(NOW)))
         consumer.commit()
-        waited = time.monotonic() - began
 
     assert (run.state, run.total.changed, run.total.skipped) == ("partial", 4, 1)
     assert [row.id for row in shop.sent()] == [3]
     assert shop.run("outbox").state == "succeeded"
-    assert waited < A_BATCH
 
 
 @pytest.mark.databases("postgres")
-def test_pf_140_3_consumers_at_work_during_the_purge_never_wait_longer_than_a_batch(shop: Market) -> None:
-    """They take and publish row after row while thousands of old ones go; a longer wait would be an error."""
+def test_pf_140_3_a_consumer_at_work_during_the_purge_waits_for_none_of_its_batches(shop: Market) -> None:
+    """He takes and publishes a row before each batch of thousands of old ones is committed: no wait would end."""
     old = {"published_at": later(NOW, days=-60)}
     events = [
         {
@@ -75,28 +68,22 @@ def test_pf_140_3_consumers_at_work_during_the_purge_never_wait_longer_than_a_ba
     with shop.engine.begin() as connection:
         connection.execute(shop.outbox.insert(), events)
         connection.execute(update(shop.outbox).where(shop.outbox.c.id <= 5_000).values(old))
-    over = Event()
+    other = open_database(shop.engine.url.render_as_string(hide_password=False))
+    batches: list[str] = []
+    published: list[str] = []
 
-    def consume() -> int:
-        engine = open_database(shop.engine.url.render_as_string(hide_password=False))
-        published = 0
-        while not over.is_set():
-            with engine.begin() as connection:
-                connection.exec_driver_sql("SET LOCAL lock_timeout = '250ms'")
-                publish_next(connection, shop.outbox)
-            published += 1
-        engine.dispose()
-        return published
+    def consume(_committing: Connection) -> None:
+        with other.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+            publish_next(connection, shop.outbox)
+        published.append("one")
 
-    with ThreadPoolExecutor(1) as threads:
-        consumer = threads.submit(consume)
-        try:
-            run = shop.run("outbox")
-        finally:
-            over.set()
+    event.listen(shop.engine, "commit", consume)
+    run = shop.run("outbox", watch=lambda step, _counts: batches.append(step))
+    other.dispose()
 
     assert (run.state, run.total.changed) == ("succeeded", 5_000)
-    assert consumer.result() > 0
+    assert len(published) > len(batches) >= 1
 
 
 def publish_next(connection: Connection, events: Table) -> None:
