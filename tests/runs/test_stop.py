@@ -11,8 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event, text
 
+from sexton import Job, Run
 from sexton.runs.stop import Stop, on_signals
+from sexton.testing import run_job
+from tests.support.once import is_free
 from tests.support.patience import PATIENCE
 from tests.support.workers import Start
 
@@ -129,3 +133,29 @@ def wait_under_fire() -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("through", flush=True)
         os._exit(0)
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+@pytest.mark.parametrize("tidy", [False, True])
+def test_ctrl_c_inside_the_library_ends_a_run_as_ctrl_c_does(tidy: bool, engine: Engine) -> None:
+    """The library then gives the connection up, and whoever asks it once more is told that, not of the interruption."""
+    stop = Stop()
+
+    def press(*_: object) -> None:
+        event.remove(engine, "do_execute", press)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def work(run: Run) -> None:
+        with run.transaction() as connection:
+            event.listen(engine, "do_execute", press)
+            try:
+                connection.execute(text("SELECT 1"))
+            finally:
+                if tidy:
+                    connection.execute(text("SELECT 2"))
+
+    with on_signals(stop):
+        outcome = run_job(engine, Job("shop.odd", work=work), stop=stop)
+
+    assert (outcome.state, outcome.error) == ("cancelled", "stopped by SIGINT")
+    assert is_free(engine, "shop.odd")

@@ -74,7 +74,8 @@ def statement_limit(connection: Connection, seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        _interrupt_at(connection, outer)
+        if not connection.invalidated:  # to ask a lost one would put another error before the one that lost it
+            _interrupt_at(connection, outer)
 
 
 def _interrupt_at(connection: Connection, end: float | None) -> None:

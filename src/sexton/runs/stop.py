@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ..errors import Stopped
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU")
@@ -81,12 +83,22 @@ class Stop:
                 self.interruptible = False
         except Interrupted:
             raise Stopped(self.reason) from None
+        except SQLAlchemyError as error:
+            if not _came_of_an_interruption(error):
+                raise
+            raise Stopped(self.reason) from error
 
     def interrupt(self) -> None:
         """In a signal handler: raise Interrupted where that is wanted, once."""
         if self.interruptible:
             self.interruptible, self.interrupted = False, True
             raise Interrupted(self.reason)
+
+
+def _came_of_an_interruption(error: BaseException) -> bool:
+    """Ctrl-C came while a transaction was ended, so that the library could not end it: its error stands before ours."""
+    before = error.__context__
+    return before is not None and (isinstance(before, Interrupted) or _came_of_an_interruption(before))
 
 
 @contextmanager
