@@ -26,7 +26,7 @@ from sexton.testing.postgres import Server, ServerMissing
 from .support.chance import FIXED, VARIABLE, chance_of, seed_of
 from .support.databases import SQLITE, Databases, kinds_for, second_major
 from .support.leaks import MARK
-from .support.patience import PATIENCE
+from .support.pace import keep_size, lift_ceiling
 from .support.proxy import Proxy
 from .support.require import missing
 
@@ -154,4 +154,11 @@ def open_proxy() -> Iterator[Callable[[str], Proxy]]:
 @pytest.fixture
 def no_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
     """No batch is cut off, and made smaller, because the machine is busy: for tests that look at single batches."""
-    monkeypatch.setattr("sexton.runs.batches.CEILING", PATIENCE)
+    lift_ceiling(monkeypatch)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, and all batches of a step are of one size."""
+    lift_ceiling(monkeypatch)
+    keep_size(monkeypatch)

@@ -14,7 +14,7 @@ from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 from tests.support.past_runs import set_aside_rows
 
-from ..runs.clock import RunClock
+from ..support.pace import RunClock
 from .shop import Shop
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)

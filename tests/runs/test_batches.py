@@ -20,7 +20,7 @@ from tests.support.once import assert_expired_once, is_free, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 
-from .clock import RunClock
+from ..support.pace import RunClock
 from .slow_rows import changing_is_endless, changing_takes
 
 HOUR = timedelta(hours=1)

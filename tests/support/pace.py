@@ -6,6 +6,7 @@ smaller. All of that is right, and on a busy machine it makes another sequence o
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -19,17 +20,15 @@ UNHURRIED = Limits(lease=10 * PATIENCE, statement=PATIENCE)
 """Nothing of a run is over before a test gives up."""
 
 
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No batch is cut short for its time, and all of a step are of one size."""
-    no_ceiling(monkeypatch)
-    monkeypatch.setattr("sexton.runs.sizing._STEP", 1.0)
-
-
-def no_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No batch is cut short for its time."""
+def lift_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch is cut off, and made smaller, because the machine is busy."""
     monkeypatch.setattr("sexton.runs.batches.CEILING", PATIENCE)
     monkeypatch.setattr("sexton.runs.sizing.CEILING", PATIENCE)
+
+
+def keep_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All batches of a step are of one size."""
+    monkeypatch.setattr("sexton.runs.sizing._STEP", 1.0)
 
 
 class Clockwork:
@@ -47,6 +46,22 @@ class Clockwork:
     def ahead(self, seconds: float) -> None:
         """So much later."""
         self.seconds += seconds
+
+
+class RunClock:
+    """The clock by which runs of this process know that their time is over; a test puts it forward."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._ahead = 0.0
+        monkeypatch.setattr("sexton.runs.context.time", self)
+
+    def forward(self, seconds: float) -> None:
+        """So much later, from now on."""
+        self._ahead += seconds
+
+    def monotonic(self) -> float:
+        """Instead of `time.monotonic`."""
+        return time.monotonic() + self._ahead
 
 
 def limits_sent(engine: Engine) -> list[tuple[float, float]]:

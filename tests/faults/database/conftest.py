@@ -9,10 +9,6 @@ from sqlalchemy import Engine, text
 
 from sexton.db.connect import open_database
 
-from ...support.pace import unhurried
-
-__all__ = ["unhurried"]
-
 Newcomer = Callable[..., Engine]
 
 

@@ -15,7 +15,7 @@ from sexton.db.tables import own_tables
 from sexton.runs.context import Limits
 from sexton.testing import preview_job, run_job
 
-from ...support.pace import Clockwork, no_ceiling
+from ...support.pace import Clockwork
 from ...support.proxy import Proxy, Statement, call
 from ...support.sessions import NOON, make_sessions
 from ..database.rivals import session
@@ -132,11 +132,11 @@ def test_q5_a_refused_row_is_found_with_few_statements_among_a_thousand(engine: 
     assert shop.runs()[0].batches < 60
 
 
+@pytest.mark.usefixtures("no_ceiling")
 def test_q5_batches_grow_again_after_a_refused_row_even_where_every_transaction_is_slow(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line that is slower than the aim: by this clock each takes 50 ms, whatever its size."""
-    no_ceiling(monkeypatch)
     monkeypatch.setattr("sexton.runs.batches.time", Clockwork(step=0.05))
     shop = make_sessions(engine)
     shop.add(400, age=HOUR)

@@ -1,5 +1,0 @@
-"""Fixtures of these tests."""
-
-from ...support.pace import unhurried
-
-__all__ = ["unhurried"]
