@@ -49,7 +49,7 @@ class Clockwork:
 
 
 class RunClock:
-    """The clock by which runs of this process know that their time is over; a test puts it forward."""
+    """The clock by which runs of this process know that their time is over; a test puts it forward, and back."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._ahead = 0.0

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from time import monotonic
 
 import pytest
 from sqlalchemy import Engine, insert, text
@@ -19,7 +18,7 @@ from sexton.testing import run_job
 from tests.support.children import SMALL
 from tests.support.fates import Action
 from tests.support.once import assert_expired_once, is_free, let_leases_end, states
-from tests.support.pace import Clockwork
+from tests.support.pace import RunClock
 from tests.support.proxy import CUT, CUT_AFTER, MUTE, Proxy, Statement
 from tests.support.sessions import NOON, Sessions, make_sessions
 
@@ -203,22 +202,21 @@ def test_p4_server_that_stays_away_ends_the_run_in_bounded_time(
     ids = shop.add(20, age=HOUR)
     proxy = open_proxy(database)
     commit = commit_after(BATCH)
-    clock = Clockwork()
-    clock.seconds = monotonic()
-    monkeypatch.setattr("sexton.runs.context.time", clock)
+    clock = RunClock(monkeypatch)
     monkeypatch.setattr("sexton.runs.attempts.TRIES", 1000)  # nothing but its timeout ends it
 
     def gone_for_good(statement: Statement) -> bool:
         found = commit(statement)
         if found:
             proxy.refuse()
-            clock.ahead(3600)
+            clock.forward(3600)
         return found
 
     proxy.on(gone_for_good, CUT_AFTER)
 
     with through(proxy, database) as breaking:
         run = run_job(breaking, replace(shop.expire(), timeout="1h"), at=NOON, slot=NOON, limits=SMALL)
+    clock.forward(-3600)
     let_leases_end(engine)
     again = run_job(engine, shop.expire(), at=NOON, slot=NOON)
 
