@@ -1,7 +1,7 @@
 # Commands for contributors; `make` alone lists them. Needs Python 3.11+, make and a POSIX shell, nothing else.
 PY ?= python3
 V := .venv
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 DEV := build/dev
 LISTEN := 127.0.0.1:8787
