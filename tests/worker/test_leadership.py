@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
+from sexton.config.settings import RunSettings
+from sexton.jobs.duration import parse_duration
 from sexton.runs import lease
 from sexton.worker import leadership
 from sexton.worker.leadership import DatabaseClock, Leadership
+from sexton.worker.loop import ELECTION, LOOK
 from tests.support.once import let_leases_end
 from tests.support.pace import Clockwork
 
@@ -91,6 +94,13 @@ def test_a_lease_that_ran_out_and_nobody_wanted_is_renewed(engine: Engine) -> No
 
     assert one.turn()
     assert one.epoch == 1
+
+
+def test_l4_a_standby_leads_within_15_seconds_of_the_last_sign_of_life() -> None:
+    """What is promised, from a default lease and how often a standby looks; that it then leads, others show."""
+    lease_ends = parse_duration(RunSettings().lease).total_seconds()
+
+    assert lease_ends + ELECTION + LOOK <= 15, "it may sleep for LOOK when its look is due"
 
 
 def test_l12_a_lease_that_ends_in_hours_is_broken(engine: Engine) -> None:
