@@ -20,7 +20,7 @@ Messages are one line and never hold a password, a row's values or a DSN with cr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 DONE = 0
 FAILED = 1
@@ -29,6 +29,8 @@ PARTIAL = 3
 UNREACHABLE = 69
 HELD = 75
 
+DEEP = 10
+"""How many errors that led to another one are looked at."""
 
 SECRETS = "pass|pwd|secret|token|credential|private|signature|api_?key|access_?key"
 """Parts of names whose values are not printed; a regular expression, to be read without regard to case."""
@@ -131,6 +133,16 @@ def scrubbed(text: str) -> str:
     text = re.sub(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}", r"\1***", text)
     secret = rf"(?i)\b([\w-]*(?:{SECRETS})[\w-]*['\"]?\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&,;]+)"
     return re.sub(secret, r"\1***", text)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that led to it, as Python would print them."""
+    one: BaseException | None = error
+    for _ in range(DEEP):
+        if one is None:
+            return
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ A slot that is to be taken up again is so three times, like that of a process th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ from ..errors import (
     Stopped,
     TimedOut,
     UsageError,
+    causes,
 )
 from .context import Failure
 from .counts import Counts, total
@@ -60,9 +61,6 @@ PASSING = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
 
 LOST_BEFORE = "8s2b"
 """SQLAlchemy's code of the error for whoever goes on in a transaction whose connection was lost."""
-
-DEEP = 10
-"""How many errors that led to another one are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +143,10 @@ def _purposely(error: SextonError) -> str:
 
 def fault_behind(error: BaseException) -> Fault | None:
     """What the database said, when this error is the database's or was raised because of one; else None."""
-    for one in _chain(error):
+    for one in causes(error):
         fault = classify(one) if isinstance(one, DBAPIError) else driver_fault(one)
         if isinstance(one, SQLAlchemyError) and one.code == LOST_BEFORE:
             fault = Fault.GONE
         if fault is not None:
             return fault
     return None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and those that led to it, as Python would print them."""
-    one: BaseException | None = error
-    for _ in range(DEEP):
-        if one is None:
-            return
-        yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..errors import Stopped
+from ..errors import Stopped, causes
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU")
 
@@ -83,8 +83,8 @@ class Stop:
                 self.interruptible = False
         except Interrupted:
             raise Stopped(self.reason) from None
-        except SQLAlchemyError as error:
-            if not _came_of_an_interruption(error):
+        except SQLAlchemyError as error:  # it stands before ours where the library could not end its transaction
+            if not any(isinstance(one, Interrupted) for one in causes(error)):
                 raise
             raise Stopped(self.reason) from error
 
@@ -93,12 +93,6 @@ class Stop:
         if self.interruptible:
             self.interruptible, self.interrupted = False, True
             raise Interrupted(self.reason)
-
-
-def _came_of_an_interruption(error: BaseException) -> bool:
-    """Ctrl-C came while a transaction was ended, so that the library could not end it: its error stands before ours."""
-    before = error.__context__
-    return before is not None and (isinstance(before, Interrupted) or _came_of_an_interruption(before))
 
 
 @contextmanager
