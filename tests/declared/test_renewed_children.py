@@ -17,6 +17,7 @@ from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 
 from ..support.patience import PATIENCE
+from ..support.waiters import somebody_waits
 from .shop import Shop
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -29,16 +30,11 @@ pytestmark = pytest.mark.databases("postgres15")
 @contextmanager
 def renewed_while_we_wait(shop: Shop, statement: str) -> Iterator[None]:
     """Somebody has done this and not committed; he does as soon as somebody waits for him."""
-    waits = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
     with shop.engine.connect() as rival:
         rival.execute(text(statement))
 
         def commit_when_waited_for() -> None:
-            with shop.engine.connect() as looking:
-                looking.execution_options(isolation_level="AUTOCOMMIT")
-                wait_until(lambda: looking.execute(waits).scalar_one() > 0, PATIENCE, pause=0.002)
+            wait_until(lambda: somebody_waits(shop.engine), PATIENCE, pause=0.002)
             rival.commit()
 
         thread = threading.Thread(target=commit_when_waited_for)

@@ -21,7 +21,7 @@ from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 
 from ..support.pace import RunClock
-from .slow_rows import changing_is_endless, changing_takes
+from ..support.slow_rows import changing_is_endless, changing_takes
 
 HOUR = timedelta(hours=1)
 

@@ -16,8 +16,9 @@ from sexton.runs.lease import Lease, acquire, fence, release
 from sexton.testing.processes import wait_until
 from tests.support.once import lease_row, let_leases_end
 from tests.support.patience import PATIENCE
+from tests.support.waiters import somebody_waits
 
-from .test_lease import A_WHILE, LENGTH, NAME, held, seconds_left, set_end, somebody_waits, taken
+from .test_lease import A_WHILE, LENGTH, NAME, held, seconds_left, set_end, taken
 
 NEVER = float("inf")
 

@@ -15,6 +15,7 @@ from sexton.runs.lease import Lease, acquire, release, renew
 from sexton.testing.processes import wait_until
 from tests.support.once import lease_row, let_leases_end
 from tests.support.patience import PATIENCE
+from tests.support.waiters import somebody_waits
 
 NAME = "job:shop.expire"
 
@@ -191,13 +192,6 @@ def test_l9_a_slow_renewal_counts_from_its_start(engine: Engine) -> None:
         letting_go.join()
 
     assert began <= lease.renewed < let_go[0]
-
-
-def somebody_waits(engine: Engine) -> bool:
-    """Whether anybody in this database waits for somebody's lock. PostgreSQL only."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with engine.connect() as connection:
-        return bool(connection.execute(text(waiting)).scalar())
 
 
 def test_the_epoch_only_grows(engine: Engine) -> None:

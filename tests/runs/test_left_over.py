@@ -18,8 +18,7 @@ from sexton.testing.processes import wait_until
 from tests.support.once import assert_expired_once
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
-
-from .test_lease import somebody_waits
+from tests.support.waiters import somebody_waits
 
 pytestmark = pytest.mark.databases("postgres")
 

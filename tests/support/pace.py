@@ -32,7 +32,7 @@ def keep_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Clockwork:
-    """Stands for the module `time`: each look at it is `step` seconds after the one before; `ahead` moves it."""
+    """Stands for the module `time`: each look at it is `step` seconds after the one before; `forward` moves it."""
 
     def __init__(self, step: float = 0.0) -> None:
         self.step = step
@@ -43,7 +43,7 @@ class Clockwork:
         self.seconds += self.step
         return self.seconds
 
-    def ahead(self, seconds: float) -> None:
+    def forward(self, seconds: float) -> None:
         """So much later."""
         self.seconds += seconds
 

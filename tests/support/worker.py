@@ -88,6 +88,12 @@ def said(worker: Worker) -> list[dict[str, Any]]:
     return [json.loads(line) for line in worker.output.splitlines()]
 
 
+def has_every_slot(runs: list[Past]) -> bool:
+    """Whether these, of a job that wants each second, leave out none between the first and the last."""
+    slots = sorted({run.slot for run in runs if run.slot is not None})
+    return bool(slots) and len(slots) == (slots[-1] - slots[0]).total_seconds() + 1
+
+
 def assert_no_slot_twice(runs: list[Past]) -> None:
     """No slot of a job has succeeded twice."""
     done = [(run.job, run.slot) for run in runs if run.slot is not None and run.state in ("succeeded", "partial")]

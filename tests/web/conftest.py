@@ -11,7 +11,7 @@ __all__ = ["nursery", "start"]
 
 
 @pytest.fixture(autouse=True)
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def guests_have_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """No connection ends by the clock, unless the test says so: longer than any test waits."""
     monkeypatch.setattr(connections, "HEAD", 3600.0)
     monkeypatch.setattr(connections, "ANSWER", 3600.0)

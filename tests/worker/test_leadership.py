@@ -121,9 +121,9 @@ def test_leading_ends_by_our_own_clock_without_asking(engine: Engine, monkeypatc
     one = contender(engine, "one")
     assert one.turn()
 
-    clock.ahead(LONG - 1)
+    clock.forward(LONG - 1)
     assert one.leading
-    clock.ahead(1)
+    clock.forward(1)
     assert not one.leading
 
 
@@ -135,6 +135,6 @@ def test_t1_the_worker_lives_by_the_databases_time(monkeypatch: pytest.MonkeyPat
     far = datetime(2031, 1, 1, tzinfo=UTC)
     clock.set(far)
 
-    watch.ahead(3.5)
+    watch.forward(3.5)
 
     assert clock.now() == far + timedelta(seconds=3.5)

@@ -18,6 +18,7 @@ from tests.support.children import run_shop_job
 from tests.support.once import assert_expired_once, lease_row, let_leases_end, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, make_sessions
+from tests.support.slow_rows import changing_is_endless
 from tests.support.workers import Start
 
 pytestmark = pytest.mark.slow
@@ -89,8 +90,7 @@ def test_p5_killed_inside_a_statement_of_sqlite(engine: Engine, database: str, s
     """The transaction dies with its process; its lock is free at once."""
     shop = make_sessions(engine)
     ids = shop.add(3, age=timedelta(hours=1))
-    with engine.begin() as connection:
-        changing_is_endless(connection)
+    changing_is_endless(engine)
     worker = start(run_shop_job, database, slot=NOON, limits=Limits(rows=1, statement=PATIENCE))
     worker.wait_for("claimed")
     assert wait_until(lambda: has_writer(database), PATIENCE)
@@ -100,28 +100,12 @@ def test_p5_killed_inside_a_statement_of_sqlite(engine: Engine, database: str, s
     assert not has_writer(database)
     assert shop.ids(status="expired") == []
     with engine.begin() as connection:
-        connection.execute(text("DROP TRIGGER endless"))
+        connection.execute(text("DROP TRIGGER nap"))
     let_leases_end(engine)
     again = run_job(engine, shop.expire(), at=NOON, slot=NOON)
     assert again.state == "succeeded"
     assert_expired_once(shop, ids)
     assert states(shop) == ["abandoned", "succeeded"]
-
-
-def changing_is_endless(connection: Connection) -> None:
-    """From now on a change of a session goes on for minutes."""
-    connection.execute(
-        text(
-            "CREATE VIEW endless_numbers AS"
-            " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
-        )
-    )
-    connection.execute(
-        text(
-            "CREATE TRIGGER endless BEFORE UPDATE ON sessions BEGIN"
-            " SELECT count(*) FROM (SELECT i FROM endless_numbers LIMIT 10000000000); END"
-        )
-    )
 
 
 def has_writer(database: str) -> bool:

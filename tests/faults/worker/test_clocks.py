@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from sexton.app import App
 from sexton.runs.schedules import reschedule
 from tests.support.require import library, program
-from tests.support.worker import Yard, assert_no_slot_twice, make_yard
+from tests.support.worker import Yard, assert_no_slot_twice, has_every_slot, make_yard
 from tests.support.workers import Start, sexton
 
 pytestmark = pytest.mark.slow
@@ -72,8 +72,7 @@ def clock(tmp_path: Path) -> Iterator[Clock]:
 
 def whole(yard: Yard) -> bool:
     """Whether each slot so far has succeeded, also those whose turn came late."""
-    slots = sorted({run.slot for run in yard.runs(EAGER) if run.slot and run.state == "succeeded"})
-    return len(slots) == (slots[-1] - slots[0]).total_seconds() + 1
+    return has_every_slot([run for run in yard.runs(EAGER) if run.state == "succeeded"])
 
 
 def seen(yard: Yard) -> int:

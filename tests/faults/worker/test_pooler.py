@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.support.pgbouncer import pgbouncer
-from tests.support.worker import Yard, assert_no_slot_twice, make_yard
+from tests.support.worker import Yard, assert_no_slot_twice, has_every_slot, make_yard
 from tests.support.workers import Start
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,5 @@ def test_d12_slots_triggers_and_takeover_through_a_transaction_pooler(yard: Yard
 
     seen = len(yard.runs("tick.every_slot"))
     yard.wait_until(lambda: len(yard.runs("tick.every_slot")) >= seen + 3)
-    runs = yard.runs("tick.every_slot")
-    slots = sorted({run.slot for run in runs if run.slot})
     assert_no_slot_twice(yard.runs())
-    assert len(slots) == (slots[-1] - slots[0]).total_seconds() + 1
+    assert has_every_slot(yard.runs("tick.every_slot"))

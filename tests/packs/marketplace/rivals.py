@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy import Connection, Engine, Table
 
 from sexton.db.connect import open_database
 from sexton.runs.context import Limits
@@ -16,6 +16,7 @@ from sexton.testing.processes import wait_until
 
 from ...support.market import NOW, Market, Time
 from ...support.patience import PATIENCE
+from ...support.waiters import somebody_waits
 
 BRIEF = Limits(lock_wait=0.05, rows=4)
 """For tests in which a lock is held to the end: do not wait long for it."""
@@ -53,17 +54,8 @@ def running(shop: Market, name: str, at: Time = NOW, limits: Limits = PATIENT) -
     """The job in a thread of its own; the block goes on once it waits for a lock, and the job has ended after it."""
     with ThreadPoolExecutor(1) as threads:
         future = threads.submit(shop.run, name, at, limits=limits)
-        assert wait_until(lambda: future.done() or waits(shop.engine), PATIENCE, pause=0.01)
+        assert wait_until(lambda: future.done() or somebody_waits(shop.engine), PATIENCE, pause=0.01)
         yield future
-
-
-def waits(engine: Engine) -> bool:
-    """Whether anybody in this database waits for somebody's lock. PostgreSQL only."""
-    asked = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    with engine.connect() as connection:
-        return bool(connection.execute(asked).scalar())
 
 
 def refuse_to_change(engine: Engine, table: Table, number: int) -> None:
