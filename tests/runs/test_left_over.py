@@ -104,6 +104,26 @@ def test_q3_rows_released_during_the_last_pass_are_reached(job: str, indexed: bo
 
 
 @every_way
+def test_q4_a_row_released_just_before_the_last_look_is_reached(job: str, indexed: bool, engine: Engine) -> None:
+    """Nobody holds it any more when the run looks what is left: it is as due as the others, not due again."""
+    shop, work = made(engine, job, indexed)
+    released: list[bool] = []
+
+    with locked(shop, 5) as rival:
+
+        def release_once(_step: str, counts: Counts) -> None:
+            if counts.picked >= 49 and not released:
+                rival.rollback()
+                released.append(True)
+
+        run = run_job(engine, work, at=NOON, limits=QUICK, watch=release_once)
+
+    assert released
+    assert (run.state, run.total.picked, run.total.changed) == ("succeeded", 50, 50)
+    assert left(shop) == []
+
+
+@every_way
 def test_users_win_a_row_that_moved_meanwhile_is_left_alone(job: str, indexed: bool, engine: Engine) -> None:
     """Its deadline was prolonged by whoever held it: no longer due, nothing to count."""
     shop, work = made(engine, job, indexed)

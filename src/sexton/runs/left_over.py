@@ -1,8 +1,9 @@
 """Due rows that are still there after the last batch: one more try, then a count of what stays, and why.
 
 Rows that others had locked each time a batch came by are waited for: one SKIP LOCKED pass over a row that short
-transactions keep locked wins about once in 400; waiting for it wins. Rows that others moved behind the run are met on
-the way. What then is free and still due was found and not changed: a trigger would not have it.
+transactions keep locked wins about once in 400; waiting for it wins. Rows that others moved behind the run, or have let
+go of by now, are met on the way. What then is free and still due was found and not changed: a trigger would not have
+it. Where one may undo a change, rows that nobody holds are not changed a second time.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def take_left_over(batches: Batches) -> None:
     left = _left(batches)
     if not left:
         return
-    if deletes(batches.plan) or _locked(batches, left):
+    if deletes(batches.plan) or not _vetoed(batches) or _locked(batches, left):
         _take(batches, left)
         left = _left(batches)
     _count(batches, left or 0)
@@ -112,15 +113,21 @@ def _count(batches: Batches, left: int) -> None:
     counts, plan = batches.counts, batches.plan
     locked = _locked(batches, left)
     kept = left - locked
-    if not counts.kept and not batches.attempts.beside(
-        lambda connection: vetoing_triggers(connection, plan.table, deletes=deletes(plan))
-    ):
+    if not counts.kept and not _vetoed(batches):
         counts.skipped = left  # they came, or came back, while we looked
         return
     counts.skipped = locked
     if deletes(plan):
         counts.picked += kept - counts.kept
     counts.kept = kept
+
+
+def _vetoed(batches: Batches) -> bool:
+    """Whether a trigger of the table may keep a row from being changed, or undo its change."""
+    plan = batches.plan
+    return bool(
+        batches.attempts.beside(lambda connection: vetoing_triggers(connection, plan.table, deletes=deletes(plan)))
+    )
 
 
 def _left(batches: Batches) -> int | None:
