@@ -17,7 +17,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ..db.faults import Fault, while_changing
+from ..db.faults import Fault, classify, while_changing
 from ..errors import JobFailed
 from ..policies.contract import Plan
 from .attempts import Attempts
@@ -65,6 +65,8 @@ class Batches:
         self.began: Mark | None = None
         self.patient = False
         self.skips = False
+        self.blocked = False
+        """Whether the last batch met a lock on the way around locked rows as well: a table's, for instance."""
         self.waits = 0
         self.executor: Executor
 
@@ -193,6 +195,7 @@ class Batches:
 
         with self.counts_restored():
             result = self.attempts.once(work, lock=lock, statement=statement)
+        self.blocked = False
         self.skips = self.skips or result.skips
         self.context.watch(self.plan.step, self.counts)
         return result
@@ -222,11 +225,13 @@ class Batches:
             self._cancelled(error, request)
         elif fault is Fault.LOCKED and not self.executor.goes_around and self.waits < WAITS:
             self._held(request)
-        elif fault is Fault.LOCKED and self.attempts.tries == 0:
-            self.attempts.tries = 1
+        elif fault is Fault.LOCKED and not self.blocked:
+            self.attempts.tries = max(self.attempts.tries, 1)
             try:
                 return self.transact(request, self.executor.rescue)
             except DBAPIError as second:
+                # Where a row is refused there, or time runs out, it is still the way, with fewer rows.
+                self.blocked = classify(second) is Fault.LOCKED
                 return self.answer(second, request)
         else:
             self.attempts.again(error)
