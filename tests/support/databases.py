@@ -86,8 +86,11 @@ class Databases:
         return server
 
     def start(self, major: int | None = None, **settings: str) -> Server:
-        """A server of one's own, in memory where that is possible. The caller stops it."""
-        return start(major, under=self.folder, **{"max_wal_size": "128MB", **settings})
+        """A server of one's own, in memory where that is possible. The caller stops it.
+
+        Its autovacuum sleeps: it would come by at any moment, as somebody who writes, locks and changes plans.
+        """
+        return start(major, under=self.folder, **{"max_wal_size": "128MB", "autovacuum_naptime": "20d", **settings})
 
     @contextmanager
     def fresh(self, kind: str, *, migrated: bool) -> Iterator[str]:
