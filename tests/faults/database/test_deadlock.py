@@ -78,7 +78,8 @@ def test_d6_a_deadlock_with_the_shop_costs_one_more_try_of_the_whole_batch(
 
     assert states == ["40P01"]
     assert run.steps == {"purge_sessions": Counts(picked=3, changed=3, told=3, also={"accesses": 3})}
-    assert shop.messages() == ["session_gone:1", "session_gone:2", "session_gone:3"]
+    # The rival may still be at its session when the batch is tried again: then that one comes last.
+    assert sorted(shop.messages()) == ["session_gone:1", "session_gone:2", "session_gone:3"]
     assert shop.ids() == []
 
 

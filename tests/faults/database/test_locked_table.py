@@ -84,7 +84,10 @@ def test_d8_while_we_wait_the_shop_still_reads_and_writes(engine: Engine, monkey
 
 
 @pytest.mark.parametrize("kind", ["purge", "expire"])
-def test_d8_a_migration_gets_its_turn_between_two_batches(engine: Engine, kind: str) -> None:
+def test_d8_a_migration_gets_its_turn_between_two_batches(
+    engine: Engine, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sexton.runs.attempts.TRIES", 200)  # however long the migration takes once it has its turn
     shop = make_sessions(engine)
     shop.add(600, age=HOUR)
 

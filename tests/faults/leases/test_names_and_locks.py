@@ -13,12 +13,15 @@ from sqlalchemy import Engine, text
 from sexton import Job, Run
 from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
+from sexton.runs.context import Limits
 from sexton.testing import run_job
 from tests.support.children import SMALL
+from tests.support.patience import PATIENCE
 from tests.support.proxy import Proxy, Statement, call
 from tests.support.sessions import NOON, make_sessions
 
 HOUR = timedelta(hours=1)
+LONG = Limits(lease=2 * PATIENCE)
 ADVISORY = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
 
 
@@ -119,7 +122,7 @@ def assert_run_side_by_side(engine: Engine, first: str, second: str) -> None:
         inner.append(run_job(engine, Job(second, work=lambda run: None), at=NOON).state)
         inner.append(run_job(engine, Job(first, work=lambda run: None), at=NOON).state)
 
-    outer = run_job(engine, Job(first, work=work), at=NOON)
+    outer = run_job(engine, Job(first, work=work), at=NOON, limits=LONG)
 
     assert (outer.state, inner) == ("succeeded", ["succeeded", "held"])
 

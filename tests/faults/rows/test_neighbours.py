@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +14,13 @@ from sexton.runs.counts import Counts
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 
+from ...support.pace import UNHURRIED
 from ...support.patience import PATIENCE
 from ...support.sessions import NOON, Sessions, make_sessions
 from ..database.rivals import background, session
 
 ROWS = 5_000
+PATIENT = replace(UNHURRIED, lock_wait=PATIENCE)
 
 
 def test_q8_a_neighbour_writes_between_any_two_batches(engine: Engine) -> None:
@@ -43,7 +46,7 @@ def test_q8_a_neighbour_writes_between_any_two_batches(engine: Engine) -> None:
     with background() as start:
         writing = start(neighbour)
         try:
-            run = run_job(engine, shop.purge(), at=NOON, watch=watch)
+            run = run_job(engine, shop.purge(), at=NOON, limits=PATIENT, watch=watch)
         finally:
             ended.set()
         writing.result(PATIENCE)

@@ -17,6 +17,7 @@ from sexton.config.policy import PolicySettings, definition_of
 from sexton.runs.armed import arm
 from sexton.runs.context import Limits
 from sexton.testing import run_job
+from tests.support.pace import RunClock
 from tests.support.past_runs import set_aside_rows
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
@@ -174,12 +175,20 @@ def test_rep_3_rows_far_behind_many_refused_ones_are_reached(engine: Engine) -> 
 
 
 @pytest.mark.databases("postgres15")
-def test_rep_3_our_own_timeout_is_no_rows(engine: Engine) -> None:
+def test_rep_3_our_own_timeout_is_no_rows(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server ends it, and not the trigger: the row is not to blame, the run is over."""
     _, work = made(engine, "purge", rows=5)
     on_change(engine, "PERFORM pg_sleep(600)")
 
-    run = run_job(engine, replace(work, timeout="2s"), at=NOON, limits=Limits(rows=1, statement=PATIENCE))
+    clock = RunClock(monkeypatch)
+
+    run = run_job(
+        engine,
+        replace(work, timeout="1h"),
+        at=NOON,
+        limits=Limits(rows=1, statement=PATIENCE),
+        started=lambda _claim: clock.forward(3600 - 2),  # once it is under way, two seconds are left
+    )
 
     assert (run.state, run.error) == ("timed_out", "its timeout passed")
     assert set_aside_rows(engine) == []

@@ -81,7 +81,8 @@ def test_q9_a_query_of_the_operator_holds_a_run_which_keeps_its_lease_meanwhile(
 
 
 @pytest.mark.databases("postgres")
-def test_q9_the_lag_of_no_replica_is_none(shop: Shop) -> None:
+def test_q9_the_lag_of_no_replica_is_none(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "EVERY", REST)
     with shop.engine.connect() as connection:
         assert connection.execute(text(throttle.LAG)).scalar_one() == 0
     assert run(shop, replica_lag=1.0).total.changed == 40

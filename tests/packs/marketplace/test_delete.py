@@ -10,7 +10,7 @@ from sexton.runs.context import Limits
 from ...support.market import Market, at
 from .rivals import refuse_to_change
 
-ONE_AT_A_TIME = Limits(rows=1, batch=0.0001)
+ONE_AT_A_TIME = Limits(rows=1, batch=1e-6)
 
 
 def expired_and_noticed(shop: Market, *numbers: int, expires: str) -> None:

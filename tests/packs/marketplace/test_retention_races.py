@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Table, event, select, update
@@ -12,6 +14,7 @@ from sexton.db.connect import open_database
 from sexton.runs.context import Limits
 
 from ...support.market import NOW, Market, at, later
+from ...support.patience import PATIENCE
 from .rivals import BRIEF, rival
 
 
@@ -114,10 +117,20 @@ def test_on_sqlite_a_writer_in_its_transaction_is_waited_for_and_wins(shop: Mark
     shop.order(2, created="2026-06-01")
     orders = shop.own.vendor_orders
     cancelled = update(orders).where(orders.c.id == 1).values(status="cancelled")
+    writes = Event()
 
+    def note(_connection: Any, _cursor: Any, sql: str, _values: Any, _context: Any, _many: bool) -> None:
+        if sql == "BEGIN IMMEDIATE":
+            writes.set()
+
+    long = f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}"  # it waits for as long as this test may take to let it in
+    event.listen(shop.engine, "connect", lambda driver, _record: driver.execute(long).close())
+    shop.engine.dispose()
     with rival(shop, cancelled) as buyer, ThreadPoolExecutor(1) as threads:
+        event.listen(shop.engine, "before_cursor_execute", note)
         job = threads.submit(shop.run, "orders")
-        waiting = job in wait([job], timeout=0.2).not_done
+        assert writes.wait(PATIENCE)
+        waiting = not job.done()
         buyer.commit()
 
     assert waiting
