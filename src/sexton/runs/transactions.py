@@ -22,6 +22,9 @@ from .counts import Counts
 from .process import in_this_process
 from .written import ENDED, watched
 
+FENCE = 4.0
+"""Seconds that a transaction waits for the lease's row: our own thread renews it, on a disk that may be busy."""
+
 
 class Transactions:
     """Of one call of a function. counts: what its committed transactions wrote is added to `changed`."""
@@ -59,7 +62,8 @@ class Transactions:
         context, commit, inside = self._context, _Commit(self._context, self._counts), True
         lock, statement = context.limits.lock_wait, context.limits.statement
         try:
-            with context.transaction(lock=lock, statement=statement) as connection:
+            with context.transaction(lock=max(lock, FENCE), statement=statement) as connection:
+                _wait_no_longer_than(lock, connection)
                 with self._lock:
                     self._allow()
                     self._open[thread] = connection
@@ -95,6 +99,12 @@ class Transactions:
             # SET ROLE, SET default_transaction_read_only: what it did to its sessions must not be ours.
             self._context.engine.dispose()
         return bool(left)
+
+
+def _wait_no_longer_than(seconds: float, connection: Connection) -> None:
+    """For a lock, from here on: the lease is ours, and what the function wants may be in use."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{max(int(seconds * 1000), 1)}ms'")
 
 
 class _Commit:

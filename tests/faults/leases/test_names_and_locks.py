@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from zlib import crc32
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from sexton import Job, Run
 from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
 from sexton.runs.context import Limits
+from sexton.runs.lease import Lease, renew
 from sexton.testing import run_job
+from sexton.testing.processes import wait_until
 from tests.support.children import SMALL
 from tests.support.patience import PATIENCE
 from tests.support.proxy import Proxy, Statement, call
 from tests.support.sessions import NOON, make_sessions
+from tests.support.waiters import somebody_waits
 
 HOUR = timedelta(hours=1)
 LONG = Limits(lease=2 * PATIENCE)
@@ -129,3 +133,28 @@ def assert_run_side_by_side(engine: Engine, first: str, second: str) -> None:
 
 def test_l7_a_job_whose_name_is_the_beginning_of_another(engine: Engine) -> None:
     assert_run_side_by_side(engine, "shop.expire", "shop.expire_all")
+
+
+@pytest.mark.databases("postgres")
+def test_l3_a_function_waits_for_the_renewal_of_its_own_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its COMMIT takes longer, on a busy disk, than a function waits for the locks of others."""
+    monkeypatch.setattr("sexton.runs.transactions.FENCE", PATIENCE)
+    limits = Limits(lease=2 * PATIENCE, renew=0.01, lock_wait=0.05, statement=2 * PATIENCE)
+    waited: list[bool] = []
+
+    def slowly(connection: Connection, lease: Lease) -> bool:
+        renewed = renew(connection, lease)
+        if not waited:
+            waited.append(wait_until(lambda: somebody_waits(engine), PATIENCE))
+            time.sleep(10 * limits.lock_wait)
+        return renewed
+
+    def work(run: Run) -> None:
+        while not waited:
+            with run.transaction() as connection:
+                assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "50ms"
+
+    monkeypatch.setattr("sexton.runs.functions.renew", slowly)
+    outcome = run_job(engine, Job("shop.think", work=work), at=NOON, limits=limits)
+
+    assert (outcome.state, outcome.error, waited) == ("succeeded", None, [True])
