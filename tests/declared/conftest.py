@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
+from ..support.pace import UNHURRIED
+from ..support.questions import lift_limits
 from .shop import Shop
+
+
+@pytest.fixture(autouse=True)
+def _nobody_hurries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No statement, lease or question is over before the test is, unless the test says when."""
+    monkeypatch.setattr("sexton.runs.runner.Limits", lambda: UNHURRIED)
+    lift_limits(monkeypatch)
 
 
 @pytest.fixture
