@@ -9,13 +9,14 @@ import pytest
 from sexton.channels.contract import Notice
 
 from .relay import Relay, relay_server
-from .web import Web, web_server
+from .web import Web, patient_calls, web_server
 
 
 @pytest.fixture(autouse=True)
 def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy of the developer's has no say about loopback."""
+    """A proxy of the developer's has no say about loopback, nor has the pace of the machine."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    patient_calls(monkeypatch)
 
 
 @pytest.fixture

@@ -12,7 +12,18 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
+from sexton.channels.email import EmailChannel
+from sexton.channels.http import post
+
 from ..support.patience import PATIENCE
+
+
+def patient_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call of a channel is given up because the machine is busy, unless the test says after how long."""
+    monkeypatch.setattr(post, "__kwdefaults__", {"deadline": PATIENCE})
+    monkeypatch.setattr(EmailChannel.__init__, "__kwdefaults__", {"answer": PATIENCE, "whole": PATIENCE})
 
 
 @dataclass(frozen=True)

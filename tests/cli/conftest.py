@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ..support.questions import lift_limits
 from .shell import Inside, Shell
 
 
@@ -22,6 +23,12 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     inside = Inside(tmp_path, monkeypatch, capfd)
     yield inside
     inside.close()
+
+
+@pytest.fixture
+def time_for_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in this process give no question up because the machine is busy."""
+    lift_limits(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from sexton.telemetry.alerts import deliver
 from sexton.telemetry.incidents import REFUSES, channel_broke
 
 from ..channels.relay import relay_server
-from ..channels.web import Web, web_server
+from ..channels.web import Web, patient_calls, web_server
 from ..telemetry.past import ONE_CHANNEL, Past, at
 from .shell import Inside, Shell
 
@@ -32,6 +32,7 @@ def web() -> Iterator[Web]:
 def shop(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> Inside:
     """A folder with a migrated database."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    patient_calls(monkeypatch)
     assert inside.sexton("migrate").code == 0
     return inside
 

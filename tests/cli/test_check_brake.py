@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, text
 
+from ..support.patience import PATIENCE
 from .shell import Inside
 
 
@@ -19,8 +20,15 @@ from .shell import Inside
     ],
 )
 def test_sec_8_check_asks_the_query_of_the_settings(
-    inside: Inside, engine: Engine, database: str, asked: str, code: int, line: str
+    inside: Inside,
+    engine: Engine,
+    database: str,
+    asked: str,
+    code: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sexton.runs.throttle.EVERY", PATIENCE)  # what it may take
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE keep (id int)"))
         connection.execute(text("INSERT INTO keep VALUES (1)"))

@@ -244,9 +244,8 @@ def test_sec_19_the_worker_runs_under_the_role(inside: Inside, town: Town, start
     assert inside.sexton("migrate").out.rstrip().endswith(f"already at revision {HEAD}")  # as unit files do first
     worker = start(command_line, "worker", f"--config={inside.folder / 'sexton.toml'}")
     worker.wait_for('"leading"')
-    assert inside.sexton("trigger", "policies.sessions").code == 0
-    worker.wait_for('"policies.sessions"')
-    worker.wait_for('"succeeded"')
+    number = inside.sexton("trigger", "policies.sessions").out.split("run ")[1].split()[0]
+    worker.wait_for(f'"run ended", "job": "policies.sessions", "run": {number}, "state": "succeeded"')
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
     assert town.ask('SELECT count(*) FROM shop."se""ss:io%ns"') == 0

@@ -99,13 +99,18 @@ def test_sec_12_the_executors_of_a_worker_import_nothing_from_the_working_direct
         lines = iter(worker.stdout.readline, "")
         children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
         assert any('"leading"' in line for line in lines)
-        assert wait_until(lambda: bool(children.read_text()), PATIENCE)
-        (executor, *_) = children.read_text().split()
-        words = Path(f"/proc/{executor}/cmdline").read_text().split("\0")
+        assert wait_until(lambda: bool(executor(children)), PATIENCE)
+        words = executor(children)
         worker.send_signal(signal.SIGTERM)
         worker.communicate(timeout=PATIENCE)
     assert words[1] == "-P"
     assert not marker.exists(), marker.read_text()
+
+
+def executor(children: Path) -> list[str]:
+    """The command line of a worker's child; empty as long as there is none, or it still is a copy of the worker."""
+    found = (Path(f"/proc/{child}/cmdline").read_text().split("\0") for child in children.read_text().split())
+    return next((words for words in found if words[0] and "worker" not in words), [])
 
 
 def test_sec_12_jobs_by_name_are_found_where_this_process_found_them(shop: Shell, marker: Path, tmp_path: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from sexton.jobs.schedule import cron
+from sexton.testing.processes import wait_until
+
+from ..support.patience import PATIENCE
 from .pages import DOCS, ROOT, Block, blocks, name_of, pages
 from .walkthrough import Walk, command_of, difference, steps, type_in
 
@@ -37,9 +42,20 @@ def test_the_tutorial_shows_commands() -> None:
     assert {ROOT / "README.md", *(DOCS / guide for guide in guides)} == set(WITH_COMMANDS)
 
 
+DUE = (cron("37 3 * * *"), cron("10 4 * * *", "Europe/Berlin"))
+"""Of the jobs that a page runs by `sexton run --due`, at a time when nothing is due, as it says."""
+
+
+def nothing_is_due_soon() -> bool:
+    """Neither for as long as a page takes, nor just now: a job is due for a minute after its slot."""
+    now = datetime.now(UTC)
+    return not any(list(one.between(now - timedelta(minutes=1), now + timedelta(seconds=PATIENCE))) for one in DUE)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
 def test_what_the_page_says_is_what_happens(page: Path, tmp_path: Path) -> None:
+    assert wait_until(nothing_is_due_soon, 3 * PATIENCE, pause=1.0)
     Walk(tmp_path).follow(page)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,10 +16,10 @@ from sexton import Job, Message, Purge, Transition, WarnOnce, ago, ahead, text_k
 from sexton import now as run_time
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
-from sexton.runs.context import Limits
 from sexton.testing import preview_job, run_job
 
 from ..support.databases import Databases
+from ..support.pace import UNHURRIED
 from ..support.sessions import NOON, Sessions, make_sessions
 
 STATES = ("open", "paid", "expired")
@@ -78,8 +78,7 @@ def kept(shop: Sessions) -> list[Row]:
 def live(shop: Sessions, job: Job, at: datetime, size: int) -> tuple[int, int]:
     """Preview, run, run again; how many rows were picked and facts told."""
     expected = preview_job(shop.engine, job, at=at)
-    run = run_job(shop.engine, job, at=at, limits=Limits(rows=size))
-    again = run_job(shop.engine, job, at=at, limits=Limits(rows=size))
+    run, again = (run_job(shop.engine, job, at=at, limits=replace(UNHURRIED, rows=size)) for _ in range(2))
     assert run.state == again.state == "succeeded"
     assert run.steps == expected.steps
     assert (again.total.picked, again.total.told) == (0, 0)

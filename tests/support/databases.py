@@ -13,9 +13,13 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from sexton.testing import postgres
 from sexton.testing.postgres import Server, ServerMissing, find_programs, start
 
+from .patience import PATIENCE
 from .require import REQUIRED, missing
+
+postgres.START_SECONDS = PATIENCE
 
 SQLITE = "sqlite"
 POSTGRES = "postgres"

@@ -123,7 +123,7 @@ def test_cancelling_a_statement_passes(proxy: Proxy, client: Connection) -> None
             failed.append(error)
 
     def is_cancelled() -> bool:
-        client.cancel_safe()  # a request that arrives before the statement has begun cancels nothing
+        client.cancel_safe(timeout=PATIENCE)  # a request that arrives before the statement has begun cancels nothing
         thread.join(0.1)
         return bool(failed)
 

@@ -15,3 +15,4 @@ def guests_have_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """No connection ends by the clock, unless the test says so: longer than any test waits."""
     monkeypatch.setattr(connections, "HEAD", 3600.0)
     monkeypatch.setattr(connections, "ANSWER", 3600.0)
+    monkeypatch.setattr(connections.Connection, "timeout_keep_alive_handler", lambda _connection: None)

@@ -128,8 +128,8 @@ def test_rep_30_a_head_of_64_kib_is_refused(server: tuple[str, int], strange: Op
 
 def test_rep_30_an_answer_that_nobody_reads_is_ended(server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """So many are asked for that they do not fit into what the kernel keeps for both ends."""
-    monkeypatch.setattr(connections, "ANSWER", 0.3)
-    with socket.socket() as lazy:
+    with monkeypatch.context() as patched, socket.socket() as lazy:
+        patched.setattr(connections, "ANSWER", 0.3)
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         lazy.settimeout(PATIENCE)
         lazy.connect(server)

@@ -1,0 +1,20 @@
+"""Questions that people ask, and time for their answers: on a busy machine what is known takes longer to say."""
+
+from __future__ import annotations
+
+import pytest
+
+from sexton.declared.measure import Looker
+from sexton.telemetry.debt import read_debt
+
+from .patience import PATIENCE
+
+
+def lift_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doctor, check, proposals and debt give no question up before a test does."""
+    monkeypatch.setattr("sexton.runs.doctor.load.PATIENCE", PATIENCE)
+    monkeypatch.setattr("sexton.runs.doctor.finding.SECONDS", PATIENCE)
+    monkeypatch.setattr("sexton.runs.doctor.sample.SECONDS", PATIENCE)
+    monkeypatch.setattr("sexton.runs.inspect.COUNTING", PATIENCE)
+    monkeypatch.setattr(Looker.__init__, "__kwdefaults__", {"seconds": PATIENCE, "patience": 10 * PATIENCE})
+    monkeypatch.setattr(read_debt, "__kwdefaults__", {"seconds": PATIENCE})
