@@ -26,7 +26,7 @@ from sexton.testing.postgres import Server, ServerMissing
 from .support.chance import FIXED, VARIABLE, chance_of, seed_of
 from .support.databases import SQLITE, Databases, kinds_for, second_major
 from .support.leaks import MARK
-from .support.pace import keep_size, lift_ceiling
+from .support.pace import keep_size, lift_ceiling, lift_defaults
 from .support.proxy import Proxy
 from .support.require import missing
 
@@ -149,6 +149,12 @@ def open_proxy() -> Iterator[Callable[[str], Proxy]]:
     yield open_one
     for proxy in opened:
         proxy.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_default_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No statement or lease of a run in this process is over before the test is, unless the test says when."""
+    lift_defaults(monkeypatch)
 
 
 @pytest.fixture

@@ -5,18 +5,13 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from sexton.db.sessions import our_own
-
-from ..support.pace import UNHURRIED
 from ..support.questions import lift_limits
 from .shop import Shop
 
 
 @pytest.fixture(autouse=True)
 def _nobody_hurries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No statement, lease or question is over before the test is, unless the test says when."""
-    monkeypatch.setattr("sexton.runs.runner.Limits", lambda: UNHURRIED)
-    monkeypatch.setattr("sexton.runs.claim.short_transaction", lambda engine, _seconds: our_own(engine))
+    """No question is given up before the test is."""
     lift_limits(monkeypatch)
 
 

@@ -12,12 +12,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from sexton.db.sessions import our_own
 from sexton.runs.context import Limits
 
 from .patience import PATIENCE
 
 UNHURRIED = Limits(lease=10 * PATIENCE, statement=PATIENCE)
 """Nothing of a run is over before a test gives up."""
+
+
+def lift_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is not told its limits has all the time that a test has, and so has its claim."""
+    monkeypatch.setattr("sexton.runs.runner.Limits", lambda: UNHURRIED)
+    monkeypatch.setattr("sexton.runs.claim.short_transaction", lambda engine, _seconds: our_own(engine))
 
 
 def lift_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
