@@ -15,6 +15,7 @@ from tests.support.children import command_line, write_settings
 from tests.support.once import assert_expired_once, states
 from tests.support.sessions import Sessions, make_sessions
 from tests.support.slow_rows import slow_rows
+from tests.support.worker import LONG
 from tests.support.workers import Gate, Start, Worker
 
 YEARS = timedelta(days=3650)
@@ -33,7 +34,7 @@ def shop(engine: Engine) -> Sessions:
 @pytest.fixture
 def config(database: str, tmp_path: Path) -> str:
     """Settings of both hosts."""
-    return write_settings(tmp_path, database)
+    return write_settings(tmp_path, database, lease=LONG)
 
 
 def slow_to_claim(*words: str) -> int:
@@ -92,7 +93,7 @@ def test_s1_the_slower_host_finds_it_under_way(
     slow = start(slow_to_claim, "run", "--due", JOB, config)
     slow.wait_until_frozen()
     (tmp_path / "small").mkdir()
-    small = write_settings(tmp_path / "small", database, batch_rows=1, batch_time="1ms")
+    small = write_settings(tmp_path / "small", database, batch_rows=1, batch_time="1ms", lease=LONG)
     quick = start(command_line, "run", "--due", JOB, small)
     quick.wait_for("run started")
 
