@@ -126,6 +126,16 @@ def said(worker: Worker) -> list[dict[str, Any]]:
     return [json.loads(line) for line in worker.output.splitlines()]
 
 
+PAGES = '[web]\nlisten = "127.0.0.1:0"\n'
+"""For a settings file: pages on a port that is free when it is taken; see `pages_of`."""
+
+
+def pages_of(worker: Worker) -> str:
+    """Where the pages of a worker are, "http://127.0.0.1:8787", once it has them."""
+    worker.wait_for('"pages"')
+    return next(str(line["address"]) for line in said(worker) if line["event"] == "pages")
+
+
 def has_every_slot(runs: list[Past]) -> bool:
     """Whether these, of a job that wants each second, leave out none between the first and the last."""
     slots = sorted({run.slot for run in runs if run.slot is not None})

@@ -13,10 +13,9 @@ from sqlalchemy import Engine
 
 from sexton.app import App
 from sexton.runs.queue import enqueue
-from sexton.testing.processes import free_port
 from tests.support.patience import PATIENCE
 from tests.support.proxy import Proxy
-from tests.support.worker import LONG, Yard, make_yard, said
+from tests.support.worker import LONG, PAGES, Yard, make_yard, pages_of, said
 from tests.support.workers import Start
 
 
@@ -49,10 +48,10 @@ def test_bj_26_two_failures_in_a_row_open_an_incident_and_people_are_told(yard: 
     yard.wait_until(lambda: ("open", "bad.fail", "failing") in incidents(said(worker)))
 
 
-def page(port: int, path: str) -> str:
+def page(address: str) -> str:
     """What is there; nothing while the worker has no answer, as its database was slow to give one."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
             return str(answer.read().decode())
     except HTTPError as refused:
         refused.close()
@@ -62,13 +61,12 @@ def page(port: int, path: str) -> str:
 @pytest.mark.databases("sqlite", "postgres18")
 def test_ora_mon_1_the_pages_of_a_worker_answer(yard: Yard) -> None:
     """ORA-MON.1, PF-136.6"""
-    port = free_port()
-    settings(yard, f'[web]\nlisten = "127.0.0.1:{port}"\n')
+    settings(yard, PAGES)
     worker = yard.leader()
-    worker.wait_for('"pages"')
+    pages = pages_of(worker)
 
-    yard.wait_until(lambda: "tick.every_slot" in json.dumps(json.loads(page(port, "/api/health/cron") or "{}")))
-    yard.wait_until(lambda: "job_duration_seconds_count" in page(port, "/metrics"))
+    yard.wait_until(lambda: "tick.every_slot" in json.dumps(json.loads(page(f"{pages}/api/health/cron") or "{}")))
+    yard.wait_until(lambda: "job_duration_seconds_count" in page(f"{pages}/metrics"))
 
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0

@@ -6,11 +6,12 @@ import os
 import signal
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
+from sexton.runs import runner
+from sexton.runs.claim import Claim, Wanted
 from tests.support.children import command_line, write_settings
 from tests.support.once import assert_expired_once, states
 from tests.support.sessions import Sessions, make_sessions
@@ -20,7 +21,6 @@ from tests.support.workers import Gate, Start, Worker
 
 YEARS = timedelta(days=3650)
 JOB = "shop.expire_sessions"
-CLAIM_BEGINS = ("BEGIN IMMEDIATE", "SELECT set_config('lock_timeout'")
 
 
 @pytest.fixture
@@ -39,15 +39,16 @@ def config(database: str, tmp_path: Path) -> str:
 
 def slow_to_claim(*words: str) -> int:
     """A child that finds out what is due, and is stopped just before it claims that."""
+    to_come, claim = [True], runner.claim  # type: ignore[attr-defined]
 
-    to_come = [True]
-
-    def stop(_connection: object, _cursor: object, statement: str, *_: Any) -> None:
-        if to_come and statement.startswith(CLAIM_BEGINS):
+    def stopped(engine: Engine, wanted: Wanted) -> Claim:
+        if to_come:
             to_come.clear()
             os.kill(os.getpid(), signal.SIGSTOP)
+        claimed: Claim = claim(engine, wanted)
+        return claimed
 
-    event.listen(Engine, "before_cursor_execute", stop)
+    runner.claim = stopped  # type: ignore[attr-defined]
     return command_line(*words)
 
 
