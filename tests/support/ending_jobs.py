@@ -137,8 +137,8 @@ ENDINGS: dict[str, tuple[Job, str, str]] = {
         ("hang_up", hang_up, "failed", "ended by SIGKILL"),
         ("leave_a_helper", leave_a_helper, "failed", "exit code 3"),
         ("crash", crash, "failed", "ended by SIGABRT"),
-        ("sleep", sleep, "timed_out", "its process was ended"),
-        ("doze", doze, "timed_out", "its process was ended"),
+        ("sleep", sleep, "timed_out", "its timeout passed"),
+        ("doze", doze, "timed_out", "its timeout passed"),
         ("generate", generate, "failed", "returned generator"),
         ("negative", negative, "failed", "Counts that count no rows"),
         ("wordy", wordy, "failed", "Counts that count no rows"),
@@ -146,7 +146,10 @@ ENDINGS: dict[str, tuple[Job, str, str]] = {
         ("well", quick, "succeeded", ""),
     )
 }
-"""By name: a job, the state of its run, and a part of what history says."""
+"""By name: a job, the state of its run, and a part of what history says.
+
+Those that time out never end by themselves; but on a busy machine their time may be over before they begin.
+"""
 
 jobs = [job for job, _, _ in ENDINGS.values()]
 globals().update({f"job_{name}": job for name, (job, _, _) in ENDINGS.items()})

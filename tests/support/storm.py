@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from sexton.runs.claim import reap
 from sexton.runs.history import Past
 
 from .children import command_line, write_settings
+from .once import let_leases_end
 from .proxy import Proxy
-from .worker import Yard, assert_no_slot_twice
+from .worker import Yard, assert_no_slot_twice, freeze_between_transactions
 from .workers import Worker
 
 JOBS = "tests.support.storm_jobs"
@@ -107,7 +109,7 @@ class Storm:
         member.worker = self._start(member.config)
 
     def _freeze(self, member: Member) -> None:
-        self._measured("SIGSTOP", member, member.worker.freeze)
+        self._measured("SIGSTOP", member, lambda: freeze_between_transactions(member.worker, self.yard))
         member.worker.resume()
 
     def _cut(self, member: Member) -> None:
@@ -134,6 +136,10 @@ class Storm:
                 member.worker.send(signal.SIGTERM)
         for member in self.members:
             member.worker.wait()
+        # An executor that was slow to end was killed; whoever leads next would find what it has left.
+        let_leases_end(self.yard.engine)
+        with self.yard.engine.begin() as connection:
+            reap(connection)
         return self.yard.runs()
 
 

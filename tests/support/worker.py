@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from sexton.app import App
 from sexton.db.connect import read_only
@@ -36,10 +38,12 @@ class Yard:
     engine: Engine
     config: str
     start: Start
+    workers: list[Worker] = field(default_factory=list)
 
     def worker(self, *words: str) -> Worker:
         """A worker; it may lead or stand by."""
-        return self.start(command_line, "worker", self.config, *words)
+        self.workers.append(self.start(command_line, "worker", self.config, *words))
+        return self.workers[-1]
 
     def leader(self, *words: str) -> Worker:
         """A worker that leads already."""
@@ -64,8 +68,14 @@ class Yard:
         return next(run for run in self.runs() if run.id == number)
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        """Fail when it does not come true."""
-        assert wait_until(condition, seconds, pause=0.02), [
+        """Fail when it does not come true. The workers are listened to meanwhile."""
+
+        def listening() -> bool:
+            for worker in self.workers:
+                worker.listen()
+            return condition()
+
+        assert wait_until(listening, seconds, pause=0.02), [
             (run.job, run.state, run.error) for run in self.runs()[-20:]
         ]
 
@@ -80,12 +90,50 @@ def make_yard(
 ) -> Yard:
     """A yard whose workers have such leases; LONG where a lease that a busy machine lets run out would show."""
     limits = {"lease": lease, "renew": "500ms", "statement_timeout": "1s" if lease == SHORT else "1m"}
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _wait_for_writers)
+        engine.dispose()  # connections made before do not wait
     return Yard(engine, write_settings(folder, database, jobs=jobs, **limits), start)
+
+
+def _wait_for_writers(connection: Any, _record: object) -> None:
+    """A worker may stand still in the middle of a transaction, and the test has to write all the same."""
+    connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}").close()
+
+
+def freeze_between_transactions(worker: Worker, yard: Yard) -> None:
+    """SQLite has one writer: frozen in the middle of a transaction, a process stops all others until it goes on."""
+    worker.freeze()
+    while _is_locked(yard):
+        worker.resume()
+        worker.freeze()
+
+
+def _is_locked(yard: Yard) -> bool:
+    path = yard.engine.url.database if yard.engine.dialect.name == "sqlite" else None
+    if path is None:
+        return False
+    with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        return False
 
 
 def said(worker: Worker) -> list[dict[str, Any]]:
     """The lines of a worker."""
     return [json.loads(line) for line in worker.output.splitlines()]
+
+
+PAGES = '[web]\nlisten = "127.0.0.1:0"\n'
+"""For a settings file: pages on a port that is free when it is taken; see `pages_of`."""
+
+
+def pages_of(worker: Worker) -> str:
+    """Where the pages of a worker are, "http://127.0.0.1:8787", once it has them."""
+    worker.wait_for('"pages"')
+    return next(str(line["address"]) for line in said(worker) if line["event"] == "pages")
 
 
 def has_every_slot(runs: list[Past]) -> bool:

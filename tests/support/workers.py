@@ -47,7 +47,7 @@ class Gate:
 
 
 class Worker:
-    """One child. Its output is kept in pipes, so it must stay short (64 KB)."""
+    """One child. Its output is kept in pipes of 64 KB: where it says more, somebody has to wait for it, or `listen`."""
 
     def __init__(self, nursery: Nursery, pid: int, output: int, errors: int) -> None:
         self.pid = pid
@@ -93,6 +93,7 @@ class Worker:
         """What becomes of it within `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
+            self.listen()
             state, number = self._look(stops=stops)
             if state != RUNNING or time.monotonic() > deadline:
                 return state, number
@@ -132,6 +133,11 @@ class Worker:
         """What it has said on standard error so far."""
         self._drain(self._errors)
         return self._said[self._errors].decode()
+
+    def listen(self) -> None:
+        """Take what it has said out of its pipes: full ones would hold it."""
+        for descriptor in self._said:
+            self._drain(descriptor)
 
     def _drain(self, descriptor: int) -> bool:
         """Read what is there; whether there was anything."""

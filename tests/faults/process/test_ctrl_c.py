@@ -141,7 +141,8 @@ def test_the_first_ctrl_c_ends_the_statement_of_a_policy(
     def is_long() -> bool:
         asked = text(
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
-            " AND query ILIKE '%DELETE%slow%' AND clock_timestamp() - query_start > interval '1 s'"
+            " AND datname = current_database() AND query ILIKE '%DELETE%slow%'"
+            " AND clock_timestamp() - query_start > interval '1 s'"
         )
         with engine.connect() as connection:
             return bool(connection.execute(asked).scalar())

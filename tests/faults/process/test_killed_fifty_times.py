@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sexton.testing import run_job
 from tests.support.children import Break, run_shop_job
 from tests.support.once import assert_expired_once, is_free, let_leases_end, states
+from tests.support.pace import UNHURRIED
 from tests.support.proxy import Proxy, Statement, cut, cut_after
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Gate, Start, Worker
@@ -40,7 +41,7 @@ def survive(shop: Sessions, attempt: Attempt, chance: Random, *, first: int, lat
         assert_expired_once(shop, shop.ids(status="expired"))
 
     let_leases_end(shop.engine)
-    last = run_job(shop.engine, shop.expire(), at=NOON, slot=slot + HOUR)
+    last = run_job(shop.engine, shop.expire(), at=NOON, slot=slot + HOUR, limits=UNHURRIED)
 
     assert last.state == "succeeded"
     assert_expired_once(shop, ids)

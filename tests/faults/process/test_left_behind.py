@@ -30,8 +30,9 @@ from tests.support.workers import Start
 
 pytestmark = pytest.mark.slow
 
-SHORT = Limits(lease=4.0, renew=0.2)
-"""A lease that the test waits for; an open transaction of such a holder is ended a little earlier."""
+SHORT = Limits(lease=10.0, renew=0.2)
+"""A lease that the test waits for; an open transaction of such a holder is ended a little earlier, and not too soon
+for one that is slow to claim."""
 YEARS = timedelta(days=3650)
 HOUR = 3600.0
 
@@ -112,9 +113,11 @@ def test_p11_l8_pid_and_lock_files_have_no_meaning(
     config = write_settings(tmp_path, database)
     for name in ("sexton.pid", "sexton.lock", "shop.expire_sessions.lock", ".sexton.lock", "sexton.db.lock"):
         (tmp_path / name).write_text(f"{os.getpid()}\n")
+    home = tmp_path / "home"
+    home.mkdir()
 
-    with files_in(tmp_path, Path.home()) as new:
-        worker = start(command_line_in, str(tmp_path), "run", "shop.expire_sessions", config)
+    with files_in(tmp_path, home) as new:
+        worker = start(command_line_in, str(tmp_path), str(home), "run", "shop.expire_sessions", config)
         assert worker.wait() == 0, worker.errors
 
     assert new == []
@@ -122,11 +125,11 @@ def test_p11_l8_pid_and_lock_files_have_no_meaning(
     assert (tmp_path / "sexton.pid").read_text() == f"{os.getpid()}\n"
 
 
-def command_line_in(folder: str, *words: str) -> int:
-    """A child whose current and temporary folder is this one."""
+def command_line_in(folder: str, home: str, *words: str) -> int:
+    """A child whose current and temporary folder is this one, and whose home is that; ours has other inhabitants."""
     os.chdir(folder)
     tempfile.tempdir = folder
-    os.environ["TMPDIR"] = folder
+    os.environ |= {"TMPDIR": folder, "HOME": home}
     return command_line(*words)
 
 

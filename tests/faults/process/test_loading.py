@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.support.children import command_line, write_settings
+from tests.support.children import command_line_to_the_last_word, write_settings
 from tests.support.past_runs import newest_run
 from tests.support.workers import Start
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def test_p12_an_import_that_never_ends_is_ended(engine: Engine, database: str, tmp_path: Path, start: Start) -> None:
     config = write_settings(tmp_path, database, jobs="tests.support.worker_jobs")
 
-    worker = start(command_line, "run", "bad.load_and_hang", config)
+    worker = start(command_line_to_the_last_word, "run", "bad.load_and_hang", config)
 
     assert worker.wait() == 1
     run = newest_run(engine)

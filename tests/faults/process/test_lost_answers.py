@@ -127,6 +127,7 @@ def test_p4_answer_to_a_commit_held_back_and_then_lost(engine: Engine, database:
     assert_all_is_exact(shop, ids, run.total)
 
 
+@pytest.mark.usefixtures("no_ceiling")
 def test_p4_commit_that_still_runs_when_the_connection_breaks(
     engine: Engine, database: str, open_proxy: OpenProxy
 ) -> None:
@@ -168,6 +169,7 @@ def slow_commit_once(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("fate", [CUT, CUT_AFTER], ids=["never executed", "executed"])
+@pytest.mark.usefixtures("no_ceiling")
 def test_p4_connection_cut_at_the_commit_that_sets_a_row_aside(
     fate: Action, engine: Engine, database: str, open_proxy: OpenProxy
 ) -> None:

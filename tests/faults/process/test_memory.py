@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from sexton.runs import sizing
-from sexton.runs.context import Limits
 from tests.support.children import run_shop_job
+from tests.support.pace import UNHURRIED
+from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Start
 
@@ -45,7 +47,7 @@ def frugal(database: str, job: str) -> int:
     limit = pages * resource.getpagesize() + ALLOWANCE
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     sizing._STEP = 1.0  # a batch may be larger in one of two runs
-    code = run_shop_job(database, job, limits=Limits(rows=500))
+    code = run_shop_job(database, job, limits=replace(UNHURRIED, rows=500))
     print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return code
 
@@ -60,7 +62,7 @@ def test_p9_ten_times_the_rows_take_no_more_memory(
     for count in (few, 10 * few):
         fill(shop, count)
         worker = start(frugal, database, job)
-        assert worker.wait() == 0, worker.errors
+        assert worker.wait(5 * PATIENCE) == 0, worker.errors
         assert f"'changed': {count}," in worker.output
         peaks.append(int(worker.output.split()[-1]))
         with engine.begin() as connection:

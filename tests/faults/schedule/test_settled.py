@@ -19,7 +19,7 @@ from sexton.testing import run_job
 from tests.support.children import command_line
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.settling_jobs import DAILY
-from tests.support.worker import Yard, make_yard
+from tests.support.worker import LONG, Yard, make_yard
 from tests.support.workers import Start
 
 SHORT = Limits(lock_wait=0.05)
@@ -67,7 +67,7 @@ def test_rep_39_a_slot_is_passed_only_when_it_is_settled(
         connection.execute(text("CREATE TABLE troubles (job text, kind text)"))
         connection.execute(text("INSERT INTO troubles VALUES (:job, :kind)"), {"job": name, "kind": trouble})
     slot = ran_five_days_ago(engine, name)
-    yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.settling_jobs")
+    yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.settling_jobs", lease=LONG)
 
     starter(yard)
 

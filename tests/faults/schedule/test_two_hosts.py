@@ -6,20 +6,21 @@ import os
 import signal
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
+from sexton.runs import runner
+from sexton.runs.claim import Claim, Wanted
 from tests.support.children import command_line, write_settings
 from tests.support.once import assert_expired_once, states
 from tests.support.sessions import Sessions, make_sessions
 from tests.support.slow_rows import slow_rows
+from tests.support.worker import LONG
 from tests.support.workers import Gate, Start, Worker
 
 YEARS = timedelta(days=3650)
 JOB = "shop.expire_sessions"
-CLAIM_BEGINS = ("BEGIN IMMEDIATE", "SELECT set_config('lock_timeout'")
 
 
 @pytest.fixture
@@ -33,20 +34,21 @@ def shop(engine: Engine) -> Sessions:
 @pytest.fixture
 def config(database: str, tmp_path: Path) -> str:
     """Settings of both hosts."""
-    return write_settings(tmp_path, database)
+    return write_settings(tmp_path, database, lease=LONG)
 
 
 def slow_to_claim(*words: str) -> int:
     """A child that finds out what is due, and is stopped just before it claims that."""
+    to_come, claim = [True], runner.claim  # type: ignore[attr-defined]
 
-    to_come = [True]
-
-    def stop(_connection: object, _cursor: object, statement: str, *_: Any) -> None:
-        if to_come and statement.startswith(CLAIM_BEGINS):
+    def stopped(engine: Engine, wanted: Wanted) -> Claim:
+        if to_come:
             to_come.clear()
             os.kill(os.getpid(), signal.SIGSTOP)
+        claimed: Claim = claim(engine, wanted)
+        return claimed
 
-    event.listen(Engine, "before_cursor_execute", stop)
+    runner.claim = stopped  # type: ignore[attr-defined]
     return command_line(*words)
 
 
@@ -92,7 +94,7 @@ def test_s1_the_slower_host_finds_it_under_way(
     slow = start(slow_to_claim, "run", "--due", JOB, config)
     slow.wait_until_frozen()
     (tmp_path / "small").mkdir()
-    small = write_settings(tmp_path / "small", database, batch_rows=1, batch_time="1ms")
+    small = write_settings(tmp_path / "small", database, batch_rows=1, batch_time="1ms", lease=LONG)
     quick = start(command_line, "run", "--due", JOB, small)
     quick.wait_for("run started")
 

@@ -13,6 +13,7 @@ from sexton.telemetry.reader import Reader
 
 from ...cli.shell import Inside
 from ...support.past_runs import add_runs, database_time, run_row
+from ...support.patience import PATIENCE
 from ...test_house import MODULES, SOURCE
 
 LOADS_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "code", "codeop"}
@@ -59,7 +60,7 @@ def test_x10_the_queue_starts_jobs_of_the_registry_and_nothing_else(
     assert (done.code, done.err) == (0, "")
     assert (inside.folder / "touched").exists()
     assert not (inside.folder / "boom").exists()
-    text = exposition(Reader(database, ()).read())[0].decode()
+    text = exposition(Reader(database, (), patience=PATIENCE, statement=PATIENCE).read())[0].decode()
     assert "sexton_up 1.0" in text
     assert "boom" not in text
 

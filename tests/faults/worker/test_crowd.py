@@ -24,7 +24,9 @@ def test_s7_a_thousand_jobs_at_midnight(engine: Engine, database: str, tmp_path:
     yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.crowd_jobs", lease=LONG)
     runs = own_tables(engine.dialect.name).runs
     ended = select(func.count()).select_from(runs).where(runs.c.state == "succeeded", runs.c.job.not_like("sexton.%"))
-    sessions = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+    sessions = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+    )
     most = 0
 
     worker = yard.worker("--concurrency=2")

@@ -137,7 +137,10 @@ def test_sec_2_a_listener_whose_connection_dies_returns(engine: Engine, database
 
 
 @pytest.mark.databases("postgres18")
-def test_sec_2_who_called_out_a_run_that_does_not_wait_is_not_taken_at_his_word(engine: Engine, database: str) -> None:
+def test_sec_2_who_called_out_a_run_that_does_not_wait_is_not_taken_at_his_word(
+    engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sexton.worker.desk.DOUBT", 2 * PATIENCE)
     desk = Desk(App(Settings(database=database)))
     with closing(desk):
         desk.called()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,14 @@ from sqlalchemy import Engine, text
 
 from sexton.db.tables import own_name
 from tests.support.proxy import Proxy
-from tests.support.worker import LONG, Yard, assert_no_slot_twice, has_every_slot, make_yard
+from tests.support.worker import (
+    LONG,
+    Yard,
+    assert_no_slot_twice,
+    freeze_between_transactions,
+    has_every_slot,
+    make_yard,
+)
 from tests.support.workers import Start, Worker
 
 pytestmark = pytest.mark.slow
@@ -44,26 +49,6 @@ def assert_every_slot_accounted_for(yard: Yard) -> None:
     """Of a job that wants each slot: none twice, none missing between the first and the last."""
     assert_no_slot_twice(yard.runs())
     assert has_every_slot(yard.runs("tick.every_slot"))
-
-
-def freeze_between_transactions(leader: Worker, yard: Yard) -> None:
-    """SQLite has one writer: frozen in the middle of a transaction, a process stops all others until it goes on."""
-    leader.freeze()
-    while _is_locked(yard):
-        leader.resume()
-        leader.freeze()
-
-
-def _is_locked(yard: Yard) -> bool:
-    path = yard.engine.url.database if yard.engine.dialect.name == "sqlite" else None
-    if path is None:
-        return False
-    with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return True
-        return False
 
 
 def test_l4_killed(pair: tuple[Worker, Worker], yard: Yard) -> None:
