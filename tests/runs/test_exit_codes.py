@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from sexton.runs.claim import Wanted, claim
-from sexton.testing.processes import free_port
 from tests.support.children import command_line, write_settings
 from tests.support.patience import PATIENCE
+from tests.support.ports import closed_port
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Start, sexton
 
@@ -133,12 +133,13 @@ def test_exit_code_69_the_database_cannot_be_reached(
     where: str, words: tuple[str, ...], tmp_path: Path, start: Start
 ) -> None:
     database = f"sqlite:///{tmp_path}/missing/shop.db"
-    if "port" in where:
-        database = f"postgresql+psycopg://me:hunter2@127.0.0.1:{free_port()}/shop"
+    with closed_port() as port:
+        if "port" in where:
+            database = f"postgresql+psycopg://me:hunter2@127.0.0.1:{port}/shop"
 
-    worker = start(command_line, *words, write_settings(tmp_path, database))
+        worker = start(command_line, *words, write_settings(tmp_path, database))
 
-    assert worker.wait() == 69
+        assert worker.wait() == 69
     assert worker.output == ""
     assert ("cannot be reached" if "port" in where else "there is no SQLite file") in worker.errors
     assert worker.errors.count("\n") == 1
