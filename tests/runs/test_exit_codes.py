@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert
 
+from sexton.runs import hard_limit
 from sexton.runs.claim import Wanted, claim
 from tests.support.children import command_line, write_settings
 from tests.support.patience import PATIENCE
@@ -89,12 +90,18 @@ def test_exit_code_1_failed(engine: Engine, database: str, tmp_path: Path, start
     assert '"state": "failed"' in worker.output
 
 
+def patient_command_line(*words: str) -> int:
+    """A child whose run is given the time to end by itself."""
+    hard_limit.GRACE = hard_limit.ALARM = PATIENCE
+    return command_line(*words)
+
+
 @pytest.mark.databases("sqlite")
 def test_exit_code_1_timed_out(engine: Engine, database: str, tmp_path: Path, start: Start) -> None:
     config = write_settings(tmp_path, database)
     stopped_by_its_timeout(tmp_path)
 
-    worker = start(command_line, "run", "shop.think", config)
+    worker = start(patient_command_line, "run", "shop.think", config)
 
     assert worker.wait() == 1
     assert '"state": "timed_out"' in worker.output
