@@ -22,11 +22,13 @@ VERSIONS = Path(sexton.db.__file__).parent / "migrations" / "versions"
 
 MIGRATE = """
 import sys
-from sexton.db.connect import open_database
+from sexton.db import connect
 from sexton.db.migrate import migrate
+connect.SQLITE_PATIENCE = float(sys.argv[2])
 sys.stdin.readline()
-print(migrate(open_database(sys.argv[1])))
+print(migrate(connect.open_database(sys.argv[1])))
 """
+"""On a file the first one keeps the others waiting while it makes the tables, and on a busy machine for long."""
 
 
 def test_migrating_again_changes_nothing(empty_database: str) -> None:
@@ -44,7 +46,10 @@ def test_processes_that_migrate_at_once_make_the_tables_once(empty_database: str
     """A new file of SQLite has to be turned to WAL as well, which it refuses to do for two at once."""
     all_of_them = [
         subprocess.Popen(
-            [sys.executable, "-c", MIGRATE, empty_database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", MIGRATE, empty_database, str(PATIENCE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(4)
     ]

@@ -20,7 +20,7 @@ from tests.support.once import assert_expired_once, is_free, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 
-from ..support.pace import RunClock
+from ..support.pace import UNHURRIED, RunClock
 from ..support.slow_rows import changing_is_endless, changing_takes
 
 HOUR = timedelta(hours=1)
@@ -44,7 +44,7 @@ def test_slow_rows_make_batches_smaller(engine: Engine) -> None:
     ids = shop.add(150, age=HOUR)
     changing_takes(engine, 0.004)
 
-    outcome, sizes = sizes_of(shop, shop.expire(), Limits(rows=40, batch=0.006))
+    outcome, sizes = sizes_of(shop, shop.expire(), replace(UNHURRIED, rows=40, batch=0.006))
 
     assert outcome.state == "succeeded"
     assert sizes[0] == 40
@@ -58,7 +58,7 @@ def test_quick_rows_make_batches_larger(engine: Engine) -> None:
     shop = make_sessions(engine)
     shop.add(900, age=HOUR)
 
-    outcome, sizes = sizes_of(shop, shop.purge(), Limits(rows=10, batch=3600.0))
+    outcome, sizes = sizes_of(shop, shop.purge(), replace(UNHURRIED, rows=10, batch=3600.0))
 
     assert outcome.total.changed == 900
     assert sizes[:3] == [10, 40, 160]
@@ -71,7 +71,7 @@ def test_a_batch_that_takes_too_long_is_cut_off_and_never_tried_so_large_again(e
     ids = shop.add(150, age=HOUR)
     changing_takes(engine, 0.004)
 
-    outcome, sizes = sizes_of(shop, shop.expire(), Limits(rows=150))
+    outcome, sizes = sizes_of(shop, shop.expire(), replace(UNHURRIED, rows=150))
 
     assert outcome.state == "succeeded"
     assert max(sizes) <= 0.25 / 0.004
@@ -83,7 +83,7 @@ def test_a_single_row_that_takes_too_long_fails_the_run_and_says_what_is_missing
     ids = shop.add(6, age=HOUR)
     changing_is_endless(engine, when="old.id = 4")
 
-    limits = Limits(rows=3, statement=PATIENCE)
+    limits = replace(UNHURRIED, rows=3)
 
     def watch(_step: str, counts: Counts) -> None:
         if counts.picked == 3:  # what comes now is the endless row, and nothing has to go through any more
@@ -114,7 +114,7 @@ def test_the_run_row_says_how_many_batches_were_committed(engine: Engine) -> Non
     shop = make_sessions(engine)
     shop.add(30, age=HOUR)
 
-    _, sizes = sizes_of(shop, shop.expire(), Limits(rows=5))
+    _, sizes = sizes_of(shop, shop.expire(), replace(UNHURRIED, rows=5))
 
     assert shop.runs()[0].batches == len(sizes)
     assert shop.runs()[0].counts == {"change_sessions": {"picked": 30, "changed": 30, "told": 60}}
@@ -131,7 +131,7 @@ def test_past_its_timeout_a_run_ends_and_keeps_what_is_done(engine: Engine, monk
         if counts.changed:
             clock.forward(3600)
 
-    first = run_job(engine, job, at=NOON, slot=NOON, limits=Limits(rows=5), watch=watch)
+    first = run_job(engine, job, at=NOON, slot=NOON, limits=replace(UNHURRIED, rows=5), watch=watch)
     done = shop.ids(status="expired")
 
     assert (first.state, first.exit_code, first.error) == ("timed_out", 1, "its timeout passed")
@@ -143,14 +143,16 @@ def test_past_its_timeout_a_run_ends_and_keeps_what_is_done(engine: Engine, monk
     assert done == ids[: len(done)], "oldest first"
 
 
-def test_the_timeout_ends_a_statement_too(engine: Engine) -> None:
+def test_the_timeout_ends_a_statement_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not only between batches: the last statement gets no longer than what is left. It would take ten minutes."""
     shop = make_sessions(engine)
     shop.add(1, age=HOUR)
     changing_is_endless(engine, when="old.id = 1")
+    clock, job = RunClock(monkeypatch), replace(shop.expire(), timeout="1h")
+    limits = replace(UNHURRIED, rows=1, statement=3600)
     began = time.monotonic()
 
-    run = run_job(engine, replace(shop.expire(), timeout="300ms"), at=NOON, limits=Limits(rows=1, statement=3600))
+    run = run_job(engine, job, at=NOON, limits=limits, started=lambda _: clock.forward(3600 - 0.3))
 
     assert run.state == "timed_out"
     assert time.monotonic() - began < PATIENCE
@@ -167,7 +169,7 @@ def test_asked_to_stop_it_ends_after_the_batch_in_hand(engine: Engine) -> None:
             stop.ask("enough")
             done_when_asked.append(counts.picked)
 
-    run = run_job(engine, shop.expire(), at=NOON, limits=Limits(rows=10), stop=stop, watch=enough)
+    run = run_job(engine, shop.expire(), at=NOON, limits=replace(UNHURRIED, rows=10), stop=stop, watch=enough)
 
     assert (run.state, run.error, run.exit_code) == ("cancelled", "enough", 3)
     assert [run.total.changed] == [len(shop.ids(status="expired"))] == done_when_asked
@@ -193,7 +195,7 @@ def test_a_limit_of_rows_is_exact_and_takes_the_oldest(limit: int, indexed: bool
     shop = make_sessions(engine, indexed=indexed)
     ids = shop.add(30, age=HOUR)
 
-    run = run_job(engine, getattr(shop, job)(), at=NOON, limits=Limits(rows=5, row_limit=limit))
+    run = run_job(engine, getattr(shop, job)(), at=NOON, limits=replace(UNHURRIED, rows=5, row_limit=limit))
 
     taken = min(limit, 30)
     assert run.total.picked == run.total.changed == taken
@@ -206,7 +208,7 @@ def test_a_limit_holds_for_each_step(engine: Engine) -> None:
     shop.add(10, age=HOUR)
     both = Job("shop.both", work=[shop.expire().work, shop.purge().work])
 
-    run = run_job(engine, both, at=NOON, limits=Limits(row_limit=4))
+    run = run_job(engine, both, at=NOON, limits=replace(UNHURRIED, row_limit=4))
 
     assert {step: counts.picked for step, counts in run.steps.items()} == {"change_sessions": 4, "purge_sessions": 4}
 

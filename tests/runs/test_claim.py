@@ -19,6 +19,7 @@ from sexton.runs.claim import AlreadyDone, Claim, Wanted, claim, committed, fini
 from sexton.testing.processes import wait_until
 from tests.support.once import is_free, lease_row, let_leases_end
 from tests.support.patience import PATIENCE
+from tests.support.ports import closed_port
 from tests.support.sessions import NOON
 
 JOB = "shop.expire"
@@ -72,7 +73,7 @@ def test_the_time_of_a_run_is_the_databases_unless_it_is_named(engine: Engine) -
         assert timedelta() <= ask_now(connection) - mine.as_of < timedelta(seconds=PATIENCE)
 
 
-@pytest.mark.parametrize("ahead", [timedelta(minutes=2), timedelta(minutes=-2)], ids=["ahead", "behind"])
+@pytest.mark.parametrize("ahead", [timedelta(seconds=150), timedelta(seconds=-150)], ids=["ahead", "behind"])
 def test_t2_clocks_more_than_a_minute_apart_are_refused_and_nothing_stays(ahead: timedelta, engine: Engine) -> None:
     with time_machine.travel(datetime.now(UTC) + ahead), pytest.raises(SextonError, match=r"clock is [+-]1\d\d s"):
         claim(engine, Wanted(JOB, None, None, "", 10.0))
@@ -270,12 +271,10 @@ def test_a_schema_that_is_not_there_is_told_as_such(empty_database: str) -> None
 @pytest.mark.databases("sqlite")
 def test_a_database_that_does_not_answer_is_told_without_a_password() -> None:
     from sexton.db.connect import open_database
-    from sexton.testing.processes import free_port
 
-    port = free_port()
-    engine = open_database(f"postgresql+psycopg://me:hunter2@127.0.0.1:{port}/shop")
-
-    with pytest.raises(DatabaseUnreachable, match=f"database shop on 127.0.0.1:{port} cannot be reached") as raised:
-        claimed(engine)
+    with closed_port() as port:
+        engine = open_database(f"postgresql+psycopg://me:hunter2@127.0.0.1:{port}/shop")
+        with pytest.raises(DatabaseUnreachable, match=f"database shop on 127.0.0.1:{port} cannot be reached") as raised:
+            claimed(engine)
     assert "hunter2" not in str(raised.value)
     engine.dispose()

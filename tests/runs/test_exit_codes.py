@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert
 
+from sexton.runs import hard_limit
 from sexton.runs.claim import Wanted, claim
-from sexton.testing.processes import free_port
 from tests.support.children import command_line, write_settings
 from tests.support.patience import PATIENCE
+from tests.support.ports import closed_port
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Start, sexton
 
@@ -89,12 +90,18 @@ def test_exit_code_1_failed(engine: Engine, database: str, tmp_path: Path, start
     assert '"state": "failed"' in worker.output
 
 
+def patient_command_line(*words: str) -> int:
+    """A child whose run is given the time to end by itself."""
+    hard_limit.GRACE = hard_limit.ALARM = PATIENCE
+    return command_line(*words)
+
+
 @pytest.mark.databases("sqlite")
 def test_exit_code_1_timed_out(engine: Engine, database: str, tmp_path: Path, start: Start) -> None:
     config = write_settings(tmp_path, database)
     stopped_by_its_timeout(tmp_path)
 
-    worker = start(command_line, "run", "shop.think", config)
+    worker = start(patient_command_line, "run", "shop.think", config)
 
     assert worker.wait() == 1
     assert '"state": "timed_out"' in worker.output
@@ -133,12 +140,13 @@ def test_exit_code_69_the_database_cannot_be_reached(
     where: str, words: tuple[str, ...], tmp_path: Path, start: Start
 ) -> None:
     database = f"sqlite:///{tmp_path}/missing/shop.db"
-    if "port" in where:
-        database = f"postgresql+psycopg://me:hunter2@127.0.0.1:{free_port()}/shop"
+    with closed_port() as port:
+        if "port" in where:
+            database = f"postgresql+psycopg://me:hunter2@127.0.0.1:{port}/shop"
 
-    worker = start(command_line, *words, write_settings(tmp_path, database))
+        worker = start(command_line, *words, write_settings(tmp_path, database))
 
-    assert worker.wait() == 69
+        assert worker.wait() == 69
     assert worker.output == ""
     assert ("cannot be reached" if "port" in where else "there is no SQLite file") in worker.errors
     assert worker.errors.count("\n") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
@@ -18,7 +19,6 @@ from sexton.db.moment import ask_now
 from sexton.db.tables import own_tables
 from sexton.db.types import KEPT
 from sexton.errors import JobFailed
-from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
 from sexton.runs.failure import MOST, raised_at, traceback_text, words
 from sexton.runs.history import Traceback, history, kept_traceback
@@ -26,6 +26,7 @@ from sexton.telemetry.assessing import watch
 from sexton.telemetry.incidents import open_incidents
 from sexton.telemetry.logs import ended
 from sexton.testing import run_job
+from tests.support.pace import UNHURRIED
 
 SQLITE_AND_POSTGRES = pytest.mark.databases("sqlite", "postgres15")
 
@@ -179,7 +180,7 @@ def test_rep_5_a_database_that_holds_less_than_all_text_gets_escapes(engine: Eng
     finally:
         narrow.dispose()
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("DROP DATABASE narrow"))
+            connection.execute(text("DROP DATABASE narrow WITH (FORCE)"))
 
 
 @SQLITE_AND_POSTGRES
@@ -277,7 +278,7 @@ def test_the_traceback_of_a_failed_function_is_kept_and_logged(engine: Engine) -
 
 @SQLITE_AND_POSTGRES
 def test_without_the_switch_no_traceback_is_kept_or_logged(engine: Engine) -> None:
-    outcome = run_job(engine, failing(lambda: KeyError("row")), limits=Limits(tracebacks=False))
+    outcome = run_job(engine, failing(lambda: KeyError("row")), limits=replace(UNHURRIED, tracebacks=False))
 
     with read_only(engine) as connection:
         assert history(connection)[0].error == "KeyError: 'row'"

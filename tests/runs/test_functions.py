@@ -22,7 +22,7 @@ from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, make_sessions
 
 JOB = "shop.think"
-OFTEN = Limits(lease=3600.0, renew=0.05)
+OFTEN = Limits(lease=3600.0, renew=0.05, statement=PATIENCE)
 """The lease is renewed soon, and does not run out however busy the machine is."""
 
 

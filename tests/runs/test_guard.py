@@ -15,9 +15,9 @@ from sexton.db.connect import read_only
 from sexton.db.tables import own_tables
 from sexton.policies.contract import Message, Plan
 from sexton.runs.armed import arm_job, unarmed
-from sexton.runs.context import Limits
 from sexton.runs.runner import planned
 from sexton.testing import preview_job, run_job
+from tests.support.pace import UNHURRIED
 from tests.support.sessions import NOON, Sessions, make_sessions
 
 HOUR = timedelta(hours=1)
@@ -164,7 +164,9 @@ def test_a_table_that_shrank_is_not_judged_by_its_old_statistics(shop: Sessions)
 
 
 def test_few_rows_by_order_are_no_flood(shop: Sessions) -> None:
-    assert run_job(shop.engine, guarded(shop.purge()), at=NOON, limits=Limits(row_limit=7)).total.changed == 7
+    assert (
+        run_job(shop.engine, guarded(shop.purge()), at=NOON, limits=replace(UNHURRIED, row_limit=7)).total.changed == 7
+    )
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), "a fifth", True])

@@ -5,17 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import Connection, Engine, select, update
 
 from sexton import Job
-from sexton.runs.context import Limits
 from sexton.runs.counts import Counts
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.once import assert_expired_once
+from tests.support.pace import UNHURRIED
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.waiters import somebody_waits
@@ -23,7 +24,7 @@ from tests.support.waiters import somebody_waits
 pytestmark = pytest.mark.databases("postgres")
 
 HOUR = timedelta(hours=1)
-QUICK = Limits(rows=20, lock_wait=0.05)
+QUICK = replace(UNHURRIED, rows=20, lock_wait=0.05)
 
 WAYS = {"expire": ("expire", True), "purge by window": ("purge", True), "purge by sweep": ("purge", False)}
 """Name of the way -> job, and whether the time column has an index."""
@@ -96,7 +97,7 @@ def test_q3_rows_released_during_the_last_pass_are_reached(job: str, indexed: bo
                 released.append(threading.Thread(target=release))
                 released[0].start()
 
-        run = run_job(engine, work, at=NOON, limits=Limits(rows=20, lock_wait=PATIENCE), watch=release_soon)
+        run = run_job(engine, work, at=NOON, limits=replace(QUICK, lock_wait=PATIENCE), watch=release_soon)
         released[0].join()
 
     assert (run.state, run.total.changed) == ("succeeded", 50)
@@ -149,7 +150,7 @@ def test_locked_rows_do_not_stop_rows_behind_them(job: str, indexed: bool, engin
     shop, work = made(engine, job, indexed)
 
     with locked(shop, *range(1, 31)):
-        run = run_job(engine, work, at=NOON, limits=Limits(rows=10, lock_wait=0.02))
+        run = run_job(engine, work, at=NOON, limits=replace(QUICK, rows=10, lock_wait=0.02))
 
     assert (run.state, run.total.changed, run.total.skipped) == ("partial", 20, 30)
     assert left(shop) == list(range(1, 31))
@@ -171,7 +172,7 @@ def test_a_limit_of_rows_is_not_filled_up_by_waiting(engine: Engine) -> None:
     shop, work = made(engine, "expire", True)
 
     with locked(shop, 1):
-        run = run_job(engine, work, at=NOON, limits=Limits(rows=20, row_limit=10))
+        run = run_job(engine, work, at=NOON, limits=replace(QUICK, row_limit=10))
 
     assert (run.state, run.total.changed) == ("succeeded", 10)
     assert left(shop) == [1, *range(12, 51)]

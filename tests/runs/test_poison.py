@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 from sqlalchemy import Engine, event, insert, text
 
 from sexton import Job
-from sexton.runs.context import Limits
 from sexton.runs.history import set_aside
 from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 from tests.support.once import assert_expired_once, states
+from tests.support.pace import UNHURRIED
 from tests.support.sessions import NOON, Sessions, make_sessions
 
 HOUR = timedelta(hours=1)
@@ -57,6 +58,7 @@ def refuse_to_expire(engine: Engine, *ids: int) -> None:
         )
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_q5_two_of_a_thousand_are_found_with_few_transactions_and_the_rest_is_done(engine: Engine) -> None:
     shop = make_sessions(engine)
     ids = shop.add(1000, age=HOUR)
@@ -218,7 +220,7 @@ def test_a_run_that_was_cut_off_forgets_nothing(engine: Engine) -> None:
     have_children(shop, 1)
     purge(shop)
 
-    run_job(engine, shop.purge(), at=NOON + 2 * HOUR, limits=Limits(row_limit=0))
+    run_job(engine, shop.purge(), at=NOON + 2 * HOUR, limits=replace(UNHURRIED, row_limit=0))
 
     assert [row["subject"] for row in aside(engine)] == ["1"]
     assert states(shop) == ["partial", "succeeded"]

@@ -24,8 +24,8 @@ from tests.support.sessions import Sessions, make_sessions
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
 
-LEFT: list[threading.Event | ExitStack] = []
-"""Holds what a function forgot to let go of, as a module of a product would."""
+LEFT: list[Callable[[], object]] = []
+"""Ways to end what a function forgot to let go of, and held as a module of a product would."""
 
 
 @pytest.fixture
@@ -117,21 +117,26 @@ def odd_words(run: Run) -> None:
 
 def forgotten(run: Run) -> None:
     stack = ExitStack()
-    LEFT.append(stack)
+    LEFT.append(stack.close)
     add(stack.enter_context(run.transaction()), 1)
 
 
 def in_a_thread(run: Run) -> None:
-    begun = threading.Event()
+    begun, go = threading.Event(), threading.Event()
 
     def hold() -> None:
         with run.transaction() as connection:
             add(connection, 1)
             begun.set()
-            LEFT.append(go := threading.Event())
             go.wait(PATIENCE)
 
-    threading.Thread(target=hold, daemon=True).start()
+    def let_go() -> None:
+        go.set()
+        thread.join(PATIENCE)  # it ends with an error, which would else be one of the next test
+
+    thread = threading.Thread(target=hold, daemon=True)
+    LEFT.append(let_go)
+    thread.start()
     assert begun.wait(PATIENCE)
 
 
@@ -180,9 +185,8 @@ def test_what_was_committed_is_counted_and_the_run_is_closed(engine: Engine, sho
     assert [(run.state, next(iter(run.counts.values()))["changed"]) for run in shop.runs()] == [(state, rows)]
     assert is_free(engine, "shop.odd")
     while LEFT:
-        left = LEFT.pop()
         with suppress(Exception):  # its connection is closed
-            left.set() if isinstance(left, threading.Event) else left.close()
+            LEFT.pop()()
 
 
 @pytest.mark.databases("postgres15")

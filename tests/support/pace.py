@@ -38,6 +38,11 @@ def keep_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sexton.runs.sizing._STEP", 1.0)
 
 
+def lift_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of this process that are told no limits are UNHURRIED."""
+    monkeypatch.setattr("sexton.runs.runner.Limits", lambda: UNHURRIED)
+
+
 class Clockwork:
     """Stands for the module `time`: each look at it is `step` seconds after the one before; `forward` moves it."""
 

@@ -1,11 +1,17 @@
-"""History to write into."""
+"""History to write into, and receivers that are waited for."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine
 
+from sexton.channels.http import post
+
 from ..channels.conftest import direct, relay, web
+from ..support.pace import Clockwork, lift_limits
+from ..support.patience import PATIENCE
 from .past import Past
 
 __all__ = ["direct", "past", "relay", "web"]
@@ -15,3 +21,13 @@ __all__ = ["direct", "past", "relay", "web"]
 def past(engine: Engine) -> Past:
     """An empty history, and assessments of it."""
     return Past(engine)
+
+
+@pytest.fixture(autouse=True)
+def unhurried_watching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is: no receiver is late, a call of `deliver` takes no time, no run is cut short."""
+    monkeypatch.setattr("sexton.telemetry.heartbeat.DEADLINE", PATIENCE)
+    for channel in ("slack", "webhook"):
+        monkeypatch.setattr(f"sexton.channels.{channel}.post", partial(post, deadline=PATIENCE))
+    monkeypatch.setattr("sexton.telemetry.alerts.time", Clockwork())
+    lift_limits(monkeypatch)

@@ -12,6 +12,8 @@ import pytest
 from sexton.telemetry import heartbeat
 from sexton.telemetry.heartbeat import ping
 
+from ..support.ports import closed_port
+
 TOKEN = "qXcanaryX7"
 
 
@@ -79,11 +81,9 @@ def test_g6_a_monitor_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyP
     assert TOKEN not in said
 
 
-def test_a_monitor_that_is_not_there_is_a_line(monitor: Monitor) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-    said = ping(f"http://127.0.0.1:{port}/{TOKEN}")
+def test_a_monitor_that_is_not_there_is_a_line() -> None:
+    with closed_port() as port:
+        said = ping(f"http://127.0.0.1:{port}/{TOKEN}")
 
     assert said is not None
     assert "\n" not in said

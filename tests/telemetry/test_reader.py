@@ -83,8 +83,8 @@ def test_no_connection_is_kept(database: str, engine: Engine) -> None:
 
 @pytest.mark.databases("postgres")
 def test_a_locked_run_table_is_an_error_in_time(database: str, engine: Engine) -> None:
-    """The database ends the statement that waits for it; nobody lets go before there is an answer."""
-    reader = Reader(database, JOBS, max_age=0, patience=PATIENCE)
+    """The database lets no statement wait for it; nobody lets go before there is an answer."""
+    reader = patient(database, JOBS, max_age=0)
     with engine.begin() as migration:
         migration.execute(text("LOCK TABLE sexton.runs IN ACCESS EXCLUSIVE MODE"))
         answer = reader.read()

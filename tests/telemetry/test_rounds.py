@@ -73,9 +73,9 @@ def test_an_error_that_nobody_foresaw_is_said_by_its_kind_and_the_next_round_com
     def broken(*_: object) -> None:
         raise KeyError("qXcanaryX7")
 
-    monkeypatch.setattr(assessing, "watch", broken)
-    watching.make()
-    monkeypatch.undo()
+    with monkeypatch.context() as at_first:
+        at_first.setattr(assessing, "watch", broken)
+        watching.make()
     watching.make()
 
     assert lines.said == [("watching failed", {"part": "alert", "error": "unexpected KeyError"})]
