@@ -26,7 +26,7 @@ from sexton.testing.postgres import Server, ServerMissing
 from .support.chance import FIXED, VARIABLE, chance_of, seed_of
 from .support.databases import SQLITE, Databases, kinds_for, second_major
 from .support.leaks import MARK
-from .support.pace import keep_size, lift_ceiling, lift_defaults
+from .support.pace import keep_size, lift_ceiling, lift_limits
 from .support.proxy import Proxy
 from .support.require import missing
 
@@ -154,7 +154,7 @@ def open_proxy() -> Iterator[Callable[[str], Proxy]]:
 @pytest.fixture(autouse=True)
 def _no_default_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """No statement or lease of a run in this process is over before the test is, unless the test says when."""
-    lift_defaults(monkeypatch)
+    lift_limits(monkeypatch)
 
 
 @pytest.fixture

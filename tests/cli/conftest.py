@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.questions import lift_limits
+from ..support.questions import await_answers
 from .shell import Inside, Shell
 
 
@@ -28,7 +28,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
 @pytest.fixture
 def time_for_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands in this process give no question up because the machine is busy."""
-    lift_limits(monkeypatch)
+    await_answers(monkeypatch)
 
 
 @pytest.fixture(scope="session")

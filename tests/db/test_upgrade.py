@@ -19,7 +19,6 @@ from sexton.runs.outcome import Outcome
 from sexton.testing import run_job
 from tests.cli.shell import Shell
 from tests.support import earlier_shop as earlier
-from tests.support.pace import lift_limits
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
 
@@ -56,9 +55,8 @@ class Shop(Shell):
 
 
 @pytest.fixture
-def shop(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+def shop(empty_database: str, tmp_path: Path) -> Iterator[Shop]:
     """Rows as they were when the earlier version ran last, and its tables brought to this revision."""
-    lift_limits(monkeypatch)
     shop = Shop(empty_database, tmp_path)
     with shop.engine.begin() as connection:
         earlier.build(connection)

@@ -21,7 +21,7 @@ UNHURRIED = Limits(lease=10 * PATIENCE, statement=PATIENCE)
 """Nothing of a run is over before a test gives up."""
 
 
-def lift_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+def lift_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is not told its limits has all the time that a test has, and so has its claim."""
     monkeypatch.setattr("sexton.runs.runner.Limits", lambda: UNHURRIED)
     monkeypatch.setattr("sexton.runs.claim.short_transaction", lambda engine, _seconds: our_own(engine))
@@ -36,11 +36,6 @@ def lift_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
 def keep_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """All batches of a step are of one size."""
     monkeypatch.setattr("sexton.runs.sizing._STEP", 1.0)
-
-
-def lift_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs of this process that are told no limits are UNHURRIED."""
-    monkeypatch.setattr("sexton.runs.runner.Limits", lambda: UNHURRIED)
 
 
 class Clockwork:

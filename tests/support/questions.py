@@ -10,11 +10,10 @@ from sexton.telemetry.debt import read_debt
 from .patience import PATIENCE
 
 
-def lift_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def await_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Doctor, check, proposals and debt give no question up before a test does."""
-    monkeypatch.setattr("sexton.runs.doctor.load.PATIENCE", PATIENCE)
-    monkeypatch.setattr("sexton.runs.doctor.finding.SECONDS", PATIENCE)
-    monkeypatch.setattr("sexton.runs.doctor.sample.SECONDS", PATIENCE)
+    for limit in ("finding.SECONDS", "sample.SECONDS", "load.PATIENCE", "server.CLOCK_WARNING"):
+        monkeypatch.setattr(f"sexton.runs.doctor.{limit}", PATIENCE)
     monkeypatch.setattr("sexton.runs.inspect.COUNTING", PATIENCE)
     monkeypatch.setattr(Looker.__init__, "__kwdefaults__", {"seconds": PATIENCE, "patience": 10 * PATIENCE})
     monkeypatch.setattr(read_debt, "__kwdefaults__", {"seconds": PATIENCE})

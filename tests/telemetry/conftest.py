@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sexton.channels.http import post
 
 from ..channels.conftest import direct, relay, web
-from ..support.pace import Clockwork, lift_limits
+from ..support.pace import Clockwork
 from ..support.patience import PATIENCE
 from .past import Past
 
@@ -25,9 +25,8 @@ def past(engine: Engine) -> Past:
 
 @pytest.fixture(autouse=True)
 def unhurried_watching(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However busy the machine is: no receiver is late, a call of `deliver` takes no time, no run is cut short."""
+    """However busy the machine is: no receiver is late, and a call of `deliver` takes no time."""
     monkeypatch.setattr("sexton.telemetry.heartbeat.DEADLINE", PATIENCE)
     for channel in ("slack", "webhook"):
         monkeypatch.setattr(f"sexton.channels.{channel}.post", partial(post, deadline=PATIENCE))
     monkeypatch.setattr("sexton.telemetry.alerts.time", Clockwork())
-    lift_limits(monkeypatch)

@@ -162,7 +162,7 @@ class Server:
 
         query = sql.SQL(statement).format(*map(sql.Identifier, names))
         address = self.url.replace("+psycopg", "")
-        with psycopg.connect(address, autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(address, autocommit=True, connect_timeout=60) as connection:
             connection.execute(query)
 
     def _initialise(self) -> None:
