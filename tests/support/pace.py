@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from sexton.db.sessions import our_own
 from sexton.runs.context import Limits
 
 from .patience import PATIENCE
@@ -22,9 +21,9 @@ UNHURRIED = Limits(lease=10 * PATIENCE, statement=PATIENCE)
 
 
 def lift_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is not told its limits has all the time that a test has, and so has its claim."""
+    """A run that is not told its limits has all the time that a test has, and so has each statement of a claim."""
     monkeypatch.setattr("sexton.runs.runner.Limits", lambda: UNHURRIED)
-    monkeypatch.setattr("sexton.runs.claim.short_transaction", lambda engine, _seconds: our_own(engine))
+    monkeypatch.setattr("sexton.runs.lease.STATEMENT", f"{PATIENCE:g}s")
 
 
 def lift_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,11 @@ STRANGE = 4
 STRANGE_AT_LEAST = 600.0
 """Seconds ahead below which no lease is: during a deploy that changes its length, two lengths meet."""
 
+LOCK_WAIT = "2s"
+"""How long a transaction of our own waits for a row that others have locked."""
+
+STATEMENT = "5s"
+"""How long each of its statements may take."""
 
 LEADER = "leader"
 """Name of the lease by which workers choose the one that starts jobs."""
@@ -143,8 +148,8 @@ def short_transaction(engine: Engine, seconds: float) -> Iterator[Connection]:
     seconds: length of the lease. Frozen inside such a transaction, a process would keep its successor out for ever.
     """
     limits = {
-        "lock_timeout": "2s",
-        "statement_timeout": "5s",
+        "lock_timeout": LOCK_WAIT,
+        "statement_timeout": STATEMENT,
         "idle_in_transaction_session_timeout": f"{max(int(seconds * 800), 1)}ms",
     }
     with our_own(engine) as connection:
