@@ -28,6 +28,7 @@ from .support.databases import SQLITE, Databases, kinds_for, second_major
 from .support.leaks import MARK
 from .support.pace import keep_size, lift_ceiling, lift_limits
 from .support.proxy import Proxy
+from .support.questions import await_answers
 from .support.require import missing
 
 pytest_plugins = ["tests.support.report"]
@@ -153,8 +154,9 @@ def open_proxy() -> Iterator[Callable[[str], Proxy]]:
 
 @pytest.fixture(autouse=True)
 def _no_default_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No statement or lease of a run in this process is over before the test is, unless the test says when."""
+    """In this process no statement or lease of a run, and no question, is over before the test says so, or is."""
     lift_limits(monkeypatch)
+    await_answers(monkeypatch)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ..support.questions import await_answers
 from .shell import Inside, Shell
 
 
@@ -23,12 +22,6 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     inside = Inside(tmp_path, monkeypatch, capfd)
     yield inside
     inside.close()
-
-
-@pytest.fixture
-def time_for_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands in this process give no question up because the machine is busy."""
-    await_answers(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ from tests.support.findings import apply
 
 from .shell import JOBS, Inside
 
-pytestmark = pytest.mark.usefixtures("time_for_answers")
-
 POLICY = """
 [policies.stale_sessions]
 purge = "sessions"

@@ -10,8 +10,6 @@ from sqlalchemy import Engine, make_url, text
 
 from .shell import Inside
 
-pytestmark = pytest.mark.usefixtures("time_for_answers")
-
 CANARY = "qXcanaryX7"
 
 

@@ -18,7 +18,6 @@ from sexton.runs.runner import planned
 
 from ..support.databases import Databases
 from ..support.market import JOBS, NOW, Market, at, later
-from ..support.pace import UNHURRIED
 from .procedure import call, procedure
 
 pytestmark = pytest.mark.databases("postgres")
@@ -64,7 +63,7 @@ def test_a_job_does_the_same_inside_the_database_as_from_python(twins: tuple[Mar
 
     batches = 0
     for time in (at(NOW), later(NOW, days=1)):
-        assert python.run(name, at=time, limits=UNHURRIED).state == "succeeded"
+        assert python.run(name, at=time).state == "succeeded"
         moment = f"{time:%Y-%m-%d %H:%M:%S}"
         batches += call(inside.engine, job=JOBS[name], at=moment, batch=40, zone="Asia/Jerusalem")
 

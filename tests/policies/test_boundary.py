@@ -11,7 +11,6 @@ from sqlalchemy import Column, DateTime, Engine
 from sexton import Job, Purge, Transition
 from sexton.testing import preview_job, run_job
 
-from ..support.pace import UNHURRIED
 from ..support.sessions import NOON, make_sessions
 
 TICK = timedelta(microseconds=1)
@@ -49,7 +48,7 @@ def test_the_cutoff_is_exact_to_the_microsecond(
     job = Job("shop.cut", work=work)
 
     expected = preview_job(engine, job, at=NOON)
-    run = run_job(engine, job, at=NOON, limits=UNHURRIED)
+    run = run_job(engine, job, at=NOON)
 
     assert run.total.picked == expected.total.picked == len(taken)
     assert shop.ids(status="open") == [number for number in (1, 2, 3) if number not in taken]
@@ -61,7 +60,7 @@ def test_the_window_of_a_warning_is_open_at_one_end_and_closed_at_the_other(engi
         shop.one(number, NOON + offset)
         shop.one(10 + number, NOON + timedelta(days=1) + offset)
 
-    run_job(engine, shop.warn(), at=NOON, limits=UNHURRIED)
+    run_job(engine, shop.warn(), at=NOON)
 
     assert sorted(key.split(":")[1] for key in shop.messages()) == ["11", "12", "3"]
 
@@ -69,11 +68,10 @@ def test_the_window_of_a_warning_is_open_at_one_end_and_closed_at_the_other(engi
 def test_a_deadline_that_moves_earns_a_new_warning_and_a_kept_one_none(engine: Engine) -> None:
     shop = make_sessions(engine)
     shop.one(1, NOON + timedelta(hours=2))
-    job, later = shop.warn(), NOON + timedelta(hours=1)
-    first, again = (run_job(engine, job, at=time, limits=UNHURRIED) for time in (NOON, later))
+    first, again = run_job(engine, shop.warn(), at=NOON), run_job(engine, shop.warn(), at=NOON + timedelta(hours=1))
     with engine.begin() as connection:
         connection.execute(shop.table.update().values(expires_at=NOON + timedelta(hours=3)))
 
-    moved = run_job(engine, job, at=later, limits=UNHURRIED)
+    moved = run_job(engine, shop.warn(), at=NOON + timedelta(hours=1))
 
     assert [run.total.told for run in (first, again, moved)] == [1, 0, 1]

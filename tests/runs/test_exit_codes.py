@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert
 
 from sexton.runs import hard_limit
 from sexton.runs.claim import Wanted, claim
-from tests.support.children import command_line, write_settings
+from tests.support.children import command_line, command_line_to_the_last_word, write_settings
 from tests.support.patience import PATIENCE
 from tests.support.ports import closed_port
 from tests.support.sessions import NOON, Sessions, make_sessions
@@ -92,8 +92,8 @@ def test_exit_code_1_failed(engine: Engine, database: str, tmp_path: Path, start
 
 def patient_command_line(*words: str) -> int:
     """A child whose run is given the time to end by itself."""
-    hard_limit.GRACE = hard_limit.ALARM = PATIENCE
-    return command_line(*words)
+    hard_limit.GRACE = PATIENCE
+    return command_line_to_the_last_word(*words)
 
 
 @pytest.mark.databases("sqlite")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from sexton.app import App
 from sexton.db.connect import read_only
@@ -21,6 +21,7 @@ from sexton.testing.processes import wait_until
 from .children import command_line, write_settings
 from .once import lease_row
 from .patience import PATIENCE
+from .waiters import wait_for_writers
 from .workers import Start, Worker
 
 JOBS = "tests.support.worker_jobs"
@@ -91,14 +92,8 @@ def make_yard(
     """A yard whose workers have such leases; LONG where a lease that a busy machine lets run out would show."""
     limits = {"lease": lease, "renew": "500ms", "statement_timeout": "1s" if lease == SHORT else "1m"}
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _wait_for_writers)
-        engine.dispose()  # connections made before do not wait
+        wait_for_writers(engine)
     return Yard(engine, write_settings(folder, database, jobs=jobs, **limits), start)
-
-
-def _wait_for_writers(connection: Any, _record: object) -> None:
-    """A worker may stand still in the middle of a transaction, and the test has to write all the same."""
-    connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}").close()
 
 
 def freeze_between_transactions(worker: Worker, yard: Yard) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 from sqlalchemy import Engine
-
-from sexton.channels.http import post
 
 from ..channels.conftest import direct, relay, web
 from ..support.pace import Clockwork
@@ -25,8 +21,6 @@ def past(engine: Engine) -> Past:
 
 @pytest.fixture(autouse=True)
 def unhurried_watching(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However busy the machine is: no receiver is late, and a call of `deliver` takes no time."""
+    """However busy the machine is: no monitor is late, and a call of `deliver` takes no time."""
     monkeypatch.setattr("sexton.telemetry.heartbeat.DEADLINE", PATIENCE)
-    for channel in ("slack", "webhook"):
-        monkeypatch.setattr(f"sexton.channels.{channel}.post", partial(post, deadline=PATIENCE))
     monkeypatch.setattr("sexton.telemetry.alerts.time", Clockwork())

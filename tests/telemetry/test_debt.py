@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from threading import Event, Thread
 
 import pytest
@@ -24,9 +23,6 @@ from tests.support.sessions import make_sessions
 
 DAY = timedelta(days=1)
 
-debt_of = partial(read_debt, seconds=PATIENCE)
-"""What is not unknown because the machine is busy."""
-
 
 def test_debt_is_what_a_dry_run_would_pick_and_nothing_after_the_run(engine: Engine) -> None:
     shop = make_sessions(engine)
@@ -35,13 +31,13 @@ def test_debt_is_what_a_dry_run_would_pick_and_nothing_after_the_run(engine: Eng
         shop.one(number, now - age)
     job = shop.purge()
 
-    (before,) = debt_of(engine, [job])
+    (before,) = read_debt(engine, [job])
     assert before.rows == preview_job(engine, job).total.picked == 2
     assert before.since is not None
     assert abs(before.since - (now - timedelta(hours=5))) < timedelta(seconds=1)
 
     run_job(engine, job)
-    assert debt_of(engine, [job]) == [Debt(job.name, "purge_sessions", 0)]
+    assert read_debt(engine, [job]) == [Debt(job.name, "purge_sessions", 0)]
 
 
 def test_a_row_is_overdue_from_the_end_of_its_keep(engine: Engine) -> None:
@@ -50,7 +46,7 @@ def test_a_row_is_overdue_from_the_end_of_its_keep(engine: Engine) -> None:
     shop.one(1, now - 31 * DAY)
     old = Job("shop.old", work=Purge(shop.table, by=shop.table.c.expires_at, keep="30d"))
 
-    (found,) = debt_of(engine, [old])
+    (found,) = read_debt(engine, [old])
 
     assert found.since is not None
     assert abs(found.since - (now - DAY)) < timedelta(seconds=1)
@@ -60,7 +56,7 @@ def test_a_condition_without_a_time_column_says_how_many_and_not_since_when(engi
     shop = make_sessions(engine)
     shop.one(1, database_time(engine) + timedelta(hours=3))
 
-    assert debt_of(engine, [shop.warn()]) == [Debt("shop.warn_sessions", "warn_sessions", 1)]
+    assert read_debt(engine, [shop.warn()]) == [Debt("shop.warn_sessions", "warn_sessions", 1)]
 
 
 def test_a_flood_is_counted_up_to_a_limit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +64,7 @@ def test_a_flood_is_counted_up_to_a_limit(engine: Engine, monkeypatch: pytest.Mo
     shop = make_sessions(engine)
     shop.add(20, age=DAY)
 
-    (found,) = debt_of(engine, [shop.purge()])
+    (found,) = read_debt(engine, [shop.purge()])
 
     assert found.rows == 7
 
@@ -84,7 +80,7 @@ def test_what_cannot_be_asked_is_unknown_and_the_rest_is_told(engine: Engine) ->
         shop.purge(),
     ]
 
-    found = debt_of(engine, jobs)
+    found = read_debt(engine, jobs)
 
     assert found == [Debt("shop.nowhere", "purge_nowhere", None), Debt("shop.purge_sessions", "purge_sessions", 0)]
 
@@ -120,7 +116,7 @@ def test_pf_136_6_the_metric_has_rows_and_age_and_is_missing_where_unknown(engin
 
     jobs = [shop.purge(), unknown]
     reader = Reader(
-        database, jobs, debt=lambda: debt_of(engine, jobs), debt_first=True, patience=PATIENCE, statement=PATIENCE
+        database, jobs, debt=lambda: read_debt(engine, jobs), debt_first=True, patience=PATIENCE, statement=PATIENCE
     )
     text = exposition(reader.read())[0].decode()
 

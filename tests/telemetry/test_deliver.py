@@ -37,7 +37,7 @@ ALL = ("a@example.com", "b@example.com", "c@example.com")
 
 def email(relay: Relay) -> EmailChannel:
     settings = EmailSettings(host="127.0.0.1", port=relay.port, security="none", sender="sexton@example.com", to=ALL)
-    return EmailChannel(settings, answer=PATIENCE, whole=PATIENCE)
+    return EmailChannel(settings)
 
 
 def failing(past: Past, *channels: str) -> None:

@@ -128,10 +128,10 @@ class RunContext:
         """A fenced data transaction. lock, statement: how long it may wait for a lock, and run, in seconds."""
         statement = max(min(statement, self.left()), 0.001)
         settings = {
-            "lock_timeout": _milliseconds(lock),
-            "statement_timeout": _milliseconds(statement),
+            "lock_timeout": milliseconds(lock),
+            "statement_timeout": milliseconds(statement),
             # A holder that froze inside a transaction must not keep its successor waiting longer than the lease.
-            "idle_in_transaction_session_timeout": _milliseconds(self.limits.lease * 0.8),
+            "idle_in_transaction_session_timeout": milliseconds(self.limits.lease * 0.8),
         }
         with (
             fenced(self.engine, self.claim, settings, renew_after=self.limits.renew) as connection,
@@ -168,7 +168,8 @@ def _progress(dialect: str) -> Update:
     return update(runs).where(runs.c.id == bindparam("run")).values(values)
 
 
-def _milliseconds(seconds: float) -> str:
+def milliseconds(seconds: float) -> str:
+    """As PostgreSQL's settings of time are written, at least one: 0 would be no limit."""
     return f"{max(int(seconds * 1000), 1)}ms"
 
 

@@ -49,10 +49,11 @@ def take_left_over(batches: Batches) -> None:
     left = _left(batches)
     if not left:
         return
-    if deletes(batches.plan) or not _vetoed(batches) or _locked(batches, left):
+    vetoed = _vetoed(batches)
+    if deletes(batches.plan) or not vetoed or _locked(batches, left):
         _take(batches, left)
         left = _left(batches)
-    _count(batches, left or 0)
+    _count(batches, left or 0, vetoed)
 
 
 def _sweep_again(batches: Batches) -> None:
@@ -108,12 +109,12 @@ def _step_over(batches: Batches) -> None:
         batches.request = replace(batches.request, cursor=row[1])
 
 
-def _count(batches: Batches, left: int) -> None:
-    """Of so many rows: those that others hold, and those that are free and not as they should be."""
+def _count(batches: Batches, left: int, vetoed: bool) -> None:
+    """Of so many rows: those that others hold, and those that are free and not as they should be; see `_vetoed`."""
     counts, plan = batches.counts, batches.plan
     locked = _locked(batches, left)
     kept = left - locked
-    if not counts.kept and not _vetoed(batches):
+    if not counts.kept and not vetoed:
         counts.skipped = left  # they came, or came back, while we looked
         return
     counts.skipped = locked

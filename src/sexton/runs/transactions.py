@@ -17,7 +17,7 @@ from ..db.deadline import canceller
 from ..db.faults import Fault, classify
 from ..errors import JobFailed
 from .attempts import Attempts
-from .context import RunContext
+from .context import RunContext, milliseconds
 from .counts import Counts
 from .process import in_this_process
 from .written import ENDED, watched
@@ -104,7 +104,7 @@ class Transactions:
 def _wait_no_longer_than(seconds: float, connection: Connection) -> None:
     """For a lock, from here on: the lease is ours, and what the function wants may be in use."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{max(int(seconds * 1000), 1)}ms'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{milliseconds(seconds)}'")
 
 
 class _Commit:

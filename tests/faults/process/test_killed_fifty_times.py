@@ -13,7 +13,6 @@ from sqlalchemy import Engine
 from sexton.testing import run_job
 from tests.support.children import Break, run_shop_job
 from tests.support.once import assert_expired_once, is_free, let_leases_end, states
-from tests.support.pace import UNHURRIED
 from tests.support.proxy import Proxy, Statement, cut, cut_after
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Gate, Start, Worker
@@ -41,7 +40,7 @@ def survive(shop: Sessions, attempt: Attempt, chance: Random, *, first: int, lat
         assert_expired_once(shop, shop.ids(status="expired"))
 
     let_leases_end(shop.engine)
-    last = run_job(shop.engine, shop.expire(), at=NOON, slot=slot + HOUR, limits=UNHURRIED)
+    last = run_job(shop.engine, shop.expire(), at=NOON, slot=slot + HOUR)
 
     assert last.state == "succeeded"
     assert_expired_once(shop, ids)

@@ -15,6 +15,7 @@ from sexton.runs.context import Limits
 
 from ...support.market import NOW, Market, at, later
 from ...support.patience import PATIENCE
+from ...support.waiters import wait_for_writers
 from .rivals import BRIEF, rival
 
 
@@ -123,9 +124,7 @@ def test_on_sqlite_a_writer_in_its_transaction_is_waited_for_and_wins(shop: Mark
         if sql == "BEGIN IMMEDIATE":
             writes.set()
 
-    long = f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}"  # it waits for as long as this test may take to let it in
-    event.listen(shop.engine, "connect", lambda driver, _record: driver.execute(long).close())
-    shop.engine.dispose()
+    wait_for_writers(shop.engine)
     with rival(shop, cancelled) as buyer, ThreadPoolExecutor(1) as threads:
         event.listen(shop.engine, "before_cursor_execute", note)
         job = threads.submit(shop.run, "orders")
