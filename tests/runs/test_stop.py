@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from sexton import Job, Run
+from sexton.errors import Stopped
 from sexton.runs.stop import Stop, on_signals
 from sexton.testing import run_job
 from tests.support.once import is_free
@@ -46,6 +47,20 @@ def test_the_first_reason_stays() -> None:
 
     assert stop.asked
     assert stop.reason == "stopped by SIGTERM"
+
+
+def test_ctrl_c_that_ends_a_function_is_the_reason_though_another_signal_came_before() -> None:
+    """A terminal gives Ctrl-C to `run --due` and its executor, and the one may hand on its SIGTERM first."""
+    stop = Stop()
+
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(PATIENCE)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(PATIENCE)
+
+    with on_signals(stop, silent=True), pytest.raises(Stopped, match="stopped by SIGINT"):
+        stop.interrupting(work)
 
 
 def test_waiting_ends_as_soon_as_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ class Stop:
         return self._reader
 
     def ask(self, reason: str) -> None:
-        """Ask the run to end after the batch in hand. The first reason stays."""
+        """Ask the run to end after the batch in hand. The first reason stays, unless an `interrupt` comes after it."""
         if not self.asked:
             self.reason, self.asked = reason, True
             os.write(self._writer, b".")
@@ -88,11 +88,11 @@ class Stop:
                 raise
             raise Stopped(self.reason) from error
 
-    def interrupt(self) -> None:
-        """In a signal handler: raise Interrupted where that is wanted, once."""
+    def interrupt(self, reason: str) -> None:
+        """In a signal handler: raise Interrupted where that is wanted, once. Then this is what ends the run."""
         if self.interruptible:
-            self.interruptible, self.interrupted = False, True
-            raise Interrupted(self.reason)
+            self.reason, self.interruptible, self.interrupted = reason, False, True
+            raise Interrupted(reason)
 
 
 @contextmanager
@@ -108,9 +108,10 @@ def on_signals(stop: Stop, *, then_ends: bool = False, silent: bool = False) -> 
         return
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        stop.ask(f"stopped by {signal.Signals(number).name}")
+        reason = f"stopped by {signal.Signals(number).name}"
+        stop.ask(reason)
         if number == signal.SIGINT:
-            stop.interrupt()
+            stop.interrupt(reason)
 
     numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
     # Under nohup SIGHUP is ignored from the start, and stays so.
