@@ -24,6 +24,7 @@ SLOW = (
 )
 
 
+@pytest.mark.given_up
 @pytest.mark.databases("sqlite", "postgres15")
 def test_sec_24_every_command_ends_and_says_what_was_too_slow(inside: Inside, engine: Engine, database: str) -> None:
     inside.write("sexton.toml", SETTINGS.format(database=database))
