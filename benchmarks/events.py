@@ -9,12 +9,12 @@ from itertools import pairwise
 
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
+from sexton.db.column_types import BigKey, UtcDateTime
 from sexton.db.connect import open_database
-from sexton.db.types import BigKey, UtcDateTime
 from sexton.jobs.job import Job
 from sexton.policies.purge import Purge
-from sexton.runs.counts import Counts
 from sexton.runs.runner import run
+from sexton.slots.counts import Counts
 from sexton.testing import postgres
 
 from .server import connect, create_template, wal_position

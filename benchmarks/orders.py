@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, MetaData, Select, Table, Text, func, select
 
+from sexton.db.column_types import BigKey, UtcDateTime
 from sexton.db.connect import open_database
 from sexton.db.ledger import text_key
-from sexton.db.types import BigKey, UtcDateTime
 from sexton.jobs.job import Job
 from sexton.policies.contract import Change, Found, Message, Rows
 from sexton.policies.transition import Transition

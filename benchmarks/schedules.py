@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from sexton.jobs import fields
-from sexton.jobs.plan import plan
+from sexton.engines.worker.agenda import Agenda
+from sexton.jobs import cron_fields
+from sexton.jobs.occurrences import plan
 from sexton.jobs.schedule import cron
-from sexton.worker.agenda import Agenda
 
 from .figures import Row, at_least, note
 
@@ -58,7 +58,7 @@ def expressions(count: int) -> dict[str, str]:
 
 def ours(chosen: dict[str, str], zone: str) -> int:
     """Firings of one day, from text to a sorted plan; nothing is remembered from the round before."""
-    for function in vars(fields).values():
+    for function in vars(cron_fields).values():
         if hasattr(function, "cache_clear"):
             function.cache_clear()
     return len(plan({name: cron(text, zone) for name, text in chosen.items()}, START, START + DAY))

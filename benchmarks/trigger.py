@@ -22,7 +22,7 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
-from sexton.runs.queue import enqueue
+from sexton.slots.queue import enqueue
 
 from .figures import Options, Row, note
 from .quiet import wait_for_rest

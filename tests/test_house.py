@@ -57,10 +57,10 @@ def test_loops_are_found_in_functions_and_packages_too(tmp_path: Path) -> None:
 
 WAYS_OUT = {
     "console.py": "each argument is one visible line",
-    "cli/report.py": "the progress of a run, by rich",
+    "cli/_run_report.py": "the progress of a run, by rich",
     "cli/crontab.py": "paths have to keep their bytes",
     "channels/log.py": "one line of JSON",
-    "runs/process.py": "streams are put back",
+    "runs/process_state.py": "streams are put back",
 }
 """Who may touch a standard stream, and why."""
 
@@ -124,7 +124,7 @@ MAKERS = {
     "sexton/cli/demo.py": "a private folder that is gone when the demonstration ends",
     "sexton/console.py": "the null device in the place of an output that is closed or full",
     "sexton/testing/": "throw-away servers, in private folders that belong to another user",
-    "sexton/worker/child.py": "a file of the kernel's",
+    "sexton/engines/worker/child.py": "a file of the kernel's",
 }
 
 

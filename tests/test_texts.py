@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sexton.channels.chat import chat_text
+from sexton.channels.chat_text import chat_text
 from sexton.channels.contract import Notice, as_json, compact
-from sexton.cli.shared import table
+from sexton.cli._common import table
 from sexton.console import Plain, complain, confess, say, say_while_read
 from sexton.telemetry import logs
 from sexton.texts import json_text, lines, one_line, printed, visible, width

@@ -10,10 +10,10 @@ from sqlalchemy import JSON, Column, Integer, Table, Text, inspect
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.types import TypeEngine
 
+from sexton.db.column_types import Document, Line, is_time
 from sexton.db.connect import open_database
 from sexton.db.migrate import HEAD, migrate
 from sexton.db.tables import own_name, own_tables
-from sexton.db.types import Document, Line, is_time
 
 from .markdown import code, inline, page, table
 

@@ -8,8 +8,8 @@ from sexton import errors
 from sexton.cli.main import EPILOG
 from sexton.db.faults import Fault
 from sexton.db.tables import STATES, TAKEN
-from sexton.runs.attempts import TRIES
 from sexton.runs.outcome import EXIT_CODES
+from sexton.runs.transaction_retries import TRIES
 
 from .markdown import code, docstring, fenced, page, table
 

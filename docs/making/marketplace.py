@@ -9,10 +9,10 @@ from typing import Any, get_origin
 from sqlalchemy import Table
 from sqlalchemy.types import Integer, Text
 
-from sexton.config.fields import Rule, annotations_of, default_of, rule_of
-from sexton.config.kinds import WORDS
+from sexton.config.setting_fields import Rule, annotations_of, default_of, rule_of
 from sexton.config.template import toml_value
-from sexton.db.types import is_time
+from sexton.config.value_types import WORDS
+from sexton.db.column_types import is_time
 from sexton.jobs.job import Job
 from sexton.packs.marketplace import jobs
 from sexton.packs.marketplace.options import Options

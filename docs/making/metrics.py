@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sexton.telemetry.counters import BUCKETS
 from sexton.telemetry.metrics import COUNTER, METRICS, Declared
-from sexton.telemetry.tallies import BUCKETS
 
 from .markdown import code, inline, page, sentence, table
 

@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from .app import App as App
     from .app import main as main
     from .config import setting as setting
-    from .db.functions import as_text as as_text
-    from .db.functions import days_left as days_left
-    from .db.functions import iso_text as iso_text
-    from .db.functions import json_payload as json_payload
-    from .db.functions import only_if as only_if
-    from .db.instants import ago as ago
-    from .db.instants import ahead as ahead
-    from .db.instants import now as now
-    from .db.keys import effect_key as effect_key
+    from .db.column_types import UtcDateTime as UtcDateTime
+    from .db.column_types import Word as Word
+    from .db.effect_keys import effect_key as effect_key
     from .db.ledger import set_aside as set_aside
     from .db.ledger import text_key as text_key
     from .db.ledger import told as told
-    from .db.outbox import Outbox as Outbox
-    from .db.outbox import own_outbox as own_outbox
-    from .db.types import UtcDateTime as UtcDateTime
-    from .db.types import Word as Word
+    from .db.outbox_table import Outbox as Outbox
+    from .db.outbox_table import own_outbox as own_outbox
+    from .db.sql_expressions import as_text as as_text
+    from .db.sql_expressions import days_left as days_left
+    from .db.sql_expressions import iso_text as iso_text
+    from .db.sql_expressions import json_payload as json_payload
+    from .db.sql_expressions import only_if as only_if
+    from .db.time_parameters import ago as ago
+    from .db.time_parameters import ahead as ahead
+    from .db.time_parameters import now as now
     from .errors import PolicyError as PolicyError
     from .errors import SextonError as SextonError
     from .jobs.backoff import parse_backoff as parse_backoff
@@ -49,20 +49,20 @@ if TYPE_CHECKING:
     from .policies.purge import Purge as Purge
     from .policies.transition import Transition as Transition
     from .policies.warn_once import WarnOnce as WarnOnce
-    from .runs.counts import Counts as Counts
-    from .runs.functions import Run as Run
+    from .runs.python_functions import Run as Run
+    from .slots.counts import Counts as Counts
 
 __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(("App", "main"), "app"),
     "setting": "config",
-    **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.functions"),
-    "effect_key": "db.keys",
+    **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),
+    "effect_key": "db.effect_keys",
     **dict.fromkeys(("set_aside", "text_key", "told"), "db.ledger"),
-    **dict.fromkeys(("ago", "ahead", "now"), "db.instants"),
-    **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox"),
-    **dict.fromkeys(("UtcDateTime", "Word"), "db.types"),
+    **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
+    **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
+    **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",
@@ -76,8 +76,8 @@ _HOMES = {
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",
-    "Counts": "runs.counts",
-    "Run": "runs.functions",
+    "Counts": "slots.counts",
+    "Run": "runs.python_functions",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]  # noqa: PLE0604

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .config import CONFIG, JobSettings, Settings, dotted, fingerprint, installation, load_placed, read_at
 from .errors import PolicyError, SettingsError, UsageError, suggestion
 from .jobs.duration import parse_duration
-from .jobs.foreign import guarded
+from .jobs.foreign_code import guarded
 from .jobs.guard import Guard
 from .jobs.job import Job, Later
 from .jobs.modules import jobs_of, place_of, require_own
@@ -28,7 +28,7 @@ from .jobs.stagger import can_stagger, staggered
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from .config.policy import PolicySettings
+    from .config.policy_settings import PolicySettings
     from .runs.context import Limits
 
 Place = Callable[[Sequence[str]], str]
@@ -163,7 +163,7 @@ class App:
 
     def _take_policies(self) -> None:
         """The jobs of policies from the settings. Their tables are looked up when they run."""
-        from .config.policy import policies_of
+        from .config.policy_settings import policies_of
 
         self.policies, wrong = policies_of(self.settings.policies, self._place)
         self.registry.unloaded.update({f"{POLICIES}{name}": error for name, error in wrong.items()})
@@ -171,7 +171,7 @@ class App:
             self._take(f"{POLICIES}{name}", partial(self._of_policy, name, settings))
 
     def _of_policy(self, name: str, settings: PolicySettings) -> Iterable[Job]:
-        from .config.policy import Declared
+        from .config.policy_settings import Declared
 
         declared = Declared(
             name,
@@ -204,7 +204,7 @@ class App:
             "sexton.housekeeping",
             schedule=cron("37 3 * * *"),
             priority=-10,
-            work=Later("sexton.runs.retention:steps", (keep, self.dialect, with_outbox)),
+            work=Later("sexton.slots.housekeeping:steps", (keep, self.dialect, with_outbox)),
             description="delete Sexton's own rows past keeping",
             guard=None,
         )

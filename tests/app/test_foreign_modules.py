@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from sexton.app import App
 from sexton.errors import USAGE, UsageError
-from sexton.jobs.foreign import guarded
+from sexton.jobs.foreign_code import guarded
 from sexton.telemetry.incidents import open_incidents
 from tests.cli.shell import Shell
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from ..support.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 
 @dataclass

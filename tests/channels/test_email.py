@@ -8,10 +8,10 @@ import pytest
 
 from sexton.channels.contract import Notice, Refused, Unavailable, Unknown
 from sexton.channels.email import EmailChannel
-from sexton.config.alerts import EmailSettings
+from sexton.config.alert_settings import EmailSettings
 from sexton.testing.processes import wait_until
+from tests.support.patience import PATIENCE
 
-from ..support.patience import PATIENCE
 from .relay import Relay
 from .web import dripping
 

@@ -14,11 +14,11 @@ import pytest
 
 from sexton.channels.contract import Notice, Refused, Unavailable, Unknown
 from sexton.channels.email import EmailChannel
-from sexton.channels.smtp import MOST_BYTES, MOST_LINES
-from sexton.config.alerts import EmailSettings
+from sexton.channels.smtp_dialogue import MOST_BYTES, MOST_LINES
+from sexton.config.alert_settings import EmailSettings
 from sexton.testing.processes import wait_until
+from tests.support.patience import PATIENCE
 
-from ..support.patience import PATIENCE
 from .test_email_tls import certificate
 from .web import dripping
 

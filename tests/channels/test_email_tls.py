@@ -12,10 +12,10 @@ import pytest
 
 from sexton.channels.contract import Notice, Refused
 from sexton.channels.email import EmailChannel
-from sexton.config.alerts import EmailSettings
+from sexton.config.alert_settings import EmailSettings
+from tests.support.patience import PATIENCE
+from tests.support.require import missing
 
-from ..support.patience import PATIENCE
-from ..support.require import missing
 from .relay import Relay, relay_server
 
 

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from sexton.channels.email import EmailChannel
-from sexton.channels.http import post
-
-from ..support.patience import PATIENCE
+from sexton.channels.http_post import post
+from tests.support.patience import PATIENCE
 
 
 def patient_calls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,7 @@ from sqlalchemy import Engine
 
 from sexton.cli.main import main
 from sexton.db.connect import open_database
-
-from ..support.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 JOBS = '''
 """Jobs of a shop."""

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from sexton.db.connect import open_database
-from sexton.telemetry.alerts import deliver
+from sexton.telemetry.alert_delivery import deliver
 from sexton.telemetry.incidents import REFUSES, channel_broke
+from tests.channels.relay import relay_server
+from tests.channels.web import Web, patient_calls, web_server
+from tests.telemetry.past import ONE_CHANNEL, Past, at
 
-from ..channels.relay import relay_server
-from ..channels.web import Web, patient_calls, web_server
-from ..telemetry.past import ONE_CHANNEL, Past, at
 from .shell import Inside, Shell
 
 CANARY = "qXcanaryX7"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sexton.cli.load_picture import picture
+from sexton.cli._load_chart import picture
 
 from .shell import Inside
 from .test_start import on_a_terminal

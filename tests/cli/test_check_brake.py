@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, text
 
-from ..support.patience import PATIENCE
+from tests.support.patience import PATIENCE
+
 from .shell import Inside
 
 

@@ -13,8 +13,8 @@ import pytest
 from sexton.app import App
 from sexton.cli.main import COMMANDS, EPILOG
 from sexton.clock import iso
+from tests.support.past_runs import database_time, first_seen
 
-from ..support.past_runs import database_time, first_seen
 from .shell import Done, Inside
 
 JOB = "marketplace.expire_orders"

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from ..support.require import as_root
+from tests.support.require import as_root
+
 from .shell import Shell
 
 JOBS = """from sexton import Job

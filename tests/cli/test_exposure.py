@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from sexton.files import TRUST
+from tests.support.require import as_root
 
-from ..support.require import as_root
 from .shell import Shell
 
 COMMANDS = (["jobs"], ["history"], ["check"], ["check", "--offline"], ["run", "--due"], ["worker"], ["metrics"])

@@ -13,11 +13,11 @@ from sqlalchemy.exc import DBAPIError
 
 from sexton.db.migrate import HEAD, migrate
 from sexton.packs.marketplace.demo import seed
+from tests.support.children import command_line
+from tests.support.databases import Databases
+from tests.support.roles import Town, new_town, quoted
+from tests.support.workers import Start, nursery, start
 
-from ..support.children import command_line
-from ..support.databases import Databases
-from ..support.roles import Town, new_town, quoted
-from ..support.workers import Start, nursery, start
 from .shell import Inside
 
 __all__ = ["nursery", "start"]

@@ -13,8 +13,8 @@ import pytest
 import sexton as sexton_itself
 from sexton.jobs.modules import python, sources_of
 from sexton.testing.processes import wait_until
+from tests.support.patience import PATIENCE
 
-from ..support.patience import PATIENCE
 from .shell import Shell
 
 NAMES = ("email", "random", "gzip", "http", "json", "socket", "sqlalchemy", "alembic", "rich", "prometheus_client")
@@ -167,5 +167,5 @@ def test_sec_12_where_a_module_is_found_is_told_without_running_it(
 
 def test_sec_12_attack_an_executor_finds_the_sexton_of_a_script(tmp_path: Path) -> None:
     """A copy beside the script, as vendoring and `pip install --target` leave it; no environment names it."""
-    command = python("sexton.worker.child", "0", jobs=())
+    command = python("sexton.engines.worker.child", "0", jobs=())
     assert str(Path(sexton_itself.__file__).parents[1]) in json.loads(command[5])

@@ -11,7 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 from sqlalchemy import Engine
 
-from ..support.past_runs import add_lease, add_runs, database_time, run_row
+from tests.support.past_runs import add_lease, add_runs, database_time, run_row
+
 from .shell import Inside, Shell
 
 NOWHERE = "postgresql+psycopg://shop:qXcanaryX7@127.0.0.1:1/db"

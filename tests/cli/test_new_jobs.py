@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from ..support.past_runs import database_time
+from tests.support.past_runs import database_time
+
 from .shell import Inside
 
 JOBS = """from sexton import Job, cron

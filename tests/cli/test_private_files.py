@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from sexton.db.connect import open_database
+from tests.support.require import as_root
 
-from ..support.require import as_root
 from .shell import Shell
 
 POLICY = """

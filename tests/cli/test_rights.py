@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from sexton.db.migrate import migrate
+from tests.support.databases import Databases
+from tests.support.roles import Town, new_town, quoted
 
-from ..support.databases import Databases
-from ..support.roles import Town, new_town, quoted
 from .shell import Inside
 
 pytestmark = pytest.mark.databases("postgres")

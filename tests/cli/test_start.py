@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import text
 
 from sexton.db.connect import open_database
+from tests.support.databases import Databases
+from tests.support.patience import PATIENCE
 
-from ..support.databases import Databases
-from ..support.patience import PATIENCE
 from .shell import JOBS, Shell
 
 DOOR = Path(__file__).parents[2] / "jobs.py"

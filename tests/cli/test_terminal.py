@@ -16,9 +16,9 @@ from sqlalchemy import Engine
 
 from sexton.app import App
 from sexton.cli.main import main
-from sexton.runs.claim import Due
+from sexton.engines.worker.executor import Assignment, Executor
+from sexton.slots.claim import Due
 from sexton.texts import encodable, escaped, lines, one_line, printed
-from sexton.worker.executor import Assignment, Executor
 
 from .shell import Inside, Shell
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sexton.config import Settings, fingerprint
-from sexton.config.alerts import AlertSettings
+from sexton.config.alert_settings import AlertSettings
 
 from .conftest import Place
 

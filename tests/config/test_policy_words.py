@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sexton.config import read_into
-from sexton.config.policy import PolicySettings
+from sexton.config.policy_settings import PolicySettings
 from sexton.config.policy_words import details
 
 ITEMS = {"items": {"column": "order_id", "children": {"notes": {"column": "item", "action": "set null"}}}}

@@ -12,8 +12,8 @@ import pytest
 
 from sexton.config import JobSettings, Settings
 from sexton.config.environment import variables
-from sexton.config.fields import default_of, leaves
 from sexton.config.reference import DURATION, json_schema, settings_reference
+from sexton.config.setting_fields import default_of, leaves
 from sexton.config.template import env_template, toml_template
 from sexton.jobs.duration import parse_duration
 

@@ -15,9 +15,9 @@ from sexton.packs.marketplace.demo import seed
 from sexton.packs.marketplace.options import Options
 from sexton.packs.marketplace.tables import tables
 from sexton.runs.runner import planned
+from tests.support.databases import Databases
+from tests.support.market import JOBS, NOW, Market, at, later
 
-from ..support.databases import Databases
-from ..support.market import JOBS, NOW, Market, at, later
 from .procedure import call, procedure
 
 pytestmark = pytest.mark.databases("postgres")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..support.databases import Databases
-from ..support.roles import Town, new_town, quoted
+from tests.support.databases import Databases
+from tests.support.roles import Town, new_town, quoted
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, bindparam, func, select
 
 from sexton import ago, ahead, now
+from sexton.db.column_types import NaiveUtc, UtcDateTime
 from sexton.db.render import in_procedure, named, render
-from sexton.db.types import NaiveUtc, UtcDateTime
 
 things = Table("things", MetaData(), Column("id", Integer), Column("name", Text), Column("at", UtcDateTime))
 NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)

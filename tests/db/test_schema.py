@@ -15,8 +15,7 @@ from sexton.db.connect import open_database, read_only
 from sexton.db.migrate import HEAD, migrate, require_schema, revision
 from sexton.db.tables import STATES, TAKEN, own_name, own_tables
 from sexton.errors import SchemaOutdated
-
-from ..support.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 VERSIONS = Path(sexton.db.__file__).parent / "migrations" / "versions"
 

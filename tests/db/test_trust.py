@@ -10,9 +10,8 @@ from sqlalchemy import text
 from sexton.db.connect import open_database
 from sexton.db.search_path import search_path
 from sexton.db.trust import untrusted_creators
-
-from ..support.databases import Databases
-from ..support.roles import Town, new_town, quoted
+from tests.support.databases import Databases
+from tests.support.roles import Town, new_town, quoted
 
 pytestmark = pytest.mark.databases("postgres")
 

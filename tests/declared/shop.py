@@ -11,8 +11,8 @@ from sqlalchemy import Engine, text
 from sexton import Job
 from sexton.app import App
 from sexton.config import Settings
-from sexton.config.policy import PolicySettings, definition_of
-from sexton.runs.armed import arm
+from sexton.config.policy_settings import PolicySettings, definition_of
+from sexton.guard.arming import arm
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sexton.db.connect import read_only
-from sexton.db.deadline import patient, statement_limit
+from sexton.db.statement_timeout import patient, statement_limit
 from sexton.declared.catalogue import Catalogue
-from sexton.declared.condition import read_condition
-from sexton.declared.times import Meaning
+from sexton.declared.sql_condition import read_condition
+from sexton.declared.time_columns import Meaning
 from sexton.errors import SextonError, TimedOut
 from sexton.runs.dry_run import dry_run
 

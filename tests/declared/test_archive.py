@@ -14,15 +14,15 @@ from sqlalchemy import Engine, text
 
 from sexton import Job
 from sexton.app import App
+from sexton.archives.files import ENDING, Line
+from sexton.archives.manifests import require_whole
+from sexton.archives.sealed_files import Seal
 from sexton.config import Settings
-from sexton.config.policy import definition_of
+from sexton.config.policy_settings import definition_of
+from sexton.doctor.inspection import inspected
 from sexton.errors import PolicyError, UsageError
-from sexton.runs.archive.files import ENDING, Line
-from sexton.runs.archive.manifests import require_whole
-from sexton.runs.archive.sealed import Seal
-from sexton.runs.armed import arm
+from sexton.guard.arming import arm
 from sexton.runs.context import Limits
-from sexton.runs.inspect import inspected
 from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 from tests.support.archives import lines_of, verify
@@ -127,7 +127,7 @@ def test_children_that_would_be_dragged_along_have_to_be_listed(shop: Shop, tmp_
 
 def test_a_row_that_changed_meanwhile_stays(orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the file and the delete somebody edits one order, and adds an item to another."""
-    from sexton.runs.archive import take
+    from sexton.runs.archive import archiver
 
     def then(path: Path, seal: Seal) -> None:
         orders.do("UPDATE orders SET note = 'new' WHERE id = 2", "INSERT INTO items VALUES (9, 1)")
@@ -135,7 +135,7 @@ def test_a_row_that_changed_meanwhile_stays(orders: Shop, tmp_path: Path, monkey
 
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "require_whole", then)
+        patched.setattr(archiver, "require_whole", then)
         assert run_job(orders.engine, job, at=NOON).total.changed == 1
 
     assert (orders.ids("orders"), orders.ids("items")) == ([1, 2, 4], [1, 2, 4, 9])
@@ -147,9 +147,9 @@ def test_a_row_that_changed_meanwhile_stays(orders: Shop, tmp_path: Path, monkey
 
 
 def test_limit_and_many_files(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sexton.runs.archive import portions, take
+    from sexton.runs.archive import archiver, portions
 
-    monkeypatch.setattr(take, "ROWS", 40)
+    monkeypatch.setattr(archiver, "ROWS", 40)
     monkeypatch.setattr(portions, "READ", 15)
     shop.do("CREATE TABLE orders (id int PRIMARY KEY, ends bigint, note text)")
     for number in range(100):
@@ -163,9 +163,9 @@ def test_limit_and_many_files(shop: Shop, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_rows_with_many_children_make_more_files(orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run holds in memory does not grow with the children that a row happens to have."""
-    from sexton.runs.archive import portions, take
+    from sexton.runs.archive import archiver, portions
 
-    monkeypatch.setattr(take, "LINES", 200)
+    monkeypatch.setattr(archiver, "LINES", 200)
     monkeypatch.setattr(portions, "FIRST", 5)
     for number in range(10, 50):
         orders.do(f"INSERT INTO orders VALUES ({number}, {PAST - 1000}, '')")
@@ -196,7 +196,7 @@ def test_a3_a_name_that_is_taken_is_not_overwritten(
     orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clock that went back, another database with the same folder, chance: its file stays, the run says so."""
-    monkeypatch.setattr("sexton.runs.archive.take.token_hex", lambda _size: "abcdef")
+    monkeypatch.setattr("sexton.runs.archive.archiver.token_hex", lambda _size: "abcdef")
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     first = ran(orders, job)
     theirs = tmp_path / "archive" / "tidy" / f"tidy-20260615T120000Z-run{(first.run_id or 0) + 1}-0001-abcdef.jsonl.gz"
@@ -212,7 +212,7 @@ def test_a3_a_name_that_is_taken_is_not_overwritten(
 
 
 def test_a4_a_damaged_file_deletes_nothing(orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sexton.runs.archive import take
+    from sexton.runs.archive import archiver
 
     def damaged(path: Path, seal: Seal) -> None:
         whole = bytearray(path.read_bytes())
@@ -222,7 +222,7 @@ def test_a4_a_damaged_file_deletes_nothing(orders: Shop, tmp_path: Path, monkeyp
 
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "require_whole", damaged)
+        patched.setattr(archiver, "require_whole", damaged)
         outcome = ran(orders, job)
 
     assert outcome.state == "failed"

@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import text
 
 from sexton import Job
-from sexton.config.policy import definition_of
+from sexton.config.policy_settings import definition_of
 from sexton.db.tables import own_tables
+from sexton.guard.arming import arm, arm_job, disarm
 from sexton.policies.contract import Plan
-from sexton.runs.armed import arm, arm_job, disarm
 from sexton.runs.context import Limits
-from sexton.runs.counts import Counts
 from sexton.runs.outcome import Outcome
 from sexton.runs.runner import planned
 from sexton.runs.stop import Stop
+from sexton.slots.counts import Counts
 from sexton.testing import run_job
 from tests.support.past_runs import newest_run
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from sexton.runs.counts import Counts
+from sexton.slots.counts import Counts
 from sexton.testing import preview_job, run_job
 from tests.support.past_runs import set_aside_rows
 

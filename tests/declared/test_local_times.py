@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection, func, select, text
 
-from sexton.config.policy import PolicySettings
-from sexton.db.instants import EVERY_WALL, reckoned, wall
+from sexton.config.policy_settings import PolicySettings
+from sexton.db.time_parameters import EVERY_WALL, reckoned, wall
 from sexton.declared.other_clock import other_clock
 from sexton.errors import PolicyError
+from sexton.jobs.local_times import instant_of
 from sexton.jobs.span import parse_span
-from sexton.jobs.wall import instant_of
-from sexton.runs.execution import Request, parameters
-from sexton.runs.picked import PickedBatches
 from sexton.runs.runner import planned
+from sexton.statements.batch_strategy import Request, parameters
+from sexton.statements.cte_batch import PickedBatches
 from sexton.telemetry.debt import read_debt
 from sexton.testing import preview_job, run_job
 from tests.sql.test_plans import explained, nodes, picking

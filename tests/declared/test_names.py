@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sexton.config.policy import PolicySettings
+from sexton.config.policy_settings import PolicySettings
 from sexton.errors import SettingsError, UsageError
 from sexton.testing import run_job
 

@@ -12,10 +12,10 @@ from sqlalchemy import text
 
 from sexton.app import App
 from sexton.config import Settings
-from sexton.config.policy import definition_of
+from sexton.config.policy_settings import definition_of
 from sexton.errors import SettingsError, UsageError
-from sexton.runs.armed import arm
-from sexton.runs.history import notices
+from sexton.guard.arming import arm
+from sexton.slots.history import notices
 from sexton.testing import preview_job, run_job
 
 from .shop import Shop, settings_of

@@ -15,9 +15,9 @@ from sexton import Child, Job, Purge, UtcDateTime
 from sexton.runs.context import Limits
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
+from tests.support.patience import PATIENCE
+from tests.support.waiters import somebody_waits
 
-from ..support.patience import PATIENCE
-from ..support.waiters import somebody_waits
 from .shop import Shop
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)

@@ -187,9 +187,9 @@ def test_rep_10_links_come_back_where_they_are_still_empty(rule: str, shop: Shop
 def test_rep_10_a_link_that_is_new_keeps_its_row_for_the_next_file(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sexton.runs.archive import take
-    from sexton.runs.archive.manifests import require_whole
-    from sexton.runs.archive.sealed import Seal
+    from sexton.archives.manifests import require_whole
+    from sexton.archives.sealed_files import Seal
+    from sexton.runs.archive import archiver
 
     shop.do(
         "CREATE TABLE orders (id int PRIMARY KEY, ends bigint)",
@@ -203,7 +203,7 @@ def test_rep_10_a_link_that_is_new_keeps_its_row_for_the_next_file(
 
     job = archiving(shop, tmp_path, children={"notes": {"column": "order_id", "action": "set null"}})
     with monkeypatch.context() as patched:
-        patched.setattr(take, "require_whole", then)
+        patched.setattr(archiver, "require_whole", then)
         assert run_job(shop.engine, job, at=NOON).total.changed == 1
     assert shop.ids("notes", "order_id = 1") == [9]
     assert run_job(shop.engine, job, at=NOON).total.changed == 1

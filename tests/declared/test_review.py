@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from sexton.cli.report import sample_lines
+from sexton.cli._run_report import sample_lines
 from sexton.errors import UsageError
-from sexton.runs.archive import delete
+from sexton.runs.archive import deletion
 from sexton.runs.archive.records import forget
-from sexton.runs.samples import Sample
+from sexton.statements.samples import Sample
 from sexton.testing import preview_job, run_job
 from tests.support.archives import lines_of
 
@@ -126,7 +126,7 @@ def test_a_child_that_is_being_changed_is_not_lost(shop: Shop, tmp_path: Path, m
         f"INSERT INTO orders VALUES (1, {PAST})",
         "INSERT INTO items VALUES (1, 1, 5)",
     )
-    known = delete._known_children
+    known = deletion._known_children
 
     def looked(*arguments: Any) -> int | None:
         answer = known(*arguments)
@@ -136,7 +136,7 @@ def test_a_child_that_is_being_changed_is_not_lost(shop: Shop, tmp_path: Path, m
                 other.execute(text("UPDATE items SET qty = 999"))
         return answer
 
-    monkeypatch.setattr(delete, "_known_children", looked)
+    monkeypatch.setattr(deletion, "_known_children", looked)
     outcome = run_job(shop.engine, archiving(shop, tmp_path, children={"items": "order_id"}), at=NOON)
 
     assert outcome.total.changed == 1

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from sexton.cli.report import step_table
+from sexton.cli._run_report import step_table
 from sexton.errors import SettingsError
-from sexton.runs.history import history
+from sexton.slots.history import history
 from sexton.testing import preview_job, run_job
 
 from .shop import Shop, settings_of

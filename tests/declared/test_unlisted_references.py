@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from sexton.runs.inspect import inspected
+from sexton.doctor.inspection import inspected
 from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
+from tests.support.pace import RunClock
 from tests.support.past_runs import set_aside_rows
 
-from ..support.pace import RunClock
 from .shop import Shop
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)

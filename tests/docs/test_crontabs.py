@@ -10,8 +10,8 @@ import pytest
 
 from sexton.app import App
 from sexton.config import Settings
-from sexton.crontab.place import Place
-from sexton.crontab.text import Wishes, crontab
+from sexton.engines.crontab.command_line import Place
+from sexton.engines.crontab.text import Wishes, crontab
 
 from .pages import DOCS, Block, blocks, name_of, pages
 

@@ -9,8 +9,8 @@ import pytest
 
 from sexton.jobs.schedule import cron
 from sexton.testing.processes import wait_until
+from tests.support.patience import PATIENCE
 
-from ..support.patience import PATIENCE
 from .pages import DOCS, ROOT, Block, blocks, name_of, pages
 from .walkthrough import Walk, command_of, difference, steps, type_in
 

@@ -23,7 +23,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..support.patience import PATIENCE
+from tests.support.patience import PATIENCE
+
 from .pages import Block, blocks
 
 ANY_LINES = "…"

@@ -10,7 +10,7 @@ import pytest
 
 from sexton.app import PACKS, App
 from sexton.config import Settings
-from sexton.crontab.text import CPANEL_LIMIT
+from sexton.engines.crontab.text import CPANEL_LIMIT
 from sexton.jobs.crowding import warnings
 from sexton.jobs.job import Job
 

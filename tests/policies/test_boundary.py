@@ -10,8 +10,7 @@ from sqlalchemy import Column, DateTime, Engine
 
 from sexton import Job, Purge, Transition
 from sexton.testing import preview_job, run_job
-
-from ..support.sessions import NOON, make_sessions
+from tests.support.sessions import NOON, make_sessions
 
 TICK = timedelta(microseconds=1)
 AROUND = (-TICK, timedelta(0), TICK)

@@ -17,10 +17,9 @@ from sexton import now as run_time
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
 from sexton.testing import preview_job, run_job
-
-from ..support.databases import Databases
-from ..support.pace import UNHURRIED
-from ..support.sessions import NOON, Sessions, make_sessions
+from tests.support.databases import Databases
+from tests.support.pace import UNHURRIED
+from tests.support.sessions import NOON, Sessions, make_sessions
 
 STATES = ("open", "paid", "expired")
 HOURS = (0, 1, 24, 30, 24 * 30)

@@ -12,16 +12,15 @@ from sqlalchemy import Engine
 
 from sexton import Job
 from sexton.runs.context import Limits
-from sexton.runs.counts import Counts
 from sexton.runs.outcome import Outcome
 from sexton.runs.stop import Stop
+from sexton.slots.counts import Counts
 from sexton.testing import preview_job, run_job
 from tests.support.once import assert_expired_once, is_free, states
+from tests.support.pace import UNHURRIED, RunClock
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
-
-from ..support.pace import UNHURRIED, RunClock
-from ..support.slow_rows import changing_is_endless, changing_takes
+from tests.support.slow_rows import changing_is_endless, changing_takes
 
 HOUR = timedelta(hours=1)
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from sexton.runs import hard_limit
-from sexton.runs.claim import Wanted, claim
+from sexton.slots.claim import Wanted, claim
 from tests.support.children import command_line, command_line_to_the_last_word, write_settings
 from tests.support.patience import PATIENCE
 from tests.support.ports import closed_port

@@ -13,16 +13,16 @@ from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from sexton import Job, Run
-from sexton.config.alerts import AlertSettings
+from sexton.config.alert_settings import AlertSettings
+from sexton.db.column_types import KEPT
 from sexton.db.connect import open_database, read_only
-from sexton.db.moment import ask_now
+from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
-from sexton.db.types import KEPT
 from sexton.errors import JobFailed
-from sexton.runs.counts import Counts
 from sexton.runs.failure import MOST, raised_at, traceback_text, words
-from sexton.runs.history import Traceback, history, kept_traceback
-from sexton.telemetry.assessing import watch
+from sexton.slots.counts import Counts
+from sexton.slots.history import Traceback, history, kept_traceback
+from sexton.telemetry.assessment import watch
 from sexton.telemetry.incidents import open_incidents
 from sexton.telemetry.logs import ended
 from sexton.testing import run_job
@@ -375,7 +375,7 @@ def test_run_job_raises_what_the_function_raised(engine: Engine) -> None:
 def test_housekeeping_purges_old_tracebacks_and_keeps_the_runs(engine: Engine) -> None:
     from datetime import UTC, datetime
 
-    from sexton.runs.retention import steps
+    from sexton.slots.housekeeping import steps
 
     table = own_tables(engine.dialect.name).tracebacks
     outcome = run_job(engine, failing(lambda: KeyError("row")))

@@ -7,8 +7,7 @@ from sqlalchemy import Engine
 
 from sexton import Counts, Job, PolicyError, Run
 from sexton.testing import preview_job, run_job
-
-from ..support.sessions import NOON, make_sessions
+from tests.support.sessions import NOON, make_sessions
 
 
 def test_deletes_what_is_due_and_nothing_else(engine: Engine) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 
 from sexton.db.connect import open_database
+from tests.support.databases import Databases, kinds_for
 
-from ..support.databases import Databases, kinds_for
 from .declared import declared_texts, make_tables
 from .texts import FOLDER, texts
 

@@ -10,11 +10,11 @@ from sqlalchemy import Engine
 from sexton.app import App
 from sexton.config import Settings
 from sexton.policies.contract import Plan
-from sexton.runs.picked import PickedBatches
-from sexton.runs.preview import preview_statement
-from sexton.runs.purge import SweepPurge
 from sexton.runs.runner import planned
-from sexton.runs.sqlite import KeyedDelete, TemporaryRows
+from sexton.statements.cte_batch import PickedBatches
+from sexton.statements.preview import preview_statement
+from sexton.statements.purge_batch import SweepPurge
+from sexton.statements.sqlite_batch import KeyedDelete, TemporaryRows
 
 from .texts import FOLDER, part, statements
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from sexton.runs.picked import PickedBatches
 from sexton.runs.preflight import preflight
+from sexton.statements.cte_batch import PickedBatches
 
 from .declared import POLICIES, declared_texts, make_tables, plans_of, there
 from .test_plans import explained

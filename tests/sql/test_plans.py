@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from sexton.db.instants import meaning_of
 from sexton.db.render import render
-from sexton.runs.execution import Request, parameters
+from sexton.db.time_parameters import meaning_of
+from sexton.statements.batch_strategy import Request, parameters
+from tests.support.market import NOW, at, open_market
 
-from ..support.market import NOW, at, open_market
 from .texts import plans, statements
 
 pytestmark = [pytest.mark.databases("postgres"), pytest.mark.slow]

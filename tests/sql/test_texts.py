@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.db.render import render
-from sexton.runs.execution import Request, parameters
+from sexton.statements.batch_strategy import Request, parameters
+from tests.support.market import NOW, at, open_market
 
-from ..support.market import NOW, at, open_market
 from .texts import FOLDER, plans, statements, texts, wrap
 
 MARK = "2026-06-01 00:00:00+00"

@@ -13,11 +13,11 @@ from sexton.db.render import render
 from sexton.packs.marketplace import pack
 from sexton.packs.marketplace.options import Options
 from sexton.policies.contract import Plan
-from sexton.runs.picked import PickedBatches, batch_statement
-from sexton.runs.preview import preview_statement
-from sexton.runs.purge import WindowPurge
 from sexton.runs.runner import planned
-from sexton.runs.sqlite import KeyedDelete, TemporaryRows
+from sexton.statements.cte_batch import PickedBatches, batch_statement
+from sexton.statements.preview import preview_statement
+from sexton.statements.purge_batch import WindowPurge
+from sexton.statements.sqlite_batch import KeyedDelete, TemporaryRows
 
 FOLDER = Path(__file__).parent
 WIDTH = 110

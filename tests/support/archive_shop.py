@@ -21,13 +21,13 @@ from sqlalchemy import Engine, event, text
 
 from sexton import Job
 from sexton.app import App
+from sexton.archives.files import ENDING
 from sexton.config import Settings, read_into
-from sexton.config.policy import PolicySettings, definition_of
+from sexton.config.policy_settings import PolicySettings, definition_of
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
-from sexton.runs.archive.files import ENDING
-from sexton.runs.archive.rows import Key
-from sexton.runs.armed import arm
+from sexton.guard.arming import arm
+from sexton.statements.archive_rows import Key
 from sexton.testing import run_job
 from tests.support.archives import lines_of, restore, verify
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from sexton.archives.files import Line, Manifest, manifest_of
+from sexton.archives.manifests import read_manifest
 from sexton.declared import restore as product
 from sexton.declared.restore import Restored
-from sexton.runs.archive.files import Line, Manifest, manifest_of
-from sexton.runs.archive.manifests import read_manifest
 from sexton.runs.archive.records import record_of
-from sexton.runs.archive.trusted import Archive, believed, recorded
+from sexton.runs.archive.verification import Archive, believed, recorded
 
 
 def opened(engine: Engine, path: Path) -> Archive:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Engine, text
 
 from sexton import Job
-from sexton.runs.doctor.diagnose import diagnose
-from sexton.runs.doctor.finding import Finding
+from sexton.doctor.diagnose import diagnose
+from sexton.doctor.finding import Finding
 
 
 def examined(engine: Engine, job: Job, *, sampling: bool = False) -> list[Finding]:

@@ -22,8 +22,8 @@ from sexton.db.tables import own_tables
 from sexton.packs.marketplace import pack
 from sexton.packs.marketplace.options import Options
 from sexton.packs.marketplace.tables import Tables, tables
-from sexton.runs.history import set_aside
 from sexton.runs.outcome import Outcome
+from sexton.slots.history import set_aside
 from sexton.testing import preview_job, run_job
 
 NOW = "2026-06-15 04:00"

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Engine, select, update
 
-from sexton.db.moment import database_now
+from sexton.db.server_clock import database_now
 from sexton.db.tables import own_tables
-from sexton.runs.lease import Lease
+from sexton.slots.lease import Lease
 
 from .sessions import Sessions
 

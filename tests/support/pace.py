@@ -23,7 +23,7 @@ UNHURRIED = Limits(lease=10 * PATIENCE, statement=PATIENCE)
 def lift_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is not told its limits has all the time that a test has, and so has each statement of a claim."""
     monkeypatch.setattr("sexton.runs.runner.Limits", lambda: UNHURRIED)
-    monkeypatch.setattr("sexton.runs.lease.STATEMENT", f"{PATIENCE:g}s")
+    monkeypatch.setattr("sexton.slots.lease.STATEMENT", f"{PATIENCE:g}s")
 
 
 def lift_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Engine, insert
 
 from sexton.clock import parse_instant
-from sexton.db.moment import ask_now
+from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.jobs.job import Job
-from sexton.runs.history import Past, history, set_aside
-from sexton.runs.schedules import observe
+from sexton.slots.history import Past, history, set_aside
+from sexton.slots.schedules import observe
 
 
 def database_time(engine: Engine) -> datetime:

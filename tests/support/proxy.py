@@ -17,20 +17,7 @@ from types import TracebackType
 
 from sqlalchemy import make_url
 
-from .fates import (
-    CUT,
-    CUT_AFTER,
-    FREEZE,
-    MUTE,
-    PASS,
-    Action,
-    Condition,
-    Statement,
-    call,
-    cut,
-    cut_after,
-    kill,
-)
+from .fates import CUT, CUT_AFTER, FREEZE, MUTE, PASS, Action, Condition, Statement, call, cut, cut_after, kill
 from .link import Link
 from .patience import PATIENCE
 

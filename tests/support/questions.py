@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sexton.declared.measure import Looker
+from sexton.proposals.measure import Looker
 from sexton.telemetry.debt import read_debt
 
 from .patience import PATIENCE
@@ -13,7 +13,7 @@ from .patience import PATIENCE
 def await_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Doctor, check, proposals and debt give no question up before a test does."""
     for limit in ("finding.SECONDS", "sample.SECONDS", "load.PATIENCE", "server.CLOCK_WARNING"):
-        monkeypatch.setattr(f"sexton.runs.doctor.{limit}", PATIENCE)
-    monkeypatch.setattr("sexton.runs.inspect.COUNTING", PATIENCE)
+        monkeypatch.setattr(f"sexton.doctor.{limit}", PATIENCE)
+    monkeypatch.setattr("sexton.doctor.inspection.COUNTING", PATIENCE)
     monkeypatch.setattr(Looker.__init__, "__kwdefaults__", {"seconds": PATIENCE, "patience": 10 * PATIENCE})
     monkeypatch.setattr(read_debt, "__kwdefaults__", {"seconds": PATIENCE})

@@ -12,8 +12,8 @@ from sqlalchemy import Column, Engine, ForeignKey, Index, MetaData, Table, Text,
 from sexton import Job, Message, Purge, Transition, UtcDateTime, WarnOnce, ago, ahead, text_key
 from sexton import now as run_time
 from sexton.clock import parse_instant
+from sexton.db.column_types import BigKey
 from sexton.db.tables import own_tables
-from sexton.db.types import BigKey
 
 NOON = parse_instant("2026-06-15T12:00Z")
 """The time of most test runs."""

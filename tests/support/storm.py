@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from sexton.runs.claim import reap
-from sexton.runs.history import Past
+from sexton.slots.claim import reap
+from sexton.slots.history import Past
 
 from .children import command_line, write_settings
 from .once import let_leases_end

@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 
 from sexton.app import App
 from sexton.db.connect import read_only
-from sexton.runs.history import Past, history
-from sexton.runs.queue import enqueue
+from sexton.slots.history import Past, history
+from sexton.slots.queue import enqueue
 from sexton.testing.processes import wait_until
 
 from .children import command_line, write_settings

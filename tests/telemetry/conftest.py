@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from ..channels.conftest import direct, relay, web
-from ..support.pace import Clockwork
-from ..support.patience import PATIENCE
+from tests.channels.conftest import direct, relay, web
+from tests.support.pace import Clockwork
+from tests.support.patience import PATIENCE
+
 from .past import Past
 
 __all__ = ["direct", "past", "relay", "web"]
@@ -23,4 +24,4 @@ def past(engine: Engine) -> Past:
 def unhurried_watching(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is: no monitor is late, and a call of `deliver` takes no time."""
     monkeypatch.setattr("sexton.telemetry.heartbeat.DEADLINE", PATIENCE)
-    monkeypatch.setattr("sexton.telemetry.alerts.time", Clockwork())
+    monkeypatch.setattr("sexton.telemetry.alert_delivery.time", Clockwork())

@@ -12,11 +12,11 @@ from sqlalchemy import Engine, insert, select
 
 from sexton import Job, every
 from sexton.clock import parse_instant
-from sexton.config.alerts import AlertSettings
-from sexton.db.identity import identity
+from sexton.config.alert_settings import AlertSettings
+from sexton.db.database_identity import identity
 from sexton.db.tables import own_tables
-from sexton.telemetry.assessing import assess
-from sexton.telemetry.telling import Event
+from sexton.telemetry.alert_texts import Event
+from sexton.telemetry.assessment import assess
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), timeout="10m", work=lambda run: None)
 ONE_CHANNEL = AlertSettings(channels=("log",))

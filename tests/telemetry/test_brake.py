@@ -16,15 +16,15 @@ from sexton.app import App
 from sexton.channels.log import LogChannel
 from sexton.channels.webhook import WebhookChannel
 from sexton.config import Settings
-from sexton.config.alerts import AlertSettings
+from sexton.config.alert_settings import AlertSettings
 from sexton.db.tables import own_tables
-from sexton.telemetry.alerts import deliver, unsent
-from sexton.telemetry.assessing import watch
+from sexton.telemetry.alert_delivery import deliver, unsent
+from sexton.telemetry.assessment import watch
 from sexton.telemetry.incidents import UNREACHABLE, channel_broke, channel_works, open_incidents, unsettled
-from sexton.telemetry.rounds import Rounds, needed
+from sexton.telemetry.monitoring_cycle import Rounds, needed
+from tests.channels.web import Web
+from tests.support.patience import PATIENCE
 
-from ..channels.web import Web
-from ..support.patience import PATIENCE
 from .past import HOURLY, Past, at, many
 
 SWITCHED = AlertSettings(channels=("log",), after_failures=1, late_after="99d", failure_rate=0.0)

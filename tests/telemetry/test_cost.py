@@ -9,11 +9,10 @@ import pytest
 from sqlalchemy import Engine, event
 
 from sexton import Job, every
+from sexton.telemetry.counters import Tally
 from sexton.telemetry.health import read_health
-from sexton.telemetry.tallies import Tally
-
-from ..sql.test_plans import nodes
-from ..support.past_runs import at
+from tests.sql.test_plans import nodes
+from tests.support.past_runs import at
 
 NOW = at("12:00")
 JOBS = tuple(Job(f"shop.job_{number}", schedule=every("10m"), work=print) for number in range(4))

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import Column, Engine, MetaData, Table
 
 from sexton import Job, Later, Purge, UtcDateTime
+from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
-from sexton.db.types import BigKey
-from sexton.runs.history import Past, history
+from sexton.slots.history import Past, history
 from sexton.telemetry import debt
 from sexton.telemetry.debt import Debt, Flow, flow, read_debt
+from sexton.telemetry.health_reader import Reader
 from sexton.telemetry.metrics import exposition
-from sexton.telemetry.reader import Reader
 from sexton.testing import preview_job, run_job
 from tests.support.past_runs import add_runs, database_time, run_row
 from tests.support.patience import PATIENCE

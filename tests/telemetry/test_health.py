@@ -10,10 +10,9 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton import Job, Misfire, cron, every, parse_backoff
-from sexton.runs import schedules
+from sexton.slots import schedules
 from sexton.telemetry.health import Health, JobHealth, read_health
-
-from ..support.past_runs import add_lease, add_runs, at, database_time, first_seen, run_row
+from tests.support.past_runs import add_lease, add_runs, at, database_time, first_seen, run_row
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), work=print)
 DAILY = Job("shop.daily", schedule=cron("0 4 * * *"), work=print)

@@ -11,8 +11,7 @@ import pytest
 
 from sexton.telemetry import heartbeat
 from sexton.telemetry.heartbeat import ping
-
-from ..support.ports import closed_port
+from tests.support.ports import closed_port
 
 TOKEN = "qXcanaryX7"
 

@@ -9,15 +9,15 @@ from sqlalchemy import delete, text, update
 
 from sexton.channels.email import EmailChannel
 from sexton.channels.webhook import WebhookChannel
-from sexton.config.alerts import EmailSettings
+from sexton.config.alert_settings import EmailSettings
 from sexton.db.connect import open_database
-from sexton.db.identity import identity, renew_identity
+from sexton.db.database_identity import identity, renew_identity
 from sexton.db.migrate import migrate
 from sexton.db.tables import own_tables
-from sexton.telemetry.alerts import deliver
+from sexton.telemetry.alert_delivery import deliver
+from tests.channels.relay import Relay
+from tests.channels.web import Web
 
-from ..channels.relay import Relay
-from ..channels.web import Web
 from .past import HOURLY, ONE_CHANNEL, Past, at, many
 
 

@@ -14,13 +14,13 @@ from sqlalchemy import Engine, delete, event, func, select, text
 from sexton import every
 from sexton.app import App
 from sexton.config import Settings
-from sexton.config.alerts import AlertSettings
+from sexton.config.alert_settings import AlertSettings
 from sexton.db.tables import own_tables
-from sexton.telemetry.assessing import assess, watch
+from sexton.telemetry.assessment import assess, watch
 from sexton.telemetry.incidents import REFUSES, channel_broke, channel_works, open_incidents
 from sexton.testing import run_job
+from tests.support.patience import PATIENCE
 
-from ..support.patience import PATIENCE
 from .past import HOURLY, ONE_CHANNEL, Past, at
 
 CANARY = "qXcanaryX7"

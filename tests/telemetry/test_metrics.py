@@ -16,11 +16,10 @@ from sqlalchemy import Engine, insert
 from sexton import Job, every
 from sexton.db.tables import own_tables
 from sexton.errors import DatabaseUnreachable, SextonError
+from sexton.telemetry.health_reader import Reader, Reading
 from sexton.telemetry.metrics import COUNTER, METRICS, Collector, exposition, write_textfile
-from sexton.telemetry.reader import Reader, Reading
-
-from ..support.past_runs import add_lease, add_runs, database_time, run_row
-from ..support.patience import PATIENCE
+from tests.support.past_runs import add_lease, add_runs, database_time, run_row
+from tests.support.patience import PATIENCE
 
 A, B = (Job(name, schedule=every("1h"), work=print) for name in ("shop.a", "shop.b"))
 CANARY = "qXcanaryX7"

@@ -11,13 +11,13 @@ from sexton import Job, every
 from sexton.app import App
 from sexton.clock import FIRST_YEAR, LAST_YEAR
 from sexton.config import Settings
+from sexton.db.column_types import OwnInstant
 from sexton.db.tables import own_tables
-from sexton.db.types import OwnInstant
-from sexton.runs.due import due_runs
-from sexton.runs.history import history, one, running, set_aside
+from sexton.slots.due import due_runs
+from sexton.slots.history import history, one, running, set_aside
+from sexton.telemetry.counters import Tally
 from sexton.telemetry.health import read_health
-from sexton.telemetry.rounds import Rounds
-from sexton.telemetry.tallies import Tally
+from sexton.telemetry.monitoring_cycle import Rounds
 from tests.support.past_runs import add_runs, database_time, run_row
 
 ODD = Job("shop.odd", schedule=every("1h"), work=lambda run: None)

@@ -13,11 +13,10 @@ import pytest
 
 from sexton import App
 from sexton.config import Settings
-from sexton.telemetry.reader import Reader
+from sexton.telemetry.health_reader import Reader
 from sexton.testing.processes import wait_until
 from sexton.web import connections, serving
-
-from ..support.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: "
 WHOLE = HALF + b"a\r\n\r\n"

@@ -21,15 +21,14 @@ from sqlalchemy import Engine, text
 from sexton import App
 from sexton.config import Settings
 from sexton.errors import SettingsError
-from sexton.telemetry.reader import Reader
+from sexton.telemetry.health_reader import Reader
 from sexton.testing.processes import wait_until
 from sexton.web import application, serving
-
-from ..support.databases import Databases
-from ..support.past_runs import add_lease, add_runs, database_time, run_row
-from ..support.patience import PATIENCE
-from ..support.proxy import Proxy
-from ..support.roles import new_town, quoted
+from tests.support.databases import Databases
+from tests.support.past_runs import add_lease, add_runs, database_time, run_row
+from tests.support.patience import PATIENCE
+from tests.support.proxy import Proxy
+from tests.support.roles import new_town, quoted
 
 PAGES = ("/metrics", "/api/health/cron", "/healthz", "/readyz")
 ANYWHERE = "127.0.0.1:0"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .chat import chat_text
+from .chat_text import chat_text
 from .contract import Notice, compact
-from .http import post
+from .http_post import post
 
 LONGEST = 2000
 """Units of UTF-16, as which Discord counts; a longer message is refused as a whole."""

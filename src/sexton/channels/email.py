@@ -18,11 +18,11 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from ..config.alerts import EmailSettings
+from ..config.alert_settings import EmailSettings
 from ..errors import scrubbed
+from .call_timeout import TooLate, within
 from .contract import DEADLINE, ChannelError, Notice, Refused, Unavailable, Unknown, shortened
-from .deadline import TooLate, within
-from .smtp import Relay, RelayBehindTLS, TooMuch
+from .smtp_dialogue import Relay, RelayBehindTLS, TooMuch
 
 WHOLE = 60.0
 """Seconds for one notice in all, whatever the relay does."""

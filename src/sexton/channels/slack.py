@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .chat import chat_text
+from .chat_text import chat_text
 from .contract import Notice, compact
-from .http import post
+from .http_post import post
 
 LONGEST = 4000
 """Characters after which Slack cuts a message, or splits it."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from .contract import Notice, as_json, compact
-from .http import post
+from .http_post import post
 
 
 class WebhookChannel:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..app import App
 from ..console import say
 from ..errors import DONE, FAILED, SettingsError, SextonError
-from .shared import add_json, open_app, print_json, table
+from ._common import add_json, open_app, print_json, table
 
 if TYPE_CHECKING:
     from ..telemetry.incidents import Incident
@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> int:
         return _new_id(app)
     from ..db.connect import read_only
     from ..db.migrate import require_schema
-    from ..telemetry.alerts import unsent
+    from ..telemetry.alert_delivery import unsent
     from ..telemetry.incidents import unsettled
 
     with read_only(app.engine) as connection:
@@ -66,7 +66,7 @@ def run(arguments: Namespace) -> int:
 
 def _new_id(app: App) -> int:
     from ..db.connect import reaching
-    from ..db.identity import renew_identity
+    from ..db.database_identity import renew_identity
     from ..db.migrate import require_schema
 
     with reaching(app.engine), app.engine.begin() as connection:
@@ -96,7 +96,7 @@ def _test(app: App, name: str, as_json: bool) -> int:
     from uuid import uuid4
 
     from ..channels.contract import Notice
-    from ..telemetry.alerts import channel_of, channels_of, shout
+    from ..telemetry.alert_delivery import channel_of, channels_of, shout
 
     channels = channels_of(app.settings) if name == ALL else [channel_of(app.settings, _set_up(app, name))]
     if not channels:
@@ -113,8 +113,8 @@ def _test(app: App, name: str, as_json: bool) -> int:
 
 
 def _set_up(app: App, name: str) -> str:
-    from ..config.fields import Rule
-    from ..config.kinds import check_kind
+    from ..config.setting_fields import Rule
+    from ..config.value_types import check_kind
 
     try:
         check_kind(name, Rule(kind="channel"))
@@ -132,7 +132,7 @@ def _put_on_record(app: App, working: list[str]) -> None:
 
     from ..db.connect import reaching
     from ..db.migrate import require_schema
-    from ..db.moment import ask_now
+    from ..db.server_clock import ask_now
     from ..telemetry.incidents import channel_works
 
     try:

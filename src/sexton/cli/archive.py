@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_, select
 
 from ..app import App
+from ..archives.files import ENDING, manifest_of
 from ..config.exposure import open_archives
 from ..console import remark, say
 from ..db.connect import reaching, read_only
 from ..db.migrate import require_schema, revision
 from ..db.tables import own_tables
 from ..errors import DONE, FAILED, PARTIAL, JobFailed, UsageError
-from ..runs.archive.files import ENDING, manifest_of
 from ..texts import one_line
-from .shared import add_json, confirmed, open_app, print_json, table
+from ._common import add_json, confirmed, open_app, print_json, table
 
 if TYPE_CHECKING:
     from ..declared.restore import Restored
-    from ..runs.archive.trusted import Archive
+    from ..runs.archive.verification import Archive
 
 ACTIONS = ("list", "verify", "restore", "forget")
 MOST = 200
@@ -131,7 +131,7 @@ def _all_files(app: App) -> tuple[list[Path], list[str]]:
 def _opened(app: App, path: Path, without_record: bool) -> Archive:
     """The file by its record; by its manifest where there is none, and that was asked for. JobFailed."""
     from ..runs.archive.records import record_of
-    from ..runs.archive.trusted import believed, recorded
+    from ..runs.archive.verification import believed, recorded
 
     with read_only(app.engine) as connection:
         bare = without_record and revision(connection) is None
@@ -145,7 +145,7 @@ def _opened(app: App, path: Path, without_record: bool) -> Archive:
 
 def _tables(app: App) -> dict[str, list[str]]:
     """Of each job that archives, the tables of its policy and what hangs on them, as the settings have them (SEC-3)."""
-    from ..config.children import tables_of
+    from ..config.child_settings import tables_of
 
     policies = ((name, one) for name, one in app.policies.items() if one.archive)
     return {f"policies.{name}": [one.table, *tables_of(one.children)] for name, one in policies}

@@ -19,27 +19,27 @@ from ..config.policy_words import details
 from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
-from ..db.moment import ask_now
+from ..db.server_clock import ask_now
 from ..declared.other_clock import other_clock
+from ..doctor.role_trust import of_plans
 from ..errors import DONE, FAILED, UsageError, suggestion
+from ..guard.arming import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere, folder_of, redirected
+from ..guard.flood import table_rows
 from ..jobs.guard import Guard
 from ..jobs.job import Job
 from ..policies.contract import Plan
-from ..runs.armed import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere, folder_of, redirected
-from ..runs.counts import Counts
-from ..runs.doctor.trusting import of_plans
 from ..runs.dry_run import counting
-from ..runs.execution import Request
-from ..runs.flood import table_rows
-from ..runs.history import STOPPED, history
 from ..runs.preflight import obstacle
-from ..runs.preview import preview, references_in_words
 from ..runs.runner import planned
-from ..runs.samples import sample
+from ..slots.counts import Counts
+from ..slots.history import STOPPED, history
+from ..statements.batch_strategy import Request
+from ..statements.preview import preview, references_in_words
+from ..statements.samples import sample
 from ..texts import one_line
-from .changing import changing, person
-from .report import sample_lines, step_table
-from .shared import confirmed, open_app
+from ._common import confirmed, open_app
+from ._run_report import sample_lines, step_table
+from ._schedule_change import changing, person
 
 
 def arguments(parser: ArgumentParser) -> None:

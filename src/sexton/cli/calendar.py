@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 from ..console import say
 from ..jobs.crowding import warnings
-from ..jobs.plan import plan
+from ..jobs.occurrences import plan
 from ..texts import visible
-from .load_picture import picture
-from .shared import add_json, add_now, open_app, print_json, tell_unloaded, whole
+from ._common import add_json, add_now, open_app, print_json, tell_unloaded, whole
+from ._load_chart import picture
 
 FREQUENT = 24
 """A job due more often than this in one day is told in one line a day."""

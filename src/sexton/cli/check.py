@@ -20,8 +20,8 @@ from ..console import say
 from ..errors import DONE, FAILED, USAGE, SettingsError, SextonError
 from ..jobs import crowding
 from ..jobs.job import Job
-from . import check_outside
-from .shared import add_json, duration_words, open_app, print_json
+from . import _check_exposure
+from ._common import add_json, duration_words, open_app, print_json
 
 CLOCK_WARNING = 5.0
 """Seconds between the clocks from which it is said; from 60 nothing runs."""
@@ -76,7 +76,7 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
     yield schema
     if schema.exit_code:
         return
-    from ..runs.doctor.writing import refused
+    from ..doctor.write_access import refused
 
     if (why := refused(app.engine)) is not None:
         yield Finding("wrong", "database", why, USAGE)
@@ -92,7 +92,7 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
 def _exposed(app: App) -> Iterator[tuple[str, str]]:
     """What others could write, read or overhear: files, pages, messages."""
     yield from exposures(app.settings, app.files, app.folder, app.policies)
-    yield from check_outside.warnings(app.settings)
+    yield from _check_exposure.warnings(app.settings)
 
 
 def _not_loaded(app: App) -> Iterator[Finding]:
@@ -104,7 +104,7 @@ def _health(app: App) -> Iterator[Finding]:
     """One line a late or new job, one for a leader that is missing; one that all is well."""
     from ..db.connect import read_only
     from ..db.migrate import require_schema
-    from ..db.moment import ask_now
+    from ..db.server_clock import ask_now
     from ..telemetry.health import read_health
 
     with read_only(app.engine) as connection:
@@ -138,8 +138,8 @@ def _schema(app: App) -> str:
     """Whether it answers, has our tables, and lets this user in."""
     from ..db.connect import read_only
     from ..db.migrate import HEAD, require_schema
-    from ..db.moment import ask_now, skew
-    from ..runs.doctor.writing import locked_out
+    from ..db.server_clock import ask_now, skew
+    from ..doctor.write_access import locked_out
 
     if (why := locked_out(app.engine)) is not None:
         raise SettingsError(why)
@@ -153,7 +153,7 @@ def _schema(app: App) -> str:
 def _strangers(app: App) -> Iterator[Finding]:
     """What of others would run as this role, or could: its rights, its path, Sexton's own schema (SEC-15, SEC-19)."""
     from ..db.connect import read_only
-    from ..runs.doctor.trusting import of_home, of_role
+    from ..doctor.role_trust import of_home, of_role
 
     with read_only(app.engine) as connection:
         for level, stranger in of_home(connection):
@@ -166,8 +166,8 @@ def _brake(app: App) -> str:
     """Whether the query of the settings can be asked, and what it says."""
     from sqlalchemy.exc import DBAPIError
 
-    from ..db.asked import ask_apart
     from ..db.faults import describe
+    from ..db.operator_query import ask_apart
     from ..runs.throttle import EVERY
 
     try:
@@ -180,7 +180,7 @@ def _brake(app: App) -> str:
 def _misfits(app: App) -> Iterator[Finding]:
     """Changes by people that have no effect any more."""
     from ..db.connect import read_only
-    from ..runs.schedules import changes, misfit
+    from ..slots.schedules import changes, misfit
 
     with read_only(app.engine) as connection:
         known = changes(connection)
@@ -191,7 +191,7 @@ def _misfits(app: App) -> Iterator[Finding]:
 
 def _here(app: App, job: Job) -> Iterator[Finding]:
     """Whether the job's statements work on this database, and what would hurt."""
-    from ..runs.inspect import inspected
+    from ..doctor.inspection import inspected
 
     warnings: list[str] = []
 

@@ -17,15 +17,15 @@ from pathlib import Path
 from ..config import CONFIG
 from ..config.environment import is_setting
 from ..console import complain
-from ..crontab.fields import GRAINS
-from ..crontab.place import Place
-from ..crontab.server import server_zone
-from ..crontab.text import Wishes, crontab
+from ..engines.crontab.command_line import Place
+from ..engines.crontab.server_zone import server_zone
+from ..engines.crontab.slot_fields import GRAINS
+from ..engines.crontab.text import Wishes, crontab
 from ..errors import DONE, ScheduleError, UsageError
 from ..jobs.duration import parse_duration
 from ..jobs.zones import check_zone
 from ..texts import encodable
-from .shared import open_app
+from ._common import open_app
 
 CPANEL_GRAIN = 5
 _ADDRESS = re.compile(r"[!-~]+@[!-~]+")

@@ -13,9 +13,9 @@ from typing import Any
 from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
-from ..db.moment import ask_now
+from ..db.server_clock import ask_now
 from ..errors import DONE, UsageError
-from .shared import add_json, duration_words, open_app, print_json, table
+from ._common import add_json, duration_words, open_app, print_json, table
 
 RUNS = 2_000
 """Newest runs of a job that are looked at for its drain and intake."""
@@ -44,7 +44,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _asked(arguments: Namespace) -> Iterator[dict[str, Any]]:
-    from ..runs.history import history
+    from ..slots.history import history
     from ..telemetry.debt import MOST, flow, read_debt
 
     app = open_app(arguments, partly=True)

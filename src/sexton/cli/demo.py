@@ -20,17 +20,17 @@ from ..config import Settings
 from ..console import say_while_read
 from ..db.connect import place, read_only
 from ..db.migrate import migrate
-from ..db.moment import ask_now
+from ..db.server_clock import ask_now
 from ..errors import SextonError, UsageError
 from ..files import make_folder, write_new
-from ..runs.armed import arm_job
+from ..guard.arming import arm_job
 from ..runs.dry_run import dry_run
-from ..runs.history import notices
 from ..runs.outcome import Outcome
 from ..runs.runner import planned
 from ..runs.runner import run as run_job
-from .report import progress, step_table
-from .shared import duration_words, table
+from ..slots.history import notices
+from ._common import duration_words, table
+from ._run_report import progress, step_table
 
 EARLIER = timedelta(days=2)
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from ..console import say
 from ..errors import DONE, FAILED, UsageError
 from ..texts import visible
-from .shared import add_json, open_app, print_json, tell_unloaded
+from ._common import add_json, open_app, print_json, tell_unloaded
 
 if TYPE_CHECKING:
     from ..app import App
-    from ..runs.doctor.finding import Finding
+    from ..doctor.finding import Finding
 
 WIDEST = 100
 """Columns that text is wrapped to on a wide terminal."""
@@ -55,8 +55,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print what was found; 1 when somebody should act."""
-    from ..runs.doctor.diagnose import diagnose
-    from ..runs.doctor.grouping import AGAIN, by_cause, worst_first
+    from ..doctor.diagnose import diagnose
+    from ..doctor.grouping import AGAIN, by_cause, worst_first
 
     app = open_app(arguments, partly=True)
     if arguments.grants is not None:
@@ -81,7 +81,7 @@ def run(arguments: Namespace) -> int:
 def _grants(app: App, arguments: Namespace) -> int:
     """Print them; 2 when jobs could not be loaded, whose rights would be missing."""
     from ..db.connect import read_only
-    from ..runs.doctor.grants import grants
+    from ..doctor.grants import grants
 
     if app.dialect != "postgresql":
         raise UsageError("--grants is for PostgreSQL: a SQLite file knows no roles, only who may write the file")

@@ -12,21 +12,21 @@ from sqlalchemy.exc import DBAPIError
 from ..app import App
 from ..console import say
 from ..db.connect import read_only
-from ..db.deadline import limited, patient
 from ..db.faults import describe
-from ..db.moment import ask_now
 from ..db.render import render
+from ..db.server_clock import ask_now
+from ..db.statement_timeout import limited, patient
 from ..errors import SextonError
+from ..guard.arming import DECLARED, armed_row, called, unarmed
 from ..jobs.job import Job
 from ..policies.contract import Plan
-from ..runs.armed import DECLARED, armed_row, called, unarmed
-from ..runs.choose import Choice, choose
-from ..runs.execution import Request
 from ..runs.preflight import PLANNING
-from ..runs.preview import preview_statement
 from ..runs.runner import planned
+from ..statements.batch_strategy import Request
+from ..statements.preview import preview_statement
+from ..statements.strategy_choice import Choice, choose
 from ..texts import one_line
-from .shared import add_json, open_app, print_json
+from ._common import add_json, open_app, print_json
 
 
 def arguments(parser: ArgumentParser) -> None:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
-from ..runs.history import Past, history
-from .shared import add_json, duration_words, open_app, print_json, table, whole
+from ..slots.history import Past, history
+from ._common import add_json, duration_words, open_app, print_json, table, whole
 
 HEADINGS = ["RUN", "JOB", "STARTED (UTC)", "STATE", "TOOK", "PICKED", "CHANGED", "TOLD"]
 

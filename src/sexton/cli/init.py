@@ -69,8 +69,8 @@ def _with_proposals(source: str, template: str, *, everything: bool) -> tuple[st
     from sqlalchemy.engine import make_url
 
     from ..db.connect import place
-    from ..declared.proposal_text import chosen, proposals_text
-    from ..declared.propose import propose
+    from ..proposals.proposal_text import chosen, proposals_text
+    from ..proposals.propose import propose
 
     proposals = propose(source)
     where, address = place(make_url(source)), shown(source)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from ..app import App
 from ..console import say
 from ..jobs.job import Job
-from .shared import add_json, duration_words, open_app, print_json, table, tell_unloaded
+from ._common import add_json, duration_words, open_app, print_json, table, tell_unloaded
 
 if TYPE_CHECKING:
-    from ..runs.schedules import Change
+    from ..slots.schedules import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ def run(arguments: Namespace) -> int:
 def _in_force(app: App) -> tuple[datetime, list[Listed]]:
     from ..db.connect import read_only
     from ..db.migrate import require_schema
-    from ..db.moment import ask_now
-    from ..runs.armed import armed_jobs
-    from ..runs.schedules import changes
+    from ..db.server_clock import ask_now
+    from ..guard.arming import armed_jobs
+    from ..slots.schedules import changes
 
     with read_only(app.engine) as connection:
         require_schema(connection)
@@ -70,7 +70,7 @@ def _in_force(app: App) -> tuple[datetime, list[Listed]]:
 
 
 def _listed(app: App, known: dict[str, Change], unseen: set[str], now: datetime) -> Iterator[Listed]:
-    from ..runs.schedules import in_force, misfit, next_slot
+    from ..slots.schedules import in_force, misfit, next_slot
 
     for own in app.registry:
         change = known.get(own.name)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..console import complain, say
 from ..errors import DONE, SettingsError, SextonError, UsageError
-from .shared import open_app
+from ._common import open_app
 
 PATIENCE = 60.0
 """Seconds: nobody waits for a page here, so a slow database gets its time."""
@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> int:
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is not installed; run: pip install 'sexton[metrics]'") from error
     from ..telemetry.debt import elsewhere
-    from ..telemetry.reader import Reader
+    from ..telemetry.health_reader import Reader
 
     reader = Reader.of(
         app.settings,

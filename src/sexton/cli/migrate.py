@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from ..console import say
 from ..db.connect import place
 from ..db.migrate import HEAD, migrate
-from .shared import open_app
+from ._common import open_app
 
 
 def arguments(parser: ArgumentParser) -> None:

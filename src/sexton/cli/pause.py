@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 
 from ..clock import parse_reckonable
 from ..console import say
-from ..runs.schedules import pause
-from .changing import changing, person
+from ..slots.schedules import pause
+from ._schedule_change import changing, person
 
 
 def arguments(parser: ArgumentParser) -> None:

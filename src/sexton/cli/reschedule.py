@@ -10,8 +10,8 @@ from argparse import ArgumentParser, Namespace
 
 from ..console import say
 from ..errors import UsageError
-from ..runs.schedules import reschedule
-from .changing import changing, next_slots, person
+from ..slots.schedules import reschedule
+from ._schedule_change import changing, next_slots, person
 
 
 def arguments(parser: ArgumentParser) -> None:

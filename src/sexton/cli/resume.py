@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..console import say
-from ..runs.schedules import resume
-from .changing import changing, next_slots, person
+from ..slots.schedules import resume
+from ._schedule_change import changing, next_slots, person
 
 
 def arguments(parser: ArgumentParser) -> None:

@@ -17,13 +17,13 @@ from ..app import App
 from ..console import complain, remark, say_while_read
 from ..errors import DONE, FAILED, HELD, USAGE, UsageError
 from ..jobs.job import Job
-from ..runs.claim import Due
 from ..runs.outcome import Outcome
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
+from ..slots.claim import Due
 from ..telemetry import logs
-from .report import closing_line, progress, sample_lines, step_table
-from .shared import add_json, add_now, add_yes, open_app, refuse_future
+from ._common import add_json, add_now, add_yes, open_app, refuse_future
+from ._run_report import closing_line, progress, sample_lines, step_table
 
 WORST_FIRST = (69, 1, 2, 3, 0)
 
@@ -60,8 +60,8 @@ def run(arguments: Namespace) -> int:
 
 def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> list[int]:
     """Run what is due, functions in a process beside this one."""
-    from ..worker.executor import Executor
-    from .due import all_due, apart, may_end_its_process
+    from ..engines.worker.executor import Executor
+    from ._run_due import all_due, apart, may_end_its_process
 
     people = _for_people(arguments)
     quiet = people or arguments.quiet
@@ -90,7 +90,7 @@ def _not_loaded(app: App, named: list[Job]) -> list[int]:
 
 def _tell_somebody(app: App, codes: list[int]) -> None:
     """Without a worker nobody else looks: assess and send alerts after runs, and while something is open or waits."""
-    from ..telemetry.rounds import Rounds, needed
+    from ..telemetry.monitoring_cycle import Rounds, needed
 
     if any(code != HELD for code in codes) or needed(app.engine, app.settings):
 

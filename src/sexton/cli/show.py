@@ -10,9 +10,9 @@ from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..errors import UsageError
-from ..runs.history import Past, kept_traceback, one, set_aside
-from .report import step_table
-from .shared import add_json, duration_words, open_app, print_json, whole
+from ..slots.history import Past, kept_traceback, one, set_aside
+from ._common import add_json, duration_words, open_app, print_json, whole
+from ._run_report import step_table
 
 
 def arguments(parser: ArgumentParser) -> None:

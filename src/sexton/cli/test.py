@@ -15,8 +15,8 @@ from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
-from .report import closing_line, progress, step_table
-from .shared import add_now, add_yes, open_app, refuse_future, whole
+from ._common import add_now, add_yes, open_app, refuse_future, whole
+from ._run_report import closing_line, progress, step_table
 
 
 def arguments(parser: ArgumentParser) -> None:

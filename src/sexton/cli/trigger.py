@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..console import say
-from ..runs.queue import enqueue
-from .changing import changing, person
+from ..slots.queue import enqueue
+from ._schedule_change import changing, person
 
 
 def arguments(parser: ArgumentParser) -> None:

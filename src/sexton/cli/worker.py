@@ -13,18 +13,18 @@ from typing import Any
 
 from ..app import App
 from ..config.addresses import is_everywhere
-from ..config.worker import MOST
+from ..config.worker_settings import MOST
+from ..engines.worker.executor import Executor
+from ..engines.worker.loop import Worker
+from ..engines.worker.shutdown_deadline import ending_in_time
+from ..engines.worker.watchdog import watching
 from ..errors import SettingsError, UsageError
 from ..jobs.duration import parse_duration
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
 from ..telemetry.debt import elsewhere
-from ..telemetry.reader import Reader
-from ..worker.executor import Executor
-from ..worker.last_resort import ending_in_time
-from ..worker.loop import Worker
-from ..worker.watch import watching
-from .shared import open_app
+from ..telemetry.health_reader import Reader
+from ._common import open_app
 
 
 def arguments(parser: ArgumentParser) -> None:

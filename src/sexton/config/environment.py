@@ -9,7 +9,7 @@ from typing import Any, get_origin
 
 from ..errors import SettingsError, suggestion
 from ..files import TRUST
-from .fields import leaves
+from .setting_fields import leaves
 from .settings import Settings
 
 PREFIX = "SEXTON_"

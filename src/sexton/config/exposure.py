@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from ..files import others_may_read, others_may_write, trusted_owners, user_name
 from ..jobs.modules import sources_of
-from .fields import leaves, rule_of
 from .masking import without_secrets
-from .policy import PolicySettings
+from .policy_settings import PolicySettings
+from .setting_fields import leaves, rule_of
 from .settings import Settings
 
 _PATH = "PYTHONPATH"

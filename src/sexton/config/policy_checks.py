@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..jobs.span import parse_span
-from .children import children_of
-from .fields import Misfit
+from .child_settings import children_of
+from .setting_fields import Misfit
 
 PolicySettings = Any
 """That of `policy`, which calls us and so cannot be imported here."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .children import ChildSettings, children_of
-from .policy import PolicySettings
+from .child_settings import ChildSettings, children_of
+from .policy_settings import PolicySettings
 
 _OF_CHILDREN = {
     "delete": "deletes {table} first, those whose {columns} refers to {above}",

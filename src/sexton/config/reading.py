@@ -13,8 +13,8 @@ from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from ..errors import SettingsError, suggestion
-from .fields import Rule, annotations_of, default_of, dotted, is_group, leaves, rule_of
-from .kinds import WORDS, check_kind
+from .setting_fields import Rule, annotations_of, default_of, dotted, is_group, leaves, rule_of
+from .value_types import WORDS, check_kind
 
 T = TypeVar("T")
 Path = tuple[str, ...]

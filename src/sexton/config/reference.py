@@ -10,11 +10,11 @@ from typing import Any, Union, get_args, get_origin
 
 from ..jobs.duration import UNIT_WORDS
 from .environment import variables
-from .fields import Rule, annotations_of, default_of, dotted, groups, is_group, own_settings, rule_of
-from .kinds import WORDS
-from .policy import PolicySettings
+from .policy_settings import PolicySettings
+from .setting_fields import Rule, annotations_of, default_of, dotted, groups, is_group, own_settings, rule_of
 from .settings import JobSettings, Settings
 from .template import heading, limits, rule_of_name, toml_value
+from .value_types import WORDS
 
 DURATION = "^(?! )" + "".join(f"( ?[0-9]+ ?({unit}|{word}s?))?" for unit, word in UNIT_WORDS.items()) + "$"
 _NAMES: Mapping[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .alerts import AlertSettings, ChannelSettings, check_channels
-from .fields import setting
-from .monitoring import MetricsSettings, WebSettings
-from .worker import WorkerSettings
+from .alert_settings import AlertSettings, ChannelSettings, check_channels
+from .monitoring_settings import MetricsSettings, WebSettings
+from .setting_fields import setting
+from .worker_settings import WorkerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class RunSettings:
         from ..jobs.duration import parse_duration
 
         if self.pause_while is not None:
-            from ..db.asked import one_query
+            from ..db.operator_query import one_query
 
             try:
                 one_query(self.pause_while)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from ..errors import SettingsError
 from ..files import TRUST, refuse_for_root
 from . import environment
-from .fields import dotted
 from .reading import Problem, assemble, checked
+from .setting_fields import dotted
 from .settings import Settings
 
 FILE = "sexton.toml"

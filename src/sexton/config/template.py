@@ -14,7 +14,7 @@ from typing import Any
 
 from .dotenv import quoted
 from .environment import variables
-from .fields import Rule, default_of, dotted, groups, leaves, own_settings, rule_of, toml_string
+from .setting_fields import Rule, default_of, dotted, groups, leaves, own_settings, rule_of, toml_string
 from .settings import JobSettings, Settings
 
 WIDTH = 100

@@ -23,8 +23,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
 from ..files import provide
 from .address import place as place
+from .effect_keys import Sqlite
 from .faults import Fault, classify, describe, refusal, sqlstate
-from .keys import Sqlite
 from .sessions import READ_ONLY, watch
 from .trust import TRUSTED_ROLES
 

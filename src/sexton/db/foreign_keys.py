@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, bindparam, text
 
-from .names import quoted_table
+from .identifiers import quoted_table
 
 _REFERENCES = text(
     'SELECT m.name, k.id, k."from", k."to" FROM sqlite_master m, pragma_foreign_key_list(m.name) k'

@@ -1,6 +1,6 @@
 """Effect keys and subjects as SQL, and look-ups by them in the ledger and among the rows set aside.
 
-What `sexton.db.keys` specifies. Before keys were escaped and bounded, others stood for the same fact: these are looked
+What `sexton.db.effect_keys` specifies. Before keys were escaped and bounded, others stood for the same fact; they are
 for, too, among what was stored before revision 0010, which has no `form`. So an upgrade tells nobody a second time and
 forgets no row that was set aside, and what is written since is read in one way only (SEC-7).
 """
@@ -30,11 +30,11 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean, Integer, TypeEngine
 
 from ..errors import PolicyError
-from .functions import JOB, Value, as_text
-from .instants import ago
-from .keys import COLON, COMMA, FORM, NOTHING, escaped
-from .parts import Ready, bounded, is_free, part
-from .types import UtcDateTime
+from .column_types import UtcDateTime
+from .effect_keys import COLON, COMMA, FORM, NOTHING, escaped
+from .key_parts import Ready, bounded, is_free, part
+from .sql_expressions import JOB, Value, as_text
+from .time_parameters import ago
 
 THIS_FORM = literal_column(str(FORM), Integer())
 """For the column `form` of what is written now."""
@@ -66,7 +66,7 @@ def text_key(*parts: Value, tail: Column[Any] | None = None) -> ColumnElement[st
     """An effect key: the parts joined by colons, `license_expired:17:2026-11-22T…`. NULL if any part is NULL.
 
     Texts in columns may hold anything: their colons are escaped, and a key never grows longer than an index takes
-    (`sexton.db.keys`). The first part is taken as it is. tail: one more, a time that has been found to be one.
+    (`sexton.db.effect_keys`). The first part is taken as it is. tail: one more, a time that has been found to be one.
     """
     first = as_text(parts[0]) if isinstance(parts[0], str) else _part(parts[0], COLON)
     last = [] if tail is None else [as_text(tail)]

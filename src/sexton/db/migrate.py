@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, text
 from ..errors import SchemaOutdated, SchemaUntrusted
 from .connect import reaching
 from .sessions import our_own
-from .strangers import require_own, strangers_at_home
 from .tables import SCHEMA, own_name
+from .untrusted_objects import require_own, strangers_at_home
 
 HEAD = "0012"
 """The revision this package needs; the newest file in `migrations/versions`.

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
-from .instants import meaning_of, reckoned
+from .time_parameters import meaning_of, reckoned
 
 Naming = Callable[[str], str]
 _ZONED = re.compile(r"(now.*_(?:date|wall|walltext|wallday|local|localtext)(?:_incl)?)_((?:[0-9a-f]{2})+)")

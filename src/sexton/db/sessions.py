@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import Dialect, ExceptionContext
 
+from .column_types import ENCODING
 from .faults import BECAUSE
-from .output import ALWAYS
 from .search_path import OWN, SearchPath, search_path
-from .types import ENCODING
+from .text_output import ALWAYS
 
 READ_ONLY = "sexton_read_only"
 """Execution option of a connection: its transactions read one snapshot and cannot write."""

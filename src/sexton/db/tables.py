@@ -12,7 +12,7 @@ from functools import cache
 
 from sqlalchemy import JSON, Column, Integer, MetaData, SmallInteger, Table, Text
 
-from .types import BigKey, Document, Line, Lines, OwnInstant
+from .column_types import BigKey, Document, Line, Lines, OwnInstant
 
 SCHEMA = "sexton"
 

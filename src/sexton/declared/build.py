@@ -11,21 +11,21 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, and_, not_, true
 
-from ..config.children import children_of
-from ..config.policy import Declared, PolicySettings, definition_of
+from ..config.child_settings import children_of
+from ..config.policy_settings import Declared, PolicySettings, definition_of
 from ..db.connect import open_database, read_only
 from ..db.ledger import told
 from ..errors import PolicyError, UnknownName
 from ..jobs.span import Span, parse_span
 from ..policies.contract import ArchiveTo, Change, Plan, Rows, in_rows
 from .catalogue import Catalogue
-from .condition import read_condition
-from .conditions import Conditions, new_values
-from .endless import Foresight
-from .hanging import Hanging, changes, free_rows, hanging, kept, outlived, unreferenced
-from .renewed import Renewable, renewed
-from .telling import Telling
-from .times import Moment, due, meaning_of
+from .column_values import Conditions, new_values
+from .dependents import Hanging, changes, free_rows, hanging, kept, outlived, unreferenced
+from .notices import Telling
+from .renewed_children import Renewable, renewed
+from .rule_bounds import Foresight
+from .sql_condition import read_condition
+from .time_columns import Moment, due, meaning_of
 from .watermark import passed
 
 

@@ -15,11 +15,11 @@ from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 from sqlalchemy.types import NullType
 
+from ..db.column_types import RowAddress
 from ..db.foreign_keys import referring_tables
-from ..db.names import quoted_table
+from ..db.identifiers import quoted_table
 from ..db.search_path import schema_of, search_path
 from ..db.tables import SCHEMA
-from ..db.types import RowAddress
 from ..errors import PolicyError, UnknownName, suggestion
 
 OURS = "sexton_"

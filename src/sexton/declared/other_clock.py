@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Text, cast, func, select
 
-from ..config.policy import PolicySettings
+from ..config.policy_settings import PolicySettings
 from ..policies.contract import Plan
-from .times import keeps_no_zone
+from .time_columns import keeps_no_zone
 
 _AHEAD = timedelta(minutes=5)
 """Rows are not born later than now; clocks of hosts may be that far apart."""

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from ..archives.files import Line
 from ..db.connect import read_only
 from ..db.faults import describe, sqlstate
-from ..db.output import exact
+from ..db.text_output import exact
 from ..errors import JobFailed
-from ..runs.archive.files import Line
-from ..runs.archive.reader import about_rows
-from ..runs.archive.rows import AT_ONCE, values_of
-from ..runs.archive.trusted import Archive
+from ..runs.archive.verification import Archive
+from ..statements.archive_read_back import about_rows
+from ..statements.archive_rows import AT_ONCE, values_of
 from ..texts import one_line
 from .catalogue import Catalogue
-from .put_back import Target, target
-from .triggers import firing, silence
+from .restore_triggers import firing, silence
+from .restored_rows import Target, target
 
 ROWS = 1_000
 """Of one piece, at most."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, false
 
-from ..config.policy import PolicySettings
+from ..config.policy_settings import PolicySettings
 from ..jobs.span import Span, parse_span
-from ..runs.history import history
+from ..slots.history import history
 from .catalogue import Catalogue
-from .times import Meaning
+from .time_columns import Meaning
 
 RUNS = 200
 """Newest runs among which it is looked for."""

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from .fields import Fields, read_fields
-from .plan import plan
+from .cron_fields import Fields, read_fields
+from .occurrences import plan
 from .schedule import Cron, Schedule
 from .stagger import SHORTEST
 from .zones import Piece, load_zone, pieces

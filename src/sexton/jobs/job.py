@@ -11,7 +11,7 @@ from types import UnionType
 from ..errors import PolicyError, ScheduleError, suggestion
 from .backoff import Backoff
 from .duration import parse_duration
-from .foreign import guarded
+from .foreign_code import guarded
 from .guard import Guard
 from .misfire import COALESCE, Misfire
 from .schedule import Schedule

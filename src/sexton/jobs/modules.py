@@ -21,7 +21,7 @@ from types import ModuleType
 
 from ..errors import PolicyError, SettingsError
 from ..files import refuse_for_root
-from .foreign import guarded, is_installed
+from .foreign_code import guarded, is_installed
 from .job import Job
 
 

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 from ..clock import in_utc
 from ..errors import ScheduleError, suggestion
+from .cron_fields import Fields, read_fields
 from .duration import TICK, duration_in_words, format_duration, parse_duration
-from .fields import Fields, read_fields
 from .zones import check_zone, load_zone, pieces
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -14,13 +14,13 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, FromClause, Insert, Select, Text, bindparam, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from ..db.functions import JOB, RUN
-from ..db.instants import now
-from ..db.keys import FORM, LONGEST, storable
+from ..db.effect_keys import FORM, LONGEST, storable
 from ..db.ledger import THIS_FORM
-from ..db.moment import ask_now
-from ..db.outbox import Outbox, own_outbox
+from ..db.outbox_table import Outbox, own_outbox
+from ..db.server_clock import ask_now
+from ..db.sql_expressions import JOB, RUN
 from ..db.tables import own_tables
+from ..db.time_parameters import now
 from ..db.upsert import upsert
 
 FACTS = ("part", "key", "subject", "event_type", "recipient", "payload")

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Column, ColumnElement, Table
 
-from ..db.instants import instant
-from ..db.types import is_time
+from ..db.column_types import is_time
+from ..db.time_parameters import instant
 from ..errors import PolicyError
 from ..jobs.span import parse_span
 

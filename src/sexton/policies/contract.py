@@ -21,7 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import Column, ColumnElement, FromClause, Select, Table, select, tuple_
 
-from ..db.outbox import Outbox
+from ..db.outbox_table import Outbox
 from ..errors import PolicyError
 from ..jobs.guard import Guard
 from ..jobs.span import Span

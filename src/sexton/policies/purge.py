@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, Table, and_, literal_column, select
 from sqlalchemy.sql import visitors
 
-from ..db.outbox import Outbox
+from ..db.outbox_table import Outbox
 from ..jobs.span import parse_span
 from .age import Boundary, Kind, aged, require_column
 from .contract import Change, Found, Message, Plan, Rows, in_rows, key_of

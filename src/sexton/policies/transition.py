@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, and_
 
-from ..db.outbox import Outbox
+from ..db.outbox_table import Outbox
 from ..errors import PolicyError
 from ..jobs.span import parse_span
 from .age import Boundary, Kind, aged, require_column

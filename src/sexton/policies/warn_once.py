@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, and_, not_
 
 from ..db.ledger import told
-from ..db.outbox import Outbox
+from ..db.outbox_table import Outbox
 from ..errors import PolicyError
 from .age import require_column, require_time
 from .contract import Expression, Message, Plan, key_of

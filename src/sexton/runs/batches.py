@@ -20,18 +20,18 @@ from sqlalchemy.exc import DBAPIError
 from ..db.faults import Fault, classify, while_changing
 from ..errors import JobFailed
 from ..policies.contract import Plan
-from .attempts import Attempts
-from .choose import choose
+from ..slots.counts import Counts
+from ..statements.batch_strategy import Executor, Request, Result
+from ..statements.cte_batch import PickedBatches
+from ..statements.moved_rows import Mark, mark, may_have_moved
+from ..statements.poison import any_aside, forget_healed, next_subject
+from ..statements.strategy_choice import choose
+from ..statements.unlisted_references import Keeper, free
 from .context import RunContext
-from .counts import Counts
-from .execution import Executor, Request, Result
-from .keepers import Keeper, free
-from .moved import Mark, mark, may_have_moved
-from .picked import PickedBatches
-from .poison import any_aside, forget_healed, next_subject
-from .refusals import Refusals
+from .refused_rows import Refusals
 from .sizing import CEILING, MOST, Sizer
-from .turns import Turns
+from .sqlite_yield import Turns
+from .transaction_retries import Attempts
 
 PATIENCE = 0.02
 """Seconds that a purge without picking waits for a row lock before it goes around the row."""

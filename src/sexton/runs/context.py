@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, Update, bindparam, update
 
-from ..db.deadline import canceller, statement_limit
+from ..db.statement_timeout import canceller, statement_limit
 from ..db.tables import own_tables
 from ..errors import Stopped, TimedOut
-from .allowance import Allowance
-from .claim import Claim, fenced
-from .counts import Counts
+from ..guard.allowance import Allowance
+from ..slots.claim import Claim, fenced
+from ..slots.counts import Counts
 from .stop import Stop
 from .throttle import Throttle
 

@@ -8,22 +8,22 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from ..db.connect import read_only
-from ..db.deadline import patient
 from ..db.migrate import require_schema
-from ..db.moment import ask_now
+from ..db.server_clock import ask_now
+from ..db.statement_timeout import patient
 from ..errors import JobFailed
 from ..jobs.duration import parse_duration
 from ..jobs.job import Job
-from .counts import Counts
-from .execution import Request
+from ..slots.counts import Counts
+from ..statements.batch_strategy import Request
+from ..statements.preview import preview, references_in_words
+from ..statements.samples import Sample, sample
+from .admission import foreseen
 from .failure import words
-from .functions import Run, checked, step_name
-from .guarded import foreseen
 from .outcome import Outcome
 from .preflight import obstacle
-from .preview import preview, references_in_words
+from .python_functions import Run, checked, step_name
 from .runner import ready
-from .samples import Sample, sample
 
 
 def counting(connection: Connection, job: Job) -> AbstractContextManager[None]:

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from ..db.column_types import KEPT
 from ..db.faults import driver_words
-from ..db.moment import database_now
+from ..db.server_clock import database_now
 from ..db.tables import own_tables
-from ..db.types import KEPT
 from ..db.upsert import upsert
 from ..errors import SextonError, scrubbed
+from ..slots.lease import short_transaction
 from ..texts import LONGEST, lines, one_line
 from .context import Failure, RunContext
-from .lease import short_transaction
 
 if TYPE_CHECKING:
     from traceback import FrameSummary, StackSummary

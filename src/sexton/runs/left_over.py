@@ -14,12 +14,12 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from ..db.faults import Fault, while_changing
+from ..statements.batch_strategy import parameters
+from ..statements.indexes import deletes
+from ..statements.poison import next_subject
+from ..statements.selection import due
+from ..statements.vetoing_triggers import vetoing_triggers
 from .batches import Batches
-from .execution import parameters
-from .indexes import deletes
-from .poison import next_subject
-from .statements import due
-from .vetoes import vetoing_triggers
 
 MOST = 100_000
 """Rows left over are counted up to here."""

@@ -38,12 +38,12 @@ from ..errors import (
     UsageError,
     causes,
 )
+from ..slots.counts import Counts, total
 from .context import Failure
-from .counts import Counts, total
 from .failure import own_words
 
 if TYPE_CHECKING:
-    from .samples import Sample
+    from ..statements.samples import Sample
 
 EXIT_CODES = {
     "succeeded": DONE,

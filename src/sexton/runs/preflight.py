@@ -16,21 +16,21 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 
+from ..db.column_types import is_time
 from ..db.connect import read_only
-from ..db.deadline import limited
 from ..db.faults import Fault, classify, describe
-from ..db.instants import meaning_of
+from ..db.identifiers import quoted_table
 from ..db.migrate import require_schema
-from ..db.names import quoted_table
 from ..db.render import for_driver, render
 from ..db.search_path import schema_of, search_path
-from ..db.types import is_time
+from ..db.statement_timeout import limited
+from ..db.time_parameters import meaning_of
 from ..errors import HeldElsewhere, PolicyError
 from ..policies.contract import Change, Plan
+from ..statements.cte_batch import AMONG
+from ..statements.vetoing_triggers import rules
 from .failure import words
 from .outcome import PASSING
-from .picked import AMONG
-from .vetoes import rules
 
 PLANNING = 30.0
 """Seconds in which the database has to plan a statement: it may call functions for that, and those may take long."""
@@ -81,7 +81,7 @@ def obstacle(engine: Engine, job: str, plans: Iterable[Any]) -> str:
 
 
 def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
-    from .preview import preview_statement, writing_statements
+    from ..statements.preview import preview_statement, writing_statements
 
     dialect = connection.dialect
     _require_table(connection, plan.table)
@@ -91,10 +91,10 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
         for statement in [asked, *writing_statements(plan)]:
             _explain(connection, render(statement, dialect, naming=lambda _name: "NULL"))
         return
-    from .picked import batch_statement, lock_statement
+    from ..statements.cte_batch import batch_statement, lock_statement
 
     if plan.archive is not None:
-        from .archive.rows import reading_due
+        from ..statements.archive_rows import reading_due
 
         reading = reading_due(dialect, plan, excluding=True, onward=False)
         _explain(connection, render(reading, dialect, naming=_null))

@@ -23,14 +23,14 @@ from ..errors import (
     TimedOut,
 )
 from ..jobs.job import Job
-from .claim import AlreadyDone, Claim, Wanted, claim, committed, finish
+from ..slots.claim import AlreadyDone, Claim, Wanted, claim, committed, finish
+from ..slots.counts import Counts, total
+from ..slots.history import REFUSED
 from .context import Failure, Limits, RunContext, Watcher, deadline_after, nobody
-from .counts import Counts, total
 from .failure import failed, words
-from .functions import call, step_name
 from .hard_limit import OVERDUE, process_ends_at
-from .history import REFUSED
 from .outcome import PASSING, Outcome, ended_by, fault_behind
+from .python_functions import call, step_name
 from .stop import Stop
 
 FINISHING = 6
@@ -207,7 +207,7 @@ def _ended(context: RunContext) -> tuple[str, str | None]:
 def _steps(context: RunContext, plans: list[Any]) -> None:
     """One after the other; where the job has to be armed and is not, its policies are counted and nothing is done."""
     if any(not callable(plan) and plan.guard is not None and plan.guard.arm for plan in plans):
-        from .guarded import only_counted
+        from .admission import only_counted
 
         if only_counted(context, plans):
             return
@@ -221,14 +221,14 @@ def _step(context: RunContext, plan: Any) -> None:
         call(context, step_name(plan, context.steps), plan)
         return
     # Imported here: a job that is a plain function needs none of the batch machinery.
+    from .admission import may_run
     from .batches import Batches
-    from .conclude import conclude
-    from .guarded import may_run
+    from .kept_rows import conclude
     from .left_over import take_left_over
 
     may_run(context, plan)
     if plan.archive is not None:
-        from .archive.take import Archiver
+        from .archive.archiver import Archiver
 
         Archiver(context, plan, plan.archive).run()
         return

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from ..db.asked import ask_apart
 from ..db.connect import read_only
-from ..db.deadline import limited
 from ..db.faults import describe
+from ..db.operator_query import ask_apart
+from ..db.statement_timeout import limited
 from ..errors import JobFailed
 
 EVERY = 1.0

@@ -18,16 +18,16 @@ from sqlalchemy import Engine, Select, func, null, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..db.connect import read_only
-from ..db.deadline import limited
-from ..db.moment import ask_now
+from ..db.server_clock import ask_now
+from ..db.statement_timeout import limited
 from ..errors import SextonError
 from ..jobs.job import Job
 from ..jobs.modules import python
 from ..policies.contract import Plan
-from ..runs.execution import Request, parameters
-from ..runs.history import Past
 from ..runs.runner import planned
-from ..runs.statements import due
+from ..slots.history import Past
+from ..statements.batch_strategy import Request, parameters
+from ..statements.selection import due
 
 MOST = 10_000
 """Due rows are counted up to here, so that a flood of them costs no more."""

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ..jobs.job import Job
-from ..runs.lease import LEADER
-from ..runs.schedules import Change, changes, in_force, next_slot
+from ..slots.lease import LEADER
+from ..slots.schedules import Change, changes, in_force, next_slot
 from .lateness import Lateness, read_lateness, read_leases
-from .latest import Latest, latest_runs
+from .latest_runs import Latest, latest_runs
 
 MISSED_FOR = timedelta(days=1)
 

@@ -14,7 +14,7 @@ def ping(url: str) -> str | None:
     """
     try:
         from ..channels.contract import ChannelError
-        from ..channels.http import post
+        from ..channels.http_post import post
     except ModuleNotFoundError as error:
         return f"heartbeat: {error.name} is not installed; run: pip install 'sexton[alerts]'"
     try:

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Row, or_, select, update
 
 from ..db.tables import own_tables
 from ..db.upsert import upsert
-from .signs import Sign, length, moment
-from .telling import Event, Told, tell
+from .alert_rules import Sign, length, moment
+from .alert_texts import Event, Told, tell
 
 REFUSES, UNREACHABLE = "channel_refuses", "channel_unreachable"
 """Kinds of incidents about a channel; their job is the channel's name. One that refuses gets the reminders only."""

@@ -19,9 +19,9 @@ from sqlalchemy import Connection, select
 
 from ..db.tables import own_tables
 from ..jobs.job import Job
-from ..runs.due import Attempt, newest_attempts, settled
-from ..runs.lease import of_job
-from ..runs.schedules import Change, beginning, due_after
+from ..slots.due import Attempt, newest_attempts, settled
+from ..slots.lease import of_job
+from ..slots.schedules import Change, beginning, due_after
 
 SHORTEST = timedelta(hours=1)
 GRACE = timedelta(minutes=15)

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..clock import iso
 from ..console import say_while_read
-from ..runs.claim import Claim
 from ..runs.outcome import Outcome
+from ..slots.claim import Claim
 from ..texts import json_text
 
 

@@ -18,9 +18,9 @@ from prometheus_client.metrics_core import Metric
 
 from .. import files
 from ..errors import SextonError
+from .counters import BUCKETS, STUCK_ATTEMPTS, JobTally
 from .health import Health, JobHealth
-from .reader import Reader, Reading
-from .tallies import BUCKETS, STUCK_ATTEMPTS, JobTally
+from .health_reader import Reader, Reading
 
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
 

@@ -27,8 +27,8 @@ from ..app import App
 from ..clock import iso
 from ..errors import SchemaOutdated, SchemaUntrusted, SextonError
 from ..telemetry.health import JobHealth
+from ..telemetry.health_reader import Reader, Reading
 from ..telemetry.metrics import exposition
-from ..telemetry.reader import Reader, Reading
 from ..texts import visible
 
 STILL = 30.0

@@ -12,9 +12,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ..app import App
-from ..config.monitoring import address_of
+from ..config.monitoring_settings import address_of
 from ..errors import SettingsError
-from ..telemetry.reader import Reader
+from ..telemetry.health_reader import Reader
 from .application import Alive, Unfit, application
 from .connections import MOST, Connection, Crowd
 from .hosts import OwnHosts

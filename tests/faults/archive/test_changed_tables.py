@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
+from sexton.archives.files import manifest_of, write_content
 from sexton.declared import restore as product
 from sexton.errors import JobFailed
-from sexton.runs.archive import take
-from sexton.runs.archive.files import manifest_of, write_content
+from sexton.runs.archive import archiver
 from sexton.testing import run_job
 from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, PAST, archived, archiving, files
@@ -137,14 +137,14 @@ def test_a_column_that_came_during_a_run_is_not_lost(
         "CREATE TABLE orders (id int PRIMARY KEY, ends bigint, note json)",
         f"INSERT INTO orders VALUES (1, {PAST}, NULL), (2, {PAST}, NULL)",
     )
-    job, began = archiving(shop, tmp_path), take.Archiver._register
+    job, began = archiving(shop, tmp_path), archiver.Archiver._register
 
-    def migrated(archiver: take.Archiver, number: int) -> Path:
+    def migrated(archiver: archiver.Archiver, number: int) -> Path:
         shop.do("ALTER TABLE orders ADD fresh text", "UPDATE orders SET fresh = 'mine'")
         return began(archiver, number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(take.Archiver, "_register", migrated)
+        patch.setattr(archiver.Archiver, "_register", migrated)
         outcome = run_job(shop.engine, job, at=NOON)
     assert (outcome.state, outcome.total.changed) == ("failed", 0)
     assert "orders got other columns meanwhile" in str(outcome.error)

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from sexton.archives.files import ENDING, manifest_of
+from sexton.archives.manifests import require_whole
 from sexton.cli.main import main
 from sexton.db.tables import own_tables
-from sexton.runs.archive import take
-from sexton.runs.archive.files import ENDING, manifest_of
-from sexton.runs.archive.manifests import require_whole
+from sexton.runs.archive import archiver
 from sexton.runs.archive.records import forget
 from sexton.testing import run_job
 from tests.cli.shell import Done, Shell
@@ -156,7 +156,7 @@ def test_sec_3_a_person_is_asked(orders: Shop, tmp_path: Path, monkeypatch: pyte
 
 def replaced(name: str, folder: Path, *, kill: bool = False) -> Callable[..., Any]:
     """A step of the run, and just after it somebody who is faster: the pair, or its beginnings, is another one."""
-    step = getattr(take, name)
+    step = getattr(archiver, name)
 
     def then(*arguments: Any, **options: Any) -> Any:
         done = step(*arguments, **options)
@@ -184,7 +184,7 @@ def test_sec_4_what_lies_in_the_folder_makes_no_row_vanish(
 ) -> None:
     job, before = archiving(orders, tmp_path, children={"items": "order_id"}), orders_of(orders)
     with monkeypatch.context() as patch:
-        patch.setattr(take, step, replaced(step, tmp_path))
+        patch.setattr(archiver, step, replaced(step, tmp_path))
         outcome = ran(orders, job)
 
     assert (outcome.state, outcome.total.changed) == ("failed", 0), outcome
@@ -206,7 +206,7 @@ def test_sec_4_after_a_kill_the_record_decides(step: str, orders: Shop, tmp_path
     child = os.fork()
     if child == 0:
         try:
-            setattr(take, step, replaced(step, tmp_path, kill=True))
+            setattr(archiver, step, replaced(step, tmp_path, kill=True))
             run_job(orders.engine, job, at=NOON)
         finally:
             os._exit(4)
@@ -228,7 +228,7 @@ def test_sec_4_after_a_kill_the_record_decides(step: str, orders: Shop, tmp_path
 def interrupted(orders: Shop, folder: Path, monkeypatch: pytest.MonkeyPatch, **record: object) -> Path:
     """A file that is published, and no row is gone by it yet; then its record is changed."""
     with monkeypatch.context() as patch:
-        patch.setattr(take, "require_whole", lambda *_: (_ for _ in ()).throw(OSError(5, "a bad moment")))
+        patch.setattr(archiver, "require_whole", lambda *_: (_ for _ in ()).throw(OSError(5, "a bad moment")))
         assert ran(orders, archiving(orders, folder, children={"items": "order_id"})).state == "failed"
     archives = own_tables(orders.engine.dialect.name).archives
     with orders.engine.begin() as connection:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from sexton.archives.files import manifest_of
 from sexton.db.tables import own_tables
-from sexton.runs.archive import take
-from sexton.runs.archive.files import manifest_of
+from sexton.runs.archive import archiver
 from tests.cli.shell import Shell
 from tests.declared.shop import Shop
 from tests.declared.test_archive import archiving, ran
@@ -75,7 +75,7 @@ def test_sec_23_attack_a_folder_that_is_replaced_meanwhile_gets_no_more(
     """By a link to where others read, between the first file and the second: no row goes by what is written there."""
     elsewhere, folder = tmp_path / "elsewhere", tmp_path / "archive"
     elsewhere.mkdir()
-    real, calls = getattr(take, step), []
+    real, calls = getattr(archiver, step), []
 
     def then(*given: Any) -> Any:
         done = real(*given)
@@ -85,8 +85,8 @@ def test_sec_23_attack_a_folder_that_is_replaced_meanwhile_gets_no_more(
             (folder / "tidy").symlink_to(elsewhere)
         return done
 
-    monkeypatch.setattr(take, "ROWS", 4)
-    monkeypatch.setattr(take, step, then)
+    monkeypatch.setattr(archiver, "ROWS", 4)
+    monkeypatch.setattr(archiver, step, then)
     outcome = ran(orders, archiving(orders, tmp_path, children={"items": "order_id"}))
 
     assert outcome.state == "failed"

@@ -12,8 +12,8 @@ from random import Random
 import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, select, text
 
+from sexton.archives.files import manifest_of
 from sexton.errors import JobFailed
-from sexton.runs.archive.files import manifest_of
 from tests.declared.shop import Shop
 from tests.declared.test_archive import archiving, files, ran
 from tests.support.archives import as_it_says, forge, opened, restore

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from sexton.archives.files import ENDING, manifest_of
+from sexton.archives.sealed_files import lines_of, measured
 from sexton.errors import JobFailed
-from sexton.runs.archive import take
-from sexton.runs.archive.files import ENDING, manifest_of
+from sexton.runs.archive import archiver
 from sexton.runs.archive.records import record_of
-from sexton.runs.archive.sealed import lines_of, measured
 from tests.cli.shell import Done, Shell
 from tests.declared.shop import Shop
 from tests.declared.test_archive import archiving, files, ran
@@ -72,7 +72,7 @@ def test_sec_14_a_run_is_neither_kept_waiting_nor_led_away(
 ) -> None:
     job, before = archiving(orders, tmp_path, children={"items": "order_id"}), orders_of(orders)
     with monkeypatch.context() as patch:
-        patch.setattr(take, "require_whole", lambda *_: (_ for _ in ()).throw(OSError(5, "a bad moment")))
+        patch.setattr(archiver, "require_whole", lambda *_: (_ for _ in ()).throw(OSError(5, "a bad moment")))
         assert ran(orders, job).state == "failed"
     (path,) = files(tmp_path)
     path.unlink()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from sexton.archives.files import manifest_of
 from sexton.cli.main import main
-from sexton.runs.archive.files import manifest_of
 from sexton.runs.archive.records import forget
 from sexton.testing import run_job
 from tests.declared.shop import Shop
@@ -83,9 +83,9 @@ def test_rep_11_rows_that_a_trigger_keeps_are_written_once(condition: str, order
 def test_rep_11_after_a_file_none_of_whose_rows_went_no_other_is_written(
     orders: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sexton.runs.archive import take
+    from sexton.runs.archive import archiver
 
-    monkeypatch.setattr(take, "ROWS", 3)
+    monkeypatch.setattr(archiver, "ROWS", 3)
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     keep(orders)
 

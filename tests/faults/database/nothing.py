@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, func, select
 
 from sexton.db.tables import own_tables
-from sexton.runs.history import REFUSED
+from sexton.slots.history import REFUSED
 
 
 def assert_nothing_started(engine: Engine) -> None:

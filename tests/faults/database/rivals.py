@@ -13,8 +13,7 @@ from sqlalchemy import Engine, event
 from sexton.db.faults import sqlstate
 from sexton.runs.stop import Stop
 from sexton.testing.processes import wait_until
-
-from ...support.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 Session = psycopg.Connection[tuple[Any, ...]]
 

@@ -13,12 +13,12 @@ from sexton import Counts, Message, text_key
 from sexton.db.connect import open_database
 from sexton.policies.purge import Child
 from sexton.testing import run_job
+from tests.support.pace import UNHURRIED
+from tests.support.past_runs import set_aside_rows
+from tests.support.patience import PATIENCE
+from tests.support.proxy import Proxy, Statement, call
+from tests.support.sessions import NOON, make_sessions
 
-from ...support.pace import UNHURRIED
-from ...support.past_runs import set_aside_rows
-from ...support.patience import PATIENCE
-from ...support.proxy import Proxy, Statement, call
-from ...support.sessions import NOON, make_sessions
 from .rivals import Hurried, background, session, states_seen, wait_for_a_waiter
 
 pytestmark = [pytest.mark.databases("postgres"), pytest.mark.usefixtures("unhurried")]

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from sexton.runs.doctor.diagnose import diagnose
-from sexton.runs.doctor.finding import Finding
+from sexton.doctor.diagnose import diagnose
+from sexton.doctor.finding import Finding
 from tests.support.findings import about, apply, examined, levels
+from tests.support.sessions import NOON, Sessions, make_sessions
 
-from ...support.sessions import NOON, Sessions, make_sessions
 from .conftest import Newcomer, execute
 
 pytestmark = pytest.mark.databases("postgres")

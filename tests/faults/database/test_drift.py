@@ -10,11 +10,11 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from sexton import Job, Purge, Transition, UtcDateTime
+from sexton.doctor.inspection import inspected
 from sexton.errors import PolicyError
-from sexton.runs.inspect import inspected
 from sexton.testing import preview_job, run_job
+from tests.support.sessions import NOON, Sessions, make_sessions
 
-from ...support.sessions import NOON, Sessions, make_sessions
 from .nothing import assert_nothing_started
 
 

@@ -7,17 +7,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
+from sexton.doctor.inspection import inspected
 from sexton.errors import SextonError
 from sexton.policies.purge import Child
 from sexton.runs.context import Limits
-from sexton.runs.counts import Counts
-from sexton.runs.inspect import inspected
+from sexton.slots.counts import Counts
 from sexton.testing import preview_job, run_job
 from sexton.testing.processes import wait_until
+from tests.support.pace import limits_sent
+from tests.support.patience import PATIENCE
+from tests.support.sessions import NOON, make_sessions
 
-from ...support.pace import limits_sent
-from ...support.patience import PATIENCE
-from ...support.sessions import NOON, make_sessions
 from .rivals import Hurried, background, session, states_seen, wait_for_a_waiter
 
 pytestmark = pytest.mark.databases("postgres")
@@ -31,7 +31,7 @@ LONG_BATCH = 8.0
 def test_d8_a_table_that_stays_locked_ends_the_run_as_blocked(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, kind: str, lock: str
 ) -> None:
-    monkeypatch.setattr("sexton.runs.attempts.TRIES", 2)  # eight would only take longer
+    monkeypatch.setattr("sexton.runs.transaction_retries.TRIES", 2)  # eight would only take longer
     shop = make_sessions(engine)
     shop.add(3, age=HOUR)
 
@@ -64,7 +64,7 @@ def test_d8_looking_at_a_locked_table_ends_in_bounded_time_too(engine: Engine, a
 
 
 def test_d8_while_we_wait_the_shop_still_reads_and_writes(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sexton.runs.attempts.TRIES", 200)  # it is still there when the shop has read
+    monkeypatch.setattr("sexton.runs.transaction_retries.TRIES", 200)  # it is still there when the shop has read
     shop = make_sessions(engine)
     shop.add(3, age=HOUR)
 
@@ -87,7 +87,9 @@ def test_d8_while_we_wait_the_shop_still_reads_and_writes(engine: Engine, monkey
 def test_d8_a_migration_gets_its_turn_between_two_batches(
     engine: Engine, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sexton.runs.attempts.TRIES", 200)  # however long the migration takes once it has its turn
+    monkeypatch.setattr(
+        "sexton.runs.transaction_retries.TRIES", 200
+    )  # however long the migration takes once it has its turn
     shop = make_sessions(engine)
     shop.add(600, age=HOUR)
 
@@ -107,7 +109,7 @@ def test_d8_a_migration_gets_its_turn_between_two_batches(
 def test_d8_a_waiting_migration_is_let_past_by_the_run_behind_it(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sexton.runs.attempts.TRIES", 2)
+    monkeypatch.setattr("sexton.runs.transaction_retries.TRIES", 2)
     shop = make_sessions(engine)
     shop.add(100, age=HOUR)
 

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from sexton.runs.context import Limits
-from sexton.runs.counts import Counts
+from sexton.slots.counts import Counts
 from sexton.testing import run_job
+from tests.support.sessions import NOON, Sessions, make_sessions
 
-from ...support.sessions import NOON, Sessions, make_sessions
 from .rivals import session
 
 BATCH = 50

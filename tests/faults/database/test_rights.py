@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import Column, Engine, MetaData, Table, Text, exists, not_, select
 
 from sexton import Job, Purge, Transition
-from sexton.db.types import BigKey
+from sexton.db.column_types import BigKey
 from sexton.errors import PolicyError
-from sexton.runs.counts import Counts
+from sexton.slots.counts import Counts
 from sexton.testing import preview_job, run_job
+from tests.support.sessions import NOON, Sessions, make_sessions
 
-from ...support.sessions import NOON, Sessions, make_sessions
 from .conftest import Newcomer, execute
 from .nothing import assert_nothing_started
 

@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import Engine, event
 
 from sexton.runs.context import Limits
-from sexton.runs.counts import Counts
+from sexton.slots.counts import Counts
 from sexton.testing import preview_job, run_job
 from sexton.testing.processes import wait_until
+from tests.support.patience import PATIENCE
+from tests.support.sessions import NOON, make_sessions
 
-from ...support.patience import PATIENCE
-from ...support.sessions import NOON, make_sessions
 from .nothing import assert_nothing_started
 from .rivals import Hurried
 

@@ -11,11 +11,11 @@ from sqlalchemy import Engine, insert
 
 from sexton import Job, Run
 from sexton.db.connect import open_database
-from sexton.db.moment import ask_now
+from sexton.db.server_clock import ask_now
 from sexton.errors import LeaseLost
-from sexton.runs.claim import Claim, Wanted, claim, finish
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
+from sexton.slots.claim import Claim, Wanted, claim, finish
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import Break, run_and_tell, run_shop_job, shop_of

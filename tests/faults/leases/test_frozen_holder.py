@@ -202,7 +202,7 @@ def test_l2_a_holder_that_wakes_up_before_anybody_came_goes_on(engine: Engine, d
 
 def has_run_out(engine: Engine) -> bool:
     """Whether the job's lease is over by the database's clock, and still in the name of its holder."""
-    from sexton.db.moment import ask_now
+    from sexton.db.server_clock import ask_now
 
     row = lease_row(engine, f"job:{JOB}")
     with engine.connect() as connection:

@@ -15,7 +15,7 @@ from sexton import Job, Run
 from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
 from sexton.runs.context import Limits
-from sexton.runs.lease import Lease, renew
+from sexton.slots.lease import Lease, renew
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import SMALL
@@ -138,7 +138,7 @@ def test_l7_a_job_whose_name_is_the_beginning_of_another(engine: Engine) -> None
 @pytest.mark.databases("postgres")
 def test_l3_a_function_waits_for_the_renewal_of_its_own_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its COMMIT takes longer, on a busy disk, than a function waits for the locks of others."""
-    monkeypatch.setattr("sexton.runs.transactions.FENCE", PATIENCE)
+    monkeypatch.setattr("sexton.runs.function_transactions.FENCE", PATIENCE)
     limits = Limits(lease=2 * PATIENCE, renew=0.01, lock_wait=0.05, statement=2 * PATIENCE)
     waited: list[bool] = []
 
@@ -154,7 +154,7 @@ def test_l3_a_function_waits_for_the_renewal_of_its_own_lease(engine: Engine, mo
             with run.transaction() as connection:
                 assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "50ms"
 
-    monkeypatch.setattr("sexton.runs.functions.renew", slowly)
+    monkeypatch.setattr("sexton.runs.python_functions.renew", slowly)
     outcome = run_job(engine, Job("shop.think", work=work), at=NOON, limits=limits)
 
     assert (outcome.state, outcome.error, waited) == ("succeeded", None, [True])

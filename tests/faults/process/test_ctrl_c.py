@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from sexton.db.connect import read_only
-from sexton.runs.history import Past, history
+from sexton.slots.history import Past, history
 from sexton.testing.processes import wait_until
 from tests.support.children import command_line, write_settings
 from tests.support.once import is_free

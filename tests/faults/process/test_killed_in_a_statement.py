@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from sexton.db.connect import open_database
-from sexton.db.moment import ask_now
-from sexton.runs.claim import Claim
+from sexton.db.server_clock import ask_now
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
+from sexton.slots.claim import Claim
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import run_shop_job, shop_of

@@ -16,10 +16,10 @@ from sqlalchemy import Engine
 
 from sexton import Job, Run
 from sexton.db.connect import open_database
-from sexton.db.moment import ask_now
-from sexton.runs.claim import Claim
+from sexton.db.server_clock import ask_now
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
+from sexton.slots.claim import Claim
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import command_line, run_and_tell, shop_of, write_settings

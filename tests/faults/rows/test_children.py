@@ -9,17 +9,16 @@ import pytest
 from sqlalchemy import Column, Engine, ForeignKey, Index, MetaData, Table, insert, text
 
 from sexton import Job, Purge, UtcDateTime
-from sexton.db.types import BigKey
+from sexton.db.column_types import BigKey
+from sexton.doctor.inspection import inspected
 from sexton.policies.purge import Child
 from sexton.runs.context import Limits
-from sexton.runs.counts import Counts
-from sexton.runs.inspect import inspected
 from sexton.runs.sizing import CEILING
+from sexton.slots.counts import Counts
 from sexton.testing import preview_job, run_job
-
-from ...support.pace import limits_sent
-from ...support.patience import PATIENCE
-from ...support.sessions import NOON, make_sessions
+from tests.support.pace import limits_sent
+from tests.support.patience import PATIENCE
+from tests.support.sessions import NOON, make_sessions
 
 HOUR = timedelta(hours=1)
 

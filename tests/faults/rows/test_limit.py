@@ -11,8 +11,7 @@ from sqlalchemy import Engine, text
 from sexton.policies.purge import Child
 from sexton.runs.context import Limits
 from sexton.testing import run_job
-
-from ...support.sessions import NOON, make_sessions
+from tests.support.sessions import NOON, make_sessions
 
 HOUR = timedelta(hours=1)
 

@@ -12,15 +12,14 @@ import pytest
 from sqlalchemy import Engine, text
 
 from sexton.runs.context import Limits
-from sexton.runs.counts import Counts
 from sexton.runs.left_over import WAITS
+from sexton.slots.counts import Counts
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
-
-from ...support.pace import UNHURRIED, limits_sent
-from ...support.patience import PATIENCE
-from ...support.sessions import NOON, make_sessions
-from ..database.rivals import background, session, states_seen, wait_for_a_waiter
+from tests.faults.database.rivals import background, session, states_seen, wait_for_a_waiter
+from tests.support.pace import UNHURRIED, limits_sent
+from tests.support.patience import PATIENCE
+from tests.support.sessions import NOON, make_sessions
 
 pytestmark = pytest.mark.databases("postgres")
 

@@ -9,12 +9,12 @@ from sqlalchemy import Engine, text
 
 from sexton import Job
 from sexton.runs.batches import Batches
-from sexton.runs.choose import choose
 from sexton.runs.context import Limits
-from sexton.runs.counts import Counts
-from sexton.runs.execution import Request
 from sexton.runs.outcome import Outcome
 from sexton.runs.runner import planned
+from sexton.slots.counts import Counts
+from sexton.statements.batch_strategy import Request
+from sexton.statements.strategy_choice import choose
 from sexton.testing import run_job
 from tests.support.sessions import NOON, Sessions, make_sessions
 

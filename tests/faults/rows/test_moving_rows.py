@@ -12,17 +12,16 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import Column, Engine, ForeignKey, MetaData, Table, exists, not_, select, text, update
 
 from sexton import Job, Transition
+from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
-from sexton.db.types import BigKey
 from sexton.runs.context import Limits
-from sexton.runs.counts import Counts
+from sexton.slots.counts import Counts
 from sexton.testing import run_job
-
-from ...support.pace import UNHURRIED
-from ...support.patience import PATIENCE
-from ...support.proxy import Proxy, Statement, call
-from ...support.sessions import NOON, Sessions, make_sessions
-from ..database.rivals import background, session, wait_for_a_waiter
+from tests.faults.database.rivals import background, session, wait_for_a_waiter
+from tests.support.pace import UNHURRIED
+from tests.support.patience import PATIENCE
+from tests.support.proxy import Proxy, Statement, call
+from tests.support.sessions import NOON, Sessions, make_sessions
 
 HOUR = timedelta(hours=1)
 PATIENT = replace(UNHURRIED, lock_wait=PATIENCE)

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from sexton.runs.counts import Counts
+from sexton.slots.counts import Counts
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
-
-from ...support.pace import UNHURRIED
-from ...support.patience import PATIENCE
-from ...support.sessions import NOON, Sessions, make_sessions
-from ..database.rivals import background, session
+from tests.faults.database.rivals import background, session
+from tests.support.pace import UNHURRIED
+from tests.support.patience import PATIENCE
+from tests.support.sessions import NOON, Sessions, make_sessions
 
 ROWS = 5_000
 PATIENT = replace(UNHURRIED, lock_wait=PATIENCE)

@@ -14,11 +14,10 @@ from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
 from sexton.runs.context import Limits
 from sexton.testing import preview_job, run_job
-
-from ...support.pace import Clockwork
-from ...support.proxy import Proxy, Statement, call
-from ...support.sessions import NOON, make_sessions
-from ..database.rivals import session
+from tests.faults.database.rivals import session
+from tests.support.pace import Clockwork
+from tests.support.proxy import Proxy, Statement, call
+from tests.support.sessions import NOON, make_sessions
 
 HOUR = timedelta(hours=1)
 BAD = (7, 23)

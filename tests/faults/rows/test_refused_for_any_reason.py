@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 from sexton import Job
 from sexton.app import App
 from sexton.config import Settings, read_into
-from sexton.config.policy import PolicySettings, definition_of
-from sexton.runs.armed import arm
+from sexton.config.policy_settings import PolicySettings, definition_of
+from sexton.guard.arming import arm
 from sexton.runs.context import Limits
 from sexton.testing import run_job
 from tests.support.pace import RunClock

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sexton.db.connect import open_database
 from sexton.db.faults import describe
 from sexton.db.migrate import migrate
+from sexton.doctor import vacuum_holders
 from sexton.runs import throttle
-from sexton.runs.doctor import holders
 from sexton.testing import run_job
 from sexton.testing.postgres import Server
 from sexton.testing.processes import wait_until
@@ -67,7 +67,7 @@ def test_q9_a_run_rests_while_a_standby_is_behind(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setattr(throttle, "EVERY", REST)
-    monkeypatch.setattr(holders, "LAG", 0.5)
+    monkeypatch.setattr(vacuum_holders, "LAG", 0.5)
     shop = pair.shop
     pair.replay("pause")
     shop.do("CREATE TABLE something (id int)")

@@ -14,8 +14,7 @@ from sexton.runs import throttle
 from sexton.runs.context import Limits
 from sexton.testing import run_job
 from tests.declared.shop import Shop
-
-from ..database.rivals import Hurried
+from tests.faults.database.rivals import Hurried
 
 pytestmark = pytest.mark.slow
 

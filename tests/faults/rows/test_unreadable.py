@@ -13,8 +13,7 @@ from sqlalchemy import Engine, text
 from sexton import Job, Message, WarnOnce, now, text_key
 from sexton.runs.context import Limits
 from sexton.testing import preview_job, run_job
-
-from ...support.sessions import NOON, Sessions, make_sessions
+from tests.support.sessions import NOON, Sessions, make_sessions
 
 pytestmark = pytest.mark.databases("postgres")
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import Column, MetaData, Table
 
 from sexton import Job, Later, Misfire, Purge, Run, UtcDateTime, parse_backoff
-from sexton.db.types import BigKey
+from sexton.db.column_types import BigKey
 from tests.support.shop_jobs import MONTHLY
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, update
 
-from sexton.db.moment import ask_now
+from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
-from sexton.runs.claim import Wanted, claim, finish
+from sexton.slots.claim import Wanted, claim, finish
 from sexton.testing import run_job
 from tests.faults.schedule import jobs
 from tests.support.children import Break, command_line, run_shop_job, write_settings

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Engine, insert, text
 from sqlalchemy.exc import DBAPIError
 
 from sexton import Counts, Job, Run
-from sexton.db.moment import ask_now
-from sexton.runs.claim import Wanted, claim, finish
+from sexton.db.server_clock import ask_now
 from sexton.runs.context import Limits
-from sexton.runs.due import due_runs
+from sexton.slots.claim import Wanted, claim, finish
+from sexton.slots.due import due_runs
 from sexton.testing import run_job
 from tests.support.children import command_line
 from tests.support.sessions import NOON, Sessions, make_sessions

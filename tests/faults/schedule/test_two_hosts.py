@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.runs import runner
-from sexton.runs.claim import Claim, Wanted
+from sexton.slots.claim import Claim, Wanted
 from tests.support.children import command_line, write_settings
 from tests.support.once import assert_expired_once, states
 from tests.support.sessions import Sessions, make_sessions

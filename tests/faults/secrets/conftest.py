@@ -1,5 +1,5 @@
 """The command line inside this process."""
 
-from ...cli.conftest import inside
+from tests.cli.conftest import inside
 
 __all__ = ["inside"]

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from sexton.telemetry.health_reader import Reader
 from sexton.telemetry.metrics import exposition
-from sexton.telemetry.reader import Reader
-
-from ...cli.shell import Inside
-from ...support.past_runs import add_runs, database_time, run_row
-from ...support.patience import PATIENCE
-from ...test_house import MODULES, SOURCE
+from tests.cli.shell import Inside
+from tests.support.past_runs import add_runs, database_time, run_row
+from tests.support.patience import PATIENCE
+from tests.test_house import MODULES, SOURCE
 
 LOADS_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "code", "codeop"}
 

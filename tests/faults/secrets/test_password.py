@@ -13,8 +13,7 @@ from sexton.db.tables import own_tables
 from sexton.telemetry import logs
 from sexton.testing import run_job
 from sexton.testing.postgres import Server
-
-from ...cli.shell import JOBS, Done, Inside, Shell
+from tests.cli.shell import JOBS, Done, Inside, Shell
 
 CANARY = "qXcanaryX7"
 

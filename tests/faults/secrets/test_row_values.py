@@ -11,8 +11,7 @@ from sexton import Job, Transition
 from sexton.db.tables import own_tables
 from sexton.telemetry import logs
 from sexton.testing import run_job
-
-from ...support.sessions import NOON, make_sessions
+from tests.support.sessions import NOON, make_sessions
 
 CANARY = "qXcanaryX7"
 HOUR = timedelta(hours=1)

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, select, text
 from sqlalchemy.exc import DBAPIError
 
-from sexton.db.asked import ask_apart
 from sexton.db.connect import open_database
 from sexton.db.faults import describe
+from sexton.db.operator_query import ask_apart
 from sexton.db.search_path import search_path
+from tests.support.databases import Databases
+from tests.support.proxy import Proxy
+from tests.support.roles import Town, quoted
 
-from ...support.databases import Databases
-from ...support.proxy import Proxy
-from ...support.roles import Town, quoted
 from .test_search_path import careless_town, done, set_traps, shell
 
 pytestmark = pytest.mark.databases("postgres")

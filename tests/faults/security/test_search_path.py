@@ -12,10 +12,9 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, select, text
 from sexton.db.connect import open_database, read_only
 from sexton.db.search_path import search_path
 from sexton.db.sessions import our_own
-
-from ...cli.shell import Done, Shell
-from ...support.databases import Databases
-from ...support.roles import Town, new_town, quoted
+from tests.cli.shell import Done, Shell
+from tests.support.databases import Databases
+from tests.support.roles import Town, new_town, quoted
 
 pytestmark = pytest.mark.databases("postgres")
 

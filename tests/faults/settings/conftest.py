@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, text
 
-from ...cli.conftest import inside, shell
-from ...cli.shell import JOBS, Inside, Shell
-from ..database.conftest import newcomer
+from tests.cli.conftest import inside, shell
+from tests.cli.shell import JOBS, Inside, Shell
+from tests.faults.database.conftest import newcomer
 
 __all__ = ["inside", "newcomer", "shell"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from ...cli.shell import JOBS, Shell
-from ..database.nothing import assert_nothing_started
+from tests.cli.shell import JOBS, Shell
+from tests.faults.database.nothing import assert_nothing_started
 
 RUN = ("run", "shop.purge_sessions")
 

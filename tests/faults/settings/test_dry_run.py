@@ -13,12 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from sexton import Counts, Job, Run
 from sexton.app import App
 from sexton.config import Settings
-from sexton.db.moment import ask_now
+from sexton.db.server_clock import ask_now
 from sexton.packs.marketplace.demo import seed
 from sexton.testing import preview_job, run_job
-
-from ...support.sessions import NOON, make_sessions
-from ..database.conftest import Newcomer
+from tests.faults.database.conftest import Newcomer
+from tests.support.sessions import NOON, make_sessions
 
 
 def test_c9_the_whole_marketplace_is_the_same_before_and_after(engine: Engine) -> None:

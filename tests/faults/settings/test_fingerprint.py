@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from sexton.db.tables import own_tables
-
-from ...cli.shell import Shell
+from tests.cli.shell import Shell
 
 RUN = ("run", "shop.purge_sessions")
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, insert
 from sexton import Job, cron, every
 from sexton.db.tables import own_tables
 from sexton.jobs.schedule import Schedule
-from sexton.runs.due import due_runs
+from sexton.slots.due import due_runs
 
 STEP = timedelta(minutes=30)
 

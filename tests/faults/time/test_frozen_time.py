@@ -10,14 +10,13 @@ from sqlalchemy import Engine, text
 
 from sexton import Counts, Job, Purge, Run
 from sexton.clock import parse_instant
-from sexton.db.moment import ask_now
+from sexton.db.server_clock import ask_now
 from sexton.runs.context import Limits
-from sexton.runs.history import history
+from sexton.slots.history import history
 from sexton.testing import preview_job, run_job
-
-from ...support.patience import PATIENCE
-from ...support.sessions import NOON, make_sessions
-from ..database.rivals import Hurried
+from tests.faults.database.rivals import Hurried
+from tests.support.patience import PATIENCE
+from tests.support.sessions import NOON, make_sessions
 
 SECOND = timedelta(seconds=1)
 

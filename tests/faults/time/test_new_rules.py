@@ -20,7 +20,7 @@ from sexton import Job, cron, every
 from sexton.jobs import zones
 from sexton.jobs.schedule import Schedule
 from sexton.jobs.zones import renew_zones
-from sexton.runs.due import due_runs
+from sexton.slots.due import due_runs
 from tests.support.past_runs import add_runs, run_row
 from tests.support.require import program
 

@@ -9,13 +9,12 @@ import pytest
 from sqlalchemy import Column, DateTime, Engine, MetaData, Table, Text, insert, select, text
 
 from sexton import Job, Message, Purge, Transition, UtcDateTime, as_text, text_key
+from sexton.db.column_types import BigKey
 from sexton.db.connect import read_only
 from sexton.db.tables import own_tables
-from sexton.db.types import BigKey
-from sexton.runs.history import history
+from sexton.slots.history import history
 from sexton.testing import preview_job, run_job
-
-from ...support.sessions import NOON
+from tests.support.sessions import NOON
 
 ZONES = [
     ("America/Los_Angeles", "DATABASE {database}"),

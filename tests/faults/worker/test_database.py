@@ -12,7 +12,7 @@ from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
 from sexton.db.tables import own_tables
 from sexton.errors import LeaseLost
-from sexton.runs.lease import acquire, fence
+from sexton.slots.lease import acquire, fence
 from sexton.testing.postgres import Server
 from tests.support.worker import Yard, assert_no_slot_twice, has_every_slot, make_yard
 from tests.support.workers import Start

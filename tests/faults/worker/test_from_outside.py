@@ -14,15 +14,15 @@ from sqlalchemy import Engine, create_engine, text
 
 from sexton import App, Job
 from sexton.config import Settings
-from sexton.runs.claim import Due
+from sexton.engines.worker.leader_inbox import Desk
+from sexton.engines.worker.messages import LONGEST, Line, in_form, message_of
+from sexton.engines.worker.waiting_runs import Waiting
 from sexton.runs.outcome import Outcome
-from sexton.runs.queue import enqueue
-from sexton.runs.wake import CHANNEL, understood
+from sexton.slots.claim import Due
+from sexton.slots.queue import enqueue
+from sexton.slots.wake import CHANNEL, understood
 from sexton.testing.postgres import Server
 from sexton.testing.processes import wait_until
-from sexton.worker.desk import Desk
-from sexton.worker.messages import LONGEST, Line, in_form, message_of
-from sexton.worker.waiting import Waiting
 from tests.support.patience import PATIENCE
 from tests.support.worker import LONG, Yard, make_yard, said
 from tests.support.workers import Start
@@ -140,7 +140,7 @@ def test_sec_2_a_listener_whose_connection_dies_returns(engine: Engine, database
 def test_sec_2_who_called_out_a_run_that_does_not_wait_is_not_taken_at_his_word(
     engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sexton.worker.desk.DOUBT", 2 * PATIENCE)
+    monkeypatch.setattr("sexton.engines.worker.leader_inbox.DOUBT", 2 * PATIENCE)
     desk = Desk(App(Settings(database=database)))
     with closing(desk):
         desk.called()

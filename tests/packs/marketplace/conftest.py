@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from ...support.market import Market, open_market
+from tests.support.market import Market, open_market
 
 
 @pytest.fixture

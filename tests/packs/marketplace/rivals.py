@@ -13,10 +13,9 @@ from sexton.db.connect import open_database
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.testing.processes import wait_until
-
-from ...support.market import NOW, Market, Time
-from ...support.patience import PATIENCE
-from ...support.waiters import somebody_waits
+from tests.support.market import NOW, Market, Time
+from tests.support.patience import PATIENCE
+from tests.support.waiters import somebody_waits
 
 BRIEF = Limits(lock_wait=0.05, rows=4)
 """For tests in which a lock is held to the end: do not wait long for it."""

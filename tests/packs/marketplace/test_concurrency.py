@@ -12,12 +12,11 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.app import App
-from sexton.runs.due import due_runs
-from sexton.runs.history import Past, history
-
-from ...support.market import JOBS, NOW, Market, at, open_market
-from ...support.past_runs import first_seen
-from ...support.patience import PATIENCE
+from sexton.slots.due import due_runs
+from sexton.slots.history import Past, history
+from tests.support.market import JOBS, NOW, Market, at, open_market
+from tests.support.past_runs import first_seen
+from tests.support.patience import PATIENCE
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "concurrency.md"
 IN_ORDER = [

@@ -8,8 +8,7 @@ from sqlalchemy import Engine
 from sexton import Counts
 from sexton.packs.marketplace.options import Options
 from sexton.packs.marketplace.tables import tables
-
-from ...support.market import JOBS, NOW, Market, later
+from tests.support.market import JOBS, NOW, Market, later
 
 
 @pytest.fixture

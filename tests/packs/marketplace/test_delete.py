@@ -6,8 +6,8 @@ import pytest
 
 from sexton import Counts
 from sexton.runs.context import Limits
+from tests.support.market import Market, at
 
-from ...support.market import Market, at
 from .rivals import refuse_to_change
 
 ONE_AT_A_TIME = Limits(rows=1, batch=1e-6)

@@ -8,8 +8,7 @@ from sqlalchemy import Engine, text
 from sexton.packs.marketplace.demo import seed
 from sexton.packs.marketplace.options import Options
 from sexton.packs.marketplace.tables import tables
-
-from ...support.market import JOBS, NOW, Market, at, later, open_market
+from tests.support.market import JOBS, NOW, Market, at, later, open_market
 
 
 def demonstration(engine: Engine) -> Market:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sexton import Counts
-
-from ...support.market import Market, at, later
+from tests.support.market import Market, at, later
 
 
 def test_pf_137_3_a_licence_expires_once_its_date_has_passed(shop: Market) -> None:

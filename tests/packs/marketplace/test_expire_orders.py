@@ -7,8 +7,7 @@ from sqlalchemy import Engine
 
 from sexton import Counts
 from sexton.runs.context import Limits
-
-from ...support.market import Market, open_market
+from tests.support.market import Market, open_market
 
 OLD = "2026-06-01"
 

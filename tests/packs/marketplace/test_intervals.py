@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton import parse_duration
-
-from ...support.market import NOW, at, open_market
+from tests.support.market import NOW, at, open_market
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from ...support.market import Market, at
+from tests.support.market import Market, at
+
 from .rivals import BRIEF, rival, running
 
 pytestmark = pytest.mark.databases("postgres")

@@ -11,9 +11,9 @@ from sexton.db.connect import open_database
 from sexton.packs.marketplace.licences import steps
 from sexton.packs.marketplace.options import Options
 from sexton.runs.context import Limits
+from tests.support.databases import Databases
+from tests.support.market import Market, at, open_market
 
-from ...support.databases import Databases
-from ...support.market import Market, at, open_market
 from .rivals import refuse_to_insert
 
 Twins = tuple[Market, Market]

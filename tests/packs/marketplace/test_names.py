@@ -15,9 +15,8 @@ from sexton.db.migrate import migrate
 from sexton.errors import UsageError
 from sexton.packs.marketplace.options import Options
 from sexton.testing import run_job
-
-from ...faults.database.nothing import assert_nothing_started
-from ...support.market import JOBS, NOW, Market, later, open_market
+from tests.faults.database.nothing import assert_nothing_started
+from tests.support.market import JOBS, NOW, Market, later, open_market
 
 OTHER_TABLES = {
     "licenses": "vendor_licences",

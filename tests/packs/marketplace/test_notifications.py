@@ -6,11 +6,10 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from sexton import Counts
+from sexton.doctor.inspection import inspected
 from sexton.runs.context import Limits
-from sexton.runs.inspect import inspected
 from sexton.runs.stop import Stop
-
-from ...support.market import NOW, Market, later, open_market
+from tests.support.market import NOW, Market, later, open_market
 
 
 def test_pf_139_1_deletes_what_is_older_than_30_days_by_created_at_read_or_not(shop: Market) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ...support.market import Market
+from tests.support.market import Market
 
 
 def test_pf_138_1_the_vendor_is_nudged_from_5_days_on(shop: Market) -> None:

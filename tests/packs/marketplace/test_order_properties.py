@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from sexton import Counts
+from tests.support.market import NOW, Market, at, open_market
 
-from ...support.market import NOW, Market, at, open_market
 from .models import DAY, HOLDS, Order, Orders
 
 pytestmark = pytest.mark.slow

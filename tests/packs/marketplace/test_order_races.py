@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from sexton.packs.marketplace.payments import settle_late
+from tests.support.market import Market
 
-from ...support.market import Market
 from .rivals import BRIEF, rival, running
 
 pytestmark = pytest.mark.databases("postgres")

@@ -12,9 +12,8 @@ from sqlalchemy import delete
 from sexton import Counts
 from sexton.db.connect import open_database
 from sexton.runs.outcome import Outcome
-
-from ...support.market import JOBS, NOW, Market, later
-from ...support.patience import PATIENCE
+from tests.support.market import JOBS, NOW, Market, later
+from tests.support.patience import PATIENCE
 
 
 def test_down_for_3_days_across_every_window_tells_each_subject_once_and_late(shop: Market) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from sexton import Counts
-
-from ...support.market import NOW, Market, open_market
+from tests.support.market import NOW, Market, open_market
 
 
 def kept(shop: Market) -> list[int]:

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Table, event, select, update
 from sexton import Counts
 from sexton.db.connect import open_database
 from sexton.runs.context import Limits
+from tests.support.market import NOW, Market, at, later
+from tests.support.patience import PATIENCE
+from tests.support.waiters import wait_for_writers
 
-from ...support.market import NOW, Market, at, later
-from ...support.patience import PATIENCE
-from ...support.waiters import wait_for_writers
 from .rivals import BRIEF, rival
 
 

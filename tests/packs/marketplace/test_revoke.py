@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sexton import Counts
-
-from ...support.market import Market
+from tests.support.market import Market
 
 
 def test_pf_137_4_a_store_loses_its_verification_with_its_last_valid_licence(shop: Market) -> None:

@@ -10,8 +10,7 @@ from sexton.packs.marketplace.options import Options
 from sexton.packs.marketplace.payments import settle_late
 from sexton.packs.marketplace.stock import Drift, drift
 from sexton.packs.marketplace.tables import tables
-
-from ...support.market import Market
+from tests.support.market import Market
 
 OLD = "2026-06-01"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from ...support.market import NOW, Market, at, open_market
+from tests.support.market import NOW, Market, at, open_market
 
 
 def test_pf_137_1_the_window_ends_14_days_ahead_to_the_microsecond(shop: Market) -> None:

@@ -18,20 +18,33 @@ from sqlalchemy import Connection, Select, Table, func, select
 from sqlalchemy.exc import DBAPIError
 
 from ...db.connect import read_only
-from ...db.deadline import limited
+from ...db.effect_keys import subject_of
 from ...db.faults import Fault, classify
-from ...db.keys import subject_of
 from ...db.ledger import subject_text
-from ...db.output import exact
+from ...db.statement_timeout import limited
+from ...db.text_output import exact
 from ...errors import JobFailed
 from ...policies.contract import Change, Plan, in_rows
-from ..attempts import Attempts
+from ...statements.archive_columns import require_columns, weight
+from ...statements.archive_read_back import Unreadable, about_rows, unreadable, why
+from ...statements.archive_rows import (
+    AT_ONCE,
+    Found,
+    Held,
+    Key,
+    Reading,
+    found,
+    held,
+    is_as,
+    next_due,
+    reading,
+    reading_due,
+    relation,
+)
+from ...statements.batch_strategy import Request, parameters
+from ...statements.poison import next_subject, quarantine
 from ..context import RunContext
-from ..execution import Request, parameters
-from ..poison import next_subject, quarantine
-from .columns import require_columns, weight
-from .reader import Unreadable, about_rows, unreadable, why
-from .rows import AT_ONCE, Found, Held, Key, Reading, found, held, is_as, next_due, reading, reading_due, relation
+from ..transaction_retries import Attempts
 
 READ, FIRST = 1_000, 50
 """Rows that one statement reads; the first one fewer, as nobody knows how many children they have."""

@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy import delete as delete_from
 
-from ...db.moment import database_now
+from ...archives.files import ENDING, digest_of, manifest_of, sync_folder
+from ...archives.manifests import require_whole
+from ...archives.sealed_files import Seal, lines_of
+from ...db.server_clock import database_now
 from ...db.tables import own_tables
 from ...errors import JobFailed
-from .files import ENDING, digest_of, manifest_of, sync_folder
-from .manifests import require_whole
-from .rows import Held, Key, key_of
-from .sealed import Seal, lines_of
+from ...statements.archive_rows import Held, Key, key_of
 
 MOST = 1_000
 """Keys of rows that a record names; with more of them the whole file is gone through again."""

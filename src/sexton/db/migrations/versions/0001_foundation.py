@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from sexton.db.column_types import BigKey
 from sexton.db.tables import own_name
-from sexton.db.types import BigKey
 
 revision = "0001"
 down_revision = None

@@ -6,8 +6,8 @@ Revision 0006. Written out, not derived from `sexton.db.tables`, so that it neve
 import sqlalchemy as sa
 from alembic import op
 
+from sexton.db.column_types import BigKey
 from sexton.db.tables import own_name
-from sexton.db.types import BigKey
 
 revision = "0006"
 down_revision = "0005"

@@ -1,7 +1,7 @@
 """Keys of effects and subjects of poison are bounded: a long one ends in its hash.
 
-Revision 0009. Written out, not derived from `sexton.db.keys`, so that it never changes after it has shipped. SQLite
-calls the function of Python.
+Revision 0009. Written out, not derived from `sexton.db.effect_keys`, so that it never changes after it has shipped.
+SQLite calls the function of Python.
 """
 
 from alembic import op

@@ -1,0 +1,169 @@
+"""What a text of each kind must look like. `sexton.jobs` is imported only when such a text was given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from ..errors import ScheduleError, suggestion
+from .setting_fields import Rule
+
+LONGEST_TEXT = 200
+"""Characters that a duration, a zone and the like may have; database URLs and free text may be longer."""
+
+DATABASES = ("sqlite", "postgresql")
+CHANNELS = ("log", "email", "webhook", "slack", "discord")
+"""Ways in which people are told about incidents."""
+_ADDRESSES = ("", "database", "address", "url", "webhook secret")
+_SCHEME = re.compile(r"([A-Za-z0-9_]+)(?:\+[A-Za-z0-9_]+)?://")
+_URL = re.compile(r"://|.@", re.DOTALL)
+_PACK = re.compile(r"[a-z][a-z0-9_]*")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
+_HOST = re.compile(r"\*|[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
+_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+
+
+def check_kind(value: str, rule: Rule) -> None:
+    """ValueError, with what is wrong and what would be right, when the text is not of the rule's kind."""
+    if rule.kind not in _ADDRESSES and (len(value) > LONGEST_TEXT or _URL.search(value)):
+        # The message does not repeat such a value: it may be a URL with a password in the wrong place.
+        raise ValueError(f"this cannot be {WORDS[rule.kind]}: it is too long, or looks like a URL")
+    try:
+        KINDS[rule.kind](value, rule)
+    except ScheduleError as error:
+        raise ValueError(str(error).removeprefix("value: ")) from None
+
+
+def _duration(value: str, rule: Rule) -> None:
+    from ..jobs.duration import parse_duration
+
+    length = parse_duration(value, where="value")
+    if rule.minimum is not None and length < parse_duration(str(rule.minimum)):
+        raise ValueError(f'"{value}" is too short; write at least "{rule.minimum}"')
+    if rule.maximum is not None and length > parse_duration(str(rule.maximum)):
+        raise ValueError(f'"{value}" is too long; write at most "{rule.maximum}"')
+
+
+def _span(value: str, rule: Rule) -> None:
+    from ..jobs.span import parse_span
+
+    if not parse_span(value, where="value").months:
+        _duration(value, rule)
+
+
+def _timezone(value: str, rule: Rule) -> None:
+    from ..jobs.zones import check_zone
+
+    check_zone(value)
+
+
+def _schedule(value: str, rule: Rule) -> None:
+    from ..jobs.schedule import parse_schedule
+
+    parse_schedule(value, "UTC")
+
+
+def _database(value: str, rule: Rule) -> None:
+    found = _SCHEME.match(value)
+    example = "write for instance sqlite:///sexton.db or postgresql+psycopg://user:password@host/name"
+    if found is None:
+        raise ValueError(f"this is not a database URL; {example}")
+    backend = found[1].lower()
+    if backend not in (*DATABASES, "postgres"):
+        raise ValueError(f"no support for {backend}://{suggestion(backend, DATABASES)}")
+
+
+def _pack(value: str, rule: Rule) -> None:
+    if not _PACK.fullmatch(value):
+        raise ValueError(f'{value!r} is not the name of a pack; write for instance "marketplace"')
+
+
+def _module(value: str, rule: Rule) -> None:
+    if not _MODULE.fullmatch(value) and not value.endswith(".py"):
+        raise ValueError(
+            f'{value!r} is neither a Python module nor a .py file; write for instance "shop.jobs" or "jobs/nightly.py"'
+        )
+
+
+def _channel(value: str, rule: Rule) -> None:
+    if value not in CHANNELS:
+        raise ValueError(f"no channel named {value!r}{suggestion(value, CHANNELS)}")
+
+
+def _address(value: str, rule: Rule) -> None:
+    if not _ADDRESS.fullmatch(value) or len(value) > LONGEST_TEXT:
+        raise ValueError(
+            "this is not an e-mail address; write for instance ops@example.com, a name with other letters as xn--"
+        )
+
+
+def _url(value: str, rule: Rule) -> None:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        right = False
+    if not right or not value.isascii() or " " in value or "@" in value.partition("://")[2].partition("/")[0]:
+        # The value is not repeated: whoever knows the address of a webhook can post to it.
+        raise ValueError("this is not an address of the web without a user; write for instance https://example.com/x")
+
+    from .addresses import is_forbidden
+
+    if is_forbidden(parts.hostname or ""):
+        raise ValueError("this is where a cloud tells its machines their credentials; nothing of ours is sent there")
+
+
+def _host(value: str, rule: Rule) -> None:
+    if not _HOST.fullmatch(value):
+        raise ValueError(f'{value!r} is no name of a host; write for instance "monitor.example.com", without a port')
+
+
+def _webhook_secret(value: str, rule: Rule) -> None:
+    import base64
+
+    head, _, key = value.partition("_")
+    try:
+        right = head == "whsec" and len(base64.b64decode(key, validate=True)) >= 16
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError('this is not a key for signatures; write "whsec_" and at least 16 bytes in base64')
+
+
+def _any(value: str, rule: Rule) -> None:
+    """A text without a kind may be anything."""
+
+
+KINDS: Mapping[str, Callable[[str, Rule], None]] = {
+    "": _any,
+    "duration": _duration,
+    "span": _span,
+    "timezone": _timezone,
+    "schedule": _schedule,
+    "database": _database,
+    "pack": _pack,
+    "module": _module,
+    "channel": _channel,
+    "address": _address,
+    "url": _url,
+    "host": _host,
+    "webhook secret": _webhook_secret,
+}
+
+WORDS: Mapping[str, str] = {
+    "": "text",
+    "duration": "a duration",
+    "span": "a duration, or months",
+    "timezone": "a time zone",
+    "schedule": "a schedule",
+    "database": "a database URL",
+    "pack": "a pack's name",
+    "module": "a module",
+    "channel": "a channel",
+    "address": "an e-mail address",
+    "url": "a web address",
+    "host": "a host's name",
+    "webhook secret": "a key for signatures",
+}

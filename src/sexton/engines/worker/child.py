@@ -1,0 +1,142 @@
+"""`sexton.engines.worker.child FD`, started by its worker: an executor, the process in which runs of a worker happen.
+
+Where its settings and its database are, the worker says over the line, as other users can read arguments. It keeps its
+connection warm between runs. It may crash, hang or be killed: its worker sees that and closes the run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...app import App
+from ...console import complain, confess, plain_logging, plain_output
+from ...db.connect import read_only
+from ...db.faults import in_words
+from ...errors import FAILED, SextonError, UsageError
+from ...runs.outcome import Outcome
+from ...runs.runner import refused
+from ...runs.runner import run as run_job
+from ...runs.stop import Stop, on_signals
+from ...slots.claim import Claim, Wanted
+from ...telemetry import logs
+from .messages import Line, message_of
+
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+
+
+def main(arguments: list[str]) -> int:
+    """Execute what the worker asks for, one run after the other, until it hangs up or a signal comes."""
+    _end_with_parent()
+    plain_logging()
+    line = Line(_own(int(arguments[0])))
+    place = _first(line)
+    if place is None:
+        return 0
+    app = App.load(Path(place["config"]) if place["config"] else None, database=place["database"], partly=True)
+    stop = Stop()
+    with on_signals(stop, then_ends=True, silent=True):
+        _warm(app)
+        line.send({"event": "ready", "unloaded": {name: str(why) for name, why in app.registry.unloaded.items()}})
+        while not stop.asked:
+            ready, _, _ = select.select([line.fileno(), stop.fileno()], [], [])
+            if line.fileno() not in ready:
+                break
+            for wish in line.receive():
+                if wish is None:
+                    return 0
+                line.send(_executed(app, line, wish, stop))
+    return 0
+
+
+def _first(line: Line) -> dict[str, Any] | None:
+    """The first message; None when the worker is gone."""
+    while True:
+        for message in line.receive():
+            return message
+
+
+def _own(number: int) -> socket.socket:
+    """The socket to the worker, for this process alone: whoever held it as well would hide from it that we ended."""
+    os.set_inheritable(number, False)
+    channel = socket.socket(fileno=number)
+    os.register_at_fork(after_in_child=channel.close)
+    return channel
+
+
+def _end_with_parent() -> None:
+    """On Linux a SIGTERM comes when the worker is gone: the batch in hand ends, the rest is somebody else's."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+        with suppress(OSError):
+            # Of all our processes, memory pressure should end the one that grows: this one.
+            Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _warm(app: App) -> None:
+    """Load what a run needs and open the connection, so that the first trigger does not wait for it."""
+    from ...runs import batches, left_over, preflight  # noqa: F401
+
+    with suppress(SextonError), read_only(app.engine):
+        pass
+
+
+def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[str, Any]:
+    """Do one run and say how it ended."""
+    quiet, began = wish["quiet"], time.monotonic()
+    line.send({"event": "begun"})
+
+    def started(claim: Claim) -> None:
+        line.send({"event": "claimed", "run": claim.run_id, "holder": claim.lease.holder, "epoch": claim.lease.epoch})
+        if not quiet:
+            logs.emit(logs.started(claim))
+
+    def last_word(outcome: Outcome) -> None:
+        line.send({"event": "overdue", **message_of(outcome)})
+        if not quiet:
+            logs.emit(logs.ended(outcome, time.monotonic() - began))
+
+    try:
+        outcome = _run(app, wish, stop=stop, last_word=last_word, watched=True, started=started)
+    except (SQLAlchemyError, SextonError) as error:  # what stands in the way of all jobs, a right that is missing too
+        outcome = Outcome(wish["job"], "unreachable", error=in_words(error))
+    if not quiet and outcome.state not in ("held", "already done"):
+        logs.emit(logs.ended(outcome, time.monotonic() - began))
+    if outcome.failure is not None:
+        outcome.failure.forget()
+    return {"event": "ended", **message_of(outcome)}
+
+
+def _run(app: App, wish: dict[str, Any], **how: Any) -> Outcome:
+    """The run that is wished for; on record as failed when nobody here knows its job (any more)."""
+    slot = datetime.fromisoformat(wish["slot"]) if wish["slot"] else None
+    limits, more = app.limits(), {name: wish[name] for name in ("missed", "queued", "wall")}
+    try:
+        job = app.registry.get(wish["job"])
+    except UsageError as unknown:
+        wanted = Wanted(wish["job"], slot, None, app.definition, limits.lease, **more)
+        return refused(app.engine, wanted, unknown)
+    return run_job(app.engine, job, slot=slot, limits=limits, definition=app.definition, **more, **how)
+
+
+if __name__ == "__main__":
+    try:
+        with plain_output():
+            sys.exit(main(sys.argv[1:]))
+    except SextonError as error:  # the settings were broken after the worker had read them
+        complain(*error.lines)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        confess(error)
+        sys.exit(FAILED)

@@ -1,0 +1,237 @@
+"""The worker's end of one executor: start it, give it a run, see how it ends, end it when it does not.
+
+ended ──start──> starting ──ready──> idle ──give──> busy ──"ended"──> idle
+                                                      └── gone: crashed, killed, or ended by the hard limit
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ...jobs.modules import python
+from ...runs.hard_limit import ALARM
+from ...slots.claim import Due
+from .messages import Line, in_form
+
+KILL = ALARM - 0.5
+"""Seconds after its deadline at which an executor is killed: its own last word comes first, the alarm last."""
+
+STARTING = 60.0
+"""Seconds that an executor may need until it is ready; it imports the product's jobs."""
+
+SLOW = 30.0
+"""Seconds without being ready after which nobody counts on it any more."""
+
+TRIES = 3
+"""Starts in vain after which nobody counts on it any more; it is started again and again all the same."""
+
+LONGEST_REST = 8.0
+"""Seconds between two starts in vain; about one after the first."""
+
+HUNG_UP = 2.0
+"""Seconds in which a process has to end that has closed its line."""
+
+STEADY = 10.0
+"""Seconds that one has to live, or a run that it has to end, for its start to count as good."""
+
+
+@dataclass(slots=True)
+class Assignment:
+    """What a busy executor does. begun: it has heard of it.  claimed: its run row, once it is ours.
+
+    ends: monotonic time at which it is killed.
+    last_word: what it said before it ended itself, as the run did not end.  outcome: its last message, or "gone".
+    """
+
+    due: Due
+    ends: float
+    begun: bool = False
+    claimed: dict[str, Any] | None = None
+    last_word: dict[str, Any] | None = None
+    outcome: dict[str, Any] | None = None
+
+
+class Executor:
+    """One process that executes runs, one at a time. config, database: as the worker was given them.
+
+    jobs: the modules of the settings, for where this process finds them; the other looks in no working directory.
+
+    ready: whether its process has said that it can take runs.
+    failure: why its last process could not start, or did not last; empty once one has.  said: what was told of that.
+    """
+
+    def __init__(self, config: str | None, database: str | None, jobs: Sequence[str] = ()) -> None:
+        self._jobs = jobs
+        self._place = {"config": config, "database": database}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: Line | None = None
+        self.ready = False
+        self._started = 0.0
+        self._unready = time.monotonic()
+        self._again = 0.0
+        self._vain = 0
+        self.assignment: Assignment | None = None
+        self.failure = self.said = ""
+        self.unloaded: dict[str, str] | None = None
+        """What the process that has just become ready could not load, and why; None: none did since `read` was called.
+        """
+
+    def start(self) -> None:
+        """Start the process, unless there is one; it is idle once it has said so.
+
+        After one in vain, wait, up to 8 seconds.
+        """
+        if self.alive or time.monotonic() < self._again:
+            return
+        self._started = time.monotonic()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            self._in_vain(str(error.strerror or error))
+            return
+        with theirs:
+            command = python("sexton.engines.worker.child", str(theirs.fileno()), jobs=self._jobs)
+            try:
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+            except OSError as error:  # no program, no memory, too many processes
+                ours.close()
+                self._in_vain(str(error.strerror or error))
+                return
+        self._line = Line(ours)
+        # Over the line, as every user of this host can read arguments, and a URL may hold a password.
+        self._line.send(self._place)
+
+    def _in_vain(self, why: str) -> None:
+        self.failure = why
+        self._again = time.monotonic() + LONGEST_REST / 2 ** max(3 - self._vain, 0)
+        self._vain += 1
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be given a run."""
+        return self.ready and self.assignment is None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it has failed to start too often, or for too long, to be counted on.
+
+        Ready for a moment is no sign.
+        """
+        if self.ready:
+            return self._vain >= TRIES and time.monotonic() - self._started < STEADY
+        return self._vain >= TRIES or time.monotonic() - self._unready > SLOW
+
+    @property
+    def line(self) -> Line | None:
+        """What to select on; None without a process."""
+        return self._line
+
+    def give(self, due: Due, *, quiet: bool = False) -> None:
+        """Give it a run; quiet: it writes no line of log about it. When it is gone, `read` says so."""
+        assert self._line is not None
+        self.assignment = Assignment(due, time.monotonic() + due.job.time_limit.total_seconds() + KILL)
+        slot = due.slot.isoformat() if due.slot else None
+        wish = {"job": due.job.name, "slot": slot, "missed": due.missed, "queued": due.queued, "wall": due.wall}
+        self._line.send({**wish, "quiet": quiet})
+
+    def read(self) -> Iterator[Assignment]:
+        """Take what it says; yields what it has ended or left. A process that is gone leaves `alive` false."""
+        assert self._line is not None
+        self.unloaded = None
+        for message in self._line.receive():
+            if message is None or not in_form(message):
+                if message is not None or self._line.broken:  # a job has written into the line: nothing holds any more
+                    self.signal(signal.SIGKILL)
+                yield from self._gone()
+                return
+            if message["event"] == "ready":
+                self.ready, self.unloaded = True, message["unloaded"]
+            elif self.assignment is not None and message["event"] == "begun":
+                self.assignment.begun = True
+            elif self.assignment is not None and message["event"] == "claimed":
+                self.assignment.claimed = message
+            elif self.assignment is not None and message["event"] == "overdue":
+                self.assignment.last_word = message
+            elif self.assignment is not None:
+                done, self.assignment = self.assignment, None
+                done.outcome = message
+                self._vain, self.failure = 0, ""
+                yield done
+
+    def _gone(self) -> Iterator[Assignment]:
+        # One that has closed its line and lives on all the same (its code did that) is killed.
+        code = self._exit_code(HUNG_UP)
+        if not self.ready or (self.assignment is None and time.monotonic() - self._started < STEADY):
+            self._in_vain(f"its process {'was killed by signal' if code < 0 else 'ended with exit code'} {abs(code)}")
+        else:
+            self._vain, self.failure = 0, ""
+        self._forget()
+        if self.assignment is not None:
+            left, self.assignment = self.assignment, None
+            left.outcome = {"event": "gone", "code": code}
+            yield left
+
+    def _exit_code(self, seconds: float) -> int:
+        """Wait so long for the process to end by itself, then kill it."""
+        assert self._process is not None
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            return self._process.wait()
+
+    def _forget(self) -> None:
+        assert self._line is not None
+        self._line.close()
+        self._process = self._line = None
+        if self.ready:
+            self._unready = time.monotonic()
+        self.ready = False
+
+    def overdue(self) -> bool:
+        """Whether it should be killed: its run does not end, or it never became ready."""
+        if self._process is None or self._ended_unheard():
+            return False
+        if self.assignment is not None:
+            return time.monotonic() > self.assignment.ends
+        return not self.ready and time.monotonic() > self._started + STARTING
+
+    def _ended_unheard(self) -> bool:
+        """Whether the process has ended. What a run left behind may hold the other end of the line: ours ends it."""
+        assert self._process is not None
+        assert self._line is not None
+        if self._process.poll() is None:
+            return False
+        with suppress(OSError):
+            self._line.channel.shutdown(socket.SHUT_RDWR)  # what it has said is still read
+        return True
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; SIGKILL also ends one that is stopped."""
+        if self._process is not None and self._process.poll() is None:
+            os.kill(self._process.pid, number)
+
+    def end(self, seconds: float) -> None:
+        """Wait so long for the process to end by itself, then kill it."""
+        if self._process is None:
+            return
+        self._exit_code(seconds)
+        self._forget()
+
+    def leave(self) -> None:
+        """Hang up: an idle executor ends; a busy one has been sent a signal before."""
+        if self._line is not None:
+            self._line.channel.shutdown(socket.SHUT_WR)

@@ -1,0 +1,113 @@
+"""What a leader has before it: when to look at which job, and what others changed or asked for meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...app import App
+from ...db.connect import read_only
+from ...jobs.job import Job
+from ...slots.claim import Due
+from ...slots.due import newest_attempts, tried_again
+from ...slots.queue import waiting
+from ...slots.schedules import changes, in_force, next_slot, version
+from ...slots.wake import understood
+from .agenda import Agenda
+from .listener import Listener
+
+DEAF = 10
+"""Looks after which listening is tried again, when it did not work."""
+
+DOUBT = 10.0
+"""Seconds for which nobody is taken at his word after somebody called out a run that does not wait (SEC-2)."""
+
+
+class Desk:
+    """Of one worker; used while it leads."""
+
+    def __init__(self, app: App) -> None:
+        self.agenda = Agenda()
+        self._app = app
+        self._listener: Listener | None = None
+        self._deaf = 0
+        self._doubted = 0.0
+        self._version = -1
+
+    def sources(self) -> list[Listener]:
+        """What else to select on."""
+        if self._listener is not None and self._listener.closed:
+            self._hang_up()
+        return [self._listener] if self._listener is not None else []
+
+    def called(self) -> tuple[list[Due], bool]:
+        """Runs that were called out since the last time, which need not be looked for; and whether to look.
+
+        Runs are at most one a job. They may not be there: whoever may connect can call, so claiming decides.
+        """
+        hints = understood(self._heard())
+        names = set(self._app.registry.names()) & hints.runs.keys()
+        if time.monotonic() < self._doubted:
+            return [], hints.look or bool(names)
+        return [Due(self._app.registry.get(name), None, queued=hints.runs[name]) for name in sorted(names)], hints.look
+
+    def misled(self) -> None:
+        """A run that was called out does not wait; another worker may have taken it, or somebody plays with us."""
+        self._doubted = time.monotonic() + DOUBT
+
+    def _heard(self) -> list[bytes]:
+        """What was called out since the last time. Listens when it does not yet."""
+        if self._app.engine.dialect.name != "postgresql":
+            return []
+        try:
+            if self._listener is None:
+                self._deaf -= 1
+                if self._deaf < 0:
+                    self._deaf = DEAF
+                    self._listener = Listener(self._app.engine)
+                return []
+            return self._listener.heard()
+        except Exception as error:  # the driver's own errors: it cannot listen here, or no more
+            if not isinstance(error, OSError | SQLAlchemyError) and not type(error).__module__.startswith("psycopg"):
+                raise
+            self._hang_up()
+            return []
+
+    def changed(self) -> tuple[bool, set[str]]:
+        """Whether somebody changed a schedule since the last time, and the jobs that somebody asked for."""
+        with read_only(self._app.engine) as connection:
+            now = version(connection)
+            asked = {job for _, job in waiting(connection)}
+        before, self._version = self._version, now
+        return now != before and before >= 0, asked
+
+    def plan(self, connection: Connection, jobs: Collection[Job], now: datetime) -> None:
+        """Write the next slots of these jobs into the agenda, and when a failed run is to be tried again."""
+        known = changes(connection, jobs)
+        tried = newest_attempts(connection, [job.name for job in jobs if job.retry is not None], now)
+        for job in jobs:
+            change = known.get(job.name)
+            slot = next_slot(in_force(job, change), change, now)
+            if slot is not None:
+                self.agenda.look_at(job.name, slot)
+            if (again := tried_again(job, tried.get(job.name))) is not None and again > now:
+                self.agenda.look_at(job.name, again)
+
+    def soon(self, job: Job, now: datetime, later: float) -> None:
+        """Look at this job again: its run has ended, its next slot may be due already."""
+        self.agenda.look_at(job.name, now + timedelta(seconds=later))
+
+    def close(self) -> None:
+        """Leave the desk: forget the agenda, hang up."""
+        self.agenda.clear()
+        self._version = -1
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None

@@ -1,0 +1,70 @@
+"""Before the first row: asks whether a job may take rows; counts instead of changing where it is not armed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ..db.connect import read_only
+from ..db.statement_timeout import limited
+from ..errors import JobFailed
+from ..guard.arming import adopt_folders, unarmed, without_folder
+from ..guard.flood import verdict
+from ..policies.contract import Plan
+from ..slots.counts import Counts
+from ..slots.history import STOPPED
+from ..statements.batch_strategy import Request
+from ..statements.preview import preview
+from .context import RunContext
+
+
+def only_counted(context: RunContext, plans: list[Any]) -> bool:
+    """Whether the job is not armed as it stands; then all of its policies were counted, and nothing else is done.
+
+    As a whole: what one step confirmed nobody may do after another that was not (archive, then delete).
+    """
+    own = [plan for plan in plans if isinstance(plan, Plan)]
+    request = _request(context)
+    with read_only(context.engine) as connection, limited(connection, max(context.left(), 0.001)):
+        why = unarmed(connection, request.job, own)
+        fresh = without_folder(connection, request.job, own) if why is None else []
+        for plan in own if why is not None else ():
+            context.steps[plan.step] = Counts(picked=preview(connection, plan, request).picked)
+    if fresh:
+        with context.transaction(lock=context.limits.statement, statement=context.limits.statement) as connection:
+            adopt_folders(connection, request.job, fresh)
+    if why is None:
+        return False
+    context.note = _only_counted(why)
+    return True
+
+
+def may_run(context: RunContext, plan: Plan) -> None:
+    """JobFailed when far too many rows of the step are due. An allowance is taken along, or ended."""
+    with read_only(context.engine) as connection, limited(connection, max(context.left(), 0.001)):
+        said = verdict(connection, plan, _request(context), context.limits.row_limit)
+    if said.stop is not None:
+        raise JobFailed(f"{STOPPED}{said.stop}")
+    if said.over is not None:
+        with context.transaction(lock=context.limits.statement, statement=context.limits.statement) as connection:
+            said.over.end(connection)
+    context.allowance = said.spent
+
+
+def foreseen(connection: Connection, plans: list[Plan], request: Request) -> str | None:
+    """Why a run would not do what a dry run counts; None: it would."""
+    why = unarmed(connection, request.job, plans)
+    if why is not None:
+        return _only_counted(why)
+    stops = [said.stop for plan in plans if (said := verdict(connection, plan, request)).stop is not None]
+    return f"{STOPPED}{'; '.join(stops)}" if stops else None
+
+
+def _only_counted(why: str) -> str:
+    return f"only counted, as {why}"
+
+
+def _request(context: RunContext) -> Request:
+    claimed = context.claim
+    return Request(0, None, claimed.as_of, claimed.job, claimed.run_id)

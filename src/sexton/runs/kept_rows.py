@@ -1,0 +1,56 @@
+"""What a step that went through says about rows that were due and are still there: to the run, which ends by it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from ..policies.contract import Plan
+from ..slots.counts import Counts
+from ..slots.history import history
+from ..statements.indexes import deletes
+from ..statements.unlisted_references import in_words, kept_rows
+from ..statements.vetoing_triggers import vetoing_triggers
+from .batches import Batches
+from .context import RunContext
+from .transaction_retries import Attempts
+
+ENDED = ("succeeded", "partial", "failed", "timed_out")
+"""States of runs that are asked whether rows were kept the time before."""
+
+
+def conclude(batches: Batches) -> None:
+    """After the loop and `left_over`: count rows that others refer to, and say what was kept, and by what."""
+    counts = batches.counts
+    if batches.keepers:
+        found = batches.attempts.look(
+            lambda connection: kept_rows(connection, batches.whole, batches.keepers, batches.request)
+        )
+        # More than can be counted in time are at least those that were met.
+        each = [(one, batches.refusals.by_reference) for one in batches.keepers] if found is None else found[1]
+        counts.referred = batches.refusals.by_reference if found is None else found[0]
+        if counts.referred:
+            words = in_words(batches.whole, each)
+            (batches.context.left_behind if counts.changed else batches.context.failures).append(words)
+    say_kept(batches.context, batches.attempts, batches.plan, counts)
+
+
+def say_kept(context: RunContext, attempts: Attempts, plan: Plan, counts: Counts) -> None:
+    """Rows of `counts.kept` make the run partial, and failed when the run before had some as well."""
+    if not counts.kept:
+        return
+    names, before = attempts.beside(
+        lambda connection: (
+            vetoing_triggers(connection, plan.table, deletes=deletes(plan)),
+            _kept_before(connection, context, plan.step),
+        )
+    )
+    done = "deleted" if deletes(plan) else "changed"
+    words = f"{counts.kept:,} row{'s' * (counts.kept != 1)} of {plan.table.fullname} found and not {done}"
+    if names:
+        words += f"; see the trigger{'s' * (len(names) > 1)} {', '.join(names)}"
+    (context.failures if before else context.left_behind).append(f"{words}{', not for the first time' * before}")
+
+
+def _kept_before(connection: Connection, context: RunContext, step: str) -> bool:
+    runs = history(connection, job=context.claim.job, states=ENDED, limit=1)
+    return bool(runs) and step in runs[0].steps and runs[0].steps[step].kept > 0

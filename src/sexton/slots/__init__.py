@@ -1,0 +1,1 @@
+"""Who may run what, and when: schedules, what is due, claims, leases, the run table. Runs nothing itself."""

@@ -1,0 +1,271 @@
+"""Claiming: the right to execute a job for a slot. The database is the judge, by one row a (job, database, slot).
+
+In one transaction: take the lease, close runs that a dead holder left open, look at earlier attempts for the slot,
+write the run row. A claim is a lease and not a flag: when its holder dies, the next one claims attempt + 1.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Engine, exists, insert, literal, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from ..db.connect import reaching
+from ..db.faults import Fault, classify
+from ..db.migrate import require_schema
+from ..db.server_clock import ask_now, database_now, skew
+from ..db.tables import DATABASE, TAKEN, own_tables
+from ..errors import HeldElsewhere, LeaseLost, SextonError
+from ..jobs.job import Job
+from ..texts import encodable, one_line
+from .lease import Lease, acquire, fence, of_job, release, short_transaction
+from .queue import ask_again
+
+CLOCKS_APART = 60.0
+"""Seconds that the clocks of process and database may differ before nothing is started."""
+
+DEAD = "its process ended without a word"
+
+
+class AlreadyDone(SextonError):
+    """The slot has a run that succeeded: nothing to do. Not a failure; exit code 0."""
+
+    exit_code = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to claim. slot: None for a run by hand.  as_of: the run's time; None asks the database.
+
+    missed: earlier slots that this run stands for.  queued: number of the run row that asked for it.
+    wall: local time of the slot, see `Schedule.wall`.
+    """
+
+    job: str
+    slot: datetime | None
+    as_of: datetime | None
+    definition: str
+    lease_seconds: float
+    missed: int = 0
+    queued: int | None = None
+    wall: str | None = None
+
+    @classmethod
+    def of(cls, due: Due, definition: str, lease_seconds: float) -> Wanted:
+        """What has to be claimed to start a run that is due."""
+        return cls(due.job.name, due.slot, None, definition, lease_seconds, due.missed, due.queued, due.wall)
+
+
+class Due(NamedTuple):
+    """One run to start. slot: None when a person asked for it.  missed, queued, wall: see `Wanted`."""
+
+    job: Job
+    slot: datetime | None
+    missed: int = 0
+    queued: int | None = None
+    wall: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that is ours to execute. as_of: its frozen time.  attempt: 1 for the first try at the slot."""
+
+    run_id: int
+    job: str
+    slot: datetime | None
+    attempt: int
+    as_of: datetime
+    lease: Lease
+    differs_from: int | None = None
+    """Number of the run before, when it ran under other settings than this one."""
+
+
+def holder_name() -> str:
+    """Who we are: host, process, and a random part, as process numbers are used again."""
+    host = encodable(one_line(socket.gethostname(), 200), "ascii")
+    return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def claim(engine: Engine, wanted: Wanted) -> Claim:
+    """Take the right to execute; commit it. HeldElsewhere or AlreadyDone when there is nothing to take.
+
+    SchemaOutdated and DatabaseUnreachable when nothing could be asked.
+    """
+    with reaching(engine), _impatiently(wanted.job), short_transaction(engine, wanted.lease_seconds) as connection:
+        require_schema(connection)
+        lease = acquire(connection, of_job(wanted.job), holder_name(), wanted.lease_seconds)
+        if lease is None:
+            raise HeldElsewhere(f"{wanted.job} is being run by another process")
+        _close_abandoned(connection, wanted.job)
+        attempt = _next_attempt(connection, wanted)
+        as_of = wanted.as_of or _trusted_now(connection)
+        differs_from = _settings_before(connection, wanted)
+        run_id = _open_run(connection, wanted, lease, attempt, as_of)
+        return Claim(run_id, wanted.job, wanted.slot, attempt, as_of, lease, differs_from)
+
+
+@contextmanager
+def _impatiently(job: str) -> Iterator[None]:
+    """A lease row that stays locked is a holder inside a long transaction: held elsewhere, like any other."""
+    try:
+        yield
+    except DBAPIError as error:
+        if classify(error) not in (Fault.LOCKED, Fault.RETRY, Fault.CANCELLED):
+            raise
+        raise HeldElsewhere(f"{job} is being run by another process, which is inside a transaction") from error
+
+
+def _close_abandoned(connection: Connection, job: str) -> None:
+    runs = own_tables(connection.dialect.name).runs.c
+    _abandon(connection, runs.job == job, runs.state == "running", runs.database == DATABASE)
+
+
+def reap(connection: Connection) -> int:
+    """Close runs whose holder is dead: open, but under a lease that ran out or has another holder. How many."""
+    own = own_tables(connection.dialect.name)
+    runs, leases = own.runs.c, own.leases.c
+    alive = select(leases.name).where(
+        leases.name == literal(of_job("")) + runs.job,
+        leases.epoch == runs.epoch,
+        leases.expires_at > database_now(connection.dialect.name),
+    )
+    # A row that somebody else holds is left to the next look: he may keep it, and the others are due.
+    dead = select(runs.id).where(runs.state == "running", ~exists(alive)).with_for_update(skip_locked=True)
+    return _abandon(connection, runs.id.in_(dead))
+
+
+def _abandon(connection: Connection, *which: ColumnElement[bool]) -> int:
+    runs = own_tables(connection.dialect.name).runs
+    values = {"state": "abandoned", "error": DEAD, "finished_at": database_now(connection.dialect.name)}
+    closed = update(runs).where(*which).values(values).returning(runs.c.job, runs.c.attempt, runs.c.asked_by)
+    rows = connection.execute(closed).all()
+    ask_again(connection, rows)
+    return len(rows)
+
+
+def _next_attempt(connection: Connection, wanted: Wanted) -> int:
+    if wanted.slot is None:
+        return 1
+    runs = own_tables(connection.dialect.name).runs
+    earlier = connection.execute(
+        select(runs.c.attempt, runs.c.state)
+        .where(runs.c.job == wanted.job, runs.c.database == DATABASE, runs.c.slot == wanted.slot)
+        .order_by(runs.c.attempt)
+    ).all()
+    if any(state in TAKEN for _, state in earlier):
+        raise AlreadyDone(f"{wanted.job} has already run for {wanted.slot:%Y-%m-%d %H:%M:%S} UTC")
+    return 1 + max((attempt for attempt, _ in earlier), default=0)
+
+
+def _trusted_now(connection: Connection) -> datetime:
+    """The database's time. Of two clocks more than a minute apart one is wrong, and rows would pay for it."""
+    now = ask_now(connection)
+    if wrong := clocks_apart(now):
+        raise SextonError(wrong)
+    return now
+
+
+def clocks_apart(now: datetime, took: float = 0.0) -> str:
+    """Why nothing may start at a time just asked from the database; empty when it may.
+
+    took: seconds that the answer may be old.
+    """
+    apart = skew(now)
+    if abs(apart) <= CLOCKS_APART + took:
+        return ""
+    return f"this machine's clock is {apart:+.0f} s from the database's; set them right, or name the time with --now"
+
+
+def _settings_before(connection: Connection, wanted: Wanted) -> int | None:
+    runs = own_tables(connection.dialect.name).runs
+    newest = select(runs.c.id, runs.c.definition).where(runs.c.job == wanted.job, runs.c.definition != "")
+    before = connection.execute(newest.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(1)).first()
+    return before.id if before is not None and wanted.definition not in ("", before.definition) else None
+
+
+def _open_run(connection: Connection, wanted: Wanted, lease: Lease, attempt: int, as_of: datetime) -> int:
+    runs = own_tables(connection.dialect.name).runs
+    row: dict[str, Any] = {
+        "job": wanted.job,
+        "database": DATABASE,
+        "slot": wanted.slot,
+        "attempt": attempt,
+        "state": "running",
+        "worker": lease.holder,
+        "epoch": lease.epoch,
+        "as_of": as_of,
+        "started_at": database_now(connection.dialect.name),
+        "counts": {},
+        "definition": wanted.definition,
+        "missed": wanted.missed,
+        "wall": wanted.wall,
+    }
+    if wanted.queued is not None:
+        return _open_queued(connection, wanted.queued, row)
+    try:
+        run_id: int = connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one()
+    except IntegrityError as error:
+        raise AlreadyDone(f"{wanted.job} has already run for {wanted.slot} UTC") from error
+    return run_id
+
+
+def _open_queued(connection: Connection, number: int, row: dict[str, Any]) -> int:
+    runs = own_tables(connection.dialect.name).runs
+    taken = update(runs).where(runs.c.id == number, runs.c.job == row["job"], runs.c.state == "queued")
+    row = {name: value for name, value in row.items() if name != "attempt"}
+    if connection.execute(taken.values(row)).rowcount != 1:
+        raise AlreadyDone(f"{row['job']}: run {number} is not waiting any more")
+    return number
+
+
+@contextmanager
+def fenced(engine: Engine, claim: Claim, limits: dict[str, str], *, renew_after: float) -> Iterator[Connection]:
+    """A data transaction that only the holder of the lease can commit."""
+    with engine.begin() as connection:
+        fence(connection, claim.lease, limits, renew_after=renew_after)
+        yield connection
+
+
+def finish(engine: Engine, claim: Claim, state: str, counts: dict[str, Any] | None, error: str | None) -> None:
+    """Close the run and give the lease back, in one transaction. LeaseLost: a successor has closed it already.
+
+    counts: None leaves what the last batch wrote.
+    """
+    close(engine, claim.run_id, claim.lease, state, counts, error)
+
+
+def close(
+    engine: Engine, run_id: int, lease: Lease, state: str, counts: dict[str, Any] | None, error: str | None
+) -> None:
+    """`finish`, for a run of another process that is gone."""
+    runs = own_tables(engine.dialect.name).runs
+    with short_transaction(engine, lease.seconds) as connection:
+        if not release(connection, lease):  # its row stays locked until the commit: this is the fence
+            raise LeaseLost(f"{lease.name} was taken over by another process, which has closed this run")
+        values: dict[str, Any] = {"state": state, "finished_at": database_now(connection.dialect.name), "error": error}
+        if counts is not None:
+            values["counts"] = counts
+        closed = update(runs).where(runs.c.id == run_id).values(values)
+        rows = connection.execute(closed.returning(runs.c.job, runs.c.attempt, runs.c.asked_by)).all()
+        if state == "cancelled":
+            ask_again(connection, rows)
+
+
+def committed(engine: Engine, claim: Claim) -> tuple[int, str]:
+    """Data transactions on record, and the run's state: the answer after a lost COMMIT.
+
+    Locks the row, so that a COMMIT which the server is still busy with is waited for and not overtaken.
+    """
+    runs = own_tables(engine.dialect.name).runs
+    asked = select(runs.c.batches, runs.c.state).where(runs.c.id == claim.run_id).with_for_update()
+    with short_transaction(engine, claim.lease.seconds) as connection:
+        row = connection.execute(asked).first()
+    return (row.batches, row.state) if row is not None else (0, "")  # somebody has deleted it

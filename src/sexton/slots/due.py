@@ -1,0 +1,172 @@
+"""Which runs are due now, as a function of the tables: any process at any time finds the same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, select
+
+from ..db.for_each import for_each
+from ..db.server_clock import ask_now, database_now
+from ..db.tables import DATABASE, TAKEN, own_tables
+from ..jobs.job import Job
+from ..jobs.misfire import due_slots, lapsed_slot, missed_before
+from ..jobs.schedule import Schedule
+from .claim import Due, reap
+from .queue import CRASHES, waiting
+from .schedules import Change, beginning, changes, due_after, in_force, observe
+
+MINUTE = len("2026-11-22 04:10")
+"""The part of `Schedule.wall` that people read off a clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The last attempt at the newest slot of a job."""
+
+    slot: datetime
+    attempt: int
+    state: str
+    finished_at: datetime | None
+    wall: str | None = None
+    """Local time of the slot when it was run, see `Schedule.wall`."""
+
+
+def due_now(connection: Connection, jobs: Iterable[Job]) -> list[Due]:
+    """What has to run by the database's time; runs of dead processes are closed first. See `due_runs`."""
+    reap(connection)
+    return due_runs(connection, jobs, ask_now(connection))
+
+
+def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: Collection[str] = ()) -> list[Due]:
+    """What has to run at `now`: what people asked for, then slots in the order of the jobs; usually nothing.
+
+    In the same transaction new expressions are noted, and slots that were given up are written down. A job whose
+    expression cannot be noted, as somebody holds its row, is left to the next look.
+    busy: names of jobs under way; their slots are given up where the job's `overlap` is "skip".
+    """
+    jobs = list(jobs)
+    known = changes(connection, jobs)
+    jobs = [in_force(job, known.get(job.name)) for job in jobs]
+    noted, held = observe(connection, jobs, known, now)
+    if noted:
+        known = changes(connection, jobs)
+    jobs = [job for job in jobs if job.name not in held]
+    return [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now, busy)]
+
+
+def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[Due]:
+    """Runs that wait in the queue, oldest first; those of unknown jobs are left to whoever knows them."""
+    by_name = {job.name: job for job in jobs}
+    for number, name in waiting(connection):
+        if name in by_name:
+            yield Due(by_name[name], None, queued=number)
+
+
+def _slots(
+    connection: Connection, jobs: Sequence[Job], known: Mapping[str, Change], now: datetime, busy: Collection[str]
+) -> Iterator[Due]:
+    newest = newest_attempts(connection, [job.name for job in jobs if job.schedule is not None], now)
+    for job in jobs:
+        change = known.get(job.name)
+        if job.schedule is None or (change is not None and change.paused(now)):
+            continue
+        last = _later(settled(job, newest.get(job.name), now) or beginning(job, change), due_after(change))
+        slots = due_slots(job.schedule, last, now, job.misfire)
+        if slots and (passed := _named_before(job.schedule, newest.get(job.name), last)) is not None:
+            last, slots = passed, due_slots(job.schedule, passed, now, job.misfire)
+        lapsed = lapsed_slot(job.schedule, last, now, job.misfire)
+        if slots and job.name in busy and job.overlap == "skip":
+            reason = "given up: the run before was still under way"
+            _write_skipped(connection, job, slots[-1], now, missed_before(job.schedule, last, slots[-1]), reason)
+        elif slots:
+            missed = missed_before(job.schedule, last, slots[0])
+            wall = job.schedule.wall
+            yield from (Due(job, slot, 0 if number else missed, wall=wall(slot)) for number, slot in enumerate(slots))
+        elif lapsed is not None:
+            late = timedelta(seconds=int((now - lapsed).total_seconds()))
+            reason = f"given up: {late} late, more than {job.misfire.lateness}"
+            _write_skipped(connection, job, lapsed, now, missed_before(job.schedule, last, lapsed), reason)
+
+
+def _named_before(schedule: Schedule, newest: Attempt | None, last: datetime | None) -> datetime | None:
+    """The latest slot whose local time a run had already; None is usual.
+
+    There is one after the newest run only when the rules of the zone changed since, or are others than those of the
+    process that ran it (T7): 04:00 was at 06:00 UTC, and is now at 07:00 UTC of the same day.
+    """
+    if newest is None or newest.wall is None or last is None or newest.slot > last:
+        return None
+    today = schedule.wall(newest.slot)
+    if today is None or today == newest.wall or newest.wall.rpartition(" ")[2] != schedule.zone:
+        return None
+    passed, slot = None, schedule.next(last)
+    while (schedule.wall(slot) or "")[:MINUTE] <= newest.wall[:MINUTE]:
+        passed, slot = slot, schedule.next(slot)
+    return passed
+
+
+def _write_skipped(connection: Connection, job: Job, slot: datetime, now: datetime, missed: int, reason: str) -> None:
+    """A slot that nobody ran in time is on record, with the reason."""
+    runs = own_tables(connection.dialect.name).runs
+    done = select(runs.c.id).where(
+        runs.c.job == job.name, runs.c.database == DATABASE, runs.c.slot == slot, runs.c.state.in_(TAKEN)
+    )
+    if connection.execute(done).first() is not None:
+        return
+    earlier = newest_attempts(connection, [job.name], now).get(job.name)
+    attempt = earlier.attempt + 1 if earlier is not None and earlier.slot == slot else 1
+    at = database_now(connection.dialect.name)
+    row = {"job": job.name, "database": DATABASE, "slot": slot, "attempt": attempt, "state": "skipped"}
+    row |= {"worker": "", "epoch": 0, "as_of": now, "counts": {}, "definition": "", "missed": missed}
+    connection.execute(insert(runs).values(row | {"started_at": at, "finished_at": at, "error": reason}))
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((instant for instant in (one, other) if instant is not None), default=None)
+
+
+def newest_attempts(
+    connection: Connection, names: Sequence[str], now: datetime, without: Sequence[str] = ()
+) -> dict[str, Attempt]:
+    """Of each job the last attempt at its newest slot. One look into an index a job, whatever the length of history.
+
+    now: slots after it do not count. They come from a clock that was wrong, or from somebody who may only write runs,
+    and would keep their job from being due until then, without a word.
+    without: states that do not count.
+    """
+    rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name, now, without))
+    return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at, row.wall) for row in rows}
+
+
+def _newest(dialect: str, name: str, now: datetime, without: Sequence[str]) -> Select[Any]:
+    runs = own_tables(dialect).runs
+    columns = (runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at, runs.c.wall)
+    one = select(*columns).where(runs.c.job == name, runs.c.database == DATABASE, runs.c.slot <= now)
+    if without:
+        one = one.where(runs.c.state.not_in(without))
+    return select(one.order_by(runs.c.slot.desc(), runs.c.attempt.desc()).limit(1).subquery())
+
+
+def settled(job: Job, newest: Attempt | None, now: datetime) -> datetime | None:
+    """The slot up to which nothing is due any more: the newest one, or just before it when it is to be tried again."""
+    if newest is None:
+        return None
+    again = newest.slot - timedelta(microseconds=1)
+    if newest.state == "running":
+        return again  # claiming finds out whether its holder lives
+    if newest.state in ("cancelled", "abandoned"):
+        return again if newest.attempt < CRASHES else newest.slot
+    retry = tried_again(job, newest)
+    return again if retry is not None and retry <= now else newest.slot
+
+
+def tried_again(job: Job, newest: Attempt | None) -> datetime | None:
+    """When the newest slot is to be tried again because its run failed; None: it is not."""
+    if newest is None or newest.state not in ("failed", "timed_out") or newest.finished_at is None or job.retry is None:
+        return None
+    rest = job.retry.delay(newest.attempt)
+    return None if rest is None else newest.finished_at + rest

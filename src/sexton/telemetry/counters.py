@@ -1,0 +1,165 @@
+"""What was done since midnight UTC, added up in SQL, and what waits now.
+
+Counters start at midnight by the database's clock, not when a process starts: every process then tells the same
+figures, one that lives for a second too. They cannot go down within the day, as no run is deleted before it is a day
+old. Midnight is a reset, which Prometheus knows from any process that is started anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, Connection, Select, case, func, or_, select
+
+from ..db.run_aggregates import members, seconds_between, whole_number
+from ..db.tables import own_tables
+from .run_evidence import BAD, GOOD
+
+BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""Upper ends of the buckets of run times, in seconds."""
+
+TIMED = ("succeeded", "partial", "failed", "timed_out")
+"""States of runs whose length means something: they ended by themselves."""
+
+MOST = 10_000
+"""Waiting messages and rows set aside are counted up to here, so that a flood of them costs no more."""
+
+COUNTED = ("picked", "changed", "told", "skipped")
+"""Members of `Counts` that are added up."""
+
+HOUR = timedelta(hours=1)
+STUCK_ATTEMPTS = 5
+STUCK_AGE = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class JobTally:
+    """One job since midnight. buckets: runs that took at most so long, for each of BUCKETS."""
+
+    timed: int = 0
+    seconds: float = 0.0
+    buckets: list[int] = field(default_factory=lambda: [0] * len(BUCKETS))
+    successes: int = 0
+    failures: int = 0
+    missed: int = 0
+    picked: int = 0
+    changed: int = 0
+    told: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tallies:
+    """since: midnight.  queued, poison, incidents: by job, zeros left out.  waiting, stuck: messages in our outbox."""
+
+    since: datetime
+    jobs: dict[str, JobTally]
+    queued: dict[str, int]
+    poison: dict[str, int]
+    incidents: dict[str, int]
+    waiting: int
+    stuck: int
+
+
+class Tally:
+    """Reads the tallies of some jobs, and keeps the sums of hours that are long over: they are read once a day."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = list(names)
+        self._since = self._upto = datetime.min.replace(tzinfo=UTC)
+        self._kept: dict[str, JobTally] = {}
+
+    def read(self, connection: Connection, now: datetime) -> Tallies:
+        """As of `now`, the database's time. When a statement runs out of time, the next call goes on from there."""
+        since = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        if since != self._since:
+            self._since = self._upto = since
+            self._kept = {name: JobTally() for name in self._names}
+        while self._upto + 2 * HOUR <= now:  # a run that ends is on record within seconds, so an hour is plenty
+            _add_up(connection, self._kept, self._upto, self._upto + HOUR)
+            self._upto += HOUR
+        jobs = deepcopy(self._kept)
+        _add_up(connection, jobs, self._upto, now + HOUR)
+        outbox = connection.execute(outbox_waiting(connection.dialect.name, now)).one()
+        queued, poison, incidents = (
+            {row.job: row.many for row in connection.execute(asked) if row.job in jobs}
+            for asked in counts_by_job(connection.dialect.name)
+        )
+        return Tallies(since, jobs, queued, poison, incidents, int(outbox.waiting), int(outbox.stuck or 0))
+
+
+def _add_up(connection: Connection, jobs: dict[str, JobTally], start: datetime, end: datetime) -> None:
+    """Add what ended in start <= … < end, all of it or, when a statement fails, nothing. Other jobs are left out."""
+    dialect = connection.dialect.name
+    ended = connection.execute(runs_between(dialect, start, end)).all()
+    for row in connection.execute(rows_between(dialect, start, end)).all():
+        if row.job in jobs:
+            for name in COUNTED:
+                setattr(jobs[row.job], name, getattr(jobs[row.job], name) + int(getattr(row, name)))
+    for row in ended:
+        if row.job in jobs:
+            _add(jobs[row.job], row)
+
+
+def _add(tally: JobTally, row: Any) -> None:
+    tally.missed += int(row.missed)
+    tally.successes += row.runs if row.state in GOOD else 0
+    tally.failures += row.runs if row.state in BAD else 0
+    if row.state in TIMED:
+        tally.timed += row.runs
+        tally.seconds += float(row.seconds)
+        tally.buckets = [many + int(getattr(row, f"upto_{place}")) for place, many in enumerate(tally.buckets)]
+
+
+def runs_between(dialect: str, start: datetime, end: datetime) -> Select[Any]:
+    """Runs that ended in start <= … < end, by job and state: how many, their lengths, the slots that they missed."""
+    runs = own_tables(dialect).runs.c
+    took = seconds_between(dialect, runs.started_at, runs.finished_at).label("took")
+    each = _ended(dialect, start, end, runs.job, runs.state, runs.missed, took).c
+    within = (func.sum(case((each.took <= most, 1), else_=0)).label(f"upto_{at}") for at, most in enumerate(BUCKETS))
+    sums = (func.count().label("runs"), func.sum(each.took).label("seconds"), func.sum(each.missed).label("missed"))
+    return select(each.job, each.state, *sums, *within).group_by(each.job, each.state)
+
+
+def rows_between(dialect: str, start: datetime, end: datetime) -> Select[Any]:
+    """Rows that those runs picked, changed, told about and left to others, by job."""
+    runs = own_tables(dialect).runs.c
+    each = _ended(dialect, start, end, runs.job, runs.counts).c
+    step = members(dialect, each.counts)
+    sums = (func.sum(whole_number(dialect, step, name)).label(name) for name in COUNTED)
+    return select(each.job, *sums).group_by(each.job)
+
+
+def _ended(dialect: str, start: datetime, end: datetime, *columns: ColumnElement[Any]) -> CTE:
+    """Materialized, else SQLite walks through all of history in the order of jobs, and works out lengths many times."""
+    ended = own_tables(dialect).runs.c.finished_at
+    return select(*columns).where(ended >= start, ended < end).cte("ended").prefix_with("MATERIALIZED")
+
+
+def outbox_waiting(dialect: str, now: datetime) -> Select[Any]:
+    """Messages that wait, and those among them that are stuck; the oldest 10,000 are looked at."""
+    events = own_tables(dialect).outbox_events.c
+    oldest = select(events.attempt_count, events.created_at).where(events.published_at.is_(None))
+    waiting = oldest.order_by(events.id).limit(MOST).subquery()
+    stuck = or_(waiting.c.attempt_count >= STUCK_ATTEMPTS, waiting.c.created_at < now - STUCK_AGE)
+    sums: list[ColumnElement[Any]] = [func.count().label("waiting"), func.sum(case((stuck, 1), else_=0)).label("stuck")]
+    return select(*sums).select_from(waiting)
+
+
+def counts_by_job(dialect: str) -> tuple[Select[Any], Select[Any], Select[Any]]:
+    """Runs that wait to be started, rows set aside, incidents that are open."""
+    own = own_tables(dialect)
+    runs, incidents = own.runs.c, own.incidents.c
+    queued = select(runs.job).where(runs.finished_at.is_(None), runs.state == "queued").limit(MOST)
+    poison = select(own.poison.c.job).limit(MOST)
+    opened = select(incidents.job).where(incidents.closed_at.is_(None)).limit(MOST)
+    return _counted(queued), _counted(poison), _counted(opened)
+
+
+def _counted(some: Select[Any]) -> Select[Any]:
+    found = some.subquery()
+    return select(found.c.job, func.count().label("many")).group_by(found.c.job)
