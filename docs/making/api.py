@@ -13,7 +13,7 @@ import sexton
 from .markdown import docstring, fenced, page
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Jobs and schedules": ("Job", "Guard", "Later", "Misfire", "cron", "every", "parse_duration", "parse_backoff"),
+    "Jobs and schedules": ("Job", "Guard", "LazyWork", "Misfire", "cron", "every", "parse_duration", "parse_backoff"),
     "Policies": ("Purge", "Child", "Transition", "WarnOnce"),
     "Parts of a policy": ("Message", "Found", "Change", "Policy", "Plan"),
     "Time in a statement": ("now", "ago", "ahead", "days_left", "UtcDateTime", "Word", "iso_text"),

@@ -9,7 +9,7 @@ from sexton.cli.main import EPILOG
 from sexton.db.faults import Fault
 from sexton.db.tables import STATES, TAKEN
 from sexton.runs.outcome import EXIT_CODES
-from sexton.runs.transaction_retries import TRIES
+from sexton.runs.transaction_retries import MAX_TRANSACTION_RETRIES
 
 from .markdown import code, docstring, fenced, page, table
 
@@ -36,11 +36,11 @@ WITHOUT_ROW = {
 ANSWERS = {
     Fault.RETRY: (
         "deadlock, serialization failure, SQLite busy",
-        f"tries the batch again, {TRIES} times; then `failed`",
+        f"tries the batch again, {MAX_TRANSACTION_RETRIES} times; then `failed`",
     ),
     Fault.LOCKED: (
         "`lock_timeout`",
-        f"works around locked rows; a locked table: tries again, {TRIES} times, then `cancelled`",
+        f"works around locked rows; a locked table: tries again, {MAX_TRANSACTION_RETRIES} times, then `cancelled`",
     ),
     Fault.POISON: ("a constraint, a value out of range, `only_if`", "halves the batch down to the row, sets it aside"),
     Fault.CANCELLED: (
@@ -49,7 +49,7 @@ ANSWERS = {
     ),
     Fault.GONE: (
         "connection lost, server restarting, too many connections",
-        f"asks what was committed, tries again, {TRIES} times; then exit code 69, and the row stays `running`",
+        f"asks what was committed, retries {MAX_TRANSACTION_RETRIES} times; then exit code 69; the row stays `running`",
     ),
     Fault.FULL: ("disk full", "`failed`"),
     Fault.READ_ONLY: ("a standby", "`failed`"),

@@ -9,7 +9,7 @@ from typing import Any, get_origin
 from sqlalchemy import Table
 from sqlalchemy.types import Integer, Text
 
-from sexton.config.setting_fields import Rule, annotations_of, default_of, rule_of
+from sexton.config.setting_fields import SettingRule, annotations_of, default_of, rule_of
 from sexton.config.template import toml_value
 from sexton.config.value_types import WORDS
 from sexton.db.column_types import is_time
@@ -87,7 +87,7 @@ def _options() -> Iterator[list[str]]:
         yield [code(declared.name), _type(annotations[declared.name], rule), shown, meaning]
 
 
-def _type(annotation: Any, rule: Rule) -> str:
+def _type(annotation: Any, rule: SettingRule) -> str:
     origin = get_origin(annotation)
     if origin is tuple:
         return "list of texts"
@@ -97,7 +97,7 @@ def _type(annotation: Any, rule: Rule) -> str:
     return words[annotation]
 
 
-def _limits(rule: Rule) -> str:
+def _limits(rule: SettingRule) -> str:
     if rule.minimum is None:
         return ""
     return f" ({rule.minimum} to {rule.maximum})" if rule.maximum is not None else f" (at least {rule.minimum})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sexton.telemetry.counters import BUCKETS
-from sexton.telemetry.metrics import COUNTER, METRICS, Declared
+from sexton.telemetry.metrics import COUNTER, METRICS, MetricFamily
 
 from .markdown import code, inline, page, sentence, table
 
@@ -48,6 +48,6 @@ def _parts() -> Iterator[str]:
     )
 
 
-def _row(metric: Declared) -> list[str]:
+def _row(metric: MetricFamily) -> list[str]:
     name = metric.name + ("_total" if metric.kind == COUNTER else "")
     return [code(name), metric.kind, code("job") if metric.of_job else "", inline(sentence(metric.meaning))]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .jobs.duration import parse_duration as parse_duration
     from .jobs.guard import Guard as Guard
     from .jobs.job import Job as Job
-    from .jobs.job import Later as Later
+    from .jobs.job import LazyWork as LazyWork
     from .jobs.misfire import Misfire as Misfire
     from .jobs.pack import Pack as Pack
     from .jobs.schedule import cron as cron
@@ -67,7 +67,7 @@ _HOMES = {
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",
     "Guard": "jobs.guard",
-    **dict.fromkeys(("Job", "Later"), "jobs.job"),
+    **dict.fromkeys(("Job", "LazyWork"), "jobs.job"),
     "Misfire": "jobs.misfire",
     "Pack": "jobs.pack",
     **dict.fromkeys(("cron", "every"), "jobs.schedule"),

@@ -18,7 +18,7 @@ from .errors import PolicyError, SettingsError, UsageError, suggestion
 from .jobs.duration import parse_duration
 from .jobs.foreign_code import guarded
 from .jobs.guard import Guard
-from .jobs.job import Job, Later
+from .jobs.job import Job, LazyWork
 from .jobs.modules import jobs_of, place_of, require_own
 from .jobs.pack import Pack
 from .jobs.registry import POLICIES, Registry
@@ -82,7 +82,7 @@ class App:
         return cls(settings, folder=file.parent, create=create, partly=partly, place=loaded.place, files=loaded.files)
 
     @cached_property
-    def engine(self) -> Engine:
+    def database(self) -> Engine:
         """The database; connects on first use. DatabaseUnreachable then, if it is a SQLite file that is not there."""
         from .db.connect import open_database
 
@@ -171,9 +171,9 @@ class App:
             self._take(f"{POLICIES}{name}", partial(self._of_policy, name, settings))
 
     def _of_policy(self, name: str, settings: PolicySettings) -> Iterable[Job]:
-        from .config.policy_settings import Declared
+        from .config.policy_settings import LocatedPolicy
 
-        declared = Declared(
+        declared = LocatedPolicy(
             name,
             settings,
             self.settings.database,
@@ -187,7 +187,7 @@ class App:
             schedule=parse_schedule(settings.schedule, settings.timezone or self.settings.timezone),
             timeout=settings.timeout,
             priority=settings.priority,
-            work=Later("sexton.declared.build:work", (declared,)),
+            work=LazyWork("sexton.declared.build:work", (declared,)),
             description=settings.words(),
             guard=Guard(settings.max_share, arm=True),
         )
@@ -204,7 +204,7 @@ class App:
             "sexton.housekeeping",
             schedule=cron("37 3 * * *"),
             priority=-10,
-            work=Later("sexton.slots.housekeeping:steps", (keep, self.dialect, with_outbox)),
+            work=LazyWork("sexton.slots.housekeeping:steps", (keep, self.dialect, with_outbox)),
             description="delete Sexton's own rows past keeping",
             guard=None,
         )

@@ -32,7 +32,7 @@ HELD = 75
 DEEP = 10
 """How many errors that led to another one are looked at."""
 
-SECRETS = "pass|pwd|secret|token|credential|private|signature|api_?key|access_?key"
+SECRET_NAME_PARTS = "pass|pwd|secret|token|credential|private|signature|api_?key|access_?key"
 """Parts of names whose values are not printed; a regular expression, to be read without regard to case."""
 
 
@@ -131,7 +131,7 @@ def scrubbed(text: str) -> str:
     text = re.sub(r"(\b[\w+.-]+://)[^\s/]*@", r"\1***@", text)
     text = re.sub(r"(?i)\b(authorization['\"]?\s*[=:]\s*['\"]?)(?:[a-z]+\s+)?[^\s,;'\"]+", r"\1***", text)
     text = re.sub(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}", r"\1***", text)
-    secret = rf"(?i)\b([\w-]*(?:{SECRETS})[\w-]*['\"]?\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&,;]+)"
+    secret = rf"(?i)\b([\w-]*(?:{SECRET_NAME_PARTS})[\w-]*['\"]?\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&,;]+)"
     return re.sub(secret, r"\1***", text)
 
 

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 from unicodedata import category, east_asian_width
 
-LONGEST = 2_000
+MAX_TEXT_CHARACTERS = 2_000
 """Characters that are kept of one text of others."""
 
 ESCAPING = "sexton-escaping"
@@ -31,7 +31,7 @@ _HARMLESS = f"\u200c\u200d\u00ad{_BLANKS}"
 """Kept as well, as scripts, emoji and names need them: joiners, soft hyphen. They are not seen, so not shown."""
 
 
-def one_line(text: str, longest: int = LONGEST) -> str:
+def one_line(text: str, longest: int = MAX_TEXT_CHARACTERS) -> str:
     """The text on one line without anything that is obeyed or cannot be kept; at most `longest` characters."""
     cut = _decoded(str.__str__(text)[: longest + 1])  # before escaping: it may be huge
     plain = cut if cut.isprintable() else "".join(map(_plain, cut))

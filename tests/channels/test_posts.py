@@ -10,10 +10,10 @@ import pytest
 from standardwebhooks import Webhook
 
 from sexton.channels.contract import Notice, Unavailable
-from sexton.channels.discord import LONGEST as DISCORD
+from sexton.channels.discord import MAX_DISCORD_UNITS as DISCORD
 from sexton.channels.discord import DiscordChannel
 from sexton.channels.log import LogChannel
-from sexton.channels.slack import LONGEST as SLACK
+from sexton.channels.slack import MAX_SLACK_CHARACTERS as SLACK
 from sexton.channels.slack import SlackChannel
 from sexton.channels.webhook import WebhookChannel, signature
 

@@ -153,8 +153,8 @@ def test_run_writes_two_json_lines_and_a_dry_run_one(demo: Inside) -> None:
 
 def test_run_due_makes_up_each_job_once_and_then_is_quiet(demo: Inside) -> None:
     app = App.load(demo.folder / "sexton.toml")
-    began = database_time(app.engine)
-    first_seen(app.engine, began - timedelta(days=40), *app.registry)
+    began = database_time(app.database)
+    first_seen(app.database, began - timedelta(days=40), *app.registry)
     first, second = demo.sexton("run", "--due"), demo.sexton("run", "--due")
 
     ended = [json.loads(line) for line in first.out.splitlines()]

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sexton.app import App
 from sexton.cli.main import main
 from sexton.engines.worker.executor import Assignment, Executor
-from sexton.slots.claim import Due
+from sexton.slots.claim import DueRun
 from sexton.texts import encodable, escaped, lines, one_line, printed
 
 from .shell import Inside, Shell
@@ -232,7 +232,7 @@ def test_rep_36_the_lines_of_a_worker_are_json_in_every_encoding(
             assert select.select([executor.line], [], [], 60)[0]
             ended += executor.read()
             if executor.idle and not ended:
-                executor.give(Due(app.registry.get("shop.fail"), None))
+                executor.give(DueRun(app.registry.get("shop.fail"), None))
     finally:
         executor.leave()
         while executor.alive:

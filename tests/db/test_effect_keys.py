@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Date, Engine, MetaData, Numeric, Tabl
 
 from sexton import effect_key, text_key
 from sexton.db.column_types import UtcDateTime
-from sexton.db.effect_keys import LONGEST, bounded, escaped
+from sexton.db.effect_keys import MAX_KEY_CHARACTERS, bounded, escaped
 from sexton.db.ledger import or_nothing, settled, subject_text, told
 from sexton.db.tables import own_tables
 
@@ -48,7 +48,11 @@ def texts() -> list[str]:
     """Short ones made of pieces that could be confused, and some around the longest that stays whole."""
     random = Random(38)
     short = {"".join(random.choices(PIECES, k=random.randint(0, 4))) for _ in range(120)}
-    return sorted(short) + ["x" * (LONGEST + more) for more in (-2, -1, 0, 1)] + ["漢:" * 700, "漢:" * 699 + "漢~"]
+    return (
+        sorted(short)
+        + ["x" * (MAX_KEY_CHARACTERS + more) for more in (-2, -1, 0, 1)]
+        + ["漢:" * 700, "漢:" * 699 + "漢~"]
+    )
 
 
 @pytest.fixture
@@ -96,7 +100,7 @@ def test_rep_38_sql_and_python_agree_on_keys_and_no_two_rows_share_one(engine: E
         assert whole == effect_key("fact", one, other, AT, date(2026, 6, 15), number)
         assert pair == effect_key("fact", one, other)
         assert subject == bounded(f"{escaped(one, ',')},{escaped(other, ',')}")
-        assert max(len(whole), len(pair), len(subject)) <= LONGEST + 1
+        assert max(len(whole), len(pair), len(subject)) <= MAX_KEY_CHARACTERS + 1
     for column in (3, 4, 5):
         assert len({row[column] for row in found}) == len(found)
 

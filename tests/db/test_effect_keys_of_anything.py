@@ -14,7 +14,7 @@ from sqlalchemy import Column, Engine, MetaData, Table, Text, insert, select
 
 from sexton import effect_key, text_key
 from sexton.db.connect import open_database, read_only
-from sexton.db.effect_keys import LONGEST, bounded, escaped, subject_of
+from sexton.db.effect_keys import MAX_KEY_CHARACTERS, bounded, escaped, subject_of
 from sexton.db.ledger import subject_text
 
 every = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -36,7 +36,7 @@ def pairs(engine: Engine) -> Table:
 @every
 @given(rows=PAIRS)
 @example(rows=[("a:b", "c"), ("a", "b:c"), ("a~1b", "c"), ("a,b", "c"), ("a", "b,c"), ("~", ""), ("~0", "")])
-@example(rows=[("x" * size, "") for size in range(LONGEST - 8, LONGEST + 8)])
+@example(rows=[("x" * size, "") for size in range(MAX_KEY_CHARACTERS - 8, MAX_KEY_CHARACTERS + 8)])
 def test_sec_7_any_two_texts_of_any_length_make_keys_of_their_own(
     engine: Engine, pairs: Table, rows: list[tuple[str, str]]
 ) -> None:
@@ -50,7 +50,7 @@ def test_sec_7_any_two_texts_of_any_length_make_keys_of_their_own(
     for left, right, both, single, subject, alone in found:
         assert (both, single) == (effect_key("fact", left, right), effect_key("fact", left))
         assert (subject, alone) == (subject_of((left, right)), subject_of((left,)))
-        assert max(map(len, (both, single, subject, alone))) <= LONGEST + 1
+        assert max(map(len, (both, single, subject, alone))) <= MAX_KEY_CHARACTERS + 1
     assert len({row[2] for row in found}) == len({row[4] for row in found}) == len(rows)
     assert len({row[3] for row in found}) == len({row[5] for row in found}) == len({row[0] for row in rows})
 
@@ -89,7 +89,7 @@ def test_sec_7_any_values_in_any_column_of_sqlite_make_keys_of_their_own(
         firsts = connection.exec_driver_sql("SELECT count(*) FROM (SELECT DISTINCT a FROM things)").scalar_one()
         transaction.rollback()
 
-    assert all(isinstance(name, str) and len(name) <= LONGEST + 1 for row in found for name in row)
+    assert all(isinstance(name, str) and len(name) <= MAX_KEY_CHARACTERS + 1 for row in found for name in row)
     assert [len({row[number] for row in found}) for number in range(4)] == [len(found)] * 2 + [firsts] * 2
 
 

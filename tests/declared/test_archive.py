@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from sexton import Job
 from sexton.app import App
-from sexton.archives.files import ENDING, Line
+from sexton.archives.files import ENDING, ArchiveLine
 from sexton.archives.manifests import require_whole
 from sexton.archives.sealed_files import Seal
 from sexton.config import Settings
@@ -61,7 +61,7 @@ def files(folder: Path) -> list[Path]:
     return sorted((folder / "archive" / "tidy").glob(f"*{ENDING}"))
 
 
-def archived(folder: Path) -> list[Line]:
+def archived(folder: Path) -> list[ArchiveLine]:
     """All lines of all files."""
     return [line for path in files(folder) for line in lines_of(path)]
 
@@ -149,7 +149,7 @@ def test_a_row_that_changed_meanwhile_stays(orders: Shop, tmp_path: Path, monkey
 def test_limit_and_many_files(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sexton.runs.archive import archiver, portions
 
-    monkeypatch.setattr(archiver, "ROWS", 40)
+    monkeypatch.setattr(archiver, "MAX_FILE_ROWS", 40)
     monkeypatch.setattr(portions, "READ", 15)
     shop.do("CREATE TABLE orders (id int PRIMARY KEY, ends bigint, note text)")
     for number in range(100):
@@ -165,7 +165,7 @@ def test_rows_with_many_children_make_more_files(orders: Shop, tmp_path: Path, m
     """What a run holds in memory does not grow with the children that a row happens to have."""
     from sexton.runs.archive import archiver, portions
 
-    monkeypatch.setattr(archiver, "LINES", 200)
+    monkeypatch.setattr(archiver, "MAX_FILE_LINES", 200)
     monkeypatch.setattr(portions, "FIRST", 5)
     for number in range(10, 50):
         orders.do(f"INSERT INTO orders VALUES ({number}, {PAST - 1000}, '')")

@@ -18,7 +18,7 @@ from sexton.jobs.local_times import instant_of
 from sexton.jobs.span import parse_span
 from sexton.runs.runner import planned
 from sexton.statements.batch_strategy import Request, parameters
-from sexton.statements.cte_batch import PickedBatches
+from sexton.statements.cte_batch import CteBatches
 from sexton.telemetry.debt import read_debt
 from sexton.testing import preview_job, run_job
 from tests.sql.test_plans import explained, nodes, picking
@@ -241,7 +241,7 @@ def test_rep_14_an_index_on_the_bare_column_serves(own: dict[str, str], shop: Sh
     )
     (plan,) = planned(shop.job(purge="visits", by="ends", keep="30d", **own))
 
-    for batch in PickedBatches(plan).statements():
+    for batch in CteBatches(plan).statements():
         found = [
             node for node, _ in nodes(picking(explained(shop.engine, batch))) if node.get("Relation Name") == "visits"
         ]

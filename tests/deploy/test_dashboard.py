@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from sexton.telemetry.metrics import COUNTER, HISTOGRAM, METRICS, Declared
+from sexton.telemetry.metrics import COUNTER, HISTOGRAM, METRICS, MetricFamily
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "sexton.json"
 NAME = re.compile(r"\b(?:sexton|job)_\w+")
 
 
-def series(metric: Declared) -> set[str]:
+def series(metric: MetricFamily) -> set[str]:
     """The names of its series."""
     endings = {COUNTER: ("_total",), HISTOGRAM: ("_bucket", "_sum", "_count")}.get(metric.kind, ("",))
     return {metric.name + ending for ending in endings}

@@ -95,7 +95,7 @@ def test_read_only_standby_and_vacuum_off_are_told(start_server: Callable[..., S
 
 
 def test_a_transaction_that_stays_open_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vacuum_holders, "LONG", 0.0)
+    monkeypatch.setattr(vacuum_holders, "LONG_TRANSACTION_SECONDS", 0.0)
     with engine.connect() as idle:
         number = idle.execute(text("SELECT pg_backend_pid()")).scalar_one()
         finding = one(about(of_database(engine), "transactions"))
@@ -109,7 +109,7 @@ def test_a_transaction_that_stays_open_is_named(engine: Engine, monkeypatch: pyt
 def test_prepared_transactions_and_idle_slots_are_named(
     start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vacuum_holders, "LONG", 0.0)
+    monkeypatch.setattr(vacuum_holders, "LONG_TRANSACTION_SECONDS", 0.0)
     started = start_server(15, max_prepared_transactions="2", wal_level="replica")
     engine = open_database(started.create_database("shop"))
     migrate(engine)

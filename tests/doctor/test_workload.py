@@ -31,7 +31,7 @@ def one(findings: list[Any]) -> Any:
 def test_due_rows_are_counted_so_far_and_then_estimated(
     engine: Engine, shop: Sessions, monkeypatch: pytest.MonkeyPatch, rows: int, words: str
 ) -> None:
-    monkeypatch.setattr(workload, "MOST", rows)
+    monkeypatch.setattr(workload, "MAX_COUNTED_ROWS", rows)
     apply(engine, "DELETE FROM sessions WHERE id > 100" if rows == 100 else "ANALYZE")
 
     told = one(about(examined(engine, shop.purge()), "due")).text

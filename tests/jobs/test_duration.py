@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sexton.errors import ScheduleError
-from sexton.jobs.duration import LONGEST, UNITS, duration_in_words, format_duration, parse_duration
+from sexton.jobs.duration import MAX_DURATION, UNITS, duration_in_words, format_duration, parse_duration
 from sexton.jobs.schedule import every, parse_schedule
 from sexton.jobs.span import Span, parse_span
 
@@ -102,7 +102,7 @@ def test_c3_what_is_no_duration_is_refused_with_the_setting_and_the_reason(text:
 
 @pytest.mark.parametrize(
     "value",
-    [timedelta(seconds=-1), LONGEST + timedelta(seconds=1), timedelta(microseconds=1), 30, None, 1.5],
+    [timedelta(seconds=-1), MAX_DURATION + timedelta(seconds=1), timedelta(microseconds=1), 30, None, 1.5],
 )
 def test_c3_values_that_are_no_text_are_checked_as_strictly(value: object) -> None:
     with pytest.raises(ScheduleError, match=r"^keep: "):
@@ -132,7 +132,7 @@ def test_the_text_form_uses_the_largest_unit_that_divides_exactly(text: str, can
     assert format_duration(parse_duration(text)) == canonical
 
 
-@given(st.integers(0, LONGEST // UNITS["ms"]))
+@given(st.integers(0, MAX_DURATION // UNITS["ms"]))
 def test_the_text_form_reads_back_exactly(milliseconds: int) -> None:
     delta = timedelta(milliseconds=milliseconds)
 
@@ -144,7 +144,7 @@ def test_parts_add_up_in_any_combination(counts: list[int]) -> None:
     text = "".join(f"{count}{unit}" for count, unit in zip(counts, UNITS, strict=True))
     total = sum((count * size for count, size in zip(counts, UNITS.values(), strict=True)), timedelta())
 
-    if total <= LONGEST:
+    if total <= MAX_DURATION:
         assert parse_duration(text) == total
     else:
         with pytest.raises(ScheduleError, match="more than 36500 days"):

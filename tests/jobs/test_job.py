@@ -11,7 +11,7 @@ import pytest
 
 from sexton.errors import PolicyError, ScheduleError, UsageError
 from sexton.jobs.backoff import parse_backoff
-from sexton.jobs.job import Job, Later
+from sexton.jobs.job import Job, LazyWork
 from sexton.jobs.misfire import COALESCE
 from sexton.jobs.schedule import cron
 
@@ -80,7 +80,7 @@ def test_dotted_lower_case_words_are_a_name(name: str) -> None:
         ({"timeout": "4"}, r"job shop\.expire: timeout: '4' is not a duration \(the unit is missing\)"),
         ({"timeout": "0s"}, r"job shop\.expire: timeout must be longer than 0s"),
         ({"work": None}, r"job shop\.expire: work must be"),
-        ({"work": "shop.work:expire"}, r"job shop\.expire: work must be a policy, a function or Later"),
+        ({"work": "shop.work:expire"}, r"job shop\.expire: work must be a policy, a function or LazyWork"),
         ({"retry": ["1h"]}, r"job shop\.expire: retry must be parse_backoff"),
         ({"misfire": "all"}, r"job shop\.expire: misfire must be Misfire"),
         ({"guard": True}, r"job shop\.expire: guard must be Guard\(\.\.\.\) or None"),
@@ -93,7 +93,7 @@ def test_a_wrong_field_is_refused_in_one_line_that_names_the_job(wrong: dict[str
 
 
 def test_later_imports_nothing_until_the_job_runs(shop_work: str) -> None:
-    job = Job("shop.purge", work=Later("shop_work:purge", ("orders",)))
+    job = Job("shop.purge", work=LazyWork("shop_work:purge", ("orders",)))
     before = shop_work in sys.modules
 
     assert job.load() == ("purge", "orders", "30d")
@@ -105,7 +105,7 @@ def test_later_imports_nothing_until_the_job_runs(shop_work: str) -> None:
 )
 def test_a_path_of_another_shape_is_refused_at_once(path: str) -> None:
     with pytest.raises(PolicyError, match="module:function") as refusal:
-        Later(path)
+        LazyWork(path)
 
     assert "\n" not in str(refusal.value)
 
@@ -121,14 +121,14 @@ def test_a_path_of_another_shape_is_refused_at_once(path: str) -> None:
 )
 def test_a_path_that_leads_nowhere_is_refused_when_it_is_loaded(shop_work: str, path: str, reason: str) -> None:
     with pytest.raises(PolicyError, match=reason):
-        Job("shop.purge", work=Later(path)).load()
+        Job("shop.purge", work=LazyWork(path)).load()
 
 
 def test_an_error_inside_the_function_names_its_line(shop_work: str) -> None:
     with pytest.raises(
         PolicyError, match=r"work 'shop_work:broken': .*shop_work.py:\d+: RuntimeError: inside the func"
     ):
-        Later("shop_work:broken").load()
+        LazyWork("shop_work:broken").load()
 
 
 def test_a_definition_cannot_be_changed_afterwards() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sexton.clock import iso, parse_instant
 from sexton.errors import ScheduleError
 from sexton.jobs.duration import parse_duration
-from sexton.jobs.schedule import NAMED, Cron, Every, Schedule, cron, every, parse_schedule
+from sexton.jobs.schedule import NAMED_SCHEDULES, Cron, Every, Schedule, cron, every, parse_schedule
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -209,7 +209,7 @@ def test_c2_a_wrong_zone_is_refused_even_where_it_would_not_matter(text: str) ->
         cron("10 4 * * *", "Asia/Jerusalem"),
         every("90m"),
         every("1h", offset="5m"),
-        *map(cron, NAMED.values()),
+        *map(cron, NAMED_SCHEDULES.values()),
     ],
 )
 def test_a_schedule_is_read_back_from_its_text_and_zone(schedule: Schedule) -> None:

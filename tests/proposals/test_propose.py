@@ -7,7 +7,7 @@ import pytest
 from sexton.proposals.proposal_text import proposals_text
 from sexton.proposals.propose import propose
 from sexton.proposals.recognise import Seen, recognise
-from sexton.proposals.table_name_words import family_of, words
+from sexton.proposals.table_name_words import family_of, words_of_name
 from tests.declared.shop import Shop
 
 from .proposing import proposed, settings
@@ -278,11 +278,11 @@ def test_what_a_product_is_about_is_left_alone(shop: Shop, table: str, columns: 
 
 
 def test_a_name_is_split_into_words() -> None:
-    assert words("HTTPRequestLog") == ("http", "request", "log")
-    assert words("OAUTH2_access_tokens") == ("oauth", "2", "access", "tokens")
-    assert words("loginhistory") == ("login", "history")
-    assert words("provider_refreshtoken") == ("provider", "refresh", "token")
-    assert words("api_oauthaccesstokens") == ("api", "oauth", "access", "token")
+    assert words_of_name("HTTPRequestLog") == ("http", "request", "log")
+    assert words_of_name("OAUTH2_access_tokens") == ("oauth", "2", "access", "tokens")
+    assert words_of_name("loginhistory") == ("login", "history")
+    assert words_of_name("provider_refreshtoken") == ("provider", "refresh", "token")
+    assert words_of_name("api_oauthaccesstokens") == ("api", "oauth", "access", "token")
     assert family_of("shopapi_webhookcall") == family_of("shop_outgoingmail") == "logs"
     assert family_of("order_events") == "logs"
     assert family_of("event_orders") is None

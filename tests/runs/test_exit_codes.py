@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from sexton.runs import hard_limit
-from sexton.slots.claim import Wanted, claim
+from sexton.slots.claim import ClaimRequest, claim
 from tests.support.children import command_line, command_line_to_the_last_word, write_settings
 from tests.support.patience import PATIENCE
 from tests.support.ports import closed_port
@@ -35,7 +35,7 @@ def used(shop: Sessions) -> None:
 
 def held(shop: Sessions) -> None:
     """Another process runs the job, for minutes: a lease of more than ten would count as one of a wrong clock."""
-    claim(shop.engine, Wanted(EXPIRE, None, NOON, "", 500))
+    claim(shop.engine, ClaimRequest(EXPIRE, None, NOON, "", 500))
 
 
 def stopped_by_its_timeout(folder: Path) -> None:
@@ -92,7 +92,7 @@ def test_exit_code_1_failed(engine: Engine, database: str, tmp_path: Path, start
 
 def patient_command_line(*words: str) -> int:
     """A child whose run is given the time to end by itself."""
-    hard_limit.GRACE = PATIENCE
+    hard_limit.HARD_LIMIT_GRACE_SECONDS = PATIENCE
     return command_line_to_the_last_word(*words)
 
 

@@ -14,15 +14,15 @@ from sqlalchemy.exc import IntegrityError
 
 from sexton import Job, Run
 from sexton.config.alert_settings import AlertSettings
-from sexton.db.column_types import KEPT
+from sexton.db.column_types import MAX_LINES_BYTES
 from sexton.db.connect import open_database, read_only
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.errors import JobFailed
-from sexton.runs.failure import MOST, raised_at, traceback_text, words
+from sexton.runs.failure import MAX_SHOWN_EXCEPTIONS, raised_at, traceback_text, words
 from sexton.slots.counts import Counts
 from sexton.slots.history import Traceback, history, kept_traceback
-from sexton.telemetry.assessment import watch
+from sexton.telemetry.assessment import assess_jobs
 from sexton.telemetry.incidents import open_incidents
 from sexton.telemetry.logs import ended
 from sexton.testing import run_job
@@ -140,7 +140,7 @@ def test_rep_5_whatever_a_function_raises_the_run_is_failed_once_and_an_incident
         if kept is None:
             assert name in ("lazy", "masked"), name  # their frames may be had, but not all that is told with them
             continue
-        assert len(kept.text.encode()) <= KEPT, name
+        assert len(kept.text.encode()) <= MAX_LINES_BYTES, name
         assert all(line.isprintable() for line in kept.text.split("\n")), name
         assert "hunter2" not in kept.text.replace('secret = "hunter2"', ""), name
         json.loads(ended(outcome, 1.0))
@@ -149,7 +149,7 @@ def test_rep_5_whatever_a_function_raises_the_run_is_failed_once_and_an_incident
         assert len(history(connection, limit=100)) == len(ERRORS)
         now = ask_now(connection)
 
-    watch(engine, [failing(Mute)], AlertSettings(channels=("log",)), now)
+    assess_jobs(engine, [failing(Mute)], AlertSettings(channels=("log",)), now)
 
     with read_only(engine) as connection:
         assert [incident.job for incident in open_incidents(connection)] == ["shop.failing"]
@@ -350,7 +350,7 @@ def test_the_alert_names_the_place(engine: Engine) -> None:
     with read_only(engine) as connection:
         now = ask_now(connection)
 
-    watch(engine, [job], AlertSettings(channels=("log",), after_failures=1), now)
+    assess_jobs(engine, [job], AlertSettings(channels=("log",), after_failures=1), now)
 
     alerts = own_tables(engine.dialect.name).alerts
     with read_only(engine) as connection:
@@ -408,11 +408,11 @@ def test_a_traceback_is_bounded_whatever_was_raised() -> None:
         following.__cause__ = chain
         chain = following
     told = traceback_text(chain)
-    assert len(told.encode()) <= KEPT
+    assert len(told.encode()) <= MAX_LINES_BYTES
     assert "bytes left out" in told
     assert told.endswith("99")
     many = traceback_text(ExceptionGroup("many", [ValueError(str(number)) for number in range(500)]))
-    assert many.count("ValueError") == MOST - 1
+    assert many.count("ValueError") == MAX_SHOWN_EXCEPTIONS - 1
 
 
 def test_words_of_a_metaclass_that_hides_the_name() -> None:

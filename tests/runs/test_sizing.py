@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sexton.runs.sizing import CEILING, Sizer
+from sexton.runs.sizing import MAX_BATCH_SECONDS, Sizer
 
 GOAL = 0.012
 
@@ -118,7 +118,7 @@ def test_even_then_a_batch_stays_below_the_ceiling_where_that_can_be(fixed: floa
     cost = with_fixed_cost(fixed)
     sizes = settle(cost, Sizer(500, GOAL))
 
-    assert all(cost(size) < max(CEILING, fixed * 1.1) for size in sizes[5:])
+    assert all(cost(size) < max(MAX_BATCH_SECONDS, fixed * 1.1) for size in sizes[5:])
 
 
 @given(

@@ -25,8 +25,8 @@ def test_a_writer_gets_its_turn_after_a_batch_or_two(
 
     On a busy machine he may be late, so here the run waits until he has come.
     """
-    assert sqlite_yield.LOOK > 0.025, "SQLite's busy handler sleeps so long"
-    monkeypatch.setattr(sqlite_yield, "LOOK", PATIENCE)
+    assert sqlite_yield.NEIGHBOUR_WAIT_SECONDS > 0.025, "SQLite's busy handler sleeps so long"
+    monkeypatch.setattr(sqlite_yield, "NEIGHBOUR_WAIT_SECONDS", PATIENCE)
     shop = make_sessions(engine)
     for start in range(1, rows, 10_000):
         shop.add(10_000, age=timedelta(hours=1), start=start)

@@ -13,7 +13,7 @@ from sexton import Job, Misfire, cron, every, parse_backoff
 from sexton.clock import parse_instant
 from sexton.db.tables import STATES, own_tables
 from sexton.slots.due import Attempt, due_runs, newest_attempts, settled
-from sexton.slots.schedules import changes
+from sexton.slots.schedules import overrides
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), work=lambda run: None)
 RETRIED = replace(HOURLY, retry=parse_backoff(["10m", "30m"]))
@@ -107,7 +107,7 @@ def test_rep_17_of_two_that_see_a_job_first_the_earlier_counts(engine: Engine) -
 
     assert seen == [[], [], ["12:00"]]
     with engine.connect() as connection:
-        assert changes(connection)[HOURLY.name].seen_at == at("11:59")
+        assert overrides(connection)[HOURLY.name].seen_at == at("11:59")
 
 
 def test_rep_17_a_job_noted_before_its_first_look_was_kept_has_no_past_either(engine: Engine) -> None:

@@ -14,10 +14,10 @@ from sexton.clock import parse_instant
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.errors import ScheduleError, UsageError
-from sexton.slots.claim import Due
+from sexton.slots.claim import DueRun
 from sexton.slots.due import due_runs
 from sexton.slots.history import history
-from sexton.slots.schedules import changes, in_force, misfit, next_slot, pause, reschedule, resume, version
+from sexton.slots.schedules import in_force, next_slot, override_error, overrides, pause, reschedule, resume, version
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), work=print)
 
@@ -35,7 +35,7 @@ def done(connection: Connection, slot: str, state: str = "succeeded") -> None:
     connection.execute(insert(runs).values(row | {"started_at": at(slot), "finished_at": at(slot)}))
 
 
-def slots(due: list[Due]) -> list[tuple[str, int]]:
+def slots(due: list[DueRun]) -> list[tuple[str, int]]:
     """Slot and number of missed ones of each."""
     return [(f"{run.slot:%H:%M}", run.missed) for run in due if run.slot is not None]
 
@@ -139,7 +139,7 @@ def test_a_slot_at_the_very_end_of_a_pause_runs(engine: Engine) -> None:
         due_runs(connection, [HOURLY], now)
         end = every("1h").next(now + timedelta(hours=2))
         pause(connection, HOURLY, until=end, reason="", by="anna")
-        change = changes(connection)[HOURLY.name]
+        change = overrides(connection)[HOURLY.name]
 
         assert next_slot(HOURLY, change, now) == end
         (run,) = due_runs(connection, [HOURLY], end + timedelta(seconds=20))
@@ -152,11 +152,11 @@ def test_a_job_that_the_settings_switch_off_stays_off_whatever_was_rescheduled(e
     with engine.begin() as connection:
         reschedule(connection, HOURLY, "every 5m", None, reason="", by="anna")
         later = ask_now(connection) + timedelta(hours=2)
-        change = changes(connection)[HOURLY.name]
+        change = overrides(connection)[HOURLY.name]
 
         assert due_runs(connection, [off], later) == []
         assert in_force(off, change).schedule is None
-        assert "switch it off" in (misfit(off, change) or "")
+        assert "switch it off" in (override_error(off, change) or "")
         with pytest.raises(UsageError, match="switched off in the settings"):
             reschedule(connection, off, "every 5m", None, reason="", by="anna")
 
@@ -166,13 +166,13 @@ def test_a_leftover_that_fits_no_more_leaves_the_job_its_own_schedule_and_the_ot
     by_hand, other = replace(HOURLY, schedule=None), replace(HOURLY, name="shop.other")
     with engine.begin() as connection:
         reschedule(connection, HOURLY, None, "Europe/Berlin", reason="", by="anna")
-        change = changes(connection)[HOURLY.name]
+        change = overrides(connection)[HOURLY.name]
         due_runs(connection, [by_hand, other], ask_now(connection))
         due = due_runs(connection, [by_hand, other], ask_now(connection) + timedelta(hours=2))
 
     assert [run.job.name for run in due] == ["shop.other"]
-    assert "sexton reschedule shop.hourly --reset" in (misfit(by_hand, change) or "")
-    assert misfit(HOURLY, change) is None
+    assert "sexton reschedule shop.hourly --reset" in (override_error(by_hand, change) or "")
+    assert override_error(HOURLY, change) is None
 
 
 def test_a_pause_without_a_sensible_end_is_refused(engine: Engine) -> None:
@@ -190,7 +190,7 @@ def test_every_change_is_on_record_with_who_and_what(engine: Engine) -> None:
         rows = connection.execute(select(trail).order_by(trail.c.id)).all()
 
         assert version(connection) == before + 3
-        assert changes(connection)[HOURLY.name].changed_by == "cleo"
+        assert overrides(connection)[HOURLY.name].changed_by == "cleo"
     assert [(row.action, row.changed_by, row.version) for row in rows] == [
         ("pause", "anna", 1),
         ("resume", "bert", 2),
@@ -210,4 +210,4 @@ def test_changes_that_make_no_sense_are_refused_and_leave_nothing(engine: Engine
             reschedule(connection, HOURLY, "61 * * * *", None, reason="", by="anna")
         with pytest.raises(ScheduleError):
             reschedule(connection, replace(HOURLY, schedule=None), None, "UTC", reason="", by="anna")
-        assert changes(connection) == {}
+        assert overrides(connection) == {}

@@ -11,7 +11,7 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.policies.contract import Plan
 from sexton.runs.runner import planned
-from sexton.statements.cte_batch import PickedBatches
+from sexton.statements.cte_batch import CteBatches
 from sexton.statements.preview import preview_statement
 from sexton.statements.purge_batch import SweepPurge
 from sexton.statements.sqlite_batch import KeyedDelete, TemporaryRows
@@ -109,7 +109,7 @@ def _parts(engine: Engine, plan: Plan) -> Iterator[str]:
         for statement in executor.statements():
             yield part("the batch begins", statement, engine.dialect)
     elif plan.counts_rows:
-        for statement in PickedBatches(plan).statements():
+        for statement in CteBatches(plan).statements():
             yield part("the batch", statement, engine.dialect)
     else:
         for title, statement in statements(plan):

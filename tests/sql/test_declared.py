@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.runs.preflight import preflight
-from sexton.statements.cte_batch import PickedBatches
+from sexton.statements.cte_batch import CteBatches
 
 from .declared import POLICIES, declared_texts, make_tables, plans_of, there
 from .test_plans import explained
@@ -55,7 +55,7 @@ def test_batches_start_at_an_index_of_a_filled_table(name: str, engine: Engine, 
         for statement in FILL.split(";"):
             connection.exec_driver_sql(statement.replace("%", "%%"))
     plan = dict(plans_of(database))[name]
-    for batch in PickedBatches(plan).statements():
+    for batch in CteBatches(plan).statements():
         scans = list(_scans(explained(engine, batch), "orders"))
         assert scans, "the table is read"
         assert "Seq Scan" not in scans

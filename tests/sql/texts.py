@@ -14,7 +14,7 @@ from sexton.packs.marketplace import pack
 from sexton.packs.marketplace.options import Options
 from sexton.policies.contract import Plan
 from sexton.runs.runner import planned
-from sexton.statements.cte_batch import PickedBatches, batch_statement
+from sexton.statements.cte_batch import CteBatches, batch_statement
 from sexton.statements.preview import preview_statement
 from sexton.statements.purge_batch import WindowPurge
 from sexton.statements.sqlite_batch import KeyedDelete, TemporaryRows
@@ -44,7 +44,7 @@ def statements(plan: Plan) -> Iterator[tuple[str, ClauseElement]]:
         yield "the batch", window
         yield "the batch, when somebody holds one of its rows", batch_statement(plan)
         return
-    *first, batch = PickedBatches(plan).statements()
+    *first, batch = CteBatches(plan).statements()
     for lock in first:
         yield "the rows are locked", lock
     yield "the batch", batch

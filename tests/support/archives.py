@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from sexton.archives.files import Line, Manifest, manifest_of
+from sexton.archives.files import ArchiveLine, Manifest, manifest_of
 from sexton.archives.manifests import read_manifest
 from sexton.declared import restore as product
 from sexton.declared.restore import Restored
@@ -47,7 +47,7 @@ def verify(path: Path) -> Manifest:
     return as_it_says(path).manifest
 
 
-def lines_of(path: Path) -> Iterator[Line]:
+def lines_of(path: Path) -> Iterator[ArchiveLine]:
     """Its lines."""
     yield from as_it_says(path).lines()
 

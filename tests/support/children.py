@@ -106,7 +106,7 @@ def run_and_tell(
     breaking: Break = NEVER,
 ) -> int:
     """Run a job here, in a child, and say how it went. No batch is cut short, so its statements can be counted."""
-    batches.CEILING = PATIENCE  # type: ignore[attr-defined]
+    batches.MAX_BATCH_SECONDS = PATIENCE  # type: ignore[attr-defined]
     if breaking.statement:
         event.listen(engine, "before_cursor_execute", breaking.on_statement)
     try:

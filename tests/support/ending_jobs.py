@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from sqlalchemy import text
 
-from sexton import Counts, Job, Later, Run
+from sexton import Counts, Job, LazyWork, Run
 from sexton.errors import HeldElsewhere
 
 
@@ -142,7 +142,7 @@ ENDINGS: dict[str, tuple[Job, str, str]] = {
         ("generate", generate, "failed", "returned generator"),
         ("negative", negative, "failed", "Counts that count no rows"),
         ("wordy", wordy, "failed", "Counts that count no rows"),
-        ("load", Later(f"{__name__}:load_and_exit"), "failed", "sys.exit(0)"),
+        ("load", LazyWork(f"{__name__}:load_and_exit"), "failed", "sys.exit(0)"),
         ("well", quick, "succeeded", ""),
     )
 }

@@ -1,7 +1,8 @@
 """Runs whose steps do not depend on how fast the machine is.
 
-A run measures its batches: one that passes `CEILING` is cut short and tried again, and the next ones are larger or
-smaller. All of that is right, and on a busy machine it makes another sequence of statements, errors and batches.
+A run measures its batches: one that passes `MAX_BATCH_SECONDS` is cut short and tried again, and the next ones are
+larger or smaller. All of that is right, and on a busy machine it makes another sequence of statements, errors and
+batches.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def lift_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def lift_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
     """No batch is cut off, and made smaller, because the machine is busy."""
-    monkeypatch.setattr("sexton.runs.batches.CEILING", PATIENCE)
-    monkeypatch.setattr("sexton.runs.sizing.CEILING", PATIENCE)
+    monkeypatch.setattr("sexton.runs.batches.MAX_BATCH_SECONDS", PATIENCE)
+    monkeypatch.setattr("sexton.runs.sizing.MAX_BATCH_SECONDS", PATIENCE)
 
 
 def keep_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from .patience import PATIENCE
 
 def await_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Doctor, check, proposals and debt give no question up before a test does."""
-    for limit in ("finding.SECONDS", "sample.SECONDS", "load.PATIENCE", "server.CLOCK_WARNING"):
+    for limit in ("finding.SECONDS", "sample_batch.SECONDS", "workload.COUNT_SECONDS", "server.CLOCK_WARNING"):
         monkeypatch.setattr(f"sexton.doctor.{limit}", PATIENCE)
     monkeypatch.setattr("sexton.doctor.inspection.COUNTING", PATIENCE)
     monkeypatch.setattr(Looker.__init__, "__kwdefaults__", {"seconds": PATIENCE, "patience": 10 * PATIENCE})

@@ -8,7 +8,7 @@ import time
 
 from sqlalchemy import text
 
-from sexton import Job, Later, Misfire, Run, every, parse_backoff
+from sexton import Job, LazyWork, Misfire, Run, every, parse_backoff
 
 
 def quick(run: Run) -> None:
@@ -92,8 +92,8 @@ dozer = Job("bad.doze", work=doze, timeout="3s")
 brooder = Job("bad.brood", work=brood, timeout="3s")
 ponderer = Job("bad.ponder", work=ponder, timeout="3s")
 eater = Job("bad.devour", work=devour, timeout="10m")
-unloadable = Job("bad.load_and_crash", work=Later(f"{__name__}:load_and_crash"))
-endless = Job("bad.load_and_hang", work=Later(f"{__name__}:load_and_hang"), timeout="3s")
+unloadable = Job("bad.load_and_crash", work=LazyWork(f"{__name__}:load_and_crash"))
+endless = Job("bad.load_and_hang", work=LazyWork(f"{__name__}:load_and_hang"), timeout="3s")
 failing = Job("bad.fail", work=broken)
 retried = Job("bad.retried", work=broken, retry=parse_backoff(["1s", "1s"]))
 lingerer = Job("slow.linger", schedule=every("1s"), work=linger, overlap="skip")

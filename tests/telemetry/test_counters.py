@@ -13,7 +13,7 @@ from sexton import App
 from sexton.clock import parse_instant
 from sexton.config import Settings
 from sexton.db.tables import own_tables
-from sexton.telemetry.counters import BUCKETS, MOST, JobTally, Tallies, Tally
+from sexton.telemetry.counters import BUCKETS, MAX_COUNTED_WAITING, JobTally, Tallies, Tally
 from sexton.testing import run_job
 from tests.support.past_runs import add_runs, at, run_row
 
@@ -218,8 +218,8 @@ def test_x9_a_flood_is_counted_up_to_a_limit(engine: Engine) -> None:
     events = own_tables(engine.dialect.name).outbox_events
     row = {"event_type": "x", "payload": {}, "created_at": at("12:00"), "attempt_count": 7}
     with engine.begin() as connection:
-        connection.execute(insert(events), [row | {"key": str(number)} for number in range(MOST + 5)])
+        connection.execute(insert(events), [row | {"key": str(number)} for number in range(MAX_COUNTED_WAITING + 5)])
 
     tallies = read(engine, at("12:00"))
 
-    assert (tallies.waiting, tallies.stuck) == (MOST, MOST)
+    assert (tallies.waiting, tallies.stuck) == (MAX_COUNTED_WAITING, MAX_COUNTED_WAITING)

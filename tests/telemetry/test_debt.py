@@ -8,13 +8,13 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import Column, Engine, MetaData, Table
 
-from sexton import Job, Later, Purge, UtcDateTime
+from sexton import Job, LazyWork, Purge, UtcDateTime
 from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
 from sexton.slots.history import Past, history
 from sexton.telemetry import debt
 from sexton.telemetry.debt import Debt, Flow, flow, read_debt
-from sexton.telemetry.health_reader import Reader
+from sexton.telemetry.health_reader import HealthReader
 from sexton.telemetry.metrics import exposition
 from sexton.testing import preview_job, run_job
 from tests.support.past_runs import add_runs, database_time, run_row
@@ -60,7 +60,7 @@ def test_a_condition_without_a_time_column_says_how_many_and_not_since_when(engi
 
 
 def test_a_flood_is_counted_up_to_a_limit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debt, "MOST", 7)
+    monkeypatch.setattr(debt, "MAX_COUNTED_DUE", 7)
     shop = make_sessions(engine)
     shop.add(20, age=DAY)
 
@@ -75,7 +75,7 @@ def test_what_cannot_be_asked_is_unknown_and_the_rest_is_told(engine: Engine) ->
     nowhere = Table("nowhere", MetaData(), Column("id", BigKey, primary_key=True), Column("at", UtcDateTime))
     jobs = [
         Job("shop.nowhere", work=Purge(nowhere, by=nowhere.c.at, keep="1d")),
-        Job("shop.unloadable", work=Later("tests.no_such_module:work")),
+        Job("shop.unloadable", work=LazyWork("tests.no_such_module:work")),
         Job("shop.function", work=print),
         shop.purge(),
     ]
@@ -115,7 +115,7 @@ def test_pf_136_6_the_metric_has_rows_and_age_and_is_missing_where_unknown(engin
     unknown = Job("shop.nowhere", work=Purge(nowhere, by=nowhere.c.at, keep="1d"))
 
     jobs = [shop.purge(), unknown]
-    reader = Reader(
+    reader = HealthReader(
         database, jobs, debt=lambda: read_debt(engine, jobs), debt_first=True, patience=PATIENCE, statement=PATIENCE
     )
     text = exposition(reader.read())[0].decode()

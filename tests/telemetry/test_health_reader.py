@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event, text
 from sexton import Job, every
 from sexton.db.connect import open_database
 from sexton.errors import DatabaseUnreachable, HeldElsewhere, SchemaOutdated, SextonError
-from sexton.telemetry.health_reader import Reader, Reading
+from sexton.telemetry.health_reader import HealthReader, HealthReading
 from sexton.testing.postgres import Server
 from sexton.testing.processes import wait_until
 from tests.support.past_runs import add_runs, database_time, run_row
@@ -24,19 +24,19 @@ from tests.support.proxy import Proxy
 
 JOBS = (Job("shop.hourly", schedule=every("1h"), work=print),)
 
-patient = partial(Reader, patience=PATIENCE, statement=PATIENCE)
+patient = partial(HealthReader, patience=PATIENCE, statement=PATIENCE)
 """A reader whose answer comes, however busy the machine is."""
 
 
-def runs_of(answer: Reading | SextonError) -> int:
+def runs_of(answer: HealthReading | SextonError) -> int:
     """Successes of the job today, or an error."""
-    assert isinstance(answer, Reading), answer
+    assert isinstance(answer, HealthReading), answer
     return answer.tallies.jobs[JOBS[0].name].successes
 
 
 def test_by_default_an_answer_comes_before_a_monitor_gives_up() -> None:
     """Most wait for 5 s or longer. And the database ends a statement before we stop waiting for it."""
-    options = {name: option.default for name, option in signature(Reader).parameters.items()}
+    options = {name: option.default for name, option in signature(HealthReader).parameters.items()}
 
     assert 0 < options["statement"] < options["patience"] <= 2.5
 
@@ -70,7 +70,7 @@ def test_however_many_ask_at_once_one_reading_is_made(database: str, monkeypatch
 @pytest.mark.databases("postgres")
 def test_no_connection_is_kept(database: str, engine: Engine) -> None:
     reader = patient(database, JOBS, max_age=0)
-    assert isinstance(reader.read(), Reading)
+    assert isinstance(reader.read(), HealthReading)
 
     def others() -> int:
         asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -89,7 +89,7 @@ def test_a_locked_run_table_is_an_error_in_time(database: str, engine: Engine) -
         answer = reader.read()
 
     assert isinstance(answer, HeldElsewhere)
-    assert isinstance(patient(database, JOBS).read(), Reading)
+    assert isinstance(patient(database, JOBS).read(), HealthReading)
 
 
 @pytest.mark.databases("sqlite")
@@ -98,7 +98,7 @@ def test_a_writer_does_not_keep_readers_out_of_sqlite(database: str, engine: Eng
         writer.execute(text("INSERT INTO sexton_leases VALUES ('job:x', NULL, 1, '2026-01-01 00:00:00.000000')"))
         answer = patient(database, JOBS).read()
 
-    assert isinstance(answer, Reading)
+    assert isinstance(answer, HealthReading)
 
 
 @pytest.mark.databases("postgres18")
@@ -107,9 +107,9 @@ def test_a_network_that_swallows_everything_is_an_error_in_time(
 ) -> None:
     """Nothing answers before all have been told: who waited longer than he is to would be told something else."""
     proxy = open_proxy(database)
-    reader = Reader(proxy.url_for(database), JOBS, max_age=0, patience=0.5)
+    reader = HealthReader(proxy.url_for(database), JOBS, max_age=0, patience=0.5)
     well = patient(proxy.url_for(database), JOBS, max_age=0)
-    assert isinstance(well.read(), Reading)
+    assert isinstance(well.read(), HealthReading)
     proxy.freeze()
     try:
         with ThreadPoolExecutor(8) as threads:
@@ -119,7 +119,7 @@ def test_a_network_that_swallows_everything_is_an_error_in_time(
 
     assert all(isinstance(answer, SextonError) for answer in answers)
     assert "the database did not answer within 0.5 s" in map(str, answers)
-    assert wait_until(lambda: isinstance(well.read(), Reading), PATIENCE)
+    assert wait_until(lambda: isinstance(well.read(), HealthReading), PATIENCE)
 
 
 @pytest.mark.databases("postgres18")
@@ -132,14 +132,14 @@ def test_a_server_that_is_away_and_back(start_server: Callable[..., Server]) -> 
     migrate(engine)
     engine.dispose()
     reader = patient(url, JOBS, max_age=0)
-    assert isinstance(reader.read(), Reading)
+    assert isinstance(reader.read(), HealthReading)
 
     server.shut_down()
     answer = reader.read()
     server.boot()
 
     assert isinstance(answer, DatabaseUnreachable)
-    assert isinstance(reader.read(), Reading)
+    assert isinstance(reader.read(), HealthReading)
 
 
 def test_a_database_without_our_tables(empty_database: str) -> None:

@@ -16,7 +16,7 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.config.alert_settings import AlertSettings
 from sexton.db.tables import own_tables
-from sexton.telemetry.assessment import assess, watch
+from sexton.telemetry.assessment import assess, assess_jobs
 from sexton.telemetry.incidents import REFUSES, channel_broke, channel_works, open_incidents
 from sexton.testing import run_job
 from tests.support.patience import PATIENCE
@@ -138,14 +138,14 @@ def test_watching_writes_only_when_there_is_something_to_tell(past: Past) -> Non
     """Users win: on SQLite a transaction that may write keeps all others from writing."""
     past.ran_hourly("15 10:00", 2, "failed")
     with counted_writes(past.engine) as writes:
-        assert watch(past.engine, [HOURLY], ONE_CHANNEL, at("15 11:05")) == []
+        assert assess_jobs(past.engine, [HOURLY], ONE_CHANNEL, at("15 11:05")) == []
         assert writes == []
 
         past.ran("15 12:00", "failed")
-        assert [done.what for done in watch(past.engine, [HOURLY], ONE_CHANNEL, at("15 12:05"))] == ["open"]
+        assert [done.what for done in assess_jobs(past.engine, [HOURLY], ONE_CHANNEL, at("15 12:05"))] == ["open"]
 
         writes.clear()
-        assert watch(past.engine, [HOURLY], ONE_CHANNEL, at("15 12:06")) == []
+        assert assess_jobs(past.engine, [HOURLY], ONE_CHANNEL, at("15 12:06")) == []
         assert writes == []
     assert len(past.messages()) == 1
 
@@ -186,8 +186,8 @@ def test_rep_35_an_incident_stays_open_while_its_job_may_be_in_a_module_that_can
     others = [replace(HOURLY, name="shop.other", schedule=every("1h"))]
     broken = {"own.py": "own.py:3: NameError: name 'x' is not defined"}
 
-    opened = watch(past.engine, others, ONE_CHANNEL, at("15 12:06"), broken)
-    closed = watch(past.engine, [HOURLY], ONE_CHANNEL, at("15 12:08"), {})
+    opened = assess_jobs(past.engine, others, ONE_CHANNEL, at("15 12:06"), broken)
+    closed = assess_jobs(past.engine, [HOURLY], ONE_CHANNEL, at("15 12:08"), {})
 
     assert [(event.what, event.job, event.kind) for event in opened] == [("open", "own.py", "unloaded")]
     assert [(event.what, event.job, event.kind) for event in closed] == [("close", "own.py", "unloaded")]

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, insert
 from sexton import Job, every
 from sexton.db.tables import own_tables
 from sexton.errors import DatabaseUnreachable, SextonError
-from sexton.telemetry.health_reader import Reader, Reading
+from sexton.telemetry.health_reader import HealthReader, HealthReading
 from sexton.telemetry.metrics import COUNTER, METRICS, Collector, exposition, write_textfile
 from tests.support.past_runs import add_lease, add_runs, database_time, run_row
 from tests.support.patience import PATIENCE
@@ -25,9 +25,9 @@ A, B = (Job(name, schedule=every("1h"), work=print) for name in ("shop.a", "shop
 CANARY = "qXcanaryX7"
 
 
-def answered(database: str) -> Reading | SextonError:
+def answered(database: str) -> HealthReading | SextonError:
     """A reading that is made now."""
-    return Reader(database, (A, B), patience=PATIENCE, statement=PATIENCE).read()
+    return HealthReader(database, (A, B), patience=PATIENCE, statement=PATIENCE).read()
 
 
 def samples(text: bytes) -> dict[tuple[str, ...], float]:
@@ -141,12 +141,12 @@ def test_a_database_that_cannot_be_read_says_up_0_and_nothing_else(database: str
 @pytest.mark.databases("sqlite")
 def test_a_product_can_take_the_collector_into_its_own_registry(database: str) -> None:
     registry = CollectorRegistry(auto_describe=True)
-    registry.register(Collector(Reader(database, (A,), patience=PATIENCE, statement=PATIENCE)))
+    registry.register(Collector(HealthReader(database, (A,), patience=PATIENCE, statement=PATIENCE)))
 
     assert registry.get_sample_value("sexton_up") == 1
     assert registry.get_sample_value("job_success_total", {"job": "shop.a"}) == 0
     with pytest.raises(ValueError, match="Duplicated"):
-        registry.register(Collector(Reader(database, (A,))))
+        registry.register(Collector(HealthReader(database, (A,))))
 
 
 @pytest.mark.databases("sqlite")

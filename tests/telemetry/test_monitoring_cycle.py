@@ -74,7 +74,7 @@ def test_an_error_that_nobody_foresaw_is_said_by_its_kind_and_the_next_round_com
         raise KeyError("qXcanaryX7")
 
     with monkeypatch.context() as at_first:
-        at_first.setattr(assessment, "watch", broken)
+        at_first.setattr(assessment, "assess_jobs", broken)
         watching.make()
     watching.make()
 

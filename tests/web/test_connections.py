@@ -13,7 +13,7 @@ import pytest
 
 from sexton import App
 from sexton.config import Settings
-from sexton.telemetry.health_reader import Reader
+from sexton.telemetry.health_reader import HealthReader
 from sexton.testing.processes import wait_until
 from sexton.web import connections, serving
 from tests.support.patience import PATIENCE
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.databases("sqlite")
 def server(database: str) -> Iterator[tuple[str, int]]:
     """The pages of a worker with twenty jobs."""
     app = App(Settings(database=database, jobs=("tests.support.worker_jobs",)))
-    reader = Reader.of(app.settings, app.registry, patience=PATIENCE, statement=PATIENCE)
+    reader = HealthReader.of(app.settings, app.registry, patience=PATIENCE, statement=PATIENCE)
     with serving(app, "127.0.0.1:0", lambda: 0.0, reader) as address:
         yield address
 
@@ -82,7 +82,7 @@ def test_rep_30_half_requests_keep_no_probe_out(count: int, server: tuple[str, i
 
     assert [probe(server, path) for path in ("/healthz", "/readyz", "/healthz")] == [200, 200, 200]
     assert opened[-1].fileno() >= 0
-    if count > connections.MOST:
+    if count > connections.MAX_CONNECTIONS:
         assert ended(opened[0]) == b"", "the oldest made room"
 
 
@@ -154,6 +154,6 @@ def test_rep_30_who_asks_and_hangs_up_half_gets_the_answer(strange: Open) -> Non
 def test_rep_30_many_requests_at_once_are_refused_and_probes_are_not(
     server: tuple[str, int], strange: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "TOGETHER", 0)
+    monkeypatch.setattr(connections, "MAX_REQUESTS", 0)
 
     assert [probe(server, path) for path in ("/metrics", "/healthz", "/readyz")] == [503, 200, 200]

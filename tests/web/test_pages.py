@@ -21,7 +21,7 @@ from sqlalchemy import Engine, text
 from sexton import App
 from sexton.config import Settings
 from sexton.errors import SettingsError
-from sexton.telemetry.health_reader import Reader
+from sexton.telemetry.health_reader import HealthReader
 from sexton.testing.processes import wait_until
 from sexton.web import application, serving
 from tests.support.databases import Databases
@@ -71,7 +71,7 @@ def served(
     in_time: it gives up as soon as it does in production, which an answer on a busy machine may not.
     """
     app = App(Settings(database=database))
-    patient = Reader.of(app.settings, app.registry, patience=PATIENCE, statement=PATIENCE)
+    patient = HealthReader.of(app.settings, app.registry, patience=PATIENCE, statement=PATIENCE)
     reader = None if in_time else patient
     with serving(app, ANYWHERE, alive, reader, unfit, unready) as (host, port):
 

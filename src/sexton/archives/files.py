@@ -26,12 +26,12 @@ ENDING, MANIFEST = ".jsonl.gz", ".manifest.json"
 FORMAT = 2
 """1: values of PostgreSQL as the settings of role and database had them.  2: as `sexton.db.text_output` says."""
 
-SHOWN = 500
+MAX_SHOWN_KEY_CHARACTERS = 500
 """Characters of one part of a key in a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ArchiveLine:
     """One row. table: its full name.  key: as JSON.  row: all its columns, as JSON text.
 
     text: a JSON object with the database's own text of values that JSON does not hold as they are, or "".
@@ -69,8 +69,8 @@ def digest_of(encoded: bytes) -> bytes:
 _ROW, _TEXT = b', "row": ', ', "text": '
 
 
-def decoded(text: bytes) -> Line:
-    """What `Line.encoded` wrote, and would write again. ValueError, RecursionError for anything else (SEC-3, SEC-22).
+def decoded(text: bytes) -> ArchiveLine:
+    """What `ArchiveLine.encoded` wrote, and would write again. ValueError, RecursionError otherwise (SEC-3, SEC-22).
 
     Of `row` it is known that it ends with its line, no more: whoever reads its values parses it for itself.
     """
@@ -81,7 +81,7 @@ def decoded(text: bytes) -> Line:
     names = json.loads(head + "}")
     _require_names(names)
     _, text_found, beside = head.partition(_TEXT)
-    line = Line(
+    line = ArchiveLine(
         names["table"],
         tuple(names["key"]),
         row[:-2].decode(),
@@ -135,7 +135,10 @@ class Manifest:
 
 
 def _cut(key: list[Any]) -> list[Any]:
-    return [part if len(str(part)) <= SHOWN else f"{str(part)[:SHOWN]}…" for part in key]
+    return [
+        part if len(str(part)) <= MAX_SHOWN_KEY_CHARACTERS else f"{str(part)[:MAX_SHOWN_KEY_CHARACTERS]}…"
+        for part in key
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ class Written:
     size: int
 
 
-class _Hashed:
+class _HashingWriter:
     """A file that is written, and the sha256 of what went into it: nobody has to be asked for it afterwards (SEC-4)."""
 
     def __init__(self, raw: BinaryIO) -> None:
@@ -177,7 +180,7 @@ def write_content(path: Path, lines: Iterable[bytes], group: str | None = None) 
     """
     content, count, longest, size = hashlib.sha256(), 0, 0, 0
     with create(path, group=group) as raw:
-        hashed = _Hashed(raw)
+        hashed = _HashingWriter(raw)
         with gzip.GzipFile(filename="", fileobj=cast(BinaryIO, hashed), mode="wb", mtime=0) as packed:
             for text in lines:
                 content.update(text)

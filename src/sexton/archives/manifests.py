@@ -13,7 +13,7 @@ from ..errors import JobFailed
 from .files import FORMAT, Manifest, manifest_of
 from .sealed_files import Seal, regular, require_packed
 
-MOST = 16 << 20
+MAX_MANIFEST_BYTES = 16 << 20
 """Bytes of a manifest."""
 
 
@@ -47,10 +47,10 @@ def read_manifest(path: Path, sha256: str | None = None) -> Manifest:
     what = f"the manifest of archive {path.name}"
     with regular(manifest_of(path), what) as raw:
         whole = b""
-        while len(whole) <= MOST and (block := raw.read(MOST + 1 - len(whole))):
+        while len(whole) <= MAX_MANIFEST_BYTES and (block := raw.read(MAX_MANIFEST_BYTES + 1 - len(whole))):
             whole += block
-    if len(whole) > MOST:
-        raise JobFailed(f"{what} cannot be read: it has more than {MOST:,} bytes")
+    if len(whole) > MAX_MANIFEST_BYTES:
+        raise JobFailed(f"{what} cannot be read: it has more than {MAX_MANIFEST_BYTES:,} bytes")
     if sha256 is not None and hashlib.sha256(whole).hexdigest() != sha256:
         raise JobFailed(f"{what} is not as it was written: its checksum differs")
     return _manifest(path, what, _parsed(what, whole))

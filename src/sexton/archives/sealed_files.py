@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ..errors import JobFailed
-from .files import Line, Written, decoded
+from .files import ArchiveLine, Written, decoded
 
 BLOCK = 1 << 16
 """Bytes that are read, or unpacked, at once."""
@@ -65,7 +65,7 @@ def regular(path: Path, what: str) -> Iterator[BinaryIO]:
             raise JobFailed(f"{what} cannot be read: {error.strerror or error}") from error
 
 
-class _Hashed:
+class _HashingReader:
     """A file that is read, and the sha256 of what was read of it."""
 
     def __init__(self, raw: BinaryIO) -> None:
@@ -88,14 +88,14 @@ def require_packed(path: Path, seal: Seal) -> None:
         _require_digest(path, hashed, seal)
 
 
-def _packed(path: Path, raw: BinaryIO, seal: Seal) -> _Hashed:
+def _packed(path: Path, raw: BinaryIO, seal: Seal) -> _HashingReader:
     size = os.fstat(raw.fileno()).st_size
     if size != seal.size:
         raise JobFailed(f"archive {path.name} is not as it was written: it has {size:,} bytes, not {seal.size:,}")
-    return _Hashed(raw)
+    return _HashingReader(raw)
 
 
-def _require_digest(path: Path, hashed: _Hashed, seal: Seal) -> None:
+def _require_digest(path: Path, hashed: _HashingReader, seal: Seal) -> None:
     if hashed.whole.hexdigest() != seal.sha256:
         raise JobFailed(f"archive {path.name} is not as it was written: its checksum differs")
 
@@ -142,7 +142,7 @@ def _require_limits(path: Path, seal: Seal, longest: int, text: int) -> None:
         raise JobFailed(f"archive {path.name} unpacks to more than {seal.text:,} bytes, the most that it may have")
 
 
-def lines_of(path: Path, seal: Seal) -> Iterator[Line]:
+def lines_of(path: Path, seal: Seal) -> Iterator[ArchiveLine]:
     """Its lines, one in memory at a time. JobFailed: as `measured`, or one cannot be read."""
     require_packed(path, seal)
     size = 0

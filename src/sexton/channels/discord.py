@@ -8,7 +8,7 @@ from .chat_text import chat_text
 from .contract import Notice, compact
 from .http_post import post
 
-LONGEST = 2000
+MAX_DISCORD_UNITS = 2000
 """Units of UTF-16, as which Discord counts; a longer message is refused as a whole."""
 
 NO_PREVIEWS = 4
@@ -24,7 +24,7 @@ class DiscordChannel:
 
     def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
         """Post it; `allowed_mentions` makes every @ in it plain text."""
-        text = chat_text(notice, "**", LONGEST, size=lambda part: len(part.encode("utf-16-le")) // 2)
+        text = chat_text(notice, "**", MAX_DISCORD_UNITS, size=lambda part: len(part.encode("utf-16-le")) // 2)
         message = {"content": text, "allowed_mentions": {"parse": []}, "flags": NO_PREVIEWS}
         post(self._url, compact(message))
         return {}

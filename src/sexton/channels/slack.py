@@ -8,7 +8,7 @@ from .chat_text import chat_text
 from .contract import Notice, compact
 from .http_post import post
 
-LONGEST = 4000
+MAX_SLACK_CHARACTERS = 4000
 """Characters after which Slack cuts a message, or splits it."""
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -25,7 +25,9 @@ class SlackChannel:
     def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
         """Post it. Nobody is mentioned and no words become a link, whatever the text says: that needs an unescaped <.
         `parse` asks Slack not to look for addresses either."""
-        text = chat_text(notice, "*", LONGEST, size=lambda part: len(part.translate(_ESCAPES))).translate(_ESCAPES)
+        text = chat_text(notice, "*", MAX_SLACK_CHARACTERS, size=lambda part: len(part.translate(_ESCAPES))).translate(
+            _ESCAPES
+        )
         quiet = {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}
         post(self._url, compact({"text": text, **quiet}))
         return {}

@@ -15,28 +15,28 @@ from typing import Any
 
 from ..app import App
 from ..console import complain
-from ..db.connect import reaching
+from ..db.connect import connection_errors_translated
 from ..db.migrate import require_schema
 from ..engines.worker.executor import Assignment, Executor
 from ..engines.worker.messages import outcome_of
-from ..engines.worker.orphans import Closing
+from ..engines.worker.orphans import OrphanedRuns
 from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError
-from ..jobs.job import Job, Later
+from ..jobs.job import Job, LazyWork
 from ..runs.outcome import Outcome
-from ..runs.runner import refused
+from ..runs.runner import record_unstartable
 from ..runs.stop import Stop
-from ..slots.claim import Due, Wanted
+from ..slots.claim import ClaimRequest, DueRun
 from ..slots.due import due_now
 from ..slots.lease import short_transaction
 
 CLOSING = 10.0
 """Seconds for which the run of an executor that is gone is tried to be closed; then the next start does it."""
 
-LOOK = 1.0
+CLOCK_POLL_SECONDS = 1.0
 """Seconds between two looks at the clock while an executor is busy."""
 
 
-def all_due(app: App, named: list[Job], stop: Stop, execute: Callable[[Due], Outcome]) -> list[int]:
+def all_due(app: App, named: list[Job], stop: Stop, execute: Callable[[DueRun], Outcome]) -> list[int]:
     """Run what is due; one that cannot run does not stop the next. Their exit codes.
 
     DatabaseUnreachable and SchemaOutdated end it; any other error that is nobody's job (clocks that differ) ends it
@@ -62,15 +62,15 @@ def all_due(app: App, named: list[Job], stop: Stop, execute: Callable[[Due], Out
     return codes
 
 
-def _due(app: App, named: list[Job]) -> list[Due]:
-    with reaching(app.engine), short_transaction(app.engine, app.limits().lease) as connection:
+def _due(app: App, named: list[Job]) -> list[DueRun]:
+    with connection_errors_translated(app.database), short_transaction(app.database, app.limits().lease) as connection:
         require_schema(connection)
         return due_now(connection, named or app.registry)
 
 
 def may_end_its_process(job: Job) -> bool:
     """Whether anybody's code is part of its work: a function, or what is only loaded when it runs."""
-    if isinstance(job.work, Later):
+    if isinstance(job.work, LazyWork):
         return not job.work.path.startswith("sexton.")
     steps = job.work if isinstance(job.work, list | tuple) else [job.work]
     return any(callable(step) and not hasattr(step, "plan") for step in steps)
@@ -83,9 +83,9 @@ class Apart:
         self._app = app
         self._stop = stop
         self._executor = executor
-        self._closing = Closing(app.engine, app.limits().lease, app.definition)
+        self._closing = OrphanedRuns(app.database, app.limits().lease, app.definition)
 
-    def run(self, due: Due, *, quiet: bool) -> tuple[Outcome, bool]:
+    def run(self, due: DueRun, *, quiet: bool) -> tuple[Outcome, bool]:
         """Run it. quiet: the executor writes no line of log.  Also: whether it has told the end itself."""
         executor = self._executor
         executor.start()
@@ -113,7 +113,7 @@ class Apart:
             executor.signal(SIGKILL)
         assert executor.line is not None
         sources: list[Any] = [executor.line] if asked else [executor.line, self._stop]
-        ready, _, _ = select.select(sources, [], [], LOOK)
+        ready, _, _ = select.select(sources, [], [], CLOCK_POLL_SECONDS)
         return iter(list(executor.read()) if executor.line in ready else [])
 
     def _gone(self, done: Assignment) -> Outcome:
@@ -126,11 +126,11 @@ class Apart:
         steps = outcome_of(done.last_word).steps if done.last_word else {}
         return Outcome(end["job"], end["state"], end["run"], steps=steps, error=end["error"])
 
-    def _not_started(self, due: Due) -> Outcome:
+    def _not_started(self, due: DueRun) -> Outcome:
         """No process could be had; the slot is tried again."""
-        wanted = Wanted.of(due, self._app.definition, self._app.limits().lease)
+        wanted = ClaimRequest.of(due, self._app.definition, self._app.limits().lease)
         why = f"its process could not start: {self._executor.failure}"
-        return refused(self._app.engine, wanted, SextonError(why), "cancelled")
+        return record_unstartable(self._app.database, wanted, SextonError(why), "cancelled")
 
     def close(self) -> None:
         """End the process."""

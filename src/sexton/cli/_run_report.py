@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
-from ..runs.context import Watcher, nobody
+from ..runs.context import Watcher, no_watcher
 from ..runs.outcome import Outcome
 from ..slots.counts import Counts
 from ..texts import encodable, json_text, one_line, visible
@@ -18,7 +18,7 @@ from ._common import duration_words, table
 if TYPE_CHECKING:
     from ..statements.samples import Sample
 
-HEADINGS = ["STEP", "PICKED", "CHANGED", "TOLD", "ALSO"]
+STEP_HEADINGS = ["STEP", "PICKED", "CHANGED", "TOLD", "ALSO"]
 LONGEST_KEY = 40
 """Characters of a key that are shown."""
 
@@ -27,7 +27,7 @@ NUMBERS = ("PICKED", "CHANGED", "TOLD")
 
 def step_table(steps: Mapping[str, Counts]) -> list[str]:
     """Counts of each step, aligned, in lines."""
-    return table(HEADINGS, [_row(step, counts) for step, counts in steps.items()], right=NUMBERS)
+    return table(STEP_HEADINGS, [_row(step, counts) for step, counts in steps.items()], right=NUMBERS)
 
 
 def _row(step: str, counts: Counts) -> list[Any]:
@@ -84,7 +84,7 @@ def closing_line(outcome: Outcome, seconds: float, *, dry: bool = False) -> str:
 def progress(job: str) -> Iterator[Watcher]:
     """A live line on a terminal; nothing elsewhere."""
     if not sys.stdout.isatty():
-        yield nobody
+        yield no_watcher
         return
     # rich costs a fifth of a second to load: only people at a terminal pay for it.
     from rich.console import Console

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
-from ..db.connect import reaching
+from ..db.connect import connection_errors_translated
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..jobs.job import Job
 from ..slots.lease import short_transaction
-from ..slots.schedules import changes, in_force
+from ..slots.schedules import in_force, overrides
 from ..slots.wake import wake
 from ._common import open_app
 
@@ -26,13 +26,13 @@ def changing(arguments: Namespace, name: str) -> Iterator[tuple[Connection, Job]
     """A transaction in which the job of that name is changed; workers hear of it when it is committed."""
     app = open_app(arguments, partly=True)
     job = app.registry.get(name)
-    with reaching(app.engine), short_transaction(app.engine, app.limits().lease) as connection:
+    with connection_errors_translated(app.database), short_transaction(app.database, app.limits().lease) as connection:
         require_schema(connection)
         yield connection, job
         wake(connection)
 
 
-def person() -> str:
+def operator_identity() -> str:
     """Who asks, for the audit: account and host."""
     try:
         account = getpass.getuser()
@@ -43,7 +43,7 @@ def person() -> str:
 
 def next_slots(connection: Connection, job: Job, count: int) -> str:
     """The next slots on the schedule that is in force, as people read them."""
-    schedule = in_force(job, changes(connection, [job]).get(job.name)).schedule
+    schedule = in_force(job, overrides(connection, [job]).get(job.name)).schedule
     if schedule is None:
         return "only by hand"
     at, slots = ask_now(connection), []

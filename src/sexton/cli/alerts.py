@@ -50,7 +50,7 @@ def run(arguments: Namespace) -> int:
     from ..telemetry.alert_delivery import unsent
     from ..telemetry.incidents import unsettled
 
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         require_schema(connection)
         incidents, messages = unsettled(connection), unsent(connection)
     if arguments.json:
@@ -65,11 +65,11 @@ def run(arguments: Namespace) -> int:
 
 
 def _new_id(app: App) -> int:
-    from ..db.connect import reaching
+    from ..db.connect import connection_errors_translated
     from ..db.database_identity import renew_identity
     from ..db.migrate import require_schema
 
-    with reaching(app.engine), app.engine.begin() as connection:
+    with connection_errors_translated(app.database), app.database.begin() as connection:
         require_schema(connection)
         new = renew_identity(connection)
     say(f"messages about incidents that are written from now on bear the id {new}")
@@ -113,11 +113,11 @@ def _test(app: App, name: str, as_json: bool) -> int:
 
 
 def _set_up(app: App, name: str) -> str:
-    from ..config.setting_fields import Rule
+    from ..config.setting_fields import SettingRule
     from ..config.value_types import check_kind
 
     try:
-        check_kind(name, Rule(kind="channel"))
+        check_kind(name, SettingRule(kind="channel"))
     except ValueError as error:
         raise SettingsError(str(error)) from None
     missing = ", ".join(app.settings.channel.missing(name))
@@ -130,13 +130,13 @@ def _put_on_record(app: App, working: list[str]) -> None:
     """A channel that refused before, and works now, is used again. Needs no database to send a test."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from ..db.connect import reaching
+    from ..db.connect import connection_errors_translated
     from ..db.migrate import require_schema
     from ..db.server_clock import ask_now
     from ..telemetry.incidents import channel_works
 
     try:
-        with reaching(app.engine), app.engine.begin() as connection:
+        with connection_errors_translated(app.database), app.database.begin() as connection:
             require_schema(connection)
             for name in working:
                 channel_works(connection, name, app.settings.alerts.channels, ask_now(connection))

@@ -22,7 +22,7 @@ from ..app import App
 from ..archives.files import ENDING, manifest_of
 from ..config.exposure import open_archives
 from ..console import remark, say
-from ..db.connect import reaching, read_only
+from ..db.connect import connection_errors_translated, read_only
 from ..db.migrate import require_schema, revision
 from ..db.tables import own_tables
 from ..errors import DONE, FAILED, PARTIAL, JobFailed, UsageError
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from ..declared.restore import Restored
     from ..runs.archive.verification import Archive
 
-ACTIONS = ("list", "verify", "restore", "forget")
-MOST = 200
+ARCHIVE_ACTIONS = ("list", "verify", "restore", "forget")
+MAX_LISTED_FILES = 200
 """Files that are listed."""
 
-NAMED = 20
+MAX_NAMED_ROWS = 20
 """Rows of a table that are named when they could not be put back."""
 
-HEADINGS = ("WRITTEN", "ROWS", "DELETED", "SIZE", "FILE")
+ARCHIVE_HEADINGS = ("WRITTEN", "ROWS", "DELETED", "SIZE", "FILE")
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="list by default")
+    parser.add_argument("action", nargs="?", choices=ARCHIVE_ACTIONS, default="list", help="list by default")
     parser.add_argument("files", nargs="*", metavar="FILE", type=Path, help="archive files")
     parser.add_argument(
         "--without-triggers",
@@ -74,9 +74,9 @@ def run(arguments: Namespace) -> int:
 
 
 def _list(app: App, as_json: bool) -> int:
-    archives = own_tables(app.engine.dialect.name).archives
-    newest = select(archives).order_by(archives.c.created_at.desc(), archives.c.file.desc()).limit(MOST)
-    with read_only(app.engine) as connection:
+    archives = own_tables(app.database.dialect.name).archives
+    newest = select(archives).order_by(archives.c.created_at.desc(), archives.c.file.desc()).limit(MAX_LISTED_FILES)
+    with read_only(app.database) as connection:
         require_schema(connection)
         rows = [dict(row) for row in connection.execute(newest).mappings()]
     if as_json:
@@ -84,7 +84,7 @@ def _list(app: App, as_json: bool) -> int:
     elif not rows:
         say("no policy has archived anything yet")
     else:
-        say(*table(HEADINGS, [_listed(row) for row in rows], right=HEADINGS[1:4]))
+        say(*table(ARCHIVE_HEADINGS, [_listed(row) for row in rows], right=ARCHIVE_HEADINGS[1:4]))
         if any(row["finished_at"] is None for row in rows):
             say("* to be taken up by the next run")
     return DONE
@@ -118,10 +118,10 @@ def _all_files(app: App) -> tuple[list[Path], list[str]]:
     """
     folders = _folders(app)
     files = {path for folder in folders.values() for path in folder.glob(f"*{ENDING}")}
-    archives = own_tables(app.engine.dialect.name).archives
+    archives = own_tables(app.database.dialect.name).archives
     went = or_(archives.c.deleted > 0, archives.c.finished_at.is_not(None))
     known = select(archives.c.job, archives.c.file).where(archives.c.rows.is_not(None), went)
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         require_schema(connection)
         names = connection.execute(known).all()
     files |= {folders[job] / name for job, name in names if job in folders}
@@ -133,7 +133,7 @@ def _opened(app: App, path: Path, without_record: bool) -> Archive:
     from ..runs.archive.records import record_of
     from ..runs.archive.verification import believed, recorded
 
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         bare = without_record and revision(connection) is None
         if not bare:
             require_schema(connection)
@@ -184,17 +184,17 @@ def _restore(app: App, files: list[Path], arguments: Namespace) -> int:
 
     if len(files) != 1:
         raise UsageError("name one file: sexton archive restore FILE")
-    with reaching(app.engine):
+    with connection_errors_translated(app.database):
         archive = _opened(app, files[0], arguments.without_record)
         remark(*_shown(archive))
-        if fire := triggers(app.engine, archive, without=arguments.without_triggers):
+        if fire := triggers(app.database, archive, without=arguments.without_triggers):
             remark(f"triggers fire: {'; '.join(fire)}")
         if arguments.without_triggers:
             remark("no other trigger fires; what rows refer to is looked up instead")
         if not arguments.yes and not confirmed("Put them back?", "to put its rows back"):
             say("no row was put back")
             return FAILED
-        restored = restore(app.engine, archive, without_triggers=arguments.without_triggers)
+        restored = restore(app.database, archive, without_triggers=arguments.without_triggers)
     for one in restored:
         say(*_told(one))
     return PARTIAL if any(one.refused for one in restored) else DONE
@@ -227,8 +227,8 @@ def _told(one: Restored) -> Iterator[str]:
     if one.other:
         yield f"{one.table}: {one.other:,} rows were there with other content, and stayed as they are"
     for number, (name, reason) in enumerate(one.refused.items()):
-        if number == NAMED:
-            yield f"{one.table}: … and {len(one.refused) - NAMED:,} more that were not put back"
+        if number == MAX_NAMED_ROWS:
+            yield f"{one.table}: … and {len(one.refused) - MAX_NAMED_ROWS:,} more that were not put back"
             return
         yield f"{one.table} {name}: not put back: {reason}"
 
@@ -241,7 +241,7 @@ def _forget(app: App, files: list[Path]) -> int:
     (path,) = _found(app, files)
     if path.exists() and _is_whole(app, path):
         raise UsageError(f"archive {path.name} is there, as it was written; nothing has to be forgotten")
-    with reaching(app.engine), app.engine.begin() as connection:
+    with connection_errors_translated(app.database), app.database.begin() as connection:
         require_schema(connection)
         deleted = forget(connection, path.name)
     if deleted is None:

@@ -39,7 +39,7 @@ from ..statements.samples import sample
 from ..texts import one_line
 from ._common import confirmed, open_app
 from ._run_report import sample_lines, step_table
-from ._schedule_change import changing, person
+from ._schedule_change import changing, operator_identity
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -70,7 +70,7 @@ def run(arguments: Namespace) -> int:
             say(f"{name} stays as it was")
             return FAILED
     with changing(arguments, job.name) as (connection, _):
-        arm_job(connection, job.name, plans, {step: counts.picked for step, counts in due.items()}, person())
+        arm_job(connection, job.name, plans, {step: counts.picked for step, counts in due.items()}, operator_identity())
     if arguments.yes:  # afterwards: who pipes this into `head` must not end us before it is done
         say(*shown)
     say(_after(name, guard, sum(counts.picked for counts in due.values())))
@@ -108,9 +108,9 @@ def _look(app: App, job: Job, plans: list[Plan]) -> tuple[list[str], dict[str, C
     if settings is not None:
         once = [name for plan in plans for name in plan.once]
         lines += [f"  {line}" for line in details(settings, once)]
-    if why := obstacle(app.engine, job.name, plans):
+    if why := obstacle(app.database, job.name, plans):
         lines.append(f"  its runs cannot begin: {why}")
-    with read_only(app.engine) as connection, counting(connection, job):
+    with read_only(app.database) as connection, counting(connection, job):
         require_schema(connection)
         request = Request(0, None, ask_now(connection), job.name, None)
         due = {plan.step: preview(connection, plan, request) for plan in plans}

@@ -27,7 +27,7 @@ CLOCK_WARNING = 5.0
 """Seconds between the clocks from which it is said; from 60 nothing runs."""
 
 
-class Finding(NamedTuple):
+class CheckResult(NamedTuple):
     """What one check says. level: ok, warning or wrong.  exit_code: 0 but for what is wrong."""
 
     level: str
@@ -57,9 +57,9 @@ def run(arguments: Namespace) -> int:
     return next((finding.exit_code for finding in found if finding.exit_code), DONE)
 
 
-def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
-    yield Finding("ok", "settings", f"{shown(app.settings.database)}, {len(app.registry)} jobs")
-    yield from (Finding("warning", *found) for found in _exposed(app))
+def _findings(app: App, *, offline: bool) -> Iterator[CheckResult]:
+    yield CheckResult("ok", "settings", f"{shown(app.settings.database)}, {len(app.registry)} jobs")
+    yield from (CheckResult("warning", *found) for found in _exposed(app))
     yield from _not_loaded(app)
     wrong = set[str]()
     for job in app.registry:
@@ -69,17 +69,17 @@ def _findings(app: App, *, offline: bool) -> Iterator[Finding]:
             yield finding
     schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
     for about, text in crowding.warnings(schedules, datetime.now(UTC)):
-        yield Finding("warning", about, text)
+        yield CheckResult("warning", about, text)
     if offline:
         return
     schema = _tried("database", lambda: _schema(app))
     yield schema
     if schema.exit_code:
         return
-    from ..doctor.write_access import refused
+    from ..doctor.write_access import why_not_writable
 
-    if (why := refused(app.engine)) is not None:
-        yield Finding("wrong", "database", why, USAGE)
+    if (why := why_not_writable(app.database)) is not None:
+        yield CheckResult("wrong", "database", why, USAGE)
     yield from _strangers(app)
     if app.settings.run.pause_while is not None:
         yield _tried("run.pause_while", lambda: _brake(app))
@@ -95,34 +95,34 @@ def _exposed(app: App) -> Iterator[tuple[str, str]]:
     yield from _check_exposure.warnings(app.settings)
 
 
-def _not_loaded(app: App) -> Iterator[Finding]:
+def _not_loaded(app: App) -> Iterator[CheckResult]:
     for source, error in app.registry.unloaded.items():
-        yield Finding("wrong", source, str(error), error.exit_code)
+        yield CheckResult("wrong", source, str(error), error.exit_code)
 
 
-def _health(app: App) -> Iterator[Finding]:
+def _health(app: App) -> Iterator[CheckResult]:
     """One line a late or new job, one for a leader that is missing; one that all is well."""
     from ..db.connect import read_only
     from ..db.migrate import require_schema
     from ..db.server_clock import ask_now
     from ..telemetry.health import read_health
 
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         require_schema(connection)
         health = read_health(connection, app.registry, ask_now(connection), app.settings.alerts.late_limit)
     yield from _not_loaded(app)
     if health.unwatched:
         text = "nothing has looked yet whether a job is due; start `sexton worker`, or `sexton run --due` by cron"
-        yield Finding("wrong", "health", text, FAILED)
+        yield CheckResult("wrong", "health", text, FAILED)
     for job in () if health.unwatched else health.unseen:
-        yield Finding("warning", job.job, "new: nothing has looked yet whether it is due")
+        yield CheckResult("warning", job.job, "new: nothing has looked yet whether it is due")
     for job in health.late:
         late, allowed = duration_words(job.lateness), duration_words(job.allowed)
-        yield Finding("wrong", job.job, f"{late} late, more than {allowed}", FAILED)
+        yield CheckResult("wrong", job.job, f"{late} late, more than {allowed}", FAILED)
     if health.leader_missing:
-        yield Finding("wrong", "worker", "none leads, and one did within the last day", FAILED)
+        yield CheckResult("wrong", "worker", "none leads, and one did within the last day", FAILED)
     if health.ok and not app.registry.unloaded:
-        yield Finding("ok", "health", f"{len(health.jobs)} jobs, none too late")
+        yield CheckResult("ok", "health", f"{len(health.jobs)} jobs, none too late")
 
 
 def _planned(job: Job) -> str:
@@ -141,25 +141,25 @@ def _schema(app: App) -> str:
     from ..db.server_clock import ask_now, skew
     from ..doctor.write_access import locked_out
 
-    if (why := locked_out(app.engine)) is not None:
+    if (why := locked_out(app.database)) is not None:
         raise SettingsError(why)
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         require_schema(connection)
         apart = skew(ask_now(connection))
     careful = "; set the clocks right" if abs(apart) > CLOCK_WARNING else ""
     return f"revision {HEAD}; this clock is {apart:+.1f} s from the database's{careful}"
 
 
-def _strangers(app: App) -> Iterator[Finding]:
+def _strangers(app: App) -> Iterator[CheckResult]:
     """What of others would run as this role, or could: its rights, its path, Sexton's own schema (SEC-15, SEC-19)."""
     from ..db.connect import read_only
     from ..doctor.role_trust import of_home, of_role
 
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         for level, stranger in of_home(connection):
-            yield Finding(level, "database", str(stranger), USAGE if level == "wrong" else DONE)
+            yield CheckResult(level, "database", str(stranger), USAGE if level == "wrong" else DONE)
         for stranger in of_role(connection):
-            yield Finding("warning", "database", str(stranger))
+            yield CheckResult("warning", "database", str(stranger))
 
 
 def _brake(app: App) -> str:
@@ -171,46 +171,46 @@ def _brake(app: App) -> str:
     from ..runs.throttle import EVERY
 
     try:
-        rests = ask_apart(app.engine, app.settings.run.pause_while or "", EVERY)
+        rests = ask_apart(app.database, app.settings.run.pause_while or "", EVERY)
     except DBAPIError as error:
         raise SettingsError(f"cannot be asked: {describe(error)}") from error
     return f"can be asked; runs {'rest' if rests else 'go on'} now"
 
 
-def _misfits(app: App) -> Iterator[Finding]:
+def _misfits(app: App) -> Iterator[CheckResult]:
     """Changes by people that have no effect any more."""
     from ..db.connect import read_only
-    from ..slots.schedules import changes, misfit
+    from ..slots.schedules import override_error, overrides
 
-    with read_only(app.engine) as connection:
-        known = changes(connection)
+    with read_only(app.database) as connection:
+        known = overrides(connection)
     for job in app.registry:
-        if (why := misfit(job, known.get(job.name))) is not None:
-            yield Finding("warning", job.name, why)
+        if (why := override_error(job, known.get(job.name))) is not None:
+            yield CheckResult("warning", job.name, why)
 
 
-def _here(app: App, job: Job) -> Iterator[Finding]:
+def _here(app: App, job: Job) -> Iterator[CheckResult]:
     """Whether the job's statements work on this database, and what would hurt."""
     from ..doctor.inspection import inspected
 
     warnings: list[str] = []
 
     def statements() -> str:
-        warnings.extend(inspected(app.engine, job))
+        warnings.extend(inspected(app.database, job))
         return "its statements work here"
 
     yield _tried(job.name, statements)
     for warning in warnings:
-        yield Finding("warning", job.name, warning)
+        yield CheckResult("warning", job.name, warning)
 
 
-def _tried(about: str, check: Callable[[], str]) -> Finding:
+def _tried(about: str, check: Callable[[], str]) -> CheckResult:
     """One check; what it meets, whatever that is, is its finding, and the next one is made."""
     try:
-        return Finding("ok", about, check())
+        return CheckResult("ok", about, check())
     except SextonError as error:
-        return Finding("wrong", about, re.sub(rf"^{re.escape(about)}[:,] ", "", str(error)), error.exit_code)
+        return CheckResult("wrong", about, re.sub(rf"^{re.escape(about)}[:,] ", "", str(error)), error.exit_code)
     except Exception as error:
         from ..runs.failure import words
 
-        return Finding("wrong", about, words(error), FAILED)
+        return CheckResult("wrong", about, words(error), FAILED)

@@ -17,10 +17,10 @@ from ..db.server_clock import ask_now
 from ..errors import DONE, UsageError
 from ._common import add_json, duration_words, open_app, print_json, table
 
-RUNS = 2_000
+MAX_RUNS_READ = 2_000
 """Newest runs of a job that are looked at for its drain and intake."""
 
-HEADINGS = ("STEP", "DUE NOW", "FOR", "DRAIN", "INTAKE", "NEEDS")
+DEBT_HEADINGS = ("STEP", "DUE NOW", "FOR", "DRAIN", "INTAKE", "NEEDS")
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -39,27 +39,27 @@ def run(arguments: Namespace) -> int:
         print_json(rows)
         return DONE
     shown = [(f"{row['job']}: {row['step']}", *_figures(row)) for row in rows]
-    say(*table(HEADINGS, shown, right=HEADINGS[1:], shrink="STEP") if shown else ["no job has a policy"])
+    say(*table(DEBT_HEADINGS, shown, right=DEBT_HEADINGS[1:], shrink="STEP") if shown else ["no job has a policy"])
     return DONE
 
 
 def _asked(arguments: Namespace) -> Iterator[dict[str, Any]]:
     from ..slots.history import history
-    from ..telemetry.debt import MOST, flow, read_debt
+    from ..telemetry.debt import MAX_COUNTED_DUE, flow, read_debt
 
     app = open_app(arguments, partly=True)
     jobs = [app.registry.get(name) for name in arguments.jobs] or list(app.registry)
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         require_schema(connection)
         now = ask_now(connection)
-        past = {job.name: history(connection, job=job.name, limit=RUNS) for job in jobs}
-    for debt in read_debt(app.engine, jobs, seconds=arguments.seconds):
+        past = {job.name: history(connection, job=job.name, limit=MAX_RUNS_READ) for job in jobs}
+    for debt in read_debt(app.database, jobs, seconds=arguments.seconds):
         seen = flow(past[debt.job], debt.step, now)
         yield {
             "job": debt.job,
             "step": debt.step,
             "due": debt.rows,
-            "at_least": debt.rows == MOST,
+            "at_least": debt.rows == MAX_COUNTED_DUE,
             "due_since": debt.since,
             "overdue_seconds": None if debt.since is None else max((now - debt.since).total_seconds(), 0.0),
             "drain_per_second": seen.drain,

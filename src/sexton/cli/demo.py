@@ -66,7 +66,7 @@ def run(arguments: Namespace) -> int:
             _told(app)
             _next(app)
         finally:
-            app.engine.dispose()
+            app.database.dispose()
     if arguments.keep:
         say_while_read("", f"kept: {arguments.keep}; try:  cd {arguments.keep} && sexton history")
     return max((outcome.exit_code for outcome in first if outcome.state != "partial"), default=0)
@@ -101,16 +101,16 @@ def _prepare(app: App, arguments: Namespace) -> datetime:
     pack = app.packs[arguments.pack]
     if pack.demo is None:
         raise SextonError(f"pack {pack.name} has no demonstration")
-    migrate(app.engine)
+    migrate(app.database)
     seed = pack.demo.load()
-    with app.engine.begin() as connection:
+    with app.database.begin() as connection:
         now = ask_now(connection)
         from sqlalchemy import inspect
 
         if inspect(connection).has_table("licenses"):
             raise UsageError("this database has tables of the demonstration already; give it an empty one")
-    made = seed(app.engine, now, arguments.scale)  # type: ignore[operator]
-    say_while_read(f"A {pack.name} in {place(app.engine.url)}:")
+    made = seed(app.database, now, arguments.scale)  # type: ignore[operator]
+    say_while_read(f"A {pack.name} in {place(app.database.url)}:")
     listing = ", ".join(f"{rows:,} {name.replace('_', ' ')}" for name, rows in made.items())
     say_while_read(*wrap(listing, 78, initial_indent="  ", subsequent_indent="  "), "")
     return now
@@ -134,20 +134,20 @@ def _before(app: App, pack: str, at: datetime) -> None:
 def _arm(app: App, name: str, at: datetime) -> None:
     """What has been due for months is more than a run may take unseen."""
     job = app.registry.get(name)
-    due = {step: counts.picked for step, counts in dry_run(app.engine, job, as_of=at).steps.items()}
-    with app.engine.begin() as connection:
+    due = {step: counts.picked for step, counts in dry_run(app.database, job, as_of=at).steps.items()}
+    with app.database.begin() as connection:
         arm_job(connection, name, planned(job), due, by="the demonstration")
 
 
 def _quietly(app: App, name: str, at: datetime) -> Outcome:
-    return run_job(app.engine, app.registry.get(name), as_of=at, limits=app.limits(), definition=app.definition)
+    return run_job(app.database, app.registry.get(name), as_of=at, limits=app.limits(), definition=app.definition)
 
 
 def _run(app: App, name: str, now: datetime) -> Outcome:
     job = app.registry.get(name)
     began = time.monotonic()
     with progress(name) as watch:
-        outcome = run_job(app.engine, job, as_of=now, limits=app.limits(), watch=watch, definition=app.definition)
+        outcome = run_job(app.database, job, as_of=now, limits=app.limits(), watch=watch, definition=app.definition)
     say_while_read(f"{name}: {job.description}")
     say_while_read(*step_table(outcome.steps))
     note = f": {outcome.error}" if outcome.error else ""
@@ -165,7 +165,7 @@ def _again(app: App, pack: str, now: datetime) -> None:
 
 
 def _told(app: App) -> None:
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         counts, samples = notices(connection)
     say_while_read("Messages in the outbox, each written in the transaction that changed its row:")
     for event, to, payload in samples:

@@ -56,7 +56,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Print what was found; 1 when somebody should act."""
     from ..doctor.diagnose import diagnose
-    from ..doctor.grouping import AGAIN, by_cause, worst_first
+    from ..doctor.grouping import TOLD_ELSEWHERE, by_cause, worst_first
 
     app = open_app(arguments, partly=True)
     if arguments.grants is not None:
@@ -64,7 +64,7 @@ def run(arguments: Namespace) -> int:
     if arguments.sample and arguments.name is None:
         raise UsageError("--sample runs a batch; say of which job: sexton doctor NAME --sample")
     jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]
-    found = worst_first(diagnose(app.engine, jobs, size=app.limits().rows, sampling=arguments.sample))
+    found = worst_first(diagnose(app.database, jobs, size=app.limits().rows, sampling=arguments.sample))
     if arguments.json:
         print_json([_written(finding) for finding in found])
     told = found if arguments.all else list(by_cause(found))
@@ -73,7 +73,7 @@ def run(arguments: Namespace) -> int:
         for finding in told:
             shown.tell(finding)
         shown.tell_plans()
-        say("", _summary(Counter(finding.level for finding in told if finding.about != AGAIN)))
+        say("", _summary(Counter(finding.level for finding in told if finding.about != TOLD_ELSEWHERE)))
     unloaded = DONE if arguments.name else tell_unloaded(app)
     return unloaded or (FAILED if any(finding.level in ("warning", "wrong") for finding in found) else DONE)
 
@@ -86,7 +86,7 @@ def _grants(app: App, arguments: Namespace) -> int:
     if app.dialect != "postgresql":
         raise UsageError("--grants is for PostgreSQL: a SQLite file knows no roles, only who may write the file")
     jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         lines = list(grants(connection, jobs, arguments.grants))
     say(*(line for text in lines for line in text.split("\n")))
     return DONE if arguments.name else tell_unloaded(app)

@@ -81,7 +81,7 @@ def _rule(app: App, job: Job, steps: list[Any]) -> list[str]:
     if not job.name.startswith(DECLARED):
         lines.append(f"stops before it takes more than {job.guard.max_share:.0%} of a table")
     try:
-        with read_only(app.engine) as connection, limited(connection, PLANNING):
+        with read_only(app.database) as connection, limited(connection, PLANNING):
             return [*lines, *_armed(connection, job, plans)]
     except (SextonError, DBAPIError):
         return lines
@@ -111,16 +111,16 @@ def _step(app: App, step: Any) -> dict[str, Any]:
     except (SextonError, DBAPIError) as error:
         why = describe(error) if isinstance(error, DBAPIError) else str(error)
         return {"step": step.step, "how": f"not known: {why}", "sql": _general(app, step)}
-    statements = [render(statement, app.engine.dialect) for statement in choice.statements()]
+    statements = [render(statement, app.database.dialect) for statement in choice.statements()]
     return {"step": step.step, "how": choice.reason, "sql": ";\n\n".join(statements)}
 
 
 def _choice(app: App, plan: Plan) -> Choice:
     advice = "the database has to plan it: does it call a function?"
-    with read_only(app.engine) as connection, patient(connection, PLANNING, f"planning {plan.step}", advice):
+    with read_only(app.database) as connection, patient(connection, PLANNING, f"planning {plan.step}", advice):
         return choose(connection, plan, Request(1, None, ask_now(connection), "", None))
 
 
 def _general(app: App, plan: Plan) -> str:
     """The counting statement: the same predicate, whatever way of execution the database would have led to."""
-    return render(preview_statement(app.engine.dialect.name, plan), app.engine.dialect)
+    return render(preview_statement(app.database.dialect.name, plan), app.database.dialect)

@@ -11,7 +11,7 @@ from ..db.migrate import require_schema
 from ..slots.history import Past, history
 from ._common import add_json, duration_words, open_app, print_json, table, whole
 
-HEADINGS = ["RUN", "JOB", "STARTED (UTC)", "STATE", "TOOK", "PICKED", "CHANGED", "TOLD"]
+HISTORY_HEADINGS = ["RUN", "JOB", "STARTED (UTC)", "STATE", "TOOK", "PICKED", "CHANGED", "TOLD"]
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(arguments: Namespace) -> int:
     app = open_app(arguments, partly=True)
     if arguments.job:
         arguments.job = app.registry.get(arguments.job).name
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         require_schema(connection)
         runs = history(connection, job=arguments.job, limit=arguments.limit)
     if arguments.json:
@@ -36,7 +36,14 @@ def run(arguments: Namespace) -> int:
     elif not runs:
         say("nothing has run yet")
     else:
-        say(*table(HEADINGS, [_row(past) for past in runs], right=("TOOK", "PICKED", "CHANGED", "TOLD"), shrink="JOB"))
+        say(
+            *table(
+                HISTORY_HEADINGS,
+                [_row(past) for past in runs],
+                right=("TOOK", "PICKED", "CHANGED", "TOLD"),
+                shrink="JOB",
+            )
+        )
     return 0
 
 

@@ -17,7 +17,7 @@ from ..jobs.job import Job
 from ._common import add_json, duration_words, open_app, print_json, table, tell_unloaded
 
 if TYPE_CHECKING:
-    from ..slots.schedules import Change
+    from ..slots.schedules import ScheduleOverride
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,19 @@ def _in_force(app: App) -> tuple[datetime, list[Listed]]:
     from ..db.migrate import require_schema
     from ..db.server_clock import ask_now
     from ..guard.arming import armed_jobs
-    from ..slots.schedules import changes
+    from ..slots.schedules import overrides
 
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         require_schema(connection)
-        known, now = changes(connection), ask_now(connection)
+        known, now = overrides(connection), ask_now(connection)
         unseen = {job.name for job in app.registry if job.guard and job.guard.arm} - armed_jobs(
             connection, app.registry
         )
     return now, list(_listed(app, known, unseen, now))
 
 
-def _listed(app: App, known: dict[str, Change], unseen: set[str], now: datetime) -> Iterator[Listed]:
-    from ..slots.schedules import in_force, misfit, next_slot
+def _listed(app: App, known: dict[str, ScheduleOverride], unseen: set[str], now: datetime) -> Iterator[Listed]:
+    from ..slots.schedules import in_force, next_slot, override_error
 
     for own in app.registry:
         change = known.get(own.name)
@@ -84,7 +84,7 @@ def _listed(app: App, known: dict[str, Change], unseen: set[str], now: datetime)
             notes.append(f"“{change.reason}”")
         if change is not None and notes:
             notes.append(f"by {change.changed_by}")
-        notes += filter(None, [misfit(own, change), "not armed" if own.name in unseen else None])
+        notes += filter(None, [override_error(own, change), "not armed" if own.name in unseen else None])
         yield Listed(job, next_slot(job, change, now), ", ".join(notes))
 
 

@@ -13,7 +13,7 @@ from ..console import complain, say
 from ..errors import DONE, SettingsError, SextonError, UsageError
 from ._common import open_app
 
-PATIENCE = 60.0
+METRICS_SECONDS = 60.0
 """Seconds: nobody waits for a page here, so a slow database gets its time."""
 
 SETTING = "the one in the settings"
@@ -38,15 +38,15 @@ def run(arguments: Namespace) -> int:
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is not installed; run: pip install 'sexton[metrics]'") from error
     from ..telemetry.debt import elsewhere
-    from ..telemetry.health_reader import Reader
+    from ..telemetry.health_reader import HealthReader
 
-    reader = Reader.of(
+    reader = HealthReader.of(
         app.settings,
         app.registry,
         debt=partial(elsewhere, arguments.config, arguments.database, app.settings.jobs),
         debt_first=True,
-        patience=PATIENCE,
-        statement=PATIENCE / 2,
+        patience=METRICS_SECONDS,
+        statement=METRICS_SECONDS / 2,
     )
     answer = reader.read()
     if arguments.textfile is None:

@@ -17,6 +17,6 @@ def arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Migrate, and say whether anything changed."""
     app = open_app(arguments, create=True, partly=True)
-    changed = migrate(app.engine)
-    say(f"{place(app.engine.url)}: {'now' if changed else 'already'} at revision {HEAD}")
+    changed = migrate(app.database)
+    say(f"{place(app.database.url)}: {'now' if changed else 'already'} at revision {HEAD}")
     return 0

@@ -11,7 +11,7 @@ from argparse import ArgumentParser, Namespace
 from ..console import say
 from ..errors import UsageError
 from ..slots.schedules import reschedule
-from ._schedule_change import changing, next_slots, person
+from ._schedule_change import changing, next_slots, operator_identity
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -29,6 +29,8 @@ def run(arguments: Namespace) -> int:
     if bool(given) == arguments.reset:
         raise UsageError("name a schedule or a --timezone, or say --reset")
     with changing(arguments, arguments.job) as (connection, job):
-        reschedule(connection, job, arguments.schedule, arguments.timezone, reason=arguments.reason, by=person())
+        reschedule(
+            connection, job, arguments.schedule, arguments.timezone, reason=arguments.reason, by=operator_identity()
+        )
         say(f"{job.name} is now due {next_slots(connection, job, 5)}")
     return 0

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..console import say
 from ..slots.schedules import resume
-from ._schedule_change import changing, next_slots, person
+from ._schedule_change import changing, next_slots, operator_identity
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -17,6 +17,6 @@ def arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Resume it, and say when it is due."""
     with changing(arguments, arguments.job) as (connection, job):
-        resume(connection, job, by=person())
+        resume(connection, job, by=operator_identity())
         say(f"{job.name} is awake; due {next_slots(connection, job, 1)}")
     return 0

@@ -20,7 +20,7 @@ from ..jobs.job import Job
 from ..runs.outcome import Outcome
 from ..runs.runner import run as run_job
 from ..runs.stop import Stop, on_signals
-from ..slots.claim import Due
+from ..slots.claim import DueRun
 from ..telemetry import logs
 from ._common import add_json, add_now, add_yes, open_app, refuse_future
 from ._run_report import closing_line, progress, sample_lines, step_table
@@ -67,7 +67,7 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
     quiet = people or arguments.quiet
     with apart(app, Executor(arguments.config, arguments.database, app.settings.jobs), stop) as beside:
 
-        def execute_due(due: Due) -> Outcome:
+        def execute_due(due: DueRun) -> Outcome:
             if not may_end_its_process(due.job):
                 return execute(app, due, None, arguments, stop)
             began = time.monotonic()
@@ -92,37 +92,37 @@ def _tell_somebody(app: App, codes: list[int]) -> None:
     """Without a worker nobody else looks: assess and send alerts after runs, and while something is open or waits."""
     from ..telemetry.monitoring_cycle import Rounds, needed
 
-    if any(code != HELD for code in codes) or needed(app.engine, app.settings):
+    if any(code != HELD for code in codes) or needed(app.database, app.settings):
 
         def say(event: str, **fields: object) -> None:
             remark(logs.said(event, **fields))
 
-        rounds = Rounds(app.engine, list(app.registry), app.settings, say, unloaded=app.registry.unloaded)
+        rounds = Rounds(app.database, list(app.registry), app.settings, say, unloaded=app.registry.unloaded)
         rounds.make(failed=FAILED in codes or USAGE in codes)
 
 
 def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
     if not arguments.dry_run:
-        outcome = execute(app, Due(job, None), arguments.now, arguments, stop)
+        outcome = execute(app, DueRun(job, None), arguments.now, arguments, stop)
         if outcome.refused:
             complain(str(outcome.error))
         return outcome.exit_code
     from ..runs.dry_run import dry_run  # cron lines need not load it
 
     began = time.monotonic()
-    outcome = stop.interrupting(lambda: dry_run(app.engine, job, as_of=arguments.now))
+    outcome = stop.interrupting(lambda: dry_run(app.database, job, as_of=arguments.now))
     tell(outcome, time.monotonic() - began, arguments, dry=True)
     return outcome.exit_code
 
 
-def execute(app: App, due: Due, as_of: datetime | None, arguments: Namespace, stop: Stop) -> Outcome:
+def execute(app: App, due: DueRun, as_of: datetime | None, arguments: Namespace, stop: Stop) -> Outcome:
     """Run one job and tell about it: a table on a terminal, JSON lines elsewhere."""
     people = _for_people(arguments)
     silent = people or arguments.quiet
     began = time.monotonic()
     with progress(due.job.name) as watch:
         outcome = run_job(
-            app.engine,
+            app.database,
             due.job,
             slot=due.slot,
             as_of=as_of,

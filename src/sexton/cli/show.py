@@ -26,7 +26,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Print the run."""
     app = open_app(arguments, partly=True)
-    with read_only(app.engine) as connection:
+    with read_only(app.database) as connection:
         require_schema(connection)
         past = one(connection, arguments.run)
         if past is None:

@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
     app = open_app(arguments, partly=True)
     job = app.registry.get(arguments.job)
     began = time.monotonic()
-    preview = dry_run(app.engine, job, as_of=arguments.now)
+    preview = dry_run(app.database, job, as_of=arguments.now)
     say_while_read("would do:", *step_table(preview.steps))
     if arguments.dry_run:
         say_while_read(closing_line(preview, time.monotonic() - began, dry=True))
@@ -51,7 +51,7 @@ def run(arguments: Namespace) -> int:
             at = preview.as_of if arguments.twice else arguments.now
             with progress(job.name) as watch:
                 outcome = run_job(
-                    app.engine,
+                    app.database,
                     job,
                     as_of=at,
                     limits=limits,

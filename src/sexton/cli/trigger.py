@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..console import say
 from ..slots.queue import enqueue
-from ._schedule_change import changing, person
+from ._schedule_change import changing, operator_identity
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -17,6 +17,6 @@ def arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Queue it; asked for again before it has begun, it is still one run."""
     with changing(arguments, arguments.job) as (connection, job):
-        number, new = enqueue(connection, job, by=person())
+        number, new = enqueue(connection, job, by=operator_identity())
     say(f"{arguments.job}: run {number} {'waits' if new else 'was waiting already'}; see `sexton show {number}`")
     return 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..app import App
 from ..config.addresses import is_everywhere
-from ..config.worker_settings import MOST
+from ..config.worker_settings import MAX_CONCURRENCY
 from ..engines.worker.executor import Executor
 from ..engines.worker.loop import Worker
 from ..engines.worker.shutdown_deadline import ending_in_time
@@ -23,7 +23,7 @@ from ..jobs.duration import parse_duration
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
 from ..telemetry.debt import elsewhere
-from ..telemetry.health_reader import Reader
+from ..telemetry.health_reader import HealthReader
 from ._common import open_app
 
 
@@ -49,14 +49,14 @@ def _work(arguments: Namespace, stop: Stop) -> None:
     concurrency = app.settings.worker.concurrency
     if arguments.concurrency is not None:
         concurrency = arguments.concurrency
-        if not 1 <= concurrency <= MOST:
-            raise UsageError(f"--concurrency {concurrency}: must be 1 to {MOST}")
+        if not 1 <= concurrency <= MAX_CONCURRENCY:
+            raise UsageError(f"--concurrency {concurrency}: must be 1 to {MAX_CONCURRENCY}")
     executors = [Executor(arguments.config, arguments.database, app.settings.jobs) for _ in range(concurrency)]
     every = parse_duration(app.settings.worker.watch).total_seconds()
     worker = Worker(app, executors, stop=stop, say=say)
     say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
     debt = partial(elsewhere, arguments.config, arguments.database, app.settings.jobs)
-    reader = Reader.of(app.settings, app.registry, debt=debt)
+    reader = HealthReader.of(app.settings, app.registry, debt=debt)
     with (
         ending_in_time(stop, worker.limits.lease, executors, say),
         watching(app, worker, every, say, reader),
@@ -66,7 +66,7 @@ def _work(arguments: Namespace, stop: Stop) -> None:
 
 
 @contextmanager
-def _pages(app: App, worker: Worker, say: Callable[..., None], reader: Reader) -> Iterator[None]:
+def _pages(app: App, worker: Worker, say: Callable[..., None], reader: HealthReader) -> Iterator[None]:
     """Health and metrics pages, where `web.listen` asks for them."""
     if app.settings.web.listen is None:
         yield

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from ..errors import suggestion
 from .setting_fields import Misfit
 
-ACTIONS = ("delete", "set null", "refuse")
+CHILD_ACTIONS = ("delete", "set null", "refuse")
 KEYS = ("column", "action", "children")
 
 
 @dataclass(frozen=True, slots=True)
 class ChildSettings:
-    """table: whose `columns` hold the key of the row above, in its order.  action: one of `ACTIONS`.
+    """table: whose `columns` hold the key of the row above, in its order.  action: one of `CHILD_ACTIONS`.
 
     children: rows that hang on those of this table.
     """
@@ -47,8 +47,8 @@ def _child(table: str, value: object, path: tuple[str, ...]) -> ChildSettings:
     if "column" not in value:
         raise Misfit('column is missing: the one that refers to the row, column = "order_id"', *path)
     action = value.get("action", "delete")
-    if action not in ACTIONS:
-        raise Misfit(f"{action!r} is not known; write one of {', '.join(ACTIONS)}", *path, "action")
+    if action not in CHILD_ACTIONS:
+        raise Misfit(f"{action!r} is not known; write one of {', '.join(CHILD_ACTIONS)}", *path, "action")
     below = value.get("children", {})
     if not isinstance(below, Mapping):
         raise Misfit("must be a table", *path, "children")

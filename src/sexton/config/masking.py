@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
-from ..errors import SECRETS
+from ..errors import SECRET_NAME_PARTS
 
 MASK = "***"
-SECRET_NAME = re.compile(SECRETS, re.IGNORECASE)
+SECRET_NAME = re.compile(SECRET_NAME_PARTS, re.IGNORECASE)
 _PARAMETER = re.compile(r"([^&;=#]*)=([^&;#]*)")
 
 

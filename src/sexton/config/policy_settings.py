@@ -16,7 +16,7 @@ from .setting_fields import dotted, setting
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """What a policy may be called; its job is `policies.NAME`."""
 
-ACTIONS = ("purge", "archive", "transition", "anonymise", "warn")
+POLICY_ACTIONS = ("purge", "archive", "transition", "anonymise", "warn")
 
 Place = Callable[[Sequence[str]], str]
 """Where a key of the settings stands, for messages: "sexton.toml line 14: policies.tidy.only"."""
@@ -151,8 +151,8 @@ class PolicySettings:
 
     @property
     def action(self) -> str:
-        """The one of `ACTIONS` that is given."""
-        return next(name for name in ACTIONS if getattr(self, name) is not None)
+        """The one of `POLICY_ACTIONS` that is given."""
+        return next(name for name in POLICY_ACTIONS if getattr(self, name) is not None)
 
     @property
     def table(self) -> str:
@@ -183,9 +183,9 @@ class PolicySettings:
 
     def check(self) -> None:
         """ValueError when the settings do not make one policy."""
-        given = [name for name in ACTIONS if getattr(self, name) is not None]
+        given = [name for name in POLICY_ACTIONS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"exactly one of {', '.join(ACTIONS)} names the table; here are {len(given)}")
+            raise ValueError(f"exactly one of {', '.join(POLICY_ACTIONS)} names the table; here are {len(given)}")
         check(self)
 
 
@@ -246,7 +246,7 @@ def definition_of(settings: PolicySettings) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class LocatedPolicy:
     """A policy and where its table is, for whoever builds it when its job runs. url: never shown.
 
     others: the policies of the same file, as `before` names one of them.  folder: of the settings file.

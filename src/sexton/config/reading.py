@@ -13,7 +13,7 @@ from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from ..errors import SettingsError, suggestion
-from .setting_fields import Rule, annotations_of, default_of, dotted, is_group, leaves, rule_of
+from .setting_fields import SettingRule, annotations_of, default_of, dotted, is_group, leaves, rule_of
 from .value_types import WORDS, check_kind
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ def _unknown(cls: type, key: str) -> str:
     return f"unknown key{suggestion(key, names)}"
 
 
-def _converted(value: object, annotation: Any, rule: Rule, path: Path) -> Any:
+def _converted(value: object, annotation: Any, rule: SettingRule, path: Path) -> Any:
     if annotation is object or annotation is Any:
         return value
     if annotation in _SCALARS:
@@ -111,12 +111,12 @@ def _converted(value: object, annotation: Any, rule: Rule, path: Path) -> Any:
         if is_group(arguments[1]):
             _names_are_whole(table, arguments[1], path)
         # Limits and kind of the rule hold for the values as well, however deep.
-        inner = Rule(kind=rule.kind, minimum=rule.minimum, maximum=rule.maximum, secret=rule.secret)
+        inner = SettingRule(kind=rule.kind, minimum=rule.minimum, maximum=rule.maximum, secret=rule.secret)
         return {key: _converted(item, arguments[1], inner, (*path, key)) for key, item in table.items()}
     raise TypeError(f"a setting cannot have the type {annotation!r}")
 
 
-def _items(value: object, annotation: Any, rule: Rule, path: Path) -> Iterable[Any]:
+def _items(value: object, annotation: Any, rule: SettingRule, path: Path) -> Iterable[Any]:
     if not isinstance(value, list | tuple):
         raise Problem(path, _wrong_type("a list", value, rule))
     items = []
@@ -130,13 +130,13 @@ def _items(value: object, annotation: Any, rule: Rule, path: Path) -> Iterable[A
     return items
 
 
-def _table(value: object, rule: Rule, path: Path) -> Mapping[str, object]:
+def _table(value: object, rule: SettingRule, path: Path) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise Problem(path, _wrong_type("a table", value, rule))
     return value
 
 
-def _known_keys(table: Mapping[str, object], rule: Rule, path: Path) -> None:
+def _known_keys(table: Mapping[str, object], rule: SettingRule, path: Path) -> None:
     for key in table:
         if not key:
             raise Problem(path, "a key is empty; name what the value belongs to")
@@ -154,7 +154,7 @@ def _names_are_whole(table: Mapping[str, object], cls: type, path: Path) -> None
                 raise Problem((*path, key, inner), f"a name with a dot stands in quotes; write [{whole}]")
 
 
-def _text(value: object, rule: Rule, path: Path) -> str:
+def _text(value: object, rule: SettingRule, path: Path) -> str:
     if not isinstance(value, str):
         raise Problem(path, _wrong_type(f"{WORDS[rule.kind]} in quotes", value, rule))
     if not value.strip():
@@ -169,7 +169,7 @@ def _text(value: object, rule: Rule, path: Path) -> str:
     return value
 
 
-def _integer(value: object, rule: Rule, path: Path) -> int:
+def _integer(value: object, rule: SettingRule, path: Path) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise Problem(path, _wrong_type("a whole number", value, rule))
     if abs(value) > LARGEST_INTEGER:
@@ -178,7 +178,7 @@ def _integer(value: object, rule: Rule, path: Path) -> int:
     return value
 
 
-def _number(value: object, rule: Rule, path: Path) -> float:
+def _number(value: object, rule: SettingRule, path: Path) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Problem(path, _wrong_type("a number", value, rule))
     if not abs(value) <= sys.float_info.max:  # so that nan, infinite and too large all end here
@@ -187,7 +187,7 @@ def _number(value: object, rule: Rule, path: Path) -> float:
     return float(value)
 
 
-def _boolean(value: object, rule: Rule, path: Path) -> bool:
+def _boolean(value: object, rule: SettingRule, path: Path) -> bool:
     if not isinstance(value, bool):
         raise Problem(path, _wrong_type("true or false, without quotes", value, rule))
     return value
@@ -196,13 +196,13 @@ def _boolean(value: object, rule: Rule, path: Path) -> bool:
 _SCALARS: Mapping[Any, Any] = {str: _text, int: _integer, float: _number, bool: _boolean}
 
 
-def _within(value: float, rule: Rule, path: Path) -> None:
+def _within(value: float, rule: SettingRule, path: Path) -> None:
     low, high = rule.minimum, rule.maximum
     if (low is not None and value < float(low)) or (high is not None and value > float(high)):
         raise Problem(path, f"{value} is out of range{_limits(rule)}")
 
 
-def _limits(rule: Rule) -> str:
+def _limits(rule: SettingRule) -> str:
     if rule.minimum is not None and rule.maximum is not None:
         return f"; write a number from {rule.minimum} to {rule.maximum}"
     if rule.minimum is not None:
@@ -210,7 +210,7 @@ def _limits(rule: Rule) -> str:
     return f"; write at most {rule.maximum}" if rule.maximum is not None else ""
 
 
-def _wrong_type(wanted: str, value: object, rule: Rule) -> str:
+def _wrong_type(wanted: str, value: object, rule: SettingRule) -> str:
     return f"must be {wanted}, not {_kind_of(value)}" + (f"; {rule.hint}" if rule.hint else "")
 
 

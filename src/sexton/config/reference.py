@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 from ..jobs.duration import UNIT_WORDS
 from .environment import variables
 from .policy_settings import PolicySettings
-from .setting_fields import Rule, annotations_of, default_of, dotted, groups, is_group, own_settings, rule_of
+from .setting_fields import SettingRule, annotations_of, default_of, dotted, groups, is_group, own_settings, rule_of
 from .settings import JobSettings, Settings
 from .template import heading, limits, rule_of_name, toml_value
 from .value_types import WORDS
@@ -105,7 +105,7 @@ def _section(title: str, cls: type, members: Any, path: tuple[str, ...]) -> Iter
     yield ""
 
 
-def _type_in_words(annotation: Any, rule: Rule) -> str:
+def _type_in_words(annotation: Any, rule: SettingRule) -> str:
     annotation = _without_none(annotation)
     if get_origin(annotation) is tuple:
         return "list of texts"
@@ -140,7 +140,7 @@ def _schema_of_setting(declared: Field[Any], annotation: Any) -> dict[str, Any]:
     return schema
 
 
-def _schema_of_type(annotation: Any, rule: Rule) -> dict[str, Any]:
+def _schema_of_type(annotation: Any, rule: SettingRule) -> dict[str, Any]:
     annotation = _without_none(annotation)
     if is_group(annotation):
         return _schema_of_group(annotation)
@@ -161,7 +161,7 @@ def _schema_of_type(annotation: Any, rule: Rule) -> dict[str, Any]:
     arguments = get_args(annotation)
     if get_origin(annotation) is tuple:
         return {"type": "array", "items": _schema_of_type(arguments[0], rule), "uniqueItems": True}
-    return {"type": "object", "additionalProperties": _schema_of_type(arguments[1], Rule())}
+    return {"type": "object", "additionalProperties": _schema_of_type(arguments[1], SettingRule())}
 
 
 def _without_none(annotation: Any) -> Any:

@@ -16,7 +16,7 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class SettingRule:
     """What is known about one setting beyond its type; all of it may be empty.
 
     kind: a name of `kinds.KINDS`, by which text is checked ("duration", "timezone", …); "" takes any text.
@@ -36,7 +36,7 @@ class Rule:
     example: object = None
 
 
-PLAIN = Rule()
+PLAIN = SettingRule()
 
 
 class Misfit(ValueError):
@@ -62,16 +62,16 @@ def setting(
     """Declare a field of a dataclass as a setting: `keep: str = setting("3d", "…", kind="duration")`.
 
     `default` is not checked, so that start-up stays fast; check it in a test. A dict is copied for each
-    instance. The other parameters are those of `Rule`."""
-    metadata = {"rule": Rule(meaning, kind, minimum, maximum, secret, hint, keys, example)}
+    instance. The other parameters are those of `SettingRule`."""
+    metadata = {"rule": SettingRule(meaning, kind, minimum, maximum, secret, hint, keys, example)}
     if isinstance(default, dict):
         return cast(T, field(default_factory=default.copy, repr=not secret, metadata=metadata))
     return field(default=default, repr=not secret, metadata=metadata)
 
 
-def rule_of(declared: Field[Any]) -> Rule:
+def rule_of(declared: Field[Any]) -> SettingRule:
     """The rule that `setting()` attached to a field; an empty one for a field declared without it."""
-    return cast(Rule, declared.metadata.get("rule", PLAIN))
+    return cast(SettingRule, declared.metadata.get("rule", PLAIN))
 
 
 def default_of(declared: Field[Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .dotenv import quoted
 from .environment import variables
-from .setting_fields import Rule, default_of, dotted, groups, leaves, own_settings, rule_of, toml_string
+from .setting_fields import SettingRule, default_of, dotted, groups, leaves, own_settings, rule_of, toml_string
 from .settings import JobSettings, Settings
 
 WIDTH = 100
@@ -75,7 +75,7 @@ def limits(declared: Field[Any]) -> str:
     return f" (from {rule.minimum})" if rule.maximum is None else f" ({rule.minimum} to {rule.maximum})"
 
 
-def rule_of_name(name: str) -> Rule:
+def rule_of_name(name: str) -> SettingRule:
     """The rule of a top-level setting."""
     return rule_of(next(declared for declared in fields(Settings) if declared.name == name))
 

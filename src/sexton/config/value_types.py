@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from ..errors import ScheduleError, suggestion
-from .setting_fields import Rule
+from .setting_fields import SettingRule
 
 LONGEST_TEXT = 200
 """Characters that a duration, a zone and the like may have; database URLs and free text may be longer."""
@@ -23,7 +23,7 @@ _HOST = re.compile(r"\*|[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
-def check_kind(value: str, rule: Rule) -> None:
+def check_kind(value: str, rule: SettingRule) -> None:
     """ValueError, with what is wrong and what would be right, when the text is not of the rule's kind."""
     if rule.kind not in _ADDRESSES and (len(value) > LONGEST_TEXT or _URL.search(value)):
         # The message does not repeat such a value: it may be a URL with a password in the wrong place.
@@ -34,7 +34,7 @@ def check_kind(value: str, rule: Rule) -> None:
         raise ValueError(str(error).removeprefix("value: ")) from None
 
 
-def _duration(value: str, rule: Rule) -> None:
+def _duration(value: str, rule: SettingRule) -> None:
     from ..jobs.duration import parse_duration
 
     length = parse_duration(value, where="value")
@@ -44,26 +44,26 @@ def _duration(value: str, rule: Rule) -> None:
         raise ValueError(f'"{value}" is too long; write at most "{rule.maximum}"')
 
 
-def _span(value: str, rule: Rule) -> None:
+def _span(value: str, rule: SettingRule) -> None:
     from ..jobs.span import parse_span
 
     if not parse_span(value, where="value").months:
         _duration(value, rule)
 
 
-def _timezone(value: str, rule: Rule) -> None:
+def _timezone(value: str, rule: SettingRule) -> None:
     from ..jobs.zones import check_zone
 
     check_zone(value)
 
 
-def _schedule(value: str, rule: Rule) -> None:
+def _schedule(value: str, rule: SettingRule) -> None:
     from ..jobs.schedule import parse_schedule
 
     parse_schedule(value, "UTC")
 
 
-def _database(value: str, rule: Rule) -> None:
+def _database(value: str, rule: SettingRule) -> None:
     found = _SCHEME.match(value)
     example = "write for instance sqlite:///sexton.db or postgresql+psycopg://user:password@host/name"
     if found is None:
@@ -73,31 +73,31 @@ def _database(value: str, rule: Rule) -> None:
         raise ValueError(f"no support for {backend}://{suggestion(backend, DATABASES)}")
 
 
-def _pack(value: str, rule: Rule) -> None:
+def _pack(value: str, rule: SettingRule) -> None:
     if not _PACK.fullmatch(value):
         raise ValueError(f'{value!r} is not the name of a pack; write for instance "marketplace"')
 
 
-def _module(value: str, rule: Rule) -> None:
+def _module(value: str, rule: SettingRule) -> None:
     if not _MODULE.fullmatch(value) and not value.endswith(".py"):
         raise ValueError(
             f'{value!r} is neither a Python module nor a .py file; write for instance "shop.jobs" or "jobs/nightly.py"'
         )
 
 
-def _channel(value: str, rule: Rule) -> None:
+def _channel(value: str, rule: SettingRule) -> None:
     if value not in CHANNELS:
         raise ValueError(f"no channel named {value!r}{suggestion(value, CHANNELS)}")
 
 
-def _address(value: str, rule: Rule) -> None:
+def _address(value: str, rule: SettingRule) -> None:
     if not _ADDRESS.fullmatch(value) or len(value) > LONGEST_TEXT:
         raise ValueError(
             "this is not an e-mail address; write for instance ops@example.com, a name with other letters as xn--"
         )
 
 
-def _url(value: str, rule: Rule) -> None:
+def _url(value: str, rule: SettingRule) -> None:
     from urllib.parse import urlsplit
 
     try:
@@ -115,12 +115,12 @@ def _url(value: str, rule: Rule) -> None:
         raise ValueError("this is where a cloud tells its machines their credentials; nothing of ours is sent there")
 
 
-def _host(value: str, rule: Rule) -> None:
+def _host(value: str, rule: SettingRule) -> None:
     if not _HOST.fullmatch(value):
         raise ValueError(f'{value!r} is no name of a host; write for instance "monitor.example.com", without a port')
 
 
-def _webhook_secret(value: str, rule: Rule) -> None:
+def _webhook_secret(value: str, rule: SettingRule) -> None:
     import base64
 
     head, _, key = value.partition("_")
@@ -132,11 +132,11 @@ def _webhook_secret(value: str, rule: Rule) -> None:
         raise ValueError('this is not a key for signatures; write "whsec_" and at least 16 bytes in base64')
 
 
-def _any(value: str, rule: Rule) -> None:
+def _any(value: str, rule: SettingRule) -> None:
     """A text without a kind may be anything."""
 
 
-KINDS: Mapping[str, Callable[[str, Rule], None]] = {
+KINDS: Mapping[str, Callable[[str, SettingRule], None]] = {
     "": _any,
     "duration": _duration,
     "span": _span,

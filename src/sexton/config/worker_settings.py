@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .setting_fields import setting
 
-MOST = 64
+MAX_CONCURRENCY = 64
 """Runs at once at most."""
 
 
@@ -18,7 +18,7 @@ class WorkerSettings:
         1,
         "runs at once; jobs of one group never run beside each other, so 1 means one after the other, by priority",
         minimum=1,
-        maximum=MOST,
+        maximum=MAX_CONCURRENCY,
     )
     watch: str = setting(
         "15s",

@@ -144,7 +144,7 @@ ENCODING = "sexton_encoding"
 """Attribute of a dialect: in what the database keeps text, when that is less than all of Unicode."""
 
 
-KEPT = 16 * 1024
+MAX_LINES_BYTES = 16 * 1024
 """Bytes that are kept of a text of several lines."""
 
 
@@ -171,7 +171,7 @@ class Lines(Line):
     cache_ok = True
 
     def fit(self, value: str) -> str:
-        return lines(value, KEPT)
+        return lines(value, MAX_LINES_BYTES)
 
 
 class Document(TypeDecorator[Any]):

@@ -206,14 +206,14 @@ def read_only(engine: Engine) -> Iterator[Connection]:
 
     HeldElsewhere when a table stays locked, by a migration for instance; DatabaseUnreachable.
     """
-    with reaching(engine), _impatiently(), engine.connect() as connection:
+    with connection_errors_translated(engine), _locked_as_unreachable(), engine.connect() as connection:
         reading = connection.execution_options(**{READ_ONLY: True})
         with reading.begin():
             yield reading
 
 
 @contextmanager
-def _impatiently() -> Iterator[None]:
+def _locked_as_unreachable() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
@@ -223,7 +223,7 @@ def _impatiently() -> Iterator[None]:
 
 
 @contextmanager
-def reaching(engine: Engine) -> Iterator[None]:
+def connection_errors_translated(engine: Engine) -> Iterator[None]:
     """Turn "cannot connect" inside the block into DatabaseUnreachable, which names host and database only."""
     try:
         yield

@@ -2,9 +2,9 @@
 
 In a part that is free text `~` is written `~0` and the separator `~1`; NULL, where a key may hold it, is `~N`. So the
 separator separates, and texts without both are as they were. The subject of a key of one column is its text, in which
-only a `~` at the beginning is written `~0`. A text of more than `LONGEST` characters is its beginning, `~`, and its
-SHA-256, together one character more than that: no whole text is so long. SQLite calls these functions itself; what
-PostgreSQL has instead is compared with them by tests.
+only a `~` at the beginning is written `~0`. A text of more than `MAX_KEY_CHARACTERS` characters is its beginning, `~`,
+and its SHA-256, together one character more than that: no whole text is so long. SQLite calls these functions itself;
+what PostgreSQL has instead is compared with them by tests.
 
 SQLite takes any value in any column. There a value that is not of its column's kind is marked: `~T` text, `~I` a
 number, `~X` the hexadecimal digits of bytes; and `~R` a number whose 15 digits are not all of it.
@@ -27,10 +27,10 @@ FORM = 1
 COLON, COMMA = ":", ","
 """What separates the parts of an effect key, and those of a subject."""
 
-LONGEST = 500
+MAX_KEY_CHARACTERS = 500
 """Characters of a key; an entry of an index on PostgreSQL holds 2,700 bytes."""
 
-KEPT = LONGEST - 64
+KEPT_KEY_CHARACTERS = MAX_KEY_CHARACTERS - 64
 """Characters that stay of a longer one."""
 
 NOTHING = "~N"
@@ -67,7 +67,7 @@ def _part(value: str | int | date, separator: str) -> str:
 
 def bounded(text: str) -> str:
     """The text, or for a long one its beginning and its hash."""
-    return text if len(text) <= LONGEST else _hashed(text, text.encode(errors="surrogatepass"))
+    return text if len(text) <= MAX_KEY_CHARACTERS else _hashed(text, text.encode(errors="surrogatepass"))
 
 
 Kind = Literal["text", "number", "bytes", "time"]
@@ -130,7 +130,7 @@ def _mark(kind: Kind, found: str, text: str, digits: str) -> str:
 
 
 def _hashed(text: str, whole: bytes) -> str:
-    return f"{text[:KEPT].ljust(KEPT, '~')}~{hashlib.sha256(whole).hexdigest()}"
+    return f"{text[:KEPT_KEY_CHARACTERS].ljust(KEPT_KEY_CHARACTERS, '~')}~{hashlib.sha256(whole).hexdigest()}"
 
 
 def storable(text: str, dialect: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, union_all
 
-TOGETHER = 100
+NAMES_PER_ROUND_TRIP = 100
 """Names that one round trip asks about."""
 
 
@@ -15,5 +15,7 @@ def for_each(
     connection: Connection, names: Sequence[str], statement: Callable[[str], Select[Any]]
 ) -> Iterator[Row[Any]]:
     """The rows of `statement(name)` for all names; each must be a whole query, with its limit in a subquery."""
-    for start in range(0, len(names), TOGETHER):
-        yield from connection.execute(union_all(*(statement(name) for name in names[start : start + TOGETHER])))
+    for start in range(0, len(names), NAMES_PER_ROUND_TRIP):
+        yield from connection.execute(
+            union_all(*(statement(name) for name in names[start : start + NAMES_PER_ROUND_TRIP]))
+        )

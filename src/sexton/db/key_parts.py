@@ -16,7 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean, Date, Float, Integer, LargeBinary, Numeric, String, TypeEngine, Uuid
 
 from .column_types import RowAddress, is_naive, is_time
-from .effect_keys import LONGEST, Kind
+from .effect_keys import MAX_KEY_CHARACTERS, Kind
 from .sql_expressions import Value, as_text
 
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
@@ -141,4 +141,4 @@ def _usual(one: part, compiler: SQLCompiler, **kw: Any) -> str | None:
 def _is_short(element: bounded, parts: list[part]) -> bool:
     """Whether usual values make no key that is too long."""
     fixed = sum(len(str(one)) for one in visitors.iterate(element) if isinstance(one, ColumnClause) and one.is_literal)
-    return fixed + _SHORT * (len(parts) + 1) <= LONGEST  # one more: a tail
+    return fixed + _SHORT * (len(parts) + 1) <= MAX_KEY_CHARACTERS  # one more: a tail

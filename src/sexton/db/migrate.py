@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, text
 
 from ..errors import SchemaOutdated, SchemaUntrusted
-from .connect import reaching
+from .connect import connection_errors_translated
 from .sessions import our_own
 from .tables import SCHEMA, own_name
 from .untrusted_objects import require_own, strangers_at_home
@@ -28,7 +28,7 @@ def migrate(engine: Engine) -> bool:
     SchemaUntrusted, and nothing is made, where the schema is somebody else's, or others may create in it (SEC-15).
     DatabaseUnreachable if nothing answers.
     """
-    with reaching(engine), our_own(engine) as connection:
+    with connection_errors_translated(engine), our_own(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             _refuse_strangers(connection)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, and_, not_, true
 
 from ..config.child_settings import children_of
-from ..config.policy_settings import Declared, PolicySettings, definition_of
+from ..config.policy_settings import LocatedPolicy, PolicySettings, definition_of
 from ..db.connect import open_database, read_only
 from ..db.ledger import told
 from ..errors import PolicyError, UnknownName
@@ -30,7 +30,7 @@ from .watermark import passed
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class BuiltPolicy:
     """A policy of the settings file, as a run takes it."""
 
     made: Plan
@@ -40,7 +40,7 @@ class Rule:
         return self.made
 
 
-def work(declared: Declared) -> Rule:
+def work(declared: LocatedPolicy) -> BuiltPolicy:
     """What the job of the policy does. Asks the database's catalogue each time, as tables change.
 
     DatabaseUnreachable; PolicyError, one line that begins with the policy, for names and values that do not fit.
@@ -55,7 +55,7 @@ def work(declared: Declared) -> Rule:
         engine.dispose()
 
 
-def _placed(declared: Declared, message: str) -> str:
+def _placed(declared: LocatedPolicy, message: str) -> str:
     """Messages begin with the key that is wrong, where it is one: then that is what is named."""
     policy, begins = ("policies", declared.name), re.match(r"([a-z_]+)((?:\.[a-z_]+)*)[: ]+", message)
     written = {one.name for one in fields(declared.settings) if getattr(declared.settings, one.name)}
@@ -65,9 +65,9 @@ def _placed(declared: Declared, message: str) -> str:
     return f"{declared.place(path)}: {message[begins.end() :]}"
 
 
-def built(catalogue: Catalogue, declared: Declared) -> Rule:
+def built(catalogue: Catalogue, declared: LocatedPolicy) -> BuiltPolicy:
     """The same with a catalogue at hand. PolicyError, UnknownName."""
-    return Rule(_Building(catalogue, declared, declared.name, declared.settings).plan())
+    return BuiltPolicy(_Building(catalogue, declared, declared.name, declared.settings).plan())
 
 
 class _Building:
@@ -76,7 +76,7 @@ class _Building:
     def __init__(
         self,
         catalogue: Catalogue,
-        declared: Declared,
+        declared: LocatedPolicy,
         name: str,
         settings: PolicySettings,
         table: Table | None = None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from ..archives.files import Line
+from ..archives.files import ArchiveLine
 from ..db.connect import read_only
 from ..db.faults import describe, sqlstate
 from ..db.text_output import exact
@@ -25,7 +25,7 @@ from .catalogue import Catalogue
 from .restore_triggers import firing, silence
 from .restored_rows import Target, target
 
-ROWS = 1_000
+MAX_PIECE_ROWS = 1_000
 """Of one piece, at most."""
 
 CIRCLE = 64 << 20
@@ -36,7 +36,7 @@ REFERS = "23503"
 
 KEPT_OUT = "no row stands under its key: another row has one of its unique values, or a trigger kept it out"
 
-Piece = list[tuple[int, Line]]
+Piece = list[tuple[int, ArchiveLine]]
 """Lines of one table with their numbers in the file."""
 
 
@@ -131,14 +131,14 @@ class _Restoring:
             if bool(line.link) is not links or (only is not None and number not in only):
                 continue
             size += len(line.row) + len(line.text)
-            if piece and (piece[0][1].part != line.part or size > AT_ONCE or len(piece) == ROWS):
+            if piece and (piece[0][1].part != line.part or size > AT_ONCE or len(piece) == MAX_PIECE_ROWS):
                 yield piece
                 piece, size = [], len(line.row) + len(line.text)
             piece.append((number, line))
         if piece:
             yield piece
 
-    def _lines(self) -> Iterator[Line]:
+    def _lines(self) -> Iterator[ArchiveLine]:
         """Each as it can be read here: the server reads its values itself, row by row, and SQLite has nobody to."""
         for number, line in enumerate(self.archive.lines(), start=1):
             if self.connection.dialect.name == "sqlite":
@@ -287,6 +287,6 @@ class _LonelyError(Exception):
         self.rows = rows
 
 
-def _named(line: Line) -> str:
+def _named(line: ArchiveLine) -> str:
     key = one_line(",".join(str(part) for part in line.key))
     return f"{key} ({', '.join(line.link)})" if line.link else key

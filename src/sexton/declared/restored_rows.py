@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, text
 
-from ..archives.files import Line
+from ..archives.files import ArchiveLine
 from ..db.identifiers import for_text, quoted, quoted_table
 from ..statements.archive_columns import kept_columns, type_name
 from ..statements.archive_read_back import Parsed, as_parameter, parsed
@@ -101,19 +101,19 @@ class Target:
         """A column, likewise."""
         return for_text(quoted(self.connection.dialect, name))
 
-    def insert(self, lines: Sequence[Line]) -> int:
+    def insert(self, lines: Sequence[ArchiveLine]) -> int:
         """Rows that were not there, and are now. lines: of such whose key was not there, either."""
         raise NotImplementedError
 
-    def stands(self, lines: Sequence[Line]) -> list[Place]:
+    def stands(self, lines: Sequence[ArchiveLine]) -> list[Place]:
         """Of each line what stands there; () as well where rows cannot be found again."""
         raise NotImplementedError
 
-    def set_again(self, lines: Sequence[Line]) -> int:
+    def set_again(self, lines: Sequence[ArchiveLine]) -> int:
         """Rows whose link was empty, and is not any more."""
         raise NotImplementedError
 
-    def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
+    def orphans(self, lines: Sequence[ArchiveLine], *, itself: bool = True) -> dict[int, str]:
         """By the place of a line: what its row refers to and is not there. itself: also in its own table."""
         raise NotImplementedError
 
@@ -137,7 +137,7 @@ class OnPostgresql(Target):
     def _same_key(self) -> str:
         return " AND ".join(f"own.{self.quoted(name)} = {self._own(name)}" for name in self.key)
 
-    def _execute(self, statement: str, lines: Sequence[Line]) -> Any:
+    def _execute(self, statement: str, lines: Sequence[ArchiveLine]) -> Any:
         names = {f"name_{number}": one.name for number, one in enumerate(self.compared)}
         return self.connection.execute(text(statement), {**names, "lines": as_parameter(lines)})
 
@@ -146,14 +146,14 @@ class OnPostgresql(Target):
         name = {"name": quoted_table(self.connection.dialect, self.table)}
         return "" if self.connection.execute(_NO_CONFLICTS, name).scalar() else " ON CONFLICT DO NOTHING"
 
-    def insert(self, lines: Sequence[Line]) -> int:
+    def insert(self, lines: Sequence[ArchiveLine]) -> int:
         statement = (
             f"INSERT INTO {self.name} ({', '.join(self.lines.names)}) OVERRIDING SYSTEM VALUE"
             f" SELECT {', '.join(self.lines.values)} FROM {self.lines.source}{self._on_conflict}"
         )
         return int(self._execute(statement, lines).rowcount)
 
-    def stands(self, lines: Sequence[Line]) -> list[Place]:
+    def stands(self, lines: Sequence[ArchiveLine]) -> list[Place]:
         if not self.key:
             return [()] * len(lines)
         differ = ", ".join(self._differs(number, one.name) for number, one in enumerate(self.compared))
@@ -183,7 +183,7 @@ class OnPostgresql(Target):
             f" WHEN {numbers} THEN {as_numbers} ELSE {' IS DISTINCT FROM '.join(texts)} END"
         )
 
-    def set_again(self, lines: Sequence[Line]) -> int:
+    def set_again(self, lines: Sequence[ArchiveLine]) -> int:
         values = ", ".join(f"{self.quoted(name)} = {self._own(name)}" for name in self.link)
         empty = " AND ".join(f"own.{self.quoted(name)} IS NULL" for name in self.link)
         statement = f"UPDATE {self.name} AS own SET {values} FROM {self._relation} WHERE {self._same_key()} AND {empty}"
@@ -194,7 +194,7 @@ class OnPostgresql(Target):
         known, name = {one.name for one in self.columns}, quoted_table(self.connection.dialect, self.table)
         return [one for one in self.connection.execute(_KEYS, {"name": name}) if known >= set(one.own)]
 
-    def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
+    def orphans(self, lines: Sequence[ArchiveLine], *, itself: bool = True) -> dict[int, str]:
         lonely: dict[int, str] = {}
         for key in self._foreign:
             if key.itself and not itself:
@@ -214,7 +214,7 @@ class OnPostgresql(Target):
 class OnSqlite(Target):
     """Row by row: a statement costs next to nothing."""
 
-    def insert(self, lines: Sequence[Line]) -> int:
+    def insert(self, lines: Sequence[ArchiveLine]) -> int:
         names = ", ".join(self.quoted(one.name) for one in self.columns)
         rows = 0
         for line in lines:
@@ -223,21 +223,21 @@ class OnSqlite(Target):
             rows += self.connection.execute(text(insert), values).rowcount
         return rows
 
-    def _values(self, line: Line, names: Sequence[str], begin: str = "c") -> tuple[list[str], dict[str, Any]]:
+    def _values(self, line: ArchiveLine, names: Sequence[str], begin: str = "c") -> tuple[list[str], dict[str, Any]]:
         """Places for values, and these. A text that is not UTF-8 goes in as the bytes that it is."""
         row = values_of(line.row)
         values = {f"{begin}{number}": row.get(name) for number, name in enumerate(names)}
         places = [f"CAST(:{name} AS TEXT)" if isinstance(one, NoText) else f":{name}" for name, one in values.items()]
         return places, values
 
-    def _this(self, line: Line) -> tuple[str, dict[str, Any]]:
+    def _this(self, line: ArchiveLine) -> tuple[str, dict[str, Any]]:
         places, values = self._values(line, self.key)
         return " AND ".join(f"{self.quoted(a)} = {b}" for a, b in zip(self.key, places, strict=True)), values
 
-    def stands(self, lines: Sequence[Line]) -> list[Place]:
+    def stands(self, lines: Sequence[ArchiveLine]) -> list[Place]:
         return [self._stands(line) if self.key else () for line in lines]
 
-    def _stands(self, line: Line) -> Place:
+    def _stands(self, line: ArchiveLine) -> Place:
         condition, values = self._this(line)
         how = Reading(self.table)
         asked = reading(self.connection.dialect, how).where(text(condition))
@@ -247,7 +247,7 @@ class OnSqlite(Target):
         here, there = json.loads(line.row), json.loads(row.line.row)
         return tuple(one.name for one in self.compared if _differ(here.get(one.name), there[one.name]))
 
-    def set_again(self, lines: Sequence[Line]) -> int:
+    def set_again(self, lines: Sequence[ArchiveLine]) -> int:
         rows = 0
         for line in lines:
             condition, given = self._this(line)
@@ -271,7 +271,7 @@ class OnSqlite(Target):
             if known.keys() >= pairs.keys()
         ]
 
-    def orphans(self, lines: Sequence[Line], *, itself: bool = True) -> dict[int, str]:
+    def orphans(self, lines: Sequence[ArchiveLine], *, itself: bool = True) -> dict[int, str]:
         lonely = {}
         for number, line in enumerate(lines):
             for other, pairs in self._foreign:

@@ -9,7 +9,7 @@ from ..db.faults import Fault, classify, describe
 from ..errors import PolicyError, SextonError
 from ..texts import one_line
 from .catalogue import Catalogue
-from .sql_expression import Reader
+from .sql_expression import ExpressionReader
 from .sql_text import parsed
 from .time_columns import Meaning
 
@@ -21,7 +21,7 @@ def read_condition(catalogue: Catalogue, table: Table, meaning: Meaning, sql: st
     """
     try:
         tree = parsed(sql, catalogue.dialect)
-        reader = Reader(catalogue, meaning, ({table.name: table},))
+        reader = ExpressionReader(catalogue, meaning, ({table.name: table},))
         return reader.value(tree), bool(reader.others)
     except SextonError:
         raise

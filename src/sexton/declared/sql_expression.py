@@ -49,7 +49,7 @@ Scope = Mapping[str, FromClause]
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class ExpressionReader:
     """Builds expressions. scopes: the innermost first.  others: tables of the SELECTs that it came by."""
 
     catalogue: Catalogue

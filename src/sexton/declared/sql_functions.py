@@ -38,7 +38,7 @@ PLAIN = ("abs", "ceil", "coalesce", "floor", "length", "lower", "nullif", "trim"
 POSTGRESQL = ("greatest", "least")
 """Further ones that PostgreSQL has no entry for in its catalogue, as they are part of its syntax."""
 
-SQLITE = (
+SQLITE_PURE_FUNCTIONS = (
     *("glob", "hex", "ifnull", "iif", "instr", "json_extract", "json_type", "json_valid", "likely", "ltrim"),
     *("replace", "round", "rtrim", "substr", "typeof", "unicode", "unlikely"),
 )
@@ -97,8 +97,10 @@ def _require_harmless(catalogue: Catalogue, name: str, arguments: list[Any]) -> 
     if not _NAME.fullmatch(name):
         raise PolicyError(f"only: {name!r} is the name of no function here")
     if catalogue.dialect == "sqlite":
-        if name not in SQLITE:
-            raise PolicyError(f"only: {name}() cannot be used; known: {', '.join(sorted({*PLAIN, *SQLITE}))}")
+        if name not in SQLITE_PURE_FUNCTIONS:
+            raise PolicyError(
+                f"only: {name}() cannot be used; known: {', '.join(sorted({*PLAIN, *SQLITE_PURE_FUNCTIONS}))}"
+            )
         return
     if name in POSTGRESQL:
         return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _DIALECT = "sexton_dialect"
 
-MOST = 4_000
+MAX_CONDITION_CHARACTERS = 4_000
 """Characters of a condition."""
 
 DEEPEST = 50
@@ -31,8 +31,8 @@ def parsed(sql: str, dialect: str) -> exp.Expression:
         from .sql_dialects import PostgresAsWritten, SQLiteAsWritten
     except ImportError as error:
         raise PolicyError("only: SQL is read by a library: pip install 'sexton[sql]'; or write a table") from error
-    if len(sql) > MOST:
-        raise PolicyError(f"only: more than {MOST:,} characters; write a policy in Python")
+    if len(sql) > MAX_CONDITION_CHARACTERS:
+        raise PolicyError(f"only: more than {MAX_CONDITION_CHARACTERS:,} characters; write a policy in Python")
     try:
         with _silent(logging.getLogger("sqlglot")):
             trees = sqlglot.parse(sql, dialect=SQLiteAsWritten if dialect == "sqlite" else PostgresAsWritten)

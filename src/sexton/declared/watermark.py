@@ -19,10 +19,10 @@ from ..slots.history import history
 from .catalogue import Catalogue
 from .time_columns import Meaning
 
-RUNS = 200
+MAX_RUNS_SEARCHED = 200
 """Newest runs among which it is looked for."""
 
-SETTLED = timedelta(hours=1)
+LATE_COMMIT_MARGIN = timedelta(hours=1)
 """How long after its time a row may be committed and still be seen by the other policy first."""
 
 
@@ -34,12 +34,12 @@ def passed(
     if at is None:
         return false()
     edge = parse_span(other.ahead) if other.ahead else -parse_span(other.keep or "0s")
-    return replace(meaning, at=edge.from_(at)).before(by, Span(length=-SETTLED))
+    return replace(meaning, at=edge.from_(at)).before(by, Span(length=-LATE_COMMIT_MARGIN))
 
 
 def _newest(catalogue: Catalogue, job: str, limit: int | None) -> datetime | None:
     """The time of the job's newest run that took all there was; one that only counted says so in `error`."""
-    for run in history(catalogue.connection, job=job, states=("succeeded",), limit=RUNS):
+    for run in history(catalogue.connection, job=job, states=("succeeded",), limit=MAX_RUNS_SEARCHED):
         if run.error is None and (limit is None or run.total.picked < limit):
             return run.as_of
     return None

@@ -47,7 +47,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueCount:
     """How many rows are due now. known: "exact", "about" (the planner's estimate), or "least" (counted so far)."""
 
     rows: int
@@ -70,7 +70,7 @@ class Case:
     size: int
     now: datetime
     dialect: str
-    due: Due | None = None
+    due: DueCount | None = None
     sampling: bool = False
 
     @property

@@ -9,10 +9,10 @@ from itertools import groupby
 
 from .finding import LEVELS, Finding
 
-NAMED = 3
+MAX_NAMED_SUBJECTS = 3
 """Subjects of one cause that are named, with as many statements."""
 
-AGAIN = "again"
+TOLD_ELSEWHERE = "again"
 """What a finding is about that only says where others were told."""
 
 ORDER = ("rights", "job", "server", "schema", "clock", "rules", "index", "archive", "plan", "sample")
@@ -47,7 +47,7 @@ def by_cause(findings: Iterable[Finding]) -> Iterator[Finding]:
                 again[finding.level, first] += 1
         for (level, first), count in again.items():
             what = "the same" if count == 1 else f"the same {count} things"
-            kept.append(Finding(level, AGAIN, f"{what} as under {first}", job=job))
+            kept.append(Finding(level, TOLD_ELSEWHERE, f"{what} as under {first}", job=job))
         yield from sorted(kept, key=lambda finding: -LEVELS.index(finding.level))
 
 
@@ -69,5 +69,5 @@ def _as_one(group: list[Finding]) -> Finding:
 
 
 def _some(items: list[str], between: str, rest: str) -> str:
-    left = len(items) - NAMED
-    return between.join(items[:NAMED]) + (rest.format(left) if left > 0 else "")
+    left = len(items) - MAX_NAMED_SUBJECTS
+    return between.join(items[:MAX_NAMED_SUBJECTS]) + (rest.format(left) if left > 0 else "")

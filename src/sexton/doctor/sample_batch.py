@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy import ColumnElement, Connection, Engine, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
-from ..db.connect import reaching
+from ..db.connect import connection_errors_translated
 from ..db.faults import Fault, classify, describe
 from ..db.statement_timeout import limited
 from ..jobs.duration import duration_words
@@ -20,7 +20,7 @@ from ..statements.strategy_choice import choose
 from .finding import SECONDS, Case, Finding
 from .workload import size_words
 
-ROWS = 100
+SAMPLE_ROWS = 100
 """Rows of the sample. A sweep takes what is due in one block."""
 
 _PATIENCE = text("SET LOCAL lock_timeout = '50ms'")
@@ -31,7 +31,7 @@ def sample(engine: Engine, case: Case) -> Finding:
     if case.plan.main is None and not case.plan.messages:
         return Finding("note", "sample", "the step changes nothing, so that there is nothing to measure")
     try:
-        with reaching(engine), engine.connect() as connection:
+        with connection_errors_translated(engine), engine.connect() as connection:
             transaction = connection.begin()
             try:
                 with limited(connection, SECONDS):
@@ -47,7 +47,7 @@ def sample(engine: Engine, case: Case) -> Finding:
 
 
 def _measured(connection: Connection, case: Case) -> Finding:
-    request = replace(case.request, size=ROWS)
+    request = replace(case.request, size=SAMPLE_ROWS)
     if case.on_postgresql:
         connection.execute(_PATIENCE)
     executor = choose(connection, case.plan, request).executor

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.sql import visitors
 
 from ..db.identifiers import quoted_table
-from ..statements.indexes import Reference, deletes, is_own, references
+from ..statements.indexes import ForeignKeyReference, deletes, is_own, references
 from ..statements.suggested_index import wanted_index
 from .finding import Case, Finding
 
@@ -56,7 +56,7 @@ def children_of(connection: Connection, case: Case) -> Iterator[Finding]:
         yield from _child(reference, listed.get(reference.name), reference.name in read)
 
 
-def _child(reference: Reference, goes: bool | None, asked: bool) -> Iterator[Finding]:
+def _child(reference: ForeignKeyReference, goes: bool | None, asked: bool) -> Iterator[Finding]:
     """What happens to its rows, and, as something of its own, the index that is missing there."""
     level, words, many = _fate(reference, goes, asked)
     yield Finding(level, "children", words, many=many, subject=reference.child)
@@ -67,7 +67,7 @@ def _child(reference: Reference, goes: bool | None, asked: bool) -> Iterator[Fin
         yield Finding("warning", "index", words, f"{reference.missing};", many=many, subject=subject)
 
 
-def _fate(reference: Reference, goes: bool | None, asked: bool) -> tuple[str, str, str]:
+def _fate(reference: ForeignKeyReference, goes: bool | None, asked: bool) -> tuple[str, str, str]:
     """Level and words for rows that refer to a deleted one, and words for those of many tables.
 
     goes: whether the step deletes them, else it changes them; None: neither.  asked: whether its condition reads them.

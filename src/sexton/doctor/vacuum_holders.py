@@ -10,13 +10,13 @@ from ..jobs.duration import duration_words
 from .finding import Finding
 from .workload import size_words
 
-LONG = 600.0
+LONG_TRANSACTION_SECONDS = 600.0
 """Seconds from which an open transaction is named."""
 
-LAG = 60.0
+MAX_STANDBY_LAG_SECONDS = 60.0
 """Seconds that a standby may be behind."""
 
-KEPT = 1024**3
+MAX_SLOT_WAL_BYTES = 1024**3
 """Bytes of WAL that a slot in use may keep."""
 
 
@@ -42,7 +42,7 @@ def _transactions(connection: Connection) -> Iterator[Finding]:
         " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
         " AND xact_start < clock_timestamp() - make_interval(secs => :long) ORDER BY xact_start LIMIT 5"
     )
-    for row in connection.execute(asked, {"long": LONG}):
+    for row in connection.execute(asked, {"long": LONG_TRANSACTION_SECONDS}):
         words = (
             f"process {row.pid} ({row.application}, role {row.role}, {row.state}) has had a transaction open for "
             f"{duration_words(float(row.seconds))}: no row deleted since is cleared; end it if nobody needs it"
@@ -56,7 +56,7 @@ def _prepared(connection: Connection) -> Iterator[Finding]:
         " FROM pg_prepared_xacts WHERE database = current_database()"
         " AND prepared < clock_timestamp() - make_interval(secs => :long) ORDER BY prepared LIMIT 5"
     )
-    for row in connection.execute(asked, {"long": LONG}):
+    for row in connection.execute(asked, {"long": LONG_TRANSACTION_SECONDS}):
         words = f"transaction {row.name}, prepared {duration_words(float(row.seconds))} ago, holds locks and old rows"
         yield Finding("warning", "transactions", words, f"ROLLBACK PREPARED {row.name};")
 
@@ -73,7 +73,7 @@ def _slots(connection: Connection) -> Iterator[Finding]:
         if not row.active:
             words = f"nobody reads from replication slot {row.slot_name}, which keeps {size} of WAL, and old rows"
             yield Finding("warning", "slots", words, f"SELECT pg_drop_replication_slot({row.name});")
-        elif row.kept > KEPT:
+        elif row.kept > MAX_SLOT_WAL_BYTES:
             words = f"replication slot {row.slot_name} is {size} of WAL behind: a purge at full speed makes that worse"
             yield Finding("warning", "slots", words)
 
@@ -84,6 +84,6 @@ def _standbys(connection: Connection) -> Iterator[Finding]:
         " extract(epoch FROM replay_lag) AS seconds FROM pg_stat_replication"
         " WHERE extract(epoch FROM replay_lag) > :lag ORDER BY seconds DESC LIMIT 5"
     )
-    for row in connection.execute(asked, {"lag": LAG}):
+    for row in connection.execute(asked, {"lag": MAX_STANDBY_LAG_SECONDS}):
         words = f"standby {row.name} is {duration_words(float(row.seconds))} behind: a purge makes that worse"
         yield Finding("warning", "standbys", words)

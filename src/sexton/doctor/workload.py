@@ -19,12 +19,12 @@ from ..statements.batch_strategy import parameters
 from ..statements.indexes import deletes
 from ..statements.selection import due
 from ..statements.strategy_choice import estimated_rows
-from .finding import Case, Due, Finding
+from .finding import Case, DueCount, Finding
 
-MOST = 100_000
+MAX_COUNTED_ROWS = 100_000
 """Due rows are counted up to here; beyond, the planner's estimate stands in."""
 
-PATIENCE = 2.0
+COUNT_SECONDS = 2.0
 """Seconds for counting them."""
 
 RECORD = 60
@@ -36,31 +36,31 @@ PAGE = 8192
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
 
-def count_due(engine: Engine, case: Case) -> Due | None:
+def count_due(engine: Engine, case: Case) -> DueCount | None:
     """Rows that are due now; None: that cannot be said within our patience. DatabaseUnreachable."""
     try:
-        with read_only(engine) as connection, limited(connection, PATIENCE):
+        with read_only(engine) as connection, limited(connection, COUNT_SECONDS):
             return _counted(connection, case)
     except HeldElsewhere:
         return None
     except DBAPIError as error:
         # A table that is not there has no rows; that it is not there is told elsewhere.
-        return Due(0, "exact") if classify(error) is Fault.SCHEMA else None
+        return DueCount(0, "exact") if classify(error) is Fault.SCHEMA else None
 
 
-def _counted(connection: Connection, case: Case) -> Due:
+def _counted(connection: Connection, case: Case) -> DueCount:
     try:
         with connection.begin_nested():
-            counted = due_rows(connection, case.plan, case.request, MOST + 1)
+            counted = due_rows(connection, case.plan, case.request, MAX_COUNTED_ROWS + 1)
     except DBAPIError as error:
         if classify(error) is not Fault.CANCELLED or not case.on_postgresql:
             raise
-        return Due(_estimated(connection, case), "about")
-    if counted <= MOST:
-        return Due(counted, "exact")
-    if case.on_postgresql and (about := _estimated(connection, case)) > MOST:
-        return Due(about, "about")
-    return Due(MOST, "least")
+        return DueCount(_estimated(connection, case), "about")
+    if counted <= MAX_COUNTED_ROWS:
+        return DueCount(counted, "exact")
+    if case.on_postgresql and (about := _estimated(connection, case)) > MAX_COUNTED_ROWS:
+        return DueCount(about, "about")
+    return DueCount(MAX_COUNTED_ROWS, "least")
 
 
 def _estimated(connection: Connection, case: Case) -> int:
@@ -71,7 +71,7 @@ def _estimated(connection: Connection, case: Case) -> int:
 def load_of(connection: Connection, case: Case) -> Iterator[Finding]:
     """What is due, and about how much WAL it will write; where that can be measured."""
     if case.due is None:
-        yield Finding("note", "due", f"how many rows are due is not known: no answer within {PATIENCE:g} s")
+        yield Finding("note", "due", f"how many rows are due is not known: no answer within {COUNT_SECONDS:g} s")
         return
     rows = case.due.rows
     words = "nothing is due now" if not rows else f"{case.due} {'row is' if rows == 1 else 'rows are'} due now"
@@ -145,8 +145,8 @@ def unknown_zones(connection: Connection, case: Case) -> Iterable[Finding]:
 
 def _such_rows(connection: Connection, case: Case, condition: ColumnElement[bool]) -> tuple[str, str, str] | None:
     """How many rows, with "row has" and "is" as that number wants them; None: no row."""
-    some = select(literal(1)).select_from(case.plan.table).where(condition).limit(MOST + 1).subquery()
+    some = select(literal(1)).select_from(case.plan.table).where(condition).limit(MAX_COUNTED_ROWS + 1).subquery()
     asked = select(func.count()).select_from(some)
     rows = connection.execute(asked, parameters(asked, case.request)).scalar_one()
-    count = f"more than {MOST:,}" if rows > MOST else f"{rows:,}"
+    count = f"more than {MAX_COUNTED_ROWS:,}" if rows > MAX_COUNTED_ROWS else f"{rows:,}"
     return (count, "row has" if rows == 1 else "rows have", "is" if rows == 1 else "are") if rows else None

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from ..db.connect import place, reaching
+from ..db.connect import connection_errors_translated, place
 from ..db.faults import Fault, classify, describe
 from .privileges import own_rights
 
@@ -33,10 +33,10 @@ def locked_out(engine: Engine) -> str | None:
     return None
 
 
-def refused(engine: Engine) -> str | None:
+def why_not_writable(engine: Engine) -> str | None:
     """Why the database takes no writes of ours; None: it does. DatabaseUnreachable."""
     try:
-        with reaching(engine), engine.connect() as connection, connection.begin() as transaction:
+        with connection_errors_translated(engine), engine.connect() as connection, connection.begin() as transaction:
             if engine.dialect.name == "postgresql":
                 if connection.execute(text("SELECT current_setting('transaction_read_only')")).scalar() == "on":
                     return (

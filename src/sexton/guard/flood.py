@@ -21,7 +21,7 @@ from ..statements.strategy_choice import estimated_rows
 from .allowance import Allowance
 from .arming import DECLARED, allowance, called
 
-HABIT = 20
+RUNS_FOR_HABIT = 20
 """Recent runs that did something, whose median is the habit."""
 
 ENOUGH = 5
@@ -111,7 +111,7 @@ def _limit(connection: Connection, plan: Plan, request: Request, share: float) -
         limit = replace(_share_of(table_rows(connection, plan.table), share), estimated=share > 0)
     past = history(connection, job=request.job, states=("succeeded", "partial"), limit=200)
     steps = (run.steps.get(plan.step) for run in past)
-    habit = [step.taken for step in steps if step is not None and step.taken][:HABIT]
+    habit = [step.taken for step in steps if step is not None and step.taken][:RUNS_FOR_HABIT]
     if len(habit) < ENOUGH or not share:
         return limit
     usual = median(habit)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .cron_fields import Fields, read_fields
 from .occurrences import plan
 from .schedule import Cron, Schedule
-from .stagger import SHORTEST
+from .stagger import MIN_STAGGERED_INTERVAL
 from .zones import Piece, load_zone, pieces
 
 AHEAD = timedelta(days=400)
@@ -73,7 +73,7 @@ def moved_times(schedules: Mapping[str, Schedule], start: datetime) -> Iterator[
 
 def _seldom(schedule: Schedule, start: datetime) -> bool:
     slots = schedule.between(start, start + timedelta(hours=2))
-    return all(later - earlier >= SHORTEST for earlier, later in pairwise(slots))
+    return all(later - earlier >= MIN_STAGGERED_INTERVAL for earlier, later in pairwise(slots))
 
 
 def _at_midnight(minute: datetime, names: Iterable[str], schedules: Mapping[str, Schedule]) -> list[str]:

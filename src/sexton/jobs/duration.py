@@ -17,7 +17,7 @@ UNITS = {
 }
 """From the largest to the smallest. A month is missing on purpose: it has no fixed length."""
 
-LONGEST = timedelta(days=36500)
+MAX_DURATION = timedelta(days=36500)
 
 TICK = timedelta(microseconds=1)
 """The smallest step a datetime can take: t + TICK is the first instant after t."""
@@ -80,8 +80,8 @@ def _in_one_unit(delta: timedelta) -> tuple[int, str]:
 def _product(digits: str, unit: str, text: str, where: str) -> timedelta:
     # Counted before the conversion: Python refuses to convert thousands of digits with an error of its own.
     number = int(digits) if len(digits) <= 15 else None
-    if number is None or number > LONGEST // UNITS[unit]:
-        raise ScheduleError(f"{where}: {_cut(text)!r} is more than {LONGEST.days} days; write at most 36500d")
+    if number is None or number > MAX_DURATION // UNITS[unit]:
+        raise ScheduleError(f"{where}: {_cut(text)!r} is more than {MAX_DURATION.days} days; write at most 36500d")
     return number * UNITS[unit]
 
 
@@ -102,8 +102,8 @@ def _checked(delta: timedelta, text: object, where: str) -> timedelta:
     shown = str(text)
     if delta < timedelta():
         raise ScheduleError(f"{where}: {shown!r} is negative; {_EXAMPLE}")
-    if delta > LONGEST:
-        raise ScheduleError(f"{where}: {shown!r} is more than {LONGEST.days} days; write at most 36500d")
+    if delta > MAX_DURATION:
+        raise ScheduleError(f"{where}: {shown!r} is more than {MAX_DURATION.days} days; write at most 36500d")
     if delta % UNITS["ms"]:
         raise ScheduleError(f"{where}: {shown!r} is finer than a millisecond; {_EXAMPLE}")
     return delta

@@ -13,7 +13,7 @@ from types import FrameType
 from ..errors import SextonError, UsageError, scrubbed
 from ..texts import one_line
 
-LONGEST = 300
+MAX_FOREIGN_MESSAGE = 300
 """Characters of somebody else's message that are repeated."""
 
 _STANDARD = os.path.dirname(os.__file__)
@@ -51,7 +51,7 @@ def in_words(error: BaseException) -> str:
 
 def _text(value: object) -> str:
     try:
-        return one_line(scrubbed(" ".join(str(value)[: 4 * LONGEST].split())), LONGEST)
+        return one_line(scrubbed(" ".join(str(value)[: 4 * MAX_FOREIGN_MESSAGE].split())), MAX_FOREIGN_MESSAGE)
     except Exception:  # the text of an exception is code of others, too
         return "(its text cannot be shown)"
 

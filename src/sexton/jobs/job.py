@@ -23,7 +23,7 @@ _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class LazyWork:
     """Work that is imported only when its job runs, so that listing jobs loads no database code.
 
     path: "module:function"; load() calls the function with `arguments` and what it returns is the work.
@@ -59,7 +59,7 @@ class Job:
 
     name: lower-case words joined by dots, "marketplace.expire_orders"; unique in a registry.
     schedule: None means only by hand.  timeout: the run is ended after this long; "4m" by default.
-    work: a policy, a sequence of policies, a function of the run, or Later; never None.
+    work: a policy, a sequence of policies, a function of the run, or LazyWork; never None.
     priority: of several due jobs, the higher runs first; 0 by default.
     retry: delays before a failed run is tried again; None, the default: the next slot is the retry.
     misfire: what happens to missed slots; by default the latest one is made up.
@@ -90,7 +90,7 @@ class Job:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise PolicyError(f"job {self.name!r}: a name is lower-case words joined by dots: shop.expire_orders")
         if self.work is None or isinstance(self.work, str):
-            raise PolicyError(f"job {self.name}: work must be a policy, a function or Later(...)")
+            raise PolicyError(f"job {self.name}: work must be a policy, a function or LazyWork(...)")
         self._check("schedule", "cron(...), every(...) or None", Schedule | None)
         self._check("retry", 'parse_backoff(["1h", "6h"]) or None', Backoff | None)
         self._check("misfire", "Misfire(...)", Misfire)
@@ -109,8 +109,8 @@ class Job:
         return parse_duration(self.timeout, where=f"job {self.name}: timeout")
 
     def load(self) -> object:
-        """The work itself; imports it now if it is Later. Raises PolicyError when that fails."""
-        return self.work.load() if isinstance(self.work, Later) else self.work
+        """The work itself; imports it now if it is LazyWork. Raises PolicyError when that fails."""
+        return self.work.load() if isinstance(self.work, LazyWork) else self.work
 
     def _check(self, field: str, wanted: str, kind: type | UnionType) -> None:
         value = getattr(self, field)

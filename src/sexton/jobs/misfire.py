@@ -12,8 +12,8 @@ from ..errors import ScheduleError, suggestion
 from .duration import TICK
 from .schedule import Schedule
 
-RULES = ("coalesce", "skip", "all")
-PUNCTUAL = timedelta(minutes=1)
+MISFIRE_RULES = ("coalesce", "skip", "all")
+SKIP_TOLERANCE = timedelta(minutes=1)
 """How late a slot may be under the rule "skip", unless said otherwise: one round of a minutely cron."""
 
 
@@ -35,8 +35,8 @@ class Misfire:
     max_lateness: timedelta | None = None
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise ScheduleError(f"misfire rule {self.rule!r} is not known{suggestion(str(self.rule), RULES)}")
+        if self.rule not in MISFIRE_RULES:
+            raise ScheduleError(f"misfire rule {self.rule!r} is not known{suggestion(str(self.rule), MISFIRE_RULES)}")
         if self.limit < 1:
             raise ScheduleError(f"misfire limit {self.limit}: must be at least 1")
         if self.max_lateness is not None and self.max_lateness <= timedelta():
@@ -47,7 +47,7 @@ class Misfire:
         """How late a slot may run; exactly so late is not too late."""
         if self.max_lateness is not None:
             return self.max_lateness
-        return PUNCTUAL if self.rule == "skip" else timedelta.max
+        return SKIP_TOLERANCE if self.rule == "skip" else timedelta.max
 
 
 COALESCE = Misfire()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .job import Job, Later
+from .job import Job, LazyWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,8 @@ class Pack:
     """What `packs = ["name"]` enables.
 
     options: dataclass of its settings, `[pack.name]`, declared with `setting()`.
-    jobs: given the options and the dialect ("postgresql", "sqlite"), its jobs; their work should be `Later`.
-    demo: `Later` of a `Demo`; None: the pack has no demonstration.
+    jobs: given the options and the dialect ("postgresql", "sqlite"), its jobs; their work should be `LazyWork`.
+    demo: `LazyWork` of a `Demo`; None: the pack has no demonstration.
     keeps_outbox: whether, with these options, its jobs purge Sexton's own outbox and the housekeeping need not;
         None: they never do.
     """
@@ -23,5 +23,5 @@ class Pack:
     name: str
     options: type[Any]
     jobs: Callable[[Any, str], Sequence[Job]]
-    demo: Later | None = None
+    demo: LazyWork | None = None
     keeps_outbox: Callable[[Any], bool] | None = None

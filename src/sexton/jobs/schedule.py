@@ -34,7 +34,7 @@ _LONGEST_WAIT = timedelta(days=8 * 366)
 _LOOK_BACK = (*(timedelta(hours=hours) for hours in (1, 25, 8 * 24, 32 * 24, 367 * 24)), _LONGEST_WAIT)
 _CLOCK_THEN_DAYS = re.compile(r"At (?P<clock>[0-9][0-9:, and]*) (?P<days>(?:every day|on ).*)")
 
-NAMED = {
+NAMED_SCHEDULES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
     "@midnight": "0 0 * * *",
@@ -224,9 +224,9 @@ def parse_schedule(text: str, tz: str = "UTC") -> Schedule:
         return _parse_every(text, " ".join(words[1:]))
     if words[0].startswith("@"):
         name = " ".join(words)
-        if name not in NAMED:
-            raise ScheduleError(f"schedule {text!r} is not known{suggestion(name, NAMED)}")
-        return cron(NAMED[name], tz)
+        if name not in NAMED_SCHEDULES:
+            raise ScheduleError(f"schedule {text!r} is not known{suggestion(name, NAMED_SCHEDULES)}")
+        return cron(NAMED_SCHEDULES[name], tz)
     return cron(text, tz)
 
 

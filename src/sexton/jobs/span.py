@@ -13,11 +13,11 @@ from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from ..errors import ScheduleError
-from .duration import LONGEST, duration_in_words, format_duration, parse_duration
+from .duration import MAX_DURATION, duration_in_words, format_duration, parse_duration
 
 _SHORT = re.compile(r"([0-9]{1,5}) ?(y|yrs?|mo|mons?)", re.IGNORECASE)
 _MONTHS = re.compile(r"([0-9]{1,5}) ?(months?|years?)")
-_MOST = LONGEST.days // 365 * 12
+_MOST = MAX_DURATION.days // 365 * 12
 Day = TypeVar("Day", date, datetime)
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from .schedule import Every, Schedule
 
-SHORTEST = timedelta(minutes=5)
+MIN_STAGGERED_INTERVAL = timedelta(minutes=5)
 """Intervals from this length on are staggered; shorter ones begin in most minutes anyway."""
 
 WINDOW = timedelta(hours=1)
@@ -35,7 +35,7 @@ def can_stagger(schedule: Schedule | None) -> bool:
 
     Cron fields and names such as @daily say it.
     """
-    return isinstance(schedule, Every) and not schedule.offset and schedule.interval >= SHORTEST
+    return isinstance(schedule, Every) and not schedule.offset and schedule.interval >= MIN_STAGGERED_INTERVAL
 
 
 def staggered(schedule: Schedule, installation: str, job: str) -> Schedule:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, FromClause, Insert, Select, Text, bindparam, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from ..db.effect_keys import FORM, LONGEST, storable
+from ..db.effect_keys import FORM, MAX_KEY_CHARACTERS, storable
 from ..db.ledger import THIS_FORM
 from ..db.outbox_table import Outbox, own_outbox
 from ..db.server_clock import ask_now
@@ -102,7 +102,7 @@ def tell(
 
 def _before(connection: Connection, key: str) -> bool:
     """Whether it is on record as it was given: keys were not bounded before revision 0009."""
-    if storable(key[:LONGEST], connection.dialect.name) != key[:LONGEST]:
+    if storable(key[:MAX_KEY_CHARACTERS], connection.dialect.name) != key[:MAX_KEY_CHARACTERS]:
         return False  # no database took it
     effects = own_tables(connection.dialect.name).effects
     asked = select(effects.c.key).where(effects.c.key == key, effects.c.form.is_(None))

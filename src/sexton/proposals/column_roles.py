@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.types import Boolean, Date, DateTime, Integer, String, TypeEngine
 
-from .table_name_words import each, singular, words
+from .table_name_words import each, singular, words_of_name
 
 _FILLERS = frozenset(each("at date day datetime dt dttm epoch int on stamp time timestamp ts tstamp unix utc when"))
 """Words that say of a column only that it is a time."""
@@ -93,17 +93,17 @@ def _may_be_time(name: str, kind: TypeEngine[Any], dialect: str) -> bool:
         return True
     if not isinstance(kind, Integer) and not (dialect == "sqlite" and isinstance(kind, String)):
         return False
-    return _NOUNS.isdisjoint(words(name)) or not _FILLERS.isdisjoint(words(name))
+    return _NOUNS.isdisjoint(words_of_name(name)) or not _FILLERS.isdisjoint(words_of_name(name))
 
 
 def unit_in(name: str) -> str | None:
     """In what the whole numbers of a column count, if its name says so: "ms" of `valid_until_ms`."""
-    return _UNITS.get(words(name)[-1]) if words(name) else None
+    return _UNITS.get(words_of_name(name)[-1]) if words_of_name(name) else None
 
 
 def _core(name: str) -> tuple[str, ...]:
     """What is left of a name without the words for time: "created" of createdAt, date_created, created_ts."""
-    parts = words(name)
+    parts = words_of_name(name)
     parts = parts[:-1] if unit_in(name) and len(parts) > 1 else parts
     return tuple(word for word in parts if word not in _FILLERS)
 
@@ -111,7 +111,7 @@ def _core(name: str) -> tuple[str, ...]:
 def own_deadline(column: str, table: str) -> bool:
     """Whether the name says that the row as a whole is over then, and not something in it."""
     others = {*_core(column)} - _EXPIRY - {word for words in _DEADLINES for word in words} - {"until", "till", *_HELD}
-    return others <= {singular(word) for word in words(table)} | {"refresh"}
+    return others <= {singular(word) for word in words_of_name(table)} | {"refresh"}
 
 
 def _is_use(core: tuple[str, ...]) -> bool:
@@ -121,7 +121,7 @@ def _is_use(core: tuple[str, ...]) -> bool:
 
 
 def _is_deadline(name: str) -> bool:
-    parts, core = words(name), _core(name)
+    parts, core = words_of_name(name), _core(name)
     if not core or ({parts[-1], core[-1]} & _LENGTHS and core not in _DEADLINES) or {*core} & _ABOUT:
         return False
     if core[-1] in ("until", "till"):
@@ -150,7 +150,7 @@ def _ranked(
 
 
 def _is_status(name: str) -> bool:
-    return words(name)[-1:] in (("status",), ("state",))
+    return words_of_name(name)[-1:] in (("status",), ("state",))
 
 
 def _flags(columns: Mapping[str, TypeEngine[Any]], dialect: str) -> dict[str, str]:
@@ -158,7 +158,7 @@ def _flags(columns: Mapping[str, TypeEngine[Any]], dialect: str) -> dict[str, st
     for name, kind in columns.items():
         # SQLite keeps truth values as whole numbers; elsewhere such a column may be a count.
         if isinstance(kind, Boolean) or (dialect == "sqlite" and isinstance(kind, Integer)):
-            core = tuple(word for word in words(name) if word not in ("is", "has", "was"))
+            core = tuple(word for word in words_of_name(name) if word not in ("is", "has", "was"))
             if core in (("read",), ("seen",)):
                 found.setdefault("read", name)
             elif core in _DELETED[:-1]:

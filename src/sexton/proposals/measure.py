@@ -31,7 +31,7 @@ from .table_name_words import each
 
 Answer = TypeVar("Answer")
 
-MOST = 10_000
+MAX_MEASURED_DUE = 10_000
 """Due rows are counted up to here."""
 
 SAMPLE = 20_000
@@ -157,7 +157,7 @@ def final_states(looker: Looker, column: Column[Any]) -> tuple[list[str], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Of one policy, now. Each may be unknown: None. due: more than `MOST` stands for any number above.
+    """Of one policy, now. Each may be unknown: None. due: more than `MAX_MEASURED_DUE` stands for any number above.
 
     index: whether one leads to its time column.
     """
@@ -182,9 +182,9 @@ def measure(looker: Looker, plan: Plan, by: Column[Any], unit: str | None) -> Me
 
 
 def _due(connection: Connection, plan: Plan) -> int:
-    asked = all_due(plan, excluding=False).with_only_columns(*plan.key).limit(MOST + 1).subquery()
+    asked = all_due(plan, excluding=False).with_only_columns(*plan.key).limit(MAX_MEASURED_DUE + 1).subquery()
     statement = select(func.count()).select_from(asked)
-    request = Request(MOST, None, ask_now(connection), plan.step, None)
+    request = Request(MAX_MEASURED_DUE, None, ask_now(connection), plan.step, None)
     return int(connection.execute(statement, parameters(statement, request)).scalar_one())
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from ..config.setting_fields import dotted
 from ..config.template import WIDTH, toml_value
 from ..texts import visible
-from .measure import MOST, Measures
+from .measure import MAX_MEASURED_DUE, Measures
 from .propose import Proposal, Proposals
 
-SHOWN = 12
+MAX_SHOWN_PROPOSALS = 12
 """Proposals that are written unless all are asked for."""
 
 
@@ -41,7 +41,7 @@ def proposals_text(proposals: Proposals, place: str, *, everything: bool = False
 
 def chosen(proposals: Proposals, everything: bool) -> tuple[Proposal, ...]:
     """Those that are written."""
-    return proposals.found if everything else proposals.found[:SHOWN]
+    return proposals.found if everything else proposals.found[:MAX_SHOWN_PROPOSALS]
 
 
 def _rest(proposals: Proposals, everything: bool) -> Iterator[str]:
@@ -104,7 +104,7 @@ def _rows(measures: Measures) -> str:
 def _due(measures: Measures) -> str:
     if measures.due is None:
         return "not counted, as that takes too long"
-    return f"more than {MOST:,}" if measures.due > MOST else f"{measures.due:,}"
+    return f"more than {MAX_MEASURED_DUE:,}" if measures.due > MAX_MEASURED_DUE else f"{measures.due:,}"
 
 
 def _number(count: int, what: str) -> str:

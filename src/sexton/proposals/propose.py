@@ -13,7 +13,7 @@ from sqlalchemy import Column, Integer, MetaData, Table
 from sqlalchemy.exc import ArgumentError, DBAPIError, SAWarning
 
 from ..config import read_into
-from ..config.policy_settings import Declared, PolicySettings
+from ..config.policy_settings import LocatedPolicy, PolicySettings
 from ..db.connect import open_to_look, read_only
 from ..db.faults import describe
 from ..db.server_clock import ask_now
@@ -167,7 +167,7 @@ def _tried(looker: Looker, settings: Mapping[str, object]) -> Plan:
     """The plan of the policy, after the database has taken its predicate. PolicyError, DBAPIError."""
     read = read_into(PolicySettings, settings, where="policy")
     with read_only(looker.engine) as connection:
-        plan = built(Catalogue(connection), Declared("proposed", read, "")).plan()
+        plan = built(Catalogue(connection), LocatedPolicy("proposed", read, "")).plan()
         none = all_due(plan, excluding=False).limit(0)
         connection.execute(none, parameters(none, Request(0, None, ask_now(connection), "proposed", None)))
     return plan

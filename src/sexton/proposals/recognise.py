@@ -10,8 +10,16 @@ from sqlalchemy.types import Boolean, TypeEngine
 
 from ..declared.catalogue import OURS
 from .column_roles import Roles, own_deadline, roles_of
-from .table_name_words import each, family_of, is_business, is_migrations, telling, words
-from .vocabulary import BRIEF, BUSINESS_WORDS, HAPPENINGS, LASTING, SECRETS, STREAMS, TASKS_OF_PEOPLE
+from .table_name_words import each, family_of, is_business, is_migrations, telling, words_of_name
+from .vocabulary import (
+    BRIEF,
+    BUSINESS_WORDS,
+    EVENT_STREAM_COLUMNS,
+    HAPPENINGS,
+    LASTING,
+    SECRET_COLUMNS,
+    TASKS_OF_PEOPLE,
+)
 
 DELETED, ENDING = "rows marked as deleted", "something with an end"
 VAGUE = (DELETED, ENDING)
@@ -71,19 +79,21 @@ def _is_ours(table: Seen, dialect: str) -> bool:
 
 def _is_of_people(family: str, columns: Mapping[str, object]) -> bool:
     """Events with a place, event stores, tasks of people: called like what has its time, and something else."""
-    others = {"logs": HAPPENINGS | STREAMS, "sessions": HAPPENINGS, "jobs": TASKS_OF_PEOPLE}.get(family, frozenset())
+    others = {"logs": HAPPENINGS | EVENT_STREAM_COLUMNS, "sessions": HAPPENINGS, "jobs": TASKS_OF_PEOPLE}.get(
+        family, frozenset()
+    )
     return not others.isdisjoint(_bare(columns))
 
 
 def _family_by_columns(table: Seen) -> str | None:
     """`webhooks` are what was sent, or where to: the columns tell."""
-    has = {word for name in table.columns for word in words(name)}
+    has = {word for name in table.columns for word in words_of_name(name)}
     sent = has & {"body", "payload"} and has & {"attempts", "response", "retries", "retried", "status"}
     return "logs" if telling(table.name)[-1:] == ["webhook"] and sent else None
 
 
 def _bare(columns: Mapping[str, object]) -> set[str]:
-    return {"_".join(words(name)) for name in columns}
+    return {"_".join(words_of_name(name)) for name in columns}
 
 
 def _by_deadline(looks: str, keep: str, roles: Roles, table: Seen) -> Iterator[Guess]:
@@ -94,9 +104,9 @@ def _by_deadline(looks: str, keep: str, roles: Roles, table: Seen) -> Iterator[G
         doubts = []
         if not own_deadline(name, table.name):
             doubts.append(f"is a row as a whole of no more use after its {name}?")
-        if more and "refresh" not in words(name):
+        if more and "refresh" not in words_of_name(name):
             doubts.append(f"there is {', '.join(more)} too: is {name} the last of them?")
-        if tokens and "refresh" not in words(name) and "refresh" not in words(table.name):
+        if tokens and "refresh" not in words_of_name(name) and "refresh" not in words_of_name(table.name):
             doubts.append(f"is the refresh token in a row of no more use either after its {name}?")
         yield Guess(looks, "expired", name, keep, doubts=tuple(doubts))
 
@@ -107,7 +117,7 @@ def _revoked(looks: str, roles: Roles) -> Iterator[Guess]:
 
 def _sessions(roles: Roles, table: Seen) -> Iterator[Guess]:
     yield from _certain_first(_by_deadline("sessions", "7d", roles, table), _revoked("sessions", roles))
-    doubts = () if _bare(table.columns) & SECRETS else ("are these sessions of people who are signed in?",)
+    doubts = () if _bare(table.columns) & SECRET_COLUMNS else ("are these sessions of people who are signed in?",)
     yield from (Guess("sessions", "unused", name, "90d", doubts=doubts) for name in roles.used)
     if _bare(table.columns) & {"session_data", "session_id", "session_key"}:  # written at each use
         yield from (Guess("sessions", "unused", name, "90d") for name in roles.changed)
@@ -118,7 +128,7 @@ def _sessions(roles: Roles, table: Seen) -> Iterator[Guess]:
 
 
 def _tokens(roles: Roles, table: Seen) -> Iterator[Guess]:
-    keep = "30d" if {"refresh", "revoked"} & {*words(table.name)} else "7d"
+    keep = "30d" if {"refresh", "revoked"} & {*words_of_name(table.name)} else "7d"
     yield from _certain_first(_by_deadline("tokens", keep, roles, table), _revoked("tokens", roles))
     about, has = {*telling(table.name)}, _bare(table.columns)
     lasting = about & LASTING and not about & BRIEF
@@ -149,18 +159,18 @@ def _reservations(roles: Roles, table: Seen) -> Iterator[Guess]:
 
 
 def _singular_last(name: str) -> str:
-    return words(name)[-1].removesuffix("s")
+    return words_of_name(name)[-1].removesuffix("s")
 
 
 def _kept(looks: str, keep: str, doubt: str = "") -> Callable[[Roles, Seen], Iterator[Guess]]:
     """Rows that are old enough one day."""
 
     def guesses(roles: Roles, table: Seen) -> Iterator[Guess]:
-        last = words(table.name)[-1].removesuffix("s")
-        hooks = not {"hook", "hooks", "webhook", "webhooks"}.isdisjoint(words(table.name))
+        last = words_of_name(table.name)[-1].removesuffix("s")
+        hooks = not {"hook", "hooks", "webhook", "webhooks"}.isdisjoint(words_of_name(table.name))
         asked = doubt or ("" if hooks else _OTHER_THAN_LOGS.get(last, ""))
         doubts = (asked,) if asked else ()
-        kept = "365d" if {"auth", "authentication", "login", "signin"} & {*words(table.name)} else keep
+        kept = "365d" if {"auth", "authentication", "login", "signin"} & {*words_of_name(table.name)} else keep
         for guess in _by_deadline(looks, "30d", roles, table):
             yield replace(guess, doubts=(*doubts, *guess.doubts))
         others = roles.times if len(roles.times) == 1 else roles.changed
@@ -236,7 +246,7 @@ def _with_an_end(roles: Roles, table: Seen) -> Iterator[Guess]:
     """Whatever the table is called: its rows are over at some time. Of a business, that is no reason."""
     if not BUSINESS_WORDS.isdisjoint(telling(table.name)):
         return
-    secret = sorted(_bare(table.columns) & (SECRETS - {"client_id", "payload", "state", "user_agent"}))
+    secret = sorted(_bare(table.columns) & (SECRET_COLUMNS - {"client_id", "payload", "state", "user_agent"}))
     for guess in _by_deadline(ENDING, "30d", roles, table):
         if own_deadline(guess.by, table.name):
             has = f" ({', '.join(secret)})" if secret else ""

@@ -54,7 +54,7 @@ _RULES = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class TableReference:
     """A foreign key to a table. columns, referred: as many as the key has.  ondelete: in upper case; "" for none."""
 
     child: Seen
@@ -68,7 +68,7 @@ class Survey:
     """Tables in the order of their names, and the references to each."""
 
     tables: tuple[Seen, ...]
-    references: dict[Place, list[Reference]]
+    references: dict[Place, list[TableReference]]
 
 
 def survey(connection: Connection) -> Survey:
@@ -76,7 +76,7 @@ def survey(connection: Connection) -> Survey:
     inspector = look_into(connection)
     tables = {(table.schema, table.name): table for table in _tables(connection, inspector)}
     look = _keys if connection.dialect.name == "postgresql" else _sqlite_keys
-    references: dict[Place, list[Reference]] = {}
+    references: dict[Place, list[TableReference]] = {}
     for place, reference in look(connection, inspector, tables):
         references.setdefault(place, []).append(reference)
     for found in references.values():
@@ -88,16 +88,18 @@ def _alphabetically(table: Seen) -> tuple[str, str, str, str]:
     return (table.schema or "").lower(), table.name.lower(), table.schema or "", table.name
 
 
-def _keys(connection: Connection, _: Inspector, tables: Tables) -> Iterator[tuple[Place, Reference]]:
+def _keys(connection: Connection, _: Inspector, tables: Tables) -> Iterator[tuple[Place, TableReference]]:
     """Foreign keys, and the table that each refers to."""
     for row in connection.execute(text(_KEYS)):
         child = tables.get((row.child_schema, row.child))
         if child is not None:
             rule = _RULES.get(row.rule, "")
-            yield (row.schema, row.parent), Reference(child, tuple(row.columns), tuple(row.referred), rule)
+            yield (row.schema, row.parent), TableReference(child, tuple(row.columns), tuple(row.referred), rule)
 
 
-def _sqlite_keys(connection: Connection, inspector: Inspector, tables: Tables) -> Iterator[tuple[Place, Reference]]:
+def _sqlite_keys(
+    connection: Connection, inspector: Inspector, tables: Tables
+) -> Iterator[tuple[Place, TableReference]]:
     """The same; SQLAlchemy does not tell the rules of a reference that is written behind its column."""
     asked = text('SELECT "table", "from", "to", on_delete, id FROM pragma_foreign_key_list(:name) ORDER BY id, seq')
     # SQLite finds tables whatever the case of their letters.
@@ -113,7 +115,7 @@ def _sqlite_keys(connection: Connection, inspector: Inspector, tables: Tables) -
             implied = inspector.get_pk_constraint(parent)["constrained_columns"]
             referred = [row.to for row in key] if key[0].to is not None else implied
             rule = "" if key[0].on_delete == "NO ACTION" else key[0].on_delete
-            yield (None, parent), Reference(table, tuple(row[1] for row in key), tuple(referred), rule)
+            yield (None, parent), TableReference(table, tuple(row[1] for row in key), tuple(referred), rule)
 
 
 def _tables(connection: Connection, inspector: Inspector) -> Iterator[Seen]:

@@ -147,7 +147,7 @@ _REQUESTS = frozenset(each(f"{_SIGN_ON} device password reset"))
 """Whose requests are no logs: people are amid signing in."""
 
 
-def words(name: str) -> tuple[str, ...]:
+def words_of_name(name: str) -> tuple[str, ...]:
     """The words of a name, in lower case: "refreshToken" and "REFRESH_TOKEN" are refresh, token."""
     parts: list[str] = []
     for part in _PARTS.findall(name):
@@ -165,7 +165,7 @@ def singular(word: str) -> str:
 
 def is_migrations(name: str) -> bool:
     """Whether a tool keeps there which of its migrations were applied."""
-    return name.lower() in _MIGRATIONS or "migration" in map(singular, words(name))
+    return name.lower() in _MIGRATIONS or "migration" in map(singular, words_of_name(name))
 
 
 def is_business(name: str) -> bool:
@@ -182,7 +182,7 @@ def family_of(name: str) -> str | None:
         return "jobs"
     if found[0] in ("temp", "temporary", "tmp"):
         return "temporary data"
-    if singular(words(name)[-1]) in _PIECES:
+    if singular(words_of_name(name)[-1]) in _PIECES:
         return None
     last, others = found[-1], set(found[:-1])
     if last == "request" and others & _REQUESTS:
@@ -199,7 +199,7 @@ def family_of(name: str) -> str | None:
 
 def telling(name: str) -> list[str]:
     """The words of a table's name without those that say nothing: numbers, and `entries` at the end."""
-    found = [singular(word) for word in words(name) if not word.isdigit()]
+    found = [singular(word) for word in words_of_name(name) if not word.isdigit()]
     while len(found) > 1 and found[-1] in _WEAK:
         found.pop()
     return found

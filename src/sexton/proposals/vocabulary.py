@@ -49,7 +49,9 @@ CONTENTS = frozenset(each("body content html subject text"))
 HAPPENINGS = frozenset(each("begin_at begins_at end_date location location_id start_at start_date starts_at venue"))
 """Columns of events that people go to."""
 
-STREAMS = frozenset(each("aggregate_id aggregate_type aggregate_version stream_id stream_name stream_version"))
+EVENT_STREAM_COLUMNS = frozenset(
+    each("aggregate_id aggregate_type aggregate_version stream_id stream_name stream_version")
+)
 """Columns of events that are the data themselves."""
 
 TASKS_OF_PEOPLE = frozenset(
@@ -60,7 +62,7 @@ TASKS_OF_PEOPLE = frozenset(
 )
 """Columns of jobs and tasks that no program does, and of those that stay, as they are done again and again."""
 
-SECRETS = frozenset(
+SECRET_COLUMNS = frozenset(
     each(
         "access_token challenge client_id code code_hash device_code digest hashed_token jti nonce otp payload "
         "secret sess session_data session_id session_key session_token state token token_hash token_id user_agent "

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from sqlalchemy.types import Integer
 
 from .recognise import VAGUE, Guess, Seen
-from .survey import Reference, Survey
-from .table_name_words import family_of, singular, telling, words
+from .survey import Survey, TableReference
+from .table_name_words import family_of, singular, telling, words_of_name
 from .vocabulary import (
     BARE,
     BESIDES,
@@ -61,16 +61,16 @@ class Scales:
 
     def __init__(self, known: Survey) -> None:
         self._known = known
-        self._names = {tuple(map(singular, words(table.name))) for table in known.tables}
+        self._names = {tuple(map(singular, words_of_name(table.name))) for table in known.tables}
         self._begins = Counter(
             parts[:length]
-            for parts in {tuple(words(table.name)) for table in known.tables}
+            for parts in {tuple(words_of_name(table.name)) for table in known.tables}
             for length in range(1, len(parts))
         )
         self._columns: dict[str, list[tuple[Seen, str]]] = defaultdict(list)
         for table in known.tables:
             for column in table.columns:
-                self._columns["_".join(words(column))].append((table, column))
+                self._columns["_".join(words_of_name(column))].append((table, column))
 
     def weigh(self, table: Seen, guess: Guess, key: tuple[str, ...]) -> Weighed:
         """key: columns that the policy names rows by."""
@@ -92,7 +92,7 @@ class Scales:
 
     def _besides(self, name: str) -> set[str]:
         """The words that say whose or what kind, without those that all tables of a part of the product begin with."""
-        parts = words(name)
+        parts = words_of_name(name)
         length = max((n for n in range(1, len(parts)) if self._is_part(parts[:n])), default=0)
         return set(telling("_".join(parts[length:]))[:-1])
 
@@ -140,7 +140,7 @@ def _of_name(table: Seen, guess: Guess, besides: set[str]) -> Iterator[str]:
 
 
 def _of_columns(table: Seen, guess: Guess) -> Iterator[str]:
-    named = {column: {*words(column)} for column in table.columns}
+    named = {column: {*words_of_name(column)} for column in table.columns}
     if money := [column for column, parts in named.items() if parts & MONEY]:
         yield f"{_columns(money)} may be what somebody is charged for; does nobody need older rows, also by law?"
     if guess.looks in BY_HAND and (hand := [column for column, parts in named.items() if parts & BY_HAND[guess.looks]]):
@@ -149,14 +149,14 @@ def _of_columns(table: Seen, guess: Guess) -> Iterator[str]:
     if written and (copies := [column for column, parts in named.items() if parts & CONTENTS]):
         yield f"{_columns(copies)}: does nobody look up what was written to whom?"
     kept = FILES_OF_LOGS if guess.looks in ("logs", "audit trails", "a history", "jobs") else FILES
-    if files := [column for column in table.columns if kept.search("_".join(words(column)))]:
+    if files := [column for column in table.columns if kept.search("_".join(words_of_name(column)))]:
         yield f"{_columns(files)} may name files that stay behind; who deletes those?"
     usual = BESIDES.get(guess.looks, frozenset()).intersection(telling(table.name)[:-1])
     if guess.looks in BARE and not usual and not any(parts & TECHNICAL for parts in named.values()):
         yield f"of what are these {guess.looks}? Neither the name nor a column says that a program alone reads them"
 
 
-def _of_reference(table: Seen, reference: Reference, key: tuple[str, ...], found: _Found) -> None:
+def _of_reference(table: Seen, reference: TableReference, key: tuple[str, ...], found: _Found) -> None:
     """What happens to rows that refer to those of the policy."""
     child, columns = reference.child.written, ", ".join(reference.columns)
     if reference.child == table:
@@ -192,7 +192,7 @@ def _goes_anyway(table: Seen, child: Seen) -> bool:
 def _is_piece(table: Seen, child: Seen) -> bool:
     """Whether the child is called after the table, as `session_data` is."""
     own, other = telling(table.name), telling(child.name)
-    longer = [*words(child.name)]
+    longer = [*words_of_name(child.name)]
     return len(longer) > len(own) and other[: len(own)] == own and BUSINESS_WORDS.isdisjoint(other)
 
 

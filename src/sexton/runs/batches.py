@@ -21,28 +21,28 @@ from ..db.faults import Fault, classify, while_changing
 from ..errors import JobFailed
 from ..policies.contract import Plan
 from ..slots.counts import Counts
-from ..statements.batch_strategy import Executor, Request, Result
-from ..statements.cte_batch import PickedBatches
+from ..statements.batch_strategy import BatchStrategy, Request, Result
+from ..statements.cte_batch import CteBatches
 from ..statements.moved_rows import Mark, mark, may_have_moved
 from ..statements.poison import any_aside, forget_healed, next_subject
 from ..statements.strategy_choice import choose
 from ..statements.unlisted_references import Keeper, free
 from .context import RunContext
 from .refused_rows import Refusals
-from .sizing import CEILING, MOST, Sizer
-from .sqlite_yield import Turns
+from .sizing import MAX_BATCH_ROWS, MAX_BATCH_SECONDS, Sizer
+from .sqlite_yield import WriterYield
 from .transaction_retries import Attempts
 
-PATIENCE = 0.02
+ROW_LOCK_SECONDS = 0.02
 """Seconds that a purge without picking waits for a row lock before it goes around the row."""
 
-WAITS = 16
-"""How often a batch may run into a row that hangs on its own and is locked; each costs `CEILING` at most."""
+MAX_CHILD_LOCK_WAITS = 16
+"""How often a batch may run into a row that hangs on its own and is locked; each costs `MAX_BATCH_SECONDS` at most."""
 
 TELLING = 2
 """Batches that change and tell may take this much longer than purges: a statement of theirs has fixed costs."""
 
-SQLITE = 4
+SQLITE_TARGET_FACTOR = 4
 """Batches on SQLite may take this much longer: each writes the same pages of every index again."""
 
 Execute = Callable[[Connection, Request], Result]
@@ -60,7 +60,7 @@ class Batches:
         self.request = Request(context.limits.rows, None, claim.as_of, claim.job, claim.run_id)
         self.sizer = self._sizer()
         self.attempts = Attempts(context, plan.table.fullname)
-        self.turns = Turns(context.engine, context.stop)
+        self.turns = WriterYield(context.engine, context.stop)
         self.refusals = Refusals(self)
         self.began: Mark | None = None
         self.patient = False
@@ -68,11 +68,11 @@ class Batches:
         self.blocked = False
         """Whether the last batch met a lock on the way around locked rows as well: a table's, for instance."""
         self.waits = 0
-        self.executor: Executor
+        self.executor: BatchStrategy
 
     def run(self) -> None:
         """All batches. Stopped, TimedOut, LeaseLost, HeldElsewhere, JobFailed, DatabaseUnreachable end it early."""
-        self.attempts.beside(self._prepare)
+        self.attempts.side_transaction(self._prepare)
         while True:
             changed = self.counts.changed
             self._pass()
@@ -100,16 +100,16 @@ class Batches:
             self.request = replace(self.request, cursor=result.cursor)
             more = result.more
             if more:
-                self.turns.give(time.monotonic() - began)
+                self.turns.pause(time.monotonic() - began)
 
     def forget_healed(self) -> None:
         """After the step went through: rows set aside earlier that were not refused again are healed."""
         if not self.at_limit():
-            self.attempts.beside(lambda connection: forget_healed(connection, self.plan, self.request))
+            self.attempts.side_transaction(lambda connection: forget_healed(connection, self.plan, self.request))
 
     def pick_rows(self) -> None:
         """From a sweep, which knows no single rows, to picking them one by one, from the start."""
-        self.executor = PickedBatches(self.plan)
+        self.executor = CteBatches(self.plan)
         self.sizer = self._sizer()
         self.from_start()
 
@@ -121,7 +121,7 @@ class Batches:
 
     def go_again(self) -> None:
         """The whole way once more, with blocks that the table has got meanwhile."""
-        self.attempts.beside(self._prepare)
+        self.attempts.side_transaction(self._prepare)
         self.from_start()
         self._pass()
 
@@ -134,13 +134,15 @@ class Batches:
         if self.began is None:
             return False
         began, own = self.began, self.attempts.transactions
-        return may_have_moved(began, self.attempts.beside(lambda connection: mark(connection, self.plan)), own)
+        return may_have_moved(
+            began, self.attempts.side_transaction(lambda connection: mark(connection, self.plan)), own
+        )
 
     def go_around(self, found: list[Keeper]) -> None:
         """From now on only rows that none of these keep, from the start."""
         self.keepers = found
         self.plan = free(self.whole, found)
-        self.attempts.beside(self._prepare)
+        self.attempts.side_transaction(self._prepare)
         self.from_start()
 
     def at_limit(self) -> bool:
@@ -154,7 +156,7 @@ class Batches:
         return min(limits, default=None)
 
     def _sizer(self) -> Sizer:
-        most = self.plan.batch or MOST
+        most = self.plan.batch or MAX_BATCH_ROWS
         return Sizer(min(self.context.limits.rows, most), self._goal(), most)
 
     def _prepare(self, connection: Connection) -> None:
@@ -169,7 +171,7 @@ class Batches:
 
     def _goal(self) -> float:
         if self.context.engine.dialect.name == "sqlite":
-            return SQLITE * self.context.limits.batch
+            return SQLITE_TARGET_FACTOR * self.context.limits.batch
         return self.context.limits.batch * (1 if self.plan.only_deletes else TELLING)
 
     def _size(self) -> int:
@@ -181,8 +183,12 @@ class Batches:
 
     def transact(self, request: Request, execute: Execute) -> Result:
         """One batch in one data transaction; its counts stand only if it was committed."""
-        lock = PATIENCE if self.executor.goes_around and execute == self.executor.execute else CEILING / 2
-        statement = self.context.limits.statement if self.patient or request.size == 1 else CEILING
+        lock = (
+            ROW_LOCK_SECONDS
+            if self.executor.goes_around and execute == self.executor.execute
+            else MAX_BATCH_SECONDS / 2
+        )
+        statement = self.context.limits.statement if self.patient or request.size == 1 else MAX_BATCH_SECONDS
         if request.waiting:
             # The time limit runs while a lock is waited for: without more of it, a lock would pass for slowness.
             lock = self.context.limits.lock_wait
@@ -194,7 +200,7 @@ class Batches:
             return result
 
         with self.counts_restored():
-            result = self.attempts.once(work, lock=lock, statement=statement)
+            result = self.attempts.commit_once(work, lock=lock, statement=statement)
         self.blocked = False
         self.skips = self.skips or result.skips
         self.context.watch(self.plan.step, self.counts)
@@ -223,7 +229,7 @@ class Batches:
             self._poisoned(error, request)
         elif fault is Fault.CANCELLED:
             self._cancelled(error, request)
-        elif fault is Fault.LOCKED and not self.executor.goes_around and self.waits < WAITS:
+        elif fault is Fault.LOCKED and not self.executor.goes_around and self.waits < MAX_CHILD_LOCK_WAITS:
             self._held(request)
         elif fault is Fault.LOCKED and not self.blocked:
             self.attempts.tries = max(self.attempts.tries, 1)
@@ -234,7 +240,7 @@ class Batches:
                 self.blocked = classify(second) is Fault.LOCKED
                 return self.answer(second, request)
         else:
-            self.attempts.again(error)
+            self.attempts.backoff_or_raise(error)
         return None
 
     def _held(self, request: Request) -> None:
@@ -244,7 +250,7 @@ class Batches:
         if request.size > 1:
             self.sizer.shrink(8, request.size)
             return
-        row = self.attempts.beside(lambda connection: next_subject(connection, self.plan, request))
+        row = self.attempts.side_transaction(lambda connection: next_subject(connection, self.plan, request))
         if row is not None:
             self.skips = True
             self.request = replace(self.request, cursor=row[1])
@@ -272,4 +278,4 @@ class Batches:
             try:
                 self.refusals.met(error, request)
             except DBAPIError as hindered:
-                self.attempts.again(hindered)
+                self.attempts.backoff_or_raise(hindered)

@@ -23,10 +23,12 @@ _ENDING = re.compile(
 _SAVEPOINT = re.compile(_BLANK + r"SAVEPOINT\s+(\S+)", re.IGNORECASE | re.DOTALL)
 _BACK_TO = re.compile(_BLANK + r"ROLLBACK\b[^;]*\bTO\s+(?:SAVEPOINT\s+)?(\S+)", re.IGNORECASE | re.DOTALL)
 
-ENDED = "run.transaction() ends its transaction by itself, at the end of the block; a statement inside it must not"
+TRANSACTION_ENDS_ITSELF = (
+    "run.transaction() ends its transaction by itself, at the end of the block; a statement inside it must not"
+)
 
 
-class Written:
+class WatchedTransaction:
     """Of one transaction. rows: inserted, updated and deleted so far.  watching: until it is set to False."""
 
     def __init__(self, connection: Connection) -> None:
@@ -40,7 +42,7 @@ class Written:
     def before(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         """JobFailed when this statement would end the transaction, or when that is over already."""
         if self.watching and (_ENDING.match(statement) or self.ended):
-            raise JobFailed(ENDED)
+            raise JobFailed(TRANSACTION_ENDS_ITSELF)
 
     def after(self, _connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         """Count what a statement wrote."""
@@ -76,9 +78,9 @@ def _by_postgresql(cursor: Any) -> int:
     return max(int(cursor.rowcount), 0) if writing else 0
 
 
-def watched(connection: Connection) -> Written:
+def watched(connection: Connection) -> WatchedTransaction:
     """Watch a connection in a transaction, as long as `watching` stays."""
-    written = Written(connection)
+    written = WatchedTransaction(connection)
     event.listen(connection, "before_cursor_execute", written.before)
     event.listen(connection, "after_cursor_execute", written.after)
     return written

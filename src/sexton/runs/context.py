@@ -51,7 +51,7 @@ class Watcher(Protocol):
         ...
 
 
-def nobody(step: str, counts: Counts) -> None:
+def no_watcher(step: str, counts: Counts) -> None:
     """The watcher that does not watch."""
 
 
@@ -83,7 +83,7 @@ class RunContext:
     limits: Limits
     deadline: float
     stop: Stop
-    watch: Watcher = nobody
+    watch: Watcher = no_watcher
     steps: dict[str, Counts] = field(default_factory=dict)
     batches: int = 0
     throttle: Throttle = field(init=False)

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from ..db.column_types import KEPT
+from ..db.column_types import MAX_LINES_BYTES
 from ..db.faults import driver_words
 from ..db.server_clock import database_now
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..errors import SextonError, scrubbed
 from ..slots.lease import short_transaction
-from ..texts import LONGEST, lines, one_line
+from ..texts import MAX_TEXT_CHARACTERS, lines, one_line
 from .context import Failure, RunContext
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ LINE = 500
 FRAMES = 100
 """Frames of one exception that a traceback shows, the last ones."""
 
-MOST = 16
+MAX_SHOWN_EXCEPTIONS = 16
 """Exceptions that a traceback shows: causes, and members of groups."""
 
 _BETWEEN = {
@@ -71,14 +71,14 @@ def words(error: BaseException) -> str:
 
 def own_words(error: SextonError) -> str:
     """What an error raised on purpose says, also where the product has made it."""
-    return _message(error, LONGEST, first=True)
+    return _message(error, MAX_TEXT_CHARACTERS, first=True)
 
 
 def traceback_text(error: BaseException) -> str:
     """Frames, causes and members of groups much as Python prints them, without secrets and without values."""
     told = "\n".join(_told(error, set())).split("\n")
     # Each line by itself, and not all of a huge one: what looks for secrets takes longer than the text is long.
-    return lines("\n".join(scrubbed(line[: 4 * LINE])[:LINE] for line in told), KEPT)
+    return lines("\n".join(scrubbed(line[: 4 * LINE])[:LINE] for line in told), MAX_LINES_BYTES)
 
 
 def raised_at(error: BaseException) -> str | None:
@@ -103,7 +103,7 @@ def _keep(connection: Connection, run_id: int, text: str, place: str | None) -> 
 def _told(error: BaseException, seen: set[int]) -> Iterator[str]:
     seen.add(id(error))
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None and id(before) not in seen and len(seen) < MOST:
+    if before is not None and id(before) not in seen and len(seen) < MAX_SHOWN_EXCEPTIONS:
         yield from _told(before, seen)
         yield f"\n{_BETWEEN[before is error.__cause__]}\n"
     if frames := _frames(error.__traceback__):
@@ -114,10 +114,10 @@ def _told(error: BaseException, seen: set[int]) -> Iterator[str]:
     yield f"{_kind(error)}: {_message(error, MESSAGE)}"
     notes = getattr(error, "__notes__", None)
     if isinstance(notes, list | tuple):
-        yield from (note[:MESSAGE] for note in notes[:MOST] if isinstance(note, str))
+        yield from (note[:MESSAGE] for note in notes[:MAX_SHOWN_EXCEPTIONS] if isinstance(note, str))
     members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     for number, member in enumerate(members, 1):
-        if id(member) not in seen and len(seen) < MOST:
+        if id(member) not in seen and len(seen) < MAX_SHOWN_EXCEPTIONS:
             told = "\n".join(_told(member, seen))
             yield f"  {number} of {len(members)} in it:\n{told}".replace("\n", "\n    ")
 

@@ -17,7 +17,7 @@ from ..db.faults import Fault, classify
 from ..db.statement_timeout import canceller
 from ..errors import JobFailed
 from ..slots.counts import Counts
-from .connection_watch import ENDED, watched
+from .connection_watch import TRANSACTION_ENDS_ITSELF, watched
 from .context import RunContext, milliseconds
 from .process_state import in_this_process
 from .transaction_retries import Attempts
@@ -129,7 +129,7 @@ class _Commit:
         def record(_connection: Connection) -> None:
             written.watching = False
             if written.ended:
-                raise JobFailed(ENDED)
+                raise JobFailed(TRANSACTION_ENDS_ITSELF)
             if written.rows:
                 self._rows = written.rows
                 self._counts.changed += self._rows

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from ..errors import FAILED
 
-GRACE = 2.0
+HARD_LIMIT_GRACE_SECONDS = 2.0
 """Seconds after its deadline in which a run may still end by itself."""
 
 ALARM = 4.0
@@ -39,7 +39,7 @@ def process_ends_at(deadline: float, record: Callable[[], object]) -> Iterator[N
         return max(deadline - time.monotonic(), 0.0)
 
     def watch() -> None:
-        if not over.wait(left() + GRACE):
+        if not over.wait(left() + HARD_LIMIT_GRACE_SECONDS):
             with suppress(Exception):  # whoever finds the run later closes it as abandoned
                 record()
             os._exit(FAILED)

@@ -14,7 +14,7 @@ from .batches import Batches
 from .context import RunContext
 from .transaction_retries import Attempts
 
-ENDED = ("succeeded", "partial", "failed", "timed_out")
+STATES_WITH_COUNTS = ("succeeded", "partial", "failed", "timed_out")
 """States of runs that are asked whether rows were kept the time before."""
 
 
@@ -22,7 +22,7 @@ def conclude(batches: Batches) -> None:
     """After the loop and `left_over`: count rows that others refer to, and say what was kept, and by what."""
     counts = batches.counts
     if batches.keepers:
-        found = batches.attempts.look(
+        found = batches.attempts.look_aside(
             lambda connection: kept_rows(connection, batches.whole, batches.keepers, batches.request)
         )
         # More than can be counted in time are at least those that were met.
@@ -38,7 +38,7 @@ def say_kept(context: RunContext, attempts: Attempts, plan: Plan, counts: Counts
     """Rows of `counts.kept` make the run partial, and failed when the run before had some as well."""
     if not counts.kept:
         return
-    names, before = attempts.beside(
+    names, before = attempts.side_transaction(
         lambda connection: (
             vetoing_triggers(connection, plan.table, deletes=deletes(plan)),
             _kept_before(connection, context, plan.step),
@@ -52,5 +52,5 @@ def say_kept(context: RunContext, attempts: Attempts, plan: Plan, counts: Counts
 
 
 def _kept_before(connection: Connection, context: RunContext, step: str) -> bool:
-    runs = history(connection, job=context.claim.job, states=ENDED, limit=1)
+    runs = history(connection, job=context.claim.job, states=STATES_WITH_COUNTS, limit=1)
     return bool(runs) and step in runs[0].steps and runs[0].steps[step].kept > 0

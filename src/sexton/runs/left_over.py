@@ -21,19 +21,19 @@ from ..statements.selection import due
 from ..statements.vetoing_triggers import vetoing_triggers
 from .batches import Batches
 
-MOST = 100_000
+MAX_COUNTED_LEFT_OVER = 100_000
 """Rows left over are counted up to here."""
 
 PROBED = 5_000
 """Of so many it is tried whether others hold them."""
 
-WAITS = 16
+MAX_LOCKED_ROW_WAITS = 16
 """Locked rows that are waited for; each costs `run.lock_wait` at most."""
 
 SWEEPS = 3
 """How often a sweep goes through the table again, as long as it still finds rows that moved."""
 
-UNSEEN = "whether rows are left that others moved meanwhile could not be asked in time"
+MOVED_ROWS_UNCOUNTED = "whether rows are left that others moved meanwhile could not be asked in time"
 
 
 def take_left_over(batches: Batches) -> None:
@@ -73,7 +73,7 @@ def _take(batches: Batches, left: int) -> None:
     batches.from_start()
     before = replace(counts)
     _wait_for_each(batches)
-    if not deletes(batches.plan) and left < MOST:
+    if not deletes(batches.plan) and left < MAX_COUNTED_LEFT_OVER:
         # A row that is due again after its change was changed again.
         gained = max(left - (_left(batches) or 0), 0)
         counts.picked = min(counts.picked, before.picked + gained)
@@ -83,7 +83,7 @@ def _take(batches: Batches, left: int) -> None:
 def _wait_for_each(batches: Batches) -> None:
     batches.request = replace(batches.request, waiting=True)
     size, waits = batches.sizer.size, 0
-    while waits < WAITS:
+    while waits < MAX_LOCKED_ROW_WAITS:
         batches.context.check()
         request = replace(batches.request, size=size)
         try:
@@ -104,7 +104,7 @@ def _wait_for_each(batches: Batches) -> None:
 
 
 def _step_over(batches: Batches) -> None:
-    row = batches.attempts.beside(lambda connection: next_subject(connection, batches.plan, batches.request))
+    row = batches.attempts.side_transaction(lambda connection: next_subject(connection, batches.plan, batches.request))
     if row is not None:
         batches.request = replace(batches.request, cursor=row[1])
 
@@ -127,21 +127,27 @@ def _vetoed(batches: Batches) -> bool:
     """Whether a trigger of the table may keep a row from being changed, or undo its change."""
     plan = batches.plan
     return bool(
-        batches.attempts.beside(lambda connection: vetoing_triggers(connection, plan.table, deletes=deletes(plan)))
+        batches.attempts.side_transaction(
+            lambda connection: vetoing_triggers(connection, plan.table, deletes=deletes(plan))
+        )
     )
 
 
 def _left(batches: Batches) -> int | None:
     """How many are due; None where that takes too long, which the run then says."""
-    few = select(*batches.plan.key).where(due(batches.plan, excluding=batches.request.excluding)).limit(MOST)
+    few = (
+        select(*batches.plan.key)
+        .where(due(batches.plan, excluding=batches.request.excluding))
+        .limit(MAX_COUNTED_LEFT_OVER)
+    )
     asked = select(func.count()).select_from(few.subquery())
 
     def count(connection: Connection) -> int:
         return connection.execute(asked, parameters(asked, batches.request)).scalar_one()
 
-    found = batches.attempts.look(count)
+    found = batches.attempts.look_aside(count)
     if found is None:
-        batches.context.note = UNSEEN
+        batches.context.note = MOVED_ROWS_UNCOUNTED
     return found
 
 
@@ -157,5 +163,5 @@ def _locked(batches: Batches, left: int) -> int:
     def count(connection: Connection) -> int:
         return connection.execute(asked, parameters(asked, batches.request)).scalar_one()
 
-    free = batches.attempts.look(count)
+    free = batches.attempts.look_aside(count)
     return 0 if free is None or free == PROBED else max(left - free, 0)

@@ -96,7 +96,7 @@ class Outcome:
     @property
     def settled(self) -> bool:
         """Whether a later slot of the job may run now; after other ends it would pass a slot still to be tried."""
-        return self.state in SETTLED
+        return self.state in SETTLING_STATES
 
     @property
     def total(self) -> Counts:
@@ -104,7 +104,7 @@ class Outcome:
         return total(self.steps)
 
 
-SETTLED = ("succeeded", "already done", "partial", "failed", "timed_out")
+SETTLING_STATES = ("succeeded", "already done", "partial", "failed", "timed_out")
 """States after which a later slot of the job may run."""
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO, cast
 
-STREAMS = ("stdin", "stdout", "stderr")
+STANDARD_STREAMS = ("stdin", "stdout", "stderr")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGURG, signal.SIGCHLD, signal.SIGPIPE)
 
@@ -106,7 +106,7 @@ def _keep_streams(after: ExitStack) -> None:
             os.dup2(copy, number)
             os.close(copy)
 
-    for number, name in enumerate(STREAMS):
+    for number, name in enumerate(STANDARD_STREAMS):
         after.callback(_reopen, name, number, getattr(sys, name))
         with suppress(OSError):
             after.callback(put_back, number, os.dup(number))

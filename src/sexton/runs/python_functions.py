@@ -33,7 +33,7 @@ from .process_state import given_back
 NAME = 200
 """Characters of a step's name."""
 
-MOST = 2**63 - 1
+MAX_COUNT = 2**63 - 1
 """What a count may be: more than a database can hold, and no more than its tables keep."""
 
 
@@ -137,7 +137,7 @@ def checked(name: str, counts: object) -> Counts:
 
 def _number(value: object) -> int:
     number = index(value)  # type: ignore[arg-type]  # whatever is no whole number raises TypeError
-    if not 0 <= number <= MOST:
+    if not 0 <= number <= MAX_COUNT:
         raise ValueError(f"{number} is out of range")
     return number
 

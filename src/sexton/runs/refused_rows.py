@@ -21,20 +21,20 @@ from ..db.ledger import subject_text
 from ..errors import JobFailed
 from ..policies.contract import Plan
 from ..slots.counts import Counts
-from ..statements.batch_strategy import Executor, Request, Result, parameters
-from ..statements.poison import alone, next_subject, quarantine, take_back
-from ..statements.referencing_tables import KEPT, referring
+from ..statements.batch_strategy import BatchStrategy, Request, Result, parameters
+from ..statements.poison import next_subject, quarantine, single_row_plan, take_back
+from ..statements.referencing_tables import FOREIGN_KEY_FAILED, referring
 from ..statements.selection import all_due, due, marking
 from ..statements.strategy_choice import choose
 from ..statements.unlisted_references import FEW, Keeper, keepers
 from .context import RunContext
-from .sizing import CEILING
+from .sizing import MAX_BATCH_SECONDS
 from .transaction_retries import Attempts
 
 VAIN = 8
 """Refusals in a row without a row that is refused alone, from which on it is the statement and no row."""
 
-REFERENCE = ("23503", "23001", KEPT)
+REFERENCE = ("23503", "23001", FOREIGN_KEY_FAILED)
 """How the words begin of a row that a foreign key keeps."""
 
 Row = tuple[str, tuple[Any, ...]]
@@ -74,7 +74,7 @@ class Refusals:
         self.vain = 0
         self.causes: dict[str, int] = {}
         """Rows by cause, as long as no row was taken."""
-        self._built: tuple[Plan, Plan, Executor] | None = None
+        self._built: tuple[Plan, Plan, BatchStrategy] | None = None
 
     def met(self, error: DBAPIError, request: Request) -> None:
         """A batch of one row was refused: set the row aside, and decide how to go on. JobFailed: all are refused."""
@@ -87,9 +87,9 @@ class Refusals:
             return
         self.by_reference += is_reference(error)
         if self.by_reference >= FEW and not batches.keepers:
-            found = batches.attempts.beside(lambda connection: keepers(connection, batches.plan))
+            found = batches.attempts.side_transaction(lambda connection: keepers(connection, batches.plan))
             if found:
-                batches.attempts.beside(lambda connection: self._forget(connection, REFERENCE))
+                batches.attempts.side_transaction(lambda connection: self._forget(connection, REFERENCE))
                 batches.go_around(found)
                 return
         cause = re.sub(r"\d+|'.*?'|\".*?\"", "…", words)
@@ -101,9 +101,11 @@ class Refusals:
         """Rows from anywhere: the first ones may not be like the others."""
         batches = self.batches
         self.tried = 1
-        some = batches.attempts.look(lambda connection: _anywhere(connection, batches.plan, request))
+        some = batches.attempts.look_aside(lambda connection: _anywhere(connection, batches.plan, request))
         if some is None:  # too many to choose among in time: the newest, which are those that an index gives as quickly
-            some = batches.attempts.look(lambda connection: _anywhere(connection, batches.plan, request, newest=True))
+            some = batches.attempts.look_aside(
+                lambda connection: _anywhere(connection, batches.plan, request, newest=True)
+            )
         if some is None:
             return
         for row in some:
@@ -111,7 +113,7 @@ class Refusals:
             if not self._set_aside(lambda _, row=row: row, words, request):  # type: ignore[misc]
                 return
         refused = batches.counts.poison
-        batches.attempts.beside(lambda connection: self._forget(connection, but_one=True))
+        batches.attempts.side_transaction(lambda connection: self._forget(connection, but_one=True))
         table = batches.plan.table.fullname
         raise JobFailed(f"every row of {table} that was tried is refused, {refused:,} of them: {words}")
 
@@ -147,20 +149,20 @@ class Refusals:
         statement = batches.context.limits.statement
         try:
             with batches.counts_restored():
-                taken = batches.attempts.once(aside, lock=CEILING / 2, statement=statement)
+                taken = batches.attempts.commit_once(aside, lock=MAX_BATCH_SECONDS / 2, statement=statement)
         except _Undone:
-            taken = batches.attempts.once(undone, lock=CEILING / 2, statement=statement)
+            taken = batches.attempts.commit_once(undone, lock=MAX_BATCH_SECONDS / 2, statement=statement)
         if not isinstance(taken, str):
             return False
         batches.counts.poison += 1
         batches.request = replace(batches.request, excluding=True)
         return True
 
-    def _single(self, connection: Connection) -> tuple[Plan, Executor]:
+    def _single(self, connection: Connection) -> tuple[Plan, BatchStrategy]:
         """The plan for one row, built once: as long as each row had its own, each statement was compiled anew."""
         plan = self.batches.plan
         if self._built is None or self._built[0] is not plan:
-            this = alone(plan)
+            this = single_row_plan(plan)
             self._built = (plan, this, choose(connection, this, self.batches.request, by_row=True).executor)
         return self._built[1:]
 
@@ -169,7 +171,7 @@ class Refusals:
         this, executor = self._single(connection)
         picked = all_due(this, excluding=False).subquery()
         if kept := referring(connection, this, request, picked, {}):
-            return f"{KEPT}{kept}"
+            return f"{FOREIGN_KEY_FAILED}{kept}"
         words = ""
         try:
             with connection.begin_nested():

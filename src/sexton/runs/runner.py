@@ -23,10 +23,10 @@ from ..errors import (
     TimedOut,
 )
 from ..jobs.job import Job
-from ..slots.claim import AlreadyDone, Claim, Wanted, claim, committed, finish
+from ..slots.claim import AlreadyDone, Claim, ClaimRequest, claim, committed, finish
 from ..slots.counts import Counts, total
 from ..slots.history import REFUSED
-from .context import Failure, Limits, RunContext, Watcher, deadline_after, nobody
+from .context import Failure, Limits, RunContext, Watcher, deadline_after, no_watcher
 from .failure import failed, words
 from .hard_limit import OVERDUE, process_ends_at
 from .outcome import PASSING, Outcome, ended_by, fault_behind
@@ -79,7 +79,7 @@ def run(
     as_of: datetime | None = None,
     limits: Limits | None = None,
     stop: Stop | None = None,
-    watch: Watcher = nobody,
+    watch: Watcher = no_watcher,
     definition: str = "",
     missed: int = 0,
     queued: int | None = None,
@@ -90,14 +90,14 @@ def run(
 ) -> Outcome:
     """Execute `job` once, for `slot` or by hand, and say how it ended; whatever the job does, and on record.
 
-    as_of: the run's time; the database's by default.  missed, queued, wall: see `Wanted`.
+    as_of: the run's time; the database's by default.  missed, queued, wall: see `ClaimRequest`.
     last_word: the process belongs to the run, and is ended after this word when the run does not end; None: it is
     not.  watched: a worker looks after this process, and puts a run on record that did not even begin.
     started: called once the run is ours.
     Raises what is nobody's job and stands in the way of all: DatabaseUnreachable, SchemaOutdated, clocks that differ.
     """
     limits = limits or Limits()
-    wanted = Wanted(job.name, slot, as_of, definition, limits.lease, missed, queued, wall)
+    wanted = ClaimRequest(job.name, slot, as_of, definition, limits.lease, missed, queued, wall)
     deadline = deadline_after(job.time_limit)
     begun = _begun(engine, job, wanted, deadline, None if watched else last_word)
     if isinstance(begun, Outcome):
@@ -112,7 +112,7 @@ def run(
 
 
 def _begun(
-    engine: Engine, job: Job, wanted: Wanted, deadline: float, last_word: LastWord | None
+    engine: Engine, job: Job, wanted: ClaimRequest, deadline: float, last_word: LastWord | None
 ) -> tuple[list[Any], Claim] | Outcome:
     """The work and the right to do it; or how the run ended that could not begin, or was not ours."""
     try:
@@ -120,18 +120,18 @@ def _begun(
     except SchemaOutdated:
         raise
     except BaseException as error:
-        return refused(engine, wanted, error)
+        return record_unstartable(engine, wanted, error)
     try:
         return plans, claim(engine, wanted)
     except (AlreadyDone, HeldElsewhere) as none:
         return _not_ours(job.name, none)
 
 
-def _loaded(engine: Engine, job: Job, wanted: Wanted, deadline: float, last_word: LastWord | None) -> list[Any]:
+def _loaded(engine: Engine, job: Job, wanted: ClaimRequest, deadline: float, last_word: LastWord | None) -> list[Any]:
     """The work, loaded. last_word: loading that goes on past the deadline ends the process then; None: never."""
     late = TimedOut(f"while its work was loaded: {OVERDUE}")
     overdue = Outcome(job.name, "timed_out", error=str(late), failure=Failure(late), refused=True)
-    with _ending(deadline, last_word, lambda: (overdue, partial(refused, engine, wanted, late))):
+    with _ending(deadline, last_word, lambda: (overdue, partial(record_unstartable, engine, wanted, late))):
         try:
             return ready(engine, job, seconds=max(deadline - time.monotonic(), 0.001))
         except HeldElsewhere:
@@ -159,7 +159,7 @@ def _overdue(context: RunContext) -> tuple[Outcome, Callable[[], object]]:
     return outcome, partial(finish, context.engine, claimed, "timed_out", None, OVERDUE)
 
 
-def refused(engine: Engine, wanted: Wanted, error: BaseException, state: str = "") -> Outcome:
+def record_unstartable(engine: Engine, wanted: ClaimRequest, error: BaseException, state: str = "") -> Outcome:
     """Put a run on record that could not begin: its table is missing, its work cannot be loaded, or ends the process.
 
     state: in which it ends; by default the one that the error stands for.

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-CEILING = 0.25
+MAX_BATCH_SECONDS = 0.25
 """Seconds that no batch should pass, whatever is aimed at."""
 
-MOST = 100_000
+MAX_BATCH_ROWS = 100_000
 """Rows, or blocks, of a batch, whatever time there is."""
 
 _STEP = 4.0
@@ -28,7 +28,7 @@ class Sizer:
 
     size: int
     goal: float
-    most: int = MOST
+    most: int = MAX_BATCH_ROWS
     _lately: list[tuple[int, float]] = field(default_factory=list, repr=False)
     _stubborn: int = field(default=0, repr=False)
     _fixed: float = field(default=0.0, repr=False)
@@ -39,12 +39,12 @@ class Sizer:
         """Learn from a full batch of `size` that took `seconds`."""
         self._learn_fixed_cost(size, seconds)
         self._lately = [*self._lately[1 - _LATELY :], (size, seconds)]
-        goal = max(self.goal, min(CEILING * 0.8, 4 * self._fixed))
+        goal = max(self.goal, min(MAX_BATCH_SECONDS * 0.8, 4 * self._fixed))
         # The middle of the last ones: one batch that had to wait for the disk or a processor teaches nothing.
         each = seconds / size if seconds > _STEP * goal else _middle([time / rows for rows, time in self._lately])
         factor = min(max(goal / max(each * size, 1e-6), 1 / _STEP), _STEP)
         grown = size + 1 if factor > 1 else 1  # from one row, a factor below 2 would never lead away
-        if size < self._lost and seconds < CEILING / 2:
+        if size < self._lost and seconds < MAX_BATCH_SECONDS / 2:
             grown = 2 * size  # a search by halves goes back up by doubling, however long a batch takes
         self._lost = 0 if size >= self._lost else self._lost
         self.size = min(max(int(size * factor), grown), self.most)

@@ -15,17 +15,17 @@ from sqlalchemy import Engine
 
 from .stop import Stop
 
-LOOK = 0.027
+NEIGHBOUR_WAIT_SECONDS = 0.027
 """Seconds to wait for a neighbour: a little more than SQLite's busy handler sleeps (25 ms) in its first 130 ms."""
 
-REST = 0.002
+NEIGHBOUR_DONE_SECONDS = 0.002
 """Seconds without a write after which the neighbour is taken to be done."""
 
 SELDOM = 0.25
 """Seconds between two waits when nobody came lately."""
 
 
-class Turns:
+class WriterYield:
     """The turns of others during one run. `give` after each batch."""
 
     def __init__(self, engine: Engine, stop: Stop) -> None:
@@ -35,7 +35,7 @@ class Turns:
         self._next = 0.0
         self._vain = 0
 
-    def give(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """After a batch that took `seconds`: wait for neighbours, if there may be any."""
         if not self._needed or time.monotonic() < self._next:
             return
@@ -44,15 +44,15 @@ class Turns:
         self._next = time.monotonic() + pause
 
     def _somebody_wrote(self) -> bool:
-        """Wait and look. Ends a moment after the last write, and after `LOOK` at the latest."""
+        """Wait and look. Ends a moment after the last write, and after `NEIGHBOUR_WAIT_SECONDS` at the latest."""
         with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
 
             def commits() -> Any:
                 return cursor.execute("PRAGMA data_version").fetchone()  # changes with every commit of others
 
             seen, wrote = commits(), False
-            end = rest = time.monotonic() + LOOK
+            end = rest = time.monotonic() + NEIGHBOUR_WAIT_SECONDS
             while not self._stop.wait(0.001) and time.monotonic() < min(rest, end):
                 if (now := commits()) != seen:
-                    seen, wrote, rest = now, True, time.monotonic() + REST
+                    seen, wrote, rest = now, True, time.monotonic() + NEIGHBOUR_DONE_SECONDS
             return wrote

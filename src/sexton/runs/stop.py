@@ -22,7 +22,7 @@ from ..errors import Stopped, causes
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU")
 
-AGAIN = 0.3
+SAME_KEY_PRESS_SECONDS = 0.3
 """Seconds after a SIGINT in which another is the same press of keys, handed on by a shell or a process manager."""
 
 INTERRUPTED = 130
@@ -163,7 +163,7 @@ class _Listener:
                 first = time.monotonic()
                 self._tell()
                 self._cancel()
-            elif time.monotonic() - first > AGAIN:
+            elif time.monotonic() - first > SAME_KEY_PRESS_SECONDS:
                 os._exit(INTERRUPTED)
 
     def _tell(self) -> None:

@@ -14,15 +14,15 @@ from ..db.faults import Fault, classify, describe
 from ..errors import DatabaseUnreachable, HeldElsewhere, JobFailed, TimedOut
 from ..slots.claim import committed
 from .context import RunContext
-from .sizing import CEILING
+from .sizing import MAX_BATCH_SECONDS
 
-TRIES = 8
+MAX_TRANSACTION_RETRIES = 8
 """How often one piece of work is tried again in a row; the waits between grow to 2 seconds."""
 
 CLOCKS = 0.05
 """Seconds by which the server may end a statement before we see that the run is over."""
 
-AGAIN = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
+RETRIED_FAULTS = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Attempts:
         self.tries = 0
         self.transactions = 0
 
-    def again(self, error: DBAPIError) -> None:
+    def backoff_or_raise(self, error: DBAPIError) -> None:
         """Wait a little before the next try; give up with the error that says what to do.
 
         TimedOut when the run is over, HeldElsewhere when locks stood in the way, DatabaseUnreachable when nothing
@@ -47,10 +47,10 @@ class Attempts:
             self.context.check()  # by Ctrl-C, or by the end of the run's time
             if self.context.left() <= CLOCKS:
                 raise TimedOut("its timeout passed") from error  # the statement's limit was what was left of the run
-        if fault not in AGAIN:
+        if fault not in RETRIED_FAULTS:
             raise JobFailed(describe(error)) from error
         self.tries += 1
-        if self.tries <= TRIES:
+        if self.tries <= MAX_TRANSACTION_RETRIES:
             self.context.check()
             self.context.stop.wait(random.uniform(0.5, 1.0) * min(0.02 * 2**self.tries, 2.0))
             return
@@ -58,9 +58,9 @@ class Attempts:
             raise HeldElsewhere(f"blocked: {self.table} is locked by others ({describe(error)})") from error
         if fault is Fault.GONE:
             raise DatabaseUnreachable(f"{place(self.context.engine.url)} was lost: {describe(error)}") from error
-        raise JobFailed(f"still failing after {TRIES} tries: {describe(error)}") from error
+        raise JobFailed(f"still failing after {MAX_TRANSACTION_RETRIES} tries: {describe(error)}") from error
 
-    def once(self, work: Callable[[Connection], T], *, lock: float, statement: float) -> T:
+    def commit_once(self, work: Callable[[Connection], T], *, lock: float, statement: float) -> T:
         """One counted data transaction. A lost answer to COMMIT is looked up in the run row, never guessed."""
         done: list[T] = []
         self.transactions += 1
@@ -83,21 +83,25 @@ class Attempts:
 
         return self._patiently(ask)
 
-    def beside(self, work: Callable[[Connection], T]) -> T:
+    def side_transaction(self, work: Callable[[Connection], T]) -> T:
         """A fenced transaction that changes no data of the product, tried again until it goes through."""
 
         def attempt() -> T:
-            with self.context.transaction(lock=CEILING, statement=self.context.limits.statement) as connection:
+            with self.context.transaction(
+                lock=MAX_BATCH_SECONDS, statement=self.context.limits.statement
+            ) as connection:
                 return work(connection)
 
         return self._patiently(attempt)
 
-    def look(self, work: Callable[[Connection], T]) -> T | None:
+    def look_aside(self, work: Callable[[Connection], T]) -> T | None:
         """The same for a question that may take too long: then None."""
 
         def attempt() -> T | None:
             try:
-                with self.context.transaction(lock=CEILING, statement=self.context.limits.statement) as connection:
+                with self.context.transaction(
+                    lock=MAX_BATCH_SECONDS, statement=self.context.limits.statement
+                ) as connection:
                     return work(connection)
             except DBAPIError as error:
                 if classify(error) is not Fault.CANCELLED or self.context.left() <= CLOCKS:
@@ -113,7 +117,7 @@ class Attempts:
             try:
                 outcome = work()
             except DBAPIError as error:
-                self.again(error)
+                self.backoff_or_raise(error)
             else:
                 self.tries = 0
                 return outcome

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, exists, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from ..db.connect import reaching
+from ..db.connect import connection_errors_translated
 from ..db.faults import Fault, classify
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now, database_now, skew
@@ -42,7 +42,7 @@ class AlreadyDone(SextonError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ClaimRequest:
     """What to claim. slot: None for a run by hand.  as_of: the run's time; None asks the database.
 
     missed: earlier slots that this run stands for.  queued: number of the run row that asked for it.
@@ -59,13 +59,13 @@ class Wanted:
     wall: str | None = None
 
     @classmethod
-    def of(cls, due: Due, definition: str, lease_seconds: float) -> Wanted:
+    def of(cls, due: DueRun, definition: str, lease_seconds: float) -> ClaimRequest:
         """What has to be claimed to start a run that is due."""
         return cls(due.job.name, due.slot, None, definition, lease_seconds, due.missed, due.queued, due.wall)
 
 
-class Due(NamedTuple):
-    """One run to start. slot: None when a person asked for it.  missed, queued, wall: see `Wanted`."""
+class DueRun(NamedTuple):
+    """One run to start. slot: None when a person asked for it.  missed, queued, wall: see `ClaimRequest`."""
 
     job: Job
     slot: datetime | None
@@ -94,12 +94,16 @@ def holder_name() -> str:
     return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-def claim(engine: Engine, wanted: Wanted) -> Claim:
+def claim(engine: Engine, wanted: ClaimRequest) -> Claim:
     """Take the right to execute; commit it. HeldElsewhere or AlreadyDone when there is nothing to take.
 
     SchemaOutdated and DatabaseUnreachable when nothing could be asked.
     """
-    with reaching(engine), _impatiently(wanted.job), short_transaction(engine, wanted.lease_seconds) as connection:
+    with (
+        connection_errors_translated(engine),
+        _locked_as_held(wanted.job),
+        short_transaction(engine, wanted.lease_seconds) as connection,
+    ):
         require_schema(connection)
         lease = acquire(connection, of_job(wanted.job), holder_name(), wanted.lease_seconds)
         if lease is None:
@@ -113,7 +117,7 @@ def claim(engine: Engine, wanted: Wanted) -> Claim:
 
 
 @contextmanager
-def _impatiently(job: str) -> Iterator[None]:
+def _locked_as_held(job: str) -> Iterator[None]:
     """A lease row that stays locked is a holder inside a long transaction: held elsewhere, like any other."""
     try:
         yield
@@ -151,7 +155,7 @@ def _abandon(connection: Connection, *which: ColumnElement[bool]) -> int:
     return len(rows)
 
 
-def _next_attempt(connection: Connection, wanted: Wanted) -> int:
+def _next_attempt(connection: Connection, wanted: ClaimRequest) -> int:
     if wanted.slot is None:
         return 1
     runs = own_tables(connection.dialect.name).runs
@@ -184,14 +188,14 @@ def clocks_apart(now: datetime, took: float = 0.0) -> str:
     return f"this machine's clock is {apart:+.0f} s from the database's; set them right, or name the time with --now"
 
 
-def _settings_before(connection: Connection, wanted: Wanted) -> int | None:
+def _settings_before(connection: Connection, wanted: ClaimRequest) -> int | None:
     runs = own_tables(connection.dialect.name).runs
     newest = select(runs.c.id, runs.c.definition).where(runs.c.job == wanted.job, runs.c.definition != "")
     before = connection.execute(newest.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(1)).first()
     return before.id if before is not None and wanted.definition not in ("", before.definition) else None
 
 
-def _open_run(connection: Connection, wanted: Wanted, lease: Lease, attempt: int, as_of: datetime) -> int:
+def _open_run(connection: Connection, wanted: ClaimRequest, lease: Lease, attempt: int, as_of: datetime) -> int:
     runs = own_tables(connection.dialect.name).runs
     row: dict[str, Any] = {
         "job": wanted.job,

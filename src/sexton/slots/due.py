@@ -15,9 +15,9 @@ from ..db.tables import DATABASE, TAKEN, own_tables
 from ..jobs.job import Job
 from ..jobs.misfire import due_slots, lapsed_slot, missed_before
 from ..jobs.schedule import Schedule
-from .claim import Due, reap
+from .claim import DueRun, reap
 from .queue import CRASHES, waiting
-from .schedules import Change, beginning, changes, due_after, in_force, observe
+from .schedules import ScheduleOverride, beginning, due_after, in_force, observe, overrides
 
 MINUTE = len("2026-11-22 04:10")
 """The part of `Schedule.wall` that people read off a clock."""
@@ -35,13 +35,13 @@ class Attempt:
     """Local time of the slot when it was run, see `Schedule.wall`."""
 
 
-def due_now(connection: Connection, jobs: Iterable[Job]) -> list[Due]:
+def due_now(connection: Connection, jobs: Iterable[Job]) -> list[DueRun]:
     """What has to run by the database's time; runs of dead processes are closed first. See `due_runs`."""
     reap(connection)
     return due_runs(connection, jobs, ask_now(connection))
 
 
-def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: Collection[str] = ()) -> list[Due]:
+def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: Collection[str] = ()) -> list[DueRun]:
     """What has to run at `now`: what people asked for, then slots in the order of the jobs; usually nothing.
 
     In the same transaction new expressions are noted, and slots that were given up are written down. A job whose
@@ -49,26 +49,30 @@ def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: C
     busy: names of jobs under way; their slots are given up where the job's `overlap` is "skip".
     """
     jobs = list(jobs)
-    known = changes(connection, jobs)
+    known = overrides(connection, jobs)
     jobs = [in_force(job, known.get(job.name)) for job in jobs]
     noted, held = observe(connection, jobs, known, now)
     if noted:
-        known = changes(connection, jobs)
+        known = overrides(connection, jobs)
     jobs = [job for job in jobs if job.name not in held]
     return [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now, busy)]
 
 
-def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[Due]:
+def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[DueRun]:
     """Runs that wait in the queue, oldest first; those of unknown jobs are left to whoever knows them."""
     by_name = {job.name: job for job in jobs}
     for number, name in waiting(connection):
         if name in by_name:
-            yield Due(by_name[name], None, queued=number)
+            yield DueRun(by_name[name], None, queued=number)
 
 
 def _slots(
-    connection: Connection, jobs: Sequence[Job], known: Mapping[str, Change], now: datetime, busy: Collection[str]
-) -> Iterator[Due]:
+    connection: Connection,
+    jobs: Sequence[Job],
+    known: Mapping[str, ScheduleOverride],
+    now: datetime,
+    busy: Collection[str],
+) -> Iterator[DueRun]:
     newest = newest_attempts(connection, [job.name for job in jobs if job.schedule is not None], now)
     for job in jobs:
         change = known.get(job.name)
@@ -85,7 +89,9 @@ def _slots(
         elif slots:
             missed = missed_before(job.schedule, last, slots[0])
             wall = job.schedule.wall
-            yield from (Due(job, slot, 0 if number else missed, wall=wall(slot)) for number, slot in enumerate(slots))
+            yield from (
+                DueRun(job, slot, 0 if number else missed, wall=wall(slot)) for number, slot in enumerate(slots)
+            )
         elif lapsed is not None:
             late = timedelta(seconds=int((now - lapsed).total_seconds()))
             reason = f"given up: {late} late, more than {job.misfire.lateness}"

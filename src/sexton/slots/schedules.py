@@ -20,7 +20,7 @@ from ..db.upsert import upsert
 from ..errors import ScheduleError, UsageError
 from ..jobs.duration import TICK
 from ..jobs.job import Job
-from ..jobs.misfire import PUNCTUAL
+from ..jobs.misfire import SKIP_TOLERANCE
 from ..jobs.schedule import Schedule, parse_schedule
 
 FEW = 100
@@ -28,7 +28,7 @@ FEW = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ScheduleOverride:
     """What the table holds about one job. since: no slot up to here is due.  version: 0 while nobody changed it.
 
     seen_at: when somebody first looked whether it is due.
@@ -57,14 +57,14 @@ class Change:
         return self.paused_at is not None and (self.paused_until is None or now < self.paused_until)
 
 
-def changes(connection: Connection, jobs: Collection[Job] | None = None) -> dict[str, Change]:
+def overrides(connection: Connection, jobs: Collection[Job] | None = None) -> dict[str, ScheduleOverride]:
     """By job, of these or of all; jobs that nobody has seen or changed are missing."""
     table = own_tables(connection.dialect.name).schedules
     others = (column for column in table.c if column.name != "expression_since")
     asked = select(table.c.expression_since.label("since"), *others)
     if jobs is not None and len(jobs) <= FEW:
         asked = asked.where(table.c.job.in_([job.name for job in jobs]))
-    return {row.job: Change(**row._mapping) for row in connection.execute(asked)}
+    return {row.job: ScheduleOverride(**row._mapping) for row in connection.execute(asked)}
 
 
 def version(connection: Connection) -> int:
@@ -73,17 +73,17 @@ def version(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(func.sum(table.c.version), 0))).scalar_one())
 
 
-def in_force(job: Job, change: Change | None) -> Job:
+def in_force(job: Job, change: ScheduleOverride | None) -> Job:
     """The job on the schedule that is in force: its own where it is switched off, or where a change fits no more."""
     if change is None or not change.rescheduled or not job.enabled:
         return job
     try:
         return replace(job, schedule=_schedule(job, change.schedule, change.timezone))
     except ScheduleError:
-        return job  # one job's leftover must not stop the others; `misfit` says so
+        return job  # one job's leftover must not stop the others; `override_error` says so
 
 
-def misfit(job: Job, change: Change | None) -> str | None:
+def override_error(job: Job, change: ScheduleOverride | None) -> str | None:
     """Why a change by a person has no effect; one line. None: it has."""
     if change is None or not change.rescheduled:
         return None
@@ -96,7 +96,7 @@ def misfit(job: Job, change: Change | None) -> str | None:
     return None
 
 
-def due_after(change: Change | None) -> datetime | None:
+def due_after(change: ScheduleOverride | None) -> datetime | None:
     """No slot up to here is due, whatever the runs say."""
     if change is None:
         return None
@@ -104,7 +104,7 @@ def due_after(change: Change | None) -> datetime | None:
     return max((instant for instant in (change.since, until) if instant is not None), default=None)
 
 
-def beginning(job: Job, change: Change | None) -> datetime | None:
+def beginning(job: Job, change: ScheduleOverride | None) -> datetime | None:
     """No slot up to here is due of a job that has never run: it has no past before somebody first saw it.
 
     A slot that was on time at that moment is its first one: cron wakes us a moment after it. None: nobody has seen
@@ -113,10 +113,10 @@ def beginning(job: Job, change: Change | None) -> datetime | None:
     if job.catch_up or job.schedule is None or change is None or change.seen_at is None:
         return None
     slot = job.schedule.previous(change.seen_at)
-    return slot - TICK if change.seen_at - slot <= min(PUNCTUAL, job.misfire.lateness) else change.seen_at
+    return slot - TICK if change.seen_at - slot <= min(SKIP_TOLERANCE, job.misfire.lateness) else change.seen_at
 
 
-def next_slot(job: Job, change: Change | None, now: datetime) -> datetime | None:
+def next_slot(job: Job, change: ScheduleOverride | None, now: datetime) -> datetime | None:
     """The next slot of a job on the schedule in force; None without one, and while a pause has no end."""
     if job.schedule is None:
         return None
@@ -126,7 +126,7 @@ def next_slot(job: Job, change: Change | None, now: datetime) -> datetime | None
 
 
 def observe(
-    connection: Connection, jobs: Iterable[Job], known: Mapping[str, Change], now: datetime
+    connection: Connection, jobs: Iterable[Job], known: Mapping[str, ScheduleOverride], now: datetime
 ) -> tuple[bool, set[str]]:
     """Note which expressions are in force; one that replaces another has no past. Writes only what is new.
 
@@ -151,7 +151,7 @@ def observe(
     return bool(new), held
 
 
-def _is_new(schedule: Schedule, known: Mapping[str, Change], job: Job) -> bool:
+def _is_new(schedule: Schedule, known: Mapping[str, ScheduleOverride], job: Job) -> bool:
     before = known.get(job.name)
     return before is None or before.expression != _expression(schedule) or before.seen_at is None
 
@@ -170,7 +170,7 @@ def pause(connection: Connection, job: Job, *, until: datetime | None, reason: s
 def resume(connection: Connection, job: Job, *, by: str) -> int:
     """End a pause; slots of the time between are not made up. UsageError when it is not paused."""
     now = ask_now(connection)
-    change = changes(connection, [job]).get(job.name)
+    change = overrides(connection, [job]).get(job.name)
     if change is None or not change.paused(now):
         raise UsageError(f"{job.name} is not paused")
     values = {"paused_at": None, "paused_until": None, "reason": None, "expression_since": now}

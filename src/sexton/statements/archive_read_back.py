@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
-from ..archives.files import Line, decoded
+from ..archives.files import ArchiveLine, decoded
 from ..db.faults import Fault, classify, describe, sqlstate
 from ..db.identifiers import for_text, quoted, quoted_table
 from .archive_columns import is_opaque, summed
-from .archive_rows import Found, Key, Reading, plain, values_of
+from .archive_rows import ArchivedRow, Key, Reading, plain, values_of
 
 OTHERWISE = "it reads otherwise than it was written"
 
@@ -67,7 +67,7 @@ def parsed(connection: Connection, table: Table, columns: Sequence[Column[Any]])
     return Parsed(tuple(names), tuple(values), source, given)
 
 
-def as_parameter(lines: Sequence[Line]) -> str:
+def as_parameter(lines: Sequence[ArchiveLine]) -> str:
     """Lines for `Parsed`; each is numbered by its place."""
     return json.dumps([(line.row, line.text or "{}") for line in lines], ensure_ascii=False)
 
@@ -92,7 +92,7 @@ def why(error: Exception) -> str:
     return str(error) if isinstance(error, Unreadable) else "a text of it is not valid in its encoding"
 
 
-def unreadable(connection: Connection, how: Reading, rows: Sequence[Found]) -> dict[Key, str]:
+def unreadable(connection: Connection, how: Reading, rows: Sequence[ArchivedRow]) -> dict[Key, str]:
     """Those of the rows just read whose lines do not give them back, and why."""
     odd = {row.key: OTHERWISE for row in rows if not _is_read_again(row.line)}
     if connection.dialect.name != "postgresql":
@@ -102,7 +102,7 @@ def unreadable(connection: Connection, how: Reading, rows: Sequence[Found]) -> d
     return odd | (_unreadable(connection, relation, rows) if rows else {})
 
 
-def _is_read_again(line: Line) -> bool:
+def _is_read_again(line: ArchiveLine) -> bool:
     try:
         return decoded(line.encoded()) == line
     except (ValueError, RecursionError):
@@ -116,7 +116,7 @@ def _again(row: str) -> str | None:
         return None
 
 
-def _unreadable(connection: Connection, relation: Parsed, rows: Sequence[Found]) -> dict[Key, str]:
+def _unreadable(connection: Connection, relation: Parsed, rows: Sequence[ArchivedRow]) -> dict[Key, str]:
     asked = text(f"SELECT line.number, {summed(relation.values)} AS total FROM {relation.source}")
     try:
         with connection.begin_nested():

@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 
-from ..archives.files import Line, digest_of
+from ..archives.files import ArchiveLine, digest_of
 from ..db.identifiers import quoted, quoted_table
 from ..policies.contract import Plan
 from .archive_columns import columns_of, exact_sum, row_json, texts_json
@@ -72,13 +72,13 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ArchivedRow:
     """One row. witness: differs once the row was changed, None where only its content tells.
 
     mark: the cursor just after it, where one was asked for.  total: PostgreSQL's sum of its values.
     """
 
-    line: Line
+    line: ArchiveLine
     witness: str | None
     mark: Key = ()
     total: int | None = None
@@ -99,12 +99,12 @@ class Held:
     size: int
 
 
-def key_of(line: Line) -> Key:
+def key_of(line: ArchiveLine) -> Key:
     """The key of the row that a line is of."""
     return tuple(tuple(*part.items()) if isinstance(part, dict) else part for part in line.key)
 
 
-def held(row: Found, encoded: bytes) -> Held:
+def held(row: ArchivedRow, encoded: bytes) -> Held:
     """Of a row whose line is in the file, encoded."""
     return Held(row.key, row.witness, digest_of(encoded), len(encoded))
 
@@ -142,7 +142,7 @@ def next_due(asked: Select[Any], plan: Plan, excluding: bool, onward: bool) -> S
 
 def found(
     connection: Connection, how: Reading, asked: Select[Any], values: dict[str, Any], *, marks: int = 0, some: int = 0
-) -> Iterator[Found]:
+) -> Iterator[ArchivedRow]:
     """The rows of a statement that `reading` began. some: so many in memory at once; 0: all."""
     width = marks + len(how.table.primary_key.columns)
     make = _of_postgresql if connection.dialect.name == "postgresql" else _of_sqlite
@@ -159,17 +159,19 @@ def found(
                 return
 
 
-def _of_postgresql(how: Reading, key: Key, rest: tuple[Any, ...], _names: list[str], mark: Key) -> Found:
+def _of_postgresql(how: Reading, key: Key, rest: tuple[Any, ...], _names: list[str], mark: Key) -> ArchivedRow:
     witness, row, beside, total = rest if how.content else (rest[0], "{}", "{}", None)
     # Within a value of an extension's own JSON; a line feed within words is written \\n.
     row = row.replace("\n", " ").replace("\r", " ") if "\n" in row or "\r" in row else row
-    line = Line(how.table.fullname, key, row, beside if beside != "{}" else "", how.columns)
-    return Found(line, witness if not how.columns else None, mark, total)
+    line = ArchiveLine(how.table.fullname, key, row, beside if beside != "{}" else "", how.columns)
+    return ArchivedRow(line, witness if not how.columns else None, mark, total)
 
 
-def _of_sqlite(how: Reading, key: Key, rest: tuple[Any, ...], names: list[str], mark: Key) -> Found:
+def _of_sqlite(how: Reading, key: Key, rest: tuple[Any, ...], names: list[str], mark: Key) -> ArchivedRow:
     text = json.dumps({name: plain(value) for name, value in zip(names, rest, strict=True)})
-    return Found(Line(how.table.fullname, tuple(plain(part) for part in key), text, "", how.columns), None, mark)
+    return ArchivedRow(
+        ArchiveLine(how.table.fullname, tuple(plain(part) for part in key), text, "", how.columns), None, mark
+    )
 
 
 class NoText(bytes):
@@ -268,6 +270,6 @@ def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClaus
     return select(*raw).select_from(table).where(condition).subquery("sexton_picked"), {"sexton_keys": listed}
 
 
-def is_as(was: Held, row: Found) -> bool:
+def is_as(was: Held, row: ArchivedRow) -> bool:
     """Whether a row is as it was when it was written."""
     return was.witness == row.witness if was.witness is not None else was.digest == digest_of(row.line.encoded())

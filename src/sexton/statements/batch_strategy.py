@@ -56,7 +56,7 @@ class Result:
     told_before: int = 0
 
 
-class Executor(Protocol):
+class BatchStrategy(Protocol):
     """A way to execute a plan in one dialect. Holds no transaction and no position of its own."""
 
     unit: str

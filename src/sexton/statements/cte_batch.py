@@ -39,7 +39,7 @@ from .selection import carried, due, fact_order, facts, marking, pick, told_befo
 AMONG = "sexton_among"
 
 
-class PickedBatches:
+class CteBatches:
     """Executes any plan on PostgreSQL."""
 
     unit = "rows"

@@ -18,15 +18,15 @@ from ..db.identifiers import quoted, quoted_table
 from ..db.tables import own_tables
 from ..policies.contract import Plan
 
-LONGEST = 63
+MAX_IDENTIFIER_BYTES = 63
 """Bytes of a name that PostgreSQL keeps."""
 
-RULES = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+ON_DELETE_RULES = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 """ON DELETE, as pg_constraint writes it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ForeignKeyReference:
     """A foreign key that points at a table. child: the table that has it, quoted.  name: the same, bare.
 
     columns: of the key, quoted.  rule: ON DELETE.  missing: the statement for an index that is not there, or None.
@@ -70,7 +70,7 @@ def _serves(plan: Plan, columns: Sequence[str | None]) -> bool:
     return by in columns and asked.issuperset(columns[: columns.index(by)])
 
 
-def references(connection: Connection, table: Table) -> list[Reference]:
+def references(connection: Connection, table: Table) -> list[ForeignKeyReference]:
     """The foreign keys that point at the table, by the name of the child."""
     if connection.dialect.name == "postgresql":
         return _references_postgresql(connection, table)
@@ -87,7 +87,7 @@ def _create_index(
     connection: Connection, table: str, bare: str, columns: Sequence[str], concurrently: bool = False
 ) -> str:
     quote = partial(quoted, connection.dialect)
-    name = "_".join([bare, *columns]).encode()[:LONGEST].decode(errors="ignore")
+    name = "_".join([bare, *columns]).encode()[:MAX_IDENTIFIER_BYTES].decode(errors="ignore")
     how = "CREATE INDEX CONCURRENTLY" if concurrently else "CREATE INDEX"
     return f"{how} {quote(name)} ON {table} ({', '.join(map(quote, columns))})"
 
@@ -115,7 +115,7 @@ def _indexes_postgresql(connection: Connection, table: Table) -> list[list[str |
     return list(found.scalars())
 
 
-def _references_postgresql(connection: Connection, table: Table) -> list[Reference]:
+def _references_postgresql(connection: Connection, table: Table) -> list[ForeignKeyReference]:
     found = connection.execute(
         text(
             "SELECT k.conrelid::regclass::text AS child, c.relname, c.relkind = 'p' AS partitioned,"
@@ -134,11 +134,11 @@ def _references_postgresql(connection: Connection, table: Table) -> list[Referen
     )
     quote = partial(quoted, connection.dialect)
     return [
-        Reference(
+        ForeignKeyReference(
             row.child,
             row.relname,
             ", ".join(map(quote, row.columns)),
-            RULES[row.rule],
+            ON_DELETE_RULES[row.rule],
             None
             if row.indexed
             else _create_index(connection, row.child, row.relname, row.columns, not row.partitioned),
@@ -147,7 +147,7 @@ def _references_postgresql(connection: Connection, table: Table) -> list[Referen
     ]
 
 
-def _references_sqlite(connection: Connection, table: Table) -> list[Reference]:
+def _references_sqlite(connection: Connection, table: Table) -> list[ForeignKeyReference]:
     inspector, found = look_into(connection), []
     quote = partial(quoted, connection.dialect)
     for child in inspector.get_table_names():
@@ -159,5 +159,5 @@ def _references_sqlite(connection: Connection, table: Table) -> list[Reference]:
                 rule = key.get("options", {}).get("ondelete", "NO ACTION")
                 index = _create_index(connection, quote(child), child, columns)
                 missing = None if set(columns) & set(leading) else index
-                found.append(Reference(quote(child), child, ", ".join(map(quote, columns)), rule, missing))
+                found.append(ForeignKeyReference(quote(child), child, ", ".join(map(quote, columns)), rule, missing))
     return found

@@ -47,7 +47,7 @@ def subject_of(connection: Connection, plan: Plan, picked: FromClause, values: d
     return connection.execute(asked, values).scalar_one()
 
 
-def alone(plan: Plan) -> Plan:
+def single_row_plan(plan: Plan) -> Plan:
     """The same plan for no other row than the one at the cursor `Request.this`."""
     marks = [(column, named_mark(this_one(number), column)) for number, column in enumerate(plan.order)]
     return replace(plan, due=and_(plan.due, *(column == value for column, value in marks if column in plan.key)))

@@ -30,7 +30,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from ..db.identifiers import quoted_table
 from ..policies.contract import Plan, in_rows
 from .batch_strategy import Request, Result, parameters
-from .cte_batch import PickedBatches
+from .cte_batch import CteBatches
 from .selection import beyond, due, marking, named_mark
 
 
@@ -44,7 +44,7 @@ class WindowPurge:
     def __init__(self, plan: Plan, *, watched: bool = False) -> None:
         self.plan = plan
         self.watched = watched
-        self._around = PickedBatches(plan)
+        self._around = CteBatches(plan)
         self._edge = cache(self._build_edge)
         self._window = cache(self._build_window)
         self._rest = cache(self._build_rest)

@@ -13,7 +13,7 @@ from .batch_strategy import Request, parameters
 HOLDING = ("NO ACTION", "RESTRICT")
 """What a key says ON DELETE that keeps the row it refers to."""
 
-KEPT = "FOREIGN KEY constraint failed"
+FOREIGN_KEY_FAILED = "FOREIGN KEY constraint failed"
 """What SQLite says, and we before it does."""
 
 

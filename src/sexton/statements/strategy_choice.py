@@ -11,8 +11,8 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.identifiers import quoted_table
 from ..policies.contract import Plan
-from .batch_strategy import Executor, Request, parameters
-from .cte_batch import PickedBatches
+from .batch_strategy import BatchStrategy, Request, parameters
+from .cte_batch import CteBatches
 from .purge_batch import SweepPurge, WindowPurge, heap_blocks
 from .selection import due
 from .vetoing_triggers import vetoing_triggers
@@ -31,7 +31,7 @@ MANY_ORDERED = 0.5
 class Choice:
     """An executor and why it was taken. reading: what runs instead of its statements, where rows are archived."""
 
-    executor: Executor
+    executor: BatchStrategy
     reason: str
     reading: ClauseElement | None = None
 
@@ -68,7 +68,7 @@ def _choose(connection: Connection, plan: Plan, probe: Request, by_row: bool) ->
             "rows are picked into a temporary table, in one immediate transaction a batch",
         )
     if by_row or plan.counts_rows or not plan.only_deletes:
-        return Choice(PickedBatches(plan), "one data-modifying statement a batch; locked rows are skipped")
+        return Choice(CteBatches(plan), "one data-modifying statement a batch; locked rows are skipped")
     return _purge(connection, plan, probe)
 
 
@@ -79,7 +79,7 @@ def _purge(connection: Connection, plan: Plan, probe: Request) -> Choice:
     if not _has_one_heap(connection, name):
         if indexed:
             return Choice(WindowPurge(plan, watched=watched), "keyset windows by index, over all partitions")
-        return Choice(PickedBatches(plan), "rows are picked and deleted; an index on the time column would help")
+        return Choice(CteBatches(plan), "rows are picked and deleted; an index on the time column would help")
     blocks = heap_blocks(connection, plan)
     if not indexed:
         return Choice(

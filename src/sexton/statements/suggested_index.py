@@ -18,7 +18,7 @@ BIG = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SuggestedIndex:
     """statement: that makes the index, without a semicolon.  needed: whether runs are slow without it.  words: why."""
 
     statement: str
@@ -26,7 +26,7 @@ class Wanted:
     words: str
 
 
-def wanted_index(connection: Connection, plan: Plan, probe: Request) -> Wanted | None:
+def wanted_index(connection: Connection, plan: Plan, probe: Request) -> SuggestedIndex | None:
     """None: it is there, or of no use. A sweep, which reads the table once a run, needs none where the table is small.
 
     An empty table may become big: there it is needed, so that a check of an empty database finds what is missing.
@@ -38,16 +38,18 @@ def wanted_index(connection: Connection, plan: Plan, probe: Request) -> Wanted |
     if isinstance(choose(connection, plan, probe).executor, SweepPurge):
         rows = _rows(connection, plan)
         if 0 < rows <= BIG:
-            return Wanted(statement, False, f"{words}; none is needed to read {rows:,} rows from end to end once a run")
+            return SuggestedIndex(
+                statement, False, f"{words}; none is needed to read {rows:,} rows from end to end once a run"
+            )
         all_of_it = f"all of its {rows:,} rows" if rows else "the whole table, however big it gets"
-        return Wanted(statement, True, f"{words}, so that each run reads {all_of_it}")
+        return SuggestedIndex(statement, True, f"{words}, so that each run reads {all_of_it}")
     words += ", where every batch starts"
     if connection.dialect.name == "postgresql" and "CONCURRENTLY" not in statement:
         words += (
             "; a partitioned table's index cannot be built CONCURRENTLY: this stops writers meanwhile, unless an equal "
             "index is there on each partition before"
         )
-    return Wanted(statement, True, words)
+    return SuggestedIndex(statement, True, words)
 
 
 def _rows(connection: Connection, plan: Plan) -> int:

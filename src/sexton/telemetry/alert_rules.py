@@ -10,7 +10,7 @@ from statistics import median
 
 from ..config.alert_settings import AlertSettings
 from ..errors import scrubbed
-from ..jobs.duration import LONGEST, duration_in_words, parse_duration
+from ..jobs.duration import MAX_DURATION, duration_in_words, parse_duration
 from ..jobs.job import Job
 from ..runs.hard_limit import PROCESS
 from ..slots.history import REFUSED, STOPPED, Past
@@ -20,13 +20,13 @@ from .run_evidence import BAD, LAST, Evidence
 ENOUGH_RUNS = 10
 """Runs before a share or a habit means anything."""
 
-HABIT = 20
+RUNS_FOR_DURATION = 20
 """Successes whose median is the habit."""
 
 NOTABLE = 30.0
 """Seconds by which a run must differ from its habit."""
 
-GRACE = timedelta(minutes=1)
+TIMEOUT_GRACE = timedelta(minutes=1)
 """How long past its timeout a run may be seen running: ending it takes a moment."""
 
 
@@ -129,7 +129,7 @@ def duration(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign | No
     running = evidence.running
     if running is not None:
         took = evidence.now - running.started_at
-        if took > job.time_limit + GRACE:
+        if took > job.time_limit + TIMEOUT_GRACE:
             text = f"{job.name} has been running for {length(took)}, past its timeout of {job.timeout}"
             return Sign("duration", text, running.started_at, None, running.id)
         habit = _habit(successes)
@@ -171,14 +171,14 @@ def length(delta: timedelta) -> str:
     """A length of time for people: seconds up to two minutes, minutes up to two days, then hours.
 
     One that is no length, as a clock went back meanwhile, is 0 seconds; one beyond all that settings take is cut."""
-    seconds = min(max(delta, timedelta()), LONGEST).total_seconds()
+    seconds = min(max(delta, timedelta()), MAX_DURATION).total_seconds()
     unit = 1 if seconds < 120 else 60 if seconds < 2 * 86_400 else 3600
     return duration_in_words(timedelta(seconds=round(seconds / unit) * unit))
 
 
 def _habit(successes: list[Past]) -> float | None:
     """Seconds that a run usually takes; None when there are too few to say."""
-    seconds = [run.seconds for run in successes[:HABIT] if run.seconds is not None]
+    seconds = [run.seconds for run in successes[:RUNS_FOR_DURATION] if run.seconds is not None]
     return median(seconds) if len(seconds) >= ENOUGH_RUNS else None
 
 

@@ -60,7 +60,7 @@ class Told:
     now: datetime
 
 
-def tell(
+def enqueue_notifications(
     told: Told,
     incident: int,
     event: Event,

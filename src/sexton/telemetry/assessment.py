@@ -14,15 +14,15 @@ from ..jobs.duration import parse_duration
 from ..jobs.job import Job
 from ..slots.history import running
 from ..slots.lease import short_transaction
-from ..slots.schedules import Change, changes, in_force
+from ..slots.schedules import ScheduleOverride, in_force, overrides
 from .alert_rules import NOTHING, Sign, Unloaded, may_be_silent, signs, silent
 from .alert_rules import unloaded as not_loaded
 from .alert_texts import Event, Told
 from .incidents import (
     CHANNEL_BROKEN,
+    FLAPPING_WINDOW,
     FLOODED,
     SENDING,
-    SETTLED,
     Incident,
     close,
     healthy,
@@ -54,11 +54,11 @@ class Findings:
     now: datetime
     found: Mapping[tuple[str, str], Sign]
     defined: Mapping[str, Job]
-    known: Mapping[str, Change]
+    known: Mapping[str, ScheduleOverride]
     complete: bool = True
 
 
-def watch(
+def assess_jobs(
     engine: Engine, jobs: Iterable[Job], settings: AlertSettings, now: datetime, unloaded: Unloaded = NOTHING
 ) -> list[Event]:
     """The same as `assess`, with transactions of its own: it reads without a lock, and writes only when it must.
@@ -88,7 +88,7 @@ def examine(
     unloaded: Unloaded = NOTHING,
 ) -> Findings:
     """Ask the rules about every job; only reads. unloaded: what could not be loaded, and why."""
-    known = changes(connection)
+    known = overrides(connection)
     ended = ended_since(connection, now - parse_duration(settings.window))
     found: dict[tuple[str, str], Sign] = {}
     defined = {job.name: in_force(job, known.get(job.name)) for job in jobs}
@@ -113,7 +113,7 @@ def _due(findings: Findings, incidents: Iterable[Incident], settings: AlertSetti
     for job, kind in sorted({*open_, *found}):
         before, sign = open_.get((job, kind)), found.get((job, kind))
         if before is not None and before.closed_at is not None:
-            if findings.now - before.closed_at >= SETTLED:
+            if findings.now - before.closed_at >= FLAPPING_WINDOW:
                 steps.append((job, before, None))
                 continue
             before = None  # it is over; should it come again, it is the same one
@@ -137,7 +137,7 @@ def _is_to_be_told_again(incident: Incident, now: datetime, settings: AlertSetti
     """Once a day; and when it came and went, and now stays."""
     if now - incident.told_at >= parse_duration(settings.remind):
         return True
-    return incident.restless_since is not None and now - incident.came_at >= SETTLED
+    return incident.restless_since is not None and now - incident.came_at >= FLAPPING_WINDOW
 
 
 def _settle(connection: Connection, findings: Findings, settings: AlertSettings) -> list[Event]:

@@ -25,7 +25,7 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 
 TIMED = ("succeeded", "partial", "failed", "timed_out")
 """States of runs whose length means something: they ended by themselves."""
 
-MOST = 10_000
+MAX_COUNTED_WAITING = 10_000
 """Waiting messages and rows set aside are counted up to here, so that a flood of them costs no more."""
 
 COUNTED = ("picked", "changed", "told", "skipped")
@@ -144,7 +144,7 @@ def outbox_waiting(dialect: str, now: datetime) -> Select[Any]:
     """Messages that wait, and those among them that are stuck; the oldest 10,000 are looked at."""
     events = own_tables(dialect).outbox_events.c
     oldest = select(events.attempt_count, events.created_at).where(events.published_at.is_(None))
-    waiting = oldest.order_by(events.id).limit(MOST).subquery()
+    waiting = oldest.order_by(events.id).limit(MAX_COUNTED_WAITING).subquery()
     stuck = or_(waiting.c.attempt_count >= STUCK_ATTEMPTS, waiting.c.created_at < now - STUCK_AGE)
     sums: list[ColumnElement[Any]] = [func.count().label("waiting"), func.sum(case((stuck, 1), else_=0)).label("stuck")]
     return select(*sums).select_from(waiting)
@@ -154,9 +154,9 @@ def counts_by_job(dialect: str) -> tuple[Select[Any], Select[Any], Select[Any]]:
     """Runs that wait to be started, rows set aside, incidents that are open."""
     own = own_tables(dialect)
     runs, incidents = own.runs.c, own.incidents.c
-    queued = select(runs.job).where(runs.finished_at.is_(None), runs.state == "queued").limit(MOST)
-    poison = select(own.poison.c.job).limit(MOST)
-    opened = select(incidents.job).where(incidents.closed_at.is_(None)).limit(MOST)
+    queued = select(runs.job).where(runs.finished_at.is_(None), runs.state == "queued").limit(MAX_COUNTED_WAITING)
+    poison = select(own.poison.c.job).limit(MAX_COUNTED_WAITING)
+    opened = select(incidents.job).where(incidents.closed_at.is_(None)).limit(MAX_COUNTED_WAITING)
     return _counted(queued), _counted(poison), _counted(opened)
 
 

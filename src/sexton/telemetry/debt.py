@@ -29,20 +29,20 @@ from ..slots.history import Past
 from ..statements.batch_strategy import Request, parameters
 from ..statements.selection import due
 
-MOST = 10_000
+MAX_COUNTED_DUE = 10_000
 """Due rows are counted up to here, so that a flood of them costs no more."""
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
-PATIENCE = 120.0
+READER_SECONDS = 120.0
 """Seconds that another process may take for all steps together."""
 
-HABIT = 20
+RUNS_FOR_DRAIN = 20
 """Runs with rows from which the drain is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """One step of a job. rows: due now, at most `MOST`; None: unknown.  since: when the oldest of them became due.
+    """One step of a job. rows: due now, at most `MAX_COUNTED_DUE`; None: unknown.  since: when the oldest became due.
 
     since is None when nothing is due, and where no time column alone makes a row due.
     """
@@ -80,7 +80,13 @@ def elsewhere(config: str | None, database: str | None, jobs: Sequence[str] = ()
     quiet = subprocess.DEVNULL
     try:
         done = subprocess.run(
-            command, env=environment, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, timeout=PATIENCE, check=True
+            command,
+            env=environment,
+            stdin=quiet,
+            stdout=subprocess.PIPE,
+            stderr=quiet,
+            timeout=READER_SECONDS,
+            check=True,
         )
         return [_typed(row) for row in json.loads(done.stdout)]
     except (OSError, subprocess.SubprocessError, ValueError, TypeError, KeyError):
@@ -96,7 +102,7 @@ def _ask(engine: Engine, job: str, plan: Plan, seconds: float) -> Debt:
     """In a transaction of its own: PostgreSQL goes on with none that had an error."""
     try:
         with read_only(engine) as connection, limited(connection, seconds):
-            request = Request(MOST, None, ask_now(connection), job, None)
+            request = Request(MAX_COUNTED_DUE, None, ask_now(connection), job, None)
             statement = debt_statement(plan)
             row = connection.execute(statement, parameters(statement, request)).one()
     except SQLAlchemyError:
@@ -115,7 +121,13 @@ def _since(plan: Plan, oldest: object) -> datetime | None:
 def debt_statement(plan: Plan) -> Select[int, Any]:
     """How many rows are due, and the time of the oldest where one decides; starts where every batch starts."""
     first = plan.order[0]
-    some = select(first.label("oldest")).where(due(plan, excluding=False)).order_by(*plan.order).limit(MOST).subquery()
+    some = (
+        select(first.label("oldest"))
+        .where(due(plan, excluding=False))
+        .order_by(*plan.order)
+        .limit(MAX_COUNTED_DUE)
+        .subquery()
+    )
     # Not of a key: there is no least UUID.
     oldest = func.min(some.c.oldest, type_=first.type) if plan.by is first else null()
     return select(func.count().label("rows"), oldest.label("oldest")).select_from(some)
@@ -140,7 +152,7 @@ def only_counted(run: Past) -> bool:
 def flow(runs: Iterable[Past], step: str, now: datetime) -> Flow:
     """From these runs of one job, the newest first. The intake of a step that keeps up is what it works off."""
     counted = [run for run in runs if run.finished_at is not None and step in run.steps and not only_counted(run)]
-    busy = [(run.steps[step].picked, run.seconds or 0.0) for run in counted if run.steps[step].picked][:HABIT]
+    busy = [(run.steps[step].picked, run.seconds or 0.0) for run in counted if run.steps[step].picked][:RUNS_FOR_DRAIN]
     if not busy:
         return Flow(None, None)
     week = [run for run in counted if run.started_at > now - WEEK]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ..jobs.job import Job
 from ..slots.lease import LEADER
-from ..slots.schedules import Change, changes, in_force, next_slot
+from ..slots.schedules import ScheduleOverride, in_force, next_slot, overrides
 from .lateness import Lateness, read_lateness, read_leases
 from .latest_runs import Latest, latest_runs
 
@@ -84,7 +84,7 @@ def read_health(
 
     late_after: of `[alerts]`; None for the default.
     """
-    known = changes(connection)
+    known = overrides(connection)
     jobs = [in_force(job, known.get(job.name)) for job in jobs]
     latest = latest_runs(connection, [job.name for job in jobs])
     leases = read_leases(connection)
@@ -96,7 +96,7 @@ def read_health(
     return Health(now, leads, missing, tuple(found))
 
 
-def _job(job: Job, change: Change | None, latest: Latest, lateness: Lateness, now: datetime) -> JobHealth:
+def _job(job: Job, change: ScheduleOverride | None, latest: Latest, lateness: Lateness, now: datetime) -> JobHealth:
     paused = change is not None and change.paused(now)
     return JobHealth(
         job=job.name,

@@ -33,7 +33,7 @@ DEBT_AGE = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class HealthReading:
     """What the tables said. debt: as of the last look at the product's tables, empty before the first."""
 
     health: Health
@@ -41,7 +41,7 @@ class Reading:
     debt: Sequence[Debt] = ()
 
 
-class Reader:
+class HealthReader:
     """Reads the database at `url` about these jobs. It connects on first use, and keeps no connection.
 
     late_after: see `read_health`.  debt: asked every five minutes, after an answer was given; None: no debt is told.
@@ -71,17 +71,17 @@ class Reader:
         self._debt: Sequence[Debt] = ()
         self._max_age, self._patience, self._statement = max_age, patience, statement
         self._lock = Lock()
-        self._answer: Reading | SextonError | None = None
+        self._answer: HealthReading | SextonError | None = None
         self._at = 0.0
-        self._under_way: Future[Reading | SextonError] | None = None
+        self._under_way: Future[HealthReading | SextonError] | None = None
 
     @classmethod
-    def of(cls, settings: Settings, jobs: Iterable[Job], **options: Any) -> Reader:
+    def of(cls, settings: Settings, jobs: Iterable[Job], **options: Any) -> HealthReader:
         """On the database of these settings, and by their `late_after`; options: as above."""
         late = settings.alerts.late_limit
         return cls(settings.database, jobs, late_after=late, trusted=settings.trusted_roles, **options)
 
-    def read(self) -> Reading | SextonError:
+    def read(self) -> HealthReading | SextonError:
         """The reading, or the error that tells why there is none; nothing is raised. Any thread may ask."""
         with self._lock:
             if self._answer is not None and time.monotonic() - self._at < self._max_age:
@@ -95,7 +95,7 @@ class Reader:
         except TimeoutError:
             return SextonError(f"the database did not answer within {self._patience:g} s")
 
-    def _work(self, under_way: Future[Reading | SextonError]) -> None:
+    def _work(self, under_way: Future[HealthReading | SextonError]) -> None:
         try:
             if self._debt_first:
                 self._look_at_debt()
@@ -109,7 +109,7 @@ class Reader:
         with self._lock:
             self._answer, self._at, self._under_way = answer, time.monotonic(), None
         under_way.set_result(answer)
-        if isinstance(answer, Reading):
+        if isinstance(answer, HealthReading):
             self._look_at_debt()
 
     def _look_at_debt(self) -> None:
@@ -118,13 +118,13 @@ class Reader:
         self._debt_at = time.monotonic()
         self._debt = self._ask_debt()
 
-    def _read(self) -> Reading | SextonError:
+    def _read(self) -> HealthReading | SextonError:
         try:
             with read_only(self._engine) as connection, limited(connection, self._statement):
                 require_schema(connection)
                 now = ask_now(connection)
                 health = read_health(connection, self._jobs, now, self._late_after)
-                return Reading(health, self._tally.read(connection, now), self._debt)
+                return HealthReading(health, self._tally.read(connection, now), self._debt)
         finally:
             self._engine.dispose()
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, or_, select, update
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from .alert_rules import Sign, length, moment
-from .alert_texts import Event, Told, tell
+from .alert_texts import Event, Told, enqueue_notifications
 
 REFUSES, UNREACHABLE = "channel_refuses", "channel_unreachable"
 """Kinds of incidents about a channel; their job is the channel's name. One that refuses gets the reminders only."""
@@ -28,7 +28,7 @@ FLOODED = "channel_flooded"
 
 CHANNEL_BROKEN = (REFUSES, UNREACHABLE)
 
-SETTLED = timedelta(hours=1)
+FLAPPING_WINDOW = timedelta(hours=1)
 """One that comes again sooner is restless; one that stayed, or stayed away, for so long has settled."""
 
 SENDING = 10.0
@@ -104,7 +104,7 @@ def close(told: Told, incident: Incident, text: str) -> Event | None:
     event = Event("close", incident.job, incident.kind, f"{text}; {_how_long(incident, told.now)}")
     if incident.restless_since is not None:
         return event
-    return tell(told, incident.id, event, incident.opened_at, opening=incident.openings)
+    return enqueue_notifications(told, incident.id, event, incident.opened_at, opening=incident.openings)
 
 
 def quiet(told: Told, incident: Incident) -> Event | None:
@@ -114,7 +114,7 @@ def quiet(told: Told, incident: Incident) -> Event | None:
         return None
     text = f"{incident.job} has been well since {moment(incident.closed_at)}; {_how_long(incident, incident.closed_at)}"
     event = Event("quiet", incident.job, incident.kind, text)
-    return tell(told, incident.id, event, incident.opened_at, opening=incident.openings)
+    return enqueue_notifications(told, incident.id, event, incident.opened_at, opening=incident.openings)
 
 
 def open_one(told: Told, job: str, sign: Sign) -> Event | None:
@@ -131,14 +131,16 @@ def open_one(told: Told, job: str, sign: Sign) -> Event | None:
     ).first()
     if made is None:
         return None  # another process was faster
-    return tell(told, made.id, Event("open", job, sign.kind, sign.text), sign.since, sign.error, sign.run)
+    return enqueue_notifications(
+        told, made.id, Event("open", job, sign.kind, sign.text), sign.since, sign.error, sign.run
+    )
 
 
 def _lately(told: Told, job: str, kind: str) -> Incident | None:
     """The same thing, when it was over for less than an hour."""
     table = own_tables(told.connection.dialect.name).incidents
     columns = [table.c[declared.name] for declared in fields(Incident)]
-    same = (table.c.job == job, table.c.kind == kind, table.c.closed_at > told.now - SETTLED)
+    same = (table.c.job == job, table.c.kind == kind, table.c.closed_at > told.now - FLAPPING_WINDOW)
     newest = select(*columns).where(*same).order_by(table.c.closed_at.desc(), table.c.id.desc()).limit(1)
     row = told.connection.execute(newest).first()
     return Incident(*row) if row is not None else None
@@ -156,12 +158,12 @@ def _reopen(told: Told, incident: Incident, sign: Sign) -> Event | None:
         return Event("open", incident.job, incident.kind, sign.text)
     text = f"{sign.text}; it came {times} times since {moment(incident.opened_at)}; told again once it has settled"
     event = Event("restless", incident.job, incident.kind, text)
-    return tell(told, incident.id, event, sign.since, sign.error, sign.run, opening=times)
+    return enqueue_notifications(told, incident.id, event, sign.since, sign.error, sign.run, opening=times)
 
 
 def remind(told: Told, incident: Incident, sign: Sign | None) -> Event | None:
     """Tell again; the text is that of today. One that was restless has settled if it stayed."""
-    text, steady = sign.text if sign else incident.text, told.now - incident.came_at >= SETTLED
+    text, steady = sign.text if sign else incident.text, told.now - incident.came_at >= FLAPPING_WINDOW
     values: dict[str, Any] = {"told_at": told.now, "text": text}
     what = "remind"
     if steady and incident.restless_since is not None:
@@ -171,7 +173,7 @@ def remind(told: Told, incident: Incident, sign: Sign | None) -> Event | None:
     words = text if incident.openings == 1 else f"{text}; {_how_long(incident, told.now)}"
     event = Event(what, incident.job, incident.kind, words)
     error, run = (sign.error, sign.run) if sign else (None, None)
-    return tell(told, incident.id, event, incident.opened_at, error, run, opening=incident.openings)
+    return enqueue_notifications(told, incident.id, event, incident.opened_at, error, run, opening=incident.openings)
 
 
 def _changed(told: Told, incident: Incident, **values: Any) -> bool:

@@ -21,10 +21,10 @@ from ..db.tables import own_tables
 from ..jobs.job import Job
 from ..slots.due import Attempt, newest_attempts, settled
 from ..slots.lease import of_job
-from ..slots.schedules import Change, beginning, due_after
+from ..slots.schedules import ScheduleOverride, beginning, due_after
 
-SHORTEST = timedelta(hours=1)
-GRACE = timedelta(minutes=15)
+MIN_LATE_GRACE = timedelta(hours=1)
+LATE_GRACE = timedelta(minutes=15)
 """After a whole period the next slot is due as well, and may be about to begin."""
 
 
@@ -36,7 +36,7 @@ class Lateness:
     """
 
     seconds: float = 0.0
-    allowed: float = SHORTEST.total_seconds()
+    allowed: float = MIN_LATE_GRACE.total_seconds()
     slot: datetime | None = None
     unseen: bool = False
 
@@ -47,13 +47,13 @@ class Lateness:
 
 
 ON_TIME = Lateness()
-UNSEEN = Lateness(unseen=True)
+NEVER_SEEN = Lateness(unseen=True)
 
 
 def read_lateness(
     connection: Connection,
     jobs: Iterable[Job],
-    known: Mapping[str, Change],
+    known: Mapping[str, ScheduleOverride],
     leases: Mapping[str, datetime],
     now: datetime,
     limit: timedelta | None = None,
@@ -75,7 +75,12 @@ def read_leases(connection: Connection) -> dict[str, datetime]:
 
 
 def _lateness(
-    job: Job, change: Change | None, newest: Attempt | None, alive: bool, now: datetime, limit: timedelta | None
+    job: Job,
+    change: ScheduleOverride | None,
+    newest: Attempt | None,
+    alive: bool,
+    now: datetime,
+    limit: timedelta | None,
 ) -> Lateness:
     if job.schedule is None or (change is not None and change.paused(now)):
         return ON_TIME
@@ -88,11 +93,11 @@ def _lateness(
     elif change is not None and change.seen_at is not None:
         slot, since = job.schedule.previous(change.seen_at), change.seen_at
     else:
-        return UNSEEN
-    allowed = SHORTEST
+        return NEVER_SEEN
+    allowed = MIN_LATE_GRACE
     if newest is not None:
         period = job.schedule.period(min(slot, now))
-        allowed = max(SHORTEST, period + GRACE, job.misfire.max_lateness or timedelta())
+        allowed = max(MIN_LATE_GRACE, period + LATE_GRACE, job.misfire.max_lateness or timedelta())
     seconds = max((now - since).total_seconds(), 0.0)
     waits = slot if seconds else None
     return Lateness(seconds, (limit or allowed).total_seconds(), waits)

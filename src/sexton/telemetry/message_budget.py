@@ -21,7 +21,7 @@ from .incidents import FLOODED, SENDING, Incident, close, open_incidents, open_o
 
 HOUR = timedelta(hours=1)
 
-NAMED = 20
+MAX_NAMED_TITLES = 20
 """Titles that the last word about those held back names."""
 
 
@@ -102,7 +102,7 @@ def _give_back(connection: Connection, incident: Incident, at: datetime) -> None
     titles = Counter(str(row.message.get("title", "")) for row in rows if isinstance(row.message, dict))
     over = [title if times == 1 else f"{title} ({times})" for title, times in titles.most_common()]
     names = [*(f"{title}, still so" for title in wrong), *(title for title in over if title not in wrong)]
-    named = f", among them: {'; '.join(names[:NAMED])}" if names else ""
+    named = f", among them: {'; '.join(names[:MAX_NAMED_TITLES])}" if names else ""
     text = f"{incident.job} takes messages again; {len(rows)} were held back{named}"
     close(Told(connection, (incident.job,), at), incident, text)
 

@@ -20,13 +20,13 @@ from .. import files
 from ..errors import SextonError
 from .counters import BUCKETS, STUCK_ATTEMPTS, JobTally
 from .health import Health, JobHealth
-from .health_reader import Reader, Reading
+from .health_reader import HealthReader, HealthReading
 
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class MetricFamily:
     """One metric. of_job: it has the label `job`. A counter's series is called `name` + "_total"."""
 
     name: str
@@ -35,40 +35,46 @@ class Declared:
     of_job: bool = True
 
 
-UP = Declared("sexton_up", GAUGE, "1: the tables could be read; 0: they could not, and nothing else is told", False)
-DURATION = Declared("job_duration_seconds", HISTOGRAM, "how long runs took that ended by themselves")
-SUCCESS = Declared("job_success", COUNTER, "runs that ended succeeded or partial")
-FAILURE = Declared("job_failure", COUNTER, "runs that ended failed, timed_out or abandoned")
-LAST_SUCCESS = Declared(
+UP = MetricFamily("sexton_up", GAUGE, "1: the tables could be read; 0: they could not, and nothing else is told", False)
+DURATION = MetricFamily("job_duration_seconds", HISTOGRAM, "how long runs took that ended by themselves")
+SUCCESS = MetricFamily("job_success", COUNTER, "runs that ended succeeded or partial")
+FAILURE = MetricFamily("job_failure", COUNTER, "runs that ended failed, timed_out or abandoned")
+LAST_SUCCESS = MetricFamily(
     "sexton_last_success_timestamp_seconds", GAUGE, "when the last run that succeeded ended, Unix time; 0: never"
 )
-LAST_START = Declared("sexton_last_start_timestamp_seconds", GAUGE, "when the last run started, Unix time; 0: never")
-FAILURES = Declared("sexton_failures_in_a_row", GAUGE, "failed runs since the last success, at most 1000")
-LATENESS = Declared("sexton_lateness_seconds", GAUGE, "age of the oldest slot that is due and not begun; 0: none")
-LATE = Declared("sexton_late", GAUGE, "1: later than allowed, as the health page judges it")
-PAUSED = Declared("sexton_paused", GAUGE, "1: somebody paused the job")
-PICKED = Declared("sexton_rows_picked", COUNTER, "rows that were due")
-CHANGED = Declared("sexton_rows_changed", COUNTER, "rows that were changed or deleted")
-TOLD = Declared("sexton_rows_told", COUNTER, "facts that were told for the first time")
-LOCK_SKIPS = Declared("sexton_lock_skips", COUNTER, "rows that others held locked until the end of a run")
-MISSED = Declared("sexton_missed_slots", COUNTER, "slots that passed with no run of their own")
-POISON = Declared("sexton_poison_rows", GAUGE, "rows set aside now; of all jobs 10000 are counted")
-QUEUED = Declared("sexton_queue_depth", GAUGE, "runs that were asked for and not yet started")
-INCIDENTS = Declared("sexton_open_incidents", GAUGE, "incidents that are open")
-DEBT = Declared("sexton_debt_rows", GAUGE, "rows that were due and still there at the last look, at most 10000 a step")
-DEBT_AGE = Declared("sexton_debt_age_seconds", GAUGE, "how long the oldest of them had been due; 0: none was")
-LEADER = Declared("sexton_leader", GAUGE, "1: a worker leads", False)
-LEADER_MISSING = Declared("sexton_leader_missing", GAUGE, "1: no worker leads, and one did within the last day", False)
-WAITING = Declared(
+LAST_START = MetricFamily(
+    "sexton_last_start_timestamp_seconds", GAUGE, "when the last run started, Unix time; 0: never"
+)
+FAILURES = MetricFamily("sexton_failures_in_a_row", GAUGE, "failed runs since the last success, at most 1000")
+LATENESS = MetricFamily("sexton_lateness_seconds", GAUGE, "age of the oldest slot that is due and not begun; 0: none")
+LATE = MetricFamily("sexton_late", GAUGE, "1: later than allowed, as the health page judges it")
+PAUSED = MetricFamily("sexton_paused", GAUGE, "1: somebody paused the job")
+PICKED = MetricFamily("sexton_rows_picked", COUNTER, "rows that were due")
+CHANGED = MetricFamily("sexton_rows_changed", COUNTER, "rows that were changed or deleted")
+TOLD = MetricFamily("sexton_rows_told", COUNTER, "facts that were told for the first time")
+LOCK_SKIPS = MetricFamily("sexton_lock_skips", COUNTER, "rows that others held locked until the end of a run")
+MISSED = MetricFamily("sexton_missed_slots", COUNTER, "slots that passed with no run of their own")
+POISON = MetricFamily("sexton_poison_rows", GAUGE, "rows set aside now; of all jobs 10000 are counted")
+QUEUED = MetricFamily("sexton_queue_depth", GAUGE, "runs that were asked for and not yet started")
+INCIDENTS = MetricFamily("sexton_open_incidents", GAUGE, "incidents that are open")
+DEBT = MetricFamily(
+    "sexton_debt_rows", GAUGE, "rows that were due and still there at the last look, at most 10000 a step"
+)
+DEBT_AGE = MetricFamily("sexton_debt_age_seconds", GAUGE, "how long the oldest of them had been due; 0: none was")
+LEADER = MetricFamily("sexton_leader", GAUGE, "1: a worker leads", False)
+LEADER_MISSING = MetricFamily(
+    "sexton_leader_missing", GAUGE, "1: no worker leads, and one did within the last day", False
+)
+WAITING = MetricFamily(
     "sexton_outbox_waiting", GAUGE, "messages in Sexton's outbox not published yet, at most 10000", False
 )
-STUCK = Declared(
+STUCK = MetricFamily(
     "sexton_outbox_stuck",
     GAUGE,
     f"of the 10000 oldest of them those tried {STUCK_ATTEMPTS} times or older than a day",
     False,
 )
-SINCE = Declared("sexton_counted_since_timestamp_seconds", GAUGE, "midnight UTC, from which counters count", False)
+SINCE = MetricFamily("sexton_counted_since_timestamp_seconds", GAUGE, "midnight UTC, from which counters count", False)
 
 METRICS = (
     *(UP, DURATION, SUCCESS, FAILURE, LAST_SUCCESS, LAST_START, FAILURES, LATENESS, LATE, PAUSED),
@@ -77,13 +83,13 @@ METRICS = (
 )
 """Everything that is exposed, in this order."""
 
-Sample = tuple[Declared, float]
+Sample = tuple[MetricFamily, float]
 
 
 class Collector:
     """For a registry of prometheus_client, a product's own for instance: `REGISTRY.register(Collector(reader))`."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: HealthReader) -> None:
         self._reader = reader
 
     def describe(self) -> Iterable[Metric]:
@@ -95,7 +101,7 @@ class Collector:
         return families(self._reader.read())
 
 
-def families(answer: Reading | SextonError) -> list[Metric]:
+def families(answer: HealthReading | SextonError) -> list[Metric]:
     """The metrics of one reading."""
     if isinstance(answer, SextonError):
         up = _family(UP)
@@ -112,7 +118,7 @@ def families(answer: Reading | SextonError) -> list[Metric]:
     return list(made.values())
 
 
-def exposition(answer: Reading | SextonError, accept: str = "") -> tuple[bytes, str]:
+def exposition(answer: HealthReading | SextonError, accept: str = "") -> tuple[bytes, str]:
     """(text, content type). accept: the header of that name, which may ask for OpenMetrics."""
     try:
         encode, content_type = choose_encoder(accept)
@@ -121,7 +127,7 @@ def exposition(answer: Reading | SextonError, accept: str = "") -> tuple[bytes, 
     return encode(_registry(answer)), content_type
 
 
-def write_textfile(path: Path, answer: Reading | SextonError, group: str | None = None) -> None:
+def write_textfile(path: Path, answer: HealthReading | SextonError, group: str | None = None) -> None:
     """The same as a file for node_exporter; whoever reads it never sees half of it.
 
     All may read it, as node_exporter is another user and no metric is a secret; with a group, its members alone.
@@ -131,26 +137,26 @@ def write_textfile(path: Path, answer: Reading | SextonError, group: str | None 
 
 
 class _Once:
-    def __init__(self, answer: Reading | SextonError) -> None:
+    def __init__(self, answer: HealthReading | SextonError) -> None:
         self._answer = answer
 
     def collect(self) -> Iterable[Metric]:
         return families(self._answer)
 
 
-def _registry(answer: Reading | SextonError) -> CollectorRegistry:
+def _registry(answer: HealthReading | SextonError) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(answer))
     return registry
 
 
-def _family(declared: Declared) -> Metric:
+def _family(declared: MetricFamily) -> Metric:
     kinds = {COUNTER: CounterMetricFamily, GAUGE: GaugeMetricFamily, HISTOGRAM: HistogramMetricFamily}
     family: Metric = kinds[declared.kind](declared.name, declared.meaning)
     return family
 
 
-def _whole(answer: Reading) -> Iterator[Sample]:
+def _whole(answer: HealthReading) -> Iterator[Sample]:
     health: Health = answer.health
     yield UP, 1
     yield LEADER, health.leader
@@ -160,7 +166,7 @@ def _whole(answer: Reading) -> Iterator[Sample]:
     yield SINCE, answer.tallies.since.timestamp()
 
 
-def _of_job(job: JobHealth, answer: Reading) -> Iterator[Sample]:
+def _of_job(job: JobHealth, answer: HealthReading) -> Iterator[Sample]:
     tallies = answer.tallies
     tally = tallies.jobs[job.job]
     yield SUCCESS, tally.successes

@@ -23,7 +23,7 @@ from .alert_rules import NOTHING, Unloaded
 from .run_evidence import BAD
 
 if TYPE_CHECKING:
-    from .health_reader import Reader
+    from .health_reader import HealthReader
 
 Say = Callable[..., None]
 
@@ -42,7 +42,7 @@ class Rounds:
         jobs: Sequence[Job],
         settings: Settings,
         say: Say,
-        reader: Reader | None = None,
+        reader: HealthReader | None = None,
         unloaded: Unloaded = NOTHING,
     ) -> None:
         from .alert_delivery import channels_of
@@ -57,13 +57,13 @@ class Rounds:
         self._since: datetime | None = None
 
     @cached_property
-    def _reader(self) -> Reader:
+    def _reader(self) -> HealthReader:
         """One for all rounds: it keeps the sums of hours that are over."""
         if self._given is not None:
             return self._given
-        from .health_reader import Reader
+        from .health_reader import HealthReader
 
-        return Reader.of(self._settings, self._jobs)
+        return HealthReader.of(self._settings, self._jobs)
 
     def make(self, *, failed: bool = False) -> None:
         """A round; what fails is said, and tried again in the next. failed: a run of this process has.
@@ -88,11 +88,11 @@ class Rounds:
     def _alert(self) -> bool:
         """Look for incidents and deliver; whether no run failed since the last round."""
         from .alert_delivery import deliver
-        from .assessment import watch
+        from .assessment import assess_jobs
 
         with read_only(self._engine) as connection:
             now = ask_now(connection)
-        for event in watch(self._engine, self._jobs, self._settings.alerts, now, dict(self._unloaded)):
+        for event in assess_jobs(self._engine, self._jobs, self._settings.alerts, now, dict(self._unloaded)):
             self._say("incident", what=event.what, job=event.job, kind=event.kind, text=event.text)
         sent = deliver(self._engine, self._channels, now, most=self._settings.alerts.most_per_hour)
         if sent.later or sent.given_up:

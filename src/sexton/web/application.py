@@ -27,7 +27,7 @@ from ..app import App
 from ..clock import iso
 from ..errors import SchemaOutdated, SchemaUntrusted, SextonError
 from ..telemetry.health import JobHealth
-from ..telemetry.health_reader import Reader, Reading
+from ..telemetry.health_reader import HealthReader, HealthReading
 from ..telemetry.metrics import exposition
 from ..texts import visible
 
@@ -46,7 +46,7 @@ def application(
     app: App,
     alive: Alive | None = None,
     *,
-    reader: Reader | None = None,
+    reader: HealthReader | None = None,
     unfit: Unfit | None = None,
     unready: Unfit | None = None,
 ) -> ASGIApp:
@@ -56,7 +56,7 @@ def application(
     Whatever name it is asked for under: where it is mounted, the product decides which hosts are its own.
     reader: where the figures come from; by default one on the database of `app`.
     """
-    pages = _Pages(reader or Reader.of(app.settings, app.registry), alive, unfit or str, unready or str)
+    pages = _Pages(reader or HealthReader.of(app.settings, app.registry), alive, unfit or str, unready or str)
     routes = [
         Route("/metrics", pages.metrics),
         Route("/api/health/cron", pages.jobs),
@@ -69,7 +69,7 @@ def application(
 
 
 class _Pages:
-    def __init__(self, reader: Reader, alive: Alive | None, unfit: Unfit, unready: Unfit) -> None:
+    def __init__(self, reader: HealthReader, alive: Alive | None, unfit: Unfit, unready: Unfit) -> None:
         self._reader = reader
         self._alive = alive
         self._unfit = unfit
@@ -122,7 +122,7 @@ def _problem(error: SextonError) -> str:
     return "the database cannot be read"
 
 
-def _figures(answer: Reading) -> dict[str, Any]:
+def _figures(answer: HealthReading) -> dict[str, Any]:
     health, tallies = answer.health, answer.tallies
     return {
         "time": iso(health.now),

@@ -14,10 +14,10 @@ HEAD = 5.0
 ANSWER = 15.0
 """Seconds in which the answer has to be made and read."""
 
-MOST = 128
+MAX_CONNECTIONS = 128
 """Connections at a time; for one more the one that has waited longest is ended."""
 
-TOGETHER = 32
+MAX_REQUESTS = 32
 """Requests that are worked on at a time; who comes then gets 503. A monitor needs one. Probes are always answered."""
 
 PROBES = ("/healthz", "/readyz")
@@ -82,7 +82,7 @@ class Connection(H11Protocol):
         """The one that has come last is spared: its request comes with the next turn of the loop."""
         others = [each for each in self.connections if isinstance(each, Connection) and each is not self]
         open_ones = [each for each in others if not each.transport.is_closing()]
-        if len(open_ones) >= MOST:
+        if len(open_ones) >= MAX_CONNECTIONS:
             min(open_ones, key=lambda each: (not each._idle, each.since)).transport.abort()
 
 
@@ -98,7 +98,7 @@ class Crowd:
         if scope["path"] in PROBES:
             await self._pages(scope, receive, send)
             return
-        if self._under_way >= TOGETHER:
+        if self._under_way >= MAX_REQUESTS:
             full = PlainTextResponse("too many requests at once\n", 503, {"cache-control": "no-store"})
             await full(scope, receive, send)
             return

@@ -14,9 +14,9 @@ from starlette.types import ASGIApp
 from ..app import App
 from ..config.monitoring_settings import address_of
 from ..errors import SettingsError
-from ..telemetry.health_reader import Reader
+from ..telemetry.health_reader import HealthReader
 from .application import Alive, Unfit, application
-from .connections import MOST, Connection, Crowd
+from .connections import MAX_CONNECTIONS, Connection, Crowd
 from .hosts import OwnHosts
 
 LONGEST_END = 3.0
@@ -31,7 +31,7 @@ def serving(
     app: App,
     listen: str,
     alive: Alive | None = None,
-    reader: Reader | None = None,
+    reader: HealthReader | None = None,
     unfit: Unfit | None = None,
     unready: Unfit | None = None,
 ) -> Iterator[tuple[str, int]]:
@@ -80,7 +80,7 @@ def _config(pages: ASGIApp) -> uvicorn.Config:
         loop="asyncio",
         http=Connection,
         h11_max_incomplete_event_size=LONGEST_HEAD,
-        backlog=MOST,
+        backlog=MAX_CONNECTIONS,
         ws="none",
         timeout_keep_alive=5,
         timeout_graceful_shutdown=int(LONGEST_END),

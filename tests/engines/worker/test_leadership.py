@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sexton.config.settings import RunSettings
 from sexton.engines.worker import leadership
 from sexton.engines.worker.leadership import DatabaseClock, Leadership
-from sexton.engines.worker.loop import ELECTION, LOOK
+from sexton.engines.worker.loop import ELECTION, QUEUE_POLL_SECONDS
 from sexton.jobs.duration import parse_duration
 from sexton.slots import lease
 from tests.support.once import let_leases_end
@@ -100,7 +100,7 @@ def test_l4_a_standby_leads_within_15_seconds_of_the_last_sign_of_life() -> None
     """What is promised, from a default lease and how often a standby looks; that it then leads, others show."""
     lease_ends = parse_duration(RunSettings().lease).total_seconds()
 
-    assert lease_ends + ELECTION + LOOK <= 15, "it may sleep for LOOK when its look is due"
+    assert lease_ends + ELECTION + QUEUE_POLL_SECONDS <= 15, "it may sleep for LOOK when its look is due"
 
 
 def test_l12_a_lease_that_ends_in_hours_is_broken(engine: Engine) -> None:

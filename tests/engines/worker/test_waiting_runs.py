@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sexton import Job
 from sexton.engines.worker.waiting_runs import Waiting
-from sexton.slots.claim import Due
+from sexton.slots.claim import DueRun
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ def started(waiting: Waiting, concurrency: int) -> list[str]:
 def test_pf_141_one_after_the_other_by_priority_then_as_they_came() -> None:
     waiting = Waiting()
     for name, priority in (("shop.b", 0), ("shop.urgent", 9), ("shop.a", 0)):
-        waiting.add(Due(job(name, priority=priority), NOON))
+        waiting.add(DueRun(job(name, priority=priority), NOON))
 
     order = [run.job.name for _ in range(3) if (run := waiting.next([], 1)) is not None]
 
@@ -43,7 +43,7 @@ def test_jobs_with_short_intervals_never_keep_a_later_one_from_running() -> None
         names = [f"tick.number_{number}" for number in range(5)]
         for name in names:
             if name not in waiting.names():
-                waiting.add(Due(job(name), NOON + timedelta(seconds=second)))
+                waiting.add(DueRun(job(name), NOON + timedelta(seconds=second)))
         ran += [run.job.name for _ in range(2) if (run := waiting.next([], 1)) is not None]
 
     assert sum(ran.count(name) for name in names) == 40
@@ -53,8 +53,8 @@ def test_jobs_with_short_intervals_never_keep_a_later_one_from_running() -> None
 def test_pf_141_jobs_of_one_group_never_run_beside_each_other() -> None:
     waiting = Waiting()
     for name in ("shop.a", "shop.b", "post.a", "post.b"):
-        waiting.add(Due(job(name), NOON))
-    waiting.add(Due(job("post.c", group="own"), NOON))
+        waiting.add(DueRun(job(name), NOON))
+    waiting.add(DueRun(job("post.c", group="own"), NOON))
 
     assert started(waiting, 10) == ["shop.a", "post.a", "post.c"]
 
@@ -62,7 +62,7 @@ def test_pf_141_jobs_of_one_group_never_run_beside_each_other() -> None:
 def test_no_more_runs_than_the_worker_may_have() -> None:
     waiting = Waiting()
     for number in range(5):
-        waiting.add(Due(job(f"g{number}.job"), NOON))
+        waiting.add(DueRun(job(f"g{number}.job"), NOON))
 
     assert len(started(waiting, 2)) == 2
     assert len(waiting) == 3
@@ -71,7 +71,12 @@ def test_no_more_runs_than_the_worker_may_have() -> None:
 def test_what_people_asked_for_comes_before_slots_and_nothing_waits_twice() -> None:
     waiting = Waiting()
     one, other = job("shop.a"), job("shop.b")
-    for due in (Due(one, NOON), Due(one, NOON + timedelta(hours=1)), Due(other, None, queued=7), Due(one, NOON)):
+    for due in (
+        DueRun(one, NOON),
+        DueRun(one, NOON + timedelta(hours=1)),
+        DueRun(other, None, queued=7),
+        DueRun(one, NOON),
+    ):
         waiting.add(due)
 
     order = [run for _ in range(4) if (run := waiting.next([], 1)) is not None]

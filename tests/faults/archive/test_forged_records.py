@@ -85,7 +85,7 @@ def test_sec_23_attack_a_folder_that_is_replaced_meanwhile_gets_no_more(
             (folder / "tidy").symlink_to(elsewhere)
         return done
 
-    monkeypatch.setattr(archiver, "ROWS", 4)
+    monkeypatch.setattr(archiver, "MAX_FILE_ROWS", 4)
     monkeypatch.setattr(archiver, step, then)
     outcome = ran(orders, archiving(orders, tmp_path, children={"items": "order_id"}))
 

@@ -85,7 +85,7 @@ def test_rep_11_after_a_file_none_of_whose_rows_went_no_other_is_written(
 ) -> None:
     from sexton.runs.archive import archiver
 
-    monkeypatch.setattr(archiver, "ROWS", 3)
+    monkeypatch.setattr(archiver, "MAX_FILE_ROWS", 3)
     job = archiving(orders, tmp_path, children={"items": "order_id"})
     keep(orders)
 

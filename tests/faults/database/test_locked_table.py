@@ -31,7 +31,7 @@ LONG_BATCH = 8.0
 def test_d8_a_table_that_stays_locked_ends_the_run_as_blocked(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, kind: str, lock: str
 ) -> None:
-    monkeypatch.setattr("sexton.runs.transaction_retries.TRIES", 2)  # eight would only take longer
+    monkeypatch.setattr("sexton.runs.transaction_retries.MAX_TRANSACTION_RETRIES", 2)  # eight would only take longer
     shop = make_sessions(engine)
     shop.add(3, age=HOUR)
 
@@ -64,7 +64,9 @@ def test_d8_looking_at_a_locked_table_ends_in_bounded_time_too(engine: Engine, a
 
 
 def test_d8_while_we_wait_the_shop_still_reads_and_writes(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sexton.runs.transaction_retries.TRIES", 200)  # it is still there when the shop has read
+    monkeypatch.setattr(
+        "sexton.runs.transaction_retries.MAX_TRANSACTION_RETRIES", 200
+    )  # it is still there when the shop has read
     shop = make_sessions(engine)
     shop.add(3, age=HOUR)
 
@@ -88,7 +90,7 @@ def test_d8_a_migration_gets_its_turn_between_two_batches(
     engine: Engine, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "sexton.runs.transaction_retries.TRIES", 200
+        "sexton.runs.transaction_retries.MAX_TRANSACTION_RETRIES", 200
     )  # however long the migration takes once it has its turn
     shop = make_sessions(engine)
     shop.add(600, age=HOUR)
@@ -109,7 +111,7 @@ def test_d8_a_migration_gets_its_turn_between_two_batches(
 def test_d8_a_waiting_migration_is_let_past_by_the_run_behind_it(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sexton.runs.transaction_retries.TRIES", 2)
+    monkeypatch.setattr("sexton.runs.transaction_retries.MAX_TRANSACTION_RETRIES", 2)
     shop = make_sessions(engine)
     shop.add(100, age=HOUR)
 
@@ -132,7 +134,7 @@ def test_d8_a_waiting_migration_is_let_past_by_the_run_behind_it(
 @pytest.mark.usefixtures("unhurried")
 def test_d8_a_lock_is_not_mistaken_for_a_slow_statement(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the batches shrink to single rows, and then may take as long as they like."""
-    monkeypatch.setattr("sexton.runs.batches.CEILING", LONG_BATCH)
+    monkeypatch.setattr("sexton.runs.batches.MAX_BATCH_SECONDS", LONG_BATCH)
     shop = make_sessions(engine)
     shop.add(300, age=HOUR)
     states, sent = states_seen(engine), limits_sent(engine)

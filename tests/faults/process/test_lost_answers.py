@@ -205,7 +205,9 @@ def test_p4_server_that_stays_away_ends_the_run_in_bounded_time(
     proxy = open_proxy(database)
     commit = commit_after(BATCH)
     clock = RunClock(monkeypatch)
-    monkeypatch.setattr("sexton.runs.transaction_retries.TRIES", 1000)  # nothing but its timeout ends it
+    monkeypatch.setattr(
+        "sexton.runs.transaction_retries.MAX_TRANSACTION_RETRIES", 1000
+    )  # nothing but its timeout ends it
 
     def gone_for_good(statement: Statement) -> bool:
         found = commit(statement)

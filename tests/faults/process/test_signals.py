@@ -38,7 +38,7 @@ def long_run(start: Start, folder: Path, database: str, *, ignoring: Signals | N
 
 def with_slow_keys(*words: str, ignoring: Signals | None = None) -> int:
     """A child for which any later Ctrl-C is the same press of keys, however long a busy machine takes for it."""
-    stop.AGAIN = PATIENCE
+    stop.SAME_KEY_PRESS_SECONDS = PATIENCE
     return command_line(*words, ignoring=ignoring)
 
 

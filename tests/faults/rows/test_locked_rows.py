@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from sexton.runs.context import Limits
-from sexton.runs.left_over import WAITS
+from sexton.runs.left_over import MAX_LOCKED_ROW_WAITS
 from sexton.slots.counts import Counts
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
@@ -89,7 +89,7 @@ def test_q3_many_locked_rows_cost_bounded_time_and_hide_no_free_row(engine: Engi
     assert (run.state, run.total.changed, run.total.skipped) == ("partial", 50, 50)
     assert left == list(range(2, 101, 2))
     cut_off = states.count("57014")  # a busy machine: each may cost one more
-    assert 0 < states.count("55P03") < WAITS + 4 + cut_off, "so many waits, however many rows are locked"
+    assert 0 < states.count("55P03") < MAX_LOCKED_ROW_WAITS + 4 + cut_off, "so many waits, however many rows are locked"
     assert max(lock for lock, _ in sent) <= 0.25, "none of them longer than this"
 
 

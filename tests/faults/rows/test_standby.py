@@ -67,7 +67,7 @@ def test_q9_a_run_rests_while_a_standby_is_behind(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setattr(throttle, "EVERY", REST)
-    monkeypatch.setattr(vacuum_holders, "LAG", 0.5)
+    monkeypatch.setattr(vacuum_holders, "MAX_STANDBY_LAG_SECONDS", 0.5)
     shop = pair.shop
     pair.replay("pause")
     shop.do("CREATE TABLE something (id int)")

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy import Column, MetaData, Table
 
-from sexton import Job, Later, Misfire, Purge, Run, UtcDateTime, parse_backoff
+from sexton import Job, LazyWork, Misfire, Purge, Run, UtcDateTime, parse_backoff
 from sexton.db.column_types import BigKey
 from tests.support.shop_jobs import MONTHLY
 
@@ -58,5 +58,5 @@ without_table = Job(
     work=Purge(_missing, by=_missing.c.ended_at, keep="1d"),
 )
 without_plan = Job(
-    "shop.without_plan", schedule=MONTHLY, catch_up=True, priority=20, work=Later(f"{__name__}:unloadable")
+    "shop.without_plan", schedule=MONTHLY, catch_up=True, priority=20, work=LazyWork(f"{__name__}:unloadable")
 )

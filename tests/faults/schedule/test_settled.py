@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sexton import Counts, Job, Run
 from sexton.db.server_clock import ask_now
 from sexton.runs.context import Limits
-from sexton.slots.claim import Wanted, claim, finish
+from sexton.slots.claim import ClaimRequest, claim, finish
 from sexton.slots.due import due_runs
 from sexton.testing import run_job
 from tests.support.children import command_line
@@ -29,7 +29,7 @@ def ran_five_days_ago(engine: Engine, job: str) -> datetime:
     """The job's slot of five days ago succeeded; the slot after it, the first of four that were missed."""
     with engine.connect() as connection:
         slot = DAILY.previous(ask_now(connection) - timedelta(days=4))
-    finish(engine, claim(engine, Wanted(job, slot, slot, "", 10)), "succeeded", {}, None)
+    finish(engine, claim(engine, ClaimRequest(job, slot, slot, "", 10)), "succeeded", {}, None)
     return DAILY.next(slot)
 
 

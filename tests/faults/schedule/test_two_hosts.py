@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.runs import runner
-from sexton.slots.claim import Claim, Wanted
+from sexton.slots.claim import Claim, ClaimRequest
 from tests.support.children import command_line, write_settings
 from tests.support.once import assert_expired_once, states
 from tests.support.sessions import Sessions, make_sessions
@@ -41,7 +41,7 @@ def slow_to_claim(*words: str) -> int:
     """A child that finds out what is due, and is stopped just before it claims that."""
     to_come, claim = [True], runner.claim  # type: ignore[attr-defined]
 
-    def stopped(engine: Engine, wanted: Wanted) -> Claim:
+    def stopped(engine: Engine, wanted: ClaimRequest) -> Claim:
         if to_come:
             to_come.clear()
             os.kill(os.getpid(), signal.SIGSTOP)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from sexton.telemetry.health_reader import Reader
+from sexton.telemetry.health_reader import HealthReader
 from sexton.telemetry.metrics import exposition
 from tests.cli.shell import Inside
 from tests.support.past_runs import add_runs, database_time, run_row
@@ -59,7 +59,7 @@ def test_x10_the_queue_starts_jobs_of_the_registry_and_nothing_else(
     assert (done.code, done.err) == (0, "")
     assert (inside.folder / "touched").exists()
     assert not (inside.folder / "boom").exists()
-    text = exposition(Reader(database, (), patience=PATIENCE, statement=PATIENCE).read())[0].decode()
+    text = exposition(HealthReader(database, (), patience=PATIENCE, statement=PATIENCE).read())[0].decode()
     assert "sexton_up 1.0" in text
     assert "boom" not in text
 

@@ -14,11 +14,11 @@ from sqlalchemy import Engine, create_engine, text
 
 from sexton import App, Job
 from sexton.config import Settings
-from sexton.engines.worker.leader_inbox import Desk
-from sexton.engines.worker.messages import LONGEST, Line, in_form, message_of
+from sexton.engines.worker.leader_inbox import LeaderInbox
+from sexton.engines.worker.messages import MAX_MESSAGE_BYTES, JsonPipe, in_form, message_of
 from sexton.engines.worker.waiting_runs import Waiting
 from sexton.runs.outcome import Outcome
-from sexton.slots.claim import Due
+from sexton.slots.claim import DueRun
 from sexton.slots.queue import enqueue
 from sexton.slots.wake import CHANNEL, understood
 from sexton.testing.postgres import Server
@@ -101,7 +101,7 @@ def test_sec_2_a_payload_that_cannot_be_decoded_means_look(server: Server, tmp_p
     with psycopg.connect(url.replace("+psycopg", "").replace(f"/{name}", "/postgres"), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE \"{name}\" ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
     try:
-        desk = Desk(App(Settings(database=url)))
+        desk = LeaderInbox(App(Settings(database=url)))
         with closing(desk):
             assert desk.called() == ([], False)  # it listens now
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
@@ -113,7 +113,7 @@ def test_sec_2_a_payload_that_cannot_be_decoded_means_look(server: Server, tmp_p
 
 @pytest.mark.databases("postgres18")
 def test_sec_2_a_listener_whose_connection_dies_returns(engine: Engine, database: str) -> None:
-    desk = Desk(App(Settings(database=database)))
+    desk = LeaderInbox(App(Settings(database=database)))
     with closing(desk):
         desk.called()
         with engine.begin() as connection:
@@ -126,7 +126,7 @@ def test_sec_2_a_listener_whose_connection_dies_returns(engine: Engine, database
         with engine.begin() as connection:
             connection.execute(text(f"NOTIFY {CHANNEL}, '{HOUSEKEEPING} 5'"))
 
-        heard: list[Due] = []
+        heard: list[DueRun] = []
 
         def hears() -> bool:
             heard.extend(desk.called()[0])
@@ -141,7 +141,7 @@ def test_sec_2_who_called_out_a_run_that_does_not_wait_is_not_taken_at_his_word(
     engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sexton.engines.worker.leader_inbox.DOUBT", 2 * PATIENCE)
-    desk = Desk(App(Settings(database=database)))
+    desk = LeaderInbox(App(Settings(database=database)))
     with closing(desk):
         desk.called()
         desk.misled()
@@ -155,7 +155,7 @@ def test_sec_2_of_runs_that_are_called_out_one_a_job_waits() -> None:
     """Ten thousand numbers are no ten thousand runs."""
     waiting, job = Waiting(), Job("shop.a", work=print)
     for number in range(10_000):
-        waiting.add(Due(job, None, queued=number))
+        waiting.add(DueRun(job, None, queued=number))
 
     assert len(waiting) == 1
 
@@ -186,11 +186,19 @@ def test_sec_2_what_an_executor_says_is_checked(change: dict[str, Any], right: b
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"{\n", b"\xff\n", b"[]\n", b"null\n", b"[" * 100_000 + b"\n", b"9" * 5000 + b"\n", b"x" * (LONGEST + 1)],
+    [
+        b"{\n",
+        b"\xff\n",
+        b"[]\n",
+        b"null\n",
+        b"[" * 100_000 + b"\n",
+        b"9" * 5000 + b"\n",
+        b"x" * (MAX_MESSAGE_BYTES + 1),
+    ],
 )
 def test_sec_2_what_is_no_message_breaks_the_line_and_nothing_else(garbage: bytes) -> None:
     ours, theirs = socket.socketpair()
-    line = Line(ours)
+    line = JsonPipe(ours)
     with closing(line), theirs:
         theirs.setblocking(False)
         unsent, came = json.dumps({"event": "begun"}).encode() + b"\n" + garbage, []

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.types import BigInteger, Boolean, Date, DateTime, String, TypeEngine
 
 from sexton.proposals.recognise import Seen, recognise
-from sexton.proposals.survey import Reference, Survey
+from sexton.proposals.survey import Survey, TableReference
 from sexton.proposals.weigh import Scales
 
 KINDS: dict[str, tuple[str, type[TypeEngine[Any]]]] = {
@@ -40,11 +40,11 @@ class Application:
             name: Seen(None, name, {_name(column): _kind(column)[1]() for column in columns})
             for name, columns in self.columns.items()
         }
-        references: dict[tuple[str | None, str], list[Reference]] = {}
+        references: dict[tuple[str | None, str], list[TableReference]] = {}
         for name, columns in self.columns.items():
             for column in columns:
                 if (found := _reference(column)) is not None:
-                    reference = Reference(tables[name], (_name(column),), ("id",), found[1])
+                    reference = TableReference(tables[name], (_name(column),), ("id",), found[1])
                     references.setdefault((None, found[0]), []).append(reference)
         return Survey(tuple(tables.values()), references)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import UsageError
 
-LONGEST = 990
+MAX_COMMAND_CHARACTERS = 990
 """Characters of a command; several crons cut what is longer than 999 without a word."""
 
 
@@ -33,9 +33,10 @@ class Place:
         if self.config is not None:
             words += ["--config", str(self.config)]
         command = f"cd {quoted(str(self.folder))} && {' '.join(map(quoted, words))}"
-        if len(command) > LONGEST:
+        if len(command) > MAX_COMMAND_CHARACTERS:
             raise UsageError(
-                f"the line would have more than {LONGEST} characters, which cron may cut; shorten the paths"
+                f"the line would have more than {MAX_COMMAND_CHARACTERS} characters, which cron may cut; "
+                "shorten the paths"
             )
         return command
 

@@ -26,12 +26,12 @@ from ...db.connect import read_only
 from ...db.faults import in_words
 from ...errors import FAILED, SextonError, UsageError
 from ...runs.outcome import Outcome
-from ...runs.runner import refused
+from ...runs.runner import record_unstartable
 from ...runs.runner import run as run_job
 from ...runs.stop import Stop, on_signals
-from ...slots.claim import Claim, Wanted
+from ...slots.claim import Claim, ClaimRequest
 from ...telemetry import logs
-from .messages import Line, message_of
+from .messages import JsonPipe, message_of
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     """Execute what the worker asks for, one run after the other, until it hangs up or a signal comes."""
     _end_with_parent()
     plain_logging()
-    line = Line(_own(int(arguments[0])))
+    line = JsonPipe(_own(int(arguments[0])))
     place = _first(line)
     if place is None:
         return 0
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _first(line: Line) -> dict[str, Any] | None:
+def _first(line: JsonPipe) -> dict[str, Any] | None:
     """The first message; None when the worker is gone."""
     while True:
         for message in line.receive():
@@ -88,11 +88,11 @@ def _warm(app: App) -> None:
     """Load what a run needs and open the connection, so that the first trigger does not wait for it."""
     from ...runs import batches, left_over, preflight  # noqa: F401
 
-    with suppress(SextonError), read_only(app.engine):
+    with suppress(SextonError), read_only(app.database):
         pass
 
 
-def _executed(app: App, line: Line, wish: dict[str, Any], stop: Stop) -> dict[str, Any]:
+def _executed(app: App, line: JsonPipe, wish: dict[str, Any], stop: Stop) -> dict[str, Any]:
     """Do one run and say how it ended."""
     quiet, began = wish["quiet"], time.monotonic()
     line.send({"event": "begun"})
@@ -125,9 +125,9 @@ def _run(app: App, wish: dict[str, Any], **how: Any) -> Outcome:
     try:
         job = app.registry.get(wish["job"])
     except UsageError as unknown:
-        wanted = Wanted(wish["job"], slot, None, app.definition, limits.lease, **more)
-        return refused(app.engine, wanted, unknown)
-    return run_job(app.engine, job, slot=slot, limits=limits, definition=app.definition, **more, **how)
+        wanted = ClaimRequest(wish["job"], slot, None, app.definition, limits.lease, **more)
+        return record_unstartable(app.database, wanted, unknown)
+    return run_job(app.database, job, slot=slot, limits=limits, definition=app.definition, **more, **how)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from typing import Any
 
 from ...jobs.modules import python
 from ...runs.hard_limit import ALARM
-from ...slots.claim import Due
-from .messages import Line, in_form
+from ...slots.claim import DueRun
+from .messages import JsonPipe, in_form
 
 KILL = ALARM - 0.5
 """Seconds after its deadline at which an executor is killed: its own last word comes first, the alarm last."""
@@ -30,7 +30,7 @@ STARTING = 60.0
 SLOW = 30.0
 """Seconds without being ready after which nobody counts on it any more."""
 
-TRIES = 3
+MAX_FAILED_STARTS = 3
 """Starts in vain after which nobody counts on it any more; it is started again and again all the same."""
 
 LONGEST_REST = 8.0
@@ -51,7 +51,7 @@ class Assignment:
     last_word: what it said before it ended itself, as the run did not end.  outcome: its last message, or "gone".
     """
 
-    due: Due
+    due: DueRun
     ends: float
     begun: bool = False
     claimed: dict[str, Any] | None = None
@@ -72,7 +72,7 @@ class Executor:
         self._jobs = jobs
         self._place = {"config": config, "database": database}
         self._process: subprocess.Popen[bytes] | None = None
-        self._line: Line | None = None
+        self._line: JsonPipe | None = None
         self.ready = False
         self._started = 0.0
         self._unready = time.monotonic()
@@ -105,7 +105,7 @@ class Executor:
                 ours.close()
                 self._in_vain(str(error.strerror or error))
                 return
-        self._line = Line(ours)
+        self._line = JsonPipe(ours)
         # Over the line, as every user of this host can read arguments, and a URL may hold a password.
         self._line.send(self._place)
 
@@ -131,15 +131,15 @@ class Executor:
         Ready for a moment is no sign.
         """
         if self.ready:
-            return self._vain >= TRIES and time.monotonic() - self._started < STEADY
-        return self._vain >= TRIES or time.monotonic() - self._unready > SLOW
+            return self._vain >= MAX_FAILED_STARTS and time.monotonic() - self._started < STEADY
+        return self._vain >= MAX_FAILED_STARTS or time.monotonic() - self._unready > SLOW
 
     @property
-    def line(self) -> Line | None:
+    def line(self) -> JsonPipe | None:
         """What to select on; None without a process."""
         return self._line
 
-    def give(self, due: Due, *, quiet: bool = False) -> None:
+    def give(self, due: DueRun, *, quiet: bool = False) -> None:
         """Give it a run; quiet: it writes no line of log about it. When it is gone, `read` says so."""
         assert self._line is not None
         self.assignment = Assignment(due, time.monotonic() + due.job.time_limit.total_seconds() + KILL)

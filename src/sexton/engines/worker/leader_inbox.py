@@ -12,10 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...app import App
 from ...db.connect import read_only
 from ...jobs.job import Job
-from ...slots.claim import Due
+from ...slots.claim import DueRun
 from ...slots.due import newest_attempts, tried_again
 from ...slots.queue import waiting
-from ...slots.schedules import changes, in_force, next_slot, version
+from ...slots.schedules import in_force, next_slot, overrides, version
 from ...slots.wake import understood
 from .agenda import Agenda
 from .listener import Listener
@@ -27,7 +27,7 @@ DOUBT = 10.0
 """Seconds for which nobody is taken at his word after somebody called out a run that does not wait (SEC-2)."""
 
 
-class Desk:
+class LeaderInbox:
     """Of one worker; used while it leads."""
 
     def __init__(self, app: App) -> None:
@@ -44,7 +44,7 @@ class Desk:
             self._hang_up()
         return [self._listener] if self._listener is not None else []
 
-    def called(self) -> tuple[list[Due], bool]:
+    def called(self) -> tuple[list[DueRun], bool]:
         """Runs that were called out since the last time, which need not be looked for; and whether to look.
 
         Runs are at most one a job. They may not be there: whoever may connect can call, so claiming decides.
@@ -53,7 +53,9 @@ class Desk:
         names = set(self._app.registry.names()) & hints.runs.keys()
         if time.monotonic() < self._doubted:
             return [], hints.look or bool(names)
-        return [Due(self._app.registry.get(name), None, queued=hints.runs[name]) for name in sorted(names)], hints.look
+        return [
+            DueRun(self._app.registry.get(name), None, queued=hints.runs[name]) for name in sorted(names)
+        ], hints.look
 
     def misled(self) -> None:
         """A run that was called out does not wait; another worker may have taken it, or somebody plays with us."""
@@ -61,14 +63,14 @@ class Desk:
 
     def _heard(self) -> list[bytes]:
         """What was called out since the last time. Listens when it does not yet."""
-        if self._app.engine.dialect.name != "postgresql":
+        if self._app.database.dialect.name != "postgresql":
             return []
         try:
             if self._listener is None:
                 self._deaf -= 1
                 if self._deaf < 0:
                     self._deaf = DEAF
-                    self._listener = Listener(self._app.engine)
+                    self._listener = Listener(self._app.database)
                 return []
             return self._listener.heard()
         except Exception as error:  # the driver's own errors: it cannot listen here, or no more
@@ -79,7 +81,7 @@ class Desk:
 
     def changed(self) -> tuple[bool, set[str]]:
         """Whether somebody changed a schedule since the last time, and the jobs that somebody asked for."""
-        with read_only(self._app.engine) as connection:
+        with read_only(self._app.database) as connection:
             now = version(connection)
             asked = {job for _, job in waiting(connection)}
         before, self._version = self._version, now
@@ -87,7 +89,7 @@ class Desk:
 
     def plan(self, connection: Connection, jobs: Collection[Job], now: datetime) -> None:
         """Write the next slots of these jobs into the agenda, and when a failed run is to be tried again."""
-        known = changes(connection, jobs)
+        known = overrides(connection, jobs)
         tried = newest_attempts(connection, [job.name for job in jobs if job.retry is not None], now)
         for job in jobs:
             change = known.get(job.name)

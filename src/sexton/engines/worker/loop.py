@@ -25,19 +25,19 @@ from ...db.server_clock import ask_now
 from ...errors import DatabaseUnreachable, SchemaOutdated, SextonError, UsageError
 from ...jobs.job import Job
 from ...jobs.zones import renew_zones
-from ...runs.outcome import SETTLED
+from ...runs.outcome import SETTLING_STATES
 from ...runs.stop import Stop
-from ...slots.claim import Due, holder_name, reap
+from ...slots.claim import DueRun, holder_name, reap
 from ...slots.due import due_runs
 from ...slots.lease import short_transaction
 from .executor import Assignment, Executor
-from .leader_inbox import Desk
+from .leader_inbox import LeaderInbox
 from .leadership import Leadership
-from .orphans import Closing
+from .orphans import OrphanedRuns
 from .readiness import Fitness
 from .waiting_runs import Waiting
 
-LOOK = 1.0
+QUEUE_POLL_SECONDS = 1.0
 """Seconds between two looks at the queue and at changed schedules, for those whom no NOTIFY reaches."""
 
 ELECTION = 0.5
@@ -79,10 +79,10 @@ class Worker:
         self.limits = app.limits()
         self.executors = executors
         self.fitness = Fitness(executors, say)
-        self.leadership = Leadership(app.engine, holder_name(), self.limits.lease, self.fitness)
-        self.desk = Desk(app)
+        self.leadership = Leadership(app.database, holder_name(), self.limits.lease, self.fitness)
+        self.desk = LeaderInbox(app)
         self.waiting = Waiting()
-        self.closing = Closing(app.engine, self.limits.lease, app.definition)
+        self.closing = OrphanedRuns(app.database, self.limits.lease, app.definition)
         self.timers = Timers()
         self.led = self.reached = False
         self.trouble = ""
@@ -146,7 +146,7 @@ class Worker:
             self.waiting.add(run)
         names, everything = {*self.desk.agenda.due(self.leadership.clock.now())}, now >= self.timers.all
         if everything or look or now >= self.timers.look:
-            self.timers.look = now + LOOK
+            self.timers.look = now + QUEUE_POLL_SECONDS
             changed, asked = self.desk.changed()
             names |= asked
             if changed:
@@ -164,7 +164,7 @@ class Worker:
     def _look_at(self, names: set[str]) -> None:
         jobs = [job for job in self.app.registry if job.name in names]
         busy = {job.name for job in self._under_way()}
-        with short_transaction(self.app.engine, self.limits.lease) as connection:
+        with short_transaction(self.app.database, self.limits.lease) as connection:
             require_schema(connection)
             reap(connection)
             now = ask_now(connection)
@@ -185,7 +185,7 @@ class Worker:
                 return
             executor.give(due)
 
-    def _lapsed(self, due: Due) -> bool:
+    def _lapsed(self, due: DueRun) -> bool:
         """Whether it has waited behind others until it was too late by its misfire rule."""
         return due.slot is not None and self.leadership.clock.now() - due.slot > due.job.misfire.lateness
 
@@ -215,7 +215,7 @@ class Worker:
             self.fitness.was_refused(outcome["error"])
         if done.due.queued is not None and outcome.get("state") == "already done":
             self.desk.misled()
-        settled = outcome.get("state") in SETTLED
+        settled = outcome.get("state") in SETTLING_STATES
         if not settled:
             self.waiting.drop(done.due.job.name)
         self.desk.soon(done.due.job, self.leadership.clock.now(), 0.0 if settled else 1.0)
@@ -257,7 +257,7 @@ class Worker:
                 ends.append(time.monotonic() + left)
         if self.closing.waits:
             ends.append(timers.turned + 0.5)
-        return min(max(min(ends) - time.monotonic(), 0.0), LOOK)
+        return min(max(min(ends) - time.monotonic(), 0.0), QUEUE_POLL_SECONDS)
 
     def _trouble(self, error: Exception) -> None:
         """The database cannot be asked: rest, up to 5 seconds; said once for each kind of trouble in a row."""

@@ -51,7 +51,7 @@ def outcome_of(message: dict[str, Any]) -> Outcome:
     )
 
 
-LONGEST = 4 * 1024 * 1024
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Bytes of one message at most; a traceback has 16 KiB, and counts of a thousand steps less than 1 MiB."""
 
 Right = Callable[[object], bool]
@@ -110,7 +110,7 @@ def in_form(message: Mapping[str, Any]) -> bool:
     return expected is not None and all(name in message and right(message[name]) for name, right in expected.items())
 
 
-class Line:
+class JsonPipe:
     """One end of the connection. broken: something came that is no message; nothing after it is read."""
 
     def __init__(self, channel: socket.socket) -> None:
@@ -140,7 +140,7 @@ class Line:
                 self.broken = True
                 break
             yield message
-        self.broken = self.broken or len(self._rest) > LONGEST
+        self.broken = self.broken or len(self._rest) > MAX_MESSAGE_BYTES
         if self.broken or not chunk:
             yield None
 

@@ -13,12 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...errors import LeaseLost, SextonError
 from ...runs.hard_limit import OVERDUE
-from ...runs.runner import refused
-from ...slots.claim import Wanted, close
+from ...runs.runner import record_unstartable
+from ...slots.claim import ClaimRequest, close
 from ...slots.lease import Lease, of_job
 from .executor import KILL, Assignment
 
-PATIENCE = 120.0
+CLOSING_SECONDS = 120.0
 """Seconds that closing is tried; the server may still be busy with what the dead process asked for last."""
 
 
@@ -29,7 +29,7 @@ class Left(NamedTuple):
     since: float
 
 
-class Closing:
+class OrphanedRuns:
     """The runs to close. seconds: length of their leases.  definition: of the settings, for runs that never began."""
 
     def __init__(self, engine: Engine, seconds: float, definition: str) -> None:
@@ -59,8 +59,8 @@ class Closing:
             error = f"while its work was loaded: {error}"
             if not left.begun:
                 state, error = "cancelled", f"before it began: {_words(code)}"
-            wanted = Wanted.of(due, self._definition, self._seconds)
-            end = partial(refused, self._engine, wanted, SextonError(error), state)
+            wanted = ClaimRequest.of(due, self._definition, self._seconds)
+            end = partial(record_unstartable, self._engine, wanted, SextonError(error), state)
         self._left.append(Left(end, time.monotonic()))
         self.try_again()
         return {"job": due.job.name, "run": claimed.get("run"), "state": state, "error": error}
@@ -73,7 +73,7 @@ class Closing:
             except LeaseLost:
                 pass  # closed already, by itself or by a successor
             except (SQLAlchemyError, SextonError):
-                if time.monotonic() - left.since < PATIENCE:
+                if time.monotonic() - left.since < CLOSING_SECONDS:
                     continue
             self._left.remove(left)
 

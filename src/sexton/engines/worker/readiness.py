@@ -15,12 +15,12 @@ from ...slots.claim import clocks_apart
 from .executor import Executor
 
 REFUSALS = 3
-"""Runs in a row that the database did not let begin, after which no more are tried; but see `PATIENCE`."""
+"""Runs in a row that the database did not let begin, after which no more are tried; but see `UNFIT_SECONDS`."""
 
-PATIENCE = 5.0
+UNFIT_SECONDS = 5.0
 """Seconds that this has to last: others may have ended what our executors were connected with."""
 
-REST = 10.0
+RETRY_LEADING_SECONDS = 10.0
 """Seconds until it is tried again, by leading if nobody else does; twice as long after each time, up to a minute."""
 
 LONGEST_REST = 60.0
@@ -58,7 +58,7 @@ class Fitness:
     def has_begun(self) -> None:
         """A run has, or there is another reason why none can: refusals are counted anew."""
         self._refusal, self._refusals, self._first, self._last = "", 0, 0.0, 0.0
-        self._rest, self._again = REST, 0.0
+        self._rest, self._again = RETRY_LEADING_SECONDS, 0.0
 
     def was_refused(self, why: str) -> None:
         """The database did not let an executor begin a run that is due. The worker's own connection may be well."""
@@ -72,7 +72,7 @@ class Fitness:
             self._rest = min(self._rest * 2, LONGEST_REST)
 
     def _is_refused(self) -> bool:
-        lasts = self._refusals >= REFUSALS and self._last - self._first > PATIENCE
+        lasts = self._refusals >= REFUSALS and self._last - self._first > UNFIT_SECONDS
         return lasts and time.monotonic() - self._last < FORGOTTEN
 
     def _without_executors(self) -> str:

@@ -14,7 +14,7 @@ from ...errors import DONE
 from ...runs.stop import Stop
 from .executor import Executor
 
-GRACE = 3.0
+SHUTDOWN_GRACE_SECONDS = 3.0
 """Seconds beyond the length of a lease, which runs have to end their batch in."""
 
 
@@ -29,7 +29,7 @@ def ending_in_time(stop: Stop, lease: float, executors: Sequence[Executor], say:
 
     def watch() -> None:
         select.select([stop, over], [], [])
-        if over.wait(lease + GRACE if stop.asked else 0.0):
+        if over.wait(lease + SHUTDOWN_GRACE_SECONDS if stop.asked else 0.0):
             return
         for executor in executors:
             executor.signal(SIGKILL)

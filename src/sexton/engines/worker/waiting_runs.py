@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ...jobs.job import Job
-from ...slots.claim import Due
+from ...slots.claim import DueRun
 
 
 def group_of(job: Job) -> str:
@@ -20,9 +20,9 @@ class Waiting:
     """
 
     def __init__(self) -> None:
-        self._runs: list[Due] = []
+        self._runs: list[DueRun] = []
 
-    def add(self, due: Due) -> None:
+    def add(self, due: DueRun) -> None:
         """Take it in, after what waits already with the same priority; what people asked for comes before slots.
 
         Of runs that people asked for, one a job waits: so do they in the database, and others may name any number.
@@ -34,7 +34,7 @@ class Waiting:
             self._runs.append(due)
             self._runs.sort(key=lambda run: (-run.job.priority, run.queued is None))
 
-    def next(self, busy: Collection[Job], concurrency: int) -> Due | None:
+    def next(self, busy: Collection[Job], concurrency: int) -> DueRun | None:
         """Take out the run to start now, given the jobs under way; None when nothing may start."""
         if len(busy) >= concurrency:
             return None

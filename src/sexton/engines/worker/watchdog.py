@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from ...app import App
 from ...channels.contract import Notice
 from ...telemetry.alert_delivery import channels_of, shout
-from ...telemetry.health_reader import Reader
+from ...telemetry.health_reader import HealthReader
 from ...telemetry.monitoring_cycle import Rounds
 from .loop import Worker
 
@@ -22,9 +22,9 @@ SILENCE = 60.0
 
 
 @contextmanager
-def watching(app: App, worker: Worker, every: float, say: Callable[..., None], reader: Reader) -> Iterator[None]:
+def watching(app: App, worker: Worker, every: float, say: Callable[..., None], reader: HealthReader) -> Iterator[None]:
     """Watch inside the block, every `every` seconds."""
-    rounds = Rounds(app.engine, list(app.registry), app.settings, say, reader, app.registry.unloaded)
+    rounds = Rounds(app.database, list(app.registry), app.settings, say, reader, app.registry.unloaded)
     over = threading.Event()
 
     def watch() -> None:
@@ -57,7 +57,7 @@ def _shout(app: App, title: str, what: str, say: Callable[..., None]) -> None:
     """Tell all channels straight away: what we watch cannot carry the message."""
     from ...db.connect import place
 
-    where = place(app.engine.url)
+    where = place(app.database.url)
     key = f"alert:database:{secrets.token_hex(8)}"  # the database, which knows who we are, is away
     notice = Notice(key, title, f"{where} {what}", job="sexton", facts={}, command="sexton check")
     for channel, reason in shout(channels_of(app.settings), notice).items():

@@ -6,7 +6,7 @@ notifications, and the outbox last, after the jobs that write to it.
 
 from collections.abc import Sequence
 
-from sexton import Job, Later, Pack, cron
+from sexton import Job, LazyWork, Pack, cron
 
 from .options import Options
 
@@ -20,27 +20,27 @@ def jobs(options: Options, dialect: str) -> Sequence[Job]:
         Job(
             "marketplace.expire_licences",
             schedule=cron("0 4 * * *"),
-            work=Later("sexton.packs.marketplace.licences:steps", (options, dialect)),
+            work=LazyWork("sexton.packs.marketplace.licences:steps", (options, dialect)),
             description="warn, expire, revoke stores, delete licences with their media (PF-137)",
         ),
         Job(
             "marketplace.expire_orders",
             schedule=cron("10 4 * * *"),
-            work=Later("sexton.packs.marketplace.orders:steps", (options, dialect)),
+            work=LazyWork("sexton.packs.marketplace.orders:steps", (options, dialect)),
             description="nudge vendors, expire pending orders, give stock back (PF-138)",
         ),
         Job(
             "marketplace.purge_notifications",
             priority=CLEANUP,
             schedule=cron("20 4 * * *"),
-            work=Later("sexton.packs.marketplace.retention:notifications", (options, dialect)),
+            work=LazyWork("sexton.packs.marketplace.retention:notifications", (options, dialect)),
             description="delete notifications past keeping (PF-139)",
         ),
         Job(
             "marketplace.purge_outbox",
             priority=CLEANUP,
             schedule=cron("30 4 * * *"),
-            work=Later("sexton.packs.marketplace.retention:outbox", (options, dialect)),
+            work=LazyWork("sexton.packs.marketplace.retention:outbox", (options, dialect)),
             description="delete published and dead-lettered outbox rows (PF-140)",
         ),
     ]
@@ -50,6 +50,6 @@ pack = Pack(
     "marketplace",
     options=Options,
     jobs=jobs,
-    demo=Later("sexton.packs.marketplace.demo:seeding"),
+    demo=LazyWork("sexton.packs.marketplace.demo:seeding"),
     keeps_outbox=lambda options: "outbox_events" not in options.tables,
 )

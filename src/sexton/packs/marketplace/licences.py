@@ -37,7 +37,7 @@ from sexton import (
 from .options import Options
 from .tables import Tables, tables
 
-ENDED = ("expired", "deleted", "rejected")
+ENDED_LICENCE_STATES = ("expired", "deleted", "rejected")
 REVOKE = "revoke"
 LAST_USED = ("last_expires_at", "last_id", "id")
 
@@ -80,7 +80,7 @@ def _expire(own: Tables) -> Transition:
     return Transition(
         own.licenses,
         {"status": "expired"},
-        only=licences.status.not_in(ENDED),
+        only=licences.status.not_in(ENDED_LICENCE_STATES),
         by=licences.expires_at,
         kind="deadline",
         tell=(

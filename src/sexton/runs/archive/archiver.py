@@ -40,16 +40,16 @@ from ...statements.batch_strategy import Request
 from ...statements.poison import any_aside, forget_healed
 from ..context import RunContext
 from ..kept_rows import say_kept
-from ..sizing import CEILING, Sizer
+from ..sizing import MAX_BATCH_SECONDS, Sizer
 from ..transaction_retries import Attempts
 from .deletion import Deletion, Gone, delete_rows
 from .portions import READ, Portion, Portions, tables_of
 from .records import Batch, give_up, held_by, register, seal_in, unfinished, went
 
-ROWS = 20_000
+MAX_FILE_ROWS = 20_000
 """Rows of the policy's table in one file."""
 
-LINES = 100_000
+MAX_FILE_LINES = 100_000
 """With their children: a file ends with the row that reaches this, as something of each line is kept in memory."""
 
 BYTES = 32 << 20
@@ -81,14 +81,14 @@ class Archiver:
         """Everything that is due. JobFailed when a file cannot be written, and nothing was deleted for it."""
         try:
             make_folder(self.folder, group=self.group)
-            excluding = self.attempts.beside(
+            excluding = self.attempts.side_transaction(
                 lambda connection: any_aside(connection, self.request.job, self.request.as_of)
             )
             self.request = replace(self.request, excluding=excluding)
             self.portions = Portions(self.context, self.plan, self.request, self.folder)
             with pinned(self.folder) as self.require_folder:
                 self._take()
-            self.attempts.beside(lambda connection: forget_healed(connection, self.plan, self.request))
+            self.attempts.side_transaction(lambda connection: forget_healed(connection, self.plan, self.request))
         except OSError as error:
             raise JobFailed(f"archive {self.folder}: {error.strerror}; no row was deleted for it") from error
         except Exception as error:
@@ -111,11 +111,11 @@ class Archiver:
         """More rows for a file; None: it is full, or there are no more."""
         rows, lines = len(batch.rows), batch.lines
         limits = (self.plan.limit, self.context.limits.row_limit)
-        most = min([ROWS, *(limit - self.counts.picked for limit in limits if limit is not None)]) - rows
-        if most <= 0 or lines >= LINES or batch.size >= BYTES:
+        most = min([MAX_FILE_ROWS, *(limit - self.counts.picked for limit in limits if limit is not None)]) - rows
+        if most <= 0 or lines >= MAX_FILE_LINES or batch.size >= BYTES:
             return None
         # As many as fit, by what rows had so far: a row may have thousands of children.
-        portion = self.portions.next(max(min(most, (LINES - lines) * rows // lines), 1) if lines else most)
+        portion = self.portions.next(max(min(most, (MAX_FILE_LINES - lines) * rows // lines), 1) if lines else most)
         refused, self.portions.refused = self.portions.refused, 0
         self.counts.picked += refused
         self.counts.poison += refused
@@ -152,7 +152,7 @@ class Archiver:
             if measured(temporary, seal) != written:
                 raise JobFailed(f"archive {path.name} reads otherwise than it was written; no row was deleted for it")
             self.require_folder()
-            self.attempts.beside(lambda connection: seal_in(connection, path.name, seal))
+            self.attempts.side_transaction(lambda connection: seal_in(connection, path.name, seal))
             publish(temporary, path, manifest, self.group)
             self.require_folder()
             require_whole(path, seal)
@@ -189,7 +189,7 @@ class Archiver:
         # By chance as well: another database may have the same folder, time and run.
         chance = token_hex(3)
         name = f"{self.plan.step}-{claim.as_of:%Y%m%dT%H%M%SZ}-run{claim.run_id}-{number:04}-{chance}{ENDING}"
-        self.attempts.beside(lambda connection: register(connection, name, claim.job, claim.run_id))
+        self.attempts.side_transaction(lambda connection: register(connection, name, claim.job, claim.run_id))
         return self.folder / name
 
     def _delete(self, path: Path, batch: Batch) -> bool:
@@ -222,7 +222,7 @@ class Archiver:
         """One batch; None: once more, or with fewer rows."""
         before = replace(self.counts, also=dict(self.counts.also))
         try:
-            return self.attempts.once(work, lock=CEILING / 2, statement=self.context.limits.statement)
+            return self.attempts.commit_once(work, lock=MAX_BATCH_SECONDS / 2, statement=self.context.limits.statement)
         except BaseException as error:
             for name in ("picked", "changed", "also", "skipped", "poison", "kept"):  # also when the commit was refused
                 setattr(self.counts, name, getattr(before, name))
@@ -231,7 +231,7 @@ class Archiver:
             if classify(error) is Fault.CANCELLED and size > 1:
                 self.sizer.shrink(2, size)
             else:
-                self.attempts.again(error)
+                self.attempts.backoff_or_raise(error)
             return None
 
     def _delete_some(self, taken: Deletion, path: Path, left: set[Key] | None, connection: Connection) -> Gone:
@@ -250,7 +250,7 @@ class Archiver:
         False: of one of them rows were kept, and not one went.
         """
         onward = True
-        for record in self.attempts.beside(lambda connection: unfinished(connection, self.request.job)):
+        for record in self.attempts.side_transaction(lambda connection: unfinished(connection, self.request.job)):
             path = self.folder / record.file
             discard(path)
             batch = held_by(path, record, self.plan.table.fullname)
@@ -259,7 +259,7 @@ class Archiver:
                 continue
             if batch is None:
                 self.context.note = f"archive {path.name} was never finished, and is forgotten: no row went by it"
-            self.attempts.beside(partial(give_up, record.file))
+            self.attempts.side_transaction(partial(give_up, record.file))
         return onward
 
 

@@ -16,7 +16,7 @@ from ...statements.archive_columns import require_columns
 from ...statements.archive_rows import AT_ONCE, Held, Key, Reading, found, is_as, reading, relation
 from ...statements.batch_strategy import Request, parameters
 from ...statements.poison import quarantine, subject_of
-from ...statements.referencing_tables import KEPT, referring
+from ...statements.referencing_tables import FOREIGN_KEY_FAILED, referring
 from ...statements.selection import due
 from .portions import READ, part_of, picked_rows, tables_of
 
@@ -155,7 +155,7 @@ def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
         return
     picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
     kept = referring(connection, wanted.plan, wanted.request, picked, values)
-    alone, refusal = len(wanted.rows) == 1, f"{KEPT}{kept}" if kept else ""
+    alone, refusal = len(wanted.rows) == 1, f"{FOREIGN_KEY_FAILED}{kept}" if kept else ""
     try:
         with connection.begin_nested():
             done = None if kept else _at_once(connection, wanted, picked, values)

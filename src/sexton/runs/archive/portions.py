@@ -29,7 +29,7 @@ from ...statements.archive_columns import require_columns, weight
 from ...statements.archive_read_back import Unreadable, about_rows, unreadable, why
 from ...statements.archive_rows import (
     AT_ONCE,
-    Found,
+    ArchivedRow,
     Held,
     Key,
     Reading,
@@ -57,7 +57,7 @@ class Portion:
     refused: of the rows, those that would not come back, and why; they are not in `rows`.
     """
 
-    rows: list[Found] = field(default_factory=list)
+    rows: list[ArchivedRow] = field(default_factory=list)
     children: dict[tuple[str, ...], dict[Key, Held]] = field(default_factory=dict)
     below: Any = None
     refused: dict[Key, str] = field(default_factory=dict)
@@ -118,7 +118,7 @@ class Portions:
         self.size = max(size // 2, 1)
         if size > 1:
             return
-        row = self.attempts.beside(lambda connection: next_subject(connection, self.plan, self.request))
+        row = self.attempts.side_transaction(lambda connection: next_subject(connection, self.plan, self.request))
         if row is None:
             raise error
         self._set_aside(row[0], why(error))
@@ -126,7 +126,9 @@ class Portions:
 
     def _set_aside(self, subject: str, reason: str) -> None:
         words = f"not archived, as it could not be put back: {reason}"
-        self.attempts.beside(lambda connection: quarantine(connection, self.plan, self.request, subject, words))
+        self.attempts.side_transaction(
+            lambda connection: quarantine(connection, self.plan, self.request, subject, words)
+        )
         self.refused += 1
 
     def _subject(self, key: Key) -> str:
@@ -135,7 +137,7 @@ class Portions:
             name = select(subject_text(list(self.plan.key))).where(in_rows(self.plan.key, keys))
             return connection.execute(name, values).scalar()
 
-        return self.attempts.beside(ask) or subject_of(key)
+        return self.attempts.side_transaction(ask) or subject_of(key)
 
     def _portion(self, request: Request) -> tuple[Portion, bool]:
         # A long read on SQLite keeps nobody waiting, and its limit is for all statements together.
@@ -165,12 +167,12 @@ class Portions:
         fitting = sum(total <= AT_ONCE for total in accumulate(sizes))
         return max(fitting, 1) if sizes else 0
 
-    def _rows(self, connection: Connection, request: Request, how: Reading) -> list[Found]:
+    def _rows(self, connection: Connection, request: Request, how: Reading) -> list[ArchivedRow]:
         onward = request.cursor is not None
         asked = reading_due(connection.dialect, self.plan, how, excluding=request.excluding, onward=onward)
         return list(found(connection, how, asked, parameters(asked, request), marks=len(self.plan.order)))
 
-    def _readable(self, connection: Connection, rows: list[Found]) -> Portion:
+    def _readable(self, connection: Connection, rows: list[ArchivedRow]) -> Portion:
         """Those that have to be written, each so that it would come back."""
         fresh = [row for row in rows if not self._waits(row)]
         how = Reading(self.plan.table)
@@ -180,11 +182,11 @@ class Portions:
         rows = [good[row.key] for row in fresh if row.key not in refused]
         return Portion([row for row in rows if not self._waits(row)], refused=refused)
 
-    def _waits(self, row: Found) -> bool:
+    def _waits(self, row: ArchivedRow) -> bool:
         known = self.waiting.get(row.key)
         return known is not None and is_as(known, row)
 
-    def _as_text(self, connection: Connection, how: Reading, rows: dict[Key, Found]) -> dict[Key, str]:
+    def _as_text(self, connection: Connection, how: Reading, rows: dict[Key, ArchivedRow]) -> dict[Key, str]:
         """Rows that their JSON does not give back stand as text; what not even that gives back, and why."""
         refused = unreadable(connection, how, list(rows.values()))
         if not refused or connection.dialect.name != "postgresql":
@@ -226,7 +228,7 @@ class Portions:
 
     def _in_pieces(
         self, connection: Connection, how: Reading, change: Change, picked: Any, values: Mapping[str, Any]
-    ) -> Iterator[list[Found]]:
+    ) -> Iterator[list[ArchivedRow]]:
         def those(asked: Select[Any]) -> tuple[Select[Any], dict[str, Any]]:
             asked = asked.where(change.where({"picked": picked}))
             return asked, parameters(asked, self.request, **values)
@@ -236,7 +238,7 @@ class Portions:
         if most is None:
             return
         some = max(1, min(READ, AT_ONCE // max(most, 1)))
-        piece: list[Found] = []
+        piece: list[ArchivedRow] = []
         for row in found(connection, how, *those(reading(connection.dialect, how)), some=some):
             piece.append(row)
             if len(piece) == some:

@@ -20,7 +20,7 @@ from ...db.tables import own_tables
 from ...errors import JobFailed
 from ...statements.archive_rows import Held, Key, key_of
 
-MOST = 1_000
+MAX_RECORDED_KEYS = 1_000
 """Keys of rows that a record names; with more of them the whole file is gone through again."""
 
 UNKNOWN_LINE = 1 << 30
@@ -102,7 +102,9 @@ def went(connection: Connection, name: str, rows: int, waiting: Collection[Key] 
     archives = own_tables(connection.dialect.name).archives
     record: dict[str, Any] = {"deleted": archives.c.deleted + rows}
     if waiting is not None:
-        record["waiting"] = json.dumps(sorted(waiting, key=str) if len(waiting) <= MOST else True) if waiting else None
+        record["waiting"] = (
+            json.dumps(sorted(waiting, key=str) if len(waiting) <= MAX_RECORDED_KEYS else True) if waiting else None
+        )
         record["finished_at"] = None if waiting else database_now(connection.dialect.name)
     connection.execute(update(archives).where(archives.c.file == name).values(record))
 

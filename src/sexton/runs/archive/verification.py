@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...archives.files import Line, Manifest, Written
+from ...archives.files import ArchiveLine, Manifest, Written
 from ...archives.manifests import read_manifest
 from ...archives.sealed_files import Seal, lines_of, measured
 from ...errors import JobFailed
@@ -39,7 +39,7 @@ class Archive:
     written: Written
     recorded: bool = True
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[ArchiveLine]:
         """JobFailed: it is another file by now, or has rows of a table that its manifest does not name (SEC-3)."""
         for line in lines_of(self.path, self.seal):
             columns = self.manifest.columns.get(line.table)
