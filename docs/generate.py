@@ -17,7 +17,7 @@ from sexton.config.template import env_template
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `making`, beside this file, is found however this file is started
 
-from docs.making import api, cli, database, errors, marketplace, metrics  # noqa: E402
+from docs.making import api, cli, database, errors, marketplace, metrics, requirements  # noqa: E402
 
 PAGES: Mapping[str, Callable[[], str]] = {
     ".env.example": env_template,
@@ -29,6 +29,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/marketplace.md": marketplace.marketplace,
     "docs/reference/errors.md": errors.codes,
     "docs/reference/metrics.md": metrics.metrics,
+    "docs/requirements.md": requirements.requirements,
 }
 """Each generated file, from the root of the repository, and what makes its text."""
 

@@ -24,7 +24,7 @@ def test_instants(text: str, instant: datetime) -> None:
 
 
 @pytest.mark.parametrize("text", ["9999-12-31", "9999-12-31T23:59-10:00", "0001-01-01", "2401-01-01", "soon", ""])
-def test_q1_instants_that_are_none_or_out_of_reach_are_one_line(text: str) -> None:
+def test_instants_that_are_none_or_out_of_reach_are_one_line(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_reckonable(text)
     assert "\n" not in str(refused.value)

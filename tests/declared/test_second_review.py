@@ -49,7 +49,7 @@ def refusal(shop: Shop, **written: Any) -> str:
 
 
 @pytest.mark.parametrize("index", ["lower(email), ten", "ten) WHERE (email = 'a'"])
-def test_c4_a_unique_index_on_an_expression_or_a_part_names_no_rows(index: str, shop: Shop) -> None:
+def test_a_unique_index_on_an_expression_or_a_part_names_no_rows(index: str, shop: Shop) -> None:
     shop.do(
         "CREATE TABLE orders (id int, email text NOT NULL, ten int NOT NULL, ends bigint)",
         f"CREATE UNIQUE INDEX orders_once ON orders ({index})",
@@ -61,7 +61,7 @@ def test_c4_a_unique_index_on_an_expression_or_a_part_names_no_rows(index: str, 
 
 
 @pytest.mark.databases("sqlite")
-def test_c4_rows_without_any_name_are_refused(shop: Shop) -> None:
+def test_rows_without_any_name_are_refused(shop: Shop) -> None:
     shop.do("CREATE TABLE orders (rowid int, _rowid_ int, oid int, ends bigint)")
 
     assert "rows of orders have no name" in refusal(shop, purge="orders")
@@ -98,7 +98,7 @@ def test_children_of_a_partitioned_table_are_those_of_its_partitions(shop: Shop,
     }
 
 
-def test_a4_an_archive_of_rows_that_cascade_among_themselves_is_refused(shop: Shop, tmp_path: Path) -> None:
+def test_an_archive_of_rows_that_cascade_among_themselves_is_refused(shop: Shop, tmp_path: Path) -> None:
     shop.do(
         f"CREATE TABLE orders (id int PRIMARY KEY, ends bigint, parent int {CASCADE})",
         f"INSERT INTO orders VALUES (1, {PAST}, NULL), (2, {FUTURE}, 1), (3, {FUTURE}, 2), (4, {PAST}, NULL)",
@@ -206,7 +206,7 @@ def test_the_newest_are_not_those_without_a_time(kind: str, shop: Shop) -> None:
         ("day < CURRENT_DATE - interval '1 day'", [2, 3, 4]),
     ],
 )
-def test_a6_the_day_is_that_of_the_run(only: str, left: list[int], shop: Shop) -> None:
+def test_the_day_is_that_of_the_run(only: str, left: list[int], shop: Shop) -> None:
     """At noon, of 13 to 16 June."""
     shop.do("CREATE TABLE orders (id int PRIMARY KEY, day date)")
     for number in range(1, 5):
@@ -250,7 +250,7 @@ def test_the_zone_of_a_parent_is_found_by_the_column_that_is_referred_to(shops: 
 
 
 @pytest.mark.databases("sqlite")
-def test_c4_keys_of_bytes(shop: Shop, tmp_path: Path) -> None:
+def test_keys_of_bytes(shop: Shop, tmp_path: Path) -> None:
     shop.do(
         "CREATE TABLE orders (id blob PRIMARY KEY, ends bigint)",
         "CREATE TABLE notes (o blob REFERENCES orders (id))",

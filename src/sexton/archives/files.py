@@ -1,4 +1,4 @@
-"""Archive files: JSON Lines under gzip, with a manifest beside; written whole, read back, and never overwritten.
+"""Archive files: JSON Lines under gzip, with a manifest beside; written whole, read back, and never overwritten (A3).
 
     NAME-20261122T031700Z-run17-0001.jsonl.gz           {"table": "orders", "key": ["1"], "row": {"id": 1, ...}}
     NAME-20261122T031700Z-run17-0001.manifest.json      count, range of keys, sha256 of the .gz, columns

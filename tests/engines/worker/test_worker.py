@@ -73,7 +73,7 @@ def test_pf_136_7_p12_no_job_takes_the_worker_down(job: str, state: str, words: 
 
 @pytest.mark.parametrize("job", ["bad.brood", "bad.ponder"])
 @pytest.mark.databases("postgres")
-def test_t9_a_statement_that_sleeps_is_ended_too(job: str, yard: Yard) -> None:
+def test_a_statement_that_sleeps_is_ended_too(job: str, yard: Yard) -> None:
     """ORA-BP.4: on a connection of its own, and inside a transaction of the run; it would take longer than we wait."""
     yard.leader()
     sleeping = yard.ended(yard.ask_for(job))
