@@ -74,7 +74,7 @@ def test_modules_pages_and_tests_of_the_key_exist() -> None:
 
 
 def test_a_place_that_is_not_there_or_could_be_several_is_refused() -> None:
-    assert kept_in(Requirement("X0", "…", ("db.keys",), "benchmarks")) == ["db.keys"]
+    assert kept_in(Requirement("X0", "…", ("db.effect_keys",), "benchmarks")) == ["db.effect_keys"]
     with pytest.raises(LookupError, match="'nowhere' is the end of 0 modules: none"):
         kept_in(Requirement("X0", "…", ("nowhere",)))
     with pytest.raises(LookupError, match=r"'history' is the end of 2 modules: cli\.history, "):
