@@ -192,7 +192,8 @@ def _laid_over(sources: Sequence[Source], wrong: list[str]) -> Settings:
         except Problem as problem:
             # What does not fit together names both keys; the place is the last one that had a say.
             wrong += (f"{latest[one.path[:1]].place(one.path)}: {one}" for one in problem.each)
-    raise refusal([*wrong, *_in_policies(sources)])
+    # A folder that root does not obey is the fault of each file in it, and is told once.
+    raise refusal([*dict.fromkeys([*wrong, *_in_policies(sources)])])
 
 
 def _in_policies(sources: Sequence[Source]) -> Iterator[str]:
