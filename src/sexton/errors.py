@@ -62,7 +62,7 @@ class SettingsErrors(SettingsError):
 
     def __init__(self, errors: Iterable[SextonError]) -> None:
         self._lines = tuple(line for error in errors for line in error.lines)
-        super().__init__("\n".join(self._lines))
+        super().__init__("; ".join(self._lines))
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ HEAVY = (
     "asyncio",
     "sexton.jobs",
     "sexton.config.template",
-    "sexton.config.dotenv",
+    "sexton.config.dotenv_file",
+    "dotenv",
     "tomllib",
     "json",
 )

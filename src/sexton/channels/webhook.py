@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
 
 from .contract import Notice, as_json, compact
 from .http_post import post
@@ -18,21 +17,15 @@ class WebhookChannel:
     name = "webhook"
 
     def __init__(self, url: str, secret: str | None) -> None:
-        self._url, self._secret = url, secret
+        self._url = url
+        self._signer = None if secret is None else Webhook(secret)
 
     def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
         """Post it; `webhook-id` is the notice's key in every try, so that the receiver can tell a second copy."""
         body = compact({"type": "sexton.alert", "data": as_json(notice)})
-        stamp = int(time.time())
-        headers = {"webhook-id": notice.key, "webhook-timestamp": str(stamp)}
-        if self._secret is not None:
-            headers["webhook-signature"] = signature(self._secret, notice.key, stamp, body)
+        now = datetime.now(UTC)
+        headers = {"webhook-id": notice.key, "webhook-timestamp": str(int(now.timestamp()))}
+        if self._signer is not None:
+            headers["webhook-signature"] = self._signer.sign(notice.key, now, body.decode())
         post(self._url, body, headers)
         return {}
-
-
-def signature(secret: str, key: str, stamp: int, body: bytes) -> str:
-    """What `webhook-signature` holds: "v1," and the HMAC-SHA256 of "key.stamp.body". stamp: seconds since 1970."""
-    shared = base64.b64decode(secret.removeprefix("whsec_"))
-    digest = hmac.digest(shared, b".".join((key.encode(), str(stamp).encode(), body)), hashlib.sha256)
-    return "v1," + base64.b64encode(digest).decode()

@@ -79,11 +79,11 @@ class AlertSettings:
         return parse_duration(self.late_after) if self.late_after else None
 
     def check(self) -> None:
-        """ValueError when a factor would call every run slow or too fast."""
+        """Misfit when a factor would call every run slow or too fast."""
         for name in ("slow_factor", "fast_factor"):
             value = getattr(self, name)
             if 0 < value < 1.5:
-                raise ValueError(f"{name} {value} must be at least 1.5, or 0 for never")
+                raise Misfit(f"{name} {value} must be at least 1.5, or 0 for never", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
-from ..errors import SettingsError, suggestion
+from ..errors import SettingsError, SettingsErrors, suggestion
 from .setting_fields import SettingRule, annotations_of, default_of, dotted, is_group, leaves, rule_of
 from .value_types import WORDS, check_kind
 
@@ -22,11 +23,20 @@ LARGEST_INTEGER = 2**63 - 1
 
 
 class Problem(Exception):
-    """What is wrong with the setting at `path`; `str()` of it says what would be right."""
+    """What is wrong with the setting at `path`; `str()` of it says what would be right. each: with its like."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
+        self.each: tuple[Problem, ...] = (self,)
         super().__init__(text)
+
+
+class Problems(Problem):
+    """What is wrong with several settings; it stands for the first."""
+
+    def __init__(self, each: Sequence[Problem]) -> None:
+        super().__init__(each[0].path, str(each[0]))
+        self.each = tuple(each)
 
 
 def read_into(cls: type[T], mapping: Mapping[str, object], *, where: str) -> T:
@@ -36,8 +46,8 @@ def read_into(cls: type[T], mapping: Mapping[str, object], *, where: str) -> T:
     `object` for anything. `setting()` adds kinds and limits. What is left out keeps its default. A method
     `check()` of the dataclass is called at the end and raises ValueError when values do not fit together.
     where: begins each message, such as "sexton.toml: pack.marketplace".
-    SettingsError, one line, for an unknown key, a missing one, a wrong type, an impossible value; TypeError
-    when the dataclass has a field of a type not listed here."""
+    SettingsError, with a line for each unknown key, missing one, wrong type, impossible value; TypeError when the
+    dataclass has a field of a type not listed here."""
     return read_at(cls, mapping, (), lambda path: f"{where}.{dotted(path)}" if path else where)
 
 
@@ -46,36 +56,45 @@ def read_at(cls: type[T], mapping: Mapping[str, object], path: Path, place: Call
     try:
         return assemble(cls, checked(cls, mapping))
     except Problem as problem:
-        raise SettingsError(f"{place((*path, *problem.path))}: {problem}") from None
+        raise refusal([f"{place((*path, *one.path))}: {one}" for one in problem.each]) from None
+
+
+def refusal(lines: Sequence[str]) -> SettingsError:
+    """The error that says all of these."""
+    return SettingsError(lines[0]) if len(lines) == 1 else SettingsErrors(map(SettingsError, lines))
 
 
 def checked(cls: type, mapping: Mapping[str, object], path: Path = ()) -> dict[str, Any]:
-    """The same table with every value checked and converted; groups stay tables. Raises Problem."""
+    """The same table with every value checked and converted; groups stay tables. Raises Problem with all of it."""
     annotations = annotations_of(cls) if mapping else {}
     rules = {declared.name: rule_of(declared) for declared in fields(cls)} if mapping else {}
-    result: dict[str, Any] = {}
+    result, wrong = dict[str, Any](), list[Problem]()
     for key, value in mapping.items():
         here = (*path, str(key))
-        if key not in rules:
-            raise Problem(here, _unknown(cls, str(key)))
-        if is_group(annotations[key]):
-            result[key] = checked(annotations[key], _table(value, rules[key], here), here)
-        else:
-            result[key] = _converted(value, annotations[key], rules[key], here)
+        with _noted(wrong):
+            if key not in rules:
+                raise Problem(here, _unknown(cls, str(key)))
+            if is_group(annotations[key]):
+                result[key] = checked(annotations[key], _table(value, rules[key], here), here)
+            else:
+                result[key] = _converted(value, annotations[key], rules[key], here)
+    _raise(wrong)
     return result
 
 
 def assemble(cls: type[T], values: Mapping[str, Any], path: Path = ()) -> T:
-    """An instance from checked values. Raises Problem for what is missing or does not fit together."""
+    """An instance from checked values. Raises Problem with all that is missing or does not fit together."""
     annotations = annotations_of(cls) if values else {}
-    arguments: dict[str, Any] = {}
+    arguments, wrong = dict[str, Any](), list[Problem]()
     for declared in fields(cast(Any, cls)):
         here = (*path, declared.name)
-        if declared.name in values:
-            value, annotation = values[declared.name], annotations[declared.name]
-            arguments[declared.name] = assemble(annotation, value, here) if is_group(annotation) else value
-        elif default_of(declared) is MISSING:
-            raise Problem(here, "this setting is missing and has no default; add it")
+        with _noted(wrong):
+            if declared.name in values:
+                value, annotation = values[declared.name], annotations[declared.name]
+                arguments[declared.name] = assemble(annotation, value, here) if is_group(annotation) else value
+            elif default_of(declared) is MISSING:
+                raise Problem(here, "this setting is missing and has no default; add it")
+    _raise(wrong)
     instance = cls(**arguments)
     check = getattr(instance, "check", None)
     if values and check is not None:
@@ -84,6 +103,20 @@ def assemble(cls: type[T], values: Mapping[str, Any], path: Path = ()) -> T:
         except (ValueError, SettingsError) as error:
             raise Problem((*path, *getattr(error, "keys", ())), str(error)) from None
     return instance
+
+
+@contextmanager
+def _noted(wrong: list[Problem]) -> Iterator[None]:
+    """What is wrong in here is kept, so that the rest is looked at, too."""
+    try:
+        yield
+    except Problem as problem:
+        wrong += problem.each
+
+
+def _raise(wrong: Sequence[Problem]) -> None:
+    if wrong:
+        raise Problems(wrong)
 
 
 def _unknown(cls: type, key: str) -> str:
@@ -106,27 +139,38 @@ def _converted(value: object, annotation: Any, rule: SettingRule, path: Path) ->
     if origin in (tuple, list):
         return origin(_items(value, arguments[0], rule, path))
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        table = _table(value, rule, path)
-        _known_keys(table, rule, path)
-        if is_group(arguments[1]):
-            _names_are_whole(table, arguments[1], path)
-        # Limits and kind of the rule hold for the values as well, however deep.
-        inner = SettingRule(kind=rule.kind, minimum=rule.minimum, maximum=rule.maximum, secret=rule.secret)
-        return {key: _converted(item, arguments[1], inner, (*path, key)) for key, item in table.items()}
+        return _by_name(_table(value, rule, path), arguments[1], rule, path)
     raise TypeError(f"a setting cannot have the type {annotation!r}")
+
+
+def _by_name(table: Mapping[str, object], annotation: Any, rule: SettingRule, path: Path) -> dict[str, Any]:
+    # Limits and kind of the rule hold for the values as well, however deep.
+    inner = SettingRule(kind=rule.kind, minimum=rule.minimum, maximum=rule.maximum, secret=rule.secret)
+    result, wrong = dict[str, Any](), list[Problem]()
+    for key, value in table.items():
+        with _noted(wrong):
+            _known_key(key, rule, path)
+            if is_group(annotation):
+                _name_is_whole(key, value, annotation, path)
+            result[key] = _converted(value, annotation, inner, (*path, key))
+    _raise(wrong)
+    return result
 
 
 def _items(value: object, annotation: Any, rule: SettingRule, path: Path) -> Iterable[Any]:
     if not isinstance(value, list | tuple):
         raise Problem(path, _wrong_type("a list", value, rule))
-    items = []
+    items, wrong = list[Any](), list[Problem]()
     for number, item in enumerate(value, start=1):
         try:
-            items.append(_converted(item, annotation, rule, path))
+            converted = _converted(item, annotation, rule, path)
         except Problem as problem:
-            raise Problem(problem.path, f"item {number}: {problem}") from None
-        if items[-1] in items[:-1]:
-            raise Problem(path, f"item {number} stands in the list twice; keep one of them")
+            wrong += (Problem(one.path, f"item {number}: {one}") for one in problem.each)
+            continue
+        if converted in items:
+            wrong.append(Problem(path, f"item {number} stands in the list twice; keep one of them"))
+        items.append(converted)
+    _raise(wrong)
     return items
 
 
@@ -136,22 +180,20 @@ def _table(value: object, rule: SettingRule, path: Path) -> Mapping[str, object]
     return value
 
 
-def _known_keys(table: Mapping[str, object], rule: SettingRule, path: Path) -> None:
-    for key in table:
-        if not key:
-            raise Problem(path, "a key is empty; name what the value belongs to")
-        if rule.keys and key not in rule.keys:
-            raise Problem((*path, key), f"unknown key{suggestion(key, rule.keys)}")
+def _known_key(key: str, rule: SettingRule, path: Path) -> None:
+    if not key:
+        raise Problem(path, "a key is empty; name what the value belongs to")
+    if rule.keys and key not in rule.keys:
+        raise Problem((*path, key), f"unknown key{suggestion(key, rule.keys)}")
 
 
-def _names_are_whole(table: Mapping[str, object], cls: type, path: Path) -> None:
+def _name_is_whole(key: str, group: object, cls: type, path: Path) -> None:
     """[job.marketplace.expire_orders] without quotes is a table in a table: say so, it is easily written."""
     known = {declared.name for declared in fields(cls)}
-    for key, group in table.items():
-        for inner, value in group.items() if isinstance(group, Mapping) else ():
-            if inner not in known and isinstance(value, Mapping):
-                whole = dotted((*path, f"{key}.{inner}"))
-                raise Problem((*path, key, inner), f"a name with a dot stands in quotes; write [{whole}]")
+    for inner, value in group.items() if isinstance(group, Mapping) else ():
+        if inner not in known and isinstance(value, Mapping):
+            whole = dotted((*path, f"{key}.{inner}"))
+            raise Problem((*path, key, inner), f"a name with a dot stands in quotes; write [{whole}]")
 
 
 def _text(value: object, rule: SettingRule, path: Path) -> str:

@@ -28,8 +28,8 @@ Sexton reads, the later winning: its defaults, `sexton.toml` (the file that the 
 `SEXTON_CONFIG` names, else the one in the working directory), `.env` in the same folder, the environment.
 Nothing has to be set to start.
 
-An unknown key, a wrong type or an impossible value ends any command with exit code 2 and one line that names
-file, line and key and says what would be right. Nothing has been started then.
+Each unknown key, wrong type or impossible value is told at once, one line each that names file, line and key and says
+what would be right; any command then ends with exit code 2, and nothing has been started.
 
 A duration is a text of numbers with units, the largest first: `"250ms"`, `"10s"`, `"4m"`, `"1h30m"`, `"90d"`,
 `"2w"`; or of words: `"30 days"`, `"1 week 2 days"`. A month is not among the units, because it has no fixed length.
@@ -38,18 +38,22 @@ A duration is a text of numbers with units, the largest first: `"250ms"`, `"10s"
 _DOTENV = """\
 ## The `.env` file
 
-One `NAME=value` a line, `export` in front allowed, no blanks around `=`. Only names that start with `SEXTON_`
-are read; the rest of the file may belong to others.
+It is read with the library python-dotenv, without putting anything in for a `$`: a password may hold one. Only names
+that start with `SEXTON_` are taken; the rest of the file may belong to others.
 
 | written | means |
 |---|---|
-| `NAME=a#b$c` | `a#b$c`: a `#` begins a comment only behind a blank, a `$` is a dollar sign |
-| `NAME=a # why` | `a` |
-| `NAME='a "b" \\c'` | `a "b" \\c`: in single quotes every character is itself |
-| `NAME="a\\nb \\" \\\\"` | in double quotes these three escapes: line feed, quote, backslash |
+| `NAME=a b#c$d` | `a b#c$d`: a `#` begins a comment only behind a blank, a `$` is a dollar sign |
+| `NAME=a # why`, `NAME = a`, `export NAME=a` | `a` |
+| `NAME='a "b" \\\\ \\' # c'` | `a "b" \\ ' # c`: in single quotes two escapes, `\\\\` and `\\'` |
+| `NAME="a\\nb \\" \\\\"` | in double quotes also `\\"` and, as in C, `\\a` to `\\v`; else a backslash is one |
 
-Refused, with the line's number: blanks around `=`, an unquoted value with blanks, quotes or a backslash, a
-quote that is not closed on its line, a word without `=`, a name given twice, an empty value.
+A value in quotes may go on over several lines. A shell that reads the same file puts values in for `$` and ends an
+unquoted value at its first blank; what has either and stands in single quotes means the same to both.
+
+Refused, with the line's number: a word without `=`, a quote that is not closed, text behind a closing quote, a name of
+ours given twice or inside a value in quotes, an empty value. While a line is refused no value of the file is judged: it
+might go on there.
 
 `SEXTON_CONFIG`, `SEXTON_TRUST_OWNER` (whose files [root obeys](../how-to/deploy.md#users-and-files)), `SEXTON_REQUIRE`
 and `SEXTON_TEST_…` are no settings and stand in the environment only. Lists are written with commas:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..errors import SettingsError
 from ..files import TRUST, refuse_for_root
 from . import environment
-from .reading import Problem, assemble, checked
+from .reading import Problem, assemble, checked, refusal
 from .setting_fields import dotted
 from .settings import Settings
 
@@ -60,9 +60,10 @@ def load_placed(
     path: the settings file; None takes the one that SEXTON_CONFIG names, else `sexton.toml` in `folder` if it
     is there.  environ: the environment; None takes that of this process.
     folder: where to look when no file is named; None takes the working directory.
-    SettingsError, one line with file, line, key and what would be right, for a named file that is missing and
-    for every value that cannot be right, even one that a later source replaces; and, as root, for a file that
-    somebody else could write."""
+    SettingsError, a line for each fault with file, line, key and what would be right, for a named file that is
+    missing and for every value that cannot be right, even one that a later source replaces; and, as root, for a
+    file that somebody else could write. Policies are looked at only when something else is wrong, so that all is
+    said at once; else `policies_of` does that."""
     environ = os.environ if environ is None else environ
     folder = Path() if folder is None else folder
     named = path is not None or environment.CONFIG in environ
@@ -70,9 +71,19 @@ def load_placed(
         path = _from_environment(environ)
     file = folder / FILE if path is None else path
     beside = file.parent / ".env"
-    sources = [*_toml(file, named=named), *_dotenv(beside, environ), *_environment(environ)]
+    wrong: list[str] = []
+    places = (_toml(file, named=named), _dotenv(beside, environ, wrong), _environment(environ, wrong))
+    sources = [source for place in places for source in _readable(place, wrong)]
+    settings = _laid_over(sources, wrong)
     read = tuple(one for one in (file, beside) if one.is_file())
-    return Loaded(_laid_over(sources), partial(_place, sources), read)
+    return Loaded(settings, partial(_place, sources), read)
+
+
+def _readable(place: Iterable[Source], wrong: list[str]) -> Iterator[Source]:
+    try:
+        yield from place
+    except SettingsError as error:
+        wrong += error.lines
 
 
 def _place(sources: Sequence[Source], keys: Sequence[str]) -> str:
@@ -109,38 +120,48 @@ def _toml(file: Path, *, named: bool) -> Iterable[Source]:
     values = toml_file.parse(text, where=str(file))
 
     def place(keys: Keys) -> str:
-        lines = (toml_file.line_of(text, keys[:end]) for end in range(len(keys), 0, -1))
-        line = next(filter(None, lines), None)
+        written = (keys[:end] for end in range(len(keys), 0, -1) if _has(values, keys[:end]))
+        line = next((toml_file.line_of(text, path) for path in written), None)
         return f"{file}{f' line {line}' if line else ''}: {dotted(keys)}"
 
     yield Source(values, place)
 
 
-def _dotenv(file: Path, environ: Mapping[str, str]) -> Iterable[Source]:
+def _dotenv(file: Path, environ: Mapping[str, str], wrong: list[str]) -> Iterable[Source]:
     text = None if file.is_dir() else _text_of(file)  # a folder of this name is somebody's virtual environment
     if text is None:
         return
-    from . import dotenv
+    from . import dotenv_file  # together with its library, not worth its time without a file
 
     variables = []
-    for name, entry in dotenv.parse(text, where=str(file)).items():
+    before = len(wrong)
+    entries = dotenv_file.parse(text, lambda line, why: wrong.append(f"{file} line {line}: {why}"))
+    lines_are_right = len(wrong) == before
+    for name, entry in entries.items():
         where = f"{file} line {entry.line}"
         if name in (environment.CONFIG, TRUST) and environ.get(name) != entry.value:
-            raise SettingsError(f"{where}: {name} comes too late here; set it in the environment")
-        if environment.is_setting(name):
+            wrong.append(f"{where}: {name} comes too late here; set it in the environment")
+        elif environment.is_setting(name):
             variables.append(Variable(name, entry.value, where))
-    yield from _variables(variables, str(file))
+    found = [*_variables(variables, str(file), wrong)]
+    # Where a line is none, the value before it may go on in it, and be a secret; so no value is judged, or repeated.
+    yield from found if lines_are_right else ()
 
 
-def _environment(environ: Mapping[str, str]) -> Iterable[Source]:
+def _environment(environ: Mapping[str, str], wrong: list[str]) -> Iterable[Source]:
     where = "environment"
     named = [Variable(name, text, where) for name, text in environ.items() if environment.is_setting(name)]
-    return _variables(named, where)
+    return _variables(named, where, wrong)
 
 
-def _variables(variables: Iterable[Variable], where: str) -> Iterable[Source]:
+def _variables(variables: Iterable[Variable], where: str, wrong: list[str]) -> Iterable[Source]:
     known = environment.variables
-    by_path = {environment.path_of(variable.name, where=variable.where): variable for variable in variables}
+    by_path: dict[Keys, Variable] = {}
+    for variable in variables:
+        try:
+            by_path[environment.path_of(variable.name, where=variable.where)] = variable
+        except SettingsError as error:
+            wrong += error.lines
     if not by_path:
         return
     values = environment.nested(
@@ -155,20 +176,36 @@ def _variables(variables: Iterable[Variable], where: str) -> Iterable[Source]:
     yield Source(values, place)
 
 
-def _laid_over(sources: Iterable[Source]) -> Settings:
+def _laid_over(sources: Sequence[Source], wrong: list[str]) -> Settings:
+    """All of them as one. wrong: what was found so far. SettingsError with that and all that is found here."""
     values: dict[str, Any] = {}
     latest: dict[Keys, Source] = {}
     for source in sources:
         try:
             _merge(values, checked(Settings, source.values))
         except Problem as problem:
-            raise SettingsError(f"{source.place(problem.path)}: {problem}") from None
+            wrong += (f"{source.place(one.path)}: {one}" for one in problem.each)
         latest.update({(key,): source for key in source.values})
-    try:
-        return assemble(Settings, values)
-    except Problem as problem:
-        # What does not fit together names both keys; the place is the last one that had a say.
-        raise SettingsError(f"{latest[problem.path[:1]].place(problem.path)}: {problem}") from None
+    if not wrong:
+        try:
+            return assemble(Settings, values)
+        except Problem as problem:
+            # What does not fit together names both keys; the place is the last one that had a say.
+            wrong += (f"{latest[one.path[:1]].place(one.path)}: {one}" for one in problem.each)
+    # A folder that root does not obey is the fault of each file in it, and is told once.
+    raise refusal([*dict.fromkeys([*wrong, *_in_policies(sources)])])
+
+
+def _in_policies(sources: Sequence[Source]) -> Iterator[str]:
+    """What is wrong with policies, which are read when they are needed, beside what is wrong anyway."""
+    from .policy_settings import policies_of
+
+    for source in sources:
+        written = source.values.get("policies")
+        tables = written.items() if isinstance(written, Mapping) else ()
+        named = {name: table for name, table in tables if isinstance(table, Mapping)}
+        for error in policies_of(named, partial(_place, sources))[1].values():
+            yield from error.lines
 
 
 def _merge(values: dict[str, Any], later: Mapping[str, Any]) -> None:

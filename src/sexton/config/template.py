@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 from typing import Any
 
-from .dotenv import quoted
+from .dotenv_file import quoted
 from .environment import variables
 from .setting_fields import SettingRule, default_of, dotted, groups, leaves, own_settings, rule_of, toml_string
 from .settings import JobSettings, Settings
@@ -44,8 +44,8 @@ def env_template(database: str | None = None) -> str:
     """
     lines = [
         "# Settings of Sexton as environment variables: copy what you need to `.env`, beside `sexton.toml`.",
-        "# Remove the # before a name to change its default. No blanks around =, no $ expansion;",
-        "# a value with blanks, quotes or a backslash stands in single quotes.",
+        "# Remove the # before a name to change its default. Nothing is put in for a $; a value with blanks stands in",
+        "# single quotes.",
     ]
     names = {path: name for name, (path, _) in variables().items()}
     for path, declared, _ in leaves(Settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from ..errors import SettingsError
@@ -30,12 +31,12 @@ def line_of(text: str, path: Sequence[str]) -> int | None:
     """The line, counted from 1, on which the key is first written; None when it cannot be told.
 
     Lines that hold the last part of the key are tried in turn: the right one is where the file, read up to
-    the end of that value, has the key for the first time."""
+    the end of that value, has the key for the first time. Where none does, the key is written with escapes, and
+    all lines are tried."""
     lines = text.replace("\r\n", "\n").split("\n")
-    for number, line in enumerate(lines, start=1):
-        if path and path[-1] in line and _has(lines, number, path):
-            return number
-    return None
+    numbers = range(1, len(lines) + 1) if path else ()
+    likely = (number for number in numbers if path[-1] in lines[number - 1])
+    return next((number for number in chain(likely, numbers) if _has(lines, number, path)), None)
 
 
 def _has(lines: Sequence[str], number: int, path: Sequence[str]) -> bool:

@@ -96,7 +96,7 @@ def channel_of(settings: Settings, name: str) -> Channel:
         from ..channels.email import EmailChannel
 
         return EmailChannel(there.email)
-    if find_spec("httpx2") is None:
+    if any(find_spec(one) is None for one in ("httpx2", "standardwebhooks")):
         raise SettingsError(f"alerts: the channel {name} needs the HTTP library; run: pip install 'sexton[alerts]'")
     if name == "webhook":
         from ..channels.webhook import WebhookChannel
