@@ -19,7 +19,7 @@ from sexton.archives.manifests import require_whole
 from sexton.archives.sealed_files import Seal
 from sexton.config import Settings
 from sexton.config.policy_settings import definition_of
-from sexton.doctor.inspection import inspected
+from sexton.doctor.inspection import job_warnings
 from sexton.errors import PolicyError, UsageError
 from sexton.guard.arming import arm
 from sexton.runs.context import Limits
@@ -247,7 +247,7 @@ def test_check_says_so_before_a_run_fails(orders: Shop, tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("no folder")
 
     with pytest.raises(PolicyError, match="is no folder"):
-        inspected(orders.engine, job)
+        job_warnings(orders.engine, job)
     assert run_job(orders.engine, job, at=NOON).state == "failed"
     assert orders.ids("orders") == [1, 2, 3, 4]
 

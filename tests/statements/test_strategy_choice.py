@@ -44,14 +44,14 @@ def test_on_sqlite_deletes_go_by_key_and_all_else_by_a_temporary_table(engine: E
 def test_on_postgresql_what_tells_or_changes_is_picked(engine: Engine) -> None:
     shop = make_sessions(engine)
 
-    assert [name(chosen(shop, job)) for job in (shop.expire(), shop.warn())] == ["PickedBatches"] * 2
+    assert [name(chosen(shop, job)) for job in (shop.expire(), shop.warn())] == ["CteBatches"] * 2
 
 
 @pytest.mark.databases("postgres")
 def test_a_limit_of_rows_is_never_swept(engine: Engine) -> None:
     shop = make_sessions(engine, indexed=False)
 
-    assert name(chosen(shop, shop.purge(), by_row=True)) == "PickedBatches"
+    assert name(chosen(shop, shop.purge(), by_row=True)) == "CteBatches"
 
 
 @pytest.mark.databases("postgres")

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from ..errors import SettingsError
 
-PREFIX = "SEXTON_"
+SETTING_PREFIX = "SEXTON_"
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(?P<name>[^=\s'\"#]+)(?P<before>\s*)=(?P<rest>.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OURS = re.compile(rf"\s*(?:export\s+)?{PREFIX}")
+_OURS = re.compile(rf"\s*(?:export\s+)?{SETTING_PREFIX}")
 _TAIL = re.compile(r"\s*|\s+#.*", re.DOTALL)
 _COMMENT = re.compile(r"\s+#")
 _DOUBLE_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -88,7 +88,7 @@ class _ForeignQuote:
         if not self.start:
             return False
         if _OURS.match(line):
-            raise _Wrong(f"the quote is not closed before line {number}, which holds a {PREFIX} name; close it")
+            raise _Wrong(f"the quote is not closed before line {number}, which holds a {SETTING_PREFIX} name; close it")
         if self._closed(line, self.quote):
             self.start = 0
         return True
@@ -104,7 +104,7 @@ def _assignment(line: str, foreign: _ForeignQuote, number: int) -> tuple[str, st
     if found is None:
         raise _Wrong("this is not NAME=value; a comment starts with #")
     name, rest = found["name"], found["rest"]
-    if not name.startswith(PREFIX):
+    if not name.startswith(SETTING_PREFIX):
         foreign.opens(rest, number)
         return name, None
     if not _NAME.fullmatch(name):

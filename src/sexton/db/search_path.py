@@ -22,12 +22,12 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from ..texts import one_line
-from .trust import EQUAL, TRUSTED, trusted_of, untrusted_creators, untrusted_owners
+from .trust import EQUALS, TRUSTED, trusted_of, untrusted_creators, untrusted_owners
 
-OWN = "pg_catalog, pg_temp"
+OWN_SEARCH_PATH = "pg_catalog, pg_temp"
 """The path of transactions on Sexton's own tables. Unnamed, the temporary schema would come first."""
 
-LOOK_AGAIN = 60.0
+REFRESH_SECONDS = 60.0
 """Seconds after which rights, and new tables in schemas that are left out, are looked at again."""
 
 _ATTRIBUTE = "sexton_search_path"
@@ -35,13 +35,13 @@ _ATTRIBUTE = "sexton_search_path"
 _NAMES = text(
     f"{TRUSTED}, named(schema, name, owner, is_type) AS (SELECT c.relnamespace, c.relname, c.relowner, false"
     "  FROM pg_catalog.pg_class c WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_index i"
-    f"  WHERE i.indexrelid {EQUAL} c.oid)"
+    f"  WHERE i.indexrelid {EQUALS} c.oid)"
     " UNION ALL SELECT y.typnamespace, y.typname, y.typowner, true FROM pg_catalog.pg_type y"
-    f"  WHERE y.typrelid {EQUAL} CAST(0 AS pg_catalog.oid))"
+    f"  WHERE y.typrelid {EQUALS} CAST(0 AS pg_catalog.oid))"
     " SELECT n.nspname AS schema, x.name, x.is_type,"
-    f" EXISTS (SELECT FROM trusted t WHERE t.oid {EQUAL} x.owner) AS trusted FROM named x"
-    f" JOIN pg_catalog.pg_namespace n ON n.oid {EQUAL} x.schema"
-    f" WHERE n.nspname {EQUAL} ANY (CAST(:schemas AS pg_catalog.name[]))"
+    f" EXISTS (SELECT FROM trusted t WHERE t.oid {EQUALS} x.owner) AS trusted FROM named x"
+    f" JOIN pg_catalog.pg_namespace n ON n.oid {EQUALS} x.schema"
+    f" WHERE n.nspname {EQUALS} ANY (CAST(:schemas AS pg_catalog.name[]))"
 )
 """Whatever a name may mean."""
 
@@ -68,7 +68,7 @@ class SearchPath:
     @property
     def is_old(self) -> bool:
         """Whether `look` is to be called before the next transaction on rows."""
-        return self.looked is None or time.monotonic() - self.looked > LOOK_AGAIN
+        return self.looked is None or time.monotonic() - self.looked > REFRESH_SECONDS
 
     @property
     def sql(self) -> str:

@@ -15,26 +15,26 @@ from sqlalchemy.exc import DBAPIError
 from ..archives.files import ArchiveLine
 from ..db.connect import read_only
 from ..db.faults import describe, sqlstate
-from ..db.text_output import exact
+from ..db.text_output import exact_text_output
 from ..errors import JobFailed
 from ..runs.archive.verification import Archive
-from ..statements.archive_read_back import about_rows
-from ..statements.archive_rows import AT_ONCE, values_of
+from ..statements.archive_read_back import is_about_rows
+from ..statements.archive_rows import MAX_READ_BYTES, values_of
 from ..texts import one_line
 from .catalogue import Catalogue
-from .restore_triggers import firing, silence
+from .restore_triggers import disable_triggers, firing_triggers
 from .restored_rows import Target, target
 
 MAX_PIECE_ROWS = 1_000
 """Of one piece, at most."""
 
-CIRCLE = 64 << 20
+MAX_CIRCLE_BYTES = 64 << 20
 """Bytes of rows that refer to each other in a circle, and are put back at once."""
 
-REFERS = "23503"
+FOREIGN_KEY_VIOLATION = "23503"
 """SQLSTATE of a foreign key that finds nothing."""
 
-KEPT_OUT = "no row stands under its key: another row has one of its unique values, or a trigger kept it out"
+UNIQUE_CONFLICT = "no row stands under its key: another row has one of its unique values, or a trigger kept it out"
 
 Piece = list[tuple[int, ArchiveLine]]
 """Lines of one table with their numbers in the file."""
@@ -66,7 +66,7 @@ def triggers(engine: Engine, archive: Archive, *, without: bool = False) -> list
     parts = dict.fromkeys(line.part for line in archive.lines())
     with read_only(engine) as connection:
         catalogue = Catalogue(connection)
-        return firing(connection, [(catalogue.table(name), link) for name, *link in parts], without=without)
+        return firing_triggers(connection, [(catalogue.table(name), link) for name, *link in parts], without=without)
 
 
 def restore(engine: Engine, archive: Archive, *, without_triggers: bool = False) -> list[Restored]:
@@ -76,9 +76,9 @@ def restore(engine: Engine, archive: Archive, *, without_triggers: bool = False)
     """
     with engine.begin() as connection:
         if archive.manifest.format > 1:
-            exact(connection)
+            exact_text_output(connection)
         if without_triggers:
-            silence(connection)
+            disable_triggers(connection)
         return _Restoring(
             Catalogue(connection), archive, asking=without_triggers or engine.dialect.name == "sqlite"
         ).whole()
@@ -131,7 +131,7 @@ class _Restoring:
             if bool(line.link) is not links or (only is not None and number not in only):
                 continue
             size += len(line.row) + len(line.text)
-            if piece and (piece[0][1].part != line.part or size > AT_ONCE or len(piece) == MAX_PIECE_ROWS):
+            if piece and (piece[0][1].part != line.part or size > MAX_READ_BYTES or len(piece) == MAX_PIECE_ROWS):
                 yield piece
                 piece, size = [], len(line.row) + len(line.text)
             piece.append((number, line))
@@ -182,7 +182,7 @@ class _Restoring:
             self._put_others(piece, error.rows)
         except DBAPIError as error:
             # All at once, where the database would name them one by one.
-            orphans = len(piece) > 1 and sqlstate(error) == REFERS
+            orphans = len(piece) > 1 and sqlstate(error) == FOREIGN_KEY_VIOLATION
             if orphans and (lonely := self._lonely(aim, piece, there, itself=False)):
                 self._put_others(piece, lonely)
             else:
@@ -198,7 +198,7 @@ class _Restoring:
             self._put(rest)
 
     def _halve(self, error: DBAPIError, piece: Piece, again: Callable[[Piece], None]) -> None:
-        if not about_rows(error):
+        if not is_about_rows(error):
             raise error
         if len(piece) == 1:
             self.refused[piece[0][0]] = describe(error)
@@ -221,7 +221,7 @@ class _Restoring:
     def _together(self) -> None:
         """Rows that refer to each other in a circle can only be there at once."""
         pieces = list(self._pieces(links=False, only=self.refused.keys()))
-        if sum(len(line.row) for piece in pieces for _, line in piece) > CIRCLE:
+        if sum(len(line.row) for piece in pieces for _, line in piece) > MAX_CIRCLE_BYTES:
             return
         try:
             with self.connection.begin_nested():
@@ -231,7 +231,7 @@ class _Restoring:
                 if self.asking and any(self._lonely(self._target(piece), piece, ()) for piece in pieces):
                     raise _LonelyError({})
         except DBAPIError as error:
-            if not about_rows(error):
+            if not is_about_rows(error):
                 raise
         except _LonelyError:
             pass
@@ -250,7 +250,7 @@ class _Restoring:
         places = self._target(piece).stands([line for _, line in piece]) if piece else []
         for (number, line), place in zip(piece, places, strict=True):
             if place is None:
-                of.refused[_named(line)] = KEPT_OUT
+                of.refused[_named(line)] = UNIQUE_CONFLICT
             elif number in self.there:
                 of.other += bool(place)
             else:

@@ -13,7 +13,7 @@ from .schedule import Cron, Schedule
 from .stagger import MIN_STAGGERED_INTERVAL
 from .zones import Piece, load_zone, pieces
 
-AHEAD = timedelta(days=400)
+CLOCK_CHANGE_HORIZON = timedelta(days=400)
 """How far ahead clock changes are looked for: the next two of every zone that has two a year."""
 
 MIDNIGHT = 3
@@ -29,7 +29,7 @@ class Warned(NamedTuple):
     text: str
 
 
-def warnings(schedules: Mapping[str, Schedule], start: datetime) -> list[Warned]:
+def crowding_warnings(schedules: Mapping[str, Schedule], start: datetime) -> list[Warned]:
     """Everything there is to say about these jobs, from `start` (aware) on; empty when all is well."""
     return [*crowds(schedules, start), *moved_times(schedules, start)]
 
@@ -82,7 +82,11 @@ def _at_midnight(minute: datetime, names: Iterable[str], schedules: Mapping[str,
 
 
 def _changes(zone: str, start: datetime) -> list[Piece]:
-    return [piece for piece in pieces(load_zone(zone), start, start + AHEAD) if piece.jump and piece.start > start]
+    return [
+        piece
+        for piece in pieces(load_zone(zone), start, start + CLOCK_CHANGE_HORIZON)
+        if piece.jump and piece.start > start
+    ]
 
 
 def _moved(fields: Fields, change: Piece, zone: str) -> str:

@@ -67,7 +67,7 @@ class Transactions:
                 with self._lock:
                     self._allow()
                     self._open[thread] = connection
-                commit.watch(connection)
+                commit.track(connection)
                 try:
                     with in_this_process():
                         yield connection
@@ -122,7 +122,7 @@ class _Commit:
         """Whether a COMMIT was sent, or was about to be, of which it is not known how it ended."""
         return self._rows > 0 and self.done is None
 
-    def watch(self, connection: Connection) -> None:
+    def track(self, connection: Connection) -> None:
         """The function's own `connection.commit()` is as good as the end of the block."""
         written = watched(connection)
 

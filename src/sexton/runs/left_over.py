@@ -17,7 +17,7 @@ from ..db.faults import Fault, while_changing
 from ..statements.batch_strategy import parameters
 from ..statements.indexes import deletes
 from ..statements.poison import next_subject
-from ..statements.selection import due
+from ..statements.selection import due_condition
 from ..statements.vetoing_triggers import vetoing_triggers
 from .batches import Batches
 
@@ -137,7 +137,7 @@ def _left(batches: Batches) -> int | None:
     """How many are due; None where that takes too long, which the run then says."""
     few = (
         select(*batches.plan.key)
-        .where(due(batches.plan, excluding=batches.request.excluding))
+        .where(due_condition(batches.plan, excluding=batches.request.excluding))
         .limit(MAX_COUNTED_LEFT_OVER)
     )
     asked = select(func.count()).select_from(few.subquery())
@@ -156,7 +156,7 @@ def _locked(batches: Batches, left: int) -> int:
     if batches.context.engine.dialect.name == "sqlite" or not left:
         return 0
     plan = batches.plan
-    some = select(*plan.key).where(due(plan, excluding=batches.request.excluding)).limit(PROBED)
+    some = select(*plan.key).where(due_condition(plan, excluding=batches.request.excluding)).limit(PROBED)
     some = some.with_for_update(of=plan.table, skip_locked=True, key_share=not deletes(plan))
     asked = select(func.count()).select_from(some.subquery())
 

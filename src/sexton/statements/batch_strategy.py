@@ -13,8 +13,8 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.sql_expressions import BATCH, JOB, RUN
-from ..db.time_parameters import values as instant_values
-from .selection import after, this_one
+from ..db.time_parameters import instant_values as instant_values
+from .selection import cursor_parameter, single_row_parameter
 
 Cursor = tuple[Any, ...]
 
@@ -90,8 +90,8 @@ def parameters(statement: ClauseElement, request: Request, **more: Any) -> dict[
     known: dict[str, Any] = {BATCH: request.size, JOB: request.job, RUN: request.run_id}
     known.update(instant_values(names, request.as_of))
     if request.cursor is not None:
-        known.update({after(number): value for number, value in enumerate(request.cursor)})
+        known.update({cursor_parameter(number): value for number, value in enumerate(request.cursor)})
     if request.this is not None:
-        known.update({this_one(number): value for number, value in enumerate(request.this)})
+        known.update({single_row_parameter(number): value for number, value in enumerate(request.this)})
     known.update(more)
     return {name: value for name, value in known.items() if name in names}

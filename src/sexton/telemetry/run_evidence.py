@@ -1,4 +1,4 @@
-"""What the run table says about one job, read for the rules in `signs.py`: a few short queries a job."""
+"""What the run table says about one job, read for the rules in `alert_rules.py`: a few short queries a job."""
 
 from __future__ import annotations
 
