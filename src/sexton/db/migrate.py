@@ -10,7 +10,7 @@ from ..errors import SchemaOutdated, SchemaUntrusted
 from .connect import connection_errors_translated
 from .sessions import own_tables_only
 from .tables import SCHEMA, own_name
-from .untrusted_objects import require_own, strangers_at_home
+from .untrusted_objects import require_own_objects, strangers_at_home
 
 HEAD_REVISION = "0012"
 """The revision this package needs; the newest file in `migrations/versions`.
@@ -98,7 +98,7 @@ def revision(connection: Connection) -> str | None:
     SchemaUntrusted where the schema or a table in it is somebody else's: reading that may run their code.
     """
     if connection.dialect.name == "postgresql":
-        require_own(connection)
+        require_own_objects(connection)
     name, schema = own_name(connection.dialect.name, "schema_version")
     if connection.dialect.name == "postgresql":
         exists = text("SELECT to_regclass(:name) IS NOT NULL")

@@ -36,7 +36,7 @@ FOREIGN_KEY_VIOLATION = "23503"
 
 UNIQUE_CONFLICT = "no row stands under its key: another row has one of its unique values, or a trigger kept it out"
 
-Piece = list[tuple[int, ArchiveLine]]
+NumberedLines = list[tuple[int, ArchiveLine]]
 """Lines of one table with their numbers in the file."""
 
 
@@ -122,9 +122,9 @@ class _Restoring:
             self._link(piece)
         return list(self.tables.values())
 
-    def _pieces(self, *, links: bool, only: Container[int] | None = None) -> Iterator[Piece]:
+    def _pieces(self, *, links: bool, only: Container[int] | None = None) -> Iterator[NumberedLines]:
         """Neighbours of one table, as many as fit. only: lines of these numbers."""
-        piece: Piece = []
+        piece: NumberedLines = []
         size = 0
         for number, line in enumerate(self._lines()):
             self.links = self.links or bool(line.link)
@@ -150,7 +150,7 @@ class _Restoring:
                     raise JobFailed(f"archive {self.archive.path.name}, line {number:,}: {why}") from error
             yield line
 
-    def _table(self, piece: Piece) -> Restored:
+    def _table(self, piece: NumberedLines) -> Restored:
         name = piece[0][1].table
         if name not in self.tables:
             known, table = self.manifest.columns.get(name, {}), self.catalogue.table(name)
@@ -158,7 +158,7 @@ class _Restoring:
             self.tables[name] = Restored(table.fullname, dropped)
         return self.tables[name]
 
-    def _target(self, piece: Piece) -> Target:
+    def _target(self, piece: NumberedLines) -> Target:
         line = piece[0][1]
         if line.part not in self.targets:
             table = self.catalogue.table(line.table)
@@ -166,7 +166,7 @@ class _Restoring:
             self.targets[line.part] = target(self.connection, table, known, was_key, line.link)
         return self.targets[line.part]
 
-    def _put(self, piece: Piece) -> None:
+    def _put(self, piece: NumberedLines) -> None:
         """Those that can be; others are `refused`, for now."""
         aim, lines = self._target(piece), [line for _, line in piece]
         there: set[int] = set()
@@ -192,12 +192,12 @@ class _Restoring:
             self._table(piece).new += new
             self._table(piece).nameless = not aim.key
 
-    def _put_others(self, piece: Piece, lonely: dict[int, str]) -> None:
+    def _put_others(self, piece: NumberedLines, lonely: dict[int, str]) -> None:
         self.refused |= lonely
         if rest := [one for one in piece if one[0] not in lonely]:
             self._put(rest)
 
-    def _halve(self, error: DBAPIError, piece: Piece, again: Callable[[Piece], None]) -> None:
+    def _halve(self, error: DBAPIError, piece: NumberedLines, again: Callable[[NumberedLines], None]) -> None:
         if not is_about_rows(error):
             raise error
         if len(piece) == 1:
@@ -207,7 +207,9 @@ class _Restoring:
         again(piece[:half])
         again(piece[half:])
 
-    def _lonely(self, aim: Target, piece: Piece, there: Container[int], *, itself: bool = True) -> dict[int, str]:
+    def _lonely(
+        self, aim: Target, piece: NumberedLines, there: Container[int], *, itself: bool = True
+    ) -> dict[int, str]:
         """By number: whom the row of a line refers to and is not there. itself: also in its own table."""
         lonely = aim.orphans([line for _, line in piece], itself=itself)
         named = ((piece[place][0], reason) for place, reason in lonely.items())
@@ -240,7 +242,7 @@ class _Restoring:
             for piece, rows in zip(pieces, new, strict=True):
                 self._table(piece).new += rows
 
-    def _look(self, piece: Piece) -> None:
+    def _look(self, piece: NumberedLines) -> None:
         """What stands now where a row was to be put back."""
         of = self._table(piece)
         for number, line in piece:
@@ -257,7 +259,7 @@ class _Restoring:
                 for name in place:
                     of.changed[name] = of.changed.get(name, 0) + 1
 
-    def _link(self, piece: Piece) -> None:
+    def _link(self, piece: NumberedLines) -> None:
         of = self._table(piece)
         if why := self._target(piece).lacking:
             of.refused |= {_named(line): why for _, line in piece}

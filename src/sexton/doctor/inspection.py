@@ -15,7 +15,7 @@ from ..errors import PolicyError
 from ..guard.arming import unarmed
 from ..jobs.job import Job
 from ..policies.contract import Plan
-from ..runs.preflight import PLANNING, preflight, require_time
+from ..runs.preflight import PLANNING, preflight, require_time_column
 from ..runs.runner import planned
 from ..statements.batch_strategy import Request
 from ..statements.indexes import deletes, foreign_key_references
@@ -56,7 +56,7 @@ def job_warnings(engine: Engine, job: Job) -> list[str]:
 
 def _checked_time(connection: Connection, plan: Plan, job: str) -> None:
     try:
-        require_time(connection, plan)
+        require_time_column(connection, plan)
     except PolicyError as error:
         raise PolicyError(f"{job}, step {plan.step}: {error}") from error
 

@@ -17,7 +17,7 @@ from .recognise import SurveyedTable
 TableName = tuple[str | None, str]
 """Schema (None on SQLite) and name of a table."""
 
-Tables = Mapping[TableName, SurveyedTable]
+SurveyedTables = Mapping[TableName, SurveyedTable]
 
 _SCHEMAS = """
     SELECT nspname FROM pg_namespace
@@ -88,7 +88,7 @@ def _alphabetically(table: SurveyedTable) -> tuple[str, str, str, str]:
     return (table.schema or "").lower(), table.name.lower(), table.schema or "", table.name
 
 
-def _keys(connection: Connection, _: Inspector, tables: Tables) -> Iterator[tuple[TableName, TableReference]]:
+def _keys(connection: Connection, _: Inspector, tables: SurveyedTables) -> Iterator[tuple[TableName, TableReference]]:
     """Foreign keys, and the table that each refers to."""
     for row in connection.execute(text(_KEYS)):
         child = tables.get((row.child_schema, row.child))
@@ -98,7 +98,7 @@ def _keys(connection: Connection, _: Inspector, tables: Tables) -> Iterator[tupl
 
 
 def _sqlite_keys(
-    connection: Connection, inspector: Inspector, tables: Tables
+    connection: Connection, inspector: Inspector, tables: SurveyedTables
 ) -> Iterator[tuple[TableName, TableReference]]:
     """The same; SQLAlchemy does not tell the rules of a reference that is written behind its column."""
     asked = text('SELECT "table", "from", "to", on_delete, id FROM pragma_foreign_key_list(:name) ORDER BY id, seq')

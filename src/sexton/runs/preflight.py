@@ -87,7 +87,7 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
     _require_table(connection, plan.table)
     asked = preview_statement(dialect.name, plan, excluding=True)
     if dialect.name != "postgresql":
-        require_time(connection, plan)
+        require_time_column(connection, plan)
         for statement in [asked, *writing_statements(plan)]:
             _explain(connection, render(statement, dialect, naming=lambda _name: "NULL"))
         return
@@ -198,7 +198,7 @@ def _refuse_rules(connection: Connection, change: Change) -> None:
         )
 
 
-def require_time(connection: Connection, plan: Plan) -> None:
+def require_time_column(connection: Connection, plan: Plan) -> None:
     """The column's type here, not the one the policy was written with. PolicyError when it is no time."""
     by = plan.by
     if by is None or by in plan.key or not is_time(by.type):

@@ -41,7 +41,7 @@ Row = tuple[str, tuple[Any, ...]]
 """A row's name, and the cursor just after it."""
 
 
-class Step(Protocol):
+class BatchStep(Protocol):
     """What is asked of the loop, `Batches`."""
 
     context: RunContext
@@ -67,7 +67,7 @@ class Step(Protocol):
 class Refusals:
     """What one step was refused so far."""
 
-    def __init__(self, batches: Step) -> None:
+    def __init__(self, batches: BatchStep) -> None:
         self.batches = batches
         self.by_reference = 0
         self.tried = 0

@@ -40,7 +40,7 @@ ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded")
 HABIT_DAYS = 14
 """Days before the silent ones, on most of which the job must have had an effect."""
 
-Step = tuple[str, Incident | None, RuleMatch | None]
+IncidentStep = tuple[str, Incident | None, RuleMatch | None]
 """Job, its open incident if there is one, and what is wrong now if anything is."""
 
 
@@ -106,9 +106,9 @@ def examine(
     return Assessment(now, found, defined, known, complete=not unloaded)
 
 
-def _due(findings: Assessment, incidents: Iterable[Incident], settings: AlertSettings) -> list[Step]:
+def _due(findings: Assessment, incidents: Iterable[Incident], settings: AlertSettings) -> list[IncidentStep]:
     """What has to be done, in the same order in every process, or two of them would wait for each other."""
-    found, steps = findings.found, list[Step]()
+    found, steps = findings.found, list[IncidentStep]()
     open_ = {(incident.job, incident.kind): incident for incident in incidents}
     for job, kind in sorted({*open_, *found}):
         before, match = open_.get((job, kind)), found.get((job, kind))

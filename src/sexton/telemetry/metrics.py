@@ -94,7 +94,7 @@ METRICS = (
 )
 """Everything that is exposed, in this order."""
 
-Sample = tuple[MetricFamily, float]
+MetricSample = tuple[MetricFamily, float]
 
 
 class Collector:
@@ -167,7 +167,7 @@ def _family(declared: MetricFamily) -> Metric:
     return family
 
 
-def _whole(answer: HealthReading) -> Iterator[Sample]:
+def _whole(answer: HealthReading) -> Iterator[MetricSample]:
     health: Health = answer.health
     yield UP, 1
     yield HAS_LEADER, health.leader
@@ -177,7 +177,7 @@ def _whole(answer: HealthReading) -> Iterator[Sample]:
     yield SINCE, answer.tallies.since.timestamp()
 
 
-def _of_job(job: JobHealth, answer: HealthReading) -> Iterator[Sample]:
+def _of_job(job: JobHealth, answer: HealthReading) -> Iterator[MetricSample]:
     tallies = answer.tallies
     tally = tallies.jobs[job.job]
     yield JOB_SUCCESS, tally.successes
