@@ -176,7 +176,7 @@ def require_file(path: str) -> None:
 
 
 def _write_ahead(connection: Any) -> None:
-    """Of several processes that turn a new file to WAL at once, SQLite refuses all but one without waiting."""
+    """Turn a new file to WAL: when several processes do so at once, SQLite refuses all but one without waiting."""
     end = time.monotonic() + SQLITE_BUSY_SECONDS
     while True:
         try:

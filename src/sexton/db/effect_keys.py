@@ -118,7 +118,7 @@ class SqliteKeys:
 
 
 def _mark(kind: ValueKind, found: str, text: str, digits: str) -> str:
-    """Of a value that is not of its column's kind, or whose text may be that of another."""
+    """The mark before a value that is not of its column's kind, or whose text may be that of another; else empty."""
     if found == "text":
         usual = {"text": True, "number": not _NUMBER.fullmatch(text), "time": bool(_TIME.fullmatch(text))}
         return "" if usual.get(kind) else "~T"

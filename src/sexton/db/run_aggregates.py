@@ -14,7 +14,7 @@ _NO_TEXT = r"(?i)\\u(?:0000|d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-
 """NUL and halves of surrogate pairs: a column of JSON takes them, and every function on it fails."""
 
 _DIGITS = 12
-"""Of a number of rows; a longer one is none of ours, and SQLite gives up when a sum is beyond 64 bits."""
+"""Most digits of a number of rows; a longer one is none of ours, and SQLite gives up when a sum is beyond 64 bits."""
 
 
 def seconds_between(dialect: str, start: Column[datetime], end: Column[datetime]) -> ColumnElement[float]:

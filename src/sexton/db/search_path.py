@@ -1,4 +1,4 @@
-"""Where PostgreSQL looks names up that are written without a schema: only where nobody strange may put one (SEC-1).
+"""Where PostgreSQL looks names up that are written without a schema: only where no untrusted role may put one (SEC-1).
 
 Operators, functions and tables are found by the search path, and a better match in any of its schemas wins over the
 built-in one: who may create there could run code as the role of the jobs. So each transaction sets its own path. That
@@ -48,7 +48,7 @@ _NAMES = text(
 
 @dataclass(slots=True)
 class SearchPath:
-    """Of one engine. listed: the session's own path, as it is found.
+    """The search path of one engine. listed: the session's own path, as it is found.
 
     left_out: schemas of it that are not searched, and why, in words.
     """
@@ -134,7 +134,7 @@ def schema_of(dialect: Dialect, item: Any) -> str | None:
 
 
 def _unsafe(connection: Connection, listed: tuple[str, ...]) -> dict[str, str]:
-    """Schemas in which somebody strange may put something, or has, and why, in words."""
+    """Schemas in which an untrusted role may create something, or has, and why, in words."""
     trusted = trusted_of(connection)
     creators = untrusted_creators(connection, listed, trusted)
     owners = untrusted_owners(connection, listed, trusted)
@@ -173,5 +173,5 @@ def _quoted(name: str) -> str:
 
 
 def _and(roles: Iterable[str]) -> str:
-    """Whoever names roles may have put line feeds into a name, at which an error would be cut."""
+    """Names of roles in one line: a line feed in one would cut an error."""
     return " and ".join(map(one_line, roles))

@@ -82,7 +82,7 @@ def _after_connecting(engine: Engine, connection: Any, _record: object) -> None:
 
 
 def _check_out(connection: Any, _record: object, _proxy: object) -> None:
-    """Whoever asked for another isolation level has left the driver to begin transactions by itself."""
+    """A caller that asked for another isolation level has left the driver to begin transactions by itself."""
     if not connection.autocommit:
         connection.autocommit = True
 
@@ -101,7 +101,7 @@ def _begin(connection: Connection) -> None:
 
 
 def _send(connection: Connection, sql: str) -> None:
-    """Whoever reads from a server-side cursor has set that for the whole connection; these statements have no rows."""
+    """A server-side cursor is asked for by a whole connection; these statements have no rows for one."""
     connection.exec_driver_sql(sql, execution_options={"stream_results": False, "yield_per": None})
 
 

@@ -27,7 +27,7 @@ _REAL = " OR ".join(
     f"COALESCE(pg_catalog.to_jsonb(m) OPERATOR(pg_catalog.->>) '{option}', 'true') {EQUALS} 'true'"
     for option in ("inherit_option", "set_option")
 )
-"""Of PostgreSQL 16 on, who may only administer a role, as whoever created it may, does not act as it."""
+"""From PostgreSQL 16 on, a member that may only administer a role, such as its creator, does not act as it."""
 
 TRUSTED = f"""WITH RECURSIVE own(oid) AS (
   SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname {EQUALS} current_user
@@ -81,7 +81,7 @@ def trusted_of(place: Connection | Engine) -> tuple[str, ...]:
 def untrusted_creators(
     connection: Connection, schemas: Iterable[str], trusted: Sequence[str] = ()
 ) -> dict[str, tuple[str, ...]]:
-    """Of these schemas those in which somebody may create objects who is not trusted: who, by the schema's name.
+    """Roles that are not trusted and may create objects in these schemas, by the schema's name.
 
     That is the owner, and whom CREATE was granted to; all roles are named EVERYBODY. Empty: all are safe, or not there.
     """
@@ -91,7 +91,7 @@ def untrusted_creators(
 def untrusted_owners(
     connection: Connection, schemas: Iterable[str], trusted: Sequence[str] = ()
 ) -> dict[str, tuple[str, ...]]:
-    """Of these schemas those that hold functions or operators of somebody who is not trusted: of whom."""
+    """Roles that are not trusted and own functions or operators in these schemas, by the schema's name."""
     return _roles(connection, _UNTRUSTED_OWNERS, schemas, trusted)
 
 

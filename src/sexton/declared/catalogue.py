@@ -43,7 +43,7 @@ _REFERRING = (
 
 
 class Catalogue:
-    """Of one connection. Each table is looked up once."""
+    """The catalogue of one connection's database. Each table is looked up once."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

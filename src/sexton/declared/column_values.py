@@ -38,7 +38,7 @@ OPERATORS = ("at_least", "below", "newer_than", "not", "null", "older_than")
 
 @dataclass(frozen=True, slots=True)
 class ColumnConditions:
-    """Of one table. meaning: how its columns are read as times."""
+    """Conditions on columns of one table. meaning: how its columns are read as times."""
 
     catalogue: Catalogue
     table: Table

@@ -20,7 +20,10 @@ from .time_readings import keeps_no_zone
 
 @dataclass(frozen=True, slots=True)
 class NoticeBuilder:
-    """Of one policy. by: its time column.  moments: what `only` compares with the run's time."""
+    """The message of one policy, and its key.
+
+    by: its time column.  moments: what `only` compares with the run's time.
+    """
 
     catalogue: Catalogue
     name: str

@@ -65,7 +65,7 @@ def time_offset(span: Span) -> TimeOffset | None:
 
 
 def comparison_outcomes(value: object, sign: str, other: object) -> Outcomes:
-    """Of values that are known."""
+    """The outcome of a comparison whose value is known."""
     if value is None or other is None:
         return frozenset((None,))
     if isinstance(value, OtherValue) or isinstance(other, OtherValue):
@@ -229,7 +229,7 @@ class SqlCondition:
             yield from self._moments(below)
 
     def _moment(self, left: exp.Expression, right: exp.Expression, sign: str) -> Iterator[tuple[str, str, Span]]:
-        """Of one comparison, whichever side the column is on, alone or with an interval."""
+        """Column, sign and distance of one comparison, whichever side the column is on, alone or with an interval."""
         if (found := column_against_now(left, right)) is not None:
             column, apart, turned = found
             sides = [(column, apart, FLIPPED[sign] if turned else sign)]

@@ -1,7 +1,7 @@
 """Rows of other tables that a condition asks about, and that go along with the row that it is about.
 
-Whoever renews one of them need not lock the row above. So they are locked before the condition is asked again: what
-was renewed meanwhile keeps its row. SQLite has one writer at a time, and needs none of this.
+A session that renews one of them need not lock the row above. So they are locked before the condition is asked again:
+what was renewed meanwhile keeps its row. SQLite has one writer at a time, and needs none of this.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RenewableChildren:
 def renewable_children(
     catalogue: Catalogue, table: Table, children: Sequence[Dependent], condition: ColumnElement[bool]
 ) -> list[RenewableChildren]:
-    """Of the tables that `condition` looks at, those whose rows are deleted or changed with a row of `table`.
+    """The tables that `condition` looks at and whose rows are deleted or changed with a row of `table`.
 
     Left out are rows that this role may not lock, as it has no right to change them.
     """

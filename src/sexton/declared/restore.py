@@ -26,7 +26,7 @@ from .restore_triggers import disable_triggers, firing_triggers
 from .restored_rows import Target, target
 
 MAX_PIECE_ROWS = 1_000
-"""Of one piece, at most."""
+"""Rows of one piece, at most."""
 
 MAX_CIRCLE_BYTES = 64 << 20
 """Bytes of rows that refer to each other in a circle, and are put back at once."""
@@ -42,8 +42,9 @@ NumberedLines = list[tuple[int, ArchiveLine]]
 
 @dataclass(slots=True)
 class Restored:
-    """Of one table. rows: in the file.  new: of them were not there.  dropped: columns that the table has no more.
+    """What became of one table.
 
+    rows: in the file.  new: of them were not there.  dropped: columns that the table has no more.
     nameless: the columns of their key are gone, and nothing tells which are there already.  changed: by column, rows
     that were put back and do not stand as they were written.  other: rows that were there with other content.
     refused: names of rows that were not put back, and why.  links: in the file; linked: of them were set again.
@@ -139,7 +140,7 @@ class _Restoring:
             yield piece
 
     def _lines(self) -> Iterator[ArchiveLine]:
-        """Each as it can be read here: the server reads its values itself, row by row, and SQLite has nobody to."""
+        """Each as it can be read here: the server reads its values itself, row by row, and SQLite does not."""
         for number, line in enumerate(self.archive.lines(), start=1):
             if self.connection.dialect.name == "sqlite":
                 try:

@@ -106,7 +106,7 @@ class Target:
         raise NotImplementedError
 
     def stands(self, lines: Sequence[ArchiveLine]) -> list[DifferingColumns]:
-        """Of each line what stands there; () as well where rows cannot be found again."""
+        """What stands there, for each line; () as well where rows cannot be found again."""
         raise NotImplementedError
 
     def set_again(self, lines: Sequence[ArchiveLine]) -> int:

@@ -121,7 +121,7 @@ def _require_harmless(catalogue: Catalogue, name: str, arguments: list[Any]) -> 
 def _meant(
     catalogue: Catalogue, found: list[tuple[bool, list[str]]], arguments: list[Any]
 ) -> list[tuple[bool, list[str]]]:
-    """Of several functions with one name, the one that takes just these types; all of them where none does.
+    """The one of several functions with a name that takes just these types; all of them where none does.
 
     An index has to have the same answer for ever, and timezone(text, timestamp) does, whatever timezone(text, timetz)
     depends on.

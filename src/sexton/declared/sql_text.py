@@ -94,6 +94,6 @@ def _silent(logger: logging.Logger) -> Iterator[None]:
 
 
 def excerpt(node: exp.Expression) -> str:
-    """A part of a condition as somebody wrote it, at most 60 characters."""
+    """A part of a condition as it was written, at most 60 characters."""
     text = node.sql(dialect=node.root().meta.get(_DIALECT), normalize_functions=False)
     return text if len(text) <= 60 else f"{text[:57]}..."

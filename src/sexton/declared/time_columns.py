@@ -288,7 +288,7 @@ def compared_with_now(
 
 
 def _on_side(by: ColumnElement[Any], sign: str, limit: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Of a limit that lies between what is before and what is after."""
+    """On which side of a limit a row is, one that lies between what is before and what is after."""
     condition: ColumnElement[bool] = by < limit if sign.startswith("<") else by >= limit
     return condition
 

@@ -1,4 +1,4 @@
-"""What a question is about, what it answers, and how it is asked so that nobody feels it."""
+"""What a question is about, what it answers, and how it is asked without being felt by other sessions."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def by_cause(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _joined(findings: Iterable[Finding]) -> list[Finding]:
-    """Of one job; each cause where its first finding was."""
+    """The findings of one job, joined by cause, each where its first one was."""
     groups: dict[object, list[Finding]] = {}
     for number, finding in enumerate(findings):
         alike = (finding.level, finding.about, finding.step, finding.many)

@@ -138,7 +138,7 @@ def unreadable_times(connection: Connection, case: Case) -> Iterable[Finding]:
 
 
 def unknown_zones(connection: Connection, case: Case) -> Iterable[Finding]:
-    """Rows whose date is in a zone that nobody knows, or in none, so never due."""
+    """Rows whose date is in an unknown zone, or in none, so never due."""
     if case.plan.unknown_zone is None:
         return
     if found := _such_rows(connection, case, case.plan.unknown_zone):

@@ -128,7 +128,7 @@ def _no_more_than(limit: _Limit | None, other: _Limit) -> _Limit:
 
 
 def _share_of(rows: int, share: float) -> _Limit:
-    """Of a table with so many rows."""
+    """The limit by share, of a table with so many rows."""
     most, why = int(round(rows * share, 6)), f"max_share = {share:g} of {rows:,}"
     if not share or most >= NEVER_FLOOD_ROWS:
         return _Limit(most, why)

@@ -77,7 +77,7 @@ def _seldom(schedule: Schedule, start: datetime) -> bool:
 
 
 def _at_midnight(minute: datetime, names: Iterable[str], schedules: Mapping[str, Schedule]) -> list[str]:
-    """Of these jobs those for whose zone it is midnight."""
+    """Those of these jobs in whose zone it is midnight."""
     return [name for name in names if f"{minute.astimezone(load_zone(schedules[name].zone)):%H:%M}" == "00:00"]
 
 

@@ -104,7 +104,7 @@ def _form_of_numbers(looker: DatabaseProbe, column: Column[Any]) -> tuple[dict[s
 
 
 def _units(looker: DatabaseProbe, but: Column[Any]) -> Iterator[str]:
-    """Of columns of other tables."""
+    """Units of columns of other tables."""
     for column in looker.numbers:
         if column.table.name != but.table.name and (highest := _asked_highest(looker, column)) is not None:
             try:
@@ -157,8 +157,9 @@ def final_states(looker: DatabaseProbe, column: Column[Any]) -> tuple[list[str],
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Of one policy, now. Each may be unknown: None. due: more than `MAX_MEASURED_DUE` stands for any number above.
+    """What one policy would find now.
 
+    Each may be unknown: None. due: more than `MAX_MEASURED_DUE` stands for any number above.
     index: whether one leads to its time column.
     """
 
@@ -189,7 +190,7 @@ def _due(connection: Connection, plan: Plan) -> int:
 
 
 def _instant(written: str | None, unit: str | None) -> datetime | None:
-    """Of a time as the database writes it; None for what is none, such as -infinity."""
+    """The instant of a time as the database writes it; None for what is none, such as -infinity."""
     try:
         if unit is not None:
             return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(written or "") / EPOCHS[unit])

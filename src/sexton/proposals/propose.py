@@ -103,7 +103,7 @@ def _numbers(known: Survey, dialect: str) -> Iterator[Column[Any]]:
 
 
 def _rank(proposal: Proposal) -> tuple[bool, bool, int, int, str]:
-    """Those that wait for nobody first, then those with the fewest questions; of these the ones with most to do."""
+    """Those without a question first, then those with the fewest; of these the ones with most to do."""
     vague = proposal.looks.startswith(VAGUE_LOOKS)
     return bool(proposal.doubts), vague, len(proposal.doubts), -(proposal.measures.due or 0), proposal.name
 
@@ -199,7 +199,7 @@ def _failed(settled: _Settled) -> list[str]:
 
 
 def _name(adjective: str, table: SurveyedTable, taken: list[str]) -> str:
-    """Of a policy: "expired_sessions", "old_audit_log" of schema audit; stable as long as the table's name is."""
+    """A policy's name: "expired_sessions", "old_audit_log" of schema audit; stable as long as the table's name is."""
     plain = _slug(table.name)
     schema = "" if table.home or table.schema is None else f"{_slug(table.schema)}_"
     name = f"{schema}{plain}" if plain.startswith(f"{adjective}_") else f"{adjective}_{schema}{plain}"

@@ -142,7 +142,7 @@ def _tokens(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
 
 
 def _certain_first(*several: Iterator[Guess]) -> list[Guess]:
-    """Of several ways those that nobody has to think about before the others."""
+    """Several guesses, those without a doubt before the others."""
     return sorted((guess for guesses in several for guess in guesses), key=lambda guess: bool(guess.doubts))
 
 

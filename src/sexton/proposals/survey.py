@@ -1,4 +1,4 @@
-"""All tables of a database that somebody made, with their columns and who refers to them. Views are none."""
+"""All tables of a product's database, with their columns and the tables that refer to them. Views are none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SCHEMAS = """
     WHERE nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('information_schema', :ours)
     AND has_schema_privilege(oid, 'USAGE')
 """
-"""Of a product, and open to us: of others not even the columns can be asked."""
+"""Schemas of a product that are open to us: of others not even the columns can be asked."""
 
 _PARTS = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -50,7 +50,7 @@ _KEYS = """
 """SQLAlchemy leaves out the schema of a table that it takes for the one asked about."""
 
 _RULES = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
-"""Of a deletion, as pg_constraint has them; with the others the row stays."""
+"""Rules of a deletion, as pg_constraint has them; with the others the row stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Survey:
 
 
 def survey(connection: Connection) -> Survey:
-    """Of the database behind this connection; reads the catalogue only."""
+    """The tables of the database behind this connection; reads the catalogue only."""
     inspector = look_into(connection)
     tables = {(table.schema, table.name): table for table in _tables(connection, inspector)}
     look = _keys if connection.dialect.name == "postgresql" else _sqlite_keys

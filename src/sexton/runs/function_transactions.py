@@ -27,7 +27,10 @@ FENCE = 4.0
 
 
 class Transactions:
-    """Of one call of a function. counts: what its committed transactions wrote is added to `changed`."""
+    """The transactions of one call of a function.
+
+    counts: what its committed transactions wrote is added to `changed`.
+    """
 
     def __init__(self, context: RunContext, counts: Counts) -> None:
         self._context = context

@@ -25,7 +25,7 @@ MAX_COUNTED_LEFT_OVER = 100_000
 """Rows left over are counted up to here."""
 
 PROBED = 5_000
-"""Of so many it is tried whether others hold them."""
+"""Most rows of which it is tried whether others hold them."""
 
 MAX_LOCKED_ROW_WAITS = 16
 """Locked rows that are waited for; each costs `run.lock_wait` at most."""
@@ -110,7 +110,7 @@ def _step_over(batches: Batches) -> None:
 
 
 def _count(batches: Batches, left: int, vetoed: bool) -> None:
-    """Of so many rows: those that others hold, and those that are free and not as they should be; see `_vetoed`."""
+    """How many of so many rows others hold, and how many are free and not as they should be; see `_vetoed`."""
     counts, plan = batches.counts, batches.plan
     locked = _locked(batches, left)
     kept = left - locked
@@ -152,7 +152,7 @@ def _left(batches: Batches) -> int | None:
 
 
 def _locked(batches: Batches, left: int) -> int:
-    """How many of so many rows others hold; on SQLite nobody can."""
+    """How many of so many rows others hold; on SQLite none."""
     if batches.context.engine.dialect.name == "sqlite" or not left:
         return 0
     plan = batches.plan

@@ -39,7 +39,7 @@ class Throttle:
     def hold(self, rest: Callable[[float], None]) -> None:
         """Return when the run may go on. rest: waits that many seconds; raises what ends the run.
 
-        JobFailed when a query cannot be asked: to run on would hide that nobody brakes.
+        JobFailed when a query cannot be asked: to run on would hide that there is no brake.
         """
         if self.idle or time.monotonic() < self._next:
             return

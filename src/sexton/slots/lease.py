@@ -73,7 +73,7 @@ class Lease:
 
 
 def acquire(connection: Connection, name: str, holder: str, seconds: float) -> Lease | None:
-    """Take the lease if it is free, expired or broken; None when somebody holds it. None is normal."""
+    """Take the lease if it is free, expired or broken; None when another process holds it, which is normal."""
     dialect = connection.dialect.name
     leases = own_tables(dialect).leases
     began = time.monotonic()

@@ -31,7 +31,7 @@ from ..db.identifiers import quoted, quoted_table
 from ..errors import JobFailed
 
 _MORE_THAN_ONE = r"'^\s|\s$|[\n\r]|\\u'"
-"""Of a json: blanks that nobody keeps, line feeds, and escapes, which may stand for what no text can hold."""
+"""In a json: outer blanks, which are not kept, line feeds, and escapes, which may stand for what no text can hold."""
 
 
 def columns_of(table: Table) -> list[Column[Any]]:

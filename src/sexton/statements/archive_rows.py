@@ -105,7 +105,7 @@ def row_key(line: ArchiveLine) -> RowKey:
 
 
 def written_row(row: ArchivedRow, encoded: bytes) -> WrittenRow:
-    """Of a row whose line is in the file, encoded."""
+    """What is kept of a row whose line is in the file. encoded: that line."""
     return WrittenRow(row.key, row.witness, digest_of(encoded), len(encoded))
 
 
@@ -133,7 +133,7 @@ def select_due_rows(
 
 
 def next_due(asked: Select[Any], plan: Plan, excluding: bool, onward: bool) -> Select[Any]:
-    """Of the due rows, those that come next, in the plan's order."""
+    """The due rows that come next, in the plan's order."""
     asked = asked.where(due_condition(plan, excluding=excluding))
     if onward:
         asked = asked.where(after_cursor(plan))

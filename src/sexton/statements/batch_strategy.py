@@ -23,7 +23,7 @@ Cursor = tuple[Any, ...]
 class Request:
     """One batch. size: in the executor's unit.  waiting: wait for locked rows (the last pass) instead of skipping.
 
-    this: the cursor of the one row that it is about, where the plan is for one; see `poison.alone`.
+    this: the cursor of the one row that it is about, where the plan is for one; see `poison.single_row_plan`.
     """
 
     size: int
@@ -74,7 +74,7 @@ class BatchStrategy(Protocol):
         ...
 
     def rescue(self, connection: Connection, request: Request) -> Result:
-        """The same stretch again after somebody's row lock stood in the way: leave locked rows out."""
+        """The same stretch again after another session's row lock stood in the way: leave locked rows out."""
         ...
 
 

@@ -121,7 +121,7 @@ def lock_statement(plan: Plan, *, onward: bool, excluding: bool, waiting: bool) 
 
 
 def locking_also(plan: Plan, found: Found) -> Select[Any]:
-    """Lock rows that hang on those locked before, waiting for whoever changes one: then `due` is asked about that."""
+    """Lock rows that hang on those locked before, waiting for sessions that change one; `due` is asked next."""
     picked = select(*(column.label(column.key) for column in carried(plan))).where(is_locked(plan)).subquery("picked")
     rows = found.select({"picked": picked}).with_for_update(of=found.lock)
     return select(func.count()).select_from(rows.subquery())

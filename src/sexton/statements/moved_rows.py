@@ -1,7 +1,7 @@
 """Rows that others move while a purge goes through the table once: behind it, it would not see them.
 
 An update that finds no room in its block puts the row into another one, and a changed time another place in the
-index. Whether that can have happened at all is asked of the server, so that nobody looks for nothing.
+index. Whether that can have happened at all is asked of the server, so that no look is in vain.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _ASKED = text(
 
 @dataclass(frozen=True, slots=True)
 class UpdateCount:
-    """Of the table, at one moment. newest: number of the server's next transaction.  moved: rows, in all its time."""
+    """Updates of the table, at one moment.
+
+    newest: number of the server's next transaction.  moved: rows, in all its time.
+    """
 
     at: float
     newest: int
@@ -35,7 +38,7 @@ class UpdateCount:
 
 
 def count_updates(connection: Connection, plan: Plan) -> UpdateCount:
-    """How it stands now. PostgreSQL only."""
+    """The count as it stands now. PostgreSQL only."""
     row = connection.execute(_ASKED, {"name": quoted_table(connection.dialect, plan.table)}).one()
     return UpdateCount(time.monotonic(), row.newest, int(row.moved))
 

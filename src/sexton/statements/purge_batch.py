@@ -168,7 +168,7 @@ def window_end_parameter(number: int) -> str:
 
 
 def heap_blocks(connection: Connection, plan: Plan) -> int:
-    """Blocks of the table's heap now. A due row that somebody moves may come to lie in a later one: see `moved`."""
+    """Blocks of the table's heap now. A due row that others move may come to lie in a later one: see `moved_rows`."""
     size = text("SELECT pg_relation_size(CAST(:name AS regclass)) / current_setting('block_size')::int")
     name = quoted_table(connection.dialect, plan.table)
     return int(connection.execute(size, {"name": name}).scalar_one())

@@ -20,7 +20,10 @@ ROWS, MESSAGES = 20, 3
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Of one step. key, by: names of columns.  rows: these columns as text.  messages: event, recipient, payload."""
+    """The oldest due rows of one step.
+
+    key, by: names of columns.  rows: these columns as text.  messages: event, recipient, payload.
+    """
 
     key: tuple[str, ...] = ()
     by: str | None = None
@@ -29,7 +32,7 @@ class Sample:
 
 
 def oldest_due(connection: Connection, plan: Plan, request: Request) -> Sample:
-    """Of what is due now, in the order in which a run takes it."""
+    """The oldest rows that are due now, in the order in which a run takes them."""
     shown = dict.fromkeys((*plan.key, *([plan.by] if plan.by is not None else [])))
     # As text: Python knows no infinity, no BC and no year 20000.
     columns = [cast_to_text(column).label(column.name) for column in shown]

@@ -1,5 +1,6 @@
-"""SQLite: a few statements in one immediate transaction. Nobody else can write meanwhile, so what was picked stays due.
+"""SQLite: a few statements in one immediate transaction.
 
+No other connection can write meanwhile, so what was picked stays due.
 SQLite has no data-modifying CTE, so the picked rows go into a temporary table that the following statements read.
 Rows of other transactions are never half-done here: there are no row locks, and nothing is skipped.
 """

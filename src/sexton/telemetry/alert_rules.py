@@ -61,7 +61,7 @@ def rule_matches(job: Job, evidence: Evidence, settings: AlertSettings) -> Itera
 
 
 def unloaded(source: str, why: object, now: datetime) -> RuleMatch:
-    """Jobs cannot be loaded: none of them runs until somebody mends it."""
+    """Jobs cannot be loaded: none of them runs until that is mended."""
     return RuleMatch("unloaded", f"{source} cannot be loaded, so its jobs do not run", now, _in_short(str(why)))
 
 
@@ -116,7 +116,7 @@ def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> RuleM
 
 
 def late(job: Job, lateness: Lateness) -> RuleMatch | None:
-    """A slot passed, and nobody ran it or a later one."""
+    """A slot passed, and neither it nor a later one was run."""
     if not lateness.too_late or lateness.slot is None:
         return None
     text = f"{job.name} is late: its slot of {instant_text(lateness.slot)} was not run, nor any after it"

@@ -54,7 +54,7 @@ class Debt:
 
 
 def read_debt(engine: Engine, jobs: Iterable[Job], *, seconds: float = 1.0) -> list[Debt]:
-    """Of every step of these jobs that is a policy, in order. seconds: that one statement may take.
+    """The debt of every step of these jobs that is a policy, in order. seconds: that one statement may take.
 
     Raises DatabaseUnreachable; whatever else is wrong with a step makes it unknown.
     """

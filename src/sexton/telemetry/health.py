@@ -48,7 +48,7 @@ class JobHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All jobs at one instant of the database. leader: somebody leads.  leader_missing: nobody does, and should."""
+    """All jobs at one instant of the database. leader: a worker leads.  leader_missing: none does, and one should."""
 
     now: datetime
     leader: bool

@@ -1,4 +1,4 @@
-"""Health and tallies for whoever asks, without hurting the database and without waiting for it for ever.
+"""Health and counters for the pages of monitors, without hurting the database and without waiting for it for ever.
 
 One reading at a time, on a connection of its own and in a thread of its own; its answer is good for 5 s. However many
 ask, and however the database hangs, each gets an answer in 2.5 s: the reading, or why there is none.

@@ -34,7 +34,7 @@ class LatestRun:
 
 
 def latest_runs(connection: Connection, names: Sequence[str]) -> dict[str, LatestRun]:
-    """Of every job in `names`."""
+    """The latest runs of every job in `names`."""
     dialect = connection.dialect.name
     last = {row.job: row for row in for_each(connection, names, lambda name: _last(dialect, name))}
     good = {row.job: row for row in for_each(connection, names, lambda name: _last(dialect, name, GOOD))}

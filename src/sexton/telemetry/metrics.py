@@ -139,7 +139,7 @@ def exposition(answer: HealthReading | SextonError, accept: str = "") -> tuple[b
 
 
 def write_textfile(path: Path, answer: HealthReading | SextonError, group: str | None = None) -> None:
-    """The same as a file for node_exporter; whoever reads it never sees half of it.
+    """The same as a file for node_exporter; a reader never sees half of it.
 
     All may read it, as node_exporter is another user and no metric is a secret; with a group, its members alone.
     OSError; SettingsError for a group that cannot be given.

@@ -29,7 +29,7 @@ SayEvent = Callable[..., None]
 
 
 class Rounds:
-    """Of one process. say: writes a line of log.  reader: for the textfile, one of its own by default.
+    """The cycle of one process. say: writes a line of log.  reader: for the textfile, one of its own by default.
 
     unloaded: modules, packs and policies whose jobs are not among these, looked at anew in each round.
 

@@ -4,7 +4,7 @@
                                                                                                        │
     a run that was killed: a name without a file is forgotten, a file is taken up by its checksum here ┘
 
-Deleted is what is still as the file has it: a row that somebody changed meanwhile stays, and is archived anew when it
+Deleted is what is still as the file has it: a row that was changed meanwhile stays, and is archived anew when it
 is due again. No lock is held while a file is written. The name is on record before anything is written under it. A
 row that stays as it was (others hold it, a trigger keeps it, it was refused) waits in its file for the next run, and
 is not written again. What a file is, the run knows from writing it, and the record from the run: nothing that lies in
@@ -122,7 +122,7 @@ class Archiver:
         return portion
 
     def _lines(self, portion: Portion | None, batch: Batch) -> Iterator[bytes]:
-        """Of this portion, and of as many more as go into a file; what is kept of them goes into `batch`."""
+        """Lines of this portion, and of as many more as go into a file; what is kept of them goes into `batch`."""
         while portion is not None:
             batch.first_key = batch.first_key or portion.rows[0].line.key
             batch.last_key = portion.rows[-1].line.key

@@ -123,7 +123,7 @@ def _missed(connection: Connection, wanted: Deletion, there: _There) -> tuple[se
 def _due(
     connection: Connection, wanted: Deletion, rows: Sequence[WrittenRow], *, lock: bool, excluding: bool
 ) -> _There:
-    """Those of the rows that are still due; lock: and that nobody else holds."""
+    """Those of the rows that are still due; lock: and that no other session holds."""
     plan, dialect = wanted.plan, connection.dialect.name
     picked, values = keys_relation(dialect, plan.table, [row.key for row in rows])
     how = Reading(plan.table, content=wanted.content)
@@ -257,7 +257,7 @@ def _known_children(
 ) -> int | None:
     """How many there are; None: one is not in the file as it is.
 
-    They are locked from here on, so that nobody changes one between this look and the delete.
+    They are locked from here on, so that none is changed between this look and the delete.
     """
     part = part_of(change, picked)
     known = wanted.children.get((part.table.fullname, *part.columns), {})

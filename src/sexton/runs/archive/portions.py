@@ -85,7 +85,10 @@ def picked_rows(connection: Connection, plan: Plan, wanted: list[RowKey]) -> tup
 
 
 class Portions:
-    """Of one plan, inside one run. waiting: rows that a file has already, which are passed over as they are there."""
+    """The portions of one plan, inside one run.
+
+    waiting: rows that a file has already, which are passed over as they are there.
+    """
 
     def __init__(self, context: RunContext, plan: Plan, request: Request, folder: Path) -> None:
         self.context, self.plan, self.request, self.folder = context, plan, request, folder

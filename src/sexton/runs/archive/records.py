@@ -91,7 +91,7 @@ def _seal_of(row: Any) -> Seal | None:
 
 
 def record_of(connection: Connection, name: str) -> Record | None:
-    """Of a file by its name; None: this database knows none."""
+    """The record of a file by its name; None: this database knows none."""
     archives = own_tables(connection.dialect.name).archives
     row = connection.execute(select(archives).where(archives.c.file == name)).first()
     return None if row is None else Record(row.job, row.run_id, _seal_of(row))
@@ -187,7 +187,10 @@ def _required(path: Path, record: Unfinished) -> Seal:
 
 
 def forget(connection: Connection, name: str) -> int | None:
-    """Somebody says that a file is lost: no run looks for it again. Rows that went by it; None: no such record."""
+    """Forget a file that an operator says is lost: no run looks for it again.
+
+    Rows that went by it; None: no such record.
+    """
     archives = own_tables(connection.dialect.name).archives
     this = archives.c.file == name
     known = connection.execute(select(archives.c.deleted).where(this)).scalar()
