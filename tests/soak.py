@@ -16,8 +16,8 @@ from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
 from sexton.testing import postgres
 
+from .support.chaos import EAGER, JOBS, Storm, assert_nothing_lost_or_doubled
 from .support.proxy import Proxy
-from .support.storm import EAGER, JOBS, Storm, assert_nothing_lost_or_doubled
 from .support.worker import make_yard
 from .support.workers import Gate, Nursery, Worker
 

@@ -55,6 +55,31 @@ def test_loops_are_found_in_functions_and_packages_too(tmp_path: Path) -> None:
     assert find_loop(import_graph(tmp_path)) is None
 
 
+HISTORY = SOURCE / "sexton" / "db" / "migrations"
+"""Migrations stand by themselves: each has the words of its day, and none is changed."""
+
+TWICE = {"PolicySettings": "`config.policy_checks` is called by that class, and can name its type only as Any"}
+"""Names that are defined twice, and why."""
+
+
+def test_a_public_constant_or_class_has_a_name_of_its_own() -> None:
+    """One name, one meaning: who searches for it finds one definition. Methods and functions may share a verb."""
+    homes: dict[str, list[str]] = {}
+    for path in MODULES:
+        if not path.is_relative_to(HISTORY):
+            for name in public_names(ast.parse(path.read_text())):
+                homes.setdefault(name, []).append(str(path.relative_to(SOURCE)))
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1 and name not in TWICE} == {}
+
+
+def test_public_names_are_found() -> None:
+    tree = ast.parse(
+        "A = 1\nB: int = 2\nRows = list[int]\nT = TypeVar('T')\n_C = 3\nlower = 4\n"
+        "class D:\n  E = 5\ndef f():\n  G = 6\n"
+    )
+    assert public_names(tree) == ["A", "B", "Rows", "D"]
+
+
 WAYS_OUT = {
     "console.py": "each argument is one visible line",
     "cli/_run_report.py": "the progress of a run, by rich",
@@ -171,6 +196,19 @@ def registries_of_pip() -> list[str]:
     ]
     places = {urlsplit(value).hostname or urlsplit(value).path for value in values}
     return [re.escape(place) for place in places if place not in ("", "pypi.org", "localhost", "127.0.0.1")]
+
+
+def public_names(tree: ast.Module) -> list[str]:
+    """Constants, names of types and classes at the top of a module; no type variables, which are one letter each."""
+    names = []
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            is_variable = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "TypeVar"
+            names += [target.id for target in targets if isinstance(target, ast.Name) and not is_variable]
+    return [name for name in names if name[0].isupper()]
 
 
 def import_graph(source: Path) -> dict[str, set[str]]:

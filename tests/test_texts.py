@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sexton.channels.chat_text import chat_text
 from sexton.channels.contract import Notice, as_json, compact
 from sexton.cli._common import table
-from sexton.console import Plain, complain, confess, say, say_while_read
+from sexton.console import Plain, complain, say, say_while_read, write_traceback
 from sexton.telemetry import logs
 from sexton.texts import json_text, lines, one_line, printed, visible, width
 
@@ -139,7 +139,7 @@ def test_sec_9_an_error_that_nobody_foresaw_begins_no_line(capsys: pytest.Captur
     try:
         raise ValueError("no \x1b[31m\nrun 99 succeeded\r\u202e password=qXcanaryX")
     except ValueError as error:
-        confess(error)
+        write_traceback(error)
 
     first, *others = capsys.readouterr().err.splitlines()
     assert first.startswith("sexton: unexpected ValueError")

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from sexton.db.column_types import Document, Line, is_time
 from sexton.db.connect import open_database
-from sexton.db.migrate import HEAD, migrate
+from sexton.db.migrate import HEAD_REVISION, migrate
 from sexton.db.tables import own_name, own_tables
 
 from .markdown import code, inline, page, table
@@ -45,8 +45,9 @@ def tables() -> str:
 def _parts() -> Iterator[str]:
     yield (
         "They stand in the database that jobs run in, so that fence, effects and messages commit together with the "
-        f"data. `sexton migrate` makes them; this is revision `{HEAD}`, kept in the table `schema_version`. How long "
-        "rows stay is set in [`[retention]`](settings.md#retention); the job `sexton.housekeeping` deletes them."
+        f"data. `sexton migrate` makes them; this is revision `{HEAD_REVISION}`, kept in the table `schema_version`. "
+        "How long rows stay is set in [`[retention]`](settings.md#retention); the job `sexton.housekeeping` deletes "
+        "them."
     )
     yield (
         "On PostgreSQL they are in the schema `sexton`, elsewhere they carry the prefix `sexton_`. An *instant* is "

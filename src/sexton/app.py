@@ -19,7 +19,7 @@ from .jobs.duration import parse_duration
 from .jobs.foreign_code import guarded
 from .jobs.guard import Guard
 from .jobs.job import Job, LazyWork
-from .jobs.modules import jobs_of, place_of, require_own
+from .jobs.modules import jobs_of, place_of, require_trusted_source
 from .jobs.pack import Pack
 from .jobs.registry import POLICIES, Registry
 from .jobs.schedule import cron, parse_schedule
@@ -28,11 +28,9 @@ from .jobs.stagger import can_stagger, staggered
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from .config.policy_settings import PolicySettings
+    from .config.policy_settings import PolicySettings, SettingPlace
     from .runs.context import Limits
 
-Place = Callable[[Sequence[str]], str]
-"""Where a key of the settings stands, for messages."""
 
 PACKS = ("marketplace",)
 """Packs that ship with Sexton."""
@@ -48,7 +46,7 @@ class App:
         folder: Path | None = None,
         create: bool = True,
         partly: bool = False,
-        place: Place | None = None,
+        place: SettingPlace | None = None,
         files: Sequence[Path] = (),
     ) -> None:
         self.settings, self._create, self._place = settings, create, place or dotted
@@ -121,7 +119,7 @@ class App:
         """Take in all jobs. What is wrong with one source of them is kept, and the others go on."""
         _refuse_unknown_packs(self.settings, self._place)
         for source in self.settings.jobs:
-            require_own(source, self.folder)
+            require_trusted_source(source, self.folder)
         for name in self.settings.packs:
             self._take(f"packs.{name}", partial(self._of_pack, name))
         if self.settings.policies:
@@ -214,7 +212,7 @@ def _seconds(duration: str) -> float:
     return parse_duration(duration).total_seconds()
 
 
-def _refuse_unknown_packs(settings: Settings, place: Place) -> None:
+def _refuse_unknown_packs(settings: Settings, place: SettingPlace) -> None:
     for name in settings.packs:
         if name not in PACKS:
             raise SettingsError(f"{place(('packs',))}: no pack named {name!r}{suggestion(name, PACKS)}")
@@ -224,7 +222,7 @@ def _refuse_unknown_packs(settings: Settings, place: Place) -> None:
             raise SettingsError(f'{where}: this pack is not enabled; write packs = ["{name}"], or remove its table')
 
 
-def _refuse_unknown(overrides: Mapping[str, JobSettings], names: list[str], place: Place) -> None:
+def _refuse_unknown(overrides: Mapping[str, JobSettings], names: list[str], place: SettingPlace) -> None:
     for name in overrides:
         if name not in names:
             raise SettingsError(f"{place(('job', name))}: no job has this name{suggestion(name, names)}")

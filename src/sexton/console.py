@@ -41,22 +41,22 @@ def say_while_read(*lines: str) -> None:
         _write(sys.stdout, lines)
         sys.stdout.flush()
     except (OSError, ValueError):
-        forget()
+        discard_output()
 
 
-def finish() -> None:
+def flush_output() -> None:
     """Write what is left of standard output. Nothing when nobody reads any more, else errors as of `say`."""
     try:
         sys.stdout.flush()
     except OSError as error:
         if error.errno not in NOBODY_READS:
             raise _unwritten(error) from error
-        forget()
+        discard_output()
     except ValueError:
         return  # a job's code has closed it
 
 
-def forget() -> None:
+def discard_output() -> None:
     """Drop what standard output could not take: the next line, and Python at its end, would stumble over it."""
     with suppress(OSError, ValueError):
         output = sys.stdout.fileno()
@@ -80,7 +80,7 @@ def remark(*lines: str) -> None:
     _write(sys.stderr, lines)
 
 
-def confess(error: BaseException) -> None:
+def write_traceback(error: BaseException) -> None:
     """Print the traceback of an error that nobody foresaw, indented, so that no line of it looks like one of ours."""
     told = "".join(traceback.format_exception(error))
     complain(f"unexpected {type(error).__name__}; please report this:")
@@ -92,7 +92,7 @@ def _write(stream: TextIO, lines: tuple[str, ...]) -> None:
 
 
 def _unwritten(error: OSError) -> SextonError:
-    forget()
+    discard_output()
     return SextonError(f"standard output cannot be written: {error.strerror or type(error).__name__}")
 
 
@@ -125,7 +125,7 @@ class Plain:
 @contextmanager
 def plain_output() -> Iterator[None]:
     """Inside the block standard output and error are plain, whoever writes; warnings of libraries are one line, and
-    errors of threads are told as `confess` does.
+    errors of threads are told as `write_traceback` does.
 
     One that was closed before we began (`>&-`) leads nowhere.
     """
@@ -158,7 +158,7 @@ def plain_logging() -> None:
 
 def _thrown(what: threading.ExceptHookArgs) -> None:
     if what.exc_value is not None:
-        confess(what.exc_value)
+        write_traceback(what.exc_value)
 
 
 def _warning(message: Any, category: type[Warning], *place: Any, **more: Any) -> str:

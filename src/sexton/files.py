@@ -25,7 +25,7 @@ FILE, FOLDER = 0o600, 0o700
 _GROUP_READS, _GROUP_ENTERS = 0o040, 0o050
 
 FOR_ALL = 0o644
-"""Of a file that holds no secret, and that a service of another user reads: metrics."""
+"""Mode of a file that holds no secret, and that a service of another user reads: metrics."""
 
 TRUST = "SEXTON_TRUST_OWNER"
 """Variable of the environment: users, by name or number, whose files are obeyed beside root's and our own."""
@@ -117,7 +117,7 @@ def make_folder(folder: Path, *, group: str | None = None) -> None:
 
 
 def group_number(name: str) -> int:
-    """Of a group that this process may give to a file. SettingsError for one that is not there, or not its own."""
+    """The number of a group that files may be given to. SettingsError for one that is not there, or not our own."""
     try:
         number = grp.getgrnam(name).gr_gid
     except KeyError:
@@ -195,7 +195,7 @@ def refuse_for_root(path: str | Path) -> None:
 
 
 def user_name(number: int | None = None) -> str:
-    """Of a user, by default the one of this process; "user 1000" where it has none."""
+    """The name of a user, by default the one of this process; "user 1000" where it has none."""
     number = os.geteuid() if number is None else number
     try:
         return pwd.getpwuid(number).pw_name
@@ -204,7 +204,7 @@ def user_name(number: int | None = None) -> str:
 
 
 def group_name(number: int) -> str:
-    """Of a group; the number alone where it has none."""
+    """The name of a group; the number alone where it has none."""
     try:
         return grp.getgrgid(number).gr_name
     except KeyError:

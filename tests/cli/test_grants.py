@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from sexton.db.migrate import HEAD, migrate
+from sexton.db.migrate import HEAD_REVISION, migrate
 from sexton.packs.marketplace.demo import seed
 from tests.support.children import command_line
 from tests.support.databases import Databases
@@ -241,7 +241,9 @@ def test_sec_19_the_role_may_do_nothing_else(inside: Inside, town: Town) -> None
 def test_sec_19_the_worker_runs_under_the_role(inside: Inside, town: Town, start: Start) -> None:
     granted(inside, town, "jobs")
     assert inside.sexton("arm", "sessions", "--yes").code == 0
-    assert inside.sexton("migrate").out.rstrip().endswith(f"already at revision {HEAD}")  # as unit files do first
+    assert (
+        inside.sexton("migrate").out.rstrip().endswith(f"already at revision {HEAD_REVISION}")
+    )  # as unit files do first
     worker = start(command_line, "worker", f"--config={inside.folder / 'sexton.toml'}")
     worker.wait_for('"leading"')
     number = inside.sexton("trigger", "policies.sessions").out.split("run ")[1].split()[0]

@@ -9,7 +9,9 @@ from unicodedata import category
 import pytest
 from sqlalchemy import Engine, text
 
+from sexton.cli._run_report import sample_lines
 from sexton.cli.main import main
+from sexton.statements.samples import Sample
 
 from .shell import Inside
 
@@ -135,3 +137,14 @@ def test_sec_9_what_nobody_foresaw_is_told_on_indented_lines(
     shown = capfd.readouterr().err
     assert_nothing_is_obeyed(shown)
     assert all(line.startswith("  ") for line in shown.splitlines()[1:])
+
+
+def test_what_a_terminal_obeys_is_not_printed() -> None:
+    sample = Sample(
+        ("id",), "at", [{"id": "evil\x1b[31m" + "x" * 300, "at": "2026\x07"}], [("e\n", "to\r", {"a": "\x1b"})]
+    )
+
+    printed = "\n".join(sample_lines("step", sample, 1))
+
+    assert printed.isprintable() or all(letter.isprintable() or letter == "\n" for letter in printed)
+    assert max(map(len, printed.splitlines())) <= 80

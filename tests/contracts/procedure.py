@@ -9,7 +9,7 @@ from sqlalchemy.engine import Dialect
 
 from sexton.db.render import in_procedure, render
 from sexton.db.search_path import search_path
-from sexton.db.sessions import settings
+from sexton.db.sessions import transaction_settings
 from sexton.policies.contract import Plan
 from sexton.statements.cte_batch import batch_statement, lock_statement
 
@@ -49,7 +49,7 @@ $procedure$
 
 def procedure(plans: Sequence[Plan], dialect: Dialect) -> str:
     """The text of a procedure `run_job` that executes the plans one after the other until nothing is due."""
-    begin = settings(search_path(dialect).sql)
+    begin = transaction_settings(search_path(dialect).sql)
     return PROCEDURE.format(settings=begin, steps="".join(_step(plan, dialect, begin) for plan in plans))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, Text,
 
 from sexton import ago, ahead, now
 from sexton.db.column_types import NaiveUtc, UtcDateTime, is_naive, is_time
-from sexton.db.time_parameters import instant, meaning_of, values
+from sexton.db.time_parameters import instant, instant_values, parse_instant_name
 from sexton.jobs.span import Span
 
 AWARE = [
@@ -102,7 +102,7 @@ def test_which_types_hold_instants_and_which_of_them_keep_no_zone() -> None:
 @given(offsets)
 def test_the_name_of_an_instant_says_where_it_lies(offset: timedelta) -> None:
     for like in (None, NAIVE, ZONED):
-        meaning = meaning_of(instant(offset, like).key)
+        meaning = parse_instant_name(instant(offset, like).key)
         assert meaning is not None
         assert meaning[0] == Span(length=offset)
 
@@ -115,7 +115,7 @@ def test_values_are_the_runs_time_moved_by_what_the_name_says(offset: timedelta,
     at = local.replace(tzinfo=UTC)
     name = instant(offset).key
 
-    assert values([name, "sexton_job", "nowhere"], at) == {name: at + offset}
+    assert instant_values([name, "sexton_job", "nowhere"], at) == {name: at + offset}
 
 
 @pytest.mark.parametrize(
@@ -137,4 +137,4 @@ def test_names_are_as_people_would_say_them(parameter: object, name: str) -> Non
 
 @pytest.mark.parametrize("name", ["later", "now_", "now_minus_", "nowadays", "now_minus_30d_naive_x", "sexton_now", ""])
 def test_other_names_are_no_instants(name: str) -> None:
-    assert meaning_of(name) is None
+    assert parse_instant_name(name) is None

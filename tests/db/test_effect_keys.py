@@ -12,8 +12,8 @@ from sqlalchemy import BigInteger, Column, Date, Engine, MetaData, Numeric, Tabl
 
 from sexton import effect_key, text_key
 from sexton.db.column_types import UtcDateTime
-from sexton.db.effect_keys import MAX_KEY_CHARACTERS, bounded, escaped
-from sexton.db.ledger import or_nothing, settled, subject_text, told
+from sexton.db.effect_keys import MAX_KEY_CHARACTERS, bounded, escaped_part
+from sexton.db.ledger import nullable_part, recorded_key, subject_text, told
 from sexton.db.tables import own_tables
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
@@ -99,7 +99,7 @@ def test_rep_38_sql_and_python_agree_on_keys_and_no_two_rows_share_one(engine: E
     for number, one, other, whole, pair, subject in found:
         assert whole == effect_key("fact", one, other, AT, date(2026, 6, 15), number)
         assert pair == effect_key("fact", one, other)
-        assert subject == bounded(f"{escaped(one, ',')},{escaped(other, ',')}")
+        assert subject == bounded(f"{escaped_part(one, ',')},{escaped_part(other, ',')}")
         assert max(len(whole), len(pair), len(subject)) <= MAX_KEY_CHARACTERS + 1
     for column in (3, 4, 5):
         assert len({row[column] for row in found}) == len(found)
@@ -116,12 +116,12 @@ def test_rep_38_keys_of_another_number_of_parts_differ_as_well() -> None:
 def test_rep_38_null_is_none_of_the_texts_that_look_like_it(engine: Engine, pairs: Table) -> None:
     with engine.connect() as connection:
         asked = select(
-            text_key("fact", or_nothing(pairs.c.one)),
-            text_key("fact", or_nothing(pairs.c.at)),
+            text_key("fact", nullable_part(pairs.c.one)),
+            text_key("fact", nullable_part(pairs.c.at)),
             text_key("fact", pairs.c.one),
         )
         nothing = connection.execute(asked.where(pairs.c.id == 0)).one()
-    some = {row[0] for row in ask(engine, pairs, text_key("fact", or_nothing(pairs.c.one)))}
+    some = {row[0] for row in ask(engine, pairs, text_key("fact", nullable_part(pairs.c.one)))}
 
     assert list(nothing) == ["fact:~N", "fact:~N", None]
     assert "fact:~N" not in some
@@ -133,7 +133,7 @@ def test_rep_38_keys_without_free_text_are_as_they_were(engine: Engine, pairs: T
     key = text_key("fact", pairs.c.id, pairs.c.at, pairs.c.day, 7, "buyer")
 
     assert ask(engine, pairs, key)[0][0] == "fact:1:2026-06-15T12:00:00.000000Z:2026-06-15:7:buyer"
-    assert settled(key, [pairs.c.id]) is key
+    assert recorded_key(key, [pairs.c.id]) is key
     assert ask(engine, pairs, text_key("fact", pairs.c.id, "a:b"))[0][0] == "fact:1:a~1b"
     assert ask(engine, pairs, subject_text([pairs.c.one]))[0][0] == "a:b"
 
@@ -159,7 +159,7 @@ def test_rep_38_what_was_told_before_keys_were_escaped_is_known(engine: Engine, 
             row = {"key": key, "job": "j", "subject": subject, "created_at": AT}
             connection.execute(insert(effects).values(row))
     both, own = text_key("fact", pairs.c.one, pairs.c.other), [pairs.c.one, pairs.c.other]
-    asked = (told(both, subject=own), told(both), told(text_key("one", pairs.c.one)), settled(both, own))
+    asked = (told(both, subject=own), told(both), told(text_key("one", pairs.c.one)), recorded_key(both, own))
 
     first, second, *_ = ask(engine, pairs, *asked)
 

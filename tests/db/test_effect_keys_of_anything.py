@@ -14,7 +14,7 @@ from sqlalchemy import Column, Engine, MetaData, Table, Text, insert, select
 
 from sexton import effect_key, text_key
 from sexton.db.connect import open_database, read_only
-from sexton.db.effect_keys import MAX_KEY_CHARACTERS, bounded, escaped, subject_of
+from sexton.db.effect_keys import MAX_KEY_CHARACTERS, bounded, escaped_part, subject_of
 from sexton.db.ledger import subject_text
 
 every = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -109,7 +109,7 @@ def test_sec_7_keys_are_the_same_in_every_encoding_of_a_file(encoding: str, tmp_
     engine.dispose()
 
     assert {row[0]: (row[1], row[2]) for row in found} == {
-        text: (bounded(f"fact:{escaped(text, ':')}:~X00"), subject_of((text,))) for text in texts
+        text: (bounded(f"fact:{escaped_part(text, ':')}:~X00"), subject_of((text,))) for text in texts
     }
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from sexton.db.operator_query import ask_apart, one_query
+from sexton.db.operator_query import ask_in_own_session, one_query
 
 ESCAPES = [
     "COMMIT; DELETE FROM keep; SELECT false",
@@ -99,7 +99,7 @@ def assert_nothing_happened(engine: Engine) -> None:
 def test_sec_8_what_is_no_single_query_is_refused_and_changes_nothing(keep: Engine) -> None:
     for sql in ESCAPES + (ON_POSTGRESQL if keep.dialect.name == "postgresql" else []):
         with pytest.raises((ValueError, DBAPIError)):
-            print(sql, ask_apart(keep, sql, 1.0))
+            print(sql, ask_in_own_session(keep, sql, 1.0))
         assert_nothing_happened(keep)
 
 
@@ -109,14 +109,14 @@ def test_sec_8_the_database_refuses_what_nobody_saw_before(keep: Engine, monkeyp
     monkeypatch.setattr("sexton.db.operator_query.one_query", lambda sql: sql)
     for sql in ESCAPES + (ON_POSTGRESQL if keep.dialect.name == "postgresql" else []):
         with pytest.raises(Exception, match=r"\S"):
-            print(sql, ask_apart(keep, sql, 1.0))
+            print(sql, ask_in_own_session(keep, sql, 1.0))
         assert_nothing_happened(keep)
 
 
 @pytest.mark.databases("sqlite", "postgres15")
 @pytest.mark.parametrize(("sql", "value"), READS)
 def test_sec_8_a_query_is_answered(keep: Engine, sql: str, value: object) -> None:
-    assert ask_apart(keep, sql, 60.0) == value
+    assert ask_in_own_session(keep, sql, 60.0) == value
 
 
 @pytest.mark.databases("postgres15")
@@ -134,7 +134,7 @@ def test_sec_8_nothing_is_left_in_any_session(keep: Engine, sql: str) -> None:
     with keep.connect() as connection:  # the pool's sessions are warm
         before = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     with nullcontext() if "leaves" not in sql and "lo_" not in sql else suppress(DBAPIError):
-        ask_apart(keep, sql, 60.0)
+        ask_in_own_session(keep, sql, 60.0)
 
     with keep.connect() as connection:
         locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database ="

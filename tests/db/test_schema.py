@@ -12,7 +12,7 @@ from sqlalchemy import Engine, inspect, text
 
 import sexton.db
 from sexton.db.connect import open_database, read_only
-from sexton.db.migrate import HEAD, migrate, require_schema, revision
+from sexton.db.migrate import HEAD_REVISION, migrate, require_schema, revision
 from sexton.db.tables import STATES, TAKEN, own_name, own_tables
 from sexton.errors import SchemaOutdated
 from tests.support.patience import PATIENCE
@@ -23,7 +23,7 @@ MIGRATE = """
 import sys
 from sexton.db import connect
 from sexton.db.migrate import migrate
-connect.SQLITE_PATIENCE = float(sys.argv[2])
+connect.SQLITE_BUSY_SECONDS = float(sys.argv[2])
 sys.stdin.readline()
 print(migrate(connect.open_database(sys.argv[1])))
 """
@@ -36,7 +36,7 @@ def test_migrating_again_changes_nothing(empty_database: str) -> None:
     assert [migrate(engine), migrate(engine), migrate(engine)] == [True, False, False]
 
     with engine.connect() as connection:
-        assert revision(connection) == HEAD
+        assert revision(connection) == HEAD_REVISION
         require_schema(connection)
     engine.dispose()
 
@@ -89,7 +89,7 @@ def test_the_head_is_the_newest_file_and_the_files_are_a_chain() -> None:
 
     assert [path.name[:4] for path in files] == [own for own, _ in found]
     assert [before for _, before in found] == ["", *(own for own, _ in found[:-1])]
-    assert found[-1][0] == HEAD
+    assert found[-1][0] == HEAD_REVISION
 
 
 def test_states_outside_the_list_are_refused_by_the_database(engine: Engine) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from sexton.db.connect import open_database, read_only
-from sexton.db.sessions import our_own
+from sexton.db.sessions import own_tables_only
 
 
 @pytest.mark.databases("postgres")
@@ -23,7 +23,7 @@ def test_no_statement_is_compiled(engine: Engine) -> None:
 
     with ours.begin() as connection:
         assert setting(connection) == "off"
-    with our_own(ours) as connection:
+    with own_tables_only(ours) as connection:
         assert setting(connection) == "off"
     with read_only(ours) as connection:
         assert setting(connection) == "off"

@@ -32,7 +32,7 @@ from sexton.db.column_types import NaiveUtc, UtcDateTime
 from sexton.db.faults import Fault, classify, describe
 from sexton.db.ledger import subject_text
 from sexton.db.tables import own_tables
-from sexton.db.time_parameters import values
+from sexton.db.time_parameters import instant_values
 
 NOW = datetime(2026, 6, 15, 12, 0, 0, 250_000, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -69,7 +69,7 @@ def ask(engine: Engine, table: Table, *columns: ColumnElement[Any]) -> list[tupl
             connection.execute(text("SET LOCAL timezone = 'Pacific/Auckland'"))
         asked = select(*columns).order_by(table.c.id)
         names = ["now", "now_naive"]
-        return [tuple(row) for row in connection.execute(asked, values(names, NOW))]
+        return [tuple(row) for row in connection.execute(asked, instant_values(names, NOW))]
 
 
 def test_iso_text_is_the_same_text_from_every_database_and_column(engine: Engine, moments: Table) -> None:
@@ -132,7 +132,7 @@ def test_told_asks_whether_a_fact_is_on_record_and_for_how_long(engine: Engine, 
 
     with engine.connect() as connection:
         names = ["now_minus_1d", "now_minus_25h"]
-        rows = connection.execute(asked, values(names, NOW)).all()
+        rows = connection.execute(asked, instant_values(names, NOW)).all()
 
     assert [[bool(value) for value in row] for row in rows] == [[True, True, False], [False, False, False]]
 

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sexton.db.connect import read_only
-from sexton.db.statement_timeout import patient, statement_limit
+from sexton.db.statement_timeout import answered_in_time, statement_limit
 from sexton.declared.catalogue import Catalogue
 from sexton.declared.sql_condition import read_condition
-from sexton.declared.time_columns import Meaning
+from sexton.declared.time_columns import TimeMeaning
 from sexton.errors import SextonError, TimedOut
 from sexton.runs.dry_run import dry_run
 
@@ -83,7 +83,7 @@ def said(shop: Shop, sql: str) -> str:
         catalogue = Catalogue(connection)
         table = catalogue.table("rows_")
         try:
-            condition, _ = read_condition(catalogue, table, Meaning(catalogue.dialect), sql)
+            condition, _ = read_condition(catalogue, table, TimeMeaning(catalogue.dialect), sql)
         except SextonError as error:
             return str(error)
         str(select(table.c.id).where(condition).compile(shop.engine))
@@ -219,7 +219,7 @@ def test_sec_24_a_dry_run_takes_no_longer_than_a_run_may(slow: Shop, capfd: pyte
 @pytest.mark.databases("sqlite")
 def test_sec_24_limits_may_stand_inside_each_other(shop: Shop) -> None:
     forever = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
-    with read_only(shop.engine) as connection, patient(connection, 600.0, "counting", "wait"):
+    with read_only(shop.engine) as connection, answered_in_time(connection, 600.0, "counting", "wait"):
         with statement_limit(connection, 600.0):
             assert connection.execute(text("SELECT 1")).scalar_one() == 1
         with pytest.raises(TimedOut, match=r"^counting took longer than 1\.0 s; wait$"):
@@ -231,7 +231,7 @@ def test_sec_24_limits_may_stand_inside_each_other(shop: Shop) -> None:
 
 
 def count_for(connection: Connection, seconds: float, sql: str) -> None:
-    with patient(connection, seconds, "counting", "wait"):
+    with answered_in_time(connection, seconds, "counting", "wait"):
         connection.execute(text(sql))
 
 

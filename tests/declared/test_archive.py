@@ -19,9 +19,10 @@ from sexton.archives.manifests import require_whole
 from sexton.archives.sealed_files import Seal
 from sexton.config import Settings
 from sexton.config.policy_settings import definition_of
-from sexton.doctor.inspection import inspected
+from sexton.doctor.inspection import job_warnings
 from sexton.errors import PolicyError, UsageError
 from sexton.guard.arming import arm
+from sexton.runs.archive.records import forget
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
@@ -247,7 +248,7 @@ def test_check_says_so_before_a_run_fails(orders: Shop, tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("no folder")
 
     with pytest.raises(PolicyError, match="is no folder"):
-        inspected(orders.engine, job)
+        job_warnings(orders.engine, job)
     assert run_job(orders.engine, job, at=NOON).state == "failed"
     assert orders.ids("orders") == [1, 2, 3, 4]
 
@@ -267,3 +268,21 @@ def test_sec_4_a_folder_that_everybody_can_write_to_is_said(orders: Shop, tmp_pa
         exposed.chmod(0o777)
         assert [line for line in said() if str(exposed) in line] == said() != []
         exposed.chmod(0o750)
+
+
+def test_a_half_deleted_file_that_moved_away_stays_on_record(shop: Shop, tmp_path: Path) -> None:
+    shop.do("CREATE TABLE orders (id int PRIMARY KEY, ends bigint)")
+    for number in range(4):
+        shop.do(f"INSERT INTO orders VALUES ({number}, {PAST})")
+    run_job(shop.engine, archiving(shop, tmp_path, limit=2), at=NOON)
+    own = "sexton_archives" if shop.sqlite else "sexton.archives"
+    shop.do(f"UPDATE {own} SET finished_at = NULL, deleted = 1")
+    files(tmp_path)[0].rename(tmp_path / "moved")
+
+    assert run_job(shop.engine, archiving(shop, tmp_path), at=NOON).state == "failed"
+    assert [row[1] for row in records(shop.engine)] == [1]
+    with shop.engine.begin() as connection:
+        forget(connection, str(connection.execute(text(f"SELECT file FROM {own}")).scalar_one()))
+    run_job(shop.engine, archiving(shop, tmp_path), at=NOON)
+
+    assert sorted(row[1] for row in records(shop.engine)) == [1, 2]

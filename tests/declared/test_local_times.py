@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 
 from sexton.config.policy_settings import PolicySettings
-from sexton.db.time_parameters import EVERY_WALL, reckoned, wall
-from sexton.declared.other_clock import other_clock
+from sexton.db.time_parameters import ALL_LOCAL_TIMES, instant_expression, local_time
+from sexton.declared.other_clock import clock_doubt
 from sexton.errors import PolicyError
 from sexton.jobs.local_times import instant_of
 from sexton.jobs.span import parse_span
@@ -197,15 +197,15 @@ def compare(connection: Connection, at: datetime) -> None:
     for distance in ("0s", "3h", "1 month"):
         span = -parse_span(distance)
         for kind in ("wall", "local"):
-            form = wall(ANGELES, kind=kind, inclusive=kind == "wall" and distance == "3h")
-            asked = text(f"SELECT {reckoned('CAST(:at AS timestamptz)', span, form)}".replace("::", " :: "))
+            form = local_time(ANGELES, kind=kind, inclusive=kind == "wall" and distance == "3h")
+            asked = text(f"SELECT {instant_expression('CAST(:at AS timestamptz)', span, form)}".replace("::", " :: "))
             there = connection.execute(asked, {"at": at}).scalar_one()
             assert there == form.value(at, span), (at, distance, kind)
 
 
 @pytest.mark.databases("sqlite")
 def test_rep_14_every_zone_has_its_local_time(shop: Shop) -> None:
-    form = EVERY_WALL[False, False]
+    form = ALL_LOCAL_TIMES[False, False]
 
     times = json.loads(form.value(NOON, parse_span("1d")))
 
@@ -274,7 +274,7 @@ def test_rep_14_a_column_of_another_clock_is_asked_about(
     settings: PolicySettings = settings_of(asked)
 
     with shop.engine.connect() as connection:
-        found = other_clock(connection, plan, settings, NOON)
+        found = clock_doubt(connection, plan, settings, NOON)
 
     assert (found or "").startswith(words or "")
     assert (found is None) == (words is None)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sexton.declared.possible_outcomes import Away, Other, Text, of_table
-from sexton.doctor.inspection import inspected
+from sexton.declared.possible_outcomes import OtherValue, SqlCondition, TimeOffset, table_outcomes
+from sexton.doctor.inspection import job_warnings
 from sexton.errors import PolicyError
 from sexton.testing import preview_job, run_job
 
@@ -86,7 +86,7 @@ def test_rep_18_a_row_is_changed_whatever_its_other_columns_are_already(
         known = at(tasks, timedelta(0)) if tasks.sqlite else "2026-06-15 12:00Z"
         assert tasks.ids("tasks", f"started_at = '{known}'") == ids
     assert run_job(tasks.engine, job, at=NOON).total.picked == 0
-    assert inspected(tasks.engine, job) is not None
+    assert job_warnings(tasks.engine, job) is not None
 
 
 @pytest.mark.parametrize("column", ["note", "state"])
@@ -160,7 +160,7 @@ def test_rep_18_a_rule_that_never_begins_or_never_ends_is_refused(
     asked = {name: value for name, value in (STALE | written).items() if value is not None}
 
     with pytest.raises(PolicyError) as refused:
-        inspected(tasks.engine, tasks.job(**asked))
+        job_warnings(tasks.engine, tasks.job(**asked))
 
     assert words in str(refused.value)
 
@@ -187,19 +187,19 @@ def test_rep_18_a_rule_that_never_begins_or_never_ends_is_refused(
     ],
 )
 def test_rep_18_a_rule_that_can_be_due_is_taken(only: Any, tasks: Shop) -> None:
-    inspected(tasks.engine, tasks.job(**STALE | {"boundary": "<=", "only": only, "set": {"note": "x"}}))
+    job_warnings(tasks.engine, tasks.job(**STALE | {"boundary": "<=", "only": only, "set": {"note": "x"}}))
 
 
 @pytest.mark.databases("sqlite")
 def test_what_is_not_known_may_come_to_anything() -> None:
-    text = Text.read("a = 'x' AND (b OR NOT b) AND c BETWEEN 1 AND 2", ("a", "b", "c"), "sqlite")
+    text = SqlCondition.read("a = 'x' AND (b OR NOT b) AND c BETWEEN 1 AND 2", ("a", "b", "c"), "sqlite")
 
     assert text.outcomes({"a": "y"}) == {False}
     assert text.outcomes({"a": "x"}) == {True, False, None}
     assert text.outcomes({"a": None}) == {False, None}
     assert text.outcomes({"a": "X "}) == {True, False, None}
-    assert of_table({"at": {"older_than": "1 month"}}, {"at": Away(0)}) == {True, False, None}
-    assert of_table({"n": {"below": 3}}, {"n": Other()}) == {True, False, None}
+    assert table_outcomes({"at": {"older_than": "1 month"}}, {"at": TimeOffset(0)}) == {True, False, None}
+    assert table_outcomes({"n": {"below": 3}}, {"n": OtherValue()}) == {True, False, None}
 
 
 LEAVES = (
@@ -226,7 +226,7 @@ def test_rep_18_what_a_database_answers_is_among_the_outcomes_that_were_foreseen
         connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
         for _ in range(60):
             sql = condition(random, 3)
-            foreseen = Text.read(sql, ("a", "n", "b"), "sqlite")
+            foreseen = SqlCondition.read(sql, ("a", "n", "b"), "sqlite")
             answers = connection.execute(f"SELECT {sql} FROM t ORDER BY rowid").fetchall()
             for (a, n, b), (answer,) in zip(rows, answers, strict=True):
                 real = None if answer is None else bool(answer)

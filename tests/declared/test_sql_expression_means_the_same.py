@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from sexton.declared.catalogue import Catalogue
 from sexton.declared.sql_condition import read_condition
-from sexton.declared.time_columns import Meaning
+from sexton.declared.time_columns import TimeMeaning
 from sexton.errors import PolicyError
 from sexton.statements.batch_strategy import Request, parameters
 
@@ -81,7 +81,7 @@ def picked(shop: Shop, sql: str) -> list[int]:
     with shop.engine.connect() as connection:
         catalogue = Catalogue(connection)
         table = catalogue.table("rows_")
-        built, _ = read_condition(catalogue, table, Meaning(catalogue.dialect), sql)
+        built, _ = read_condition(catalogue, table, TimeMeaning(catalogue.dialect), sql)
         return sorted(connection.execute(select(table.c.id).where(built)).scalars())
 
 
@@ -186,7 +186,7 @@ def test_not_around_a_time_leaves_rows_without_one(shop: Shop) -> None:
         with shop.engine.connect() as connection:
             catalogue = Catalogue(connection)
             table = catalogue.table("rows_")
-            built, _ = read_condition(catalogue, table, Meaning(catalogue.dialect), sql)
+            built, _ = read_condition(catalogue, table, TimeMeaning(catalogue.dialect), sql)
             asked = select(table.c.id).where(built)
             values = parameters(asked, Request(0, None, datetime(2026, 6, 15, 12, tzinfo=UTC), "", None))
             found[sql] = sorted(connection.execute(asked, values).scalars())

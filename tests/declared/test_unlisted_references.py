@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from sexton.doctor.inspection import inspected
+from sexton.doctor.inspection import job_warnings
 from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 from tests.support.pace import RunClock
@@ -92,7 +92,7 @@ def test_rep_4_a_few_are_set_aside_one_by_one_as_ever(shop: Shop) -> None:
 def test_rep_4_check_names_the_table_and_counts_the_rows(shop: Shop) -> None:
     users(shop, 40, referred="id <= 33")
 
-    (warning,) = [one for one in inspected(shop.engine, shop.armed(**policy())) if "orders" in one]
+    (warning,) = [one for one in job_warnings(shop.engine, shop.armed(**policy())) if "orders" in one]
 
     assert "33 rows stay in users, as orders (user_id)" in warning
     assert 'children = { orders = "user_id" }' in warning
@@ -109,7 +109,7 @@ def test_rep_4_what_a_policy_lists_is_no_warning(listed: dict[str, Any], shop: S
     users(shop, 40, referred="id <= 33")
     job = shop.armed(**policy(**listed))
 
-    assert not any("would keep" in one or "stay" in one for one in inspected(shop.engine, job))
+    assert not any("would keep" in one or "stay" in one for one in job_warnings(shop.engine, job))
     assert preview_job(shop.engine, job, at=NOON).total.referred == 0
 
 

@@ -24,7 +24,7 @@ from sexton import Counts, Job, Purge, UtcDateTime
 from sexton.db.column_types import BigKey
 from sexton.doctor import explain_plans
 from sexton.doctor.grouping import by_cause, worst_first
-from sexton.doctor.inspection import inspected
+from sexton.doctor.inspection import job_warnings
 from sexton.policies.contract import Change
 from sexton.policies.purge import Child
 from sexton.statements import suggested_index
@@ -81,7 +81,7 @@ def test_the_plan_is_that_of_the_statements_the_run_executes(engine: Engine) -> 
 def test_a_whole_table_read_in_each_batch_is_said_with_its_rows(
     engine: Engine, shop: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explain_plans, "SMALL", 50)
+    monkeypatch.setattr(explain_plans, "SMALL_TABLE_ROWS", 50)
     apply(engine, "DROP INDEX sessions_expires")
 
     findings = examined(engine, shop.expire())
@@ -321,14 +321,14 @@ def test_rep_24_doctor_and_check_agree_about_the_index_that_a_sweep_does_not_nee
     finding = one(about(examined(engine, shop.purge()), "index"))
 
     assert (finding.level, words in finding.text) == (level, True)
-    assert any("no index serves" in line for line in inspected(engine, shop.purge())) is (level == "warning")
+    assert any("no index serves" in line for line in job_warnings(engine, shop.purge())) is (level == "warning")
 
 
 @pytest.mark.databases("postgres15")
 def test_rep_24_a_big_table_that_is_swept_needs_the_index(
     engine: Engine, shop: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suggested_index, "BIG", 100)
+    monkeypatch.setattr(suggested_index, "LARGE_TABLE_ROWS", 100)
     apply(engine, "DROP INDEX sessions_expires")
 
     finding = one(about(examined(engine, shop.purge()), "index"))

@@ -132,7 +132,7 @@ def test_a_table_without_statistics_is_counted(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, small: int, words: str
 ) -> None:
     """They are lost by an upgrade of the server, a restore, a crash."""
-    monkeypatch.setattr(explain_plans, "SMALL", small)
+    monkeypatch.setattr(explain_plans, "SMALL_TABLE_ROWS", small)
     shop = make_sessions(engine)
     apply(engine, "DROP INDEX sessions_expires", "ALTER TABLE sessions SET (autovacuum_enabled = off)")
     shop.add(200, age=timedelta(days=1))
@@ -154,7 +154,7 @@ def test_autovacuum_that_is_off_for_a_table_is_a_warning(engine: Engine, shop: S
 def test_autovacuum_that_comes_late_for_what_is_due_is_a_warning(
     engine: Engine, shop: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vacuum, "BIG", 100)
+    monkeypatch.setattr(vacuum, "LARGE_TABLE_ROWS_FOR_VACUUM", 100)
 
     late = about(examined(engine, shop.purge()), "autovacuum")[-1]
     apply(engine, late.sql, "DELETE FROM sessions WHERE id > 1", "VACUUM ANALYZE sessions")

@@ -75,7 +75,7 @@ def test_a_locked_table_is_a_note_and_not_a_wait(engine: Engine, shop: Sessions)
 
 
 def test_a_question_that_takes_too_long_is_given_up(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "SECONDS", 0.05)
+    monkeypatch.setattr(finding, "QUESTION_SECONDS", 0.05)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
     def ask(connection: Connection) -> list[finding.Finding]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sexton.jobs.crowding import crowds, moved_times, warnings
+from sexton.jobs.crowding import crowding_warnings, crowds, moved_times
 from sexton.jobs.schedule import Schedule, cron, every
 
 START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -57,7 +57,7 @@ def test_bj_28_1_one_minute_with_more_than_half_of_the_jobs_is_told() -> None:
     ids=["none", "one", "two", "minutely", "each second"],
 )
 def test_few_jobs_and_jobs_of_every_minute_are_no_crowd(jobs: Mapping[str, Schedule]) -> None:
-    assert list(warnings(jobs, START)) == []
+    assert list(crowding_warnings(jobs, START)) == []
 
 
 def test_s7_a_thousand_jobs_at_midnight_are_told_in_one_line() -> None:

@@ -11,7 +11,7 @@ import pytest
 from sexton.app import PACKS, App
 from sexton.config import Settings
 from sexton.engines.crontab.text import CPANEL_LIMIT
-from sexton.jobs.crowding import warnings
+from sexton.jobs.crowding import crowding_warnings
 from sexton.jobs.job import Job
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -46,4 +46,4 @@ def test_bj_23_5_no_job_is_due_more_often_than_shared_hosts_start_anything(jobs:
 
 def test_bj_28_3_the_schedules_are_spread(jobs: list[Job]) -> None:
     """BJ-28.1, BJ-28.3: no crowded minute, no midnight, no time that a clock change moves."""
-    assert list(warnings({job.name: job.schedule for job in jobs if job.schedule}, NOW)) == []
+    assert list(crowding_warnings({job.name: job.schedule for job in jobs if job.schedule}, NOW)) == []

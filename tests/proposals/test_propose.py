@@ -6,7 +6,7 @@ import pytest
 
 from sexton.proposals.proposal_text import proposals_text
 from sexton.proposals.propose import propose
-from sexton.proposals.recognise import Seen, recognise
+from sexton.proposals.recognise import SurveyedTable, recognise
 from sexton.proposals.table_name_words import family_of, words_of_name
 from tests.declared.shop import Shop
 
@@ -290,4 +290,4 @@ def test_a_name_is_split_into_words() -> None:
 
 
 def test_a_table_of_nothing_but_numbers_in_its_name_is_nothing() -> None:
-    assert recognise(Seen(None, "2024", {}), "sqlite") == (None, [])
+    assert recognise(SurveyedTable(None, "2024", {}), "sqlite") == (None, [])

@@ -8,7 +8,7 @@ import pytest
 
 from sexton.app import App
 from sexton.config import Settings
-from sexton.proposals.measure import Looker
+from sexton.proposals.measure import DatabaseProbe
 from sexton.proposals.proposal_text import proposals_text
 from sexton.proposals.propose import propose
 from sexton.runs.runner import planned
@@ -193,7 +193,7 @@ def test_sqlite_keeps_whatever_it_is_given(shop: Shop) -> None:
 
 def test_what_takes_too_long_is_not_counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.do("CREATE TABLE sessions (id int PRIMARY KEY, expires_at timestamp)")
-    monkeypatch.setattr(Looker.__init__, "__kwdefaults__", {"seconds": 3.0, "patience": 0.0})
+    monkeypatch.setattr(DatabaseProbe.__init__, "__kwdefaults__", {"seconds": 3.0, "patience": 0.0})
 
     assert "Rows not counted; due now: not counted, as that takes too long." in proposals_text(
         propose(shop.database), "a database"

@@ -16,7 +16,7 @@ from sexton.runs.outcome import Outcome
 from sexton.runs.stop import Stop
 from sexton.slots.counts import Counts
 from sexton.testing import preview_job, run_job
-from tests.support.once import assert_expired_once, is_free, states
+from tests.support.database_checks import assert_expired_once, is_free, states
 from tests.support.pace import UNHURRIED, RunClock
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions

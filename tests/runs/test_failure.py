@@ -19,7 +19,7 @@ from sexton.db.connect import open_database, read_only
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.errors import JobFailed
-from sexton.runs.failure import MAX_SHOWN_EXCEPTIONS, raised_at, traceback_text, words
+from sexton.runs.failure import MAX_SHOWN_EXCEPTIONS, error_message, raised_at, traceback_text
 from sexton.slots.counts import Counts
 from sexton.slots.history import Traceback, history, kept_traceback
 from sexton.telemetry.assessment import assess_jobs
@@ -420,6 +420,6 @@ def test_words_of_a_metaclass_that_hides_the_name() -> None:
         def __getattribute__(cls, name: str) -> Any:
             raise RuntimeError(name)
 
-    said = words(Hiding("Hidden", (Exception,), {})("why"))
+    said = error_message(Hiding("Hidden", (Exception,), {})("why"))
 
     assert said == "Hidden: (its message cannot be read: RuntimeError)"

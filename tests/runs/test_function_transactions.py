@@ -18,7 +18,7 @@ from sexton import Counts, Job, Run
 from sexton.errors import DatabaseUnreachable, JobFailed, LeaseLost
 from sexton.runs.stop import Stop, on_signals
 from sexton.testing import preview_job, run_job
-from tests.support.once import is_free
+from tests.support.database_checks import is_free
 from tests.support.patience import PATIENCE
 from tests.support.sessions import Sessions, make_sessions
 

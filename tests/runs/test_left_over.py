@@ -15,7 +15,7 @@ from sexton import Job
 from sexton.slots.counts import Counts
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
-from tests.support.once import assert_expired_once
+from tests.support.database_checks import assert_expired_once
 from tests.support.pace import UNHURRIED
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions

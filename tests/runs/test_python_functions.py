@@ -17,7 +17,7 @@ from sexton.runs.context import Limits
 from sexton.runs.stop import Stop
 from sexton.testing import preview_job, run_job
 from sexton.testing.processes import wait_until
-from tests.support.once import is_free, lease_row, let_leases_end, states
+from tests.support.database_checks import is_free, lease_row, let_leases_end, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, make_sessions
 

@@ -13,7 +13,7 @@ from sexton import Job
 from sexton.runs.outcome import Outcome
 from sexton.slots.history import set_aside
 from sexton.testing import preview_job, run_job
-from tests.support.once import assert_expired_once, states
+from tests.support.database_checks import assert_expired_once, states
 from tests.support.pace import UNHURRIED
 from tests.support.sessions import NOON, Sessions, make_sessions
 

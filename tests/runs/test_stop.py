@@ -17,7 +17,7 @@ from sexton import Job, Run
 from sexton.errors import Stopped
 from sexton.runs.stop import Stop, on_signals
 from sexton.testing import run_job
-from tests.support.once import is_free
+from tests.support.database_checks import is_free
 from tests.support.patience import PATIENCE
 from tests.support.workers import Start
 

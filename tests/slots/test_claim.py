@@ -17,7 +17,7 @@ from sexton.db.tables import STATES, TAKEN, own_tables
 from sexton.errors import DatabaseUnreachable, HeldElsewhere, LeaseLost, SchemaOutdated, SextonError
 from sexton.slots.claim import AlreadyDone, Claim, ClaimRequest, claim, committed, finish
 from sexton.testing.processes import wait_until
-from tests.support.once import is_free, lease_row, let_leases_end
+from tests.support.database_checks import is_free, lease_row, let_leases_end
 from tests.support.patience import PATIENCE
 from tests.support.ports import closed_port
 from tests.support.sessions import NOON

@@ -14,7 +14,7 @@ from sexton.db.tables import own_tables
 from sexton.errors import LeaseLost
 from sexton.slots.lease import Lease, acquire, fence, release
 from sexton.testing.processes import wait_until
-from tests.support.once import lease_row, let_leases_end
+from tests.support.database_checks import lease_row, let_leases_end
 from tests.support.patience import PATIENCE
 from tests.support.waiters import somebody_waits
 

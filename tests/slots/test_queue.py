@@ -14,7 +14,7 @@ from sexton.runs.stop import Stop
 from sexton.slots.claim import ClaimRequest, claim, reap
 from sexton.slots.history import Past, history
 from sexton.slots.queue import enqueue, waiting
-from tests.support.once import let_leases_end
+from tests.support.database_checks import let_leases_end
 from tests.support.patience import PATIENCE
 
 SLOW = Job("shop.slow", work=print)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.db.render import render
-from sexton.db.time_parameters import meaning_of
+from sexton.db.time_parameters import parse_instant_name
 from sexton.statements.batch_strategy import Request, parameters
 from tests.support.market import NOW, at, open_market
 
@@ -55,7 +55,7 @@ def explained(engine: Engine, statement: Any) -> dict[str, Any]:
 
     def literal(name: str) -> str:
         value = values.get(name)
-        if (meaning := meaning_of(name)) is not None:
+        if (meaning := parse_instant_name(name)) is not None:
             return f"CAST('{value}' AS {meaning[1].sql})"
         if hasattr(value, "isoformat"):
             return f"timestamptz '{value}'"

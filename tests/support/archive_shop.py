@@ -27,7 +27,7 @@ from sexton.config.policy_settings import PolicySettings, definition_of
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
 from sexton.guard.arming import arm
-from sexton.statements.archive_rows import Key
+from sexton.statements.archive_rows import RowKey
 from sexton.testing import run_job
 from tests.support.archives import lines_of, restore, verify
 
@@ -57,7 +57,7 @@ def prepare(engine: Engine) -> None:
         arm(connection, "tidy", definition_of(settings), allowed=10**9, by="a test")
 
 
-def fill(engine: Engine, first: int) -> set[Key]:
+def fill(engine: Engine, first: int) -> set[RowKey]:
     """Orders that are due, with an item each; the keys of the orders."""
     numbers = range(first, first + ROWS)
     with engine.begin() as connection:
@@ -143,7 +143,7 @@ def _stepping(call: Callable[..., Any], step: Callable[..., None]) -> Callable[.
     return stepped
 
 
-def finish(url: str, folder: Path, wanted: set[Key], number: int) -> None:
+def finish(url: str, folder: Path, wanted: set[RowKey], number: int) -> None:
     """After the kill, once its lease has run out: another run leaves each row gone, and in one file."""
     engine = open_database(url)
     leases = own_tables(engine.dialect.name).leases

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from . import protocol
-from .fates import Action, Fate, Statement
 from .patience import PATIENCE
+from .proxy_actions import Action, Fate, Statement
 
 
 class Owner(Protocol):

@@ -17,9 +17,9 @@ from types import TracebackType
 
 from sqlalchemy import make_url
 
-from .fates import CUT, CUT_AFTER, FREEZE, MUTE, PASS, Action, Condition, Statement, call, cut, cut_after, kill
 from .link import Link
 from .patience import PATIENCE
+from .proxy_actions import CUT, CUT_AFTER, FREEZE, MUTE, PASS, Action, Condition, Statement, call, cut, cut_after, kill
 
 __all__ = ["CUT", "CUT_AFTER", "FREEZE", "MUTE", "Proxy", "Statement", "call", "cut", "cut_after", "kill"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sexton.proposals.measure import Looker
+from sexton.proposals.measure import DatabaseProbe
 from sexton.telemetry.debt import read_debt
 
 from .patience import PATIENCE
@@ -12,8 +12,13 @@ from .patience import PATIENCE
 
 def await_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Doctor, check, proposals and debt give no question up before a test does."""
-    for limit in ("finding.SECONDS", "sample_batch.SECONDS", "workload.COUNT_SECONDS", "server.CLOCK_WARNING"):
+    for limit in (
+        "finding.QUESTION_SECONDS",
+        "sample_batch.QUESTION_SECONDS",
+        "workload.COUNT_SECONDS",
+        "server.CLOCK_WARNING",
+    ):
         monkeypatch.setattr(f"sexton.doctor.{limit}", PATIENCE)
-    monkeypatch.setattr("sexton.doctor.inspection.COUNTING", PATIENCE)
-    monkeypatch.setattr(Looker.__init__, "__kwdefaults__", {"seconds": PATIENCE, "patience": 10 * PATIENCE})
+    monkeypatch.setattr("sexton.doctor.inspection.COUNT_TIMEOUT_SECONDS", PATIENCE)
+    monkeypatch.setattr(DatabaseProbe.__init__, "__kwdefaults__", {"seconds": PATIENCE, "patience": 10 * PATIENCE})
     monkeypatch.setattr(read_debt, "__kwdefaults__", {"seconds": PATIENCE})

@@ -19,7 +19,7 @@ from sexton.slots.queue import enqueue
 from sexton.testing.processes import wait_until
 
 from .children import command_line, write_settings
-from .once import lease_row
+from .database_checks import lease_row
 from .patience import PATIENCE
 from .waiters import wait_for_writers
 from .workers import Start, Worker

@@ -23,5 +23,5 @@ def past(engine: Engine) -> Past:
 @pytest.fixture(autouse=True)
 def unhurried_watching(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is: no monitor is late, and a call of `deliver` takes no time."""
-    monkeypatch.setattr("sexton.telemetry.heartbeat.DEADLINE", PATIENCE)
+    monkeypatch.setattr("sexton.telemetry.heartbeat.PING_SECONDS", PATIENCE)
     monkeypatch.setattr("sexton.telemetry.alert_delivery.time", Clockwork())

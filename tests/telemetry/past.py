@@ -15,7 +15,7 @@ from sexton.clock import parse_instant
 from sexton.config.alert_settings import AlertSettings
 from sexton.db.database_identity import identity
 from sexton.db.tables import own_tables
-from sexton.telemetry.alert_texts import Event
+from sexton.telemetry.alert_texts import IncidentEvent
 from sexton.telemetry.assessment import assess
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), timeout="10m", work=lambda run: None)
@@ -72,7 +72,7 @@ class Past:
 
     def assess(
         self, now: str | datetime, settings: AlertSettings = ONE_CHANNEL, jobs: Sequence[Job] = ()
-    ) -> list[Event]:
+    ) -> list[IncidentEvent]:
         """What one assessment did."""
         with self.engine.begin() as connection:
             return assess(connection, jobs or [self.job], settings, at(now) if isinstance(now, str) else now)

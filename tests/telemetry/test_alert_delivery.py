@@ -22,7 +22,15 @@ from sexton.config.alert_settings import AlertSettings, ChannelSettings, EmailSe
 from sexton.db.tables import own_tables
 from sexton.errors import SettingsError
 from sexton.telemetry import alert_delivery
-from sexton.telemetry.alert_delivery import DELAYS, LEASE, Delivery, channels_of, deliver, shout, unsent
+from sexton.telemetry.alert_delivery import (
+    DELIVERY_BACKOFF,
+    DELIVERY_LEASE,
+    Delivery,
+    broadcast,
+    channels_of,
+    deliver,
+    unsent,
+)
 from sexton.telemetry.incidents import open_incidents
 from tests.channels.relay import Relay
 from tests.channels.web import Web
@@ -125,7 +133,7 @@ def test_g1_a_channel_that_is_away_is_tried_six_times_then_others_are_told(past:
             assert deliver(past.engine, channels, row.next_at - timedelta(seconds=2)) == Delivery()
             now = row.next_at
 
-    assert all(1 <= wait / delay.total_seconds() < 1.5 for wait, delay in zip(waits, DELAYS, strict=True))
+    assert all(1 <= wait / delay.total_seconds() < 1.5 for wait, delay in zip(waits, DELIVERY_BACKOFF, strict=True))
     assert done.given_up == 1
     assert len(web.requests) == 6
     assert lines(stream) == ["failing: shop.hourly", "alerts do not arrive: slack"]
@@ -256,7 +264,7 @@ def test_a_sender_that_dies_is_replaced_after_its_lease_and_parked_after_six(pas
     for _ in range(6):
         with pytest.raises(KeyboardInterrupt):
             deliver(past.engine, [Dying()], now)
-        assert deliver(past.engine, [Dying()], now + LEASE / 2) == Delivery()
+        assert deliver(past.engine, [Dying()], now + DELIVERY_LEASE / 2) == Delivery()
         now = past.messages()[0].next_at
 
     assert deliver(past.engine, [Dying()], now) == Delivery(given_up=1)
@@ -293,7 +301,7 @@ def test_shouting_needs_no_database_and_goes_through_all(web: Web) -> None:
     web.answers = [(401, {})]
     notice = Notice("shout:1", "the database cannot be reached", "no answer", "none")
 
-    results = shout([Broken(), SlackChannel(web.url), LogChannel(stream)], notice)
+    results = broadcast([Broken(), SlackChannel(web.url), LogChannel(stream)], notice)
 
     assert results["log"] is None
     assert results["slack"] is not None

@@ -21,7 +21,7 @@ from sexton.db.tables import own_tables
 from sexton.telemetry.alert_delivery import deliver, unsent
 from sexton.telemetry.assessment import assess_jobs
 from sexton.telemetry.incidents import UNREACHABLE, channel_broke, channel_works, open_incidents, unsettled
-from sexton.telemetry.monitoring_cycle import Rounds, needed
+from sexton.telemetry.monitoring_cycle import Rounds, needed_facts
 from tests.channels.web import Web
 from tests.support.patience import PATIENCE
 
@@ -123,7 +123,7 @@ def test_sec_16_another_process_and_a_cron_job_go_on_where_the_last_one_stopped(
     settings = Settings()
     deliver(switch.past.engine, [LogChannel(io.StringIO())], switch.now)
 
-    assert needed(switch.past.engine, settings), "a run --due has to look again, though nothing is open"
+    assert needed_facts(switch.past.engine, settings), "a run --due has to look again, though nothing is open"
     (event,) = assess_jobs(switch.past.engine, [HOURLY], SWITCHED, switch.now + 70 * MINUTE)
 
     assert event.what == "quiet"

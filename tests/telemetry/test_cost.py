@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from sexton import Job, every
-from sexton.telemetry.counters import Tally
+from sexton.telemetry.counters import CounterReader
 from sexton.telemetry.health import read_health
 from tests.sql.test_plans import nodes
 from tests.support.past_runs import at
@@ -61,7 +61,7 @@ def sent(engine: Engine) -> list[tuple[str, Any]]:
             connection.exec_driver_sql(POSTGRES.replace("%", "%%"))
         else:
             connection.exec_driver_sql(SQLITE)
-    tally = Tally(NAMES)
+    tally = CounterReader(NAMES)
     with engine.connect() as connection:
         tally.read(connection, NOW)
         event.listen(engine, "before_cursor_execute", note)

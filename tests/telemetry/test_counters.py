@@ -13,17 +13,17 @@ from sexton import App
 from sexton.clock import parse_instant
 from sexton.config import Settings
 from sexton.db.tables import own_tables
-from sexton.telemetry.counters import BUCKETS, MAX_COUNTED_WAITING, JobTally, Tallies, Tally
+from sexton.telemetry.counters import BUCKETS, MAX_COUNTED_WAITING, CounterReader, CounterValues, JobCounters
 from sexton.testing import run_job
 from tests.support.past_runs import add_runs, at, run_row
 
 NAMES = ("shop.a", "shop.b")
 
 
-def read(engine: Engine, now: datetime, tally: Tally | None = None) -> Tallies:
+def read(engine: Engine, now: datetime, tally: CounterReader | None = None) -> CounterValues:
     """The tallies of both jobs."""
     with engine.connect() as connection:
-        return (tally or Tally(NAMES)).read(connection, now)
+        return (tally or CounterReader(NAMES)).read(connection, now)
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_clock_that_was_set_back_makes_no_sum_smaller(engine: Engine) -> None:
 
 def test_what_is_kept_from_before_changes_no_figure(engine: Engine) -> None:
     """One that reads all day long says the same as one that begins now; runs end between its readings."""
-    keeping = Tally(NAMES)
+    keeping = CounterReader(NAMES)
     for hour in range(14):
         for minute in (0, 29, 59):
             add_runs(
@@ -122,7 +122,7 @@ def test_what_is_kept_from_before_changes_no_figure(engine: Engine) -> None:
 
 def test_x9_hours_that_are_long_over_are_read_once(engine: Engine, asked: list[str]) -> None:
     """However many runs a day has, a scrape looks at those of the last two hours."""
-    keeping = Tally(NAMES)
+    keeping = CounterReader(NAMES)
     read(engine, at("22:30"))  # its first transaction has looked at the search path
     asked.clear()
     read(engine, at("22:30"), keeping)
@@ -134,13 +134,13 @@ def test_x9_hours_that_are_long_over_are_read_once(engine: Engine, asked: list[s
 
 
 def test_counters_start_anew_at_midnight(engine: Engine) -> None:
-    keeping = Tally(NAMES)
+    keeping = CounterReader(NAMES)
     add_runs(engine, run_row("shop.a", "succeeded", at("12:00")))
     assert read(engine, at("23:59"), keeping).jobs["shop.a"].successes == 1
 
     tomorrow = parse_instant("2026-06-16T00:01Z")
 
-    assert read(engine, tomorrow, keeping).jobs["shop.a"] == JobTally()
+    assert read(engine, tomorrow, keeping).jobs["shop.a"] == JobCounters()
 
 
 def test_housekeeping_with_the_shortest_keeping_takes_nothing_from_the_day(database: str, engine: Engine) -> None:

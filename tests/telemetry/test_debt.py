@@ -13,7 +13,7 @@ from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
 from sexton.slots.history import Past, history
 from sexton.telemetry import debt
-from sexton.telemetry.debt import Debt, Flow, flow, read_debt
+from sexton.telemetry.debt import Debt, RowFlow, read_debt, row_flow
 from sexton.telemetry.health_reader import HealthReader
 from sexton.telemetry.metrics import exposition
 from sexton.testing import preview_job, run_job
@@ -139,6 +139,6 @@ def test_drain_and_intake_come_from_the_runs(engine: Engine) -> None:
     with engine.connect() as connection:
         runs: list[Past] = history(connection, job="shop.a", limit=100)
 
-    assert flow(runs, "purge", now) == Flow(drain=100.0, intake=100.0)
-    assert flow(runs, "other", now) == Flow(None, None)
-    assert flow([], "purge", now) == Flow(None, None)
+    assert row_flow(runs, "purge", now) == RowFlow(drain=100.0, intake=100.0)
+    assert row_flow(runs, "other", now) == RowFlow(None, None)
+    assert row_flow([], "purge", now) == RowFlow(None, None)

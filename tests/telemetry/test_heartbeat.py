@@ -71,7 +71,7 @@ def test_g5_a_monitor_that_refuses_is_a_line_without_the_address(monitor: Monito
 
 
 def test_g2_a_monitor_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "DEADLINE", 0.2)
+    monkeypatch.setattr(heartbeat, "PING_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         said = ping(f"http://127.0.0.1:{silent.getsockname()[1]}/{TOKEN}")
 

@@ -88,7 +88,7 @@ def test_sec_18_an_incident_from_before_the_upgrade_is_closed_under_the_new_id(
 ) -> None:
     engine = open_database(empty_database)
     with monkeypatch.context() as earlier:
-        earlier.setattr("sexton.db.migrate.HEAD", "0009")
+        earlier.setattr("sexton.db.migrate.HEAD_REVISION", "0009")
         migrate(engine)
     name = own_tables(engine.dialect.name).incidents.fullname
     row = f"INSERT INTO {name} (job, kind, text, opened_at, told_at) VALUES ('shop.hourly', 'failing', 'x', :at, :at)"

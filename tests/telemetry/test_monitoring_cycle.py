@@ -99,11 +99,11 @@ def test_a_proxy_that_cannot_be_used_is_a_line(
 
 def test_a_round_is_needed_while_something_is_open_or_waits_and_not_otherwise(engine: Engine, database: str) -> None:
     settings = Settings(database=database)
-    assert not monitoring_cycle.needed(engine, settings)
+    assert not monitoring_cycle.needed_facts(engine, settings)
 
     watching, _ = make(engine, database)
     for _ in range(3):
         fail(engine)
     watching.make()
 
-    assert monitoring_cycle.needed(engine, settings)
+    assert monitoring_cycle.needed_facts(engine, settings)

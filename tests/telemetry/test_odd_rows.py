@@ -15,7 +15,7 @@ from sexton.db.column_types import OwnInstant
 from sexton.db.tables import own_tables
 from sexton.slots.due import due_runs
 from sexton.slots.history import history, one, running, set_aside
-from sexton.telemetry.counters import Tally
+from sexton.telemetry.counters import CounterReader
 from sexton.telemetry.health import read_health
 from sexton.telemetry.monitoring_cycle import Rounds
 from tests.support.past_runs import add_runs, database_time, run_row
@@ -51,7 +51,7 @@ def test_counts_that_are_none_hide_no_other_job(engine: Engine, counts: str) -> 
 
         past = {run.job: run.total.changed for run in history(connection)}
         health = {job.job: job.rows for job in read_health(connection, [ODD, WELL], now).jobs}
-        tally = Tally(["shop.odd", "shop.well"]).read(connection, now).jobs
+        tally = CounterReader(["shop.odd", "shop.well"]).read(connection, now).jobs
 
     assert past == health == {"shop.odd": 0, "shop.well": 2}
     assert {name: one.changed for name, one in tally.items()} == {"shop.odd": 0, "shop.well": 2}
@@ -79,7 +79,7 @@ def test_sec_2_attack_numbers_and_names_that_no_database_adds_up_hide_no_other_j
     with engine.begin() as connection:
         connection.execute(text(f"UPDATE {table} SET counts = :counts WHERE job = 'shop.odd'"), {"counts": counts})
         assert {run.job: run.total.changed for run in history(connection)}["shop.well"] == 2
-        tally = Tally(["shop.odd", "shop.well"]).read(connection, now).jobs
+        tally = CounterReader(["shop.odd", "shop.well"]).read(connection, now).jobs
 
     assert tally["shop.well"].changed == 2
 
@@ -120,7 +120,7 @@ def all_that_reads(engine: Engine, connection: Connection) -> list[str]:
     running(connection), set_aside(connection)
     due_runs(connection, [ODD, WELL], now)
     assert [job.job for job in read_health(connection, [ODD, WELL], now).jobs] == ["shop.odd", "shop.well"]
-    Tally(["shop.odd", "shop.well"]).read(connection, now)
+    CounterReader(["shop.odd", "shop.well"]).read(connection, now)
     connection.commit()
     failed: list[str] = []
     settings = Settings(database=engine.url.render_as_string(hide_password=False))

@@ -130,11 +130,11 @@ class Manifest:
 
     def encoded(self) -> bytes:
         """As it stands beside its file. Long parts of keys are cut: they are for people, and nothing is looked up."""
-        whole = asdict(self) | {"first_key": _cut(self.first_key), "last_key": _cut(self.last_key)}
+        whole = asdict(self) | {"first_key": _shortened_key(self.first_key), "last_key": _shortened_key(self.last_key)}
         return f"{json.dumps(whole, indent=2, ensure_ascii=False, default=str)}\n".encode("utf-8", "replace")
 
 
-def _cut(key: list[Any]) -> list[Any]:
+def _shortened_key(key: list[Any]) -> list[Any]:
     return [
         part if len(str(part)) <= MAX_SHOWN_KEY_CHARACTERS else f"{str(part)[:MAX_SHOWN_KEY_CHARACTERS]}…"
         for part in key

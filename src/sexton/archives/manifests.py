@@ -43,7 +43,10 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def read_manifest(path: Path, sha256: str | None = None) -> Manifest:
-    """Of a file. JobFailed, in words, when it is missing or is none (SEC-22). sha256: of the one that it has to be."""
+    """The manifest of a file.
+
+    JobFailed, in words, when it is missing or is none (SEC-22). sha256: of the one that it has to be.
+    """
     what = f"the manifest of archive {path.name}"
     with regular(manifest_of(path), what) as raw:
         whole = b""

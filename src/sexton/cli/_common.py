@@ -123,7 +123,7 @@ def table(
         if room < widths[place]:
             widths[place] = max(room, 12)
             names = shrink in ("JOB", "STEP")
-            cells = [[*row[:place], _cut(row[place], widths[place], names), *row[place + 1 :]] for row in cells]
+            cells = [[*row[:place], _truncated(row[place], widths[place], names), *row[place + 1 :]] for row in cells]
     lines = []
     for line in [list(headings), *cells]:
         parts = [
@@ -139,7 +139,7 @@ def _aligned(cell: str, columns: int, right: bool) -> str:
     return blank + cell if right else cell + blank
 
 
-def _cut(text: str, columns: int, at_start: bool) -> str:
+def _truncated(text: str, columns: int, at_start: bool) -> str:
     """Names are cut at their start: what tells jobs of one pack apart stands at the end."""
     if width(text) <= columns:
         return text

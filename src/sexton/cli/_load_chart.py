@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 BARS = "▁▂▃▄▅▆▇█"
 """From one run in an hour to the most of any hour."""
 
-NOTHING = "·"
+NO_RUNS = "·"
 _HOURS = 24
 
 
@@ -22,7 +22,7 @@ def picture(slots: Sequence[tuple[datetime, str]], start: datetime, days: int) -
         return
     hours = Counter(slot.replace(minute=0, second=0, microsecond=0) for slot, _ in slots)
     most = max(hours.values())
-    yield f"runs an hour (UTC); {NOTHING} none, {BARS[0]} few, {BARS[-1]} {most}"
+    yield f"runs an hour (UTC); {NO_RUNS} none, {BARS[0]} few, {BARS[-1]} {most}"
     yield " " * 12 + "".join(f"{hour:02}    " for hour in range(0, _HOURS, 3)).rstrip()
     midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
     last = (start + timedelta(days=days) - timedelta(microseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -34,7 +34,7 @@ def picture(slots: Sequence[tuple[datetime, str]], start: datetime, days: int) -
 
 
 def _bar(count: int, most: int) -> str:
-    return BARS[-(-count * len(BARS) // most) - 1] if count else NOTHING
+    return BARS[-(-count * len(BARS) // most) - 1] if count else NO_RUNS
 
 
 def _busiest(slots: Sequence[tuple[datetime, str]]) -> str:

@@ -14,7 +14,7 @@ from ._common import add_json, open_app, print_json, table
 if TYPE_CHECKING:
     from ..telemetry.incidents import Incident
 
-ALL = ""
+ALL_CHANNELS = ""
 """What `--test` holds when no channel is named."""
 
 INCIDENTS = ["SINCE (UTC)", "JOB", "KIND", "WHAT"]
@@ -26,7 +26,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--test",
         nargs="?",
-        const=ALL,
+        const=ALL_CHANNELS,
         metavar="CHANNEL",
         help="send a test message through all channels, or this one, and say how it went",
     )
@@ -96,14 +96,14 @@ def _test(app: App, name: str, as_json: bool) -> int:
     from uuid import uuid4
 
     from ..channels.contract import Notice
-    from ..telemetry.alert_delivery import channel_of, channels_of, shout
+    from ..telemetry.alert_delivery import broadcast, channel_of, channels_of
 
-    channels = channels_of(app.settings) if name == ALL else [channel_of(app.settings, _set_up(app, name))]
+    channels = channels_of(app.settings) if name == ALL_CHANNELS else [channel_of(app.settings, _set_up(app, name))]
     if not channels:
         raise SettingsError('alerts.channels is empty: nobody is told; write for instance channels = ["log"]')
     text = "This is a test. If you can read it, alerts of Sexton arrive here."
     notice = Notice(f"test:{uuid4()}", "test", text, "none", {}, "sexton alerts")
-    results = shout(channels, notice)
+    results = broadcast(channels, notice)
     _put_on_record(app, [channel for channel, failure in results.items() if failure is None])
     if as_json:
         print_json(results)

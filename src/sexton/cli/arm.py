@@ -20,7 +20,7 @@ from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
-from ..declared.other_clock import other_clock
+from ..declared.other_clock import clock_doubt
 from ..doctor.role_trust import of_plans
 from ..errors import DONE, FAILED, UsageError, suggestion
 from ..guard.arming import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere, folder_of, redirected
@@ -35,7 +35,7 @@ from ..slots.counts import Counts
 from ..slots.history import STOPPED, history
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview, references_in_words
-from ..statements.samples import sample
+from ..statements.samples import oldest_due
 from ..texts import one_line
 from ._common import confirmed, open_app
 from ._run_report import sample_lines, step_table
@@ -117,7 +117,7 @@ def _look(app: App, job: Job, plans: list[Plan]) -> tuple[list[str], dict[str, C
         lines += step_table(due)
         for plan in plans:
             lines += _of_table(connection, plan, request, due[plan.step])
-            if settings is not None and (doubt := other_clock(connection, plan, settings, request.as_of)):
+            if settings is not None and (doubt := clock_doubt(connection, plan, settings, request.as_of)):
                 lines.append(doubt)
         lines += [str(stranger) for stranger in of_plans(connection, plans)]
         for past in history(connection, job=job.name, limit=3):
@@ -131,7 +131,7 @@ def _of_table(connection: Connection, plan: Plan, request: Request, counts: Coun
     rows = table_rows(connection, plan.table)
     share = f", {counts.picked / rows:.1%} of them due" if rows else ""
     table = f"table {plan.table.fullname}: {rows:,} {'row' if rows == 1 else 'rows'}{share}"
-    shown = sample_lines(plan.step, sample(connection, plan, request), counts.picked)
+    shown = sample_lines(plan.step, oldest_due(connection, plan, request), counts.picked)
     files = f"files go to {folder}" if (folder := folder_of(plan)) is not None else ""
     return [*filter(None, (table, files, *map(str, shown), references_in_words(connection, plan, request)))]
 

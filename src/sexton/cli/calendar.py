@@ -13,7 +13,7 @@ from textwrap import wrap
 from zoneinfo import ZoneInfo
 
 from ..console import say
-from ..jobs.crowding import warnings
+from ..jobs.crowding import crowding_warnings
 from ..jobs.occurrences import plan
 from ..texts import visible
 from ._common import add_json, add_now, open_app, print_json, tell_unloaded, whole
@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
         say("nothing is due")
     for line in picture(slots, start, arguments.days):
         say(line)
-    for about, text in warnings(schedules, start):
+    for about, text in crowding_warnings(schedules, start):
         say(*_wrapped(visible(f"warning {about}: {text}")))
     return tell_unloaded(app)
 

@@ -68,7 +68,7 @@ def _findings(app: App, *, offline: bool) -> Iterator[CheckResult]:
             wrong |= {job.name} if finding.exit_code else set()
             yield finding
     schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
-    for about, text in crowding.warnings(schedules, datetime.now(UTC)):
+    for about, text in crowding.crowding_warnings(schedules, datetime.now(UTC)):
         yield CheckResult("warning", about, text)
     if offline:
         return
@@ -137,17 +137,17 @@ def _planned(job: Job) -> str:
 def _schema(app: App) -> str:
     """Whether it answers, has our tables, and lets this user in."""
     from ..db.connect import read_only
-    from ..db.migrate import HEAD, require_schema
+    from ..db.migrate import HEAD_REVISION, require_schema
     from ..db.server_clock import ask_now, skew
-    from ..doctor.write_access import locked_out
+    from ..doctor.write_access import why_not_openable
 
-    if (why := locked_out(app.database)) is not None:
+    if (why := why_not_openable(app.database)) is not None:
         raise SettingsError(why)
     with read_only(app.database) as connection:
         require_schema(connection)
         apart = skew(ask_now(connection))
     careful = "; set the clocks right" if abs(apart) > CLOCK_WARNING else ""
-    return f"revision {HEAD}; this clock is {apart:+.1f} s from the database's{careful}"
+    return f"revision {HEAD_REVISION}; this clock is {apart:+.1f} s from the database's{careful}"
 
 
 def _strangers(app: App) -> Iterator[CheckResult]:
@@ -167,11 +167,11 @@ def _brake(app: App) -> str:
     from sqlalchemy.exc import DBAPIError
 
     from ..db.faults import describe
-    from ..db.operator_query import ask_apart
+    from ..db.operator_query import ask_in_own_session
     from ..runs.throttle import EVERY
 
     try:
-        rests = ask_apart(app.database, app.settings.run.pause_while or "", EVERY)
+        rests = ask_in_own_session(app.database, app.settings.run.pause_while or "", EVERY)
     except DBAPIError as error:
         raise SettingsError(f"cannot be asked: {describe(error)}") from error
     return f"can be asked; runs {'rest' if rests else 'go on'} now"
@@ -191,12 +191,12 @@ def _misfits(app: App) -> Iterator[CheckResult]:
 
 def _here(app: App, job: Job) -> Iterator[CheckResult]:
     """Whether the job's statements work on this database, and what would hurt."""
-    from ..doctor.inspection import inspected
+    from ..doctor.inspection import job_warnings
 
     warnings: list[str] = []
 
     def statements() -> str:
-        warnings.extend(inspected(app.database, job))
+        warnings.extend(job_warnings(app.database, job))
         return "its statements work here"
 
     yield _tried(job.name, statements)
@@ -211,6 +211,6 @@ def _tried(about: str, check: Callable[[], str]) -> CheckResult:
     except SextonError as error:
         return CheckResult("wrong", about, re.sub(rf"^{re.escape(about)}[:,] ", "", str(error)), error.exit_code)
     except Exception as error:
-        from ..runs.failure import words
+        from ..runs.failure import error_message
 
-        return CheckResult("wrong", about, words(error), FAILED)
+        return CheckResult("wrong", about, error_message(error), FAILED)

@@ -45,7 +45,7 @@ def run(arguments: Namespace) -> int:
 
 def _asked(arguments: Namespace) -> Iterator[dict[str, Any]]:
     from ..slots.history import history
-    from ..telemetry.debt import MAX_COUNTED_DUE, flow, read_debt
+    from ..telemetry.debt import MAX_COUNTED_DUE, read_debt, row_flow
 
     app = open_app(arguments, partly=True)
     jobs = [app.registry.get(name) for name in arguments.jobs] or list(app.registry)
@@ -54,7 +54,7 @@ def _asked(arguments: Namespace) -> Iterator[dict[str, Any]]:
         now = ask_now(connection)
         past = {job.name: history(connection, job=job.name, limit=MAX_RUNS_READ) for job in jobs}
     for debt in read_debt(app.database, jobs, seconds=arguments.seconds):
-        seen = flow(past[debt.job], debt.step, now)
+        seen = row_flow(past[debt.job], debt.step, now)
         yield {
             "job": debt.job,
             "step": debt.step,

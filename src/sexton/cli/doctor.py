@@ -71,7 +71,7 @@ def run(arguments: Namespace) -> int:
     if not arguments.json:
         shown = _Printer(in_full=arguments.name is not None)
         for finding in told:
-            shown.tell(finding)
+            shown.show_finding(finding)
         shown.tell_plans()
         say("", _summary(Counter(finding.level for finding in told if finding.about != TOLD_ELSEWHERE)))
     unloaded = DONE if arguments.name else tell_unloaded(app)
@@ -121,7 +121,7 @@ class _Printer:
         self.job: str | None = None
         self.plans: list[Finding] = []
 
-    def tell(self, finding: Finding) -> None:
+    def show_finding(self, finding: Finding) -> None:
         """One finding, or nothing."""
         if finding.level == "ok" and not self.in_full and finding.about != "plan" and finding.job:
             return

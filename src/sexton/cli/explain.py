@@ -15,7 +15,7 @@ from ..db.connect import read_only
 from ..db.faults import describe
 from ..db.render import render
 from ..db.server_clock import ask_now
-from ..db.statement_timeout import limited, patient
+from ..db.statement_timeout import answered_in_time, limited_time
 from ..errors import SextonError
 from ..guard.arming import DECLARED, armed_row, called, unarmed
 from ..jobs.job import Job
@@ -81,7 +81,7 @@ def _rule(app: App, job: Job, steps: list[Any]) -> list[str]:
     if not job.name.startswith(DECLARED):
         lines.append(f"stops before it takes more than {job.guard.max_share:.0%} of a table")
     try:
-        with read_only(app.database) as connection, limited(connection, PLANNING):
+        with read_only(app.database) as connection, limited_time(connection, PLANNING):
             return [*lines, *_armed(connection, job, plans)]
     except (SextonError, DBAPIError):
         return lines
@@ -117,7 +117,7 @@ def _step(app: App, step: Any) -> dict[str, Any]:
 
 def _choice(app: App, plan: Plan) -> Choice:
     advice = "the database has to plan it: does it call a function?"
-    with read_only(app.database) as connection, patient(connection, PLANNING, f"planning {plan.step}", advice):
+    with read_only(app.database) as connection, answered_in_time(connection, PLANNING, f"planning {plan.step}", advice):
         return choose(connection, plan, Request(1, None, ask_now(connection), "", None))
 
 

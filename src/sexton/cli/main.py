@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from importlib import import_module
 from typing import Protocol
 
-from ..console import NOBODY_READS, complain, confess, finish, forget, plain_output, say
+from ..console import NOBODY_READS, complain, discard_output, flush_output, plain_output, say, write_traceback
 from ..errors import DONE, FAILED, USAGE, SextonError, suggestion
 from ..texts import one_line
 
@@ -64,14 +64,14 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             return _ended(words)
         except Exception as error:  # nobody foresaw it: its text may be that of others as well
-            confess(error)
+            write_traceback(error)
             return FAILED
 
 
 def _ended(words: list[str]) -> int:
     try:
         code = _dispatch(words)
-        finish()
+        flush_output()
         return code
     except SextonError as error:
         complain(*error.lines)
@@ -85,7 +85,7 @@ def _ended(words: list[str]) -> int:
     except OSError as error:
         if error.errno not in NOBODY_READS:
             raise
-        forget()
+        discard_output()
         return DONE  # it is not our failure
     except KeyboardInterrupt:
         return 130

@@ -37,13 +37,13 @@ def run(arguments: Namespace) -> int:
         from ..telemetry.metrics import exposition, write_textfile
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is not installed; run: pip install 'sexton[metrics]'") from error
-    from ..telemetry.debt import elsewhere
+    from ..telemetry.debt import read_debt_in_subprocess
     from ..telemetry.health_reader import HealthReader
 
     reader = HealthReader.of(
         app.settings,
         app.registry,
-        debt=partial(elsewhere, arguments.config, arguments.database, app.settings.jobs),
+        debt=partial(read_debt_in_subprocess, arguments.config, arguments.database, app.settings.jobs),
         debt_first=True,
         patience=METRICS_SECONDS,
         statement=METRICS_SECONDS / 2,

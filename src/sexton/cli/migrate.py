@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..console import say
 from ..db.connect import place
-from ..db.migrate import HEAD, migrate
+from ..db.migrate import HEAD_REVISION, migrate
 from ._common import open_app
 
 
@@ -18,5 +18,5 @@ def run(arguments: Namespace) -> int:
     """Migrate, and say whether anything changed."""
     app = open_app(arguments, create=True, partly=True)
     changed = migrate(app.database)
-    say(f"{place(app.database.url)}: {'now' if changed else 'already'} at revision {HEAD}")
+    say(f"{place(app.database.url)}: {'now' if changed else 'already'} at revision {HEAD_REVISION}")
     return 0

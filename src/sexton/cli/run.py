@@ -90,9 +90,9 @@ def _not_loaded(app: App, named: list[Job]) -> list[int]:
 
 def _tell_somebody(app: App, codes: list[int]) -> None:
     """Without a worker nobody else looks: assess and send alerts after runs, and while something is open or waits."""
-    from ..telemetry.monitoring_cycle import Rounds, needed
+    from ..telemetry.monitoring_cycle import Rounds, needed_facts
 
-    if any(code != HELD for code in codes) or needed(app.database, app.settings):
+    if any(code != HELD for code in codes) or needed_facts(app.database, app.settings):
 
         def say(event: str, **fields: object) -> None:
             remark(logs.said(event, **fields))

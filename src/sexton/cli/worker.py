@@ -22,7 +22,7 @@ from ..errors import SettingsError, UsageError
 from ..jobs.duration import parse_duration
 from ..runs.stop import Stop, on_signals
 from ..telemetry import logs
-from ..telemetry.debt import elsewhere
+from ..telemetry.debt import read_debt_in_subprocess
 from ..telemetry.health_reader import HealthReader
 from ._common import open_app
 
@@ -55,7 +55,7 @@ def _work(arguments: Namespace, stop: Stop) -> None:
     every = parse_duration(app.settings.worker.watch).total_seconds()
     worker = Worker(app, executors, stop=stop, say=say)
     say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
-    debt = partial(elsewhere, arguments.config, arguments.database, app.settings.jobs)
+    debt = partial(read_debt_in_subprocess, arguments.config, arguments.database, app.settings.jobs)
     reader = HealthReader.of(app.settings, app.registry, debt=debt)
     with (
         ending_in_time(stop, worker.limits.lease, executors, say),

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from dotenv.parser import Binding, parse_stream
 
-PREFIX = "SEXTON_"
+from .environment import PREFIX
+
 _SHAPE = "this is not NAME=value, a comment starts with #; or a quote is not closed, or text follows a closing one"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _OURS = re.compile(rf"(?:\r|\n)\s*(?:export\s+)?{PREFIX}\w+\s*=")

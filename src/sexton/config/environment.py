@@ -9,7 +9,7 @@ from typing import Any, get_origin
 
 from ..errors import SettingsError, suggestion
 from ..files import TRUST
-from .setting_fields import leaves
+from .setting_fields import SettingPath, leaves
 from .settings import Settings
 
 PREFIX = "SEXTON_"
@@ -21,11 +21,10 @@ RESERVED_PREFIX = "SEXTON_TEST_"
 _SERVICE = re.compile(r"SEXTON(?:_[A-Z0-9_]+)?_(?:SERVICE_(?:HOST|PORT)|PORT)(?:_[A-Z0-9_]+)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?")
-Path = tuple[str, ...]
 
 
 @cache
-def variables() -> Mapping[str, tuple[Path, Any]]:
+def variables() -> Mapping[str, tuple[SettingPath, Any]]:
     """Every variable that is a setting: its key path and type. [job.…] and [pack.…] have none."""
     return {
         PREFIX + "__".join(path).upper(): (path, annotation)
@@ -41,7 +40,7 @@ def is_setting(name: str) -> bool:
     return name in variables() or _SERVICE.fullmatch(name) is None
 
 
-def path_of(name: str, *, where: str) -> Path:
+def path_of(name: str, *, where: str) -> SettingPath:
     """The key path of a variable. SettingsError with the nearest right name when it is none."""
     known = variables()
     if name in known:
@@ -68,7 +67,7 @@ def from_text(text: str, annotation: Any) -> object:
     return text
 
 
-def nested(values: Iterable[tuple[Path, object]]) -> dict[str, Any]:
+def nested(values: Iterable[tuple[SettingPath, object]]) -> dict[str, Any]:
     """Key paths and values as tables in tables."""
     result: dict[str, Any] = {}
     for path, value in values:

@@ -18,7 +18,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 POLICY_ACTIONS = ("purge", "archive", "transition", "anonymise", "warn")
 
-Place = Callable[[Sequence[str]], str]
+SettingPlace = Callable[[Sequence[str]], str]
 """Where a key of the settings stands, for messages: "sexton.toml line 14: policies.tidy.only"."""
 
 SCHEDULING = ("schedule", "timezone", "timeout", "priority", "max_share", "limit", "batch", "order", "into")
@@ -190,7 +190,7 @@ class PolicySettings:
 
 
 def policies_of(
-    written: Mapping[str, Mapping[str, object]], place: Place = dotted
+    written: Mapping[str, Mapping[str, object]], place: SettingPlace = dotted
 ) -> tuple[dict[str, PolicySettings], dict[str, SettingsError]]:
     """The policies of a settings file by name, and what is wrong with each of the others.
 
@@ -258,5 +258,5 @@ class LocatedPolicy:
     url: str = field(repr=False)
     others: Mapping[str, PolicySettings] = field(default_factory=dict, repr=False)
     folder: str = "."
-    place: Place = field(default=dotted, repr=False, compare=False)
+    place: SettingPlace = field(default=dotted, repr=False, compare=False)
     trusted: tuple[str, ...] = ()

@@ -14,18 +14,17 @@ from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from ..errors import SettingsError, SettingsErrors, suggestion
-from .setting_fields import SettingRule, annotations_of, default_of, dotted, is_group, leaves, rule_of
+from .setting_fields import SettingPath, SettingRule, annotations_of, default_of, dotted, is_group, leaves, rule_of
 from .value_types import WORDS, check_kind
 
 T = TypeVar("T")
-Path = tuple[str, ...]
 LARGEST_INTEGER = 2**63 - 1
 
 
 class Problem(Exception):
     """What is wrong with the setting at `path`; `str()` of it says what would be right. each: with its like."""
 
-    def __init__(self, path: Path, text: str) -> None:
+    def __init__(self, path: SettingPath, text: str) -> None:
         self.path = path
         self.each: tuple[Problem, ...] = (self,)
         super().__init__(text)
@@ -51,7 +50,7 @@ def read_into(cls: type[T], mapping: Mapping[str, object], *, where: str) -> T:
     return read_at(cls, mapping, (), lambda path: f"{where}.{dotted(path)}" if path else where)
 
 
-def read_at(cls: type[T], mapping: Mapping[str, object], path: Path, place: Callable[[Path], str]) -> T:
+def read_at(cls: type[T], mapping: Mapping[str, object], path: SettingPath, place: Callable[[SettingPath], str]) -> T:
     """The same for the table at `path`; place: where a key stands, for messages."""
     try:
         return assemble(cls, checked(cls, mapping))
@@ -64,7 +63,7 @@ def refusal(lines: Sequence[str]) -> SettingsError:
     return SettingsError(lines[0]) if len(lines) == 1 else SettingsErrors(map(SettingsError, lines))
 
 
-def checked(cls: type, mapping: Mapping[str, object], path: Path = ()) -> dict[str, Any]:
+def checked(cls: type, mapping: Mapping[str, object], path: SettingPath = ()) -> dict[str, Any]:
     """The same table with every value checked and converted; groups stay tables. Raises Problem with all of it."""
     annotations = annotations_of(cls) if mapping else {}
     rules = {declared.name: rule_of(declared) for declared in fields(cls)} if mapping else {}
@@ -82,7 +81,7 @@ def checked(cls: type, mapping: Mapping[str, object], path: Path = ()) -> dict[s
     return result
 
 
-def assemble(cls: type[T], values: Mapping[str, Any], path: Path = ()) -> T:
+def assemble(cls: type[T], values: Mapping[str, Any], path: SettingPath = ()) -> T:
     """An instance from checked values. Raises Problem with all that is missing or does not fit together."""
     annotations = annotations_of(cls) if values else {}
     arguments, wrong = dict[str, Any](), list[Problem]()
@@ -125,7 +124,7 @@ def _unknown(cls: type, key: str) -> str:
     return f"unknown key{suggestion(key, names)}"
 
 
-def _converted(value: object, annotation: Any, rule: SettingRule, path: Path) -> Any:
+def _converted(value: object, annotation: Any, rule: SettingRule, path: SettingPath) -> Any:
     if annotation is object or annotation is Any:
         return value
     if annotation in _SCALARS:
@@ -143,7 +142,7 @@ def _converted(value: object, annotation: Any, rule: SettingRule, path: Path) ->
     raise TypeError(f"a setting cannot have the type {annotation!r}")
 
 
-def _by_name(table: Mapping[str, object], annotation: Any, rule: SettingRule, path: Path) -> dict[str, Any]:
+def _by_name(table: Mapping[str, object], annotation: Any, rule: SettingRule, path: SettingPath) -> dict[str, Any]:
     # Limits and kind of the rule hold for the values as well, however deep.
     inner = SettingRule(kind=rule.kind, minimum=rule.minimum, maximum=rule.maximum, secret=rule.secret)
     result, wrong = dict[str, Any](), list[Problem]()
@@ -157,7 +156,7 @@ def _by_name(table: Mapping[str, object], annotation: Any, rule: SettingRule, pa
     return result
 
 
-def _items(value: object, annotation: Any, rule: SettingRule, path: Path) -> Iterable[Any]:
+def _items(value: object, annotation: Any, rule: SettingRule, path: SettingPath) -> Iterable[Any]:
     if not isinstance(value, list | tuple):
         raise Problem(path, _wrong_type("a list", value, rule))
     items, wrong = list[Any](), list[Problem]()
@@ -174,20 +173,20 @@ def _items(value: object, annotation: Any, rule: SettingRule, path: Path) -> Ite
     return items
 
 
-def _table(value: object, rule: SettingRule, path: Path) -> Mapping[str, object]:
+def _table(value: object, rule: SettingRule, path: SettingPath) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise Problem(path, _wrong_type("a table", value, rule))
     return value
 
 
-def _known_key(key: str, rule: SettingRule, path: Path) -> None:
+def _known_key(key: str, rule: SettingRule, path: SettingPath) -> None:
     if not key:
         raise Problem(path, "a key is empty; name what the value belongs to")
     if rule.keys and key not in rule.keys:
         raise Problem((*path, key), f"unknown key{suggestion(key, rule.keys)}")
 
 
-def _name_is_whole(key: str, group: object, cls: type, path: Path) -> None:
+def _name_is_whole(key: str, group: object, cls: type, path: SettingPath) -> None:
     """[job.marketplace.expire_orders] without quotes is a table in a table: say so, it is easily written."""
     known = {declared.name for declared in fields(cls)}
     for inner, value in group.items() if isinstance(group, Mapping) else ():
@@ -196,7 +195,7 @@ def _name_is_whole(key: str, group: object, cls: type, path: Path) -> None:
             raise Problem((*path, key, inner), f"a name with a dot stands in quotes; write [{whole}]")
 
 
-def _text(value: object, rule: SettingRule, path: Path) -> str:
+def _text(value: object, rule: SettingRule, path: SettingPath) -> str:
     if not isinstance(value, str):
         raise Problem(path, _wrong_type(f"{WORDS[rule.kind]} in quotes", value, rule))
     if not value.strip():
@@ -211,7 +210,7 @@ def _text(value: object, rule: SettingRule, path: Path) -> str:
     return value
 
 
-def _integer(value: object, rule: SettingRule, path: Path) -> int:
+def _integer(value: object, rule: SettingRule, path: SettingPath) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise Problem(path, _wrong_type("a whole number", value, rule))
     if abs(value) > LARGEST_INTEGER:
@@ -220,7 +219,7 @@ def _integer(value: object, rule: SettingRule, path: Path) -> int:
     return value
 
 
-def _number(value: object, rule: SettingRule, path: Path) -> float:
+def _number(value: object, rule: SettingRule, path: SettingPath) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Problem(path, _wrong_type("a number", value, rule))
     if not abs(value) <= sys.float_info.max:  # so that nan, infinite and too large all end here
@@ -229,7 +228,7 @@ def _number(value: object, rule: SettingRule, path: Path) -> float:
     return float(value)
 
 
-def _boolean(value: object, rule: SettingRule, path: Path) -> bool:
+def _boolean(value: object, rule: SettingRule, path: SettingPath) -> bool:
     if not isinstance(value, bool):
         raise Problem(path, _wrong_type("true or false, without quotes", value, rule))
     return value
@@ -238,7 +237,7 @@ def _boolean(value: object, rule: SettingRule, path: Path) -> bool:
 _SCALARS: Mapping[Any, Any] = {str: _text, int: _integer, float: _number, bool: _boolean}
 
 
-def _within(value: float, rule: SettingRule, path: Path) -> None:
+def _within(value: float, rule: SettingRule, path: SettingPath) -> None:
     low, high = rule.minimum, rule.maximum
     if (low is not None and value < float(low)) or (high is not None and value > float(high)):
         raise Problem(path, f"{value} is out of range{_limits(rule)}")

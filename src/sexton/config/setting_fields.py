@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 T = TypeVar("T")
 Limit = int | float | str
+SettingPath = tuple[str, ...]
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 

@@ -72,7 +72,7 @@ class OwnInstant(UtcDateTime):
     cache_ok = True
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        return reckonable(column)
+        return arithmetic_instant(column)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
         read = super().result_processor(dialect, coltype)
@@ -88,7 +88,7 @@ class OwnInstant(UtcDateTime):
         return readable
 
 
-def reckonable(instant: ColumnElement[Any]) -> ColumnElement[Any]:
+def arithmetic_instant(instant: ColumnElement[Any]) -> ColumnElement[Any]:
     """The nearest instant that leaves room for arithmetic, in the database as in Python."""
     first, last = (literal_column(f"'{year}-01-01 00:00:00.000000'", instant.type) for year in (FIRST_YEAR, LAST_YEAR))
     return case((instant < first, first), (instant > last, last), else_=instant)

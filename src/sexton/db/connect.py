@@ -23,9 +23,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
 from ..files import provide
 from .address import place as place
-from .effect_keys import Sqlite
-from .faults import Fault, classify, describe, refusal, sqlstate
-from .sessions import READ_ONLY, watch
+from .effect_keys import SqliteKeys
+from .faults import Fault, classify, describe, last_function_error, sqlstate
+from .sessions import READ_ONLY, install_session_hooks
 from .trust import TRUSTED_ROLES
 
 _POSTGRESQL_ARGUMENTS: dict[str, object] = {
@@ -41,7 +41,7 @@ _POSTGRESQL_ARGUMENTS: dict[str, object] = {
     "autocommit": True,  # BEGIN is ours
 }
 
-SQLITE_PATIENCE = 5.0
+SQLITE_BUSY_SECONDS = 5.0
 """Seconds to wait for another writer of a SQLite file."""
 
 _SQLITE_PRAGMAS = (
@@ -74,7 +74,7 @@ def open_database(url: str | URL, *, create: bool = True, trusted: Sequence[str]
         execution_options={TRUSTED_ROLES: tuple(trusted)},
         connect_args=arguments,
     )
-    watch(engine)
+    install_session_hooks(engine)
     return engine
 
 
@@ -91,7 +91,7 @@ def open_to_look(url: str) -> Engine:
         raise DatabaseUnreachable(f"there is no {place(target)}")
     look = target.set(database=f"file:{quote(path)}", query={**target.query, "mode": "ro", "uri": "true"})
     engine = create_engine(
-        look, hide_parameters=True, enable_from_linting=False, connect_args={"timeout": SQLITE_PATIENCE}
+        look, hide_parameters=True, enable_from_linting=False, connect_args={"timeout": SQLITE_BUSY_SECONDS}
     )
     event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin_sqlite)
@@ -124,7 +124,7 @@ def _parse(url: str | URL) -> URL:
 
 
 def _open_sqlite(target: URL, create: bool) -> Engine:
-    arguments = {"timeout": SQLITE_PATIENCE, "check_same_thread": False}
+    arguments = {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}
     engine = create_engine(target, hide_parameters=True, enable_from_linting=False, connect_args=arguments)
     event.listen(engine, "do_connect", _make_file if create else _before_connecting)
     event.listen(engine, "connect", _prepare_sqlite)
@@ -139,7 +139,7 @@ def _leave_transactions_to_us(connection: Any, _record: object) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     _leave_transactions_to_us(connection, _record)
     connection.create_function("sexton_refuse", 1, _refuse)
-    keys = Sqlite(str(connection.execute("PRAGMA encoding").fetchone()[0]))
+    keys = SqliteKeys(str(connection.execute("PRAGMA encoding").fetchone()[0]))
     connection.create_function("sexton_part", 5, keys.part, deterministic=True)
     connection.create_function("sexton_bounded", 1, keys.bounded, deterministic=True)
     _write_ahead(connection)
@@ -176,8 +176,8 @@ def require_file(path: str) -> None:
 
 
 def _write_ahead(connection: Any) -> None:
-    """Of several processes that turn a new file to WAL at once, SQLite refuses all but one without waiting."""
-    end = time.monotonic() + SQLITE_PATIENCE
+    """Turn a new file to WAL: when several processes do so at once, SQLite refuses all but one without waiting."""
+    end = time.monotonic() + SQLITE_BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
@@ -190,7 +190,7 @@ def _write_ahead(connection: Any) -> None:
 
 
 def _refuse(reason: str) -> int:
-    refusal.reason = reason
+    last_function_error.reason = reason
     raise ValueError(reason)
 
 

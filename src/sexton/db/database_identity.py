@@ -11,7 +11,7 @@ from .upsert import upsert
 
 
 def identity(connection: Connection) -> str:
-    """Sixteen hexadecimal digits, made once at random by `sexton migrate`; made now if somebody deleted the row."""
+    """Sixteen hexadecimal digits, made once at random by `sexton migrate`; made now if the row was deleted."""
     table = own_tables(connection.dialect.name).identity
     asked = select(table.c.id)
     found: str | None = connection.execute(asked).scalar()

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, literal_column
 
 from ..jobs.span import Span
-from .time_parameters import EPOCHS, Form, reckoned
+from .time_parameters import EPOCHS, TimeForm, instant_expression
 
 _FIRST = 14
 """Hours after UTC that clocks show on the first shore."""
@@ -21,14 +21,14 @@ _LAST = 12
 """Hours after UTC at which a day ends on the last shore."""
 
 
-def reckoned_from(at: ColumnElement[datetime], span: Span, form: Form, dialect: str) -> ColumnElement[Any]:
+def moment_after(at: ColumnElement[datetime], span: Span, form: TimeForm, dialect: str) -> ColumnElement[Any]:
     """The moment `span` away from `at`, in a form. at: a column of type UtcDateTime, written as SQL has it."""
     if dialect == "sqlite":
         return literal_column(_in_sqlite(str(at), span, form), form.kind)
-    return literal_column(reckoned(str(at), span, form), form.kind)
+    return literal_column(instant_expression(str(at), span, form), form.kind)
 
 
-def _in_sqlite(at: str, span: Span, form: Form) -> str:
+def _in_sqlite(at: str, span: Span, form: TimeForm) -> str:
     parts = [f"'{span.months:+d} months'"] if span.months else []
     parts += [f"'{span.length / timedelta(seconds=1):+.3f} seconds'"] if span.length else []
     if form.suffix.startswith("_epoch_"):

@@ -21,7 +21,7 @@ from typing import Literal
 
 from ..clock import iso
 
-FORM = 1
+KEY_FORM = 1
 """What the column `form` holds beside keys and subjects of this form; those stored before revision 0010 have NULL."""
 
 COLON, COMMA = ":", ","
@@ -33,11 +33,11 @@ MAX_KEY_CHARACTERS = 500
 KEPT_KEY_CHARACTERS = MAX_KEY_CHARACTERS - 64
 """Characters that stay of a longer one."""
 
-NOTHING = "~N"
+NULL_PART = "~N"
 """In place of a value that is not there."""
 
 
-def escaped(part: str, separator: str) -> str:
+def escaped_part(part: str, separator: str) -> str:
     """Free text as a part: without the separator, and read in one way only. separator: "" where it is the only part."""
     if not separator:
         return f"~0{part[1:]}" if part.startswith("~") else part
@@ -62,7 +62,7 @@ def subject_of(key: Sequence[str | int | date]) -> str:
 def _part(value: str | int | date, separator: str) -> str:
     if isinstance(value, datetime):
         return iso(value)
-    return escaped(value, separator) if isinstance(value, str) else str(value)
+    return escaped_part(value, separator) if isinstance(value, str) else str(value)
 
 
 def bounded(text: str) -> str:
@@ -70,7 +70,7 @@ def bounded(text: str) -> str:
     return text if len(text) <= MAX_KEY_CHARACTERS else _hashed(text, text.encode(errors="surrogatepass"))
 
 
-Kind = Literal["text", "number", "bytes", "time"]
+ValueKind = Literal["text", "number", "bytes", "time"]
 """What a column of SQLite is for. Any of them may hold anything."""
 
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+(?:e[+-][0-9]+)?)?|Inf)")
@@ -78,12 +78,12 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}[.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sqlite:
+class SqliteKeys:
     """Parts and keys as SQLite has them written. encoding: of the text in the file, which need not be any (UTF-8)."""
 
     encoding: str = "UTF-8"
 
-    def part(self, kind: Kind, separator: str, found: str, value: bytes | None, digits: str) -> str | bytes | None:
+    def part(self, kind: ValueKind, separator: str, found: str, value: bytes | None, digits: str) -> str | bytes | None:
         """A value of a column of this kind as a part.
 
         found: what it is, by `typeof`.  value: its text in bytes.  digits: of a number, 17 of them.
@@ -95,7 +95,7 @@ class Sqlite:
         if mark == "~R":
             return mark + digits
         if found == "text":
-            text = f"{text.replace(' ', 'T')}Z" if kind == "time" and not mark else escaped(text, separator)
+            text = f"{text.replace(' ', 'T')}Z" if kind == "time" and not mark else escaped_part(text, separator)
         try:
             (text := mark + text).encode()
         except UnicodeEncodeError:
@@ -117,8 +117,8 @@ class Sqlite:
         return "surrogateescape" if self.encoding == "UTF-8" else "surrogatepass"
 
 
-def _mark(kind: Kind, found: str, text: str, digits: str) -> str:
-    """Of a value that is not of its column's kind, or whose text may be that of another."""
+def _mark(kind: ValueKind, found: str, text: str, digits: str) -> str:
+    """The mark before a value that is not of its column's kind, or whose text may be that of another; else empty."""
     if found == "text":
         usual = {"text": True, "number": not _NUMBER.fullmatch(text), "time": bool(_TIME.fullmatch(text))}
         return "" if usual.get(kind) else "~T"

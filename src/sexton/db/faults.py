@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import scrubbed
 
-refusal = threading.local()
+last_function_error = threading.local()
 """`reason`: what a policy's refusal said last in this thread. SQLite swallows the text of a Python function's error."""
 
 
@@ -150,7 +150,7 @@ def _diagnosis(error: DBAPIError, name: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-BECAUSE = "sexton_because"
+SEARCH_PATH_HINT = "sexton_because"
 """Attribute of a driver's error: more words about it, which whoever knew the engine has put there."""
 
 
@@ -189,8 +189,8 @@ def _described(error: BaseException | None) -> str:
         message = re.sub(r'".*"|".*', "(value not shown)", message, count=1, flags=re.DOTALL)
     line = re.sub(r"\s+", " ", message.strip().splitlines()[0] if message.strip() else type(error).__name__)
     if "user-defined function raised exception" in line:
-        line = getattr(refusal, "reason", "refused by the policy")
-    line += getattr(error, BECAUSE, "")
+        line = getattr(last_function_error, "reason", "refused by the policy")
+    line += getattr(error, SEARCH_PATH_HINT, "")
     if state == "25006":
         line += "; this server takes no writes: is it a standby? `database` names the primary"
     head = " ".join(part for part in (state, constraint) if part)

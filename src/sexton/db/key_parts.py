@@ -16,8 +16,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean, Date, Float, Integer, LargeBinary, Numeric, String, TypeEngine, Uuid
 
 from .column_types import RowAddress, is_naive, is_time
-from .effect_keys import MAX_KEY_CHARACTERS, Kind
-from .sql_expressions import Value, as_text
+from .effect_keys import MAX_KEY_CHARACTERS, ValueKind
+from .sql_expressions import SqlValue, as_text
 
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _CLOCK = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
@@ -35,17 +35,17 @@ _FIRST = "0001-01-01 00:00:00"
 """Before it, `to_char` does not say that a year is one before Christ."""
 
 
-class Ready(Text):
+class KeyPart(Text):
     """Text that is a part already."""
 
 
-def is_free(value: Value) -> bool:
+def is_free_text(value: SqlValue) -> bool:
     """Whether it is a column whose text may hold anything. SQLite takes a type it does not know for a number."""
     return isinstance(value, ColumnElement) and _is_free(value.type)
 
 
 def _is_free(kind: TypeEngine[Any]) -> bool:
-    return not is_time(kind) and not isinstance(kind, Boolean | Date | Float | Integer | Ready | RowAddress | Uuid)
+    return not is_time(kind) and not isinstance(kind, Boolean | Date | Float | Integer | KeyPart | RowAddress | Uuid)
 
 
 def _is_text(kind: TypeEngine[Any]) -> bool:
@@ -84,21 +84,21 @@ def _part_sqlite(element: part, compiler: SQLCompiler, **kw: Any) -> str:
     return f"sexton_part('{_kind(value.type)}', {mark}, typeof({raw}), CAST({raw} AS BLOB), printf('%!.17g', {raw}))"
 
 
-def _kind(kind: TypeEngine[Any]) -> Kind:
+def _kind(kind: TypeEngine[Any]) -> ValueKind:
     if is_time(kind):
         return "time"
     return "text" if isinstance(kind, String) else "bytes" if isinstance(kind, LargeBinary) else "number"
 
 
 def _escaped(text: str, separator: str) -> str:
-    """As `keys.escaped` has it."""
+    """As `effect_keys.escaped_part` has it."""
     if separator == "''":
         return f"CASE WHEN substr({text}, 1, 1) = '~' THEN '~0' || substr({text}, 2) ELSE {text} END"
     return f"replace(replace({text}, '~', '~0'), {separator}, '~1')"
 
 
 class bounded(FunctionElement[str]):  # noqa: N801
-    """`keys.bounded` of parts that were joined; PostgreSQL need not ask where none of them can be long."""
+    """`effect_keys.bounded` of parts that were joined; PostgreSQL need not ask where none of them can be long."""
 
     type = Text()
     inherit_cache = True

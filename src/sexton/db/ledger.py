@@ -31,17 +31,17 @@ from sqlalchemy.types import Boolean, Integer, TypeEngine
 
 from ..errors import PolicyError
 from .column_types import UtcDateTime
-from .effect_keys import COLON, COMMA, FORM, NOTHING, escaped
-from .key_parts import Ready, bounded, is_free, part
-from .sql_expressions import JOB, Value, as_text
+from .effect_keys import COLON, COMMA, KEY_FORM, NULL_PART, escaped_part
+from .key_parts import KeyPart, bounded, is_free_text, part
+from .sql_expressions import JOB, SqlValue, as_text
 from .time_parameters import ago
 
-THIS_FORM = literal_column(str(FORM), Integer())
+CURRENT_FORM = literal_column(str(KEY_FORM), Integer())
 """For the column `form` of what is written now."""
 
 
-class made(FunctionElement[str]):  # noqa: N801
-    """A text that `text_key` or `subject_text` made of parts. `formers_of` tells under which others it may be stored.
+class composed_text(FunctionElement[str]):  # noqa: N801
+    """A text that `text_key` or `subject_text` made of parts. `former_keys` tells under which others it may be stored.
 
     pairs: a text that stood for the same before, and on what condition on the effect that has it.
     ambiguous: whether the first of them may stand for something else as well.
@@ -57,12 +57,12 @@ class made(FunctionElement[str]):  # noqa: N801
         self.ambiguous = ambiguous
 
 
-@compiles(made)
-def _made(element: made, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(composed_text)
+def _made(element: composed_text, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(next(iter(element.clauses)), **kw)
 
 
-def text_key(*parts: Value, tail: Column[Any] | None = None) -> ColumnElement[str]:
+def text_key(*parts: SqlValue, tail: Column[Any] | None = None) -> ColumnElement[str]:
     """An effect key: the parts joined by colons, `license_expired:17:2026-11-22T…`. NULL if any part is NULL.
 
     Texts in columns may hold anything: their colons are escaped, and a key never grows longer than an index takes
@@ -71,11 +71,11 @@ def text_key(*parts: Value, tail: Column[Any] | None = None) -> ColumnElement[st
     first = as_text(parts[0]) if isinstance(parts[0], str) else _part(parts[0], COLON)
     last = [] if tail is None else [as_text(tail)]
     text = bounded(_joined([first, *(_part(one, COLON) for one in parts[1:]), *last], COLON))
-    free = [one for one in parts if is_free(one)]
-    if not free and all(one == escaped(one, COLON) for one in parts[1:] if isinstance(one, str)):
+    free = [one for one in parts if is_free_text(one)]
+    if not free and all(one == escaped_part(one, COLON) for one in parts[1:] if isinstance(one, str)):
         return text
     former = _joined([*map(as_text, parts), *last], COLON)
-    return made(text, (former, true()), ambiguous=len(free) > 1)
+    return composed_text(text, (former, true()), ambiguous=len(free) > 1)
 
 
 def _joined(texts: Sequence[ColumnElement[str]], separator: str) -> ColumnElement[str]:
@@ -85,27 +85,29 @@ def _joined(texts: Sequence[ColumnElement[str]], separator: str) -> ColumnElemen
     return whole
 
 
-def _part(value: Value, separator: str) -> ColumnElement[str]:
+def _part(value: SqlValue, separator: str) -> ColumnElement[str]:
     if isinstance(value, str):
-        return as_text(escaped(value, separator))
-    if not isinstance(value, ColumnElement) or isinstance(value.type, Ready):
+        return as_text(escaped_part(value, separator))
+    if not isinstance(value, ColumnElement) or isinstance(value.type, KeyPart):
         return as_text(value)
     return part(value, separator)
 
 
-def or_nothing(value: ColumnElement[Any]) -> ColumnElement[str]:
+def nullable_part(value: ColumnElement[Any]) -> ColumnElement[str]:
     """A part of a key that may be NULL; an instant without an ISO form, such as -infinity, as that has it."""
-    return func.coalesce(_part(value, COLON), as_text(NOTHING), type_=Ready())
+    return func.coalesce(_part(value, COLON), as_text(NULL_PART), type_=KeyPart())
 
 
-def of_before(*parts: Value) -> ColumnElement[str]:
+def unescaped_key(*parts: SqlValue) -> ColumnElement[str]:
     """The key of these parts as it was made before keys were escaped."""
     return _joined([*map(as_text, parts)], COLON)
 
 
-def also_under(key: ColumnElement[str], former: ColumnElement[str], when: ColumnElement[bool]) -> ColumnElement[str]:
-    """A key whose facts used to be on record as `former`, too. when: a condition on that effect, by `noticed`."""
-    return made(key, (former, when))
+def with_former_key(
+    key: ColumnElement[str], former: ColumnElement[str], when: ColumnElement[bool]
+) -> ColumnElement[str]:
+    """A key whose facts used to be on record as `former`, too. when: a condition on that effect, by `effect_column`."""
+    return composed_text(key, (former, when))
 
 
 class on_record(FunctionElement[bool]):  # noqa: N801
@@ -128,39 +130,39 @@ def told(key: ColumnElement[str], *, age: str = "0s", subject: Sequence[Column[A
 
     subject: the key of the row, which tells apart what was stored when parts of keys were not escaped.
     """
-    since = [] if age == "0s" else [noticed("created_at", UtcDateTime()) <= ago(age)]
+    since = [] if age == "0s" else [effect_column("created_at", UtcDateTime()) <= ago(age)]
     known = [on_record(key, *since)]
-    known += [on_record(former, condition, *since) for former, condition in formers_of(key, subject)]
+    known += [on_record(former, condition, *since) for former, condition in former_keys(key, subject)]
     return or_(*known) if len(known) > 1 else known[0]
 
 
-def noticed(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+def effect_column(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
     """A column of the effect that a condition is on."""
     return literal_column(f"sexton_noticed.{name}", kind)
 
 
-def formers_of(
+def former_keys(
     key: ColumnElement[str], subject: Sequence[ColumnElement[Any]]
 ) -> list[tuple[ColumnElement[str], ColumnElement[bool]]]:
     """Keys under which the same fact may be on record since before, and the condition on that effect."""
-    if not isinstance(key, made) or (key.ambiguous and not subject):
+    if not isinstance(key, composed_text) or (key.ambiguous and not subject):
         return []
-    named = [noticed("subject", Text()) == _joined([*map(as_text, subject)], COMMA)] if subject else []
-    before = noticed("form", Integer()).is_(None)
+    named = [effect_column("subject", Text()) == _joined([*map(as_text, subject)], COMMA)] if subject else []
+    before = effect_column("form", Integer()).is_(None)
     return [(former, and_(former != key, before, condition, *named)) for former, condition in _pairs(key)]
 
 
 def _pairs(text: ColumnElement[str]) -> list[tuple[ColumnElement[str], ColumnElement[bool]]]:
     """What stood for the same before, and on what condition."""
-    if not isinstance(text, made):
+    if not isinstance(text, composed_text):
         return []
     _, *rest = text.clauses
     return list(zip(rest[::2], rest[1::2], strict=True))
 
 
-def settled(key: ColumnElement[str], subject: Sequence[ColumnElement[Any]]) -> ColumnElement[str]:
+def recorded_key(key: ColumnElement[str], subject: Sequence[ColumnElement[Any]]) -> ColumnElement[str]:
     """The key; or the one under which the fact is on record since before, so that it is told no second time."""
-    formers = formers_of(key, subject)
+    formers = former_keys(key, subject)
     known = [(on_record(former, condition), former) for former, condition in formers]
     return case(*known, else_=key) if known else key
 
@@ -206,8 +208,8 @@ def subject_text(columns: Sequence[ColumnElement[Any]]) -> ColumnElement[str]:
         raise PolicyError("a table without a key has no subjects")
     separator = COMMA if len(columns) > 1 else ""
     text = bounded(_joined([_part(column, separator) for column in columns], COMMA))
-    if not any(map(is_free, columns)):
+    if not any(map(is_free_text, columns)):
         return text
     former = _joined([*map(as_text, columns)], COMMA)
     only_one = func.length(former) - func.length(func.replace(former, as_text(COMMA), as_text(""))) == len(columns) - 1
-    return made(text, (former, only_one if len(columns) > 1 else true()))
+    return composed_text(text, (former, only_one if len(columns) > 1 else true()))

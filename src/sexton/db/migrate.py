@@ -8,11 +8,11 @@ from sqlalchemy import Connection, Engine, text
 
 from ..errors import SchemaOutdated, SchemaUntrusted
 from .connect import connection_errors_translated
-from .sessions import our_own
+from .sessions import own_tables_only
 from .tables import SCHEMA, own_name
-from .untrusted_objects import require_own, strangers_at_home
+from .untrusted_objects import require_own_objects, strangers_at_home
 
-HEAD = "0012"
+HEAD_REVISION = "0012"
 """The revision this package needs; the newest file in `migrations/versions`.
 
 Its first digit is the format. Within one format migrations only add, so that during a deploy an older package works on
@@ -28,14 +28,14 @@ def migrate(engine: Engine) -> bool:
     SchemaUntrusted, and nothing is made, where the schema is somebody else's, or others may create in it (SEC-15).
     DatabaseUnreachable if nothing answers.
     """
-    with connection_errors_translated(engine), our_own(engine) as connection:
+    with connection_errors_translated(engine), own_tables_only(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             _refuse_strangers(connection)
         before = revision(connection)
-        if before == HEAD:
+        if before == HEAD_REVISION:
             return False
-        if before is not None and before > HEAD:
+        if before is not None and before > HEAD_REVISION:
             _refuse_newer(before)
             return False
         if engine.dialect.name == "postgresql":
@@ -89,7 +89,7 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    command.upgrade(config, HEAD_REVISION)
 
 
 def revision(connection: Connection) -> str | None:
@@ -98,7 +98,7 @@ def revision(connection: Connection) -> str | None:
     SchemaUntrusted where the schema or a table in it is somebody else's: reading that may run their code.
     """
     if connection.dialect.name == "postgresql":
-        require_own(connection)
+        require_own_objects(connection)
     name, schema = own_name(connection.dialect.name, "schema_version")
     if connection.dialect.name == "postgresql":
         exists = text("SELECT to_regclass(:name) IS NOT NULL")
@@ -118,16 +118,17 @@ def require_schema(connection: Connection) -> None:
     found = revision(connection)
     if found is None:
         raise SchemaOutdated("Sexton's own tables are not in this database; run: sexton migrate")
-    if found < HEAD:
+    if found < HEAD_REVISION:
         raise SchemaOutdated(
-            f"Sexton's own tables are at revision {found}, older than this package's {HEAD}; run: sexton migrate"
+            f"Sexton's own tables are at revision {found}, older than this package's {HEAD_REVISION}; "
+            "run: sexton migrate"
         )
     _refuse_newer(found)
 
 
 def _refuse_newer(found: str) -> None:
-    if found[0] > HEAD[0]:
+    if found[0] > HEAD_REVISION[0]:
         raise SchemaOutdated(
-            f"Sexton's own tables are at revision {found}, newer than this package's {HEAD}; "
+            f"Sexton's own tables are at revision {found}, newer than this package's {HEAD_REVISION}; "
             "install a newer Sexton here"
         )

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from .connect import open_database, read_only
 from .render import for_driver
 from .search_path import search_path
-from .statement_timeout import limited
+from .statement_timeout import limited_time
 from .trust import trusted_of
 
 _QUOTED = re.compile(
@@ -42,7 +42,7 @@ def one_query(sql: str) -> str:
     return query
 
 
-def ask_apart(engine: Engine, sql: str, seconds: float) -> Any:
+def ask_in_own_session(engine: Engine, sql: str, seconds: float) -> Any:
     """The first value of the first row, None without any. engine: says which database.  seconds: for all of it.
 
     ValueError as of `one_query`; SQLAlchemy's errors; DatabaseUnreachable."""
@@ -53,7 +53,7 @@ def ask_apart(engine: Engine, sql: str, seconds: float) -> Any:
     apart = open_database(engine.url, create=False, trusted=trusted_of(engine))
     search_path(apart.dialect).adopt(search_path(engine.dialect))  # asked each second, in a database of many tables
     try:
-        with read_only(apart) as connection, limited(connection, seconds):
+        with read_only(apart) as connection, limited_time(connection, seconds):
             try:
                 with connection.begin_nested():
                     row = connection.exec_driver_sql(asked, (1,)).first()

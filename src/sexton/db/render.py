@@ -16,7 +16,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
-from .time_parameters import meaning_of, reckoned
+from .time_parameters import instant_expression, parse_instant_name
 
 Naming = Callable[[str], str]
 _ZONED = re.compile(r"(now.*_(?:date|wall|walltext|wallday|local|localtext)(?:_incl)?)_((?:[0-9a-f]{2})+)")
@@ -25,17 +25,17 @@ _ZONED = re.compile(r"(now.*_(?:date|wall|walltext|wallday|local|localtext)(?:_i
 def named(name: str) -> str:
     """For people: `:now_minus_30d`, `:batch`, `:now_date(Europe/Berlin)`."""
     zoned = _ZONED.fullmatch(name)
-    if zoned is not None and meaning_of(name) is not None:
+    if zoned is not None and parse_instant_name(name) is not None:
         return f":{zoned[1]}({bytes.fromhex(zoned[2]).decode()})"
     return ":" + name.removeprefix("sexton_")
 
 
 def in_procedure(name: str) -> str:
     """For PL/pgSQL: variables `v_now`, `v_batch`, `v_job`, …; instants are computed from `v_now`."""
-    meaning = meaning_of(name)
+    meaning = parse_instant_name(name)
     if meaning is None:
         return "v_" + name.removeprefix("sexton_")
-    return reckoned("v_now", *meaning)
+    return instant_expression("v_now", *meaning)
 
 
 def render(

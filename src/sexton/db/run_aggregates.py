@@ -8,20 +8,20 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ColumnElement, Float, Text, case, cast, extract, func, literal_column
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from .column_types import reckonable
+from .column_types import arithmetic_instant
 
 _NO_TEXT = r"(?i)\\u(?:0000|d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f])"
 """NUL and halves of surrogate pairs: a column of JSON takes them, and every function on it fails."""
 
 _DIGITS = 12
-"""Of a number of rows; a longer one is none of ours, and SQLite gives up when a sum is beyond 64 bits."""
+"""Most digits of a number of rows; a longer one is none of ours, and SQLite gives up when a sum is beyond 64 bits."""
 
 
 def seconds_between(dialect: str, start: Column[datetime], end: Column[datetime]) -> ColumnElement[float]:
     """From `start` to `end` in seconds; 0 where a clock that was set back makes it negative, or there is no length."""
     length: ColumnElement[float]
     if dialect == "postgresql":
-        length = cast(extract("epoch", reckonable(end) - reckonable(start)), Float)
+        length = cast(extract("epoch", arithmetic_instant(end) - arithmetic_instant(start)), Float)
     else:
         length = (func.julianday(end) - func.julianday(start)) * 86_400.0
     return case((length > 0, length), else_=0.0)

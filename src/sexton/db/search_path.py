@@ -1,4 +1,4 @@
-"""Where PostgreSQL looks names up that are written without a schema: only where nobody strange may put one (SEC-1).
+"""Where PostgreSQL looks names up that are written without a schema: only where no untrusted role may put one (SEC-1).
 
 Operators, functions and tables are found by the search path, and a better match in any of its schemas wins over the
 built-in one: who may create there could run code as the role of the jobs. So each transaction sets its own path. That
@@ -22,12 +22,12 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from ..texts import one_line
-from .trust import EQUAL, TRUSTED, trusted_of, untrusted_creators, untrusted_owners
+from .trust import EQUALS, TRUSTED, trusted_of, untrusted_creators, untrusted_owners
 
-OWN = "pg_catalog, pg_temp"
+OWN_SEARCH_PATH = "pg_catalog, pg_temp"
 """The path of transactions on Sexton's own tables. Unnamed, the temporary schema would come first."""
 
-LOOK_AGAIN = 60.0
+REFRESH_SECONDS = 60.0
 """Seconds after which rights, and new tables in schemas that are left out, are looked at again."""
 
 _ATTRIBUTE = "sexton_search_path"
@@ -35,20 +35,20 @@ _ATTRIBUTE = "sexton_search_path"
 _NAMES = text(
     f"{TRUSTED}, named(schema, name, owner, is_type) AS (SELECT c.relnamespace, c.relname, c.relowner, false"
     "  FROM pg_catalog.pg_class c WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_index i"
-    f"  WHERE i.indexrelid {EQUAL} c.oid)"
+    f"  WHERE i.indexrelid {EQUALS} c.oid)"
     " UNION ALL SELECT y.typnamespace, y.typname, y.typowner, true FROM pg_catalog.pg_type y"
-    f"  WHERE y.typrelid {EQUAL} CAST(0 AS pg_catalog.oid))"
+    f"  WHERE y.typrelid {EQUALS} CAST(0 AS pg_catalog.oid))"
     " SELECT n.nspname AS schema, x.name, x.is_type,"
-    f" EXISTS (SELECT FROM trusted t WHERE t.oid {EQUAL} x.owner) AS trusted FROM named x"
-    f" JOIN pg_catalog.pg_namespace n ON n.oid {EQUAL} x.schema"
-    f" WHERE n.nspname {EQUAL} ANY (CAST(:schemas AS pg_catalog.name[]))"
+    f" EXISTS (SELECT FROM trusted t WHERE t.oid {EQUALS} x.owner) AS trusted FROM named x"
+    f" JOIN pg_catalog.pg_namespace n ON n.oid {EQUALS} x.schema"
+    f" WHERE n.nspname {EQUALS} ANY (CAST(:schemas AS pg_catalog.name[]))"
 )
 """Whatever a name may mean."""
 
 
 @dataclass(slots=True)
 class SearchPath:
-    """Of one engine. listed: the session's own path, as it is found.
+    """The search path of one engine. listed: the session's own path, as it is found.
 
     left_out: schemas of it that are not searched, and why, in words.
     """
@@ -68,7 +68,7 @@ class SearchPath:
     @property
     def is_old(self) -> bool:
         """Whether `look` is to be called before the next transaction on rows."""
-        return self.looked is None or time.monotonic() - self.looked > LOOK_AGAIN
+        return self.looked is None or time.monotonic() - self.looked > REFRESH_SECONDS
 
     @property
     def sql(self) -> str:
@@ -134,7 +134,7 @@ def schema_of(dialect: Dialect, item: Any) -> str | None:
 
 
 def _unsafe(connection: Connection, listed: tuple[str, ...]) -> dict[str, str]:
-    """Schemas in which somebody strange may put something, or has, and why, in words."""
+    """Schemas in which an untrusted role may create something, or has, and why, in words."""
     trusted = trusted_of(connection)
     creators = untrusted_creators(connection, listed, trusted)
     owners = untrusted_owners(connection, listed, trusted)
@@ -173,5 +173,5 @@ def _quoted(name: str) -> str:
 
 
 def _and(roles: Iterable[str]) -> str:
-    """Whoever names roles may have put line feeds into a name, at which an error would be cut."""
+    """Names of roles in one line: a line feed in one would cut an error."""
     return " and ".join(map(one_line, roles))

@@ -16,33 +16,35 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import Dialect, ExceptionContext
 
 from .column_types import ENCODING
-from .faults import BECAUSE
-from .search_path import OWN, SearchPath, search_path
-from .text_output import ALWAYS
+from .faults import SEARCH_PATH_HINT
+from .search_path import OWN_SEARCH_PATH, SearchPath, search_path
+from .text_output import SESSION_OUTPUT_SETTINGS
 
 READ_ONLY = "sexton_read_only"
 """Execution option of a connection: its transactions read one snapshot and cannot write."""
 
-OUR_OWN = "sexton_our_own"
+OWN_TABLES_ONLY = "sexton_our_own"
 """Execution option of a connection: its transactions name nothing but Sexton's own tables."""
 
-LOCK_WAIT = "500ms"
+READ_LOCK_TIMEOUT = "500ms"
 """How long a transaction that only reads waits for a table that others hold."""
 
 _NOT_FOUND = ("42P01", "42883", "42704", "3F000")
 """SQLSTATEs: there is no such table; function or operator; type; no schema to create something in."""
 
-_SETTINGS = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in {**ALWAYS, "jit": "off"}.items())
+_SETTINGS = "; ".join(
+    f"SET LOCAL {name} = '{value}'" for name, value in {**SESSION_OUTPUT_SETTINGS, "jit": "off"}.items()
+)
 """No statement here is long enough to be worth compiling: a look at the catalogue took 1.5 s for that instead of 10 ms,
 and a batch has a quarter of a second."""
 
 
-def settings(path: str) -> str:
+def transaction_settings(path: str) -> str:
     """The statements that a transaction begins with, wherever it runs: inside a procedure, again after each COMMIT."""
     return f"SET LOCAL search_path = {path}; {_SETTINGS}"
 
 
-def watch(engine: Engine) -> None:
+def install_session_hooks(engine: Engine) -> None:
     """Let sessions of this engine begin as they should."""
     path = SearchPath()
     path.install(engine.dialect)
@@ -54,16 +56,18 @@ def watch(engine: Engine) -> None:
 
 
 @contextmanager
-def our_own(engine: Engine) -> Iterator[Connection]:
+def own_tables_only(engine: Engine) -> Iterator[Connection]:
     """A transaction on Sexton's own tables only: on PostgreSQL nothing that others made is in its search path."""
-    with engine.connect().execution_options(**{OUR_OWN: True}) as connection, connection.begin():
+    with engine.connect().execution_options(**{OWN_TABLES_ONLY: True}) as connection, connection.begin():
         yield connection
 
 
 def _connect(path: SearchPath, dialect: Dialect, _record: object, words: Any, options: Any) -> Any:
     """A session is asked for its search path; what the library asks of it next is asked under ours."""
     connection: Any = dialect.connect(*words, **options)
-    answers = connection.execute(f"BEGIN; SELECT pg_catalog.current_schemas(false); SET LOCAL search_path = {OWN}")
+    answers = connection.execute(
+        f"BEGIN; SELECT pg_catalog.current_schemas(false); SET LOCAL search_path = {OWN_SEARCH_PATH}"
+    )
     answers.nextset()
     path.found(tuple(answers.fetchone()[0]))
     return connection
@@ -78,7 +82,7 @@ def _after_connecting(engine: Engine, connection: Any, _record: object) -> None:
 
 
 def _check_out(connection: Any, _record: object, _proxy: object) -> None:
-    """Whoever asked for another isolation level has left the driver to begin transactions by itself."""
+    """A caller that asked for another isolation level has left the driver to begin transactions by itself."""
     if not connection.autocommit:
         connection.autocommit = True
 
@@ -88,16 +92,16 @@ def _begin(connection: Connection) -> None:
     level = options.get("isolation_level")
     if level == "AUTOCOMMIT":  # VACUUM, for instance; SQLAlchemy says BEGIN all the same
         return
-    own, path = options.get(OUR_OWN, False), search_path(connection.dialect)
+    own, path = options.get(OWN_TABLES_ONLY, False), search_path(connection.dialect)
     looking = not own and path.is_old
-    _send(connection, _opening(OWN if own or looking else path.sql, level, options.get(READ_ONLY, False)))
+    _send(connection, _opening(OWN_SEARCH_PATH if own or looking else path.sql, level, options.get(READ_ONLY, False)))
     if looking:
         path.look(connection)
         _send(connection, f"SET LOCAL search_path = {path.sql}")
 
 
 def _send(connection: Connection, sql: str) -> None:
-    """Whoever reads from a server-side cursor has set that for the whole connection; these statements have no rows."""
+    """A server-side cursor is asked for by a whole connection; these statements have no rows for one."""
     connection.exec_driver_sql(sql, execution_options={"stream_results": False, "yield_per": None})
 
 
@@ -106,12 +110,12 @@ def _explain(context: ExceptionContext) -> None:
     error = context.original_exception
     if getattr(error, "sqlstate", None) in _NOT_FOUND and context.dialect is not None:
         path = search_path(context.dialect)
-        setattr(error, BECAUSE, path.because())
+        setattr(error, SEARCH_PATH_HINT, path.because())
         path.looked = None  # it may have moved to another schema
 
 
 def _opening(path: str, level: str | None, reading: bool) -> str:
     """One exchange: without parameters, the driver sends several statements at once."""
     mode = "REPEATABLE READ READ ONLY" if reading else level or "READ COMMITTED"
-    patience = f"; SET LOCAL lock_timeout = '{LOCK_WAIT}'" if reading else ""
-    return f"BEGIN ISOLATION LEVEL {mode}; {settings(path)}{patience}"
+    patience = f"; SET LOCAL lock_timeout = '{READ_LOCK_TIMEOUT}'" if reading else ""
+    return f"BEGIN ISOLATION LEVEL {mode}; {transaction_settings(path)}{patience}"

@@ -17,7 +17,7 @@ from sqlalchemy.types import JSON, BigInteger, LargeBinary, NullType
 from .column_types import is_naive, is_time
 from .time_parameters import ago
 
-Value = ColumnElement[Any] | str | int
+SqlValue = ColumnElement[Any] | str | int
 
 JOB, RUN, BATCH = "sexton_job", "sexton_run", "sexton_batch"
 """Names of the parameters that the runner fills in, beside the logical instants; no product has such columns."""
@@ -48,49 +48,49 @@ def _iso_sqlite(element: iso_text, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(replace({compiler.process(element.clauses, **kw)}, ' ', 'T') || 'Z')"
 
 
-class written(FunctionElement[str]):  # noqa: N801
+class written_instant(FunctionElement[str]):  # noqa: N801
     """An instant as the database writes it, for a cursor: Python knows no infinity, no BC and no year 20000."""
 
     type = Text()
     inherit_cache = True
 
 
-@compiles(written, "postgresql")
-def _written_postgresql(element: written, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(written_instant, "postgresql")
+def _written_postgresql(element: written_instant, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kw)} AS TEXT)"
 
 
-@compiles(written, "sqlite")
-def _written_sqlite(element: written, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(written_instant, "sqlite")
+def _written_sqlite(element: written_instant, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(element.clauses, **kw)
 
 
-class read_again(FunctionElement[Any]):  # noqa: N801
-    """What `written` gave, as an instant again."""
+class parsed_instant(FunctionElement[Any]):  # noqa: N801
+    """What `written_instant` gave, as an instant again."""
 
     type = Text()
     inherit_cache = True
     kind = "timestamp with time zone"
 
 
-class read_again_naive(read_again):  # noqa: N801
+class parsed_naive_instant(parsed_instant):  # noqa: N801
     """The same for a column that keeps no zone."""
 
     inherit_cache = True
     kind = "timestamp"
 
 
-@compiles(read_again, "postgresql")
-def _read_again_postgresql(element: read_again, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(parsed_instant, "postgresql")
+def _read_again_postgresql(element: parsed_instant, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kw)} AS {element.kind})"
 
 
-@compiles(read_again, "sqlite")
-def _read_again_sqlite(element: read_again, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(parsed_instant, "sqlite")
+def _read_again_sqlite(element: parsed_instant, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(element.clauses, **kw)
 
 
-def as_text(value: Value) -> ColumnElement[str]:
+def as_text(value: SqlValue) -> ColumnElement[str]:
     """A value as text: instants in ISO form, everything else by the database's own cast."""
     if isinstance(value, str | int):
         return literal_column("'" + str(value).replace("'", "''") + "'", Text)
@@ -104,7 +104,7 @@ def cast_to_text(value: ColumnElement[Any]) -> ColumnElement[str]:
     return bytes_text(value) if isinstance(value.type, LargeBinary | NullType) else cast(value, Text)
 
 
-class bytes_text(written):  # noqa: N801
+class bytes_text(written_instant):  # noqa: N801
     """What may be bytes, as text. Use `cast_to_text`."""
 
     inherit_cache = True
@@ -133,7 +133,7 @@ def _payload_sqlite(element: payload, compiler: SQLCompiler, **kw: Any) -> str:
     return f"json_object({compiler.process(element.clauses, **kw)})"
 
 
-def json_payload(**fields: Value) -> ColumnElement[Any]:
+def json_payload(**fields: SqlValue) -> ColumnElement[Any]:
     """A JSON object of these fields; instants become ISO text."""
     arguments: list[ColumnElement[Any]] = []
     for name, value in fields.items():
@@ -148,22 +148,22 @@ def json_payload(**fields: Value) -> ColumnElement[Any]:
     return payload(*arguments)
 
 
-class refuse(FunctionElement[int]):  # noqa: N801
+class raise_poison(FunctionElement[int]):  # noqa: N801
     """Fails the statement when evaluated: the row becomes poison with this reason. Use `only_if`."""
 
     type = BigInteger()
     inherit_cache = True
 
 
-@compiles(refuse)
-def _refuse(element: refuse, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(raise_poison)
+def _refuse(element: raise_poison, compiler: SQLCompiler, **kw: Any) -> str:
     name = "sexton_refuse" if compiler.dialect.name == "sqlite" else "sexton.refuse"
     return f"{name}({compiler.process(element.clauses, **kw)})"
 
 
 def only_if(condition: ColumnElement[bool], value: ColumnElement[Any], reason: str) -> ColumnElement[Any]:
     """`value` where `condition` holds; else the row is refused (poison), never clamped. `reason` goes into history."""
-    return case((condition, value), else_=refuse(as_text(reason)))
+    return case((condition, value), else_=raise_poison(as_text(reason)))
 
 
 class days_left(FunctionElement[int]):  # noqa: N801

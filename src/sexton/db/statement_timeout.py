@@ -19,7 +19,7 @@ from ..errors import TimedOut
 from ..jobs.duration import duration_words
 from .faults import Fault, classify
 
-CANCELLING = 5.0
+CANCEL_SECONDS = 5.0
 """Seconds that a server may take to hear that a statement is to end."""
 
 _END = "sexton_end"
@@ -34,11 +34,11 @@ def canceller(connection: Connection) -> Callable[[], object]:
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         return driver.interrupt  # type: ignore[no-any-return]
-    return partial(driver.cancel_safe, timeout=CANCELLING)
+    return partial(driver.cancel_safe, timeout=CANCEL_SECONDS)
 
 
 @contextmanager
-def limited(connection: Connection, seconds: float) -> Iterator[None]:
+def limited_time(connection: Connection, seconds: float) -> Iterator[None]:
     """Inside the block, and to the end of the transaction, no statement takes longer; on SQLite all together."""
     if connection.dialect.name == "postgresql":
         limit = {"limit": f"{seconds * 1000:.0f}ms"}
@@ -48,10 +48,10 @@ def limited(connection: Connection, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def patient(connection: Connection, seconds: float, what: str, advice: str) -> Iterator[None]:
+def answered_in_time(connection: Connection, seconds: float, what: str, advice: str) -> Iterator[None]:
     """The same for a question of people. TimedOut says what took longer than that, and what they can do (SEC-24)."""
     try:
-        with limited(connection, seconds):
+        with limited_time(connection, seconds):
             yield
     except DBAPIError as error:
         if classify(error) is not Fault.CANCELLED:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-EXACT = {
+TEXT_OUTPUT_SETTINGS = {
     "timezone": "UTC",
     "datestyle": "ISO, MDY",
     "intervalstyle": "postgres",
@@ -26,14 +26,16 @@ EXACT = {
 
 _OF_KEYS = ("timezone", "datestyle", "intervalstyle", "extra_float_digits", "bytea_output")
 
-ALWAYS = {name: EXACT[name] for name in (*_OF_KEYS, "standard_conforming_strings")}
+SESSION_OUTPUT_SETTINGS = {name: TEXT_OUTPUT_SETTINGS[name] for name in (*_OF_KEYS, "standard_conforming_strings")}
 """Those that each transaction begins with: the text of keys depends on them (with fewer digits two numbers would share
 one, SEC-7), and whether a backslash in a text is one (SEC-17)."""
 
-_SET = text(f"SELECT {', '.join(f'set_config({name!r}, {value!r}, true)' for name, value in EXACT.items())}")
+_SET = text(
+    f"SELECT {', '.join(f'set_config({name!r}, {value!r}, true)' for name, value in TEXT_OUTPUT_SETTINGS.items())}"
+)
 
 
-def exact(connection: Connection) -> None:
-    """Until the transaction ends, values are written and read by `EXACT`. SQLite has no such settings."""
+def exact_text_output(connection: Connection) -> None:
+    """Values are written and read by `TEXT_OUTPUT_SETTINGS` until the transaction ends. SQLite has none."""
     if connection.dialect.name == "postgresql":
         connection.execute(_SET)

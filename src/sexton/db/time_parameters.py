@@ -50,7 +50,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class TimeForm:
     """How a column keeps time. suffix: of the parameter's name.  kind: its type, `sql`: the same for PostgreSQL.
 
     value: what is bound, of the run's time and the distance from it.
@@ -77,14 +77,14 @@ def _from_instant(expression: Callable[[str], str]) -> Callable[[str, str], str]
     return procedure
 
 
-AWARE = Form(
+AWARE = TimeForm(
     "",
     UtcDateTime(),
     "timestamp with time zone",
     _of_instant(lambda at: at),
     _from_instant(lambda moment: moment),
 )
-NAIVE = Form(
+NAIVE = TimeForm(
     "_naive",
     NaiveUtc(),
     "timestamp",
@@ -97,17 +97,17 @@ def _in_text(pattern: str) -> Callable[[str, str], str]:
     return _from_instant(lambda moment: f"to_char({moment} AT TIME ZONE 'UTC', '{pattern}')")
 
 
-TEXT = Form(
+TEXT = TimeForm(
     "_text",
     Text(),
     "text",
     _of_instant(lambda at: at.strftime(_TEXT)),
     _in_text("YYYY-MM-DD HH24:MI:SS.US"),
 )
-DAY = Form("_day", Text(), "text", _of_instant(lambda at: at.strftime("%Y-%m-%d~")), _in_text("YYYY-MM-DD~"))
+DAY_TEXT = TimeForm("_day", Text(), "text", _of_instant(lambda at: at.strftime("%Y-%m-%d~")), _in_text("YYYY-MM-DD~"))
 
 
-def epoch(unit: str, *, inclusive: bool = False) -> Form:
+def epoch(unit: str, *, inclusive: bool = False) -> TimeForm:
     """Whole seconds, milliseconds or microseconds since 1970: unit "s", "ms" or "us"."""
     in_second = EPOCHS[unit]
     microseconds = 1_000_000 // in_second
@@ -121,17 +121,17 @@ def epoch(unit: str, *, inclusive: bool = False) -> Form:
         return f"(floor({past})::bigint + 1)" if inclusive else f"ceil({past})::bigint"
 
     suffix = f"_epoch_{unit}{'_incl' if inclusive else ''}"
-    return Form(suffix, BigInteger(), "bigint", _of_instant(value), _from_instant(procedure))
+    return TimeForm(suffix, BigInteger(), "bigint", _of_instant(value), _from_instant(procedure))
 
 
-def local_date(zone: str) -> Form:
+def local_date(zone: str) -> TimeForm:
     """The date on which it is that instant in an IANA zone; months before it are counted by its calendar."""
 
     def procedure(moment: str, months: str) -> str:
         return f"(({moment} AT TIME ZONE '{zone}')::date {months})::date"
 
     suffix = f"_date_{zone.encode().hex()}"
-    return Form(suffix, Date(), "date", lambda at, span: _date_in(zone, at, span), procedure)
+    return TimeForm(suffix, Date(), "date", lambda at, span: _date_in(zone, at, span), procedure)
 
 
 def _date_in(zone: str, at: datetime, span: Span) -> date:
@@ -142,7 +142,7 @@ def _dates(at: datetime, span: Span) -> str:
     return json.dumps({zone: str(_date_in(zone, at, span)) for zone in sorted(zone_names())})
 
 
-DATES = Form(
+DATES = TimeForm(
     "_dates",
     Text(),
     "text",
@@ -155,7 +155,7 @@ DATES = Form(
 """For rows that each name their own zone."""
 
 
-def wall(zone: str, *, kind: str = "wall", inclusive: bool = False) -> Form:
+def local_time(zone: str, *, kind: str = "wall", inclusive: bool = False) -> TimeForm:
     """Local times of an IANA zone in a column without one; kind: "wall", "walltext", "wallday", "local", "localtext".
 
     inclusive: before what comes after the instant, so that `by < x` holds for the instant itself.
@@ -169,7 +169,7 @@ def wall(zone: str, *, kind: str = "wall", inclusive: bool = False) -> Form:
         return _in_sql(f"'{zone}'", moment, months, kind.startswith("local"), inclusive)
 
     plain = kind in ("wall", "local")
-    return Form(suffix, DateTime() if plain else Text(), "timestamp" if plain else "text", value, procedure)
+    return TimeForm(suffix, DateTime() if plain else Text(), "timestamp" if plain else "text", value, procedure)
 
 
 _WRITTEN: dict[str, Callable[[datetime, datetime], Any]] = {
@@ -188,7 +188,7 @@ def _walls(zone: str, at: datetime, span: Span, plain: bool, inclusive: bool) ->
     return (local_of if plain else first_at)(then, rules), then.astimezone(UTC).replace(tzinfo=None)
 
 
-def all_walls(*, plain: bool = False, inclusive: bool = False) -> Form:
+def all_local_times(*, plain: bool = False, inclusive: bool = False) -> TimeForm:
     """For rows that each name their own zone. plain: what clocks show, to be written."""
 
     @lru_cache(maxsize=16)
@@ -201,7 +201,9 @@ def all_walls(*, plain: bool = False, inclusive: bool = False) -> Form:
         each = _in_sql("name", moment, months, plain, inclusive)
         return f"(SELECT json_object_agg(name, {each})::text FROM pg_timezone_names)"
 
-    return Form(f"_{'locals' if plain else 'walls'}{'_incl' if inclusive else ''}", Text(), "text", value, procedure)
+    return TimeForm(
+        f"_{'locals' if plain else 'walls'}{'_incl' if inclusive else ''}", Text(), "text", value, procedure
+    )
 
 
 def _in_sql(zone: str, moment: str, months: str, plain: bool, inclusive: bool) -> str:
@@ -216,15 +218,15 @@ def _in_sql(zone: str, moment: str, months: str, plain: bool, inclusive: bool) -
     return f"least({then} AT TIME ZONE {zone}, {later}, (({then} - {tick}) AT TIME ZONE {zone}) + {tick})"
 
 
-EVERY_WALL = {
-    (plain, inclusive): all_walls(plain=plain, inclusive=inclusive)
+ALL_LOCAL_TIMES = {
+    (plain, inclusive): all_local_times(plain=plain, inclusive=inclusive)
     for plain in (False, True)
     for inclusive in (False, True)
 }
 
 
 def instant(
-    offset: timedelta | Span, like: TypeEngine[Any] | None = None, *, form: Form | None = None
+    offset: timedelta | Span, like: TypeEngine[Any] | None = None, *, form: TimeForm | None = None
 ) -> BindParameter[Any]:
     """The parameter `now + offset`, in the form of the column type `like` (default: with zone), or in `form`."""
     form = form or (NAIVE if like is not None and is_naive(like) else AWARE)
@@ -248,7 +250,7 @@ def ahead(duration: str, like: TypeEngine[Any] | None = None) -> BindParameter[d
     return instant(parse_duration(duration), like)
 
 
-def meaning_of(name: str) -> tuple[Span, Form] | None:
+def parse_instant_name(name: str) -> tuple[Span, TimeForm] | None:
     """The distance from now that a parameter's name states, and its form; None: the name is no logical instant."""
     match = _NAME.match(name)
     if match is None:
@@ -258,7 +260,7 @@ def meaning_of(name: str) -> tuple[Span, Form] | None:
     return -span if direction == "minus" else span, _form(suffix or "")
 
 
-def _form(suffix: str) -> Form:
+def _form(suffix: str) -> TimeForm:
     if suffix.startswith("_epoch_"):
         _, _, unit, *incl = suffix.split("_")
         return epoch(unit, inclusive=bool(incl))
@@ -266,13 +268,15 @@ def _form(suffix: str) -> Form:
         return local_date(bytes.fromhex(suffix.removeprefix("_date_")).decode())
     kind, _, rest = suffix[1:].partition("_")
     if kind in _WRITTEN:
-        return wall(bytes.fromhex(rest.removeprefix("incl_")).decode(), kind=kind, inclusive=rest.startswith("incl_"))
+        return local_time(
+            bytes.fromhex(rest.removeprefix("incl_")).decode(), kind=kind, inclusive=rest.startswith("incl_")
+        )
     if kind in ("walls", "locals"):
-        return EVERY_WALL[kind == "locals", bool(rest)]
-    return next(form for form in (AWARE, NAIVE, TEXT, DAY, DATES) if form.suffix == suffix)
+        return ALL_LOCAL_TIMES[kind == "locals", bool(rest)]
+    return next(form for form in (AWARE, NAIVE, TEXT, DAY_TEXT, DATES) if form.suffix == suffix)
 
 
-def reckoned(now: str, span: Span, form: Form) -> str:
+def instant_expression(now: str, span: Span, form: TimeForm) -> str:
     """The same as an expression of PostgreSQL. now: one that is a timestamptz."""
     sign, moment, months = "-" if span.past else "+", now, ""
     if span.length:
@@ -283,7 +287,7 @@ def reckoned(now: str, span: Span, form: Form) -> str:
     return form.procedure(moment, months)
 
 
-def values(names: Iterable[str], at: datetime) -> dict[str, Any]:
+def instant_values(names: Iterable[str], at: datetime) -> dict[str, Any]:
     """Values for the logical instants among `names`, for a run whose time is `at`."""
-    known = {name: meaning_of(name) for name in names}
+    known = {name: parse_instant_name(name) for name in names}
     return {name: meaning[1].value(at, meaning[0]) for name, meaning in known.items() if meaning is not None}

@@ -203,7 +203,7 @@ def strangers_in(connection: Connection, schemas: Sequence[str], why: str) -> It
                 yield Stranger(one_line(told), f"REVOKE CREATE ON SCHEMA {name} FROM {roles.quoted(role)}")
 
 
-def require_own(connection: Connection) -> None:
+def require_own_objects(connection: Connection) -> None:
     """SchemaUntrusted when Sexton's schema or something in it belongs to others: reading it may run their code."""
     if not connection.execute(_OTHERS).scalar():
         return

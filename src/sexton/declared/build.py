@@ -19,14 +19,22 @@ from ..errors import PolicyError, UnknownName
 from ..jobs.span import Span, parse_span
 from ..policies.contract import ArchiveTo, Change, Plan, Rows, in_rows
 from .catalogue import Catalogue
-from .column_values import Conditions, new_values
-from .dependents import Hanging, changes, free_rows, hanging, kept, outlived, unreferenced
-from .notices import Telling
-from .renewed_children import Renewable, renewed
-from .rule_bounds import Foresight
+from .column_values import ColumnConditions, new_values
+from .dependents import (
+    Dependent,
+    dependent_changes,
+    dependents,
+    has_newer_rows,
+    restricted,
+    unreferenced,
+    unrestricted_rows,
+)
+from .notices import NoticeBuilder
+from .renewed_children import RenewableChildren, renewable_children
+from .rule_bounds import RuleBounds
 from .sql_condition import read_condition
-from .time_columns import Moment, due, meaning_of
-from .watermark import passed
+from .time_columns import Moment, rule_condition, time_meaning
+from .watermark import passed_watermark
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +93,12 @@ class _Building:
         self.table: Table = catalogue.table(settings.table) if table is None else table
         self.by: Column[Any] | None = catalogue.column(self.table, settings.by) if settings.by else None
         self.key: tuple[Column[Any], ...] = tuple(self.table.primary_key.columns)
-        self.meaning = meaning_of(catalogue, self.table, settings)
+        self.meaning = time_meaning(catalogue, self.table, settings)
         self.keep = parse_span(settings.keep or "0s")
         self.looks_elsewhere = bool(settings.unless_referenced_by or settings.keep_last)
         self.moments: list[Moment] = []
-        self.foresight = Foresight.of(settings, self.table, catalogue.dialect)
-        self.children = hanging(catalogue, self.table, children_of(settings.children))
+        self.foresight = RuleBounds.of(settings, self.table, catalogue.dialect)
+        self.children = dependents(catalogue, self.table, children_of(settings.children))
 
     def plan(self) -> Plan:
         """The whole."""
@@ -99,7 +107,7 @@ class _Building:
         for column in first:
             if column.nullable:
                 raise PolicyError(f"order: {column} may be NULL, which has no place in an order")
-        renewable = renewed(self.catalogue, self.table, self.children, condition) if self._deletes() else []
+        renewable = renewable_children(self.catalogue, self.table, self.children, condition) if self._deletes() else []
         return Plan(
             step=self.name,
             table=self.table,
@@ -107,7 +115,7 @@ class _Building:
             order=tuple(dict.fromkeys((*first, *self._dated(), *self.key))),
             due=condition,
             main=main,
-            changes=changes(self.children),
+            changes=dependent_changes(self.children),
             messages=self._telling().messages(),
             # A row that others may refer to meanwhile is judged after it is locked.
             carry=tuple(dict.fromkeys(self._held(renewable))),
@@ -116,19 +124,19 @@ class _Building:
             by=self.by,
             read=None if self.by is None else self.meaning.reader(self.by),
             grace=None if self.settings.ahead or self.by is None else self.keep,
-            kept=partial(kept, self.children) if self._refuses() else None,
-            gate=(lambda rows: free_rows(self.children, rows, self.key)) if self._refuses() else None,
-            nowhere=None if self.by is None else self.meaning.nowhere(self.by),
+            restricted=partial(restricted, self.children) if self._refuses() else None,
+            restrict_probe=(lambda rows: unrestricted_rows(self.children, rows, self.key)) if self._refuses() else None,
+            unknown_zone=None if self.by is None else self.meaning.unknown_zone(self.by),
             definition=definition_of(self.settings),
             archive=self._archive(),
             limit=self.settings.limit,
             batch=self.settings.batch,
         )
 
-    def _held(self, renewable: Sequence[Renewable]) -> Iterator[Column[Any]]:
+    def _held(self, renewable: Sequence[RenewableChildren]) -> Iterator[Column[Any]]:
         """Columns of the picked rows that other rows hold."""
         for child in self.children:
-            yield from child.held_of(self.table)
+            yield from child.copied_columns(self.table)
         for one in renewable:
             yield from one.referred
 
@@ -149,13 +157,13 @@ class _Building:
         conditions = self._only()
         self.foresight.refuse()
         if self.by is not None:
-            conditions.insert(0, due(self.by, self.meaning, settings, self.keep, ahead))
+            conditions.insert(0, rule_condition(self.by, self.meaning, settings, self.keep, ahead))
         if self.catalogue.dialect == "sqlite":  # whose keys may be NULL, and so name nothing
             conditions += [column.is_not(None) for column in self.key if column.nullable]
         conditions += unreferenced(self.catalogue, self.table, settings.unless_referenced_by)
         if settings.keep_last is not None and self.by is not None:
             per = [self.catalogue.column(self.table, name) for name in settings.per]
-            conditions.append(outlived(self.table, self.by, per, settings.keep_last, self.meaning))
+            conditions.append(has_newer_rows(self.table, self.by, per, settings.keep_last, self.meaning))
         if (settings.set or settings.clear) and self.foresight.needs_guard():
             conditions.append(new_values(self.catalogue, self.table, self.meaning, settings.set, settings.clear)[1])
         if settings.warn is not None:
@@ -174,7 +182,7 @@ class _Building:
     def _conditions(self) -> list[ColumnElement[bool]]:
         only = self.settings.only
         if isinstance(only, Mapping):
-            conditions = Conditions(self.catalogue, self.table, self.meaning)
+            conditions = ColumnConditions(self.catalogue, self.table, self.meaning)
             self.moments = conditions.moments(only)
             return conditions.matching(only)
         condition, elsewhere = read_condition(self.catalogue, self.table, self.meaning, str(only))
@@ -182,14 +190,14 @@ class _Building:
         self.looks_elsewhere = self.looks_elsewhere or elsewhere
         return [condition]
 
-    def _telling(self) -> Telling:
+    def _telling(self) -> NoticeBuilder:
         """What is told; after `_only` was read."""
-        return Telling(self.catalogue, self.name, self.settings, self.table, self.by, self.meaning, self.moments)
+        return NoticeBuilder(self.catalogue, self.name, self.settings, self.table, self.by, self.meaning, self.moments)
 
     def _passed(self, name: str) -> list[ColumnElement[bool]]:
         other = self.declared.others[name]
         assert self.by is not None
-        conditions = [passed(self.catalogue, self.by, self.meaning, name, other)]
+        conditions = [passed_watermark(self.catalogue, self.by, self.meaning, name, other)]
         if self.catalogue.same(self.catalogue.table(other.table), self.table) and other.before is None:
             wanted = _Building(self.catalogue, self.declared, name, other, self.table).due()
             conditions.append(wanted.is_not(true()))
@@ -202,7 +210,7 @@ class _Building:
         key, children = self.key, self.children
 
         def picked(rows: Rows) -> ColumnElement[bool]:
-            return in_rows(key, free_rows(children, rows, key))
+            return in_rows(key, unrestricted_rows(children, rows, key))
 
         if not (settings.set or settings.clear):
             return Change(self.table.name, self.table, picked)
@@ -213,13 +221,15 @@ class _Building:
         """Where rows go first. PolicyError when others would go along with them that no file has."""
         if self.settings.archive is None:
             return None
-        gone: list[Hanging | None] = [None, *(child for child in self.children if child.action == "delete")]
+        gone: list[Dependent | None] = [None, *(child for child in self.children if child.action == "delete")]
         for above in gone:
             table = self.table if above is None else above.table
-            dragged = "with ON DELETE CASCADE, so its rows would go and no file would have them; list it in {}"
-            self._require_listed(above, self.catalogue.dragged(table), dragged)
-            cut = "with ON DELETE SET NULL or SET DEFAULT, so no file would have its links; list it in {}, "
-            self._require_listed(above, self.catalogue.cut(table), f'{cut}with action = "set null" to keep its rows')
+            cascaded = "with ON DELETE CASCADE, so its rows would go and no file would have them; list it in {}"
+            self._require_listed(above, self.catalogue.cascaded(table), cascaded)
+            nulled = "with ON DELETE SET NULL or SET DEFAULT, so no file would have its links; list it in {}, "
+            self._require_listed(
+                above, self.catalogue.nulled(table), f'{nulled}with action = "set null" to keep its rows'
+            )
         for child in self.children:
             if child.action == "set null" and any(column.system for column in child.table.primary_key.columns):
                 raise PolicyError(f"children: {child.table.fullname} has no key, so its links could not be set again")
@@ -228,7 +238,7 @@ class _Building:
         return ArchiveTo(str(Path(self.declared.folder) / self.settings.into), self.settings.group)
 
     def _require_listed(
-        self, above: Hanging | None, referring: list[tuple[Table, tuple[str, ...]]], reason: str
+        self, above: Dependent | None, referring: list[tuple[Table, tuple[str, ...]]], reason: str
     ) -> None:
         """reason: with a place for where to list it."""
         for child, columns in referring:
@@ -239,11 +249,11 @@ class _Building:
             where = "children" if above is None else f"the children of {table.name}"
             raise PolicyError(f"{child.name} refers to {table.fullname} by {', '.join(columns)} {reason.format(where)}")
 
-    def _lonely(self, above: Hanging | None, child: Table, columns: tuple[str, ...]) -> bool:
+    def _lonely(self, above: Dependent | None, child: Table, columns: tuple[str, ...]) -> bool:
         """Whether `unless_referenced_by` keeps every row that these refer to."""
         keepers = self.settings.unless_referenced_by.items() if above is None else ()
         same = (name for name, column in keepers if (column,) == columns)
         return any(self.catalogue.same(self.catalogue.table(name), child) for name in same)
 
-    def _holds(self, listed: Hanging, child: Table, columns: tuple[str, ...]) -> bool:
+    def _holds(self, listed: Dependent, child: Table, columns: tuple[str, ...]) -> bool:
         return self.catalogue.same(listed.table, child) and {column.name for column in listed.columns} == set(columns)

@@ -43,7 +43,7 @@ _REFERRING = (
 
 
 class Catalogue:
-    """Of one connection. Each table is looked up once."""
+    """The catalogue of one connection's database. Each table is looked up once."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -176,11 +176,11 @@ class Catalogue:
             table.append_column(column)
         return address
 
-    def dragged(self, table: Table) -> list[tuple[Table, tuple[str, ...]]]:
+    def cascaded(self, table: Table) -> list[tuple[Table, tuple[str, ...]]]:
         """Tables whose rows the database itself deletes when it deletes one of these, and by which columns."""
         return self._referring(table, ("c",), ("CASCADE",))
 
-    def cut(self, table: Table) -> list[tuple[Table, tuple[str, ...]]]:
+    def nulled(self, table: Table) -> list[tuple[Table, tuple[str, ...]]]:
         """Tables in which the database itself takes away what refers to a row it deletes, and from which columns."""
         return self._referring(table, ("n", "d"), ("SET NULL", "SET DEFAULT"))
 
@@ -194,7 +194,7 @@ class Catalogue:
         found = referring_tables(self.connection, table, rules)
         return [(self.table(child), tuple(pairs)) for child, pairs in found]
 
-    def holds_rows(self, column: Column[Any]) -> bool:
+    def is_composite(self, column: Column[Any]) -> bool:
         """Whether its type is a composite one."""
         if self.dialect == "sqlite" or not isinstance(column.type, NullType) or not isinstance(column.table, Table):
             return False

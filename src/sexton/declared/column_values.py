@@ -13,7 +13,7 @@ from sqlalchemy.types import Boolean, Date, DateTime, Enum, Integer, Numeric, St
 from ..errors import PolicyError, ScheduleError, suggestion
 from ..jobs.span import Span, parse_span
 from .catalogue import Catalogue
-from .time_columns import Meaning, Moment
+from .time_columns import Moment, TimeMeaning
 
 _PLAIN = (
     (Boolean, bool, "true or false"),
@@ -27,7 +27,7 @@ _PLAIN = (
 """Types of columns, what a value for them is in Python, and in words. An Enum is a String with its own check."""
 
 
-LARGEST = 2**63
+INTEGER_LIMIT = 2**63
 """From here on whole numbers fit into no column."""
 
 NOW = {"now": True}
@@ -37,12 +37,12 @@ OPERATORS = ("at_least", "below", "newer_than", "not", "null", "older_than")
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """Of one table. meaning: how its columns are read as times."""
+class ColumnConditions:
+    """Conditions on columns of one table. meaning: how its columns are read as times."""
 
     catalogue: Catalogue
     table: Table
-    meaning: Meaning
+    meaning: TimeMeaning
 
     def matching(self, only: Mapping[str, object]) -> list[ColumnElement[bool]]:
         """The conditions of `only`. PolicyError for a value that its column cannot hold."""
@@ -80,7 +80,7 @@ class Conditions:
             then = replace(self.meaning, at=instant)
             return then.before(column, Span()) if word == "below" else then.since(column, Span())
         if word in ("below", "at_least"):
-            limit = fitting(column, value, where)
+            limit = column_value(column, value, where)
             condition: ColumnElement[bool] = column < limit if word == "below" else column >= limit
             return condition
         if word in ("older_than", "newer_than"):
@@ -101,12 +101,12 @@ def _among(column: Column[Any], value: object) -> ColumnElement[bool]:
     if isinstance(value, list | tuple):
         if not value:
             raise PolicyError(f"{where}: an empty list, which no row matches; remove it, or name values")
-        return column.in_([fitting(column, one, where) for one in value])
-    same: ColumnElement[bool] = column == fitting(column, value, where)
+        return column.in_([column_value(column, one, where) for one in value])
+    same: ColumnElement[bool] = column == column_value(column, value, where)
     return same
 
 
-def fitting(column: Column[Any], value: object, where: str) -> Any:
+def column_value(column: Column[Any], value: object, where: str) -> Any:
     """The value, if the column can hold it; PolicyError else. where: begins the message."""
     kind = column.type
     if isinstance(kind, Enum):
@@ -117,7 +117,7 @@ def fitting(column: Column[Any], value: object, where: str) -> Any:
         if isinstance(kind, known):
             if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
                 raise PolicyError(f"{where}: {column.name} is {kind}; write {words}, not {value!r}")
-            if isinstance(value, int) and abs(value) >= LARGEST:
+            if isinstance(value, int) and abs(value) >= INTEGER_LIMIT:
                 raise PolicyError(f"{where}: {value} is more than {column.name} can hold")
             if isinstance(value, datetime):
                 raise PolicyError(f"{where}: no time is met exactly; write {{below = …}} or {{at_least = …}}")
@@ -126,7 +126,7 @@ def fitting(column: Column[Any], value: object, where: str) -> Any:
 
 
 def new_values(
-    catalogue: Catalogue, table: Table, meaning: Meaning, values: Mapping[str, object], clear: tuple[str, ...]
+    catalogue: Catalogue, table: Table, meaning: TimeMeaning, values: Mapping[str, object], clear: tuple[str, ...]
 ) -> tuple[dict[str, Any], ColumnElement[bool]]:
     """What a row gets, and whether it differs from that, but for columns that get the run's time. PolicyError."""
     new: dict[str, Any] = {}
@@ -136,7 +136,7 @@ def new_values(
         if value == NOW:
             new[name] = meaning.now(column)
             continue
-        new[name] = fitting(column, value, f"set.{name}")
+        new[name] = column_value(column, value, f"set.{name}")
         differs.append(column.is_distinct_from(new[name]))
     for name in clear:
         column = _writable(catalogue.column(table, name))

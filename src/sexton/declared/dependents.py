@@ -28,16 +28,16 @@ from ..db.sql_expressions import only_if
 from ..errors import PolicyError
 from ..policies.contract import Change, Rows
 from .catalogue import Catalogue
-from .time_columns import Meaning
+from .time_columns import TimeMeaning
 
 _YES: ColumnElement[int] = literal_column("1")
 
-Keys = Callable[[Rows], Select[Any]]
+ParentKeys = Callable[[Rows], Select[Any]]
 """The keys of the rows above, given the relations of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hanging:
+class Dependent:
     """One table of children. columns: that hold what is in `referred` of the rows above, which `keys` tells.
 
     above: whose children these are; None: of the policy's own rows.
@@ -47,10 +47,10 @@ class Hanging:
     columns: tuple[Column[Any], ...]
     referred: tuple[Column[Any], ...]
     action: str
-    keys: Keys
-    above: Hanging | None = None
+    keys: ParentKeys
+    above: Dependent | None = None
 
-    def held_of(self, table: Table) -> tuple[Column[Any], ...]:
+    def copied_columns(self, table: Table) -> tuple[Column[Any], ...]:
         """The columns of the policy's own `table` whose values they hold; none, if they hang on other children."""
         return self.referred if self.above is None and self.referred[0].table is table else ()
 
@@ -59,7 +59,7 @@ class Hanging:
         return _one(self.columns).in_(self.keys(rows))
 
 
-def hanging(catalogue: Catalogue, table: Table, children: tuple[ChildSettings, ...]) -> list[Hanging]:
+def dependents(catalogue: Catalogue, table: Table, children: tuple[ChildSettings, ...]) -> list[Dependent]:
     """All children of `table`, the lowest first, as they have to go. PolicyError for columns that do not fit."""
 
     def picked(columns: tuple[Column[Any], ...], rows: Rows) -> Select[Any]:
@@ -68,30 +68,30 @@ def hanging(catalogue: Catalogue, table: Table, children: tuple[ChildSettings, .
     return list(_below(catalogue, table, picked, children))
 
 
-Above = Callable[[tuple[Column[Any], ...], Rows], Select[Any]]
+ParentColumns = Callable[[tuple[Column[Any], ...], Rows], Select[Any]]
 """Columns of the rows above, given the relations of a batch."""
 
 
 def _below(
     catalogue: Catalogue,
     table: Table,
-    above: Above,
+    above: ParentColumns,
     children: tuple[ChildSettings, ...],
-    parent: Hanging | None = None,
-) -> Iterator[Hanging]:
+    parent: Dependent | None = None,
+) -> Iterator[Dependent]:
     for child in children:
         below = catalogue.table(child.table)
-        columns, referred = linked(catalogue, below, table, child.columns, "children")
-        this = Hanging(below, columns, referred, child.action, partial(above, referred), parent)
+        columns, referred = reference_columns(catalogue, below, table, child.columns, "children")
+        this = Dependent(below, columns, referred, child.action, partial(above, referred), parent)
         yield from _below(catalogue, below, partial(_of, this), child.children, this)
         yield this
 
 
-def _of(child: Hanging, columns: tuple[Column[Any], ...], rows: Rows) -> Select[Any]:
+def _of(child: Dependent, columns: tuple[Column[Any], ...], rows: Rows) -> Select[Any]:
     return select(*columns).where(child.rows(rows))
 
 
-def linked(
+def reference_columns(
     catalogue: Catalogue, table: Table, above: Table, names: tuple[str, ...], where: str
 ) -> tuple[tuple[Column[Any], ...], tuple[Column[Any], ...]]:
     """The columns of `table`, and those of `above` whose values they hold: as the foreign key says, else its key.
@@ -113,12 +113,12 @@ def linked(
     return columns, key
 
 
-def changes(found: list[Hanging]) -> tuple[Change, ...]:
+def dependent_changes(found: list[Dependent]) -> tuple[Change, ...]:
     """What happens to the children before the rows themselves are changed."""
     return tuple(_change(child) for child in found if child.action != "refuse")
 
 
-def _change(child: Hanging) -> Change:
+def _change(child: Dependent) -> Change:
     name = child.table.name
     if child.action == "delete":
         return Change(name, child.table, child.rows)
@@ -129,7 +129,7 @@ def _change(child: Hanging) -> Change:
     return Change(name, child.table, child.rows, lambda rows: values)
 
 
-def free_rows(found: list[Hanging], rows: Rows, key: tuple[Column[Any], ...]) -> FromClause:
+def unrestricted_rows(found: list[Dependent], rows: Rows, key: tuple[Column[Any], ...]) -> FromClause:
     """The picked rows. Reading one that a child is not to lose fails: it is set aside, with the child's name."""
     picked = rows["picked"]
     keepers = [child for child in found if child.action == "refuse"]
@@ -142,12 +142,12 @@ def free_rows(found: list[Hanging], rows: Rows, key: tuple[Column[Any], ...]) ->
     return chosen.subquery()
 
 
-def kept(found: list[Hanging], picked: FromClause) -> ColumnElement[bool]:
-    """Whether a child is not to lose a picked row, so that `free_rows` sets it aside."""
+def restricted(found: list[Dependent], picked: FromClause) -> ColumnElement[bool]:
+    """Whether a child is not to lose a picked row, so that `unrestricted_rows` sets it aside."""
     return or_(false(), *(_kept(child, picked) for child in found if child.action == "refuse"))
 
 
-def _kept(child: Hanging, picked: FromClause) -> ColumnElement[bool]:
+def _kept(child: Dependent, picked: FromClause) -> ColumnElement[bool]:
     """Whether one of these rows refers to a picked one, or to the child of one that it hangs on."""
     lowest = child.table.alias()
     below, referring, conditions = lowest, child, []
@@ -159,7 +159,7 @@ def _kept(child: Hanging, picked: FromClause) -> ColumnElement[bool]:
     return exists(select(1).select_from(lowest).where(*conditions).correlate(picked))
 
 
-def _joins(child: Hanging, below: FromClause, above: FromClause) -> ColumnElement[bool]:
+def _joins(child: Dependent, below: FromClause, above: FromClause) -> ColumnElement[bool]:
     columns = tuple(below.c[column.key] for column in child.columns)
     return _one(columns) == _one(tuple(above.c[column.key] for column in child.referred))
 
@@ -169,14 +169,14 @@ def unreferenced(catalogue: Catalogue, table: Table, keepers: Mapping[str, str])
     conditions: list[ColumnElement[bool]] = []
     for name, reference in keepers.items():
         other = catalogue.table(name)
-        (column,), (referred,) = linked(catalogue, other, table, (reference,), "unless_referenced_by")
+        (column,), (referred,) = reference_columns(catalogue, other, table, (reference,), "unless_referenced_by")
         referring: FromClause = other.alias()
         conditions.append(not_(exists(select(1).where(referring.c[column.name] == referred).correlate(table))))
     return conditions
 
 
-def outlived(
-    table: Table, by: Column[Any], per: list[Column[Any]], count: int, meaning: Meaning
+def has_newer_rows(
+    table: Table, by: Column[Any], per: list[Column[Any]], count: int, meaning: TimeMeaning
 ) -> ColumnElement[bool]:
     """Whether its group has so many newer rows; of one time, the higher key is newer. Rows without a time are none."""
     newer = table.alias("sexton_newer")

@@ -10,23 +10,27 @@ from sqlalchemy import Column, ColumnElement, Table, Text, func, literal_column,
 
 from ..config.policy_settings import PolicySettings
 from ..db.column_types import UtcDateTime
-from ..db.ledger import also_under, noticed, of_before, or_nothing, text_key
+from ..db.ledger import effect_column, nullable_part, text_key, unescaped_key, with_former_key
 from ..errors import PolicyError
 from ..policies.contract import Message
 from .catalogue import Catalogue
-from .time_columns import Meaning, Moment, keeps_no_zone
+from .time_columns import Moment, TimeMeaning
+from .time_readings import keeps_no_zone
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """Of one policy. by: its time column.  moments: what `only` compares with the run's time."""
+class NoticeBuilder:
+    """The message of one policy, and its key.
+
+    by: its time column.  moments: what `only` compares with the run's time.
+    """
 
     catalogue: Catalogue
     name: str
     settings: PolicySettings
     table: Table
     by: Column[Any] | None
-    meaning: Meaning
+    meaning: TimeMeaning
     moments: Sequence[Moment]
 
     def messages(self) -> tuple[Message, ...]:
@@ -50,11 +54,11 @@ class Telling:
         times = self._times()
         if len(times) == 1 and times[0] is self.by:
             return text_key(fact, *row, tail=self.by)
-        key = text_key(fact, *row, *map(or_nothing, times))
+        key = text_key(fact, *row, *map(nullable_part, times))
         if self.by is not None or not times:
             return key
         # Before the key held a time: what was told then was about the time that the rule was met with.
-        return also_under(key, of_before(fact, *row), self._met_then())
+        return with_former_key(key, unescaped_key(fact, *row), self._met_then())
 
     def _said(self, column: Column[Any]) -> ColumnElement[Any]:
         """A column in a message. A local time is one there as well: the Z of UTC would make it another."""
@@ -75,6 +79,6 @@ class Telling:
 
     def _met_then(self) -> ColumnElement[bool]:
         """Whether the row's time, as it is now, was up when the effect was put on record."""
-        then = replace(self.meaning, zones=None, at=noticed("created_at", UtcDateTime()))
+        then = replace(self.meaning, zones=None, at=effect_column("created_at", UtcDateTime()))
         past = [then.compared(column, sign, span) for column, sign, span in self.moments if sign.startswith("<")]
         return or_(*past) if past else true()

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Text, cast, func, select
 
 from ..config.policy_settings import PolicySettings
 from ..policies.contract import Plan
-from .time_columns import keeps_no_zone
+from .time_readings import keeps_no_zone
 
 _AHEAD = timedelta(minutes=5)
 """Rows are not born later than now; clocks of hosts may be that far apart."""
@@ -19,7 +19,7 @@ _STEP, _LATE = timedelta(minutes=30), timedelta(minutes=2)
 _FARTHEST = timedelta(hours=14)
 
 
-def other_clock(connection: Connection, plan: Plan, settings: PolicySettings, now: datetime) -> str | None:
+def clock_doubt(connection: Connection, plan: Plan, settings: PolicySettings, now: datetime) -> str | None:
     """One line, as a question; None: there is no sign of it. A deadline says nothing: it may lie anywhere."""
     by = plan.by
     if by is None or plan.read is None or not settings.born or settings.zone_column is not None:

@@ -1,7 +1,7 @@
 """Rows of other tables that a condition asks about, and that go along with the row that it is about.
 
-Whoever renews one of them need not lock the row above. So they are locked before the condition is asked again: what
-was renewed meanwhile keeps its row. SQLite has one writer at a time, and needs none of this.
+A session that renews one of them need not lock the row above. So they are locked before the condition is asked again:
+what was renewed meanwhile keeps its row. SQLite has one writer at a time, and needs none of this.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from sqlalchemy.sql import visitors
 from ..db.foreign_keys import keys_to
 from ..policies.contract import Found, Rows
 from .catalogue import Catalogue
-from .dependents import Hanging
+from .dependents import Dependent
 
-ALONG = "cnd"
+CHANGING_RULES = "cnd"
 """ON DELETE CASCADE, SET NULL, SET DEFAULT: the database itself changes the rows that refer to a deleted one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Renewable:
+class RenewableChildren:
     """Such rows. referred: columns of the row above that they hold, and the pick has to carry."""
 
     found: Found
     referred: tuple[Column[Any], ...] = ()
 
 
-def renewed(
-    catalogue: Catalogue, table: Table, children: Sequence[Hanging], condition: ColumnElement[bool]
-) -> list[Renewable]:
-    """Of the tables that `condition` looks at, those whose rows are deleted or changed with a row of `table`.
+def renewable_children(
+    catalogue: Catalogue, table: Table, children: Sequence[Dependent], condition: ColumnElement[bool]
+) -> list[RenewableChildren]:
+    """The tables that `condition` looks at and whose rows are deleted or changed with a row of `table`.
 
     Left out are rows that this role may not lock, as it has no right to change them.
     """
@@ -48,19 +48,19 @@ def renewed(
         for child in children
         if child.action != "refuse" and any(catalogue.same(child.table, other) for other in asked)
     ]
-    found = [Renewable(_locking(child.table, child.rows)) for child in listed]
-    return [*found, *_dragged(catalogue, table, [child.table for child in listed], asked)]
+    found = [RenewableChildren(_locking(child.table, child.rows)) for child in listed]
+    return [*found, *_cascaded(catalogue, table, [child.table for child in listed], asked)]
 
 
-def _dragged(
+def _cascaded(
     catalogue: Catalogue, table: Table, listed: Sequence[Table], asked: Sequence[Table]
-) -> Iterator[Renewable]:
-    for key in keys_to(catalogue.connection, table, ALONG):
+) -> Iterator[RenewableChildren]:
+    for key in keys_to(catalogue.connection, table, CHANGING_RULES):
         child = next((one for one in asked if catalogue.place(one) == key.number), None)
         if child is None or any(catalogue.same(child, one) for one in listed):
             continue
         referred = tuple(table.c[name] for name in key.referred)
-        yield Renewable(_locking(child, _Referring(child, key.referring, referred)), referred)
+        yield RenewableChildren(_locking(child, _Referring(child, key.referring, referred)), referred)
 
 
 @dataclass(frozen=True, slots=True)

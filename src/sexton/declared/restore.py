@@ -15,35 +15,36 @@ from sqlalchemy.exc import DBAPIError
 from ..archives.files import ArchiveLine
 from ..db.connect import read_only
 from ..db.faults import describe, sqlstate
-from ..db.text_output import exact
+from ..db.text_output import exact_text_output
 from ..errors import JobFailed
 from ..runs.archive.verification import Archive
-from ..statements.archive_read_back import about_rows
-from ..statements.archive_rows import AT_ONCE, values_of
+from ..statements.archive_read_back import is_about_rows
+from ..statements.archive_rows import MAX_READ_BYTES, values_of
 from ..texts import one_line
 from .catalogue import Catalogue
-from .restore_triggers import firing, silence
+from .restore_triggers import disable_triggers, firing_triggers
 from .restored_rows import Target, target
 
 MAX_PIECE_ROWS = 1_000
-"""Of one piece, at most."""
+"""Rows of one piece, at most."""
 
-CIRCLE = 64 << 20
+MAX_CIRCLE_BYTES = 64 << 20
 """Bytes of rows that refer to each other in a circle, and are put back at once."""
 
-REFERS = "23503"
+FOREIGN_KEY_VIOLATION = "23503"
 """SQLSTATE of a foreign key that finds nothing."""
 
-KEPT_OUT = "no row stands under its key: another row has one of its unique values, or a trigger kept it out"
+UNIQUE_CONFLICT = "no row stands under its key: another row has one of its unique values, or a trigger kept it out"
 
-Piece = list[tuple[int, ArchiveLine]]
+NumberedLines = list[tuple[int, ArchiveLine]]
 """Lines of one table with their numbers in the file."""
 
 
 @dataclass(slots=True)
 class Restored:
-    """Of one table. rows: in the file.  new: of them were not there.  dropped: columns that the table has no more.
+    """What became of one table.
 
+    rows: in the file.  new: of them were not there.  dropped: columns that the table has no more.
     nameless: the columns of their key are gone, and nothing tells which are there already.  changed: by column, rows
     that were put back and do not stand as they were written.  other: rows that were there with other content.
     refused: names of rows that were not put back, and why.  links: in the file; linked: of them were set again.
@@ -66,7 +67,7 @@ def triggers(engine: Engine, archive: Archive, *, without: bool = False) -> list
     parts = dict.fromkeys(line.part for line in archive.lines())
     with read_only(engine) as connection:
         catalogue = Catalogue(connection)
-        return firing(connection, [(catalogue.table(name), link) for name, *link in parts], without=without)
+        return firing_triggers(connection, [(catalogue.table(name), link) for name, *link in parts], without=without)
 
 
 def restore(engine: Engine, archive: Archive, *, without_triggers: bool = False) -> list[Restored]:
@@ -76,9 +77,9 @@ def restore(engine: Engine, archive: Archive, *, without_triggers: bool = False)
     """
     with engine.begin() as connection:
         if archive.manifest.format > 1:
-            exact(connection)
+            exact_text_output(connection)
         if without_triggers:
-            silence(connection)
+            disable_triggers(connection)
         return _Restoring(
             Catalogue(connection), archive, asking=without_triggers or engine.dialect.name == "sqlite"
         ).whole()
@@ -122,16 +123,16 @@ class _Restoring:
             self._link(piece)
         return list(self.tables.values())
 
-    def _pieces(self, *, links: bool, only: Container[int] | None = None) -> Iterator[Piece]:
+    def _pieces(self, *, links: bool, only: Container[int] | None = None) -> Iterator[NumberedLines]:
         """Neighbours of one table, as many as fit. only: lines of these numbers."""
-        piece: Piece = []
+        piece: NumberedLines = []
         size = 0
         for number, line in enumerate(self._lines()):
             self.links = self.links or bool(line.link)
             if bool(line.link) is not links or (only is not None and number not in only):
                 continue
             size += len(line.row) + len(line.text)
-            if piece and (piece[0][1].part != line.part or size > AT_ONCE or len(piece) == MAX_PIECE_ROWS):
+            if piece and (piece[0][1].part != line.part or size > MAX_READ_BYTES or len(piece) == MAX_PIECE_ROWS):
                 yield piece
                 piece, size = [], len(line.row) + len(line.text)
             piece.append((number, line))
@@ -139,7 +140,7 @@ class _Restoring:
             yield piece
 
     def _lines(self) -> Iterator[ArchiveLine]:
-        """Each as it can be read here: the server reads its values itself, row by row, and SQLite has nobody to."""
+        """Each as it can be read here: the server reads its values itself, row by row, and SQLite does not."""
         for number, line in enumerate(self.archive.lines(), start=1):
             if self.connection.dialect.name == "sqlite":
                 try:
@@ -150,7 +151,7 @@ class _Restoring:
                     raise JobFailed(f"archive {self.archive.path.name}, line {number:,}: {why}") from error
             yield line
 
-    def _table(self, piece: Piece) -> Restored:
+    def _table(self, piece: NumberedLines) -> Restored:
         name = piece[0][1].table
         if name not in self.tables:
             known, table = self.manifest.columns.get(name, {}), self.catalogue.table(name)
@@ -158,7 +159,7 @@ class _Restoring:
             self.tables[name] = Restored(table.fullname, dropped)
         return self.tables[name]
 
-    def _target(self, piece: Piece) -> Target:
+    def _target(self, piece: NumberedLines) -> Target:
         line = piece[0][1]
         if line.part not in self.targets:
             table = self.catalogue.table(line.table)
@@ -166,7 +167,7 @@ class _Restoring:
             self.targets[line.part] = target(self.connection, table, known, was_key, line.link)
         return self.targets[line.part]
 
-    def _put(self, piece: Piece) -> None:
+    def _put(self, piece: NumberedLines) -> None:
         """Those that can be; others are `refused`, for now."""
         aim, lines = self._target(piece), [line for _, line in piece]
         there: set[int] = set()
@@ -182,7 +183,7 @@ class _Restoring:
             self._put_others(piece, error.rows)
         except DBAPIError as error:
             # All at once, where the database would name them one by one.
-            orphans = len(piece) > 1 and sqlstate(error) == REFERS
+            orphans = len(piece) > 1 and sqlstate(error) == FOREIGN_KEY_VIOLATION
             if orphans and (lonely := self._lonely(aim, piece, there, itself=False)):
                 self._put_others(piece, lonely)
             else:
@@ -192,13 +193,13 @@ class _Restoring:
             self._table(piece).new += new
             self._table(piece).nameless = not aim.key
 
-    def _put_others(self, piece: Piece, lonely: dict[int, str]) -> None:
+    def _put_others(self, piece: NumberedLines, lonely: dict[int, str]) -> None:
         self.refused |= lonely
         if rest := [one for one in piece if one[0] not in lonely]:
             self._put(rest)
 
-    def _halve(self, error: DBAPIError, piece: Piece, again: Callable[[Piece], None]) -> None:
-        if not about_rows(error):
+    def _halve(self, error: DBAPIError, piece: NumberedLines, again: Callable[[NumberedLines], None]) -> None:
+        if not is_about_rows(error):
             raise error
         if len(piece) == 1:
             self.refused[piece[0][0]] = describe(error)
@@ -207,7 +208,9 @@ class _Restoring:
         again(piece[:half])
         again(piece[half:])
 
-    def _lonely(self, aim: Target, piece: Piece, there: Container[int], *, itself: bool = True) -> dict[int, str]:
+    def _lonely(
+        self, aim: Target, piece: NumberedLines, there: Container[int], *, itself: bool = True
+    ) -> dict[int, str]:
         """By number: whom the row of a line refers to and is not there. itself: also in its own table."""
         lonely = aim.orphans([line for _, line in piece], itself=itself)
         named = ((piece[place][0], reason) for place, reason in lonely.items())
@@ -221,7 +224,7 @@ class _Restoring:
     def _together(self) -> None:
         """Rows that refer to each other in a circle can only be there at once."""
         pieces = list(self._pieces(links=False, only=self.refused.keys()))
-        if sum(len(line.row) for piece in pieces for _, line in piece) > CIRCLE:
+        if sum(len(line.row) for piece in pieces for _, line in piece) > MAX_CIRCLE_BYTES:
             return
         try:
             with self.connection.begin_nested():
@@ -231,7 +234,7 @@ class _Restoring:
                 if self.asking and any(self._lonely(self._target(piece), piece, ()) for piece in pieces):
                     raise _LonelyError({})
         except DBAPIError as error:
-            if not about_rows(error):
+            if not is_about_rows(error):
                 raise
         except _LonelyError:
             pass
@@ -240,7 +243,7 @@ class _Restoring:
             for piece, rows in zip(pieces, new, strict=True):
                 self._table(piece).new += rows
 
-    def _look(self, piece: Piece) -> None:
+    def _look(self, piece: NumberedLines) -> None:
         """What stands now where a row was to be put back."""
         of = self._table(piece)
         for number, line in piece:
@@ -250,14 +253,14 @@ class _Restoring:
         places = self._target(piece).stands([line for _, line in piece]) if piece else []
         for (number, line), place in zip(piece, places, strict=True):
             if place is None:
-                of.refused[_named(line)] = KEPT_OUT
+                of.refused[_named(line)] = UNIQUE_CONFLICT
             elif number in self.there:
                 of.other += bool(place)
             else:
                 for name in place:
                     of.changed[name] = of.changed.get(name, 0) + 1
 
-    def _link(self, piece: Piece) -> None:
+    def _link(self, piece: NumberedLines) -> None:
         of = self._table(piece)
         if why := self._target(piece).lacking:
             of.refused |= {_named(line): why for _, line in piece}

@@ -33,7 +33,9 @@ _WRITES = re.compile(
 _NO_TABLES = ("on", "of", "set", "or")
 
 
-def firing(connection: Connection, parts: Iterable[tuple[Table, Sequence[str]]], *, without: bool = False) -> list[str]:
+def firing_triggers(
+    connection: Connection, parts: Iterable[tuple[Table, Sequence[str]]], *, without: bool = False
+) -> list[str]:
     """Each in words, "stamp of orders, which may write to audit". without: those that fire all the same.
 
     parts: a table and (), rows of which are inserted, or columns that are set again.
@@ -60,7 +62,7 @@ def _writes(source: str) -> str:
     return f", which may write to {', '.join(named)}" if named else ""
 
 
-def silence(connection: Connection) -> None:
+def disable_triggers(connection: Connection) -> None:
     """No trigger fires until the transaction ends, and no foreign key is asked. JobFailed where that is not allowed."""
     if connection.dialect.name == "sqlite":
         raise JobFailed("SQLite cannot leave triggers out; drop them, put the rows back, and create them again")

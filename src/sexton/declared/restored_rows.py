@@ -13,8 +13,8 @@ from sqlalchemy import Column, Connection, Table, text
 from ..archives.files import ArchiveLine
 from ..db.identifiers import for_text, quoted, quoted_table
 from ..statements.archive_columns import kept_columns, type_name
-from ..statements.archive_read_back import Parsed, as_parameter, parsed
-from ..statements.archive_rows import NoText, Reading, found, reading, values_of
+from ..statements.archive_read_back import LinesRelation, as_parameter, lines_relation
+from ..statements.archive_rows import Reading, UndecodableText, read_rows, select_rows, values_of
 
 _KEYS = text(
     "SELECT conname, confrelid::regclass::text AS other, confrelid = conrelid AS itself,"
@@ -39,7 +39,7 @@ _FOREIGN = text(  # a key without "to" refers to the primary key
     " ORDER BY k.id, k.seq"
 )
 
-Place = tuple[str, ...] | None  # None: no row stands under its key; else the columns in which the one there differs
+DifferingColumns = tuple[str, ...] | None  # None: no row stands under the key
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Target:
         """Rows that were not there, and are now. lines: of such whose key was not there, either."""
         raise NotImplementedError
 
-    def stands(self, lines: Sequence[ArchiveLine]) -> list[Place]:
-        """Of each line what stands there; () as well where rows cannot be found again."""
+    def stands(self, lines: Sequence[ArchiveLine]) -> list[DifferingColumns]:
+        """What stands there, for each line; () as well where rows cannot be found again."""
         raise NotImplementedError
 
     def set_again(self, lines: Sequence[ArchiveLine]) -> int:
@@ -122,9 +122,9 @@ class OnPostgresql(Target):
     """The server reads what it wrote; one statement a piece, so rows of one may refer to each other."""
 
     @cached_property
-    def lines(self) -> Parsed:
+    def lines(self) -> LinesRelation:
         """How it does."""
-        return parsed(self.connection, self.table, self.columns)
+        return lines_relation(self.connection, self.table, self.columns)
 
     @cached_property
     def _relation(self) -> str:
@@ -153,7 +153,7 @@ class OnPostgresql(Target):
         )
         return int(self._execute(statement, lines).rowcount)
 
-    def stands(self, lines: Sequence[ArchiveLine]) -> list[Place]:
+    def stands(self, lines: Sequence[ArchiveLine]) -> list[DifferingColumns]:
         if not self.key:
             return [()] * len(lines)
         differ = ", ".join(self._differs(number, one.name) for number, one in enumerate(self.compared))
@@ -227,21 +227,21 @@ class OnSqlite(Target):
         """Places for values, and these. A text that is not UTF-8 goes in as the bytes that it is."""
         row = values_of(line.row)
         values = {f"{begin}{number}": row.get(name) for number, name in enumerate(names)}
-        places = [f"CAST(:{name} AS TEXT)" if isinstance(one, NoText) else f":{name}" for name, one in values.items()]
-        return places, values
+        odd = {name for name, one in values.items() if isinstance(one, UndecodableText)}
+        return [f"CAST(:{name} AS TEXT)" if name in odd else f":{name}" for name in values], values
 
     def _this(self, line: ArchiveLine) -> tuple[str, dict[str, Any]]:
         places, values = self._values(line, self.key)
         return " AND ".join(f"{self.quoted(a)} = {b}" for a, b in zip(self.key, places, strict=True)), values
 
-    def stands(self, lines: Sequence[ArchiveLine]) -> list[Place]:
+    def stands(self, lines: Sequence[ArchiveLine]) -> list[DifferingColumns]:
         return [self._stands(line) if self.key else () for line in lines]
 
-    def _stands(self, line: ArchiveLine) -> Place:
+    def _stands(self, line: ArchiveLine) -> DifferingColumns:
         condition, values = self._this(line)
         how = Reading(self.table)
-        asked = reading(self.connection.dialect, how).where(text(condition))
-        row = next(found(self.connection, how, asked, values), None)
+        asked = select_rows(self.connection.dialect, how).where(text(condition))
+        row = next(read_rows(self.connection, how, asked, values), None)
         if row is None:
             return None
         here, there = json.loads(line.row), json.loads(row.line.row)

@@ -17,28 +17,42 @@ from ..config.policy_settings import PolicySettings
 from ..errors import PolicyError
 from ..jobs.span import Span, parse_span
 from .column_values import NOW
-from .possible_outcomes import ANY, Away, Known, Mentioned, Other, Outcomes, Text, all_of, away, compared, of_table
+from .possible_outcomes import (
+    ANY_OUTCOME,
+    KnownValues,
+    NamedComparison,
+    OtherValue,
+    Outcomes,
+    SqlCondition,
+    TimeOffset,
+    all_of,
+    comparison_outcomes,
+    table_outcomes,
+    time_offset,
+)
 
-_ON_A_LINE = {Away, int, float}
+_ON_A_LINE = {TimeOffset, int, float}
 
 _TICK = 0.5
 """Beside a number or a number of seconds, what lies next to it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Foresight:
+class RuleBounds:
     """When a policy's rows are due, as far as their own columns say. only: None where it is a table of columns."""
 
     settings: PolicySettings
     table: Table
-    only: Text | None
+    only: SqlCondition | None
 
     @classmethod
-    def of(cls, settings: PolicySettings, table: Table, dialect: str) -> Foresight:
+    def of(cls, settings: PolicySettings, table: Table, dialect: str) -> RuleBounds:
         """PolicyError for SQL that cannot be read."""
         names = tuple(column.name for column in table.c)
         return cls(
-            settings, table, Text.read(settings.only, names, dialect) if isinstance(settings.only, str) else None
+            settings,
+            table,
+            SqlCondition.read(settings.only, names, dialect) if isinstance(settings.only, str) else None,
         )
 
     def moments(self) -> list[tuple[str, str, Span]]:
@@ -58,7 +72,7 @@ class Foresight:
         PolicyError where leaving them out would leave none, and where no such rows can be told.
         """
         given, fixed = self.settings.set, self._fixed()
-        after = {**fixed, **{name: Away(0) for name, value in given.items() if value == NOW}}
+        after = {**fixed, **{name: TimeOffset(0) for name, value in given.items() if value == NOW}}
         timed = len(after) > len(fixed)
         if timed and True not in self._due(after):
             return False
@@ -82,27 +96,33 @@ class Foresight:
         values = {name: value for name, value in self.settings.set.items() if value != NOW}
         return {**values, **dict.fromkeys(self.settings.clear)}
 
-    def _due(self, known: Known) -> Outcomes:
+    def _due(self, known: KnownValues) -> Outcomes:
         only = self.settings.only
-        return all_of(self._time(known), of_table(only, known) if isinstance(only, Mapping) else self._text(known))
+        return all_of(
+            self._time(known), table_outcomes(only, known) if isinstance(only, Mapping) else self._text(known)
+        )
 
-    def _text(self, known: Known) -> Outcomes:
-        return ANY if self.only is None else self.only.outcomes(known)
+    def _text(self, known: KnownValues) -> Outcomes:
+        return ANY_OUTCOME if self.only is None else self.only.outcomes(known)
 
-    def _time(self, known: Known) -> Outcomes:
+    def _time(self, known: KnownValues) -> Outcomes:
         settings = self.settings
         if settings.by not in known or settings.zone_column is not None:
-            return frozenset((True,)) if not settings.by else ANY
+            return frozenset((True,)) if not settings.by else ANY_OUTCOME
         value, sign = known[settings.by], "LTE" if settings.boundary == "<=" else "LT"
-        edge = away(parse_span(settings.ahead) if settings.ahead else -parse_span(settings.keep or "0s"))
-        before = ANY if edge is None and value is not None else compared(value, sign, edge or Away(0))
-        return all_of(before, compared(value, "GTE", Away(0))) if settings.ahead else before
+        edge = time_offset(parse_span(settings.ahead) if settings.ahead else -parse_span(settings.keep or "0s"))
+        before = (
+            ANY_OUTCOME
+            if edge is None and value is not None
+            else comparison_outcomes(value, sign, edge or TimeOffset(0))
+        )
+        return all_of(before, comparison_outcomes(value, "GTE", TimeOffset(0))) if settings.ahead else before
 
     def _columns(self) -> list[Column[Any]]:
         names = dict.fromkeys(one.column for one in self._mentioned())
         return [self.table.c[name] for name in names if name in self.table.c]
 
-    def _mentioned(self) -> Iterator[Mentioned]:
+    def _mentioned(self) -> Iterator[NamedComparison]:
         only = self.settings.only
         if self.only is not None:
             yield from self.only.mentioned()
@@ -116,10 +136,10 @@ class Foresight:
         """Values of which one would do if any does: those that are named, those beside them, and one that is not."""
         named: list[object] = [one.value for one in self._mentioned() if one.column == column.name]
         if column.name == self.settings.by:
-            named += filter(None, [away(-parse_span(self.settings.keep or "0s")), Away(0)])
-            named += [away(parse_span(self.settings.ahead))] if self.settings.ahead else []
+            named += filter(None, [time_offset(-parse_span(self.settings.keep or "0s")), TimeOffset(0)])
+            named += [time_offset(parse_span(self.settings.ahead))] if self.settings.ahead else []
         found = [value for value in chain.from_iterable(map(_beside, named)) if value is not None]
-        others: list[object] = [Other()]
+        others: list[object] = [OtherValue()]
         if found and {type(value) for value in found} <= _ON_A_LINE:
             others = []  # what lies beside the points that are named stands for all the rest
         elif isinstance(column.type, Boolean):
@@ -135,18 +155,18 @@ class Foresight:
     def _names(self, name: str, new: object) -> bool:
         """Whether `only` asks for rows that have the new value, and not just for any."""
         wanted = self._due({name: new})
-        return True in wanted and True not in self._due({name: Other()})
+        return True in wanted and True not in self._due({name: OtherValue()})
 
 
-def _in_table(name: str, word: str, value: object) -> Mentioned:
+def _in_table(name: str, word: str, value: object) -> NamedComparison:
     if word in ("older_than", "newer_than"):
-        return Mentioned(name, "LT", away(-parse_span(str(value))))
-    return Mentioned(name, "EQ", None if word == "null" else value)
+        return NamedComparison(name, "LT", time_offset(-parse_span(str(value))))
+    return NamedComparison(name, "EQ", None if word == "null" else value)
 
 
 def _beside(value: object) -> list[object]:
-    if isinstance(value, Away):
-        return [value, Away(value.seconds - _TICK), Away(value.seconds + _TICK)]
+    if isinstance(value, TimeOffset):
+        return [value, TimeOffset(value.seconds - _TICK), TimeOffset(value.seconds + _TICK)]
     if isinstance(value, int | float) and not isinstance(value, bool):
         return [value, value - _TICK, value + _TICK]
     return [value]

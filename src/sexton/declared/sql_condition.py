@@ -10,17 +10,19 @@ from ..errors import PolicyError, SextonError
 from ..texts import one_line
 from .catalogue import Catalogue
 from .sql_expression import ExpressionReader
-from .sql_text import parsed
-from .time_columns import Meaning
+from .sql_text import parse_condition
+from .time_columns import TimeMeaning
 
 
-def read_condition(catalogue: Catalogue, table: Table, meaning: Meaning, sql: str) -> tuple[ColumnElement[bool], bool]:
+def read_condition(
+    catalogue: Catalogue, table: Table, meaning: TimeMeaning, sql: str
+) -> tuple[ColumnElement[bool], bool]:
     """The condition, and whether it looks at other tables. PolicyError, UnknownName with what it cannot hold.
 
     The parser's trees have more shapes than anybody has seen: what trips over one is a refusal as well.
     """
     try:
-        tree = parsed(sql, catalogue.dialect)
+        tree = parse_condition(sql, catalogue.dialect)
         reader = ExpressionReader(catalogue, meaning, ({table.name: table},))
         return reader.value(tree), bool(reader.others)
     except SextonError:

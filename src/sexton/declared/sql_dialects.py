@@ -1,4 +1,4 @@
-"""SQL of each database for the parser, with every function under the name by which somebody wrote it.
+"""SQL of each database for the parser, with every function under the name by which it was written.
 
 The parser has names of its own for hundreds of functions, so that it can translate them; here nothing is translated.
 """

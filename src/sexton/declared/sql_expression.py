@@ -35,11 +35,11 @@ from ..db.time_parameters import AWARE, instant
 from ..errors import PolicyError
 from ..jobs.span import Span
 from .catalogue import Catalogue
-from .sql_functions import called, grouped, typed_call
-from .sql_now import WORDS_OF_TIME, is_day, moment_of, moves, reckoned, zoned
-from .sql_operators import CASTS, CHAINED, COMPARED, FLIPPED, RECKONED
-from .sql_text import cast_to, chain, shown
-from .time_columns import Meaning, in_time
+from .sql_functions import function_call, grouped, typed_call
+from .sql_now import WORDS_OF_TIME, column_against_now, column_in_utc, contains_now, is_day, span_from_now
+from .sql_operators import ARITHMETIC, CASTS, CHAINED, COMPARISONS, FLIPPED
+from .sql_text import cast_to, chain, excerpt
+from .time_columns import TimeMeaning, compared_with_now
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -53,22 +53,22 @@ class ExpressionReader:
     """Builds expressions. scopes: the innermost first.  others: tables of the SELECTs that it came by."""
 
     catalogue: Catalogue
-    meaning: Meaning
+    meaning: TimeMeaning
     scopes: tuple[Scope, ...]
     others: list[str] = field(default_factory=list)
 
     def value(self, node: exp.Expression) -> Any:
         """Any expression, as one of SQLAlchemy. PolicyError for what may not stand here."""
         kind = type(node).__name__
-        if kind in COMPARED:
+        if kind in COMPARISONS:
             return self._compared(node, kind)
-        if kind in RECKONED:
+        if kind in ARITHMETIC:
             self._only(node, "this", "expression", "typed", "safe")
-            return self._joined(node.this, node.args["expression"], RECKONED[kind])
+            return self._joined(node.this, node.args["expression"], ARITHMETIC[kind])
         known = getattr(self, f"_{kind.lower()}", None)
         if known is not None:
             return known(node)
-        return called(self.catalogue, node, self.value)
+        return function_call(self.catalogue, node, self.value)
 
     def _joined(
         self, one: exp.Expression, other: exp.Expression, sign: str, *, condition: bool = False
@@ -80,7 +80,7 @@ class ExpressionReader:
 
     def _side(self, node: exp.Expression) -> Any:
         if type(node).__name__ in CHAINED:
-            raise PolicyError(f"only: put parentheses around {shown(node)}")
+            raise PolicyError(f"only: put parentheses around {excerpt(node)}")
         return self.value(node)
 
     def _condition(self, node: exp.Expression) -> ColumnElement[bool]:
@@ -91,7 +91,7 @@ class ExpressionReader:
         """PolicyError when a part of the text would be dropped."""
         for name, part in node.args.items():
             if part and name not in names:
-                raise PolicyError(f"only: {shown(node)} cannot stand here")
+                raise PolicyError(f"only: {excerpt(node)} cannot stand here")
 
     def _compared(self, node: exp.Expression, kind: str) -> ColumnElement[bool]:
         self._only(node, "this", "expression")
@@ -99,23 +99,23 @@ class ExpressionReader:
 
     def _either(self, left: exp.Expression, right: exp.Expression, kind: str) -> ColumnElement[bool]:
         """One side against the other: in time where one of them is the run's, else as written."""
-        if (found := reckoned(left, right)) is not None:
+        if (found := column_against_now(left, right)) is not None:
             column, apart, turned = found
             sign = FLIPPED.get(kind, kind) if turned else kind
             return self._in_time(column, apart, sign, dates=is_day(left) or is_day(right))
         for column, moment, known in ((left, right, kind), (right, left, FLIPPED.get(kind, kind))):
-            if (span := moment_of(moment)) is not None:
+            if (span := span_from_now(moment)) is not None:
                 return self._in_time(column, span, known, dates=is_day(moment))
-        return self._joined(left, right, COMPARED[kind], condition=True)
+        return self._joined(left, right, COMPARISONS[kind], condition=True)
 
     def _in_time(self, node: exp.Expression, span: Span, kind: str, *, dates: bool) -> ColumnElement[bool]:
-        column, words = self.value(node), shown(node)
-        if kind in FLIPPED and (inner := zoned(node)) is not None and is_naive(self.value(inner).type):
-            return grouped(column.op(COMPARED[kind], is_comparison=True)(instant(span, form=AWARE)))
+        column, words = self.value(node), excerpt(node)
+        if kind in FLIPPED and (inner := column_in_utc(node)) is not None and is_naive(self.value(inner).type):
+            return grouped(column.op(COMPARISONS[kind], is_comparison=True)(instant(span, form=AWARE)))
         if not isinstance(column, Column) or kind not in FLIPPED:
             raise PolicyError(f"only: compare now() with a column, by < or >=, not with {words}")
         own = column.table is next(iter(self.scopes[-1].values()))
-        return grouped(in_time(column, words, self.meaning, span, COMPARED[kind], dates=dates, own=own))
+        return grouped(compared_with_now(column, words, self.meaning, span, COMPARISONS[kind], dates=dates, own=own))
 
     def _attimezone(self, node: exp.Expression) -> Any:
         if self.catalogue.dialect == "sqlite":
@@ -152,8 +152,10 @@ class ExpressionReader:
 
     def _is(self, node: exp.Expression) -> ColumnElement[bool]:
         operand = self._side(node.this)
-        if type(node.this).__name__ == "Tuple" or (isinstance(operand, Column) and self.catalogue.holds_rows(operand)):
-            raise PolicyError(f"only: {shown(node)}: ask for its parts one by one; a row may be neither NULL nor not")
+        if type(node.this).__name__ == "Tuple" or (
+            isinstance(operand, Column) and self.catalogue.is_composite(operand)
+        ):
+            raise PolicyError(f"only: {excerpt(node)}: ask for its parts one by one; a row may be neither NULL nor not")
         return self._negatable(
             node, self._joined(node.this, node.args["expression"], "IS", condition=True), "expression"
         )
@@ -170,7 +172,7 @@ class ExpressionReader:
 
     def _between(self, node: exp.Expression) -> ColumnElement[bool]:
         low, high = node.args["low"], node.args["high"]
-        if moves(node):
+        if contains_now(node):
             within = and_(self._either(node.this, low, "GTE"), self._either(node.this, high, "LTE"))
         else:
             within = self._side(node.this).between(self._side(low), self._side(high))
@@ -203,7 +205,9 @@ class ExpressionReader:
         self._only(node, "this", "to")
         kind = cast_to(node)
         if type(node.this).__name__ == "Literal" and str(node.this.this).strip().lower() in WORDS_OF_TIME:
-            raise PolicyError(f"only: {shown(node)}: write now(), or CURRENT_DATE, with an interval where it is needed")
+            raise PolicyError(
+                f"only: {excerpt(node)}: write now(), or CURRENT_DATE, with an interval where it is needed"
+            )
         dated = self.catalogue.dialect == "sqlite" and kind in ("BOOLEAN", "DATE", "UUID")
         if kind not in CASTS or node.args["to"].expressions or dated:
             raise PolicyError(f"only: no cast to {kind}; known: {', '.join(name.lower() for name in CASTS)}")
@@ -225,18 +229,18 @@ class ExpressionReader:
 
     def _column(self, node: exp.Expression) -> Column[Any]:
         if node.args.get("db") or node.args.get("catalog"):
-            raise PolicyError(f"only: write {shown(node)} without its schema; give the table another name in FROM")
+            raise PolicyError(f"only: write {excerpt(node)} without its schema; give the table another name in FROM")
         wanted, of = node.this, node.args.get("table")
         for scope in self.scopes:
             sources = [source for name, source in scope.items() if of is None or self._same(of, name)]
             found = [column for source in sources for column in source.c if self._same(wanted, column.name)]
             if len(found) > 1:
-                raise PolicyError(f"only: {shown(node)} is a column of several tables; say of which")
+                raise PolicyError(f"only: {excerpt(node)} is a column of several tables; say of which")
             if found:
                 return found[0]  # type: ignore[return-value]
         owner = next(iter(self.scopes[-1].values()))
         assert isinstance(owner, Table)
-        return self.catalogue.column(owner, shown(node))
+        return self.catalogue.column(owner, excerpt(node))
 
     def _same(self, identifier: exp.Expression, name: str) -> bool:
         """Whether an identifier means this name, as the database reads it."""
@@ -255,7 +259,7 @@ class ExpressionReader:
         if type(node).__name__ == "Subquery":
             return self._select(node.this)
         if type(node).__name__ != "Select":
-            raise PolicyError(f"only: {shown(node)} cannot stand here; a plain SELECT can")
+            raise PolicyError(f"only: {excerpt(node)} cannot stand here; a plain SELECT can")
         self._only(node, "expressions", "from_", "joins", "where", "kind")
         scope: dict[str, FromClause] = {}
         conditions = []
@@ -277,7 +281,7 @@ class ExpressionReader:
 
     def _source(self, node: exp.Expression, scope: dict[str, FromClause]) -> None:
         if type(node).__name__ != "Table":
-            raise PolicyError(f"only: {shown(node)} cannot stand in FROM; a table can")
+            raise PolicyError(f"only: {excerpt(node)} cannot stand in FROM; a table can")
         self._only(node, "this", "db", "alias")
         schema = node.args.get("db")
         name = self._folded(node.this)

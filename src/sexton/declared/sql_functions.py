@@ -27,15 +27,15 @@ from sqlalchemy.types import Text
 from ..db.search_path import search_path
 from ..errors import PolicyError
 from .catalogue import Catalogue
-from .sql_text import shown
+from .sql_text import excerpt
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-PLAIN = ("abs", "ceil", "coalesce", "floor", "length", "lower", "nullif", "trim", "upper")
+PURE_FUNCTIONS = ("abs", "ceil", "coalesce", "floor", "length", "lower", "nullif", "trim", "upper")
 """What every database has, and none lets depend on anything but its arguments."""
 
-POSTGRESQL = ("greatest", "least")
+POSTGRESQL_PURE_FUNCTIONS = ("greatest", "least")
 """Further ones that PostgreSQL has no entry for in its catalogue, as they are part of its syntax."""
 
 SQLITE_PURE_FUNCTIONS = (
@@ -44,14 +44,14 @@ SQLITE_PURE_FUNCTIONS = (
 )
 """Further functions of SQLite without side effects; it has no catalogue that says so."""
 
-OF_NOW = ("clock_timestamp", "statement_timestamp", "transaction_timestamp", "localtimestamp", "timeofday")
+NOW_FUNCTIONS = ("clock_timestamp", "statement_timestamp", "transaction_timestamp", "localtimestamp", "timeofday")
 """What people write for the time of the run."""
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
-Value = Callable[[Any], Any]
+ReadValue = Callable[[Any], Any]
 
 
-def called(catalogue: Catalogue, node: exp.Expression, value: Value) -> Any:
+def function_call(catalogue: Catalogue, node: exp.Expression, value: ReadValue) -> Any:
     """The call of a function, or what looks like one. PolicyError for all that is not free of side effects."""
     kind = type(node).__name__
     if kind == "RegexpLike" and node.args.get("flag") is None:
@@ -61,16 +61,16 @@ def called(catalogue: Catalogue, node: exp.Expression, value: Value) -> Any:
     name = str(node.this).lower() if kind == "Anonymous" else kind.lower()
     if kind in ("CurrentTimestamp", "CurrentDate") or name == "now":
         raise PolicyError("only: now() stands alone on one side of a comparison, or with an interval")
-    if name in OF_NOW:
-        raise PolicyError(f"only: {shown(node)}: write now(), which is the time of the run")
+    if name in NOW_FUNCTIONS:
+        raise PolicyError(f"only: {excerpt(node)}: write now(), which is the time of the run")
     if kind != "Anonymous":
-        raise PolicyError(f"only: {shown(node)} cannot stand in a condition here")
+        raise PolicyError(f"only: {excerpt(node)} cannot stand in a condition here")
     return typed_call(catalogue, name, [value(one) for one in node.args.get("expressions") or ()])
 
 
 def typed_call(catalogue: Catalogue, name: str, arguments: list[Any]) -> Function[Any]:
     """The function of that name on these arguments. PolicyError unless it is immutable."""
-    if name not in PLAIN:
+    if name not in PURE_FUNCTIONS:
         _require_harmless(catalogue, name, arguments)
     return Function(name, *arguments)
 
@@ -80,7 +80,7 @@ def grouped(element: Any) -> ColumnElement[Any]:
     return element if isinstance(element, Grouping) else Grouping(element)
 
 
-def _json(node: exp.Expression, value: Value, sign: str) -> Any:
+def _json(node: exp.Expression, value: ReadValue, sign: str) -> Any:
     """`document ->> 'key'`, one step."""
     steps = node.args["expression"].args.get("expressions") or [None]
     step = steps[-1]
@@ -89,7 +89,7 @@ def _json(node: exp.Expression, value: Value, sign: str) -> Any:
         or type(step).__name__ not in ("JSONPathKey", "JSONPathSubscript")
         or isinstance(step.this, list)
     ):
-        raise PolicyError(f"only: {shown(node)}: write one step at a time, document ->> 'key'")
+        raise PolicyError(f"only: {excerpt(node)}: write one step at a time, document ->> 'key'")
     return grouped(value(node.this).op(sign, return_type=Text())(step.this))
 
 
@@ -99,10 +99,10 @@ def _require_harmless(catalogue: Catalogue, name: str, arguments: list[Any]) -> 
     if catalogue.dialect == "sqlite":
         if name not in SQLITE_PURE_FUNCTIONS:
             raise PolicyError(
-                f"only: {name}() cannot be used; known: {', '.join(sorted({*PLAIN, *SQLITE_PURE_FUNCTIONS}))}"
+                f"only: {name}() cannot be used; known: {', '.join(sorted({*PURE_FUNCTIONS, *SQLITE_PURE_FUNCTIONS}))}"
             )
         return
-    if name in POSTGRESQL:
+    if name in POSTGRESQL_PURE_FUNCTIONS:
         return
     asked = text(
         "SELECT provolatile <> 'i' OR prokind <> 'f' AS harmful, proargtypes::oid[]::regtype[]::text[] AS takes"
@@ -121,7 +121,7 @@ def _require_harmless(catalogue: Catalogue, name: str, arguments: list[Any]) -> 
 def _meant(
     catalogue: Catalogue, found: list[tuple[bool, list[str]]], arguments: list[Any]
 ) -> list[tuple[bool, list[str]]]:
-    """Of several functions with one name, the one that takes just these types; all of them where none does.
+    """The one of several functions with a name that takes just these types; all of them where none does.
 
     An index has to have the same answer for ever, and timezone(text, timestamp) does, whatever timezone(text, timetz)
     depends on.

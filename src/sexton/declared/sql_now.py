@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PolicyError, ScheduleError
 from ..jobs.span import Span, parse_span
-from .sql_text import cast_to, shown
+from .sql_text import cast_to, excerpt
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -23,14 +23,14 @@ WORDS_OF_TIME = ("now", "today", "tomorrow", "yesterday")
 _INTERVAL = re.compile(r"\s*([-+]?)\s*([0-9]{1,6})\s*([a-z]+?)s?\s*", re.IGNORECASE)
 
 
-def moment_of(node: exp.Expression) -> Span | None:
+def span_from_now(node: exp.Expression) -> Span | None:
     """How far from the run's time an expression is; None: it is none of the run's time. PolicyError: cannot be read."""
     kind = type(node).__name__
     if kind == "Paren":
-        return moment_of(node.this)
+        return span_from_now(node.this)
     if kind in ("CurrentTimestamp", "CurrentDate") or _cast_of_now(node):
         return Span()
-    if kind in ("Add", "Sub") and moment_of(node.this) == Span() and not _columns(node.args["expression"]):
+    if kind in ("Add", "Sub") and span_from_now(node.this) == Span() and not _columns(node.args["expression"]):
         span = _interval(node.args["expression"])
         return span if kind == "Add" else -span
     if _called_now(node):
@@ -45,7 +45,7 @@ def is_day(node: exp.Expression) -> bool:
     return day or (kind in ("Paren", "Add", "Sub") and is_day(node.this))
 
 
-def reckoned(left: exp.Expression, right: exp.Expression) -> tuple[exp.Expression, Span, bool] | None:
+def column_against_now(left: exp.Expression, right: exp.Expression) -> tuple[exp.Expression, Span, bool] | None:
     """Of a comparison like `at + interval '3 days' < now()` or `now() - at > interval '3 days'`: the column, how far
     from the run's time it is compared, and whether the sign turns around. None: it is none, or the column stands alone.
 
@@ -80,7 +80,7 @@ def _sum_of(node: exp.Expression) -> _Sum | None:
     node, kind = _bare(node), type(_bare(node)).__name__
     if kind == "Column":
         return _Sum(columns=((1, node),))
-    span = _interval(node) if kind == "Interval" else moment_of(node)
+    span = _interval(node) if kind == "Interval" else span_from_now(node)
     if span is not None:
         return _Sum(int(kind != "Interval"), (), span.length, bool(span.months))
     if kind not in ("Add", "Sub"):
@@ -97,14 +97,14 @@ def _bare(node: exp.Expression) -> exp.Expression:
     return _bare(node.this) if type(node).__name__ == "Paren" else node
 
 
-def zoned(node: exp.Expression) -> exp.Expression | None:
+def column_in_utc(node: exp.Expression) -> exp.Expression | None:
     """The column of `column AT TIME ZONE 'UTC'`; None: it is something else."""
     node = _bare(node)
     given = type(node).__name__ == "AtTimeZone" and type(node.this).__name__ == "Column"
     return node.this if given else None
 
 
-def moves(node: exp.Expression) -> bool:
+def contains_now(node: exp.Expression) -> bool:
     """Whether the run's time stands somewhere in it."""
     kinds = ("CurrentTimestamp", "CurrentDate")
     return any(type(part).__name__ in kinds or _cast_of_now(part) or _called_now(part) for part in node.walk())
@@ -131,13 +131,13 @@ def _of_sqlite(node: exp.Expression) -> Span:
     if str(node.this).lower() == "now" and not words:
         return Span()
     if words[:1] != ["now"] or len(words) > 2:
-        raise PolicyError(f"only: {shown(node)} cannot be read; write datetime('now') or datetime('now', '-3 days')")
+        raise PolicyError(f"only: {excerpt(node)} cannot be read; write datetime('now') or datetime('now', '-3 days')")
     return _read(words[1]) if len(words) == 2 else Span()
 
 
 def _interval(node: exp.Expression) -> Span:
     if type(node).__name__ != "Interval":
-        raise PolicyError(f"only: {shown(node)} is no interval; write now() - interval '3 days'")
+        raise PolicyError(f"only: {excerpt(node)} is no interval; write now() - interval '3 days'")
     unit = node.args.get("unit")
     return _read(f"{node.this.this if node.this is not None else ''} {unit.sql() if unit is not None else ''}")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy.types import BigInteger, Boolean, Date, Double, Numeric, Text, TypeEngine, Uuid
 
-COMPARED = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
+COMPARISONS = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
 FLIPPED = {"LT": "GT", "LTE": "GTE", "GT": "LT", "GTE": "LTE"}
-RECKONED = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "Mod": "%", "DPipe": "||"}
-CHAINED = (*COMPARED, "Is", "In", "Like", "ILike", "Between", "NullSafeEQ", "NullSafeNEQ")
+ARITHMETIC = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "Mod": "%", "DPipe": "||"}
+CHAINED = (*COMPARISONS, "Is", "In", "Like", "ILike", "Between", "NullSafeEQ", "NullSafeNEQ")
 """What may not stand beside its like without parentheses: databases and parsers read that differently."""
 
 CASTS: Mapping[str, TypeEngine[Any]] = {

@@ -17,13 +17,13 @@ _DIALECT = "sexton_dialect"
 MAX_CONDITION_CHARACTERS = 4_000
 """Characters of a condition."""
 
-DEEPEST = 50
+MAX_CONDITION_DEPTH = 50
 """Expressions inside each other; each takes some calls of Python to be read, built and written."""
 
-_TOO_DEEP = f"only: more than {DEEPEST} parts inside each other; write a policy in Python"
+_TOO_DEEP = f"only: more than {MAX_CONDITION_DEPTH} parts inside each other; write a policy in Python"
 
 
-def parsed(sql: str, dialect: str) -> exp.Expression:
+def parse_condition(sql: str, dialect: str) -> exp.Expression:
     """The tree. PolicyError."""
     try:
         import sqlglot
@@ -45,7 +45,7 @@ def parsed(sql: str, dialect: str) -> exp.Expression:
     if len(trees) != 1 or trees[0] is None:
         raise PolicyError("only: one condition, not several statements")
     tree: exp.Expression = trees[0]  # type: ignore[assignment]
-    if _depth(tree) > DEEPEST:
+    if _depth(tree) > MAX_CONDITION_DEPTH:
         raise PolicyError(_TOO_DEEP)
     tree.meta[_DIALECT] = "sqlite" if dialect == "sqlite" else "postgres"
     return tree
@@ -93,7 +93,7 @@ def _silent(logger: logging.Logger) -> Iterator[None]:
         logger.removeFilter(drop)
 
 
-def shown(node: exp.Expression) -> str:
-    """A part of a condition as somebody wrote it, at most 60 characters."""
+def excerpt(node: exp.Expression) -> str:
+    """A part of a condition as it was written, at most 60 characters."""
     text = node.sql(dialect=node.root().meta.get(_DIALECT), normalize_functions=False)
     return text if len(text) <= 60 else f"{text[:57]}..."

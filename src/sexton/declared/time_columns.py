@@ -17,13 +17,25 @@ from sqlalchemy.types import Date, DateTime, Integer, String
 
 from ..config.policy_settings import PolicySettings
 from ..db.column_types import is_naive
-from ..db.earlier_run import reckoned_from
+from ..db.earlier_run import moment_after
 from ..db.row_zones import zone_date, zone_time
-from ..db.time_parameters import AWARE, DATES, DAY, EVERY_WALL, NAIVE, TEXT, Form, epoch, instant, local_date, wall
+from ..db.time_parameters import (
+    ALL_LOCAL_TIMES,
+    AWARE,
+    DATES,
+    DAY_TEXT,
+    NAIVE,
+    TEXT,
+    TimeForm,
+    epoch,
+    instant,
+    local_date,
+    local_time,
+)
 from ..errors import PolicyError
 from ..jobs.span import Span
 from .catalogue import Catalogue
-from .time_readings import in_one_form, is_instant, names_utc, read_instant
+from .time_readings import in_one_form, is_instant, keeps_no_zone, names_utc, read_instant
 
 _FARTHEST = "Etc/GMT-14"
 """Where each day begins first."""
@@ -34,7 +46,7 @@ Moment = tuple[Column[Any], str, Span]
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class TimeMeaning:
     """How the columns of one table are to be read as times: what the settings say about them.
 
     zones: the zone of each row, for dates; None: all are in `zone`.
@@ -104,7 +116,7 @@ class Meaning:
             return and_(self.judged(column), not_(earlier))
         return and_(column.is_not(None), not_(earlier))
 
-    def nowhere(self, column: Column[Any]) -> ColumnElement[bool] | None:
+    def unknown_zone(self, column: Column[Any]) -> ColumnElement[bool] | None:
         """Whether a row has a date, and no zone that is known in which it is a day; None: all rows are in one zone."""
         if self.zones is None:
             return None
@@ -146,18 +158,18 @@ class Meaning:
         """A bare column against one local time, for the index; where each row has its own, that as well."""
         if self.zones is None:
             return column < self._local("wall", span, inclusive)
-        form = EVERY_WALL[False, inclusive]
-        bound = column < self._moment(span, wall(_FARTHEST, inclusive=inclusive))
+        form = ALL_LOCAL_TIMES[False, inclusive]
+        bound = column < self._moment(span, local_time(_FARTHEST, inclusive=inclusive))
         return and_(bound, column < zone_time(self._moment(span, form), self.zones))
 
     def _local(self, kind: str, span: Span, inclusive: bool) -> ColumnElement[Any]:
-        return self._moment(span, wall(self.zone or "UTC", kind=kind, inclusive=inclusive))
+        return self._moment(span, local_time(self.zone or "UTC", kind=kind, inclusive=inclusive))
 
     def _clock(self, kind: str) -> ColumnElement[Any]:
         """What clocks show at the run's time."""
         if self.zones is None:
             return self._local(kind, Span(), inclusive=False)
-        return zone_time(self._moment(Span(), EVERY_WALL[True, False]), self.zones)
+        return zone_time(self._moment(Span(), ALL_LOCAL_TIMES[True, False]), self.zones)
 
     def judged(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether its value is a time at all, which SQLite does not see to."""
@@ -179,36 +191,31 @@ class Meaning:
         """First the bare column against the end of the cutoff's day, for the index; then all of it in one form."""
         text = _compared(in_one_form(column), self._moment(span, TEXT), inclusive)
         if not self.local:
-            return and_(column < self._moment(span, DAY), is_instant(column), text)
+            return and_(column < self._moment(span, DAY_TEXT), is_instant(column), text)
         if self.zones is None:
             early, limit = self._local("wallday", span, inclusive), self._local("walltext", span, inclusive)
         else:
-            early = self._moment(span, wall(_FARTHEST, kind="wallday", inclusive=inclusive))
-            limit = zone_time(self._moment(span, EVERY_WALL[False, inclusive]), self.zones)
+            early = self._moment(span, local_time(_FARTHEST, kind="wallday", inclusive=inclusive))
+            limit = zone_time(self._moment(span, ALL_LOCAL_TIMES[False, inclusive]), self.zones)
         here = case((names_utc(column), text), else_=in_one_form(column) < type_coerce(limit, Text()))
         return and_(column < early, is_instant(column), here)
 
-    def _moment(self, span: Span, form: Form) -> ColumnElement[Any]:
+    def _moment(self, span: Span, form: TimeForm) -> ColumnElement[Any]:
         if self.at is None:
             return instant(span, form=form)
         if not isinstance(self.at, datetime):
-            return reckoned_from(self.at, span, form, self.dialect)
+            return moment_after(self.at, span, form, self.dialect)
         return literal(form.value(self.at, span), form.kind)
 
 
-def meaning_of(catalogue: Catalogue, table: Table, settings: PolicySettings) -> Meaning:
+def time_meaning(catalogue: Catalogue, table: Table, settings: PolicySettings) -> TimeMeaning:
     """What the settings say about times of this table. PolicyError for a zone column that is not there or no text."""
     zones = _zones(catalogue, table, settings)
     if zones is not None and settings.zone is not None:
         zones = func.coalesce(zones, literal(settings.zone, Text()))
     given = settings.zone is not None or zones is not None
     local = given and (not settings.by or keeps_no_zone(catalogue.column(table, settings.by), catalogue.dialect))
-    return Meaning(catalogue.dialect, settings.unit, settings.zone, zones, local)
-
-
-def keeps_no_zone(by: Column[Any], dialect: str) -> bool:
-    """Whether it holds times without a zone; on SQLite so does all text."""
-    return is_naive(by.type) or (dialect == "sqlite" and isinstance(by.type, DateTime | String))
+    return TimeMeaning(catalogue.dialect, settings.unit, settings.zone, zones, local)
 
 
 def _zones(catalogue: Catalogue, table: Table, settings: PolicySettings) -> ColumnElement[str] | None:
@@ -234,7 +241,7 @@ def _text_column(column: Column[Any]) -> Column[Any]:
     return column
 
 
-def refuse_idle(by: Column[Any], settings: PolicySettings, dialect: str) -> None:
+def refuse_unused_settings(by: Column[Any], settings: PolicySettings, dialect: str) -> None:
     """PolicyError for a setting that says something about another kind of column than `by` is."""
     where = f"{by.table.name}.{by.name}"
     if isinstance(by.type, Integer):
@@ -251,17 +258,19 @@ def refuse_idle(by: Column[Any], settings: PolicySettings, dialect: str) -> None
             raise PolicyError(f"{where} holds {what}; `{name}` has no meaning for it")
 
 
-def due(by: Column[Any], meaning: Meaning, settings: PolicySettings, keep: Span, ahead: Span) -> ColumnElement[bool]:
+def rule_condition(
+    by: Column[Any], meaning: TimeMeaning, settings: PolicySettings, keep: Span, ahead: Span
+) -> ColumnElement[bool]:
     """Whether the rule's time has come: `keep` after `by`, or from `ahead` before it until then."""
-    refuse_idle(by, settings, meaning.dialect)
+    refuse_unused_settings(by, settings, meaning.dialect)
     inclusive = settings.boundary == "<="
     if ahead:
         return and_(meaning.before(by, ahead, inclusive=inclusive), meaning.since(by, Span(length=timedelta(0))))
     return meaning.before(by, -keep, inclusive=inclusive)
 
 
-def in_time(
-    column: Column[Any], words: str, meaning: Meaning, span: Span, sign: str, *, dates: bool, own: bool
+def compared_with_now(
+    column: Column[Any], words: str, meaning: TimeMeaning, span: Span, sign: str, *, dates: bool, own: bool
 ) -> ColumnElement[bool]:
     """A column against the run's time, as a condition in SQL has it. words: how it is written there.
 
@@ -279,7 +288,7 @@ def in_time(
 
 
 def _on_side(by: ColumnElement[Any], sign: str, limit: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Of a limit that lies between what is before and what is after."""
+    """On which side of a limit a row is, one that lies between what is before and what is after."""
     condition: ColumnElement[bool] = by < limit if sign.startswith("<") else by >= limit
     return condition
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal
+from sqlalchemy import Column, ColumnElement, DateTime, String, and_, case, func, literal
 
+from ..db.column_types import is_naive
 from ..db.time_parameters import EPOCHS
 from ..jobs.local_times import instant_of
 from ..jobs.zones import load_zone
 
 _SECONDS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+
+
+def keeps_no_zone(by: Column[Any], dialect: str) -> bool:
+    """Whether it holds times without a zone; on SQLite so does all text."""
+    return is_naive(by.type) or (dialect == "sqlite" and isinstance(by.type, DateTime | String))
 
 
 def names_utc(by: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -17,7 +17,7 @@ from ..config.policy_settings import PolicySettings
 from ..jobs.span import Span, parse_span
 from ..slots.history import history
 from .catalogue import Catalogue
-from .time_columns import Meaning
+from .time_columns import TimeMeaning
 
 MAX_RUNS_SEARCHED = 200
 """Newest runs among which it is looked for."""
@@ -26,8 +26,8 @@ LATE_COMMIT_MARGIN = timedelta(hours=1)
 """How long after its time a row may be committed and still be seen by the other policy first."""
 
 
-def passed(
-    catalogue: Catalogue, by: Column[Any], meaning: Meaning, name: str, other: PolicySettings
+def passed_watermark(
+    catalogue: Catalogue, by: Column[Any], meaning: TimeMeaning, name: str, other: PolicySettings
 ) -> ColumnElement[bool]:
     """Whether the policy `name` has been through the row's time."""
     at = _newest(catalogue, f"policies.{name}", other.limit)

@@ -13,11 +13,11 @@ from ..policies.contract import ArchiveTo
 from .finding import Case, Finding
 from .workload import size_words
 
-LITTLE = 1024**3
+LOW_DISK_BYTES = 1024**3
 """Bytes that are free below which it is said."""
 
 
-def barred(to: ArchiveTo) -> str | None:
+def why_unwritable(to: ArchiveTo) -> str | None:
     """Why files cannot be written there; None: they can. Nothing is written to find out."""
     there = _nearest(Path(to.folder).absolute())
     if not there.is_dir():
@@ -36,14 +36,14 @@ def archive_folder(case: Case) -> Iterator[Finding]:
     """Whether it can be written to, and how much is free."""
     if case.plan.archive is None:
         return
-    if why := barred(case.plan.archive):
+    if why := why_unwritable(case.plan.archive):
         yield Finding("wrong", "archive", why)
         return
     if exposed := others_may_write(Path(case.plan.archive.folder) / case.plan.step, trusted_owners()):
         yield Finding("warning", "archive", str(exposed))
     folder = Path(case.plan.archive.folder).absolute()
     free = shutil.disk_usage(_nearest(folder)).free
-    level = "warning" if free < LITTLE else "ok"
+    level = "warning" if free < LOW_DISK_BYTES else "ok"
     yield Finding(level, "archive", f"files go to {folder}, where {size_words(free)} are free")
 
 

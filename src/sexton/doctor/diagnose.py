@@ -21,19 +21,19 @@ from .archive_folders import archive_folder
 from .explain_plans import plan_of
 from .finding import Case, Finding, Question, answers
 from .privileges import own_rights, rights_for
-from .sample_batch import sample
+from .sample_batch import measure_sample_batch
 from .server import clock, pooler, schema, server
-from .touched_tables import children_of, indexes_of, triggers_of
+from .touched_tables import indexes_of, referencing_tables_of, triggers_of
 from .vacuum import autovacuum_of, partitions_past_keeping
-from .vacuum_holders import holders
+from .vacuum_holders import vacuum_holders
 from .workload import count_due, load_of, unknown_zones, unreadable_times
 
 StepQuestion = Callable[[Connection, Case], Iterable[Finding]]
 
-QUESTIONS: dict[str, StepQuestion] = {
+STEP_QUESTIONS: dict[str, StepQuestion] = {
     "plan": plan_of,
     "index": indexes_of,
-    "children": children_of,
+    "children": referencing_tables_of,
     "triggers": triggers_of,
     "time column": unreadable_times,
     "time zone": unknown_zones,
@@ -68,7 +68,7 @@ def _of_database(engine: Engine) -> Iterator[Finding]:
         yield from answers(engine, about, question)
     denied = answers(engine, "rights", own_rights) if engine.dialect.name == "postgresql" else []
     yield from denied or answers(engine, "schema", schema)
-    yield from answers(engine, "transactions", holders)
+    yield from answers(engine, "transactions", vacuum_holders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,10 @@ class _Tour:
             return
         yield from archive_folder(case)
         case = replace(case, due=count_due(self.engine, case))
-        for about, question in QUESTIONS.items():
+        for about, question in STEP_QUESTIONS.items():
             yield from answers(self.engine, about, _asked(question, case))
         if case.sampling:
-            yield sample(self.engine, case)
+            yield measure_sample_batch(self.engine, case)
 
 
 def _asked(question: StepQuestion, case: Case) -> Question:

@@ -14,17 +14,17 @@ from sqlalchemy.sql.expression import Executable
 
 from ..db.identifiers import quoted, quoted_table
 from ..statements.batch_strategy import parameters
-from ..statements.cte_batch import AMONG
+from ..statements.cte_batch import LOCKED_KEYS
 from ..statements.indexes import missing_index
-from ..statements.purge_batch import SweepPurge, WindowPurge, upto
-from ..statements.selection import after, due, limit, marking
+from ..statements.purge_batch import SweepPurge, WindowPurge, window_end_parameter
+from ..statements.selection import cursor_parameter, cursor_value, due_condition, limit
 from ..statements.strategy_choice import Choice, choose
 from .finding import ROWS_KNOWN, Case, Finding
 
-SMALL = 10_000
+SMALL_TABLE_ROWS = 10_000
 """Rows of a table that may as well be read from end to end."""
 
-LONGEST_LINE = 500
+MAX_PLAN_LINE_CHARACTERS = 500
 """Characters of a plan's line; lists of keys have thousands."""
 
 
@@ -62,7 +62,9 @@ def plan_of(connection: Connection, case: Case) -> Iterable[Finding]:
 
 def _printed(choice: Choice, plans: Iterable[str]) -> str:
     lines = [line for plan in plans for line in [*plan.splitlines(), ""]]
-    cut = [line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…" for line in lines]
+    cut = [
+        line if len(line) <= MAX_PLAN_LINE_CHARACTERS else line[: MAX_PLAN_LINE_CHARACTERS - 1] + "…" for line in lines
+    ]
     return "\n".join([f"-- {choice.reason}", *cut]).rstrip()
 
 
@@ -84,13 +86,13 @@ def _postgresql(connection: Connection, case: Case, choice: Choice) -> Iterator[
     index = next((node["Index Name"] for node in nodes if "Index Name" in node), None)
     if isinstance(choice.executor, SweepPurge):
         yield Finding("ok", "plan", "swept once a run, block by block", plan=plan)
-    elif whole and (rows > SMALL or len(own) == 1 or index is None):
+    elif whole and (rows > SMALL_TABLE_ROWS or len(own) == 1 or index is None):
         yield _whole_table(connection, case, rows, plan)
     else:
         yield Finding("ok", "plan", f"index {index} serves it" if index else "it reads few blocks", plan=plan)
     for schema, name in sorted(read - own.keys()):
         others = _rows(connection, ".".join(quoted(connection.dialect, part) for part in (schema, name)))
-        if others > SMALL:
+        if others > SMALL_TABLE_ROWS:
             words = f"each batch reads the whole of {schema}.{name} as well ({others:,} rows)"
             many = "each batch reads the whole of {} other tables as well"
             subject = f"{schema}.{name} ({others:,} rows)"
@@ -98,9 +100,9 @@ def _postgresql(connection: Connection, case: Case, choice: Choice) -> Iterator[
 
 
 def _whole_table(connection: Connection, case: Case, rows: int, plan: str) -> Finding:
-    if rows <= SMALL:
+    if rows <= SMALL_TABLE_ROWS:
         return Finding("ok", "plan", f"reads the whole table, which is small ({rows:,} rows)", plan=plan)
-    known = f"{rows:,}" if rows != SMALL + 1 else f"more than {SMALL:,}"
+    known = f"{rows:,}" if rows != SMALL_TABLE_ROWS + 1 else f"more than {SMALL_TABLE_ROWS:,}"
     words = f"reads the whole table ({known} rows) in each batch"
     if missing_index(connection, case.plan) is not None:  # which is a warning itself
         return Finding("note", "plan", words, plan=plan)
@@ -111,7 +113,7 @@ def _whole_table(connection: Connection, case: Case, rows: int, plan: str) -> Fi
 
 def _counted(connection: Connection, case: Case) -> int:
     """How many rows the table has; SMALL + 1 for all that are more."""
-    some = select(literal(1)).select_from(case.plan.table).limit(SMALL + 1).subquery()
+    some = select(literal(1)).select_from(case.plan.table).limit(SMALL_TABLE_ROWS + 1).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
@@ -143,18 +145,18 @@ def _more(connection: Connection, case: Case, choice: Choice) -> dict[str, Any]:
     if isinstance(choice.executor, SweepPurge):
         return {"sexton_from": "(0,0)", "sexton_to": f"({SweepPurge.first},0)"}
     if plan.lock_first:
-        picked = select(*plan.key).where(due(plan, excluding=False)).order_by(*plan.order).limit(limit())
+        picked = select(*plan.key).where(due_condition(plan, excluding=False)).order_by(*plan.order).limit(limit())
         keys = connection.execute(picked, parameters(picked, request)).all()
-        return {AMONG: [tuple(key) if len(plan.key) > 1 else key[0] for key in keys]}
+        return {LOCKED_KEYS: [tuple(key) if len(plan.key) > 1 else key[0] for key in keys]}
     if not isinstance(choice.executor, WindowPurge):
         return {}
-    marks = select(*(marking(column) for column in plan.order)).order_by(*plan.order).limit(1)
-    dues = marks.where(due(plan, excluding=False))
+    marks = select(*(cursor_value(column) for column in plan.order)).order_by(*plan.order).limit(1)
+    dues = marks.where(due_condition(plan, excluding=False))
     values = parameters(dues, request)
     first = connection.execute(dues, values).first() or connection.execute(marks).one()
     last = connection.execute(dues.offset(case.size - 1), values).first() or first
-    begins = {after(number): value for number, value in enumerate(first)}
-    return begins | {upto(number): value for number, value in enumerate(last)}
+    begins = {cursor_parameter(number): value for number, value in enumerate(first)}
+    return begins | {window_end_parameter(number): value for number, value in enumerate(last)}
 
 
 def _sqlite(connection: Connection, case: Case, choice: Choice) -> Iterator[Finding]:
@@ -178,9 +180,9 @@ def _sqlite(connection: Connection, case: Case, choice: Choice) -> Iterator[Find
         yield Finding("ok", "plan", f"index {known[0]} serves it" if known else "the key serves it", plan=plan)
         return
     counted = _counted(connection, case)
-    if counted <= SMALL:
+    if counted <= SMALL_TABLE_ROWS:
         yield Finding("ok", "plan", f"reads the whole table, which is small ({counted:,} rows)", plan=plan)
     else:
         level = "note" if missing_index(connection, case.plan) else "warning"
-        words = f"reads the whole table (more than {SMALL:,} rows) in each batch"
+        words = f"reads the whole table (more than {SMALL_TABLE_ROWS:,} rows) in each batch"
         yield Finding(level, "plan", words, plan=plan)

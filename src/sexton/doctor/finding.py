@@ -1,4 +1,4 @@
-"""What a question is about, what it answers, and how it is asked so that nobody feels it."""
+"""What a question is about, what it answers, and how it is asked without being felt by other sessions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..db.connect import read_only
 from ..db.faults import Fault, classify, describe
-from ..db.statement_timeout import limited
+from ..db.statement_timeout import limited_time
 from ..errors import HeldElsewhere
 from ..policies.contract import Plan
 from ..statements.batch_strategy import Request
@@ -20,7 +20,7 @@ from ..statements.indexes import is_own
 LEVELS = ("ok", "note", "warning", "wrong")
 """From what is well to what keeps a job from running; from `warning` on, somebody should act."""
 
-SECONDS = 5.0
+QUESTION_SECONDS = 5.0
 """After which a statement of ours is given up."""
 
 ROWS_KNOWN = "CASE WHEN c.reltuples < 0 THEN pg_stat_get_live_tuples(c.oid) ELSE CAST(c.reltuples AS bigint) END"
@@ -96,11 +96,11 @@ Question = Callable[[Connection], Iterable[Finding]]
 def answers(engine: Engine, about: str, question: Question) -> list[Finding]:
     """Ask in a transaction of its own; what cannot be answered is a note. DatabaseUnreachable."""
     try:
-        with read_only(engine) as connection, limited(connection, SECONDS):
+        with read_only(engine) as connection, limited_time(connection, QUESTION_SECONDS):
             return list(question(connection))
     except HeldElsewhere as held:
         return [Finding("note", about, f"not known: {held}")]
     except DBAPIError as error:
         slow = classify(error) is Fault.CANCELLED
-        why = f"no answer within {SECONDS:g} s" if slow else describe(error)
+        why = f"no answer within {QUESTION_SECONDS:g} s" if slow else describe(error)
         return [Finding("note", about, f"not known: {why}")]

@@ -21,7 +21,7 @@ from ..policies.contract import Change, Plan
 from ..runs.runner import planned
 from ..statements.cte_batch import batch_statement
 from ..statements.preview import preview_statement, relations
-from ..statements.unlisted_references import keepers
+from ..statements.unlisted_references import unlisted_references
 from ..texts import one_line
 
 _PLACE = text(
@@ -186,9 +186,9 @@ def _of_plan(connection: Connection, plan: Plan, needs: dict[str, _Needs]) -> No
         of(plan.table).read["ctid"] = None  # a sweep goes by it
     if plan.outbox is not None and plan.messages and plan.outbox.table.schema != SCHEMA:
         of(plan.outbox.table).insert = True
-    for keeper in keepers(connection, plan):
-        names = [name for name, _ in keeper.columns]
-        of(_named(keeper.name, keeper.schema, names)).read.update(dict.fromkeys(names))
+    for reference in unlisted_references(connection, plan):
+        names = [name for name, _ in reference.columns]
+        of(_named(reference.name, reference.schema, names)).read.update(dict.fromkeys(names))
 
 
 def _of_change(plan: Plan, change: Change, rows: dict[str, Any], one: _Needs) -> None:
@@ -208,10 +208,10 @@ def _parts(plan: Plan, rows: dict[str, Any]) -> Iterator[Column[Any]]:
     yield from _columns(preview_statement("postgresql", plan, excluding=True))
     for statement in (rows["picked"], *(found.select(rows) for found in plan.lock_also)):
         yield from _columns(statement)
-    if plan.kept is not None:
-        yield from _columns(plan.kept(rows["picked"]))
-    if plan.gate is not None:
-        yield from _columns(plan.gate(rows))
+    if plan.restricted is not None:
+        yield from _columns(plan.restricted(rows["picked"]))
+    if plan.restrict_probe is not None:
+        yield from _columns(plan.restrict_probe(rows))
     for change in (*plan.changes, *([plan.main] if plan.main else [])):
         yield from _columns(select(1).where(change.where(rows)))
     yield from (*plan.key, *plan.order)

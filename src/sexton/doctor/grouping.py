@@ -15,7 +15,7 @@ MAX_NAMED_SUBJECTS = 3
 TOLD_ELSEWHERE = "again"
 """What a finding is about that only says where others were told."""
 
-ORDER = ("rights", "job", "server", "schema", "clock", "rules", "index", "archive", "plan", "sample")
+TOPIC_ORDER = ("rights", "job", "server", "schema", "clock", "rules", "index", "archive", "plan", "sample")
 """What is told first among findings of one level; the rest comes after it, as it was asked."""
 
 
@@ -30,7 +30,7 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _badness(finding: Finding) -> tuple[int, int]:
-    place = ORDER.index(finding.about) if finding.about in ORDER else len(ORDER)
+    place = TOPIC_ORDER.index(finding.about) if finding.about in TOPIC_ORDER else len(TOPIC_ORDER)
     return -LEVELS.index(finding.level), place
 
 
@@ -52,7 +52,7 @@ def by_cause(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _joined(findings: Iterable[Finding]) -> list[Finding]:
-    """Of one job; each cause where its first finding was."""
+    """The findings of one job, joined by cause, each where its first one was."""
     groups: dict[object, list[Finding]] = {}
     for number, finding in enumerate(findings):
         alike = (finding.level, finding.about, finding.step, finding.many)

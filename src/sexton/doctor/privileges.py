@@ -12,14 +12,14 @@ from ..policies.contract import Plan
 from ..statements.cte_batch import batch_statement
 from .finding import Case, Finding
 
-ORDER = ("SELECT", "INSERT", "UPDATE", "DELETE")
+PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 def rights_for(connection: Connection, case: Case) -> Iterator[Finding]:
     """One finding for each table or schema of the product that the step may not use as it has to."""
     if not case.on_postgresql:
         return
-    wanted = {table: rights for table, rights in needed(case.plan).items() if table.schema != SCHEMA}
+    wanted = {table: rights for table, rights in needed_privileges(case.plan).items() if table.schema != SCHEMA}
     schemas: set[str] = set()
     for table in sorted(wanted, key=lambda table: table.fullname):
         for finding in _of_table(connection, table, wanted[table]):
@@ -28,7 +28,7 @@ def rights_for(connection: Connection, case: Case) -> Iterator[Finding]:
                 yield finding
 
 
-def needed(plan: Plan) -> dict[Table, set[str]]:
+def needed_privileges(plan: Plan) -> dict[Table, set[str]]:
     """The tables that a step uses, and what it has to be allowed there; what a cascade reaches is not among them."""
     rights: dict[Table, set[str]] = {plan.table: {"SELECT", "UPDATE"}}  # UPDATE: to lock rows
     for part in visitors.iterate(batch_statement(plan, excluding=True)):
@@ -61,7 +61,7 @@ def _of_table(connection: Connection, table: Table, rights: Iterable[str]) -> It
     if not found.enters:
         words = f"role {found.role} may not use schema {found.schema}"
         yield Finding("wrong", "rights", words, f"GRANT USAGE ON SCHEMA {found.schema} TO {found.role};")
-    lacking = [right for right in ORDER if right in rights and not _may(connection, found.oid, right)]
+    lacking = [right for right in PRIVILEGES if right in rights and not _may(connection, found.oid, right)]
     if lacking:
         words = f"role {found.role} may not {_listed(lacking)} on {found.name}"
         yield Finding("wrong", "rights", words, f"GRANT {', '.join(lacking)} ON {found.name} TO {found.role};")

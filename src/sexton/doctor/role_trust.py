@@ -16,7 +16,7 @@ from ..db.trust import EVERYBODY, trusted_of, untrusted_creators
 from ..db.untrusted_objects import Stranger, strangers_at_home, strangers_in, strangers_on, writers_at_home
 from ..policies.contract import Plan
 from ..texts import one_line
-from .privileges import needed
+from .privileges import needed_privileges
 
 _ROLE = text(
     "SELECT quote_ident(current_user) AS name, r.rolsuper, r.rolcreaterole,"
@@ -48,7 +48,7 @@ def of_plans(connection: Connection, plans: Iterable[Plan]) -> list[Stranger]:
         return []
     tables: dict[str, bool] = {}
     for plan in plans:
-        for table, rights in needed(plan).items():
+        for table, rights in needed_privileges(plan).items():
             if table.schema != SCHEMA:
                 name = quoted_table(connection.dialect, table)
                 tables[name] = tables.get(name, False) or "DELETE" in rights

@@ -11,13 +11,13 @@ from sqlalchemy.exc import DBAPIError
 
 from ..db.connect import connection_errors_translated
 from ..db.faults import Fault, classify, describe
-from ..db.statement_timeout import limited
+from ..db.statement_timeout import limited_time
 from ..jobs.duration import duration_words
 from ..statements.batch_strategy import Request, Result, parameters
 from ..statements.purge_batch import SweepPurge
-from ..statements.selection import due
+from ..statements.selection import due_condition
 from ..statements.strategy_choice import choose
-from .finding import SECONDS, Case, Finding
+from .finding import QUESTION_SECONDS, Case, Finding
 from .workload import size_words
 
 SAMPLE_ROWS = 100
@@ -26,7 +26,7 @@ SAMPLE_ROWS = 100
 _PATIENCE = text("SET LOCAL lock_timeout = '50ms'")
 
 
-def sample(engine: Engine, case: Case) -> Finding:
+def measure_sample_batch(engine: Engine, case: Case) -> Finding:
     """The measurement. What hinders it is a note. DatabaseUnreachable."""
     if case.plan.main is None and not case.plan.messages:
         return Finding("note", "sample", "the step changes nothing, so that there is nothing to measure")
@@ -34,7 +34,7 @@ def sample(engine: Engine, case: Case) -> Finding:
         with connection_errors_translated(engine), engine.connect() as connection:
             transaction = connection.begin()
             try:
-                with limited(connection, SECONDS):
+                with limited_time(connection, QUESTION_SECONDS):
                     return _measured(connection, case)
             finally:
                 transaction.rollback()
@@ -42,7 +42,7 @@ def sample(engine: Engine, case: Case) -> Finding:
         if classify(error) is Fault.LOCKED:
             why = "somebody holds a lock on a row, or on the table; try again"
         else:
-            why = f"no answer within {SECONDS:g} s" if classify(error) is Fault.CANCELLED else describe(error)
+            why = f"no answer within {QUESTION_SECONDS:g} s" if classify(error) is Fault.CANCELLED else describe(error)
         return Finding("note", "sample", f"not measured: {why}")
 
 
@@ -60,10 +60,10 @@ def _measured(connection: Connection, case: Case) -> Finding:
     seconds, wal = time.monotonic() - began, _written(connection, case) - before
     if not result.picked:
         return Finding("note", "sample", "not measured: nothing is due that is not locked")
-    return Finding("ok", "sample", "; ".join(_words(case, result.picked, seconds, wal)))
+    return Finding("ok", "sample", "; ".join(_finding_lines(case, result.picked, seconds, wal)))
 
 
-def _words(case: Case, rows: int, seconds: float, wal: int) -> Iterator[str]:
+def _finding_lines(case: Case, rows: int, seconds: float, wal: int) -> Iterator[str]:
     yield f"{rows:,} {'row' if rows == 1 else 'rows'}: {_cost(case, seconds, wal)}, rolled back"
     if case.due is not None and case.due.rows > rows:
         times = case.due.rows / rows
@@ -84,5 +84,5 @@ def _written(connection: Connection, case: Case) -> int:
 def _first_block(connection: Connection, case: Case, request: Request) -> tuple[int]:
     """The first block of the heap with a due row."""
     block: ColumnElement[int] = literal_column("CAST((CAST(CAST(ctid AS text) AS point))[0] AS bigint)")
-    asked = select(block).select_from(case.plan.table).where(due(case.plan, excluding=False)).limit(1)
+    asked = select(block).select_from(case.plan.table).where(due_condition(case.plan, excluding=False)).limit(1)
     return (connection.execute(asked, parameters(asked, request)).scalar() or 0,)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ..db.migrate import HEAD, require_schema
+from ..db.migrate import HEAD_REVISION, require_schema
 from ..db.server_clock import ask_now, skew
 from ..errors import SchemaOutdated
 from .finding import Finding
@@ -16,7 +16,7 @@ from .finding import Finding
 CLOCK_WARNING, CLOCK_LIMIT = 5.0, 60.0
 """Seconds between the clocks from which it is said, and from which nothing runs."""
 
-TRIED = 150_000
+OLDEST_TESTED_VERSION = 150_000
 """The oldest server that Sexton is tested on, as server_version_num."""
 
 
@@ -37,7 +37,7 @@ def server(connection: Connection) -> Iterator[Finding]:
     ).one()
     words = f"PostgreSQL {row.version}; time zone of sessions {row.zone}, which jobs do not depend on"
     yield Finding("ok", "server", words)
-    if row.number < TRIED:
+    if row.number < OLDEST_TESTED_VERSION:
         yield Finding("note", "server", "older than 15, the oldest that Sexton is tested on")
     if row.standby:
         yield Finding("wrong", "server", "this is a standby, which nobody can write to; name the primary")
@@ -96,4 +96,4 @@ def schema(connection: Connection) -> Iterator[Finding]:
     except SchemaOutdated as error:
         yield Finding("wrong", "schema", str(error))
     else:
-        yield Finding("ok", "schema", f"Sexton's own tables are at revision {HEAD}")
+        yield Finding("ok", "schema", f"Sexton's own tables are at revision {HEAD_REVISION}")

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.sql import visitors
 
 from ..db.identifiers import quoted_table
-from ..statements.indexes import ForeignKeyReference, deletes, is_own, references
-from ..statements.suggested_index import wanted_index
+from ..statements.indexes import ForeignKeyReference, deletes, foreign_key_references, is_own
+from ..statements.suggested_index import suggested_index
 from .finding import Case, Finding
 
 EVENTS = {"DELETE": 8, "UPDATE": 16}
@@ -23,10 +23,10 @@ def indexes_of(connection: Connection, case: Case) -> Iterator[Finding]:
     """The index that the step would start at, if it is missing, and indexes whose building failed."""
     if case.own:
         return
-    if (wanted := wanted_index(connection, case.plan, case.request)) is not None:
-        yield Finding("warning" if wanted.needed else "note", "index", wanted.words, f"{wanted.statement};")
+    if (wanted := suggested_index(connection, case.plan, case.request)) is not None:
+        yield Finding("warning" if wanted.needed else "note", "index", wanted.reason, f"{wanted.statement};")
     if case.on_postgresql:
-        for table in sorted(touched(case), key=lambda table: table.fullname):
+        for table in sorted(touched_tables(case), key=lambda table: table.fullname):
             yield from _broken(connection, table)
 
 
@@ -46,13 +46,13 @@ def _broken(connection: Connection, table: Table) -> Iterator[Finding]:
         yield Finding("warning", "index", words, f"DROP INDEX CONCURRENTLY {row.name};", many=many, subject=row.name)
 
 
-def children_of(connection: Connection, case: Case) -> Iterator[Finding]:
+def referencing_tables_of(connection: Connection, case: Case) -> Iterator[Finding]:
     """Tables that refer to rows which are deleted: what happens there, and whether an index leads to them."""
     if not deletes(case.plan) or case.own:
         return
     listed = {change.table.name: change.values is None for change in case.plan.changes}
     read = {part.name for part in visitors.iterate(case.plan.due) if isinstance(part, Table)}
-    for reference in references(connection, case.plan.table):
+    for reference in foreign_key_references(connection, case.plan.table):
         yield from _child(reference, listed.get(reference.name), reference.name in read)
 
 
@@ -101,7 +101,7 @@ def triggers_of(connection: Connection, case: Case) -> Iterator[Finding]:
         yield from ask(connection, name, event)
 
 
-def touched(case: Case) -> set[Table]:
+def touched_tables(case: Case) -> set[Table]:
     """The product's tables whose rows are deleted or changed."""
     changes = [*case.plan.changes, *([case.plan.main] if case.plan.main else [])]
     return {change.table for change in changes if not is_own(case.dialect, change.table)}
@@ -115,7 +115,7 @@ def _events(connection: Connection, case: Case) -> set[tuple[str, str]]:
         for one in changes
     }
     if deletes(case.plan):
-        for reference in references(connection, case.plan.table):
+        for reference in foreign_key_references(connection, case.plan.table):
             if reference.rule == "CASCADE":
                 happens.add((reference.child, "DELETE"))
             elif reference.rule.startswith("SET"):

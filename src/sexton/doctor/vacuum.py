@@ -11,11 +11,11 @@ from sqlalchemy import BindParameter, Connection, Row, text
 from sqlalchemy.sql import visitors
 
 from ..db.identifiers import quoted_table
-from ..db.time_parameters import values as instant_values
+from ..db.time_parameters import instant_values as instant_values
 from ..statements.indexes import deletes
 from .finding import ROWS_KNOWN, Case, Finding
 
-BIG = 1_000_000
+LARGE_TABLE_ROWS_FOR_VACUUM = 1_000_000
 """Rows from which the default scale factor of autovacuum, a fifth of the table, comes late."""
 
 MOST_LISTED = 20
@@ -42,7 +42,7 @@ def autovacuum_of(connection: Connection, case: Case) -> Iterator[Finding]:
     yield Finding("ok", "autovacuum", f"{dead:,} dead rows beside {rows:,}; {last}")
     for heap in heaps:
         share = case.due.rows / rows if case.due is not None and rows else 0.0
-        if heap.rows >= BIG and share > 2 * heap.scale:
+        if heap.rows >= LARGE_TABLE_ROWS_FOR_VACUUM and share > 2 * heap.scale:
             words = f"{share:.0%} of {heap.name} is due, and autovacuum comes only after {heap.scale:.0%} are dead"
             sql = f"ALTER TABLE {heap.name} SET (autovacuum_vacuum_scale_factor = 0.02);"
             yield Finding("warning", "autovacuum", words, sql)

@@ -20,7 +20,7 @@ MAX_SLOT_WAL_BYTES = 1024**3
 """Bytes of WAL that a slot in use may keep."""
 
 
-def holders(connection: Connection) -> Iterator[Finding]:
+def vacuum_holders(connection: Connection) -> Iterator[Finding]:
     """Long transactions, prepared ones, replication slots, standbys."""
     if connection.dialect.name == "sqlite":
         return

@@ -12,12 +12,12 @@ from ..db.column_types import UtcDateTime
 from ..db.connect import read_only
 from ..db.faults import Fault, classify
 from ..db.identifiers import quoted_table
-from ..db.statement_timeout import limited
+from ..db.statement_timeout import limited_time
 from ..errors import HeldElsewhere
 from ..guard.flood import due_rows
 from ..statements.batch_strategy import parameters
 from ..statements.indexes import deletes
-from ..statements.selection import due
+from ..statements.selection import due_condition
 from ..statements.strategy_choice import estimated_rows
 from .finding import Case, DueCount, Finding
 
@@ -27,10 +27,10 @@ MAX_COUNTED_ROWS = 100_000
 COUNT_SECONDS = 2.0
 """Seconds for counting them."""
 
-RECORD = 60
+WAL_RECORD_BYTES = 60
 """Bytes of WAL for one deleted row; as much for an entry that an update adds to an index."""
 
-PAGE = 8192
+PAGE_BYTES = 8192
 """Bytes of WAL for the first change of a page after a checkpoint, at most: the page as a whole."""
 
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
@@ -39,7 +39,7 @@ _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 def count_due(engine: Engine, case: Case) -> DueCount | None:
     """Rows that are due now; None: that cannot be said within our patience. DatabaseUnreachable."""
     try:
-        with read_only(engine) as connection, limited(connection, COUNT_SECONDS):
+        with read_only(engine) as connection, limited_time(connection, COUNT_SECONDS):
             return _counted(connection, case)
     except HeldElsewhere:
         return None
@@ -64,7 +64,7 @@ def _counted(connection: Connection, case: Case) -> DueCount:
 
 
 def _estimated(connection: Connection, case: Case) -> int:
-    asked = select(*case.plan.key).where(due(case.plan, excluding=False))
+    asked = select(*case.plan.key).where(due_condition(case.plan, excluding=False))
     return round(estimated_rows(connection, asked, parameters(asked, case.request)))
 
 
@@ -99,9 +99,13 @@ def _wal(connection: Connection, case: Case, rows: int) -> str:
         ),
         {"name": quoted_table(connection.dialect, case.plan.table)},
     ).one()
-    each = RECORD if deletes(case.plan) else RECORD + int(figures.width) + RECORD * int(figures.indexes)
+    each = (
+        WAL_RECORD_BYTES
+        if deletes(case.plan)
+        else WAL_RECORD_BYTES + int(figures.width) + WAL_RECORD_BYTES * int(figures.indexes)
+    )
     least = rows * each
-    most = least + min(int(figures.pages), rows) * PAGE * bool(figures.whole)
+    most = least + min(int(figures.pages), rows) * PAGE_BYTES * bool(figures.whole)
     about = f": about {size_words(least)} of WAL"
     return about if most < 2 * least else f"{about}, {size_words(most)} right after a checkpoint"
 
@@ -134,10 +138,10 @@ def unreadable_times(connection: Connection, case: Case) -> Iterable[Finding]:
 
 
 def unknown_zones(connection: Connection, case: Case) -> Iterable[Finding]:
-    """Rows whose date is in a zone that nobody knows, or in none, so never due."""
-    if case.plan.nowhere is None:
+    """Rows whose date is in an unknown zone, or in none, so never due."""
+    if case.plan.unknown_zone is None:
         return
-    if found := _such_rows(connection, case, case.plan.nowhere):
+    if found := _such_rows(connection, case, case.plan.unknown_zone):
         count, have, are = found
         words = f"{count} {have} no time zone that is known, and {are} never due; `zone` is taken where there is none"
         yield Finding("warning", "time zone", words)

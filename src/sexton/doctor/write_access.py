@@ -18,7 +18,7 @@ WRITES_BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside its file; one that another user left there has to be written to as well."""
 
 
-def locked_out(engine: Engine) -> str | None:
+def why_not_openable(engine: Engine) -> str | None:
     """What keeps this user from the SQLite file, before it is opened; None: nothing, or it is no such file."""
     path = Path(engine.url.database or "")
     if engine.dialect.name != "sqlite" or not path.is_file():

@@ -11,9 +11,9 @@ from .cron_fields import Fields, read_fields
 from .occurrences import plan
 from .schedule import Cron, Schedule
 from .stagger import MIN_STAGGERED_INTERVAL
-from .zones import Piece, load_zone, pieces
+from .zones import OffsetPeriod, load_zone, pieces
 
-AHEAD = timedelta(days=400)
+CLOCK_CHANGE_HORIZON = timedelta(days=400)
 """How far ahead clock changes are looked for: the next two of every zone that has two a year."""
 
 MIDNIGHT = 3
@@ -29,7 +29,7 @@ class Warned(NamedTuple):
     text: str
 
 
-def warnings(schedules: Mapping[str, Schedule], start: datetime) -> list[Warned]:
+def crowding_warnings(schedules: Mapping[str, Schedule], start: datetime) -> list[Warned]:
     """Everything there is to say about these jobs, from `start` (aware) on; empty when all is well."""
     return [*crowds(schedules, start), *moved_times(schedules, start)]
 
@@ -59,7 +59,7 @@ def crowds(schedules: Mapping[str, Schedule], start: datetime, days: int = 7) ->
 
 def moved_times(schedules: Mapping[str, Schedule], start: datetime) -> Iterator[Warned]:
     """Fixed times of day that the next clock changes of their zone skip or repeat, and what will happen."""
-    changes: dict[str, list[Piece]] = {}
+    changes: dict[str, list[OffsetPeriod]] = {}
     for name, schedule in schedules.items():
         if not isinstance(schedule, Cron) or not read_fields(schedule.text).fixed:
             continue
@@ -77,15 +77,19 @@ def _seldom(schedule: Schedule, start: datetime) -> bool:
 
 
 def _at_midnight(minute: datetime, names: Iterable[str], schedules: Mapping[str, Schedule]) -> list[str]:
-    """Of these jobs those for whose zone it is midnight."""
+    """Those of these jobs in whose zone it is midnight."""
     return [name for name in names if f"{minute.astimezone(load_zone(schedules[name].zone)):%H:%M}" == "00:00"]
 
 
-def _changes(zone: str, start: datetime) -> list[Piece]:
-    return [piece for piece in pieces(load_zone(zone), start, start + AHEAD) if piece.jump and piece.start > start]
+def _changes(zone: str, start: datetime) -> list[OffsetPeriod]:
+    return [
+        piece
+        for piece in pieces(load_zone(zone), start, start + CLOCK_CHANGE_HORIZON)
+        if piece.jump and piece.start > start
+    ]
 
 
-def _moved(fields: Fields, change: Piece, zone: str) -> str:
+def _moved(fields: Fields, change: OffsetPeriod, zone: str) -> str:
     """What the change does to these times of day; "" when it leaves them alone."""
     local = change.start.replace(tzinfo=None) + change.offset
     first, end = (local - change.jump, local) if change.jump > timedelta() else (local, local - change.jump)

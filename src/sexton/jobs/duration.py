@@ -48,7 +48,9 @@ def parse_duration(text: str | timedelta, *, where: str = "duration") -> timedel
     for digits, name in _PART.findall(text):
         unit = _SPELLED.get(name)
         if unit is None:
-            raise ScheduleError(f"{where}: {_cut(text)!r} has the unknown unit {name!r}; {_unit_advice(digits, name)}")
+            raise ScheduleError(
+                f"{where}: {_excerpt(text)!r} has the unknown unit {name!r}; {_unit_advice(digits, name)}"
+            )
         if unit not in largest:  # consumes the iterator up to this unit, so that none comes twice or upwards
             raise ScheduleError(f"{where}: {text!r} must name each unit once, the largest first; {_EXAMPLE}")
         total += _product(digits, unit, text, where)
@@ -81,7 +83,7 @@ def _product(digits: str, unit: str, text: str, where: str) -> timedelta:
     # Counted before the conversion: Python refuses to convert thousands of digits with an error of its own.
     number = int(digits) if len(digits) <= 15 else None
     if number is None or number > MAX_DURATION // UNITS[unit]:
-        raise ScheduleError(f"{where}: {_cut(text)!r} is more than {MAX_DURATION.days} days; write at most 36500d")
+        raise ScheduleError(f"{where}: {_excerpt(text)!r} is more than {MAX_DURATION.days} days; write at most 36500d")
     return number * UNITS[unit]
 
 
@@ -130,9 +132,9 @@ def _unit_advice(digits: str, unit: str) -> str:
 
     words = [f"{word}{'' if digits == '1' else 's'}" for word in UNIT_WORDS.values()]
     near = get_close_matches(unit.lower(), words, n=1, cutoff=0.5)
-    meant = f'did you mean "{_cut(digits)} {near[0]}"? ' if near else ""
+    meant = f'did you mean "{_excerpt(digits)} {near[0]}"? ' if near else ""
     return f"{meant}known: {', '.join(UNITS)}, and {', '.join(words)}"
 
 
-def _cut(text: str) -> str:
+def _excerpt(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."

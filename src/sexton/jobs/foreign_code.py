@@ -36,10 +36,10 @@ def guarded(about: str, error_type: type[UsageError], module: str) -> Iterator[N
             where = _place(error, module.partition(".")[0])
             if isinstance(error, SextonError) and (where is None or not isinstance(error, UsageError)):
                 raise
-            raise error_type(": ".join(filter(None, (about, where, in_words(error))))) from error
+            raise error_type(": ".join(filter(None, (about, where, foreign_error_text(error))))) from error
 
 
-def in_words(error: BaseException) -> str:
+def foreign_error_text(error: BaseException) -> str:
     """What an exception says, on one line that can be printed, without credentials."""
     if isinstance(error, SystemExit):
         return f"it ends the program, sys.exit({_text(error.code)}); a module that defines jobs must not"

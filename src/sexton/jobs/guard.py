@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import PolicyError
 
 MAX_SHARE = 0.2
-"""Of a table: more is a flood, unless somebody says otherwise."""
+"""Share of a table's rows: more is a flood, unless the policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def _sources(source: str, folder: Path) -> list[Path]:
     return found
 
 
-def require_own(source: str, folder: Path) -> None:
+def require_trusted_source(source: str, folder: Path) -> None:
     """SettingsError when we are root and somebody else could have written what importing it runs (SEC-13)."""
     for path in sources_of(source, folder):
         refuse_for_root(path)

@@ -78,7 +78,7 @@ def _package() -> str:
     return os.path.dirname(import_module("tzdata").__file__ or "")
 
 
-class Piece(NamedTuple):
+class OffsetPeriod(NamedTuple):
     """A stretch of time, start <= t < end in UTC, in which local time is UTC plus `offset`.
 
     jump: how far local time springs at `start`: positive where clocks go forward, negative where back.
@@ -90,13 +90,13 @@ class Piece(NamedTuple):
     jump: timedelta
 
 
-def pieces(zone: tzinfo, start: datetime, end: datetime) -> Iterator[Piece]:
+def pieces(zone: tzinfo, start: datetime, end: datetime) -> Iterator[OffsetPeriod]:
     """Cut start <= t < end (UTC) wherever the offset of `zone` changes, and every few days besides.
 
     Lazy, so a far `end` costs nothing until it is reached.
     """
     if zone is UTC:
-        yield Piece(start, end, timedelta(), timedelta())
+        yield OffsetPeriod(start, end, timedelta(), timedelta())
         return
     before = _offset(zone, start - TICK)
     while start < end:
@@ -105,7 +105,7 @@ def pieces(zone: tzinfo, start: datetime, end: datetime) -> Iterator[Piece]:
         stop = min(start + _BLOCK, end)
         if _offset(zone, stop - TICK) != offset:
             stop = _change(zone, start, stop)
-        yield Piece(start, stop, offset, offset - before)
+        yield OffsetPeriod(start, stop, offset, offset - before)
         start, before = stop, offset
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, FromClause, Insert, Select, Text, bindparam, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from ..db.effect_keys import FORM, MAX_KEY_CHARACTERS, storable
-from ..db.ledger import THIS_FORM
+from ..db.effect_keys import KEY_FORM, MAX_KEY_CHARACTERS, storable
+from ..db.ledger import CURRENT_FORM
 from ..db.outbox_table import Outbox, own_outbox
 from ..db.server_clock import ask_now
 from ..db.sql_expressions import JOB, RUN
@@ -37,7 +37,7 @@ def record(dialect: str, facts: FromClause) -> Insert:
         facts.c.subject,
         bindparam(RUN, type_=BigInteger()).label("run_id"),
         now().label("created_at"),
-        THIS_FORM.label("form"),
+        CURRENT_FORM.label("form"),
     ).order_by(facts.c.part, facts.c.key)
     # SQLite reads "ON CONFLICT" after a bare SELECT as a join condition; a WHERE in between settles it.
     statement = upsert(dialect, effects).from_select(columns, rows.where(facts.c.part >= 0))
@@ -83,7 +83,7 @@ def tell(
     given, key = key, storable(key, dialect)
     if key != given and _before(connection, given):
         return False
-    fact = {"key": key, "job": by, "subject": storable(subject, dialect), "created_at": at, "form": FORM}
+    fact = {"key": key, "job": by, "subject": storable(subject, dialect), "created_at": at, "form": KEY_FORM}
     statement = upsert(dialect, effects).values(fact).on_conflict_do_nothing(index_elements=[effects.c.key])
     if connection.execute(statement.returning(effects.c.key)).first() is None:
         return False

@@ -106,9 +106,10 @@ class Plan:
     by: the column that gives a row its time; None: no column does.
     read: what a value of `by`, as the driver gives it, means as an instant; None: it is one.
     grace: how long after `by` a row is due; None where other things decide that.
-    kept: given the picked rows, those that will be refused and set aside, as far as the policy says so; None: none.
-    gate: reading it fails when there is one. Who changes children in statements of their own reads it before.
-    nowhere: rows that have a date and no zone that anybody knows, so that they are never due; None: none can be.
+    restricted: given the picked rows, those that a child is not to lose, so that they will be set aside; None: none.
+    restrict_probe: a relation that cannot be read when there is one. Where children are changed in statements of their
+    own, it is read before.
+    unknown_zone: rows with a date and no known zone, which are never due; None: there can be none.
     archive: deleted rows go into files first.
     limit: rows that one run takes at most.  batch: rows that one batch takes at most.
     lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
@@ -133,9 +134,9 @@ class Plan:
     by: Column[Any] | None = None
     read: Callable[[Any], datetime | None] | None = None
     grace: Span | None = None
-    kept: Callable[[FromClause], ColumnElement[bool]] | None = None
-    gate: Callable[[Rows], FromClause] | None = None
-    nowhere: ColumnElement[bool] | None = None
+    restricted: Callable[[FromClause], ColumnElement[bool]] | None = None
+    restrict_probe: Callable[[Rows], FromClause] | None = None
+    unknown_zone: ColumnElement[bool] | None = None
     guard: Guard | None = None
     definition: str = ""
     archive: ArchiveTo | None = None

@@ -37,7 +37,7 @@ _BIRTHS = each(
     "started"
 )
 _NOUNS = frozenset(each("access action audit event log"))
-"""Of these: what a column of text or numbers may hold itself, if no word for time stands beside it."""
+"""Those of them that a column of text or numbers may hold itself, if no word for time stands beside it."""
 
 _ENDS = each(
     "finished completed done settled stopped processed published sent delivered dispatched executed ended cancelled "
@@ -71,7 +71,7 @@ class Roles:
 
 
 def roles_of(columns: Mapping[str, TypeEngine[Any]], dialect: str) -> Roles:
-    """Of a table with these columns."""
+    """The roles of a table's columns."""
     cores = {name: _core(name) for name, kind in columns.items() if _may_be_time(name, kind, dialect)}
     return Roles(
         deadlines=_sorted((name for name in cores if _is_deadline(name)), _deadline_rank),

@@ -22,10 +22,10 @@ from ..declared.catalogue import Catalogue
 from ..errors import DatabaseUnreachable, PolicyError, SextonError
 from ..policies.contract import Plan
 from ..statements.batch_strategy import Request, parameters
-from ..statements.selection import all_due
+from ..statements.selection import select_due
 from .column_roles import roles_of
-from .measure import Looker, Measures, final_states, form_of, measure
-from .recognise import VAGUE, Guess, Seen, recognise
+from .measure import DatabaseProbe, Measures, final_states, form_of, measure
+from .recognise import VAGUE_LOOKS, Guess, SurveyedTable, recognise
 from .survey import Survey, survey
 from .weigh import Scales, Weighed
 
@@ -68,12 +68,12 @@ def propose(url: str) -> Proposals:
         with warnings.catch_warnings():
             # Of types and indexes that SQLAlchemy does not know; no policy uses them.
             warnings.simplefilter("ignore", SAWarning)
-            return _looked_at(Looker(engine))
+            return _looked_at(DatabaseProbe(engine))
     finally:
         engine.dispose()
 
 
-def _looked_at(looker: Looker) -> Proposals:
+def _looked_at(looker: DatabaseProbe) -> Proposals:
     with read_only(looker.engine) as connection:
         known = survey(connection)
     scales = Scales(known)
@@ -103,8 +103,8 @@ def _numbers(known: Survey, dialect: str) -> Iterator[Column[Any]]:
 
 
 def _rank(proposal: Proposal) -> tuple[bool, bool, int, int, str]:
-    """Those that wait for nobody first, then those with the fewest questions; of these the ones with most to do."""
-    vague = proposal.looks.startswith(VAGUE)
+    """Those without a question first, then those with the fewest; of these the ones with most to do."""
+    vague = proposal.looks.startswith(VAGUE_LOOKS)
     return bool(proposal.doubts), vague, len(proposal.doubts), -(proposal.measures.due or 0), proposal.name
 
 
@@ -119,7 +119,7 @@ class _Settled:
     by: Column[Any]
 
 
-def _first_that_works(looker: Looker, scales: Scales, table: Seen, guesses: list[Guess]) -> _Settled:
+def _first_that_works(looker: DatabaseProbe, scales: Scales, table: SurveyedTable, guesses: list[Guess]) -> _Settled:
     """PolicyError: why the first one does not."""
     first: SextonError = PolicyError("no column tells when a row has had its time")
     for number, guess in enumerate(guesses):
@@ -136,7 +136,7 @@ def _first_that_works(looker: Looker, scales: Scales, table: Seen, guesses: list
     raise PolicyError(" ".join(str(first).split()))
 
 
-def _settled(looker: Looker, scales: Scales, table: Seen, guess: Guess) -> _Settled:
+def _settled(looker: DatabaseProbe, scales: Scales, table: SurveyedTable, guess: Guess) -> _Settled:
     columns, key = _columns(looker, table)
     form, doubt = form_of(looker, columns[guess.by])
     doubts, only = [doubt] if doubt else [], dict(guess.only)
@@ -154,7 +154,7 @@ def _settled(looker: Looker, scales: Scales, table: Seen, guess: Guess) -> _Sett
     return _Settled(guess, weighed, settings, plan, plan.table.c[guess.by])
 
 
-def _columns(looker: Looker, table: Seen) -> tuple[Mapping[str, Column[Any]], tuple[str, ...]]:
+def _columns(looker: DatabaseProbe, table: SurveyedTable) -> tuple[Mapping[str, Column[Any]], tuple[str, ...]]:
     """Found by the name that the policy will have for the table; and the names of those that are its key."""
     with read_only(looker.engine) as connection:
         found = Catalogue(connection).table(table.written)
@@ -163,17 +163,17 @@ def _columns(looker: Looker, table: Seen) -> tuple[Mapping[str, Column[Any]], tu
     return dict(found.c.items()), tuple(column.name for column in found.primary_key.columns)
 
 
-def _tried(looker: Looker, settings: Mapping[str, object]) -> Plan:
+def _tried(looker: DatabaseProbe, settings: Mapping[str, object]) -> Plan:
     """The plan of the policy, after the database has taken its predicate. PolicyError, DBAPIError."""
     read = read_into(PolicySettings, settings, where="policy")
     with read_only(looker.engine) as connection:
         plan = built(Catalogue(connection), LocatedPolicy("proposed", read, "")).plan()
-        none = all_due(plan, excluding=False).limit(0)
+        none = select_due(plan, excluding=False).limit(0)
         connection.execute(none, parameters(none, Request(0, None, ask_now(connection), "proposed", None)))
     return plan
 
 
-def _proposal(looker: Looker, table: Seen, settled: _Settled, taken: list[str]) -> Proposal:
+def _proposal(looker: DatabaseProbe, table: SurveyedTable, settled: _Settled, taken: list[str]) -> Proposal:
     guess, weighed, unit = settled.guess, settled.weighed, settled.settings.get("unit")
     return Proposal(
         name=_name(guess.adjective, table, taken),
@@ -198,8 +198,8 @@ def _failed(settled: _Settled) -> list[str]:
     return []
 
 
-def _name(adjective: str, table: Seen, taken: list[str]) -> str:
-    """Of a policy: "expired_sessions", "old_audit_log" of schema audit; stable as long as the table's name is."""
+def _name(adjective: str, table: SurveyedTable, taken: list[str]) -> str:
+    """A policy's name: "expired_sessions", "old_audit_log" of schema audit; stable as long as the table's name is."""
     plain = _slug(table.name)
     schema = "" if table.home or table.schema is None else f"{_slug(table.schema)}_"
     name = f"{schema}{plain}" if plain.startswith(f"{adjective}_") else f"{adjective}_{schema}{plain}"

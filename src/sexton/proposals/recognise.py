@@ -22,12 +22,12 @@ from .vocabulary import (
 )
 
 DELETED, ENDING = "rows marked as deleted", "something with an end"
-VAGUE = (DELETED, ENDING)
+VAGUE_LOOKS = (DELETED, ENDING)
 """What is said of tables whose name says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SurveyedTable:
     """A table of the catalogue. schema: None on SQLite.  home: whether it is the schema that needs not be named."""
 
     schema: str | None
@@ -58,7 +58,7 @@ class Guess:
     remark: str = ""
 
 
-def recognise(table: Seen, dialect: str) -> tuple[str | None, list[Guess]]:
+def recognise(table: SurveyedTable, dialect: str) -> tuple[str | None, list[Guess]]:
     """What its rows look like, and policies for them, the best first. None: not like anything that has its time."""
     if _is_ours(table, dialect) or is_migrations(table.name) or is_business(table.name):
         return None, []
@@ -73,7 +73,7 @@ def recognise(table: Seen, dialect: str) -> tuple[str | None, list[Guess]]:
     return looks, guesses
 
 
-def _is_ours(table: Seen, dialect: str) -> bool:
+def _is_ours(table: SurveyedTable, dialect: str) -> bool:
     return dialect == "sqlite" and table.name.startswith(OURS)
 
 
@@ -85,7 +85,7 @@ def _is_of_people(family: str, columns: Mapping[str, object]) -> bool:
     return not others.isdisjoint(_bare(columns))
 
 
-def _family_by_columns(table: Seen) -> str | None:
+def _family_by_columns(table: SurveyedTable) -> str | None:
     """`webhooks` are what was sent, or where to: the columns tell."""
     has = {word for name in table.columns for word in words_of_name(name)}
     sent = has & {"body", "payload"} and has & {"attempts", "response", "retries", "retried", "status"}
@@ -96,7 +96,7 @@ def _bare(columns: Mapping[str, object]) -> set[str]:
     return {"_".join(words_of_name(name)) for name in columns}
 
 
-def _by_deadline(looks: str, keep: str, roles: Roles, table: Seen) -> Iterator[Guess]:
+def _by_deadline(looks: str, keep: str, roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     """Expired rows, some time after their deadline: people still ask why something was refused."""
     tokens = {"refresh_token", "refresh_token_hash"} & _bare(table.columns)
     for name in roles.deadlines:
@@ -115,7 +115,7 @@ def _revoked(looks: str, roles: Roles) -> Iterator[Guess]:
     yield from (Guess(looks, "revoked", name, "30d") for name in roles.revoked)
 
 
-def _sessions(roles: Roles, table: Seen) -> Iterator[Guess]:
+def _sessions(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     yield from _certain_first(_by_deadline("sessions", "7d", roles, table), _revoked("sessions", roles))
     doubts = () if _bare(table.columns) & SECRET_COLUMNS else ("are these sessions of people who are signed in?",)
     yield from (Guess("sessions", "unused", name, "90d", doubts=doubts) for name in roles.used)
@@ -127,7 +127,7 @@ def _sessions(roles: Roles, table: Seen) -> Iterator[Guess]:
     yield from (Guess("sessions", "old", name, "365d", doubts=(doubt,)) for name in (*roles.changed, *roles.births))
 
 
-def _tokens(roles: Roles, table: Seen) -> Iterator[Guess]:
+def _tokens(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     keep = "30d" if {"refresh", "revoked"} & {*words_of_name(table.name)} else "7d"
     yield from _certain_first(_by_deadline("tokens", keep, roles, table), _revoked("tokens", roles))
     about, has = {*telling(table.name)}, _bare(table.columns)
@@ -142,11 +142,11 @@ def _tokens(roles: Roles, table: Seen) -> Iterator[Guess]:
 
 
 def _certain_first(*several: Iterator[Guess]) -> list[Guess]:
-    """Of several ways those that nobody has to think about before the others."""
+    """Several guesses, those without a doubt before the others."""
     return sorted((guess for guesses in several for guess in guesses), key=lambda guess: bool(guess.doubts))
 
 
-def _reservations(roles: Roles, table: Seen) -> Iterator[Guess]:
+def _reservations(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     for guess in _by_deadline("reservations", "30d", roles, table):
         if roles.statuses:
             status = roles.statuses[0]
@@ -162,10 +162,10 @@ def _singular_last(name: str) -> str:
     return words_of_name(name)[-1].removesuffix("s")
 
 
-def _kept(looks: str, keep: str, doubt: str = "") -> Callable[[Roles, Seen], Iterator[Guess]]:
+def _kept(looks: str, keep: str, doubt: str = "") -> Callable[[Roles, SurveyedTable], Iterator[Guess]]:
     """Rows that are old enough one day."""
 
-    def guesses(roles: Roles, table: Seen) -> Iterator[Guess]:
+    def guesses(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
         last = words_of_name(table.name)[-1].removesuffix("s")
         hooks = not {"hook", "hooks", "webhook", "webhooks"}.isdisjoint(words_of_name(table.name))
         asked = doubt or ("" if hooks else _OTHER_THAN_LOGS.get(last, ""))
@@ -180,7 +180,7 @@ def _kept(looks: str, keep: str, doubt: str = "") -> Callable[[Roles, Seen], Ite
     return guesses
 
 
-def _notifications(roles: Roles, table: Seen) -> Iterator[Guess]:
+def _notifications(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     if roles.read:
         marked: dict[str, object] = {roles.read[0]: {"null": False}}
     elif "read" in roles.flags:
@@ -193,7 +193,7 @@ def _notifications(roles: Roles, table: Seen) -> Iterator[Guess]:
     yield from (Guess("notifications", "read", name, "90d") for name in roles.read)
 
 
-def _jobs(roles: Roles, table: Seen) -> Iterator[Guess]:
+def _jobs(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     """Only those that are finished."""
     doubts = (_RUNS,) if telling(table.name)[-1] in ("execution", "run") else ()
     for name in roles.ends:
@@ -208,21 +208,21 @@ def _jobs(roles: Roles, table: Seen) -> Iterator[Guess]:
         yield from (Guess("jobs", "finished", name, "30d", status=roles.statuses[0], doubts=doubts) for name in times)
 
 
-def _signs_of_life(roles: Roles, table: Seen) -> Iterator[Guess]:
+def _signs_of_life(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     yield from _by_deadline("signs of life", "30d", roles, table)
     yield from (Guess("signs of life", "unseen", name, "90d") for name in roles.used)
 
 
-def _locks(roles: Roles, table: Seen) -> Iterator[Guess]:
+def _locks(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     yield from _by_deadline("locks", "1d", roles, table)
 
 
 def _temporary(
     looks: str, keep: str, grace: str, doubt: str, late: str = ""
-) -> Callable[[Roles, Seen], Iterator[Guess]]:
+) -> Callable[[Roles, SurveyedTable], Iterator[Guess]]:
     """doubt: of rows that only have a birth.  late: of those that have a deadline."""
 
-    def guesses(roles: Roles, table: Seen) -> Iterator[Guess]:
+    def guesses(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
         for guess in _by_deadline(looks, grace, roles, table):
             yield replace(guess, doubts=(late, *guess.doubts)) if late else guess
         yield from (Guess(looks, "old", name, keep, doubts=(doubt,)) for name in roles.births)
@@ -230,7 +230,7 @@ def _temporary(
     return guesses
 
 
-def _soft_deleted(roles: Roles, table: Seen) -> Iterator[Guess]:
+def _soft_deleted(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     """Never without a person: a mark may be what a product counts, restores or proves with."""
     doubt = "does nobody bring back, count or have to prove what was marked as deleted?"
     yield from (Guess(DELETED, "deleted", name, "30d", doubts=(doubt,)) for name in roles.deleted)
@@ -242,7 +242,7 @@ def _soft_deleted(roles: Roles, table: Seen) -> Iterator[Guess]:
             yield Guess(DELETED, "deleted", name, "30d", marked, doubts=(doubt,), remark=remark)
 
 
-def _with_an_end(roles: Roles, table: Seen) -> Iterator[Guess]:
+def _with_an_end(roles: Roles, table: SurveyedTable) -> Iterator[Guess]:
     """Whatever the table is called: its rows are over at some time. Of a business, that is no reason."""
     if not BUSINESS_WORDS.isdisjoint(telling(table.name)):
         return
@@ -254,7 +254,7 @@ def _with_an_end(roles: Roles, table: Seen) -> Iterator[Guess]:
             yield replace(guess, doubts=(doubt, *guess.doubts))
 
 
-def _true(table: Seen, column: str) -> object:
+def _true(table: SurveyedTable, column: str) -> object:
     """True as the column has it."""
     return True if isinstance(table.columns[column], Boolean) else 1
 
@@ -272,7 +272,7 @@ _OTHER_THAN_LOGS = {
 _FILES = "rows of {} may be what people mean to keep, or stand for files that stay behind; may they go at all?"
 _AGAIN = "is what is older made again when somebody asks for it?"
 
-_GUESSES: Mapping[str, Callable[[Roles, Seen], Iterator[Guess]]] = {
+_GUESSES: Mapping[str, Callable[[Roles, SurveyedTable], Iterator[Guess]]] = {
     "sessions": _sessions,
     "tokens": _tokens,
     "reservations": _reservations,

@@ -1,4 +1,4 @@
-"""All tables of a database that somebody made, with their columns and who refers to them. Views are none."""
+"""All tables of a product's database, with their columns and the tables that refer to them. Views are none."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sqlalchemy.engine.reflection import Inspector, ObjectKind
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..db.tables import SCHEMA
-from .recognise import Seen
+from .recognise import SurveyedTable
 
-Place = tuple[str | None, str]
+TableName = tuple[str | None, str]
 """Schema (None on SQLite) and name of a table."""
 
-Tables = Mapping[Place, Seen]
+SurveyedTables = Mapping[TableName, SurveyedTable]
 
 _SCHEMAS = """
     SELECT nspname FROM pg_namespace
     WHERE nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('information_schema', :ours)
     AND has_schema_privilege(oid, 'USAGE')
 """
-"""Of a product, and open to us: of others not even the columns can be asked."""
+"""Schemas of a product that are open to us: of others not even the columns can be asked."""
 
 _PARTS = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -50,14 +50,14 @@ _KEYS = """
 """SQLAlchemy leaves out the schema of a table that it takes for the one asked about."""
 
 _RULES = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
-"""Of a deletion, as pg_constraint has them; with the others the row stays."""
+"""Rules of a deletion, as pg_constraint has them; with the others the row stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableReference:
     """A foreign key to a table. columns, referred: as many as the key has.  ondelete: in upper case; "" for none."""
 
-    child: Seen
+    child: SurveyedTable
     columns: tuple[str, ...]
     referred: tuple[str, ...]
     ondelete: str
@@ -67,16 +67,16 @@ class TableReference:
 class Survey:
     """Tables in the order of their names, and the references to each."""
 
-    tables: tuple[Seen, ...]
-    references: dict[Place, list[TableReference]]
+    tables: tuple[SurveyedTable, ...]
+    references: dict[TableName, list[TableReference]]
 
 
 def survey(connection: Connection) -> Survey:
-    """Of the database behind this connection; reads the catalogue only."""
+    """The tables of the database behind this connection; reads the catalogue only."""
     inspector = look_into(connection)
     tables = {(table.schema, table.name): table for table in _tables(connection, inspector)}
     look = _keys if connection.dialect.name == "postgresql" else _sqlite_keys
-    references: dict[Place, list[TableReference]] = {}
+    references: dict[TableName, list[TableReference]] = {}
     for place, reference in look(connection, inspector, tables):
         references.setdefault(place, []).append(reference)
     for found in references.values():
@@ -84,11 +84,11 @@ def survey(connection: Connection) -> Survey:
     return Survey(tuple(sorted(tables.values(), key=_alphabetically)), references)
 
 
-def _alphabetically(table: Seen) -> tuple[str, str, str, str]:
+def _alphabetically(table: SurveyedTable) -> tuple[str, str, str, str]:
     return (table.schema or "").lower(), table.name.lower(), table.schema or "", table.name
 
 
-def _keys(connection: Connection, _: Inspector, tables: Tables) -> Iterator[tuple[Place, TableReference]]:
+def _keys(connection: Connection, _: Inspector, tables: SurveyedTables) -> Iterator[tuple[TableName, TableReference]]:
     """Foreign keys, and the table that each refers to."""
     for row in connection.execute(text(_KEYS)):
         child = tables.get((row.child_schema, row.child))
@@ -98,8 +98,8 @@ def _keys(connection: Connection, _: Inspector, tables: Tables) -> Iterator[tupl
 
 
 def _sqlite_keys(
-    connection: Connection, inspector: Inspector, tables: Tables
-) -> Iterator[tuple[Place, TableReference]]:
+    connection: Connection, inspector: Inspector, tables: SurveyedTables
+) -> Iterator[tuple[TableName, TableReference]]:
     """The same; SQLAlchemy does not tell the rules of a reference that is written behind its column."""
     asked = text('SELECT "table", "from", "to", on_delete, id FROM pragma_foreign_key_list(:name) ORDER BY id, seq')
     # SQLite finds tables whatever the case of their letters.
@@ -118,7 +118,7 @@ def _sqlite_keys(
             yield (None, parent), TableReference(table, tuple(row[1] for row in key), tuple(referred), rule)
 
 
-def _tables(connection: Connection, inspector: Inspector) -> Iterator[Seen]:
+def _tables(connection: Connection, inspector: Inspector) -> Iterator[SurveyedTable]:
     if connection.dialect.name != "postgresql":
         yield from _sqlite_tables(inspector)
         return
@@ -128,13 +128,13 @@ def _tables(connection: Connection, inspector: Inspector) -> Iterator[Seen]:
         for name in inspector.get_table_names(schema):
             if (schema, name) not in parts and (schema, name) in columns:
                 found = {column["name"]: column["type"] for column in columns[schema, name]}
-                yield Seen(schema, name, found, home=schema == inspector.default_schema_name)
+                yield SurveyedTable(schema, name, found, home=schema == inspector.default_schema_name)
 
 
-def _sqlite_tables(inspector: Inspector) -> Iterator[Seen]:
+def _sqlite_tables(inspector: Inspector) -> Iterator[SurveyedTable]:
     for name in inspector.get_table_names():
         try:
             columns = inspector.get_columns(name)
         except SQLAlchemyError:
             continue  # a virtual table whose module is not here
-        yield Seen(None, name, {column["name"]: column["type"] for column in columns})
+        yield SurveyedTable(None, name, {column["name"]: column["type"] for column in columns})

@@ -41,7 +41,7 @@ _WEAK = frozenset(each("data detail entity entry item line record row store tabl
 """Last words that say nothing: `log_entries`."""
 
 _PIECES = frozenset(("detail", "item"))
-"""Of these, what the rows are a piece of: they go with that."""
+"""Last words of tables whose rows are part of something else, and are deleted with it."""
 
 BUSINESS = frozenset(
     each(

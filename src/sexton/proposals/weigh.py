@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.types import Integer
 
-from .recognise import VAGUE, Guess, Seen
+from .recognise import VAGUE_LOOKS, Guess, SurveyedTable
 from .survey import Survey, TableReference
 from .table_name_words import family_of, singular, telling, words_of_name
 from .vocabulary import (
@@ -67,12 +67,12 @@ class Scales:
             for parts in {tuple(words_of_name(table.name)) for table in known.tables}
             for length in range(1, len(parts))
         )
-        self._columns: dict[str, list[tuple[Seen, str]]] = defaultdict(list)
+        self._columns: dict[str, list[tuple[SurveyedTable, str]]] = defaultdict(list)
         for table in known.tables:
             for column in table.columns:
                 self._columns["_".join(words_of_name(column))].append((table, column))
 
-    def weigh(self, table: Seen, guess: Guess, key: tuple[str, ...]) -> Weighed:
+    def weigh(self, table: SurveyedTable, guess: Guess, key: tuple[str, ...]) -> Weighed:
         """key: columns that the policy names rows by."""
         besides = self._besides(table.name)
         found = _Found(list(guess.doubts), [], {}, {})
@@ -82,7 +82,7 @@ class Scales:
         for reference in references:
             _of_reference(table, reference, key, found)
         found.doubts += self._of_names_alone(table, {reference.child.written for reference in references})
-        reasons = [] if guess.looks in VAGUE else [f"the name says {guess.looks}"]
+        reasons = [] if guess.looks in VAGUE_LOOKS else [f"the name says {guess.looks}"]
         reasons.append(f"{guess.by} says when {_SAID[guess.adjective]}")
         if not references:
             reasons.append("no other table refers to it")
@@ -100,7 +100,7 @@ class Scales:
         """As Django writes the name of a part before those of its tables; not one table and what hangs on it."""
         return self._begins[begins] > 2 and tuple(map(singular, begins)) not in self._names
 
-    def _of_names_alone(self, table: Seen, told: set[str]) -> Iterator[str]:
+    def _of_names_alone(self, table: SurveyedTable, told: set[str]) -> Iterator[str]:
         """Many products refer without a foreign key: a column called as this table is."""
         names = telling(table.name)
         own = isinstance(table.columns.get("id"), Integer)
@@ -124,7 +124,7 @@ class _Found:
     children: dict[str, str]
 
 
-def _of_name(table: Seen, guess: Guess, besides: set[str]) -> Iterator[str]:
+def _of_name(table: SurveyedTable, guess: Guess, besides: set[str]) -> Iterator[str]:
     names, rows = telling(table.name), guess.looks.removeprefix("a ")
     if business := BUSINESS_WORDS.intersection(names):
         about = _listed(sorted(business))
@@ -139,7 +139,7 @@ def _of_name(table: Seen, guess: Guess, besides: set[str]) -> Iterator[str]:
         yield f"are these {rows} as programs keep them? In its name, {other} may mean something else"
 
 
-def _of_columns(table: Seen, guess: Guess) -> Iterator[str]:
+def _of_columns(table: SurveyedTable, guess: Guess) -> Iterator[str]:
     named = {column: {*words_of_name(column)} for column in table.columns}
     if money := [column for column, parts in named.items() if parts & MONEY]:
         yield f"{_columns(money)} may be what somebody is charged for; does nobody need older rows, also by law?"
@@ -156,7 +156,7 @@ def _of_columns(table: Seen, guess: Guess) -> Iterator[str]:
         yield f"of what are these {guess.looks}? Neither the name nor a column says that a program alone reads them"
 
 
-def _of_reference(table: Seen, reference: TableReference, key: tuple[str, ...], found: _Found) -> None:
+def _of_reference(table: SurveyedTable, reference: TableReference, key: tuple[str, ...], found: _Found) -> None:
     """What happens to rows that refer to those of the policy."""
     child, columns = reference.child.written, ", ".join(reference.columns)
     if reference.child == table:
@@ -183,13 +183,13 @@ def _of_reference(table: Seen, reference: TableReference, key: tuple[str, ...], 
         found.remarks.append(f"a row that {child} refers to stays")
 
 
-def _goes_anyway(table: Seen, child: Seen) -> bool:
+def _goes_anyway(table: SurveyedTable, child: SurveyedTable) -> bool:
     return _is_piece(table, child) or (
         family_of(child.name) in GONE_ANYWAY and BUSINESS_WORDS.isdisjoint(telling(child.name))
     )
 
 
-def _is_piece(table: Seen, child: Seen) -> bool:
+def _is_piece(table: SurveyedTable, child: SurveyedTable) -> bool:
     """Whether the child is called after the table, as `session_data` is."""
     own, other = telling(table.name), telling(child.name)
     longer = [*words_of_name(child.name)]

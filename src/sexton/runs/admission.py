@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..db.connect import read_only
-from ..db.statement_timeout import limited
+from ..db.statement_timeout import limited_time
 from ..errors import JobFailed
 from ..guard.arming import adopt_folders, unarmed, without_folder
-from ..guard.flood import verdict
+from ..guard.flood import flood_verdict
 from ..policies.contract import Plan
 from ..slots.counts import Counts
 from ..slots.history import STOPPED
@@ -26,7 +26,7 @@ def only_counted(context: RunContext, plans: list[Any]) -> bool:
     """
     own = [plan for plan in plans if isinstance(plan, Plan)]
     request = _request(context)
-    with read_only(context.engine) as connection, limited(connection, max(context.left(), 0.001)):
+    with read_only(context.engine) as connection, limited_time(connection, max(context.left(), 0.001)):
         why = unarmed(connection, request.job, own)
         fresh = without_folder(connection, request.job, own) if why is None else []
         for plan in own if why is not None else ():
@@ -42,8 +42,8 @@ def only_counted(context: RunContext, plans: list[Any]) -> bool:
 
 def may_run(context: RunContext, plan: Plan) -> None:
     """JobFailed when far too many rows of the step are due. An allowance is taken along, or ended."""
-    with read_only(context.engine) as connection, limited(connection, max(context.left(), 0.001)):
-        said = verdict(connection, plan, _request(context), context.limits.row_limit)
+    with read_only(context.engine) as connection, limited_time(connection, max(context.left(), 0.001)):
+        said = flood_verdict(connection, plan, _request(context), context.limits.row_limit)
     if said.stop is not None:
         raise JobFailed(f"{STOPPED}{said.stop}")
     if said.over is not None:
@@ -57,7 +57,7 @@ def foreseen(connection: Connection, plans: list[Plan], request: Request) -> str
     why = unarmed(connection, request.job, plans)
     if why is not None:
         return _only_counted(why)
-    stops = [said.stop for plan in plans if (said := verdict(connection, plan, request)).stop is not None]
+    stops = [said.stop for plan in plans if (said := flood_verdict(connection, plan, request)).stop is not None]
     return f"{STOPPED}{'; '.join(stops)}" if stops else None
 
 

@@ -23,10 +23,10 @@ from ..policies.contract import Plan
 from ..slots.counts import Counts
 from ..statements.batch_strategy import BatchStrategy, Request, Result
 from ..statements.cte_batch import CteBatches
-from ..statements.moved_rows import Mark, mark, may_have_moved
-from ..statements.poison import any_aside, forget_healed, next_subject
+from ..statements.moved_rows import UpdateCount, count_updates, may_have_moved
+from ..statements.poison import any_set_aside, forget_healed, next_subject
 from ..statements.strategy_choice import choose
-from ..statements.unlisted_references import Keeper, free
+from ..statements.unlisted_references import UnlistedReference, without_referenced
 from .context import RunContext
 from .refused_rows import Refusals
 from .sizing import MAX_BATCH_ROWS, MAX_BATCH_SECONDS, Sizer
@@ -54,7 +54,7 @@ class Batches:
     def __init__(self, context: RunContext, plan: Plan) -> None:
         self.context = context
         self.plan = self.whole = plan
-        self.keepers: list[Keeper] = []
+        self.unlisted_references: list[UnlistedReference] = []
         self.counts = context.steps.setdefault(plan.step, Counts())
         claim = context.claim
         self.request = Request(context.limits.rows, None, claim.as_of, claim.job, claim.run_id)
@@ -62,7 +62,7 @@ class Batches:
         self.attempts = Attempts(context, plan.table.fullname)
         self.turns = WriterYield(context.engine, context.stop)
         self.refusals = Refusals(self)
-        self.began: Mark | None = None
+        self.began: UpdateCount | None = None
         self.patient = False
         self.skips = False
         self.blocked = False
@@ -77,7 +77,7 @@ class Batches:
             changed = self.counts.changed
             self._pass()
             # Of rows that refer to one another the last go first, and then those that they kept.
-            if self.counts.changed == changed or not any(keeper.own for keeper in self.keepers):
+            if self.counts.changed == changed or not any(reference.own for reference in self.unlisted_references):
                 break
             self.from_start()
 
@@ -135,13 +135,13 @@ class Batches:
             return False
         began, own = self.began, self.attempts.transactions
         return may_have_moved(
-            began, self.attempts.side_transaction(lambda connection: mark(connection, self.plan)), own
+            began, self.attempts.side_transaction(lambda connection: count_updates(connection, self.plan)), own
         )
 
-    def go_around(self, found: list[Keeper]) -> None:
+    def go_around(self, found: list[UnlistedReference]) -> None:
         """From now on only rows that none of these keep, from the start."""
-        self.keepers = found
-        self.plan = free(self.whole, found)
+        self.unlisted_references = found
+        self.plan = without_referenced(self.whole, found)
         self.attempts.side_transaction(self._prepare)
         self.from_start()
 
@@ -160,14 +160,14 @@ class Batches:
         return Sizer(min(self.context.limits.rows, most), self._goal(), most)
 
     def _prepare(self, connection: Connection) -> None:
-        excluding = any_aside(connection, self.request.job, self.request.as_of)
+        excluding = any_set_aside(connection, self.request.job, self.request.as_of)
         self.request = replace(self.request, excluding=excluding)
         limited = self.context.limits.row_limit is not None
         self.executor = choose(connection, self.plan, self.request, by_row=limited).executor
         if self.executor.first:
             self.sizer.size = self.executor.first
         if self.began is None and self.executor.goes_around:
-            self.began = mark(connection, self.plan)
+            self.began = count_updates(connection, self.plan)
 
     def _goal(self) -> float:
         if self.context.engine.dialect.name == "sqlite":

@@ -29,7 +29,10 @@ TRANSACTION_ENDS_ITSELF = (
 
 
 class WatchedTransaction:
-    """Of one transaction. rows: inserted, updated and deleted so far.  watching: until it is set to False."""
+    """What is written in one transaction.
+
+    rows: inserted, updated and deleted so far.  watching: until it is set to False.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.rows = 0

@@ -10,16 +10,16 @@ from sqlalchemy import Connection, Engine
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
-from ..db.statement_timeout import patient
+from ..db.statement_timeout import answered_in_time
 from ..errors import JobFailed
 from ..jobs.duration import parse_duration
 from ..jobs.job import Job
 from ..slots.counts import Counts
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview, references_in_words
-from ..statements.samples import Sample, sample
+from ..statements.samples import Sample, oldest_due
 from .admission import foreseen
-from .failure import words
+from .failure import error_message
 from .outcome import Outcome
 from .preflight import obstacle
 from .python_functions import Run, checked, step_name
@@ -30,7 +30,7 @@ def counting(connection: Connection, job: Job) -> AbstractContextManager[None]:
     """Inside it what a run would do is counted, for as long as a run may take. TimedOut with what to do then."""
     advice = f"`sexton doctor {job.name}` says what index it lacks; a longer timeout of the job is one for this as well"
     what = f"{job.name}: counting what is due"
-    return patient(connection, parse_duration(job.timeout).total_seconds(), what, advice)
+    return answered_in_time(connection, parse_duration(job.timeout).total_seconds(), what, advice)
 
 
 def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
@@ -49,7 +49,7 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
         own, request = [plan for plan in plans if not callable(plan)], Request(0, None, at, job.name, None)
         for plan in own:
             counts[plan.step] = preview(connection, plan, request)
-            samples[plan.step] = sample(connection, plan, request)
+            samples[plan.step] = oldest_due(connection, plan, request)
             notes.append(references_in_words(connection, plan, request))
         notes.append(foreseen(connection, own, request) or "")
     for plan in plans:
@@ -58,7 +58,7 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
             try:
                 returned = plan(Run(engine, job.name, at, None, None))
             except (SystemExit, GeneratorExit) as left:  # else the command would end by it, and as if all were well
-                raise JobFailed(f"{name}: {words(left)}") from left
+                raise JobFailed(f"{name}: {error_message(left)}") from left
             counts[name] = Counts() if returned is None else checked(name, returned)
     note = "; ".join(filter(None, notes)) or None
     return Outcome(job.name, "succeeded", as_of=at, steps=counts, error=note, samples=samples)

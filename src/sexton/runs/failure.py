@@ -29,7 +29,7 @@ from .context import Failure, RunContext
 if TYPE_CHECKING:
     from traceback import FrameSummary, StackSummary
 
-WORDS = 300
+MAX_MESSAGE_CHARACTERS = 300
 """Characters of an exception's message that history keeps."""
 
 MESSAGE = 2_000
@@ -60,12 +60,12 @@ def failed(context: RunContext, error: BaseException) -> str:
                 context.failure = Failure(error, place, text)
                 with short_transaction(context.engine, context.limits.lease) as connection:
                     _keep(connection, context.claim.run_id, text, place)
-    return words(error)
+    return error_message(error)
 
 
-def words(error: BaseException) -> str:
+def error_message(error: BaseException) -> str:
     """ "ValueError: what it says first", without secrets."""
-    message = _message(error, WORDS, first=True)
+    message = _message(error, MAX_MESSAGE_CHARACTERS, first=True)
     return message if issubclass(type(error), DBAPIError) else f"{_kind(error)}: {message or '(no message)'}"
 
 

@@ -27,7 +27,10 @@ FENCE = 4.0
 
 
 class Transactions:
-    """Of one call of a function. counts: what its committed transactions wrote is added to `changed`."""
+    """The transactions of one call of a function.
+
+    counts: what its committed transactions wrote is added to `changed`.
+    """
 
     def __init__(self, context: RunContext, counts: Counts) -> None:
         self._context = context
@@ -67,7 +70,7 @@ class Transactions:
                 with self._lock:
                     self._allow()
                     self._open[thread] = connection
-                commit.watch(connection)
+                commit.track(connection)
                 try:
                     with in_this_process():
                         yield connection
@@ -122,7 +125,7 @@ class _Commit:
         """Whether a COMMIT was sent, or was about to be, of which it is not known how it ended."""
         return self._rows > 0 and self.done is None
 
-    def watch(self, connection: Connection) -> None:
+    def track(self, connection: Connection) -> None:
         """The function's own `connection.commit()` is as good as the end of the block."""
         written = watched(connection)
 

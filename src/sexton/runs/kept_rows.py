@@ -8,7 +8,7 @@ from ..policies.contract import Plan
 from ..slots.counts import Counts
 from ..slots.history import history
 from ..statements.indexes import deletes
-from ..statements.unlisted_references import in_words, kept_rows
+from ..statements.unlisted_references import count_referenced, references_text
 from ..statements.vetoing_triggers import vetoing_triggers
 from .batches import Batches
 from .context import RunContext
@@ -21,15 +21,17 @@ STATES_WITH_COUNTS = ("succeeded", "partial", "failed", "timed_out")
 def conclude(batches: Batches) -> None:
     """After the loop and `left_over`: count rows that others refer to, and say what was kept, and by what."""
     counts = batches.counts
-    if batches.keepers:
+    if batches.unlisted_references:
         found = batches.attempts.look_aside(
-            lambda connection: kept_rows(connection, batches.whole, batches.keepers, batches.request)
+            lambda connection: count_referenced(connection, batches.whole, batches.unlisted_references, batches.request)
         )
         # More than can be counted in time are at least those that were met.
-        each = [(one, batches.refusals.by_reference) for one in batches.keepers] if found is None else found[1]
+        each = (
+            [(one, batches.refusals.by_reference) for one in batches.unlisted_references] if found is None else found[1]
+        )
         counts.referred = batches.refusals.by_reference if found is None else found[0]
         if counts.referred:
-            words = in_words(batches.whole, each)
+            words = references_text(batches.whole, each)
             (batches.context.left_behind if counts.changed else batches.context.failures).append(words)
     say_kept(batches.context, batches.attempts, batches.plan, counts)
 

@@ -17,7 +17,7 @@ from ..db.faults import Fault, while_changing
 from ..statements.batch_strategy import parameters
 from ..statements.indexes import deletes
 from ..statements.poison import next_subject
-from ..statements.selection import due
+from ..statements.selection import due_condition
 from ..statements.vetoing_triggers import vetoing_triggers
 from .batches import Batches
 
@@ -25,7 +25,7 @@ MAX_COUNTED_LEFT_OVER = 100_000
 """Rows left over are counted up to here."""
 
 PROBED = 5_000
-"""Of so many it is tried whether others hold them."""
+"""Most rows of which it is tried whether others hold them."""
 
 MAX_LOCKED_ROW_WAITS = 16
 """Locked rows that are waited for; each costs `run.lock_wait` at most."""
@@ -110,7 +110,7 @@ def _step_over(batches: Batches) -> None:
 
 
 def _count(batches: Batches, left: int, vetoed: bool) -> None:
-    """Of so many rows: those that others hold, and those that are free and not as they should be; see `_vetoed`."""
+    """How many of so many rows others hold, and how many are free and not as they should be; see `_vetoed`."""
     counts, plan = batches.counts, batches.plan
     locked = _locked(batches, left)
     kept = left - locked
@@ -137,7 +137,7 @@ def _left(batches: Batches) -> int | None:
     """How many are due; None where that takes too long, which the run then says."""
     few = (
         select(*batches.plan.key)
-        .where(due(batches.plan, excluding=batches.request.excluding))
+        .where(due_condition(batches.plan, excluding=batches.request.excluding))
         .limit(MAX_COUNTED_LEFT_OVER)
     )
     asked = select(func.count()).select_from(few.subquery())
@@ -152,11 +152,11 @@ def _left(batches: Batches) -> int | None:
 
 
 def _locked(batches: Batches, left: int) -> int:
-    """How many of so many rows others hold; on SQLite nobody can."""
+    """How many of so many rows others hold; on SQLite none."""
     if batches.context.engine.dialect.name == "sqlite" or not left:
         return 0
     plan = batches.plan
-    some = select(*plan.key).where(due(plan, excluding=batches.request.excluding)).limit(PROBED)
+    some = select(*plan.key).where(due_condition(plan, excluding=batches.request.excluding)).limit(PROBED)
     some = some.with_for_update(of=plan.table, skip_locked=True, key_share=not deletes(plan))
     asked = select(func.count()).select_from(some.subquery())
 

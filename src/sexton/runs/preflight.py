@@ -23,13 +23,13 @@ from ..db.identifiers import quoted_table
 from ..db.migrate import require_schema
 from ..db.render import for_driver, render
 from ..db.search_path import schema_of, search_path
-from ..db.statement_timeout import limited
-from ..db.time_parameters import meaning_of
+from ..db.statement_timeout import limited_time
+from ..db.time_parameters import parse_instant_name
 from ..errors import HeldElsewhere, PolicyError
 from ..policies.contract import Change, Plan
-from ..statements.cte_batch import AMONG
-from ..statements.vetoing_triggers import rules
-from .failure import words
+from ..statements.cte_batch import LOCKED_KEYS
+from ..statements.vetoing_triggers import rewrite_rules
+from .failure import error_message
 from .outcome import PASSING
 
 PLANNING = 30.0
@@ -44,7 +44,7 @@ def preflight(
     may take, at most `PLANNING`."""
     own = [plan for plan in plans if isinstance(plan, Plan)]
     seconds = min(seconds, PLANNING)
-    with read_only(engine) as connection, limited(connection, seconds):
+    with read_only(engine) as connection, limited_time(connection, seconds):
         step = "Sexton's own tables"
         try:
             require_schema(connection)
@@ -61,7 +61,7 @@ def preflight(
                 said = f"the database had not planned its statement within {seconds:.0f} s: a function in it?"
             raise PolicyError(f"{job}, {step}: {said}") from error
         except SQLAlchemyError as error:  # the statement cannot even be written for this database
-            raise PolicyError(f"{job}, {step}: {words(error)}") from error
+            raise PolicyError(f"{job}, {step}: {error_message(error)}") from error
 
 
 def obstacle(engine: Engine, job: str, plans: Iterable[Any]) -> str:
@@ -87,16 +87,16 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
     _require_table(connection, plan.table)
     asked = preview_statement(dialect.name, plan, excluding=True)
     if dialect.name != "postgresql":
-        require_time(connection, plan)
+        require_time_column(connection, plan)
         for statement in [asked, *writing_statements(plan)]:
             _explain(connection, render(statement, dialect, naming=lambda _name: "NULL"))
         return
     from ..statements.cte_batch import batch_statement, lock_statement
 
     if plan.archive is not None:
-        from ..statements.archive_rows import reading_due
+        from ..statements.archive_rows import select_due_rows
 
-        reading = reading_due(dialect, plan, excluding=True, onward=False)
+        reading = select_due_rows(dialect, plan, excluding=True, onward=False)
         _explain(connection, render(reading, dialect, naming=_null))
     whole = batch_statement(plan, excluding=True)
     for table in sorted(_tables(plan, whole), key=lambda table: table.fullname):
@@ -123,9 +123,9 @@ def _null(name: str, width: int = 1) -> str:
     """A parameter's place: typed where the database could not tell the type from its surroundings.
 
     width: columns of the key that locked rows are named by."""
-    if (meaning := meaning_of(name)) is not None:
+    if (meaning := parse_instant_name(name)) is not None:
         return f"CAST(NULL AS {meaning[1].sql})"
-    if name == AMONG:
+    if name == LOCKED_KEYS:
         return "'{}'" if width == 1 else f"(({', '.join(['NULL'] * width)}))"
     return "NULL"
 
@@ -191,14 +191,14 @@ def _refuse_types(connection: Connection, table: Table, whole: ClauseElement) ->
 def _refuse_rules(connection: Connection, change: Change) -> None:
     """With DO INSTEAD NOTHING, nothing would ever happen; the server takes no rule at all where we change rows."""
     deletes = change.values is None
-    if found := rules(connection, change.table, deletes=deletes):
+    if found := rewrite_rules(connection, change.table, deletes=deletes):
         does = f"{'DELETE' if deletes else 'UPDATE'} on {change.table.fullname}"
         raise PolicyError(
             f"the rule {', '.join(found)} takes the place of each {does}; drop it, or let a trigger do that"
         )
 
 
-def require_time(connection: Connection, plan: Plan) -> None:
+def require_time_column(connection: Connection, plan: Plan) -> None:
     """The column's type here, not the one the policy was written with. PolicyError when it is no time."""
     by = plan.by
     if by is None or by in plan.key or not is_time(by.type):

@@ -21,7 +21,7 @@ STANDARD_STREAMS = ("stdin", "stdout", "stderr")
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGURG, signal.SIGCHLD, signal.SIGPIPE)
 
 LIMITS = ("AS", "CORE", "CPU", "DATA", "FSIZE", "NOFILE", "NPROC", "STACK")
-"""Of `resource.RLIMIT_…`; a hard limit that was lowered stays, as nobody may raise it."""
+"""Names of `resource.RLIMIT_…`; a hard limit that was lowered stays, as it may not be raised."""
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def in_this_process() -> Iterator[None]:
 
 
 def _end_fork(ours: int) -> None:
-    """Of a child that the function forked and forgot to end: two must not close one run, or serve one worker."""
+    """End a child that the function forked and forgot: two must not close one run, or serve one worker."""
     if os.getpid() == ours:
         return
     error = sys.exc_info()[1]

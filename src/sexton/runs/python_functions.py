@@ -30,7 +30,7 @@ from .context import RunContext
 from .function_transactions import Transactions
 from .process_state import given_back
 
-NAME = 200
+MAX_STEP_NAME_CHARACTERS = 200
 """Characters of a step's name."""
 
 MAX_COUNT = 2**63 - 1
@@ -112,7 +112,7 @@ def call(context: RunContext, name: str, function: Function) -> None:
 def step_name(function: object, taken: Collection[str]) -> str:
     """Under which a function's counts are kept: its name; of several with one name, or none, each with its number."""
     given = getattr(function, "__name__", None)
-    name = one_line(given, NAME) if isinstance(given, str) and given else "function"
+    name = one_line(given, MAX_STEP_NAME_CHARACTERS) if isinstance(given, str) and given else "function"
     return next(one for one in _numbered(name) if one not in taken)
 
 

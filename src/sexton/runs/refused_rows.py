@@ -23,10 +23,10 @@ from ..policies.contract import Plan
 from ..slots.counts import Counts
 from ..statements.batch_strategy import BatchStrategy, Request, Result, parameters
 from ..statements.poison import next_subject, quarantine, single_row_plan, take_back
-from ..statements.referencing_tables import FOREIGN_KEY_FAILED, referring
-from ..statements.selection import all_due, due, marking
+from ..statements.referencing_tables import FOREIGN_KEY_FAILED, referencing_tables
+from ..statements.selection import cursor_value, due_condition, select_due
 from ..statements.strategy_choice import choose
-from ..statements.unlisted_references import FEW, Keeper, keepers
+from ..statements.unlisted_references import MIN_REFUSED_FOR_CONDITION, UnlistedReference, unlisted_references
 from .context import RunContext
 from .sizing import MAX_BATCH_SECONDS
 from .transaction_retries import Attempts
@@ -41,7 +41,7 @@ Row = tuple[str, tuple[Any, ...]]
 """A row's name, and the cursor just after it."""
 
 
-class Step(Protocol):
+class BatchStep(Protocol):
     """What is asked of the loop, `Batches`."""
 
     context: RunContext
@@ -49,9 +49,9 @@ class Step(Protocol):
     counts: Counts
     request: Request
     attempts: Attempts
-    keepers: list[Keeper]
+    unlisted_references: list[UnlistedReference]
 
-    def go_around(self, found: list[Keeper]) -> None:
+    def go_around(self, found: list[UnlistedReference]) -> None:
         """From now on only rows that none of these keep."""
         ...
 
@@ -67,7 +67,7 @@ class Step(Protocol):
 class Refusals:
     """What one step was refused so far."""
 
-    def __init__(self, batches: Step) -> None:
+    def __init__(self, batches: BatchStep) -> None:
         self.batches = batches
         self.by_reference = 0
         self.tried = 0
@@ -86,15 +86,15 @@ class Refusals:
         if not aside:
             return
         self.by_reference += is_reference(error)
-        if self.by_reference >= FEW and not batches.keepers:
-            found = batches.attempts.side_transaction(lambda connection: keepers(connection, batches.plan))
+        if self.by_reference >= MIN_REFUSED_FOR_CONDITION and not batches.unlisted_references:
+            found = batches.attempts.side_transaction(lambda connection: unlisted_references(connection, batches.plan))
             if found:
                 batches.attempts.side_transaction(lambda connection: self._forget(connection, REFERENCE))
                 batches.go_around(found)
                 return
         cause = re.sub(r"\d+|'.*?'|\".*?\"", "…", words)
         self.causes[cause] = self.causes.get(cause, 0) + 1
-        if batches.counts.picked == 0 and self.causes[cause] >= FEW and not self.tried:
+        if batches.counts.picked == 0 and self.causes[cause] >= MIN_REFUSED_FOR_CONDITION and not self.tried:
             self._try_elsewhere(words, request)
 
     def _try_elsewhere(self, words: str, request: Request) -> None:
@@ -169,8 +169,8 @@ class Refusals:
     def _alone(self, connection: Connection, request: Request) -> Result | str:
         """The batch of one row, or why the database refuses it."""
         this, executor = self._single(connection)
-        picked = all_due(this, excluding=False).subquery()
-        if kept := referring(connection, this, request, picked, {}):
+        picked = select_due(this, excluding=False).subquery()
+        if kept := referencing_tables(connection, this, request, picked, {}):
             return f"{FOREIGN_KEY_FAILED}{kept}"
         words = ""
         try:
@@ -202,7 +202,9 @@ def _in_transaction(connection: Connection) -> bool:
 
 def _anywhere(connection: Connection, plan: Plan, request: Request, *, newest: bool = False) -> list[Row]:
     """Some due rows, from anywhere among them, or from their end."""
-    marks = (marking(column) for column in plan.order)
-    some = select(*marks, subject_text(list(plan.key)).label("subject")).where(due(plan, excluding=True))
-    some = some.order_by(*([column.desc() for column in plan.order] if newest else [func.random()])).limit(FEW)
+    marks = (cursor_value(column) for column in plan.order)
+    some = select(*marks, subject_text(list(plan.key)).label("subject")).where(due_condition(plan, excluding=True))
+    some = some.order_by(*([column.desc() for column in plan.order] if newest else [func.random()])).limit(
+        MIN_REFUSED_FOR_CONDITION
+    )
     return [(row.subject, tuple(row[:-1])) for row in connection.execute(some, parameters(some, request))]

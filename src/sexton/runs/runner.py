@@ -27,7 +27,7 @@ from ..slots.claim import AlreadyDone, Claim, ClaimRequest, claim, committed, fi
 from ..slots.counts import Counts, total
 from ..slots.history import REFUSED
 from .context import Failure, Limits, RunContext, Watcher, deadline_after, no_watcher
-from .failure import failed, words
+from .failure import error_message, failed
 from .hard_limit import OVERDUE, process_ends_at
 from .outcome import PASSING, Outcome, ended_by, fault_behind
 from .python_functions import call, step_name
@@ -50,7 +50,7 @@ def planned(job: Job) -> list[Any]:
     except SextonError:
         raise
     except (Exception, SystemExit, GeneratorExit) as error:
-        raise PolicyError(f"{job.name}: its work cannot be loaded: {words(error)}") from error
+        raise PolicyError(f"{job.name}: its work cannot be loaded: {error_message(error)}") from error
     steps = list(work) if isinstance(work, list | tuple) else [work]
     for step in steps:
         # By shape, not by class: a job that is a plain function needs none of the modules of policies.
@@ -165,7 +165,7 @@ def record_unstartable(engine: Engine, wanted: ClaimRequest, error: BaseExceptio
     state: in which it ends; by default the one that the error stands for.
     """
     found, reason = ended_by(error)
-    said = reason or f"{wanted.job}: {words(error)}"
+    said = reason or f"{wanted.job}: {error_message(error)}"
     # A look beforehand can break its own connection; if the database answers now, the slot is tried again.
     state = state or ("cancelled" if found == "unreachable" else found)
     try:
@@ -192,7 +192,7 @@ def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
     except BaseException as error:
         stopped = context.stop.reason if context.stop.asked else ""
         state, reason = ended_by(error, overdue=context.left() <= 0, stopped=stopped)
-        return state, reason or (failed(context, error) if state == "failed" else words(error))
+        return state, reason or (failed(context, error) if state == "failed" else error_message(error))
     return _ended(context)
 
 
@@ -270,7 +270,7 @@ def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, 
             time.sleep(0.05 * 2**tries)
         else:
             return state, error
-    return "unreachable", words(broken)
+    return "unreachable", error_message(broken)
 
 
 def _leftovers(whole: Counts, behind: list[str]) -> str:

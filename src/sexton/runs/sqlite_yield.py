@@ -2,7 +2,8 @@
 
 Who waits for SQLite's lock looks again after 1, 2, 5, 10, 15, 20, then every 25 ms (its busy handler), so a run that
 begins its next batch at once keeps a neighbour out by luck alone for seconds. We wait until a neighbour has written
-and is done, but no longer than he sleeps between two looks; seldom, while nobody comes. PostgreSQL queues by itself.
+and is done, but no longer than the busy handler sleeps between two tries; seldom, while no writer waits. PostgreSQL
+queues by itself.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from ..db.connect import read_only
 from ..db.faults import describe
-from ..db.operator_query import ask_apart
-from ..db.statement_timeout import limited
+from ..db.operator_query import ask_in_own_session
+from ..db.statement_timeout import limited_time
 from ..errors import JobFailed
 
 EVERY = 1.0
@@ -39,7 +39,7 @@ class Throttle:
     def hold(self, rest: Callable[[float], None]) -> None:
         """Return when the run may go on. rest: waits that many seconds; raises what ends the run.
 
-        JobFailed when a query cannot be asked: to run on would hide that nobody brakes.
+        JobFailed when a query cannot be asked: to run on would hide that there is no brake.
         """
         if self.idle or time.monotonic() < self._next:
             return
@@ -56,13 +56,13 @@ class Throttle:
     def _lagging(self) -> bool:
         if self.replica_lag is None or self.engine.dialect.name != "postgresql":
             return False
-        with read_only(self.engine) as connection, limited(connection, EVERY):
+        with read_only(self.engine) as connection, limited_time(connection, EVERY):
             return float(connection.execute(text(LAG)).scalar_one()) > self.replica_lag
 
     def _told_to(self) -> bool:
         if self.pause_while is None:
             return False
         try:
-            return bool(ask_apart(self.engine, self.pause_while, EVERY))
+            return bool(ask_in_own_session(self.engine, self.pause_while, EVERY))
         except ValueError as error:
             raise JobFailed(f"run.pause_while {error}") from error

@@ -69,7 +69,7 @@ class Counts:
 
 
 def steps_from_json(kept: object) -> dict[str, Counts]:
-    """Of each step, from `slots.counts`; see `Counts.from_json`."""
+    """Counts by step, from the column `counts`; see `Counts.from_json`."""
     return {step: Counts.from_json(counts) for step, counts in kept.items()} if isinstance(kept, dict) else {}
 
 

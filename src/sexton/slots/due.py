@@ -116,7 +116,7 @@ def _named_before(schedule: Schedule, newest: Attempt | None, last: datetime | N
 
 
 def _write_skipped(connection: Connection, job: Job, slot: datetime, now: datetime, missed: int, reason: str) -> None:
-    """A slot that nobody ran in time is on record, with the reason."""
+    """Put a slot that was not run in time on record, with the reason."""
     runs = own_tables(connection.dialect.name).runs
     done = select(runs.c.id).where(
         runs.c.job == job.name, runs.c.database == DATABASE, runs.c.slot == slot, runs.c.state.in_(TAKEN)
@@ -138,7 +138,7 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 def newest_attempts(
     connection: Connection, names: Sequence[str], now: datetime, without: Sequence[str] = ()
 ) -> dict[str, Attempt]:
-    """Of each job the last attempt at its newest slot. One look into an index a job, whatever the length of history.
+    """The last attempt of each job at its newest slot. One look into an index a job, whatever the length of history.
 
     now: slots after it do not count. They come from a clock that was wrong, or from somebody who may only write runs,
     and would keep their job from being due until then, without a word.

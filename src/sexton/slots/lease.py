@@ -35,7 +35,7 @@ from sqlalchemy import (
 )
 
 from ..db.server_clock import database_now
-from ..db.sessions import our_own
+from ..db.sessions import own_tables_only
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..errors import LeaseLost
@@ -73,7 +73,7 @@ class Lease:
 
 
 def acquire(connection: Connection, name: str, holder: str, seconds: float) -> Lease | None:
-    """Take the lease if it is free, expired or broken; None when somebody holds it. None is normal."""
+    """Take the lease if it is free, expired or broken; None when another process holds it, which is normal."""
     dialect = connection.dialect.name
     leases = own_tables(dialect).leases
     began = time.monotonic()
@@ -152,7 +152,7 @@ def short_transaction(engine: Engine, seconds: float) -> Iterator[Connection]:
         "statement_timeout": STATEMENT,
         "idle_in_transaction_session_timeout": f"{max(int(seconds * 800), 1)}ms",
     }
-    with our_own(engine) as connection:
+    with own_tables_only(engine) as connection:
         if connection.dialect.name == "postgresql":
             values = {f"set_{name}": value for name, value in limits.items()}
             connection.execute(select(*_settings(tuple(limits))), values)

@@ -44,7 +44,7 @@ def waiting(connection: Connection) -> list[tuple[int, str]]:
 
 
 def ask_again(connection: Connection, ended: Iterable[Row[Any]]) -> None:
-    """Of these runs, which did not end by themselves, those that somebody asked for wait once more.
+    """Those of these runs that were asked for, and did not end by themselves, wait once more.
 
     ended: rows with job, attempt and asked_by.
     """

@@ -29,7 +29,7 @@ FEW = 100
 
 @dataclass(frozen=True, slots=True)
 class ScheduleOverride:
-    """What the table holds about one job. since: no slot up to here is due.  version: 0 while nobody changed it.
+    """What the table holds about one job. since: no slot up to here is due.  version: 0 while it was never changed.
 
     seen_at: when somebody first looked whether it is due.
     """
@@ -49,7 +49,7 @@ class ScheduleOverride:
 
     @property
     def rescheduled(self) -> bool:
-        """Whether somebody put another schedule or zone in the place of the job's own."""
+        """Whether an operator put another schedule or zone in the place of the job's own."""
         return self.schedule is not None or self.timezone is not None
 
     def paused(self, now: datetime) -> bool:
@@ -130,7 +130,7 @@ def observe(
 ) -> tuple[bool, set[str]]:
     """Note which expressions are in force; one that replaces another has no past. Writes only what is new.
 
-    Whether there was something new; the jobs whose row somebody else holds, so that it could not be noted.
+    Whether there was something new; the jobs whose row another session holds, so that it could not be noted.
     """
     dialect = connection.dialect.name
     table = own_tables(dialect).schedules

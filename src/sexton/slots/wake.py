@@ -26,7 +26,10 @@ class Hints(NamedTuple):
 
 
 def wake(connection: Connection, what: str = "") -> None:
-    """Tell workers at the end of this transaction. what: job and queued run, or empty for a changed schedule."""
+    """Tell workers at the end of this transaction.
+
+    what: "JOB NUMBER" of a queued run, or empty for a changed schedule.
+    """
     if connection.dialect.name == "postgresql":
         fits = _HINT.fullmatch(what.encode()) is not None
         connection.execute(

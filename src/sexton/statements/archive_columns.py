@@ -31,7 +31,7 @@ from ..db.identifiers import quoted, quoted_table
 from ..errors import JobFailed
 
 _MORE_THAN_ONE = r"'^\s|\s$|[\n\r]|\\u'"
-"""Of a json: blanks that nobody keeps, line feeds, and escapes, which may stand for what no text can hold."""
+"""In a json: outer blanks, which are not kept, line feeds, and escapes, which may stand for what no text can hold."""
 
 
 def columns_of(table: Table) -> list[Column[Any]]:
@@ -75,7 +75,7 @@ def require_columns(connection: Connection, tables: Iterable[Table]) -> None:
             )
 
 
-def lost(column: Column[Any], name: str) -> str | None:
+def lossy_in_json(column: Column[Any], name: str) -> str | None:
     """On PostgreSQL, as SQL: which values of a column JSON does not give back; None: it gives back all.
 
     A JSON null would be NULL, a line feed in a json a blank, an array that begins at 0 would begin at 1.
@@ -119,7 +119,9 @@ def row_json(dialect: Dialect, table: Table, columns: Sequence[Column[Any]], as_
 def _shown(column: Column[Any], name: str) -> str:
     kind = plain_type(column.type)
     if isinstance(kind, JSON) and not isinstance(kind, JSONB):
-        return f"CASE WHEN {lost(column, name)} THEN to_json(CAST({name} AS text)) ELSE CAST({name} AS json) END"
+        return (
+            f"CASE WHEN {lossy_in_json(column, name)} THEN to_json(CAST({name} AS text)) ELSE CAST({name} AS json) END"
+        )
     if is_opaque(kind):
         written = f"CAST({name} AS text)"
         return rf"CASE WHEN {written} ~ '\\u' THEN to_json({written}) ELSE to_json({name}) END"
@@ -127,11 +129,11 @@ def _shown(column: Column[Any], name: str) -> str:
 
 
 def texts_json(dialect: Dialect, table: Table, columns: Sequence[Column[Any]], as_text: bool) -> ColumnElement[Any]:
-    """A JSON object: the text of values that are `lost` in JSON, by column; as_text: of all."""
+    """A JSON object: the text of values that are `lossy_in_json` in JSON, by column; as_text: of all."""
     values, doubtful = [], []
     for one in columns:
         name = f"{quoted_table(dialect, table)}.{quoted(dialect, one.name)}"
-        when = "true" if as_text else lost(one, name)
+        when = "true" if as_text else lossy_in_json(one, name)
         if when is not None:
             doubtful.append(one)
             values.append(f"CASE WHEN {when} THEN CAST({name} AS text) END")
@@ -139,23 +141,23 @@ def texts_json(dialect: Dialect, table: Table, columns: Sequence[Column[Any]], a
 
 
 def _texts(columns: Sequence[Column[Any]], values: Iterable[str]) -> str:
-    names = ", ".join(literal(one.name) for one in columns)
+    names = ", ".join(text_literal(one.name) for one in columns)
     return f"json_object(ARRAY[{names}]::text[], ARRAY[{', '.join(values)}]::text[])"
 
 
-def exact_sum(dialect: Dialect, table: Table, columns: Sequence[Column[Any]], _as_text: bool) -> ColumnElement[Any]:
+def row_hash(dialect: Dialect, table: Table, columns: Sequence[Column[Any]], _as_text: bool) -> ColumnElement[Any]:
     """A number that another value in any of its columns would change."""
     own = quoted_table(dialect, table)
     kept = [one for one in columns if one.computed is None]
-    return literal_column(summed([f"{own}.{quoted(dialect, one.name)}" for one in kept]), BigInteger)
+    return literal_column(hash_of([f"{own}.{quoted(dialect, one.name)}" for one in kept]), BigInteger)
 
 
-def summed(values: Sequence[str]) -> str:
+def hash_of(values: Sequence[str]) -> str:
     """The same of expressions, as SQL."""
     return f"hashtextextended(CAST(ROW({', '.join(values)}) AS text), 0)"
 
 
-def weight(dialect: Dialect, table: Table, columns: Sequence[Column[Any]]) -> ColumnElement[int]:
+def line_size(dialect: Dialect, table: Table, columns: Sequence[Column[Any]]) -> ColumnElement[int]:
     """About how many bytes the line of a row has, without reading what is kept outside the row where that can be."""
     own = quoted_table(dialect, table)
     sizes = [_size(dialect, one, f"{own}.{quoted(dialect, one.name)}") for one in columns]
@@ -173,7 +175,7 @@ def _size(dialect: Dialect, column: Column[Any], name: str) -> str:
     return f"pg_column_size({name})"
 
 
-def literal(value: str) -> str:
+def text_literal(value: str) -> str:
     """A word as SQL has it."""
     return "'" + value.replace("'", "''") + "'"
 

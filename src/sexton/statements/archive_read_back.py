@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from ..archives.files import ArchiveLine, decoded
 from ..db.faults import Fault, classify, describe, sqlstate
 from ..db.identifiers import for_text, quoted, quoted_table
-from .archive_columns import is_opaque, summed
-from .archive_rows import ArchivedRow, Key, Reading, plain, values_of
+from .archive_columns import hash_of, is_opaque
+from .archive_rows import ArchivedRow, Reading, RowKey, json_value, values_of
 
-OTHERWISE = "it reads otherwise than it was written"
+READS_OTHERWISE = "it reads otherwise than it was written"
 
 _TYPES = text(
     "SELECT attname, format_type(atttypid, atttypmod) AS kind FROM pg_attribute"
@@ -38,7 +38,7 @@ _SERVER = ("25", "40", "53", "55", "57", "58", "F0")
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class LinesRelation:
     """Lines as a relation, for PostgreSQL, as SQL for `text`. names: of the columns.  values: of each, in their order.
 
     source: what to select from, which has also `line.number`.  given: parameters, beside `lines`: `as_parameter`.
@@ -50,7 +50,7 @@ class Parsed:
     given: dict[str, str]
 
 
-def parsed(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> Parsed:
+def lines_relation(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> LinesRelation:
     """The lines of a table; only these columns of it."""
     name = quoted_table(connection.dialect, table)
     types: dict[str, str] = {row.attname: row.kind for row in connection.execute(_TYPES, {"name": name})}
@@ -64,41 +64,41 @@ def parsed(connection: Connection, table: Table, columns: Sequence[Column[Any]])
         kinds.append(f"{here} {'json' if opaque else kind}")
         values.append(f"CASE WHEN {beside} IS NULL THEN {value} ELSE CAST({beside} AS {kind}) END")
     source = f'{_LINES} json_to_record(line."row") AS known ({", ".join(kinds)})'
-    return Parsed(tuple(names), tuple(values), source, given)
+    return LinesRelation(tuple(names), tuple(values), source, given)
 
 
 def as_parameter(lines: Sequence[ArchiveLine]) -> str:
-    """Lines for `Parsed`; each is numbered by its place."""
+    """Lines for `LinesRelation`; each is numbered by its place."""
     return json.dumps([(line.row, line.text or "{}") for line in lines], ensure_ascii=False)
 
 
-class Unreadable(Exception):
+class UnreadableRow(Exception):
     """A row that hangs on others would not come back; fewer of them show whose it is."""
 
 
-def about_rows(error: Exception) -> bool:
+def is_about_rows(error: Exception) -> bool:
     """Whether an error is about the rows that a statement read or changed: fewer of them may go through."""
     if not isinstance(error, DBAPIError):
-        return isinstance(error, UnicodeError | Unreadable)
+        return isinstance(error, UnicodeError | UnreadableRow)
     state = sqlstate(error)
     fault = classify(error)
     return fault is Fault.POISON or (fault is Fault.OTHER and state is not None and state[:2] not in _SERVER)
 
 
-def why(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The same in one line."""
     if isinstance(error, DBAPIError):
         return describe(error)
-    return str(error) if isinstance(error, Unreadable) else "a text of it is not valid in its encoding"
+    return str(error) if isinstance(error, UnreadableRow) else "a text of it is not valid in its encoding"
 
 
-def unreadable(connection: Connection, how: Reading, rows: Sequence[ArchivedRow]) -> dict[Key, str]:
+def unreadable_rows(connection: Connection, how: Reading, rows: Sequence[ArchivedRow]) -> dict[RowKey, str]:
     """Those of the rows just read whose lines do not give them back, and why."""
-    odd = {row.key: OTHERWISE for row in rows if not _is_read_again(row.line)}
+    odd = {row.key: READS_OTHERWISE for row in rows if not _is_read_again(row.line)}
     if connection.dialect.name != "postgresql":
-        return odd | {row.key: OTHERWISE for row in rows if _again(row.line.row) != row.line.row}
+        return odd | {row.key: READS_OTHERWISE for row in rows if _again(row.line.row) != row.line.row}
     columns = [one for one in how.of() if one.computed is None]
-    relation = parsed(connection, how.table, columns)
+    relation = lines_relation(connection, how.table, columns)
     return odd | (_unreadable(connection, relation, rows) if rows else {})
 
 
@@ -111,23 +111,23 @@ def _is_read_again(line: ArchiveLine) -> bool:
 
 def _again(row: str) -> str | None:
     try:
-        return json.dumps({name: plain(value) for name, value in values_of(row).items()})
+        return json.dumps({name: json_value(value) for name, value in values_of(row).items()})
     except (ValueError, RecursionError):
         return None
 
 
-def _unreadable(connection: Connection, relation: Parsed, rows: Sequence[ArchivedRow]) -> dict[Key, str]:
-    asked = text(f"SELECT line.number, {summed(relation.values)} AS total FROM {relation.source}")
+def _unreadable(connection: Connection, relation: LinesRelation, rows: Sequence[ArchivedRow]) -> dict[RowKey, str]:
+    asked = text(f"SELECT line.number, {hash_of(relation.values)} AS total FROM {relation.source}")
     try:
         with connection.begin_nested():
             lines = as_parameter([row.line for row in rows])
             found = connection.execute(asked, {**relation.given, "lines": lines})
             sums = {row.number: row.total for row in found}
     except DBAPIError as error:
-        if not about_rows(error):
+        if not is_about_rows(error):
             raise
         if len(rows) == 1:
-            return {rows[0].key: why(error)}
+            return {rows[0].key: reason_of(error)}
         half = len(rows) // 2
         return _unreadable(connection, relation, rows[:half]) | _unreadable(connection, relation, rows[half:])
-    return {row.key: OTHERWISE for number, row in enumerate(rows) if sums.get(number) != row.total}
+    return {row.key: READS_OTHERWISE for number, row in enumerate(rows) if sums.get(number) != row.total}

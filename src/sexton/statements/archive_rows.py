@@ -1,8 +1,8 @@
 """Rows as an archive takes them: as a line of a file, and what is kept of it in memory to know the row again.
 
 PostgreSQL writes the JSON itself, so values that Python knows nothing of (infinity, BC, year 20000, NaN) pass (Q6),
-beside it the text of those that would come back otherwise (`columns.lost`), and its `xmin` is the witness. SQLite
-gives every value as it is stored; there the content is the witness.
+beside it the text of those that would come back otherwise (`archive_columns.lossy_in_json`), and its `xmin` is the
+witness. SQLite gives every value as it is stored; there the content is the witness.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from sqlalchemy.engine import Dialect
 from ..archives.files import ArchiveLine, digest_of
 from ..db.identifiers import quoted, quoted_table
 from ..policies.contract import Plan
-from .archive_columns import columns_of, exact_sum, row_json, texts_json
-from .selection import beyond, due, limit, marking
+from .archive_columns import columns_of, row_hash, row_json, texts_json
+from .selection import after_cursor, cursor_value, due_condition, limit
 
-Key = tuple[Any, ...]
+RowKey = tuple[Any, ...]
 
-BEYOND = 1 << 63
+SQLITE_INTEGER_LIMIT = 1 << 63
 """The first number that SQLite has no room for."""
 
-AT_ONCE = 4 << 20
+MAX_READ_BYTES = 4 << 20
 """Bytes of text that are read, or looked at, in one piece; a single row may be more."""
 
 
@@ -80,71 +80,77 @@ class ArchivedRow:
 
     line: ArchiveLine
     witness: str | None
-    mark: Key = ()
+    cursor: RowKey = ()
     total: int | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> RowKey:
         """As the line has it; what stands for bytes there as a pair, which can be looked up."""
-        return key_of(self.line)
+        return row_key(self.line)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class WrittenRow:
     """What is kept in memory of a row that a file has. size: of its line in bytes."""
 
-    key: Key
+    key: RowKey
     witness: str | None
     digest: bytes
     size: int
 
 
-def key_of(line: ArchiveLine) -> Key:
+def row_key(line: ArchiveLine) -> RowKey:
     """The key of the row that a line is of."""
     return tuple(tuple(*part.items()) if isinstance(part, dict) else part for part in line.key)
 
 
-def held(row: ArchivedRow, encoded: bytes) -> Held:
-    """Of a row whose line is in the file, encoded."""
-    return Held(row.key, row.witness, digest_of(encoded), len(encoded))
+def written_row(row: ArchivedRow, encoded: bytes) -> WrittenRow:
+    """What is kept of a row whose line is in the file. encoded: that line."""
+    return WrittenRow(row.key, row.witness, digest_of(encoded), len(encoded))
 
 
-def reading(dialect: Dialect, how: Reading, marks: Sequence[ColumnElement[Any]] = ()) -> Select[Any]:
-    """Key, witness and content of rows, for `found`, after the marks."""
+def select_rows(dialect: Dialect, how: Reading, cursor_columns: Sequence[ColumnElement[Any]] = ()) -> Select[Any]:
+    """Key, witness and content of rows, for `read_rows`, after the marks."""
     table, key = how.table, how.table.primary_key.columns
     if dialect.name == "postgresql":
         version = literal_column(f"{quoted_table(dialect, table)}.xmin", Text)
-        content = (row_json, texts_json, exact_sum) if how.content else ()
+        content = (row_json, texts_json, row_hash) if how.content else ()
         parts = (one(dialect, table, how.of(), how.as_text) for one in content)
-        return select(*marks, *(cast(one, Text) for one in key), cast(version, Text), *parts)
+        return select(*cursor_columns, *(cast(one, Text) for one in key), cast(version, Text), *parts)
     quote = partial(quoted, dialect)
     values: list[ColumnElement[Any]] = [
         literal_column(f"{quote(table.name)}.{quote(one.name)}") for one in (*key, *how.of())
     ]
-    return select(*marks, *(one.label(f"c{number}") for number, one in enumerate(values))).select_from(table)
+    return select(*cursor_columns, *(one.label(f"c{number}") for number, one in enumerate(values))).select_from(table)
 
 
-def reading_due(
+def select_due_rows(
     dialect: Dialect, plan: Plan, how: Reading | None = None, *, excluding: bool, onward: bool
 ) -> Select[Any]:
     """The next due rows, as many as `batch` says. onward: only those after the cursor.  how: whole by default."""
-    marks = [marking(column) for column in plan.order]
-    return next_due(reading(dialect, how or Reading(plan.table), marks), plan, excluding, onward)
+    cursor_columns = [cursor_value(column) for column in plan.order]
+    return next_due(select_rows(dialect, how or Reading(plan.table), cursor_columns), plan, excluding, onward)
 
 
 def next_due(asked: Select[Any], plan: Plan, excluding: bool, onward: bool) -> Select[Any]:
-    """Of the due rows, those that come next, in the plan's order."""
-    asked = asked.where(due(plan, excluding=excluding))
+    """The due rows that come next, in the plan's order."""
+    asked = asked.where(due_condition(plan, excluding=excluding))
     if onward:
-        asked = asked.where(beyond(plan))
+        asked = asked.where(after_cursor(plan))
     return asked.order_by(*plan.order).limit(limit())
 
 
-def found(
-    connection: Connection, how: Reading, asked: Select[Any], values: dict[str, Any], *, marks: int = 0, some: int = 0
+def read_rows(
+    connection: Connection,
+    how: Reading,
+    asked: Select[Any],
+    values: dict[str, Any],
+    *,
+    cursor_columns: int = 0,
+    some: int = 0,
 ) -> Iterator[ArchivedRow]:
-    """The rows of a statement that `reading` began. some: so many in memory at once; 0: all."""
-    width = marks + len(how.table.primary_key.columns)
+    """The rows of a statement that `select_rows` began. some: so many in memory at once; 0: all."""
+    width = cursor_columns + len(how.table.primary_key.columns)
     make = _of_postgresql if connection.dialect.name == "postgresql" else _of_sqlite
     names = [one.name for one in how.of()]
     with _any_text(connection):
@@ -153,28 +159,28 @@ def found(
         result = connection.execute(asked, values)
         while rows := (result.fetchmany(some) if some else result.fetchall()):
             for row in rows:
-                mark, key, rest = tuple(row[:marks]), tuple(row[marks:width]), tuple(row[width:])
-                yield make(how, key, rest, names, mark)
+                cursor, key, rest = tuple(row[:cursor_columns]), tuple(row[cursor_columns:width]), tuple(row[width:])
+                yield make(how, key, rest, names, cursor)
             if not some:
                 return
 
 
-def _of_postgresql(how: Reading, key: Key, rest: tuple[Any, ...], _names: list[str], mark: Key) -> ArchivedRow:
+def _of_postgresql(how: Reading, key: RowKey, rest: tuple[Any, ...], _names: list[str], cursor: RowKey) -> ArchivedRow:
     witness, row, beside, total = rest if how.content else (rest[0], "{}", "{}", None)
     # Within a value of an extension's own JSON; a line feed within words is written \\n.
     row = row.replace("\n", " ").replace("\r", " ") if "\n" in row or "\r" in row else row
     line = ArchiveLine(how.table.fullname, key, row, beside if beside != "{}" else "", how.columns)
-    return ArchivedRow(line, witness if not how.columns else None, mark, total)
+    return ArchivedRow(line, witness if not how.columns else None, cursor, total)
 
 
-def _of_sqlite(how: Reading, key: Key, rest: tuple[Any, ...], names: list[str], mark: Key) -> ArchivedRow:
-    text = json.dumps({name: plain(value) for name, value in zip(names, rest, strict=True)})
+def _of_sqlite(how: Reading, key: RowKey, rest: tuple[Any, ...], names: list[str], cursor: RowKey) -> ArchivedRow:
+    text = json.dumps({name: json_value(value) for name, value in zip(names, rest, strict=True)})
     return ArchivedRow(
-        ArchiveLine(how.table.fullname, tuple(plain(part) for part in key), text, "", how.columns), None, mark
+        ArchiveLine(how.table.fullname, tuple(json_value(part) for part in key), text, "", how.columns), None, cursor
     )
 
 
-class NoText(bytes):
+class UndecodableText(bytes):
     """A text of SQLite that is not UTF-8: bytes that the type TEXT stands on."""
 
 
@@ -192,16 +198,16 @@ def _any_text(connection: Connection) -> Iterator[None]:
         driver.text_factory = before
 
 
-def _text(value: bytes) -> str | NoText:
+def _text(value: bytes) -> str | UndecodableText:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        return NoText(value)
+        return UndecodableText(value)
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """A value of SQLite as JSON: bytes in hexadecimal digits, numbers that JSON has no sign for by their names."""
-    if isinstance(value, NoText):
+    if isinstance(value, UndecodableText):
         return {"text": value.hex()}
     if isinstance(value, bytes):
         return {"hex": value.hex()}
@@ -211,18 +217,18 @@ def plain(value: Any) -> Any:
 
 
 def values_of(row: str) -> dict[str, Any]:
-    """The values of SQLite in a row of a line. ValueError, RecursionError: `plain` wrote no such row (SEC-22)."""
+    """The values of SQLite in a row of a line. ValueError, RecursionError: `json_value` wrote no such row (SEC-22)."""
     values = json.loads(row, parse_constant=_no_number)
     if not isinstance(values, dict):
         raise ValueError("its row is no object")
-    return {name: stored(value) for name, value in values.items()}
+    return {name: sqlite_value(value) for name, value in values.items()}
 
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def stored(value: Any) -> Any:
+def sqlite_value(value: Any) -> Any:
     """A value of SQLite, of what stands for it in JSON. ValueError for what no column holds."""
     if isinstance(value, dict) and len(value) == 1:
         (value,) = value.items()
@@ -230,7 +236,7 @@ def stored(value: Any) -> Any:
         return _named(*value)
     if isinstance(value, bool) or not isinstance(value, int | float | str | None):
         raise ValueError("its row has a value that no column holds")
-    if isinstance(value, int) and not -BEYOND <= value < BEYOND:
+    if isinstance(value, int) and not -SQLITE_INTEGER_LIMIT <= value < SQLITE_INTEGER_LIMIT:
         raise ValueError("its row has a number beyond 64 bits")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("its row has a number that is too large")
@@ -245,10 +251,10 @@ def _named(kind: Any, written: Any) -> Any:
         raise ValueError("its row has a value that no column holds")
     if kind == "real":
         return float(written)
-    return NoText(bytes.fromhex(written)) if kind == "text" else bytes.fromhex(written)
+    return UndecodableText(bytes.fromhex(written)) if kind == "text" else bytes.fromhex(written)
 
 
-def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClause, dict[str, Any]]:
+def keys_relation(dialect: str, table: Table, keys: Sequence[RowKey]) -> tuple[FromClause, dict[str, Any]]:
     """These keys as a relation named like `Plan`'s picked rows, and the values of its parameters."""
     own = list(table.primary_key.columns)
     if dialect == "postgresql":
@@ -262,7 +268,7 @@ def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClaus
     raw: list[ColumnElement[Any]] = [
         literal_column(f"{quote(table.name)}.{quote(one.name)}").label(one.key) for one in own
     ]
-    values = [tuple(stored(part) for part in key) for key in keys]
+    values = [tuple(sqlite_value(part) for part in key) for key in keys]
     wanted: BindParameter[Any] = bindparam("sexton_keys", expanding=True, value=None)
     one_column = len(own) == 1
     condition = (raw[0] if one_column else tuple_(*raw)).in_(wanted)
@@ -270,6 +276,6 @@ def relation(dialect: str, table: Table, keys: Sequence[Key]) -> tuple[FromClaus
     return select(*raw).select_from(table).where(condition).subquery("sexton_picked"), {"sexton_keys": listed}
 
 
-def is_as(was: Held, row: ArchivedRow) -> bool:
+def is_unchanged(was: WrittenRow, row: ArchivedRow) -> bool:
     """Whether a row is as it was when it was written."""
     return was.witness == row.witness if was.witness is not None else was.digest == digest_of(row.line.encoded())

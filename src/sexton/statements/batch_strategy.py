@@ -13,8 +13,8 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.sql_expressions import BATCH, JOB, RUN
-from ..db.time_parameters import values as instant_values
-from .selection import after, this_one
+from ..db.time_parameters import instant_values as instant_values
+from .selection import cursor_parameter, single_row_parameter
 
 Cursor = tuple[Any, ...]
 
@@ -23,7 +23,7 @@ Cursor = tuple[Any, ...]
 class Request:
     """One batch. size: in the executor's unit.  waiting: wait for locked rows (the last pass) instead of skipping.
 
-    this: the cursor of the one row that it is about, where the plan is for one; see `poison.alone`.
+    this: the cursor of the one row that it is about, where the plan is for one; see `poison.single_row_plan`.
     """
 
     size: int
@@ -74,7 +74,7 @@ class BatchStrategy(Protocol):
         ...
 
     def rescue(self, connection: Connection, request: Request) -> Result:
-        """The same stretch again after somebody's row lock stood in the way: leave locked rows out."""
+        """The same stretch again after another session's row lock stood in the way: leave locked rows out."""
         ...
 
 
@@ -90,8 +90,8 @@ def parameters(statement: ClauseElement, request: Request, **more: Any) -> dict[
     known: dict[str, Any] = {BATCH: request.size, JOB: request.job, RUN: request.run_id}
     known.update(instant_values(names, request.as_of))
     if request.cursor is not None:
-        known.update({after(number): value for number, value in enumerate(request.cursor)})
+        known.update({cursor_parameter(number): value for number, value in enumerate(request.cursor)})
     if request.this is not None:
-        known.update({this_one(number): value for number, value in enumerate(request.this)})
+        known.update({single_row_parameter(number): value for number, value in enumerate(request.this)})
     known.update(more)
     return {name: value for name, value in known.items() if name in names}

@@ -34,9 +34,9 @@ from ..db.outbox_table import own_outbox
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Found, Plan, Rows
 from .batch_strategy import Request, Result, parameters
-from .selection import carried, due, fact_order, facts, marking, pick, told_before
+from .selection import carried, cursor_value, due_condition, fact_order, facts, pick, told_before
 
-AMONG = "sexton_among"
+LOCKED_KEYS = "sexton_among"
 
 
 class CteBatches:
@@ -69,7 +69,7 @@ class CteBatches:
             if not locked:
                 return Result(0, 0, 0, request.cursor, more=False)
             width = len(self.plan.key)
-            more[AMONG] = [row[0] if width == 1 else tuple(row[:width]) for row in locked]
+            more[LOCKED_KEYS] = [row[0] if width == 1 else tuple(row[:width]) for row in locked]
             for hanging in self._locks():
                 connection.execute(hanging, parameters(hanging, request, **more)).one()
         statement = self._statement(onward, request.excluding, request.waiting)
@@ -78,7 +78,7 @@ class CteBatches:
         taken = row["picked"]
         if locked:
             cursor, taken = tuple(locked[-1][len(self.plan.key) :]), len(locked)
-        also = summed((change.name, row[f"also_{number}"]) for number, change in counted(self.plan))
+        also = rows_by_table((change.name, row[f"also_{number}"]) for number, change in counted_changes(self.plan))
         return Result(
             picked=row["picked"],
             changed=row["changed"],
@@ -100,12 +100,12 @@ class CteBatches:
         return [*first, batch_statement(self.plan)]
 
 
-def counted(plan: Plan) -> list[tuple[int, Change]]:
+def counted_changes(plan: Plan) -> list[tuple[int, Change]]:
     """The hanging changes whose rows are counted, with their numbers."""
     return [(number, change) for number, change in enumerate(plan.changes) if change.counted]
 
 
-def summed(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
+def rows_by_table(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
     """Rows by table: one may hang on the picked rows in several ways."""
     totals: dict[str, int] = {}
     for name, count in rows:
@@ -116,13 +116,13 @@ def summed(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
 def lock_statement(plan: Plan, *, onward: bool, excluding: bool, waiting: bool) -> Select[Any]:
     """Lock the rows that are due, and nothing else: the first of two statements. Gives key, then order columns."""
     picked = pick(plan, carried(plan), excluding=excluding, onward=onward)
-    picked = picked.with_only_columns(*plan.key, *(marking(column) for column in plan.order))
+    picked = picked.with_only_columns(*plan.key, *(cursor_value(column) for column in plan.order))
     return _locking(plan, picked, waiting)
 
 
 def locking_also(plan: Plan, found: Found) -> Select[Any]:
-    """Lock rows that hang on those locked before, waiting for whoever changes one: then `due` is asked about that."""
-    picked = select(*(column.label(column.key) for column in carried(plan))).where(among(plan)).subquery("picked")
+    """Lock rows that hang on those locked before, waiting for sessions that change one; `due` is asked next."""
+    picked = select(*(column.label(column.key) for column in carried(plan))).where(is_locked(plan)).subquery("picked")
     rows = found.select({"picked": picked}).with_for_update(of=found.lock)
     return select(func.count()).select_from(rows.subquery())
 
@@ -132,7 +132,7 @@ def batch_statement(plan: Plan, *, onward: bool = False, excluding: bool = False
     columns = carried(plan)
     if plan.lock_first:
         again = select(*(column.label(column.key) for column in columns))
-        chosen = again.where(among(plan), due(plan, excluding=excluding)).order_by(*plan.order)
+        chosen = again.where(is_locked(plan), due_condition(plan, excluding=excluding)).order_by(*plan.order)
     else:
         chosen = pick(plan, columns, excluding=excluding, onward=onward)
     picked = _locking(plan, chosen, waiting).cte("picked")
@@ -157,11 +157,11 @@ def batch_statement(plan: Plan, *, onward: bool = False, excluding: bool = False
     return select(*outcome, *_last(plan, picked))
 
 
-def among(plan: Plan) -> ColumnElement[bool]:
+def is_locked(plan: Plan) -> ColumnElement[bool]:
     """Rows whose keys were locked by the statement before."""
     if len(plan.key) == 1:
-        return plan.key[0] == any_(bindparam(AMONG, type_=ARRAY(plan.key[0].type)))
-    return tuple_(*plan.key).in_(bindparam(AMONG, expanding=True))
+        return plan.key[0] == any_(bindparam(LOCKED_KEYS, type_=ARRAY(plan.key[0].type)))
+    return tuple_(*plan.key).in_(bindparam(LOCKED_KEYS, expanding=True))
 
 
 def _locking(plan: Plan, chosen: Select[Any], waiting: bool) -> Select[Any]:
@@ -197,6 +197,6 @@ def _count(relation: CTE, name: str) -> ColumnElement[Any]:
 def _last(plan: Plan, picked: CTE) -> list[ColumnElement[Any]]:
     newest = [picked.c[column.key].desc() for column in plan.order]
     return [
-        select(marking(picked.c[column.key])).order_by(*newest).limit(1).scalar_subquery().label(f"last_{number}")
+        select(cursor_value(picked.c[column.key])).order_by(*newest).limit(1).scalar_subquery().label(f"last_{number}")
         for number, column in enumerate(plan.order)
     ]

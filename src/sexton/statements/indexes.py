@@ -70,7 +70,7 @@ def _serves(plan: Plan, columns: Sequence[str | None]) -> bool:
     return by in columns and asked.issuperset(columns[: columns.index(by)])
 
 
-def references(connection: Connection, table: Table) -> list[ForeignKeyReference]:
+def foreign_key_references(connection: Connection, table: Table) -> list[ForeignKeyReference]:
     """The foreign keys that point at the table, by the name of the child."""
     if connection.dialect.name == "postgresql":
         return _references_postgresql(connection, table)

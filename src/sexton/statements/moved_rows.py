@@ -1,7 +1,7 @@
 """Rows that others move while a purge goes through the table once: behind it, it would not see them.
 
 An update that finds no room in its block puts the row into another one, and a changed time another place in the
-index. Whether that can have happened at all is asked of the server, so that nobody looks for nothing.
+index. Whether that can have happened at all is asked of the server, so that no look is in vain.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from ..db.identifiers import quoted_table
 from ..policies.contract import Plan
 
-LATE = 15.0
+STATISTICS_DELAY_SECONDS = 15.0
 """Seconds after which the server's statistics know of an update: its sessions tell it when they rest, at most 10."""
 
 _ASKED = text(
@@ -26,21 +26,24 @@ _ASKED = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """Of the table, at one moment. newest: number of the server's next transaction.  moved: rows, in all its time."""
+class UpdateCount:
+    """Updates of the table, at one moment.
+
+    newest: number of the server's next transaction.  moved: rows, in all its time.
+    """
 
     at: float
     newest: int
     moved: int
 
 
-def mark(connection: Connection, plan: Plan) -> Mark:
-    """How it stands now. PostgreSQL only."""
+def count_updates(connection: Connection, plan: Plan) -> UpdateCount:
+    """The count as it stands now. PostgreSQL only."""
     row = connection.execute(_ASKED, {"name": quoted_table(connection.dialect, plan.table)}).one()
-    return Mark(time.monotonic(), row.newest, int(row.moved))
+    return UpdateCount(time.monotonic(), row.newest, int(row.moved))
 
 
-def may_have_moved(before: Mark, after: Mark, own: int) -> bool:
+def may_have_moved(before: UpdateCount, after: UpdateCount, own: int) -> bool:
     """Whether others may have moved rows between the two.  own: transactions of ours meanwhile."""
     others = after.newest - before.newest > own
-    return others and (after.moved > before.moved or after.at - before.at < LATE)
+    return others and (after.moved > before.moved or after.at - before.at < STATISTICS_DELAY_SECONDS)

@@ -9,20 +9,20 @@ from typing import Any
 
 from sqlalchemy import Connection, FromClause, and_, delete, func, or_, select
 
-from ..db.effect_keys import COMMA, FORM
+from ..db.effect_keys import COMMA, KEY_FORM
 from ..db.ledger import subject_text
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..jobs.backoff import Backoff, parse_backoff
 from ..policies.contract import Plan, in_rows
 from .batch_strategy import Request, parameters
-from .selection import marking, named_mark, pick, this_one
+from .selection import cursor_bound, cursor_value, pick, single_row_parameter
 
-DELAYS: Backoff = parse_backoff(["1h", "6h", "24h"])
+POISON_BACKOFF: Backoff = parse_backoff(["1h", "6h", "24h"])
 """After its first, second and third refusal a row rests this long; after the fourth it waits for a person."""
 
 
-def any_aside(connection: Connection, job: str, as_of: datetime) -> bool:
+def any_set_aside(connection: Connection, job: str, as_of: datetime) -> bool:
     """Whether rows of this job are set aside now; only then the predicate has to ask for them."""
     poison = own_tables(connection.dialect.name).poison
     resting = or_(poison.c.next_at.is_(None), poison.c.next_at > as_of)
@@ -33,7 +33,7 @@ def next_subject(connection: Connection, plan: Plan, request: Request) -> tuple[
     """The row that a batch of one would take: its name, and the cursor just after it. None when there is none."""
     onward = request.cursor is not None
     columns = pick(plan, list(plan.order), excluding=request.excluding, onward=onward)
-    marks = (marking(column) for column in plan.order)
+    marks = (cursor_value(column) for column in plan.order)
     asked = columns.with_only_columns(*marks, subject_text(plan.key).label("subject"))
     if not request.waiting:  # the batch skipped locked rows, so the row it failed on is the first that is free
         asked = asked.with_for_update(of=plan.table, skip_locked=True)
@@ -41,7 +41,7 @@ def next_subject(connection: Connection, plan: Plan, request: Request) -> tuple[
     return None if row is None else (row.subject, tuple(row[:-1]))
 
 
-def subject_of(connection: Connection, plan: Plan, picked: FromClause, values: dict[str, Any]) -> str:
+def picked_subject(connection: Connection, plan: Plan, picked: FromClause, values: dict[str, Any]) -> str:
     """The name of the one row that is picked, as `set_aside` will ask for it."""
     asked = select(subject_text(plan.key)).where(in_rows(plan.key, picked))
     return connection.execute(asked, values).scalar_one()
@@ -49,7 +49,7 @@ def subject_of(connection: Connection, plan: Plan, picked: FromClause, values: d
 
 def single_row_plan(plan: Plan) -> Plan:
     """The same plan for no other row than the one at the cursor `Request.this`."""
-    marks = [(column, named_mark(this_one(number), column)) for number, column in enumerate(plan.order)]
+    marks = [(column, cursor_bound(single_row_parameter(number), column)) for number, column in enumerate(plan.order)]
     return replace(plan, due=and_(plan.due, *(column == value for column, value in marks if column in plan.key)))
 
 
@@ -58,14 +58,14 @@ def quarantine(connection: Connection, plan: Plan, request: Request, subject: st
     poison = own_tables(connection.dialect.name).poison
     same = (poison.c.job == request.job, poison.c.step == plan.step, poison.c.subject == subject)
     before = connection.execute(select(poison.c.attempts).where(*same)).scalar() or 0
-    rest = DELAYS.delay(before + 1)
+    rest = POISON_BACKOFF.delay(before + 1)
     values: dict[str, Any] = {
         "error": error,
         "attempts": before + 1,
         "run_id": request.run_id,
         "last_seen_at": request.as_of,
         "next_at": None if rest is None else request.as_of + rest,
-        "form": FORM,
+        "form": KEY_FORM,
     }
     row = {"job": request.job, "step": plan.step, "subject": subject, "first_seen_at": request.as_of}
     statement = upsert(connection.dialect.name, poison).values(**row, **values)
@@ -75,16 +75,16 @@ def quarantine(connection: Connection, plan: Plan, request: Request, subject: st
 
 
 def take_back(
-    connection: Connection, plan: Plan, request: Request, words: Sequence[str] = (), *, but_one: bool = False
+    connection: Connection, plan: Plan, request: Request, error_prefixes: Sequence[str] = (), *, but_one: bool = False
 ) -> int:
     """Forget rows that this run set aside in this step: how many.
 
-    words: only those whose error begins so.  but_one: leave one as an example.
+    error_prefixes: only those whose error begins so.  but_one: leave one as an example.
     """
     poison = own_tables(connection.dialect.name).poison
     these = [poison.c.job == request.job, poison.c.step == plan.step, poison.c.run_id == request.run_id]
-    if words:
-        these.append(or_(*(poison.c.error.startswith(begin, autoescape=True) for begin in words)))
+    if error_prefixes:
+        these.append(or_(*(poison.c.error.startswith(begin, autoescape=True) for begin in error_prefixes)))
     if but_one:
         these.append(poison.c.subject != select(func.min(poison.c.subject)).where(*these).scalar_subquery())
     return connection.execute(delete(poison).where(*these)).rowcount
@@ -104,7 +104,7 @@ def forget_healed(connection: Connection, plan: Plan, request: Request) -> int:
     return connection.execute(healed).rowcount
 
 
-def count_aside(connection: Connection, job: str) -> int:
+def count_set_aside(connection: Connection, job: str) -> int:
     """How many rows of the job are set aside, resting or waiting for a person."""
     poison = own_tables(connection.dialect.name).poison
     return connection.execute(select(func.count()).select_from(poison).where(poison.c.job == job)).scalar_one()

@@ -16,36 +16,44 @@ from ..db.tables import own_tables
 from ..policies.contract import Plan
 from ..slots.counts import Counts
 from .batch_strategy import Request, parameters
-from .cte_batch import counted, summed
-from .poison import any_aside
-from .selection import all_due, facts, rows_of, told_before
-from .unlisted_references import FEW, foreseen, in_words, keepers, kept_rows
+from .cte_batch import counted_changes, rows_by_table
+from .poison import any_set_aside
+from .selection import facts, rows_of_change, select_due, told_before
+from .unlisted_references import (
+    MIN_REFUSED_FOR_CONDITION,
+    count_referenced,
+    references_text,
+    unlisted_references,
+    without_referenced_before_run,
+)
 
 
 def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
     """Counts of one step, as its real run would report them."""
-    excluding = any_aside(connection, request.job, request.as_of)
-    found = keepers(connection, plan)
-    referred, _ = kept_rows(connection, plan, found, replace(request, excluding=excluding), before=True)
-    plan = foreseen(plan, found) if referred else plan
+    excluding = any_set_aside(connection, request.job, request.as_of)
+    found = unlisted_references(connection, plan)
+    referred, _ = count_referenced(connection, plan, found, replace(request, excluding=excluding), before=True)
+    plan = without_referenced_before_run(plan, found) if referred else plan
     statement = preview_statement(connection.dialect.name, plan, excluding=excluding)
     row = connection.execute(statement, parameters(statement, request)).mappings().one()
     counts = Counts()
-    also = summed((change.name, row[f"also_{number}"]) for number, change in counted(plan))
+    also = rows_by_table((change.name, row[f"also_{number}"]) for number, change in counted_changes(plan))
     refused = row.get("kept", 0)
     free = row["picked"] - refused
     picked = free if plan.archive is None else row["picked"]
     counts.add(picked, free if plan.main is not None else 0, row["told"], also, row.get("told_before", 0))
-    counts.poison = refused + (referred if referred < FEW else 0)
-    counts.referred = referred if referred >= FEW else 0
+    counts.poison = refused + (referred if referred < MIN_REFUSED_FOR_CONDITION else 0)
+    counts.referred = referred if referred >= MIN_REFUSED_FOR_CONDITION else 0
     return counts
 
 
 def references_in_words(connection: Connection, plan: Plan, request: Request) -> str:
     """Which tables that the policy does not list keep due rows, how many, and what to write; "" for none."""
-    excluding = any_aside(connection, request.job, request.as_of)
-    found = keepers(connection, plan)
-    return in_words(plan, kept_rows(connection, plan, found, replace(request, excluding=excluding), before=True)[1])
+    excluding = any_set_aside(connection, request.job, request.as_of)
+    found = unlisted_references(connection, plan)
+    return references_text(
+        plan, count_referenced(connection, plan, found, replace(request, excluding=excluding), before=True)[1]
+    )
 
 
 def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> Any:
@@ -53,12 +61,12 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
     rows = relations(plan, excluding)
     picked = rows["picked"]
     outcome = [select(func.count()).select_from(picked).scalar_subquery().label("picked")]
-    if plan.kept is not None:
-        stay = select(func.count()).select_from(picked).where(plan.kept(picked))
+    if plan.restricted is not None:
+        stay = select(func.count()).select_from(picked).where(plan.restricted(picked))
         outcome.append(stay.scalar_subquery().label("kept"))
-        rows["picked"] = select(picked).where(not_(plan.kept(picked))).cte("sexton_free")
-    for number, change in counted(plan):
-        touched = rows_of(change, rows).subquery()
+        rows["picked"] = select(picked).where(not_(plan.restricted(picked))).cte("sexton_free")
+    for number, change in counted_changes(plan):
+        touched = rows_of_change(change, rows).subquery()
         outcome.append(select(func.count()).select_from(touched).scalar_subquery().label(f"also_{number}"))
     if not plan.messages:
         return select(*outcome, literal_column("0").label("told"))
@@ -71,7 +79,7 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
 
 def relations(plan: Plan, excluding: bool) -> dict[str, Any]:
     """The picked rows, and what hangs on them, by name."""
-    rows: dict[str, Any] = {"picked": all_due(plan, excluding=excluding).cte("sexton_picked")}
+    rows: dict[str, Any] = {"picked": select_due(plan, excluding=excluding).cte("sexton_picked")}
     for found in plan.found:
         rows[found.name] = found.select(rows).cte(f"sexton_{found.name}")
     return rows

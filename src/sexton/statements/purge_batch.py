@@ -31,7 +31,7 @@ from ..db.identifiers import quoted_table
 from ..policies.contract import Plan, in_rows
 from .batch_strategy import Request, Result, parameters
 from .cte_batch import CteBatches
-from .selection import beyond, due, marking, named_mark
+from .selection import after_cursor, cursor_bound, cursor_value, due_condition
 
 
 class WindowPurge:
@@ -55,7 +55,7 @@ class WindowPurge:
         edge = self._edge(onward, request.excluding)
         last = connection.execute(edge, {**parameters(edge, request), "sexton_batch": request.size - 1}).one_or_none()
         window = self._window(onward, last is not None, request.excluding)
-        edges = {upto(number): value for number, value in enumerate(last)} if last else {}
+        edges = {window_end_parameter(number): value for number, value in enumerate(last)} if last else {}
         gone = connection.execute(window, parameters(window, request, **edges)).rowcount
         cursor, kept = tuple(last) if last else request.cursor, 0
         if self.watched:
@@ -72,11 +72,11 @@ class WindowPurge:
         return [self._edge(True, False), self._window(True, True, False)]
 
     def _build_edge(self, onward: bool, excluding: bool) -> Select[Any]:
-        condition = due(self.plan, excluding=excluding)
+        condition = due_condition(self.plan, excluding=excluding)
         if onward:
-            condition = and_(beyond(self.plan), condition)
+            condition = and_(after_cursor(self.plan), condition)
         return (
-            select(*(marking(column) for column in self.plan.order))
+            select(*(cursor_value(column) for column in self.plan.order))
             .where(condition)
             .order_by(*self.plan.order)
             .offset(bindparam("sexton_batch"))
@@ -90,11 +90,13 @@ class WindowPurge:
         return _counted(self.plan, self._between(onward, bounded, excluding))
 
     def _between(self, onward: bool, bounded: bool, excluding: bool) -> list[ColumnElement[bool]]:
-        conditions = [due(self.plan, excluding=excluding)]
+        conditions = [due_condition(self.plan, excluding=excluding)]
         if onward:
-            conditions.append(beyond(self.plan))
+            conditions.append(after_cursor(self.plan))
         if bounded:
-            marks = [named_mark(upto(number), column) for number, column in enumerate(self.plan.order)]
+            marks = [
+                cursor_bound(window_end_parameter(number), column) for number, column in enumerate(self.plan.order)
+            ]
             conditions.append(tuple_(*self.plan.order) <= tuple_(*marks))
         return conditions
 
@@ -127,14 +129,14 @@ class SweepPurge:
         return [self._statement(False)]
 
     def _build(self, excluding: bool) -> Delete:
-        return delete(self.plan.table).where(self._stretch(), due(self.plan, excluding=excluding))
+        return delete(self.plan.table).where(self._stretch(), due_condition(self.plan, excluding=excluding))
 
     def _build_rest(self, excluding: bool) -> Select[Any]:
-        return _counted(self.plan, [self._stretch(), due(self.plan, excluding=excluding)])
+        return _counted(self.plan, [self._stretch(), due_condition(self.plan, excluding=excluding)])
 
     def rescue(self, connection: Connection, request: Request) -> Result:
         """The same blocks around the locked rows."""
-        condition = and_(self._stretch(), due(self.plan, excluding=request.excluding))
+        condition = and_(self._stretch(), due_condition(self.plan, excluding=request.excluding))
         free = select(*self.plan.key).where(condition).with_for_update(skip_locked=True).cte("free")
         return self._run(connection, delete(self.plan.table).where(in_rows(self.plan.key, free)), request, skips=True)
 
@@ -160,13 +162,13 @@ def _counted(plan: Plan, conditions: list[ColumnElement[bool]]) -> Select[Any]:
     return select(func.count()).select_from(plan.table).where(*conditions)
 
 
-def upto(number: int) -> str:
+def window_end_parameter(number: int) -> str:
     """Name of the parameter that holds the window's last row, column `number`."""
     return f"sexton_upto_{number}"
 
 
 def heap_blocks(connection: Connection, plan: Plan) -> int:
-    """Blocks of the table's heap now. A due row that somebody moves may come to lie in a later one: see `moved`."""
+    """Blocks of the table's heap now. A due row that others move may come to lie in a later one: see `moved_rows`."""
     size = text("SELECT pg_relation_size(CAST(:name AS regclass)) / current_setting('block_size')::int")
     name = quoted_table(connection.dialect, plan.table)
     return int(connection.execute(size, {"name": name}).scalar_one())

@@ -10,14 +10,16 @@ from ..db.foreign_keys import referring_tables
 from ..policies.contract import Plan, in_rows
 from .batch_strategy import Request, parameters
 
-HOLDING = ("NO ACTION", "RESTRICT")
+RESTRICTING_RULES = ("NO ACTION", "RESTRICT")
 """What a key says ON DELETE that keeps the row it refers to."""
 
 FOREIGN_KEY_FAILED = "FOREIGN KEY constraint failed"
 """What SQLite says, and we before it does."""
 
 
-def referring(connection: Connection, plan: Plan, request: Request, picked: FromClause, values: dict[str, Any]) -> str:
+def referencing_tables(
+    connection: Connection, plan: Plan, request: Request, picked: FromClause, values: dict[str, Any]
+) -> str:
     """SQLite: ": notes refers to it", for each table whose rows keep these, or their children, from being deleted.
 
     "" when there is none, and on PostgreSQL, which says so itself. A key that is DEFERRABLE INITIALLY DEFERRED, as
@@ -31,7 +33,7 @@ def referring(connection: Connection, plan: Plan, request: Request, picked: From
     children: dict[str, str] = {}
     for parent, these in going:
         columns = {one.name.lower(): one for one in parent.c}
-        for child, pairs in referring_tables(connection, parent, HOLDING):
+        for child, pairs in referring_tables(connection, parent, RESTRICTING_RULES):
             if child.lower() in listed or child in children or not columns.keys() >= set(pairs.values()):
                 continue
             known = table(child, *map(column, pairs)).alias("sexton_child")

@@ -12,7 +12,7 @@ from ..db.tables import own_tables
 from ..policies.contract import Plan
 from .batch_strategy import Request, parameters
 from .preview import relations
-from .selection import all_due, fact_order, facts
+from .selection import fact_order, facts, select_due
 
 ROWS, MESSAGES = 20, 3
 """How many are shown."""
@@ -20,7 +20,10 @@ ROWS, MESSAGES = 20, 3
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Of one step. key, by: names of columns.  rows: these columns as text.  messages: event, recipient, payload."""
+    """The oldest due rows of one step.
+
+    key, by: names of columns.  rows: these columns as text.  messages: event, recipient, payload.
+    """
 
     key: tuple[str, ...] = ()
     by: str | None = None
@@ -28,13 +31,15 @@ class Sample:
     messages: list[tuple[str, str | None, Any]] = field(default_factory=list)
 
 
-def sample(connection: Connection, plan: Plan, request: Request) -> Sample:
-    """Of what is due now, in the order in which a run takes it."""
+def oldest_due(connection: Connection, plan: Plan, request: Request) -> Sample:
+    """The oldest rows that are due now, in the order in which a run takes them."""
     shown = dict.fromkeys((*plan.key, *([plan.by] if plan.by is not None else [])))
     # As text: Python knows no infinity, no BC and no year 20000.
     columns = [cast_to_text(column).label(column.name) for column in shown]
     most = min(ROWS, plan.limit or ROWS)
-    some = all_due(plan, excluding=False).with_only_columns(*columns).order_by(None).order_by(*plan.order).limit(most)
+    some = (
+        select_due(plan, excluding=False).with_only_columns(*columns).order_by(None).order_by(*plan.order).limit(most)
+    )
     rows = [dict(row) for row in connection.execute(some, parameters(some, request)).mappings()]
     return Sample(
         tuple(column.name for column in plan.key),

@@ -29,50 +29,50 @@ from sqlalchemy import (
 from sqlalchemy.sql import visitors
 
 from ..db.column_types import as_stored, is_naive, is_time
-from ..db.ledger import set_aside, settled, subject_text
-from ..db.sql_expressions import BATCH, as_text, json_payload, read_again, read_again_naive, written
+from ..db.ledger import recorded_key, set_aside, subject_text
+from ..db.sql_expressions import BATCH, as_text, json_payload, parsed_instant, parsed_naive_instant, written_instant
 from ..policies.contract import Change, Message, Plan, Rows
 
 Labelled = ColumnElement[Any]
 
 
-def after(number: int) -> str:
+def cursor_parameter(number: int) -> str:
     """Name of the parameter that holds the cursor's column `number`."""
     return f"sexton_after_{number}"
 
 
-def this_one(number: int) -> str:
+def single_row_parameter(number: int) -> str:
     """Name of the parameter for column `number` of the one row that a plan is for."""
     return f"sexton_this_{number}"
 
 
-def due(plan: Plan, *, excluding: bool) -> ColumnElement[bool]:
+def due_condition(plan: Plan, *, excluding: bool) -> ColumnElement[bool]:
     """The one predicate. `excluding`: leave out rows that are set aside; only asked when there are any."""
     if not excluding:
         return plan.due
     return and_(plan.due, not_(set_aside(plan.step, subject_text(plan.key))))
 
 
-def beyond(plan: Plan) -> ColumnElement[bool]:
+def after_cursor(plan: Plan) -> ColumnElement[bool]:
     """Rows after the cursor, in the plan's order."""
-    marks = [named_mark(after(number), column) for number, column in enumerate(plan.order)]
+    marks = [cursor_bound(cursor_parameter(number), column) for number, column in enumerate(plan.order)]
     return tuple_(*plan.order) > tuple_(*marks) if len(marks) > 1 else plan.order[0] > marks[0]
 
 
-def named_mark(name: str, column: Column[Any]) -> ColumnElement[Any]:
-    """The parameter for a cursor's value of `column`, in the form that `marking` gives."""
+def cursor_bound(name: str, column: Column[Any]) -> ColumnElement[Any]:
+    """The parameter for a cursor's value of `column`, in the form that `cursor_value` gives."""
     return _as_instant(bindparam(name, type_=Text() if is_time(column.type) else as_stored(column.type)), column)
 
 
 def _as_instant(value: BindParameter[Any], column: Column[Any]) -> ColumnElement[Any]:
     if not is_time(column.type):
         return value
-    return read_again_naive(value) if is_naive(column.type) else read_again(value)
+    return parsed_naive_instant(value) if is_naive(column.type) else parsed_instant(value)
 
 
-def marking(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def cursor_value(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """A column as a cursor keeps it: instants as the database's own text, so that the driver need not read them."""
-    return written(column) if is_time(column.type) else type_coerce(column, as_stored(column.type))
+    return written_instant(column) if is_time(column.type) else type_coerce(column, as_stored(column.type))
 
 
 def carried(plan: Plan) -> list[Column[Any]]:
@@ -93,9 +93,9 @@ def _columns_of(table: Table, value: object) -> list[Column[Any]]:
 
 def pick(plan: Plan, columns: list[Column[Any]], *, excluding: bool, onward: bool) -> Select[Any]:
     """The due rows, oldest first, `batch` of them. `onward`: only those after the cursor."""
-    condition = due(plan, excluding=excluding)
+    condition = due_condition(plan, excluding=excluding)
     if onward:
-        condition = and_(beyond(plan), condition)
+        condition = and_(after_cursor(plan), condition)
     return _labelled(columns).where(condition).order_by(*plan.order).limit(limit())
 
 
@@ -109,9 +109,9 @@ def limit() -> BindParameter[int]:
     return bindparam(BATCH)
 
 
-def all_due(plan: Plan, *, excluding: bool) -> Select[Any]:
+def select_due(plan: Plan, *, excluding: bool) -> Select[Any]:
     """Every row that is due, and that one run may take: the same predicate without locks, for previews."""
-    rows = _labelled(carried(plan)).where(due(plan, excluding=excluding))
+    rows = _labelled(carried(plan)).where(due_condition(plan, excluding=excluding))
     return rows if plan.limit is None else rows.order_by(*plan.order).limit(plan.limit)
 
 
@@ -134,7 +134,7 @@ def _fact(plan: Plan, rows: Rows, number: int, message: Message, sorted_by_row: 
     picked = message.of == "picked"
     columns_of_subject = [column.key for column in plan.key] if picked else relation.c.keys()[:1]
     subject = [relation.c[name] for name in columns_of_subject]
-    key = settled(value(message.key), subject)
+    key = recorded_key(value(message.key), subject)
     fields = {name: value(field) for name, field in message.payload.items()}
     if plan.outbox is not None and plan.outbox.key is None:
         fields["key"] = key  # receivers tell a repeated delivery by it, so it has to travel somewhere
@@ -183,7 +183,7 @@ def _reader(plan: Plan, relation: FromClause, of: str) -> Callable[[Any], Any]:
     return value
 
 
-def rows_of(change: Change, rows: Rows) -> Select[Any]:
+def rows_of_change(change: Change, rows: Rows) -> Select[Any]:
     """The rows a change would touch, for previews."""
     key = tuple(change.table.primary_key.columns)
     return select(*key).where(change.where(rows)).distinct()

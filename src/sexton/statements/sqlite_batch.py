@@ -1,5 +1,6 @@
-"""SQLite: a few statements in one immediate transaction. Nobody else can write meanwhile, so what was picked stays due.
+"""SQLite: a few statements in one immediate transaction.
 
+No other connection can write meanwhile, so what was picked stays due.
 SQLite has no data-modifying CTE, so the picked rows go into a temporary table that the following statements read.
 Rows of other transactions are never half-done here: there are no row locks, and nothing is skipped.
 """
@@ -35,8 +36,8 @@ from ..db.tables import own_tables
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, in_rows
 from .batch_strategy import Request, Result, parameters
-from .cte_batch import counted, summed
-from .selection import carried, fact_order, facts, marking, pick, told_before
+from .cte_batch import counted_changes, rows_by_table
+from .selection import carried, cursor_value, fact_order, facts, pick, told_before
 
 ROW = "sexton_row"
 """Column that numbers the rows of a temporary table."""
@@ -90,9 +91,9 @@ class TemporaryRows:
         picked = self._fill(connection, "picked", self._picks(request.cursor is not None, request.excluding), request)
         if not picked:
             return Result(0, 0, 0, request.cursor, more=False, skips=False)
-        if self.plan.gate is not None:
-            gate = self.plan.gate
-            connection.execute(self._once("gate", lambda: select(func.count()).select_from(gate(self._tables)))).one()
+        if self.plan.restrict_probe is not None:
+            probe = self.plan.restrict_probe
+            connection.execute(self._once("gate", lambda: select(func.count()).select_from(probe(self._tables)))).one()
         for found in self.plan.found:
             rows = self._once(f"found {found.name}", lambda found=found: found.select(self._tables))  # type: ignore[misc]
             self._fill(connection, found.name, rows, request)
@@ -100,7 +101,7 @@ class TemporaryRows:
         told, before = self._tell(connection, request) if self.plan.messages else (0, 0)
         done = [self._change(connection, number, change, request) for number, change in enumerate(self.plan.changes)]
         changed = self._change(connection, -1, self.plan.main, request) if self.plan.main else 0
-        also = summed((change.name, done[number]) for number, change in counted(self.plan))
+        also = rows_by_table((change.name, done[number]) for number, change in counted_changes(self.plan))
         kept = picked - changed if self.plan.main else 0
         more = picked >= request.size
         return Result(picked, changed, told, last, more=more, also=also, kept=kept, told_before=before)
@@ -135,7 +136,9 @@ class TemporaryRows:
         picked = self._tables["picked"]
         columns = [picked.c[column.key] for column in self.plan.order]
         return (
-            select(*(marking(column) for column in columns)).order_by(*(column.desc() for column in columns)).limit(1)
+            select(*(cursor_value(column) for column in columns))
+            .order_by(*(column.desc() for column in columns))
+            .limit(1)
         )
 
     def _change(self, connection: Connection, number: int, change: Change, request: Request) -> int:

@@ -14,16 +14,16 @@ from ..policies.contract import Plan
 from .batch_strategy import BatchStrategy, Request, parameters
 from .cte_batch import CteBatches
 from .purge_batch import SweepPurge, WindowPurge, heap_blocks
-from .selection import due
+from .selection import due_condition
 from .vetoing_triggers import vetoing_triggers
 
-SHUFFLED = 0.5
+MIN_ORDERED_CORRELATION = 0.5
 """Below this correlation (pg_stats) of the time column with the heap's order, windows jump between blocks."""
 
-MANY_SHUFFLED = 0.025
+MIN_SWEEP_SHARE_SHUFFLED = 0.025
 """Share of due rows from which a sweep of a shuffled heap beats windows; they break even at 2 to 3 % (measured)."""
 
-MANY_ORDERED = 0.5
+MIN_SWEEP_SHARE_ORDERED = 0.5
 """Share from which a sweep of an ordered heap is at least as fast as windows; a window reads only what is due."""
 
 
@@ -47,9 +47,9 @@ def choose(connection: Connection, plan: Plan, probe: Request, *, by_row: bool =
     """
     if plan.archive is None:
         return _choose(connection, plan, probe, by_row)
-    from .archive_rows import reading_due
+    from .archive_rows import select_due_rows
 
-    reading = reading_due(connection.dialect, plan, excluding=False, onward=False)
+    reading = select_due_rows(connection.dialect, plan, excluding=False, onward=False)
     words = "rows are read into a file, which is read back; then they are deleted by their keys"
     return Choice(_choose(connection, plan, probe, by_row=True).executor, words, reading)
 
@@ -88,9 +88,9 @@ def _purge(connection: Connection, plan: Plan, probe: Request) -> Choice:
         )
     correlation, rows = _statistics(connection, name, plan.order[0].name)
     share = _due_rows(connection, plan, probe) / rows if rows > 0 else 0.0
-    shuffled = correlation is not None and abs(correlation) < SHUFFLED
+    shuffled = correlation is not None and abs(correlation) < MIN_ORDERED_CORRELATION
     figures = f"{share:.0%} due, correlation {'unknown' if correlation is None else format(correlation, '.2f')}"
-    if blocks > 0 and share >= (MANY_SHUFFLED if shuffled else MANY_ORDERED):
+    if blocks > 0 and share >= (MIN_SWEEP_SHARE_SHUFFLED if shuffled else MIN_SWEEP_SHARE_ORDERED):
         return Choice(SweepPurge(plan, blocks, watched=watched), f"the heap is swept block by block ({figures})")
     return Choice(WindowPurge(plan, watched=watched), f"keyset windows by index ({figures})")
 
@@ -128,7 +128,7 @@ def _statistics(connection: Connection, name: str, column: str) -> tuple[float |
 
 
 def _due_rows(connection: Connection, plan: Plan, probe: Request) -> float:
-    asked = select(*plan.key).where(due(plan, excluding=False))
+    asked = select(*plan.key).where(due_condition(plan, excluding=False))
     return estimated_rows(connection, asked, parameters(asked, probe))
 
 

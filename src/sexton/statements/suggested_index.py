@@ -13,20 +13,20 @@ from .indexes import missing_index
 from .purge_batch import SweepPurge
 from .strategy_choice import choose
 
-BIG = 1_000_000
+LARGE_TABLE_ROWS = 1_000_000
 """Rows of a table that nobody wants to be read from end to end each night."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuggestedIndex:
-    """statement: that makes the index, without a semicolon.  needed: whether runs are slow without it.  words: why."""
+    """statement: that makes the index, without a semicolon.  needed: whether runs are slow without it."""
 
     statement: str
     needed: bool
-    words: str
+    reason: str
 
 
-def wanted_index(connection: Connection, plan: Plan, probe: Request) -> SuggestedIndex | None:
+def suggested_index(connection: Connection, plan: Plan, probe: Request) -> SuggestedIndex | None:
     """None: it is there, or of no use. A sweep, which reads the table once a run, needs none where the table is small.
 
     An empty table may become big: there it is needed, so that a check of an empty database finds what is missing.
@@ -34,22 +34,22 @@ def wanted_index(connection: Connection, plan: Plan, probe: Request) -> Suggeste
     statement = missing_index(connection, plan)
     if statement is None:
         return None
-    words = f"no index leads to {plan.order[0].name}"
+    reason = f"no index leads to {plan.order[0].name}"
     if isinstance(choose(connection, plan, probe).executor, SweepPurge):
         rows = _rows(connection, plan)
-        if 0 < rows <= BIG:
+        if 0 < rows <= LARGE_TABLE_ROWS:
             return SuggestedIndex(
-                statement, False, f"{words}; none is needed to read {rows:,} rows from end to end once a run"
+                statement, False, f"{reason}; none is needed to read {rows:,} rows from end to end once a run"
             )
         all_of_it = f"all of its {rows:,} rows" if rows else "the whole table, however big it gets"
-        return SuggestedIndex(statement, True, f"{words}, so that each run reads {all_of_it}")
-    words += ", where every batch starts"
+        return SuggestedIndex(statement, True, f"{reason}, so that each run reads {all_of_it}")
+    reason += ", where every batch starts"
     if connection.dialect.name == "postgresql" and "CONCURRENTLY" not in statement:
-        words += (
+        reason += (
             "; a partitioned table's index cannot be built CONCURRENTLY: this stops writers meanwhile, unless an equal "
             "index is there on each partition before"
         )
-    return SuggestedIndex(statement, True, words)
+    return SuggestedIndex(statement, True, reason)
 
 
 def _rows(connection: Connection, plan: Plan) -> int:

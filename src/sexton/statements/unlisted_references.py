@@ -31,15 +31,15 @@ from ..db.foreign_keys import keys_to, referring_tables
 from ..db.identifiers import quoted_table
 from ..policies.contract import Plan, in_rows
 from .batch_strategy import Request, parameters
-from .referencing_tables import HOLDING
-from .selection import all_due, due
+from .referencing_tables import RESTRICTING_RULES
+from .selection import due_condition, select_due
 
-FEW = 32
+MIN_REFUSED_FOR_CONDITION = 32
 """Rows refused by foreign keys in one step, from which on the others are left out by condition."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
+class UnlistedReference:
     """One foreign key. child: the table that has it, as settings name it.  constraint: its name; "" on SQLite.
 
     own: whether the rows of the policy's table refer to one another.  columns: of the child, and what they refer to.
@@ -64,7 +64,7 @@ class Keeper:
         return exists(select(1).select_from(child).where(*met).correlate(plan.table))
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """ "orders (user_id) by orders_user_id_fkey"."""
         by = f" by {self.constraint}" if self.constraint else ""
         return f"{self.child} ({', '.join(name for name, _ in self.columns)}){by}"
@@ -81,7 +81,7 @@ class Keeper:
         return f"write {lists}" + (f", or unless_referenced_by = {{ {child} = {value} }}" if len(names) == 1 else "")
 
 
-def keepers(connection: Connection, plan: Plan) -> list[Keeper]:
+def unlisted_references(connection: Connection, plan: Plan) -> list[UnlistedReference]:
     """Those of a plan that deletes; none where it lists every table that refers to its own, or asks about it."""
     if plan.main is None or plan.main.values is not None:
         return []
@@ -89,48 +89,48 @@ def keepers(connection: Connection, plan: Plan) -> list[Keeper]:
     return list(found(connection, plan))
 
 
-def free(plan: Plan, found: Sequence[Keeper]) -> Plan:
+def without_referenced(plan: Plan, found: Sequence[UnlistedReference]) -> Plan:
     """The same plan for rows that none of these keep. Of rows that refer to one another, the last come first."""
-    return replace(plan, due=and_(plan.due, *(not_(keeper.refers(plan)) for keeper in found)))
+    return replace(plan, due=and_(plan.due, *(not_(reference.refers(plan)) for reference in found)))
 
 
-def foreseen(plan: Plan, found: Sequence[Keeper]) -> Plan:
+def without_referenced_before_run(plan: Plan, found: Sequence[UnlistedReference]) -> Plan:
     """The same before a run: rows of the table itself keep others only where they stay themselves."""
-    return replace(plan, due=and_(plan.due, *(not_(keeper.refers(plan, unless_due=True)) for keeper in found)))
+    return replace(plan, due=and_(plan.due, *(not_(reference.refers(plan, unless_due=True)) for reference in found)))
 
 
-def kept_rows(
-    connection: Connection, plan: Plan, found: Sequence[Keeper], request: Request, *, before: bool = False
-) -> tuple[int, list[tuple[Keeper, int]]]:
-    """How many due rows these keep, all together and each.  before: a run, see `foreseen`."""
-    conditions = [keeper.refers(plan, unless_due=before) for keeper in found]
+def count_referenced(
+    connection: Connection, plan: Plan, found: Sequence[UnlistedReference], request: Request, *, before: bool = False
+) -> tuple[int, list[tuple[UnlistedReference, int]]]:
+    """How many due rows these keep, all together and each.  before: a run, see `without_referenced_before_run`."""
+    conditions = [reference.refers(plan, unless_due=before) for reference in found]
     if not conditions:
         return 0, []
     counted = [func.count().filter(condition) if len(found) > 1 else func.count() for condition in conditions]
     asked = select(func.count(), *counted).select_from(plan.table).where(_due(plan, request), or_(*conditions))
     whole, *each = connection.execute(asked, parameters(asked, request)).one()
-    return whole, [(keeper, rows) for keeper, rows in zip(found, each, strict=True) if rows]
+    return whole, [(reference, rows) for reference, rows in zip(found, each, strict=True) if rows]
 
 
-def in_words(plan: Plan, each: Iterable[tuple[Keeper, int]]) -> str:
+def references_text(plan: Plan, each: Iterable[tuple[UnlistedReference, int]]) -> str:
     """ "3,000 rows stay, as orders (user_id) by orders_user_id_fkey refers to them; write children = …"."""
     lines = [
-        f"{rows:,} row{'s stay' if rows != 1 else ' stays'} in {plan.table.fullname}, as {keeper.words} refers to "
-        f"{'them' if rows != 1 else 'it'}; {keeper.advice(plan)}"
-        for keeper, rows in each
+        f"{rows:,} row{'s stay' if rows != 1 else ' stays'} in {plan.table.fullname}, as {reference.description} "
+        f"refers to {'them' if rows != 1 else 'it'}; {reference.advice(plan)}"
+        for reference, rows in each
     ]
     return "; ".join(lines)
 
 
 def _due(plan: Plan, request: Request) -> ColumnElement[bool]:
-    return due(plan, excluding=request.excluding)
+    return due_condition(plan, excluding=request.excluding)
 
 
 def _listed(plan: Plan) -> list[Table]:
     """Tables of which the policy says what becomes of their rows, or whose rows its conditions look at."""
     asked: list[Any] = [plan.due]
-    if plan.kept is not None:
-        asked.append(plan.kept(all_due(plan, excluding=False).subquery()))
+    if plan.restricted is not None:
+        asked.append(plan.restricted(select_due(plan, excluding=False).subquery()))
     looked_at = [part for one in asked for part in visitors.iterate(one) if isinstance(part, Table)]
     return [
         *(change.table for change in plan.changes),
@@ -138,7 +138,7 @@ def _listed(plan: Plan) -> list[Table]:
     ]
 
 
-def _postgresql(connection: Connection, plan: Plan) -> Iterable[Keeper]:
+def _postgresql(connection: Connection, plan: Plan) -> Iterable[UnlistedReference]:
     def number(table: Table) -> Any:
         asked = text("SELECT to_regclass(:name)::oid")
         return connection.execute(asked, {"name": quoted_table(connection.dialect, table)}).scalar()
@@ -151,13 +151,13 @@ def _postgresql(connection: Connection, plan: Plan) -> Iterable[Keeper]:
         if row.number not in listed and known.keys() >= set(row.referred):
             name = row.name if row.visible else f"{row.schema}.{row.name}"
             pairs = tuple((one, known[other]) for one, other in zip(row.referring, row.referred, strict=True))
-            yield Keeper(name, row.schema, row.name, row.constraint_name, row.number == own, pairs)
+            yield UnlistedReference(name, row.schema, row.name, row.constraint_name, row.number == own, pairs)
 
 
-def _sqlite(connection: Connection, plan: Plan) -> Iterable[Keeper]:
+def _sqlite(connection: Connection, plan: Plan) -> Iterable[UnlistedReference]:
     known = {column.name.lower(): column for column in plan.table.c}
     listed = {table.name.lower() for table in _listed(plan)}
-    for child, pairs in referring_tables(connection, plan.table, HOLDING):
+    for child, pairs in referring_tables(connection, plan.table, RESTRICTING_RULES):
         if child.lower() not in listed and known.keys() >= set(pairs.values()):
             columns = tuple((one, known[other]) for one, other in pairs.items())
-            yield Keeper(child, None, child, "", child.lower() == plan.table.name.lower(), columns)
+            yield UnlistedReference(child, None, child, "", child.lower() == plan.table.name.lower(), columns)

@@ -32,7 +32,7 @@ def vetoing_triggers(connection: Connection, table: Table, *, deletes: bool) -> 
     return list(connection.execute(_TRIGGERS, values).scalars())
 
 
-def rules(connection: Connection, table: Table, *, deletes: bool) -> list[str]:
+def rewrite_rules(connection: Connection, table: Table, *, deletes: bool) -> list[str]:
     """PostgreSQL: rules that put other statements in the place of ours, or beside them."""
     name = quoted_table(connection.dialect, table)
     return list(connection.execute(_RULES, {"name": name, "event": "4" if deletes else "2"}).scalars())

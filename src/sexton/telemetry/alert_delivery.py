@@ -22,22 +22,22 @@ from ..config.alert_settings import MOST_PER_HOUR
 from ..db.tables import own_tables
 from ..errors import SettingsError
 from ..slots.lease import short_transaction
-from .incidents import REFUSES, SENDING, UNREACHABLE, channel_broke, channel_works
-from .message_budget import review
+from .incidents import LEASE_SECONDS, REFUSES, UNREACHABLE, channel_broke, channel_works
+from .message_budget import enforce_budget
 
-DELAYS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1800, 7200))
+DELIVERY_BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1800, 7200))
 """After its first, second … failure a message rests this long; after the sixth it is given up."""
 
-LEASE = timedelta(minutes=3)
+DELIVERY_LEASE = timedelta(minutes=3)
 """How long a sender may take for one message; longer than any channel's own limit."""
 
-AT_ONCE = 50
+MAX_MESSAGES = 50
 """Messages that one call sends, or lists, at most."""
 
-EACH = 10
+MAX_MESSAGES_PER_CHANNEL = 10
 """Messages that one call sends through one channel at most: a receiver that has just come back is not run over (S8)."""
 
-JITTER = 0.25
+BACKOFF_JITTER = 0.25
 """Share of a delay that is added at random, so that what failed together is not tried again together (S8)."""
 
 
@@ -51,7 +51,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedMessage:
     """One row, ours for the length of the lease. sending: what earlier tries left behind."""
 
     id: int
@@ -119,31 +119,33 @@ def deliver(engine: Engine, channels: Sequence[Channel], now: datetime, *, most:
     Raises SQLAlchemy's errors when the database is lost; what was sent and not recorded is sent once more."""
     by_name = {channel.name: channel for channel in channels}
     began = time.monotonic()
-    left = review(engine, by_name, most, now)
+    left = enforce_budget(engine, by_name, most, now)
     done, tried = Delivery(), Counter[str]()
     tired = {name for name in by_name if not left[name]}
-    for _ in range(AT_ONCE):
+    for _ in range(MAX_MESSAGES):
         at = now + timedelta(seconds=time.monotonic() - began)
-        with short_transaction(engine, SENDING) as connection:
+        with short_transaction(engine, LEASE_SECONDS) as connection:
             row = _claim(connection, tired, at)
         if row is None:
             break
         outcome = _send(by_name.get(row.channel), row)
         at = now + timedelta(seconds=time.monotonic() - began)
-        with short_transaction(engine, SENDING) as connection:
+        with short_transaction(engine, LEASE_SECONDS) as connection:
             state = _record(connection, row, outcome, at)
         with short_transaction(
-            engine, SENDING
+            engine, LEASE_SECONDS
         ) as connection:  # apart from the row, or two senders could wait for each other
             _judge(connection, row, state, outcome, list(by_name), at)
         setattr(done, state, getattr(done, state) + 1)
         tried[row.channel] += 1
-        if state != "sent" or tried[row.channel] >= min(EACH, left.get(row.channel, EACH)):
+        if state != "sent" or tried[row.channel] >= min(
+            MAX_MESSAGES_PER_CHANNEL, left.get(row.channel, MAX_MESSAGES_PER_CHANNEL)
+        ):
             tired.add(row.channel)
     return done
 
 
-def shout(channels: Sequence[Channel], notice: Notice) -> dict[str, str | None]:
+def broadcast(channels: Sequence[Channel], notice: Notice) -> dict[str, str | None]:
     """Tell people now, through all channels and without the database: by channel, why it failed, or None.
 
     Nothing is remembered, so the caller has to see to it that the same thing is not shouted every minute."""
@@ -163,31 +165,31 @@ def unsent(connection: Connection) -> list[dict[str, Any]]:
     columns = (table.c.id, table.c.key, table.c.channel, table.c.created_at, table.c.attempts, table.c.next_at)
     asked = select(*columns, table.c.sent_at, table.c.error)
     wanted = asked.where(table.c.sent_at.is_(None) | table.c.error.is_not(None)).order_by(table.c.id.desc())
-    return [dict(row) for row in connection.execute(wanted.limit(AT_ONCE)).mappings()][::-1]
+    return [dict(row) for row in connection.execute(wanted.limit(MAX_MESSAGES)).mappings()][::-1]
 
 
-def _claim(connection: Connection, tired: Collection[str], at: datetime) -> Claimed | None:
+def _claim(connection: Connection, tired: Collection[str], at: datetime) -> ClaimedMessage | None:
     table = own_tables(connection.dialect.name).alerts
     waiting = select(table).where(table.c.sent_at.is_(None), table.c.next_at <= at, table.c.channel.not_in(tired))
     oldest = waiting.order_by(table.c.next_at, table.c.id).limit(1).with_for_update(skip_locked=True)
     row = connection.execute(oldest).first()
     if row is None:
         return None
-    attempts = min(max(row.attempts, 0), len(DELAYS) + 1) + 1
-    connection.execute(update(table).where(table.c.id == row.id).values(attempts=attempts, next_at=at + LEASE))
+    attempts = min(max(row.attempts, 0), len(DELIVERY_BACKOFF) + 1) + 1
+    connection.execute(update(table).where(table.c.id == row.id).values(attempts=attempts, next_at=at + DELIVERY_LEASE))
     # Somebody else may have written there: an odd message must not keep all others from being sent.
     message = _mapping(row.message)
     words = {name: _text(message.get(name)) for name in ("title", "text", "job", "command")}
     facts = {name: _text(fact) for name, fact in _mapping(message.get("facts")).items()}
     notice = Notice(row.key, **words, facts=facts)
-    return Claimed(row.id, row.channel, attempts, notice, message)
+    return ClaimedMessage(row.id, row.channel, attempts, notice, message)
 
 
-def _send(channel: Channel | None, row: Claimed) -> Mapping[str, str] | Exception:
+def _send(channel: Channel | None, row: ClaimedMessage) -> Mapping[str, str] | Exception:
     """Receivers who will never take it, or how sending failed."""
     if channel is None:
         return Refused("no longer among the channels")
-    if row.attempts > len(DELAYS) + 1:
+    if row.attempts > len(DELIVERY_BACKOFF) + 1:
         return Unavailable("the process that sent it died each time")
     try:
         return channel.send(row.notice, only=row.sending.get("left", ()))
@@ -195,7 +197,7 @@ def _send(channel: Channel | None, row: Claimed) -> Mapping[str, str] | Exceptio
         return error
 
 
-def _record(connection: Connection, row: Claimed, outcome: Mapping[str, str] | Exception, at: datetime) -> str:
+def _record(connection: Connection, row: ClaimedMessage, outcome: Mapping[str, str] | Exception, at: datetime) -> str:
     """Write down how it went: "sent", "later" or "given_up"."""
     sending = row.sending
     if isinstance(outcome, Refused) and sending.get("partial"):
@@ -213,7 +215,7 @@ def _record(connection: Connection, row: Claimed, outcome: Mapping[str, str] | E
 
 def _judge(
     connection: Connection,
-    row: Claimed,
+    row: ClaimedMessage,
     state: str,
     outcome: Mapping[str, str] | Exception,
     channels: Sequence[str],
@@ -233,7 +235,7 @@ def _judge(
         _give_up(connection, row.channel)
 
 
-def _write(connection: Connection, row: Claimed, **values: Any) -> None:
+def _write(connection: Connection, row: ClaimedMessage, **values: Any) -> None:
     """Only while the claim is ours: a later try of another process knows more."""
     table = own_tables(connection.dialect.name).alerts
     mine = (table.c.id == row.id, table.c.attempts == row.attempts, table.c.sent_at.is_(None))
@@ -247,14 +249,16 @@ def _give_up(connection: Connection, channel: str) -> None:
     connection.execute(update(table).where(*waiting).values(next_at=None, error="not sent: the channel refuses"))
 
 
-def _next(row: Claimed, error: Exception) -> timedelta | None:
+def _next(row: ClaimedMessage, error: Exception) -> timedelta | None:
     """How long until the next try; None: there is none."""
-    if isinstance(error, Refused) or row.attempts > len(DELAYS):
+    if isinstance(error, Refused) or row.attempts > len(DELIVERY_BACKOFF):
         return None
     if isinstance(error, Unknown) and row.sending.get("unknown"):
         return None  # told twice at most
     asked = error.retry_after if isinstance(error, Unavailable) else None
-    return max(DELAYS[row.attempts - 1] * random.uniform(1, 1 + JITTER), timedelta(seconds=asked or 0))
+    return max(
+        DELIVERY_BACKOFF[row.attempts - 1] * random.uniform(1, 1 + BACKOFF_JITTER), timedelta(seconds=asked or 0)
+    )
 
 
 def _left_behind(before: Mapping[str, Any], error: Exception) -> dict[str, Any]:

@@ -23,7 +23,7 @@ ENOUGH_RUNS = 10
 RUNS_FOR_DURATION = 20
 """Successes whose median is the habit."""
 
-NOTABLE = 30.0
+MIN_NOTABLE_SECONDS = 30.0
 """Seconds by which a run must differ from its habit."""
 
 TIMEOUT_GRACE = timedelta(minutes=1)
@@ -33,11 +33,11 @@ TIMEOUT_GRACE = timedelta(minutes=1)
 Unloaded = Mapping[str, object]
 """Where jobs would come from that could not be loaded (a module, a pack, a policy), and why."""
 
-NOTHING: Unloaded = {}
+NONE_UNLOADED: Unloaded = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class RuleMatch:
     """Something is wrong. text: one line, begins with the job.  since: when it began.  run: the one to look at."""
 
     kind: str
@@ -47,7 +47,7 @@ class Sign:
     run: int | None = None
 
 
-def signs(job: Job, evidence: Evidence, settings: AlertSettings) -> Iterator[Sign]:
+def rule_matches(job: Job, evidence: Evidence, settings: AlertSettings) -> Iterator[RuleMatch]:
     """All that is wrong with the job, but for its effect, which needs more reading."""
     found = [
         stopped(job, evidence),
@@ -60,12 +60,12 @@ def signs(job: Job, evidence: Evidence, settings: AlertSettings) -> Iterator[Sig
     yield from (sign for sign in found if sign is not None)
 
 
-def unloaded(source: str, why: object, now: datetime) -> Sign:
-    """Jobs cannot be loaded: none of them runs until somebody mends it."""
-    return Sign("unloaded", f"{source} cannot be loaded, so its jobs do not run", now, _in_short(str(why)))
+def unloaded(source: str, why: object, now: datetime) -> RuleMatch:
+    """Jobs cannot be loaded: none of them runs until that is mended."""
+    return RuleMatch("unloaded", f"{source} cannot be loaded, so its jobs do not run", now, _in_short(str(why)))
 
 
-def failing(job: Job, evidence: Evidence, after: int) -> Sign | None:
+def failing(job: Job, evidence: Evidence, after: int) -> RuleMatch | None:
     """The last `after` runs failed, timed out or died (P12: a job that kills its process each time)."""
     streak = list(takewhile(lambda run: run.state in BAD, evidence.recent))
     if len(streak) < after:
@@ -77,34 +77,34 @@ def failing(job: Job, evidence: Evidence, after: int) -> Sign | None:
     what = {"abandoned": "crashed", "timed_out": "passed its timeout"}.get(states.pop() if len(states) == 1 else "")
     last = streak[0]
     crashed = "its process died" if last.state == "abandoned" else None
-    return Sign(
+    return RuleMatch(
         "failing", f"{job.name} {what or 'failed'} {often}", streak[-1].started_at, _error(last, crashed), last.id
     )
 
 
-def stopped(job: Job, evidence: Evidence) -> Sign | None:
+def stopped(job: Job, evidence: Evidence) -> RuleMatch | None:
     """Its last run stopped before its first row, as it would have taken far too many; a person has to look."""
     last = next((run for run in evidence.recent if run.state != "cancelled"), None)
     if last is None or last.state != "failed" or not (last.error or "").startswith(STOPPED):
         return None
     text = f"{job.name} stopped before its first row, and will until somebody has looked"
-    return Sign("stopped", text, last.started_at, _error(last), last.id)
+    return RuleMatch("stopped", text, last.started_at, _error(last), last.id)
 
 
-def broken(job: Job, evidence: Evidence) -> Sign | None:
+def broken(job: Job, evidence: Evidence) -> RuleMatch | None:
     """Its last run could not begin, or took its process down: that is never right, and told at once (REP-1, REP-2)."""
     last = next((run for run in evidence.recent if run.state != "cancelled"), None)
     if last is None or last.state not in ("failed", "timed_out"):
         return None
     error = last.error or ""
     if error.startswith(REFUSED):
-        return Sign("broken", f"{job.name} cannot begin", last.started_at, _error(last), last.id)
+        return RuleMatch("broken", f"{job.name} cannot begin", last.started_at, _error(last), last.id)
     if PROCESS in error:
-        return Sign("broken", f"{job.name} took its process down", last.started_at, _error(last), last.id)
+        return RuleMatch("broken", f"{job.name} took its process down", last.started_at, _error(last), last.id)
     return None
 
 
-def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign | None:
+def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> RuleMatch | None:
     """Too large a share of the runs in the window failed."""
     failed, ended = evidence.failed, evidence.ended
     if not settings.failure_rate or ended < ENOUGH_RUNS or failed < settings.failure_rate * ended:
@@ -112,30 +112,31 @@ def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign 
     last = next((run for run in evidence.recent if run.state in BAD), None)
     since = evidence.now - parse_duration(settings.window)
     text = f"{job.name} failed in {failed} of its {ended} runs of the last {settings.window}"
-    return Sign("failure_rate", text, since, _error(last), last.id if last else None)
+    return RuleMatch("failure_rate", text, since, _error(last), last.id if last else None)
 
 
-def late(job: Job, lateness: Lateness) -> Sign | None:
-    """A slot passed, and nobody ran it or a later one."""
+def late(job: Job, lateness: Lateness) -> RuleMatch | None:
+    """A slot passed, and neither it nor a later one was run."""
     if not lateness.too_late or lateness.slot is None:
         return None
-    text = f"{job.name} is late: its slot of {moment(lateness.slot)} was not run, nor any after it"
-    return Sign("late", text, lateness.slot)
+    text = f"{job.name} is late: its slot of {instant_text(lateness.slot)} was not run, nor any after it"
+    return RuleMatch("late", text, lateness.slot)
 
 
-def duration(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign | None:
+def duration(job: Job, evidence: Evidence, settings: AlertSettings) -> RuleMatch | None:
     """The run in progress, or else the last success, takes longer or shorter than its own habit."""
     successes = [run for run in evidence.recent if run.state == "succeeded"]
     running = evidence.running
     if running is not None:
         took = evidence.now - running.started_at
         if took > job.time_limit + TIMEOUT_GRACE:
-            text = f"{job.name} has been running for {length(took)}, past its timeout of {job.timeout}"
-            return Sign("duration", text, running.started_at, None, running.id)
+            text = f"{job.name} has been running for {length_text(took)}, past its timeout of {job.timeout}"
+            return RuleMatch("duration", text, running.started_at, None, running.id)
         habit = _habit(successes)
         if habit is not None and _beyond(took.total_seconds(), habit, settings.slow_factor):
-            text = f"{job.name} has been running for {length(took)}; its habit is {length(timedelta(seconds=habit))}"
-            return Sign("duration", text, running.started_at, None, running.id)
+            usual = length_text(timedelta(seconds=habit))
+            text = f"{job.name} has been running for {length_text(took)}; its habit is {usual}"
+            return RuleMatch("duration", text, running.started_at, None, running.id)
     habit = _habit(successes[1:])
     if habit is None:
         return None
@@ -144,9 +145,9 @@ def duration(job: Job, evidence: Evidence, settings: AlertSettings) -> Sign | No
     if not slow and not fast:
         return None
     how = "long" if slow else "short"
-    lengths = length(timedelta(seconds=seconds)), length(timedelta(seconds=habit))
+    lengths = length_text(timedelta(seconds=seconds)), length_text(timedelta(seconds=habit))
     text = f"{job.name} took unusually {how}: {lengths[0]}; its habit is {lengths[1]}"
-    return Sign("duration", text, last.started_at, None, last.id)
+    return RuleMatch("duration", text, last.started_at, None, last.id)
 
 
 def may_be_silent(evidence: Evidence, days: int) -> bool:
@@ -156,18 +157,18 @@ def may_be_silent(evidence: Evidence, days: int) -> bool:
     return bool(days and good) and not any(run.total.changed or run.total.told for run in good)
 
 
-def silent(job: Job, evidence: Evidence, days: int) -> Sign:
+def silent(job: Job, evidence: Evidence, days: int) -> RuleMatch:
     """It ran well and changed and told nothing for days, which is not its habit."""
     text = f"{job.name} has changed and told nothing for {days} days, though it did on most days before"
-    return Sign("effect", text, evidence.now - timedelta(days=days))
+    return RuleMatch("effect", text, evidence.now - timedelta(days=days))
 
 
-def moment(instant: datetime) -> str:
+def instant_text(instant: datetime) -> str:
     """An instant for people."""
     return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
-def length(delta: timedelta) -> str:
+def length_text(delta: timedelta) -> str:
     """A length of time for people: seconds up to two minutes, minutes up to two days, then hours.
 
     One that is no length, as a clock went back meanwhile, is 0 seconds; one beyond all that settings take is cut."""
@@ -183,7 +184,7 @@ def _habit(successes: list[Past]) -> float | None:
 
 
 def _beyond(value: float, other: float, factor: float) -> bool:
-    return factor > 0 and value > other * factor and value - other > NOTABLE
+    return factor > 0 and value > other * factor and value - other > MIN_NOTABLE_SECONDS
 
 
 def _error(run: Past | None, instead: str | None = None) -> str | None:

@@ -12,7 +12,7 @@ from ..db.database_identity import identity
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..slots.history import kept_traceback
-from .alert_rules import moment
+from .alert_rules import instant_text
 
 TITLES = {
     "unloaded": "jobs cannot be loaded",
@@ -39,7 +39,7 @@ _BEFORE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class IncidentEvent:
     """Something happened to an incident. text: one line.
 
     what: "open", "remind", "close"; of one that comes and goes "restless", then "steady" or "quiet" when it settles.
@@ -52,7 +52,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NotificationContext:
     """Who is told, in which transaction, at what time of the database."""
 
     connection: Connection
@@ -61,26 +61,26 @@ class Told:
 
 
 def enqueue_notifications(
-    told: Told,
+    context: NotificationContext,
     incident: int,
-    event: Event,
+    event: IncidentEvent,
     since: datetime,
     error: str | None = None,
     run: int | None = None,
     *,
     opening: int = 1,
-) -> Event:
+) -> IncidentEvent:
     """Queue the messages of an event, each once. The event itself.
 
     The key is that of database, second, incident, event and channel: a database that is restored from a backup counts
     its incidents anew (SEC-18).  opening: which one of the incident it belongs to.
     """
-    dialect = told.connection.dialect.name
+    dialect = context.connection.dialect.name
     table = own_tables(dialect).alerts
-    what = f"remind:{told.now:%Y-%m-%d}" if event.what == "remind" else event.what
+    what = f"remind:{context.now:%Y-%m-%d}" if event.what == "remind" else event.what
     what = f"{what}:{opening}" if opening > 1 else what
-    who = f"{identity(told.connection)}-{told.now.timestamp():.0f}" if told.channels else ""
-    kept = kept_traceback(told.connection, run) if run is not None else None
+    who = f"{identity(context.connection)}-{context.now.timestamp():.0f}" if context.channels else ""
+    kept = kept_traceback(context.connection, run) if run is not None else None
     message = as_json(_notice(event, since, error, run, kept.place if kept else None))
     rows = [
         {
@@ -88,13 +88,13 @@ def enqueue_notifications(
             "incident_id": incident,
             "channel": channel,
             "message": message,
-            "created_at": told.now,
-            "next_at": told.now,
+            "created_at": context.now,
+            "next_at": context.now,
         }
-        for channel in told.channels
+        for channel in context.channels
     ]
     if rows:
-        told.connection.execute(upsert(dialect, table).on_conflict_do_nothing(index_elements=["key"]), rows)
+        context.connection.execute(upsert(dialect, table).on_conflict_do_nothing(index_elements=["key"]), rows)
     return event
 
 
@@ -103,9 +103,9 @@ def title_of(kind: str, job: str) -> str:
     return f"{TITLES.get(kind, kind)}: {job}"
 
 
-def _notice(event: Event, since: datetime, error: str | None, run: int | None, place: str | None) -> Notice:
+def _notice(event: IncidentEvent, since: datetime, error: str | None, run: int | None, place: str | None) -> Notice:
     title = f"{_BEFORE.get(event.what, '')}{title_of(event.kind, event.job)}"
-    facts = {"since": moment(since)}
+    facts = {"since": instant_text(since)}
     if error is not None:
         facts["last error"] = error
     if place is not None:
@@ -113,7 +113,7 @@ def _notice(event: Event, since: datetime, error: str | None, run: int | None, p
     return Notice("", title, event.text, event.job, facts, _command(event, run))
 
 
-def _command(event: Event, run: int | None) -> str:
+def _command(event: IncidentEvent, run: int | None) -> str:
     if event.kind == "channel_flooded":
         return "sexton alerts"
     if event.kind.startswith("channel_"):

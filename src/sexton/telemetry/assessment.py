@@ -15,19 +15,19 @@ from ..jobs.job import Job
 from ..slots.history import running
 from ..slots.lease import short_transaction
 from ..slots.schedules import ScheduleOverride, in_force, overrides
-from .alert_rules import NOTHING, Sign, Unloaded, may_be_silent, signs, silent
+from .alert_rules import NONE_UNLOADED, RuleMatch, Unloaded, may_be_silent, rule_matches, silent
 from .alert_rules import unloaded as not_loaded
-from .alert_texts import Event, Told
+from .alert_texts import IncidentEvent, NotificationContext
 from .incidents import (
     CHANNEL_BROKEN,
     FLAPPING_WINDOW,
     FLOODED,
-    SENDING,
+    LEASE_SECONDS,
     Incident,
-    close,
+    close_incident,
+    close_restless,
     healthy,
-    open_one,
-    quiet,
+    open_incident,
     remind,
     unsettled,
 )
@@ -40,27 +40,27 @@ ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded")
 HABIT_DAYS = 14
 """Days before the silent ones, on most of which the job must have had an effect."""
 
-Step = tuple[str, Incident | None, Sign | None]
+IncidentStep = tuple[str, Incident | None, RuleMatch | None]
 """Job, its open incident if there is one, and what is wrong now if anything is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class Assessment:
     """What the rules say at `now`. found: by job and kind.  defined: all jobs, on the schedules in force.
 
     complete: False: there are more jobs, but they could not be loaded.
     """
 
     now: datetime
-    found: Mapping[tuple[str, str], Sign]
+    found: Mapping[tuple[str, str], RuleMatch]
     defined: Mapping[str, Job]
     known: Mapping[str, ScheduleOverride]
     complete: bool = True
 
 
 def assess_jobs(
-    engine: Engine, jobs: Iterable[Job], settings: AlertSettings, now: datetime, unloaded: Unloaded = NOTHING
-) -> list[Event]:
+    engine: Engine, jobs: Iterable[Job], settings: AlertSettings, now: datetime, unloaded: Unloaded = NONE_UNLOADED
+) -> list[IncidentEvent]:
     """The same as `assess`, with transactions of its own: it reads without a lock, and writes only when it must.
 
     Raises DatabaseUnreachable, HeldElsewhere when a table stays locked, SQLAlchemy's errors when a row does."""
@@ -68,11 +68,11 @@ def assess_jobs(
         findings = examine(connection, jobs, settings, now, unloaded)
         if not _due(findings, unsettled(connection), settings):
             return []
-    with short_transaction(engine, SENDING) as connection:
+    with short_transaction(engine, LEASE_SECONDS) as connection:
         return _settle(connection, findings, settings)
 
 
-def assess(connection: Connection, jobs: Iterable[Job], settings: AlertSettings, now: datetime) -> list[Event]:
+def assess(connection: Connection, jobs: Iterable[Job], settings: AlertSettings, now: datetime) -> list[IncidentEvent]:
     """Compare all jobs with the run table; open, close and remind, and queue a message a channel for each event.
 
     jobs: all that are defined; an incident of any other job is closed.  now: the database's time.
@@ -85,12 +85,12 @@ def examine(
     jobs: Iterable[Job],
     settings: AlertSettings,
     now: datetime,
-    unloaded: Unloaded = NOTHING,
-) -> Findings:
+    unloaded: Unloaded = NONE_UNLOADED,
+) -> Assessment:
     """Ask the rules about every job; only reads. unloaded: what could not be loaded, and why."""
     known = overrides(connection)
     ended = ended_since(connection, now - parse_duration(settings.window))
-    found: dict[tuple[str, str], Sign] = {}
+    found: dict[tuple[str, str], RuleMatch] = {}
     defined = {job.name: in_force(job, known.get(job.name)) for job in jobs}
     under_way = running(connection)
     leases, limit = read_leases(connection), settings.late_limit
@@ -99,37 +99,37 @@ def examine(
         recent = recent_runs(connection, job.name, settings.after_failures)
         counts = ended.get(job.name, (0, 0))
         evidence = Evidence(now, recent, *counts, lateness[job.name], under_way.get(job.name))
-        found.update(((job.name, sign.kind), sign) for sign in signs(job, evidence, settings))
+        found.update(((job.name, match.kind), match) for match in rule_matches(job, evidence, settings))
         if _is_silent(connection, job, evidence, settings.silent_days):
             found[job.name, "effect"] = silent(job, evidence, settings.silent_days)
     found.update(((source, "unloaded"), not_loaded(source, why, now)) for source, why in unloaded.items())
-    return Findings(now, found, defined, known, complete=not unloaded)
+    return Assessment(now, found, defined, known, complete=not unloaded)
 
 
-def _due(findings: Findings, incidents: Iterable[Incident], settings: AlertSettings) -> list[Step]:
+def _due(findings: Assessment, incidents: Iterable[Incident], settings: AlertSettings) -> list[IncidentStep]:
     """What has to be done, in the same order in every process, or two of them would wait for each other."""
-    found, steps = findings.found, list[Step]()
+    found, steps = findings.found, list[IncidentStep]()
     open_ = {(incident.job, incident.kind): incident for incident in incidents}
     for job, kind in sorted({*open_, *found}):
-        before, sign = open_.get((job, kind)), found.get((job, kind))
+        before, match = open_.get((job, kind)), found.get((job, kind))
         if before is not None and before.closed_at is not None:
             if findings.now - before.closed_at >= FLAPPING_WINDOW:
                 steps.append((job, before, None))
                 continue
             before = None  # it is over; should it come again, it is the same one
-        if before is None and sign is not None:
+        if before is None and match is not None:
             # Of the signs of failing, the most telling one says enough.
             more = {"failing": ("stopped", "broken"), "failure_rate": ("stopped", "broken", "failing")}
             if not any((job, other) in found for other in more.get(kind, ())):
-                steps.append((job, None, sign))
+                steps.append((job, None, match))
         elif before is None or before.came_at > findings.now:
             continue  # somebody who read later knows more
-        elif sign is None and not findings.complete and kind not in ABOUT_OTHERS and job not in findings.defined:
+        elif match is None and not findings.complete and kind not in ABOUT_OTHERS and job not in findings.defined:
             continue  # the job may be among those that could not be loaded
-        elif sign is None and (kind not in (*CHANNEL_BROKEN, FLOODED) or job not in settings.channels):
+        elif match is None and (kind not in (*CHANNEL_BROKEN, FLOODED) or job not in settings.channels):
             steps.append((job, before, None))
         elif kind != FLOODED and _is_to_be_told_again(before, findings.now, settings):
-            steps.append((job, before, sign))
+            steps.append((job, before, match))
     return steps
 
 
@@ -140,22 +140,22 @@ def _is_to_be_told_again(incident: Incident, now: datetime, settings: AlertSetti
     return incident.restless_since is not None and now - incident.came_at >= FLAPPING_WINDOW
 
 
-def _settle(connection: Connection, findings: Findings, settings: AlertSettings) -> list[Event]:
+def _settle(connection: Connection, findings: Assessment, settings: AlertSettings) -> list[IncidentEvent]:
     """Do what has to be done; of two who try, one does."""
     incidents = unsettled(connection)
-    told = Told(connection, healthy(settings.channels, incidents), findings.now)
-    events: list[Event | None] = []
-    for job, before, sign in _due(findings, incidents, settings):
+    context = NotificationContext(connection, healthy(settings.channels, incidents), findings.now)
+    events: list[IncidentEvent | None] = []
+    for job, before, match in _due(findings, incidents, settings):
         if before is None:
-            events.append(open_one(told, job, sign) if sign else None)
+            events.append(open_incident(context, job, match) if match else None)
         elif before.closed_at is not None:
-            events.append(quiet(told, before))
+            events.append(close_restless(context, before))
         elif before.kind in CHANNEL_BROKEN and job in settings.channels:  # its reminder tries the channel itself, too
-            events.append(remind(replace(told, channels=tuple(settings.channels)), before, None))
-        elif sign is not None:
-            events.append(remind(told, before, sign))
+            events.append(remind(replace(context, channels=tuple(settings.channels)), before, None))
+        elif match is not None:
+            events.append(remind(context, before, match))
         else:
-            events.append(close(told, before, _recovery(before, findings)))
+            events.append(close_incident(context, before, _recovery(before, findings)))
     return [event for event in events if event is not None]
 
 
@@ -172,7 +172,7 @@ def _is_silent(connection: Connection, job: Job, evidence: Evidence, days: int) 
     return ran >= HABIT_DAYS // 2 and effective * 2 > ran
 
 
-def _recovery(incident: Incident, findings: Findings) -> str:
+def _recovery(incident: Incident, findings: Assessment) -> str:
     """Why it is over."""
     name = incident.job
     job, change = findings.defined.get(name), findings.known.get(name)

@@ -28,16 +28,16 @@ TIMED = ("succeeded", "partial", "failed", "timed_out")
 MAX_COUNTED_WAITING = 10_000
 """Waiting messages and rows set aside are counted up to here, so that a flood of them costs no more."""
 
-COUNTED = ("picked", "changed", "told", "skipped")
+COUNTED_ROWS = ("picked", "changed", "told", "skipped")
 """Members of `Counts` that are added up."""
 
-HOUR = timedelta(hours=1)
+COUNTED_HOUR = timedelta(hours=1)
 STUCK_ATTEMPTS = 5
 STUCK_AGE = timedelta(days=1)
 
 
 @dataclass(slots=True)
-class JobTally:
+class JobCounters:
     """One job since midnight. buckets: runs that took at most so long, for each of BUCKETS."""
 
     timed: int = 0
@@ -53,11 +53,11 @@ class JobTally:
 
 
 @dataclass(frozen=True, slots=True)
-class Tallies:
+class CounterValues:
     """since: midnight.  queued, poison, incidents: by job, zeros left out.  waiting, stuck: messages in our outbox."""
 
     since: datetime
-    jobs: dict[str, JobTally]
+    jobs: dict[str, JobCounters]
     queued: dict[str, int]
     poison: dict[str, int]
     incidents: dict[str, int]
@@ -65,47 +65,47 @@ class Tallies:
     stuck: int
 
 
-class Tally:
+class CounterReader:
     """Reads the tallies of some jobs, and keeps the sums of hours that are long over: they are read once a day."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = list(names)
         self._since = self._upto = datetime.min.replace(tzinfo=UTC)
-        self._kept: dict[str, JobTally] = {}
+        self._kept: dict[str, JobCounters] = {}
 
-    def read(self, connection: Connection, now: datetime) -> Tallies:
+    def read(self, connection: Connection, now: datetime) -> CounterValues:
         """As of `now`, the database's time. When a statement runs out of time, the next call goes on from there."""
         since = now.replace(hour=0, minute=0, second=0, microsecond=0)
         if since != self._since:
             self._since = self._upto = since
-            self._kept = {name: JobTally() for name in self._names}
-        while self._upto + 2 * HOUR <= now:  # a run that ends is on record within seconds, so an hour is plenty
-            _add_up(connection, self._kept, self._upto, self._upto + HOUR)
-            self._upto += HOUR
+            self._kept = {name: JobCounters() for name in self._names}
+        while self._upto + 2 * COUNTED_HOUR <= now:  # a run that ends is on record within seconds, so an hour is plenty
+            _add_up(connection, self._kept, self._upto, self._upto + COUNTED_HOUR)
+            self._upto += COUNTED_HOUR
         jobs = deepcopy(self._kept)
-        _add_up(connection, jobs, self._upto, now + HOUR)
+        _add_up(connection, jobs, self._upto, now + COUNTED_HOUR)
         outbox = connection.execute(outbox_waiting(connection.dialect.name, now)).one()
         queued, poison, incidents = (
             {row.job: row.many for row in connection.execute(asked) if row.job in jobs}
             for asked in counts_by_job(connection.dialect.name)
         )
-        return Tallies(since, jobs, queued, poison, incidents, int(outbox.waiting), int(outbox.stuck or 0))
+        return CounterValues(since, jobs, queued, poison, incidents, int(outbox.waiting), int(outbox.stuck or 0))
 
 
-def _add_up(connection: Connection, jobs: dict[str, JobTally], start: datetime, end: datetime) -> None:
+def _add_up(connection: Connection, jobs: dict[str, JobCounters], start: datetime, end: datetime) -> None:
     """Add what ended in start <= … < end, all of it or, when a statement fails, nothing. Other jobs are left out."""
     dialect = connection.dialect.name
     ended = connection.execute(runs_between(dialect, start, end)).all()
     for row in connection.execute(rows_between(dialect, start, end)).all():
         if row.job in jobs:
-            for name in COUNTED:
+            for name in COUNTED_ROWS:
                 setattr(jobs[row.job], name, getattr(jobs[row.job], name) + int(getattr(row, name)))
     for row in ended:
         if row.job in jobs:
             _add(jobs[row.job], row)
 
 
-def _add(tally: JobTally, row: Any) -> None:
+def _add(tally: JobCounters, row: Any) -> None:
     tally.missed += int(row.missed)
     tally.successes += row.runs if row.state in GOOD else 0
     tally.failures += row.runs if row.state in BAD else 0
@@ -130,7 +130,7 @@ def rows_between(dialect: str, start: datetime, end: datetime) -> Select[Any]:
     runs = own_tables(dialect).runs.c
     each = _ended(dialect, start, end, runs.job, runs.counts).c
     step = members(dialect, each.counts)
-    sums = (func.sum(whole_number(dialect, step, name)).label(name) for name in COUNTED)
+    sums = (func.sum(whole_number(dialect, step, name)).label(name) for name in COUNTED_ROWS)
     return select(each.job, *sums).group_by(each.job)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..db.connect import read_only
 from ..db.server_clock import ask_now
-from ..db.statement_timeout import limited
+from ..db.statement_timeout import limited_time
 from ..errors import SextonError
 from ..jobs.job import Job
 from ..jobs.modules import python
@@ -27,7 +27,7 @@ from ..policies.contract import Plan
 from ..runs.runner import planned
 from ..slots.history import Past
 from ..statements.batch_strategy import Request, parameters
-from ..statements.selection import due
+from ..statements.selection import due_condition
 
 MAX_COUNTED_DUE = 10_000
 """Due rows are counted up to here, so that a flood of them costs no more."""
@@ -54,7 +54,7 @@ class Debt:
 
 
 def read_debt(engine: Engine, jobs: Iterable[Job], *, seconds: float = 1.0) -> list[Debt]:
-    """Of every step of these jobs that is a policy, in order. seconds: that one statement may take.
+    """The debt of every step of these jobs that is a policy, in order. seconds: that one statement may take.
 
     Raises DatabaseUnreachable; whatever else is wrong with a step makes it unknown.
     """
@@ -68,7 +68,7 @@ def read_debt(engine: Engine, jobs: Iterable[Job], *, seconds: float = 1.0) -> l
     return found
 
 
-def elsewhere(config: str | None, database: str | None, jobs: Sequence[str] = ()) -> list[Debt]:
+def read_debt_in_subprocess(config: str | None, database: str | None, jobs: Sequence[str] = ()) -> list[Debt]:
     """The same from a process of its own, a `sexton debt`: loading the product's work may crash, hang, take memory.
 
     config, database: as on its command line.  jobs: modules of the settings.
@@ -101,7 +101,7 @@ def _typed(row: dict[str, Any]) -> Debt:
 def _ask(engine: Engine, job: str, plan: Plan, seconds: float) -> Debt:
     """In a transaction of its own: PostgreSQL goes on with none that had an error."""
     try:
-        with read_only(engine) as connection, limited(connection, seconds):
+        with read_only(engine) as connection, limited_time(connection, seconds):
             request = Request(MAX_COUNTED_DUE, None, ask_now(connection), job, None)
             statement = debt_statement(plan)
             row = connection.execute(statement, parameters(statement, request)).one()
@@ -123,7 +123,7 @@ def debt_statement(plan: Plan) -> Select[int, Any]:
     first = plan.order[0]
     some = (
         select(first.label("oldest"))
-        .where(due(plan, excluding=False))
+        .where(due_condition(plan, excluding=False))
         .order_by(*plan.order)
         .limit(MAX_COUNTED_DUE)
         .subquery()
@@ -134,7 +134,7 @@ def debt_statement(plan: Plan) -> Select[int, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class RowFlow:
     """What runs of a step did with its rows. drain: rows a second while it ran.  intake: rows a day over a week.
 
     None: no run found anything yet.
@@ -144,19 +144,19 @@ class Flow:
     intake: float | None
 
 
-def only_counted(run: Past) -> bool:
+def is_count_only(run: Past) -> bool:
     """Whether a guard let the run only count: then it took nothing, whatever it found."""
     return run.state == "succeeded" and run.error is not None
 
 
-def flow(runs: Iterable[Past], step: str, now: datetime) -> Flow:
+def row_flow(runs: Iterable[Past], step: str, now: datetime) -> RowFlow:
     """From these runs of one job, the newest first. The intake of a step that keeps up is what it works off."""
-    counted = [run for run in runs if run.finished_at is not None and step in run.steps and not only_counted(run)]
+    counted = [run for run in runs if run.finished_at is not None and step in run.steps and not is_count_only(run)]
     busy = [(run.steps[step].picked, run.seconds or 0.0) for run in counted if run.steps[step].picked][:RUNS_FOR_DRAIN]
     if not busy:
-        return Flow(None, None)
+        return RowFlow(None, None)
     week = [run for run in counted if run.started_at > now - WEEK]
     known = max(now - min(run.started_at for run in counted), DAY)
     picked, seconds = sum(rows for rows, _ in busy), sum(took for _, took in busy)
     days = min(known, WEEK) / DAY
-    return Flow(picked / max(seconds, 0.001), sum(run.steps[step].picked for run in week) / days)
+    return RowFlow(picked / max(seconds, 0.001), sum(run.steps[step].picked for run in week) / days)

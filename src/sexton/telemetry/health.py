@@ -17,9 +17,9 @@ from ..jobs.job import Job
 from ..slots.lease import LEADER
 from ..slots.schedules import ScheduleOverride, in_force, next_slot, overrides
 from .lateness import Lateness, read_lateness, read_leases
-from .latest_runs import Latest, latest_runs
+from .latest_runs import LatestRun, latest_runs
 
-MISSED_FOR = timedelta(days=1)
+LEADER_MISSING_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class JobHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All jobs at one instant of the database. leader: somebody leads.  leader_missing: nobody does, and should."""
+    """All jobs at one instant of the database. leader: a worker leads.  leader_missing: none does, and one should."""
 
     now: datetime
     leader: bool
@@ -92,11 +92,11 @@ def read_health(
     found = [_job(job, known.get(job.name), latest[job.name], lateness[job.name], now) for job in jobs]
     ends = leases.get(LEADER)
     leads = ends is not None and ends > now
-    missing = ends is not None and now - MISSED_FOR < ends <= now
+    missing = ends is not None and now - LEADER_MISSING_AFTER < ends <= now
     return Health(now, leads, missing, tuple(found))
 
 
-def _job(job: Job, change: ScheduleOverride | None, latest: Latest, lateness: Lateness, now: datetime) -> JobHealth:
+def _job(job: Job, change: ScheduleOverride | None, latest: LatestRun, lateness: Lateness, now: datetime) -> JobHealth:
     paused = change is not None and change.paused(now)
     return JobHealth(
         job=job.name,

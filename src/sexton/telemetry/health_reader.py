@@ -1,4 +1,4 @@
-"""Health and tallies for whoever asks, without hurting the database and without waiting for it for ever.
+"""Health and counters for the pages of monitors, without hurting the database and without waiting for it for ever.
 
 One reading at a time, on a connection of its own and in a thread of its own; its answer is good for 5 s. However many
 ask, and however the database hangs, each gets an answer in 2.5 s: the reading, or why there is none.
@@ -21,14 +21,14 @@ from ..db.connect import open_database, read_only
 from ..db.faults import describe
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
-from ..db.statement_timeout import limited
+from ..db.statement_timeout import limited_time
 from ..errors import SextonError
 from ..jobs.job import Job
-from .counters import Tallies, Tally
+from .counters import CounterReader, CounterValues
 from .debt import Debt
 from .health import Health, read_health
 
-DEBT_AGE = 300.0
+DEBT_REFRESH_SECONDS = 300.0
 """Seconds between two looks at the debt: they read the product's tables, and not only ours."""
 
 
@@ -37,7 +37,7 @@ class HealthReading:
     """What the tables said. debt: as of the last look at the product's tables, empty before the first."""
 
     health: Health
-    tallies: Tallies
+    tallies: CounterValues
     debt: Sequence[Debt] = ()
 
 
@@ -65,9 +65,9 @@ class HealthReader:
     ) -> None:
         self._engine = open_database(url, trusted=trusted)
         self._jobs = list(jobs)
-        self._tally = Tally(job.name for job in self._jobs)
+        self._tally = CounterReader(job.name for job in self._jobs)
         self._late_after = late_after
-        self._ask_debt, self._debt_first, self._debt_at = debt, debt_first, -DEBT_AGE
+        self._ask_debt, self._debt_first, self._debt_at = debt, debt_first, -DEBT_REFRESH_SECONDS
         self._debt: Sequence[Debt] = ()
         self._max_age, self._patience, self._statement = max_age, patience, statement
         self._lock = Lock()
@@ -103,7 +103,7 @@ class HealthReader:
         except SextonError as error:
             answer = error
         except SQLAlchemyError as error:
-            answer = SextonError(f"the database refused: {_words(error)}")
+            answer = SextonError(f"the database refused: {_why_unread(error)}")
         except Exception as error:  # whatever it is, those who wait get their answer
             answer = SextonError(f"the reading failed: {type(error).__name__}")
         with self._lock:
@@ -113,14 +113,14 @@ class HealthReader:
             self._look_at_debt()
 
     def _look_at_debt(self) -> None:
-        if self._ask_debt is None or time.monotonic() - self._debt_at < DEBT_AGE:
+        if self._ask_debt is None or time.monotonic() - self._debt_at < DEBT_REFRESH_SECONDS:
             return
         self._debt_at = time.monotonic()
         self._debt = self._ask_debt()
 
     def _read(self) -> HealthReading | SextonError:
         try:
-            with read_only(self._engine) as connection, limited(connection, self._statement):
+            with read_only(self._engine) as connection, limited_time(connection, self._statement):
                 require_schema(connection)
                 now = ask_now(connection)
                 health = read_health(connection, self._jobs, now, self._late_after)
@@ -129,5 +129,5 @@ class HealthReader:
             self._engine.dispose()
 
 
-def _words(error: SQLAlchemyError) -> str:
+def _why_unread(error: SQLAlchemyError) -> str:
     return describe(error) if isinstance(error, DBAPIError) else type(error).__name__

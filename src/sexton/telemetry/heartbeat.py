@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DEADLINE = 5.0
+PING_SECONDS = 5.0
 """Seconds for the whole call."""
 
 
@@ -18,7 +18,7 @@ def ping(url: str) -> str | None:
     except ModuleNotFoundError as error:
         return f"heartbeat: {error.name} is not installed; run: pip install 'sexton[alerts]'"
     try:
-        post(url, b"{}", deadline=DEADLINE)
+        post(url, b"{}", deadline=PING_SECONDS)
     except ChannelError as error:
         return f"heartbeat: {error}"
     return None

@@ -30,8 +30,9 @@ LATE_GRACE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """Of one job. seconds: how late.  allowed: seconds that are not too late.  slot: the one that waits, if any.
+    """How late one job is.
 
+    seconds: by how much.  allowed: seconds that are not too late.  slot: the one that waits, if any.
     unseen: nobody has ever looked whether it is due, so there is nothing yet that it could be late for.
     """
 

@@ -18,11 +18,11 @@ from ..slots.counts import steps_from_json, total
 from .run_evidence import BAD, GOOD
 
 NEVER_STARTED = ("queued", "skipped")
-MOST_FAILURES = 1_000
+MAX_COUNTED_FAILURES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Latest:
+class LatestRun:
     """The newest run that was started, and what came before it. See `JobHealth`."""
 
     started_at: datetime | None = None
@@ -33,8 +33,8 @@ class Latest:
     rows: int = 0
 
 
-def latest_runs(connection: Connection, names: Sequence[str]) -> dict[str, Latest]:
-    """Of every job in `names`."""
+def latest_runs(connection: Connection, names: Sequence[str]) -> dict[str, LatestRun]:
+    """The latest runs of every job in `names`."""
     dialect = connection.dialect.name
     last = {row.job: row for row in for_each(connection, names, lambda name: _last(dialect, name))}
     good = {row.job: row for row in for_each(connection, names, lambda name: _last(dialect, name, GOOD))}
@@ -59,15 +59,15 @@ def _failures(dialect: str, name: str, since: Row[Any] | None) -> Select[Any]:
     asked = select(runs.id).where(runs.job == name, runs.state.in_(BAD))
     if since is not None:
         asked = asked.where(runs.started_at > since.started_at)
-    some = asked.order_by(runs.started_at.desc()).limit(MOST_FAILURES).subquery()
+    some = asked.order_by(runs.started_at.desc()).limit(MAX_COUNTED_FAILURES).subquery()
     columns: tuple[ColumnElement[Any], ...] = (literal(name).label("job"), func.count().label("failures"))
     return select(*columns).select_from(some)
 
 
-def _typed(last: Row[Any] | None, good: Row[Any] | None, failures: int) -> Latest:
+def _typed(last: Row[Any] | None, good: Row[Any] | None, failures: int) -> LatestRun:
     if last is None:
-        return Latest()
-    return Latest(
+        return LatestRun()
+    return LatestRun(
         started_at=last.started_at,
         succeeded_at=good.finished_at if good is not None else None,
         state=last.state,

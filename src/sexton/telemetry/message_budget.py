@@ -15,17 +15,17 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, exists, func, s
 from ..db.connect import read_only
 from ..db.tables import own_tables
 from ..slots.lease import short_transaction
-from .alert_rules import Sign
-from .alert_texts import Told, title_of
-from .incidents import FLOODED, SENDING, Incident, close, open_incidents, open_one
+from .alert_rules import RuleMatch
+from .alert_texts import NotificationContext, title_of
+from .incidents import FLOODED, LEASE_SECONDS, Incident, close_incident, open_incident, open_incidents
 
-HOUR = timedelta(hours=1)
+BUDGET_PERIOD = timedelta(hours=1)
 
 MAX_NAMED_TITLES = 20
 """Titles that the last word about those held back names."""
 
 
-def review(engine: Engine, channels: Collection[str], most: int, at: datetime) -> dict[str, int]:
+def enforce_budget(engine: Engine, channels: Collection[str], most: int, at: datetime) -> dict[str, int]:
     """Messages that each channel may still take now. Opens and closes incidents of the kind `channel_flooded`.
 
     most: messages in an hour.  Reads only, unless a budget is used up and somebody wants more, or is back.
@@ -35,14 +35,14 @@ def review(engine: Engine, channels: Collection[str], most: int, at: datetime) -
         full = {one.job: one for one in open_incidents(connection) if one.kind == FLOODED and one.job in channels}
         waiting = _waiting(connection, channels, at)
         sent = _sent(connection, waiting, at)
-    over = [name for name, incident in full.items() if at - incident.opened_at >= HOUR]
+    over = [name for name, incident in full.items() if at - incident.opened_at >= BUDGET_PERIOD]
     short = [name for name in sorted(waiting) if sent[name] >= most and name not in full]
     for name in over:
-        with short_transaction(engine, SENDING) as connection:
+        with short_transaction(engine, LEASE_SECONDS) as connection:
             _give_back(connection, full[name], at)
     for name in sorted({*short, *full} - {*over}):
         if name in waiting:
-            with short_transaction(engine, SENDING) as connection:
+            with short_transaction(engine, LEASE_SECONDS) as connection:
                 _hold_back(connection, name, full.get(name), most, at)
     left = {name: max(most - sent[name], 0) for name in channels}
     return left | dict.fromkeys((*short, *full), 1)  # the word about it, which no budget holds back
@@ -64,7 +64,7 @@ def _due(connection: Connection, alerts: Table, at: datetime) -> tuple[ColumnEle
 def _sent(connection: Connection, channels: Iterable[str], at: datetime) -> Counter[str]:
     """Messages that each has taken in the hour before."""
     alerts = own_tables(connection.dialect.name).alerts
-    lately = (alerts.c.channel.in_(channels), alerts.c.sent_at > at - HOUR)
+    lately = (alerts.c.channel.in_(channels), alerts.c.sent_at > at - BUDGET_PERIOD)
     asked = select(alerts.c.channel, func.count()).where(*lately).group_by(alerts.c.channel)
     found = Counter[str]()
     for channel, number in connection.execute(asked):
@@ -76,7 +76,7 @@ def _hold_back(connection: Connection, channel: str, incident: Incident | None, 
     """Take what is due out of the queue; say so with the first of it."""
     if incident is None:
         text = f"{channel} got {most} messages within an hour; more are held back for the next one"
-        open_one(Told(connection, (channel,), at), channel, Sign(FLOODED, text, at))
+        open_incident(NotificationContext(connection, (channel,), at), channel, RuleMatch(FLOODED, text, at))
         mine = (one for one in open_incidents(connection) if one.kind == FLOODED and one.job == channel)
         incident = next(mine, None)
         if incident is None:
@@ -104,7 +104,7 @@ def _give_back(connection: Connection, incident: Incident, at: datetime) -> None
     names = [*(f"{title}, still so" for title in wrong), *(title for title in over if title not in wrong)]
     named = f", among them: {'; '.join(names[:MAX_NAMED_TITLES])}" if names else ""
     text = f"{incident.job} takes messages again; {len(rows)} were held back{named}"
-    close(Told(connection, (incident.job,), at), incident, text)
+    close_incident(NotificationContext(connection, (incident.job,), at), incident, text)
 
 
 def _mark(incident: Incident) -> str:

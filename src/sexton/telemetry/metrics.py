@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 
 from .. import files
 from ..errors import SextonError
-from .counters import BUCKETS, STUCK_ATTEMPTS, JobTally
+from .counters import BUCKETS, STUCK_ATTEMPTS, JobCounters
 from .health import Health, JobHealth
 from .health_reader import HealthReader, HealthReading
 
@@ -36,18 +36,18 @@ class MetricFamily:
 
 
 UP = MetricFamily("sexton_up", GAUGE, "1: the tables could be read; 0: they could not, and nothing else is told", False)
-DURATION = MetricFamily("job_duration_seconds", HISTOGRAM, "how long runs took that ended by themselves")
-SUCCESS = MetricFamily("job_success", COUNTER, "runs that ended succeeded or partial")
-FAILURE = MetricFamily("job_failure", COUNTER, "runs that ended failed, timed_out or abandoned")
+JOB_DURATION = MetricFamily("job_duration_seconds", HISTOGRAM, "how long runs took that ended by themselves")
+JOB_SUCCESS = MetricFamily("job_success", COUNTER, "runs that ended succeeded or partial")
+JOB_FAILURE = MetricFamily("job_failure", COUNTER, "runs that ended failed, timed_out or abandoned")
 LAST_SUCCESS = MetricFamily(
     "sexton_last_success_timestamp_seconds", GAUGE, "when the last run that succeeded ended, Unix time; 0: never"
 )
 LAST_START = MetricFamily(
     "sexton_last_start_timestamp_seconds", GAUGE, "when the last run started, Unix time; 0: never"
 )
-FAILURES = MetricFamily("sexton_failures_in_a_row", GAUGE, "failed runs since the last success, at most 1000")
+FAILURES_IN_A_ROW = MetricFamily("sexton_failures_in_a_row", GAUGE, "failed runs since the last success, at most 1000")
 LATENESS = MetricFamily("sexton_lateness_seconds", GAUGE, "age of the oldest slot that is due and not begun; 0: none")
-LATE = MetricFamily("sexton_late", GAUGE, "1: later than allowed, as the health page judges it")
+JOB_IS_LATE = MetricFamily("sexton_late", GAUGE, "1: later than allowed, as the health page judges it")
 PAUSED = MetricFamily("sexton_paused", GAUGE, "1: somebody paused the job")
 PICKED = MetricFamily("sexton_rows_picked", COUNTER, "rows that were due")
 CHANGED = MetricFamily("sexton_rows_changed", COUNTER, "rows that were changed or deleted")
@@ -56,12 +56,12 @@ LOCK_SKIPS = MetricFamily("sexton_lock_skips", COUNTER, "rows that others held l
 MISSED = MetricFamily("sexton_missed_slots", COUNTER, "slots that passed with no run of their own")
 POISON = MetricFamily("sexton_poison_rows", GAUGE, "rows set aside now; of all jobs 10000 are counted")
 QUEUED = MetricFamily("sexton_queue_depth", GAUGE, "runs that were asked for and not yet started")
-INCIDENTS = MetricFamily("sexton_open_incidents", GAUGE, "incidents that are open")
+OPEN_INCIDENTS = MetricFamily("sexton_open_incidents", GAUGE, "incidents that are open")
 DEBT = MetricFamily(
     "sexton_debt_rows", GAUGE, "rows that were due and still there at the last look, at most 10000 a step"
 )
 DEBT_AGE = MetricFamily("sexton_debt_age_seconds", GAUGE, "how long the oldest of them had been due; 0: none was")
-LEADER = MetricFamily("sexton_leader", GAUGE, "1: a worker leads", False)
+HAS_LEADER = MetricFamily("sexton_leader", GAUGE, "1: a worker leads", False)
 LEADER_MISSING = MetricFamily(
     "sexton_leader_missing", GAUGE, "1: no worker leads, and one did within the last day", False
 )
@@ -77,13 +77,24 @@ STUCK = MetricFamily(
 SINCE = MetricFamily("sexton_counted_since_timestamp_seconds", GAUGE, "midnight UTC, from which counters count", False)
 
 METRICS = (
-    *(UP, DURATION, SUCCESS, FAILURE, LAST_SUCCESS, LAST_START, FAILURES, LATENESS, LATE, PAUSED),
-    *(PICKED, CHANGED, TOLD, LOCK_SKIPS, MISSED, POISON, QUEUED, INCIDENTS, DEBT, DEBT_AGE),
-    *(LEADER, LEADER_MISSING, WAITING, STUCK, SINCE),
+    *(
+        UP,
+        JOB_DURATION,
+        JOB_SUCCESS,
+        JOB_FAILURE,
+        LAST_SUCCESS,
+        LAST_START,
+        FAILURES_IN_A_ROW,
+        LATENESS,
+        JOB_IS_LATE,
+        PAUSED,
+    ),
+    *(PICKED, CHANGED, TOLD, LOCK_SKIPS, MISSED, POISON, QUEUED, OPEN_INCIDENTS, DEBT, DEBT_AGE),
+    *(HAS_LEADER, LEADER_MISSING, WAITING, STUCK, SINCE),
 )
 """Everything that is exposed, in this order."""
 
-Sample = tuple[MetricFamily, float]
+MetricSample = tuple[MetricFamily, float]
 
 
 class Collector:
@@ -114,7 +125,7 @@ def families(answer: HealthReading | SextonError) -> list[Metric]:
         for declared, value in _of_job(job, answer):
             suffix = "_total" if declared.kind == COUNTER else ""
             made[declared].add_sample(declared.name + suffix, {"job": job.job}, value)
-        _add_histogram(made[DURATION], job.job, answer.tallies.jobs[job.job])
+        _add_histogram(made[JOB_DURATION], job.job, answer.tallies.jobs[job.job])
     return list(made.values())
 
 
@@ -128,7 +139,7 @@ def exposition(answer: HealthReading | SextonError, accept: str = "") -> tuple[b
 
 
 def write_textfile(path: Path, answer: HealthReading | SextonError, group: str | None = None) -> None:
-    """The same as a file for node_exporter; whoever reads it never sees half of it.
+    """The same as a file for node_exporter; a reader never sees half of it.
 
     All may read it, as node_exporter is another user and no metric is a secret; with a group, its members alone.
     OSError; SettingsError for a group that cannot be given.
@@ -156,26 +167,26 @@ def _family(declared: MetricFamily) -> Metric:
     return family
 
 
-def _whole(answer: HealthReading) -> Iterator[Sample]:
+def _whole(answer: HealthReading) -> Iterator[MetricSample]:
     health: Health = answer.health
     yield UP, 1
-    yield LEADER, health.leader
+    yield HAS_LEADER, health.leader
     yield LEADER_MISSING, health.leader_missing
     yield WAITING, answer.tallies.waiting
     yield STUCK, answer.tallies.stuck
     yield SINCE, answer.tallies.since.timestamp()
 
 
-def _of_job(job: JobHealth, answer: HealthReading) -> Iterator[Sample]:
+def _of_job(job: JobHealth, answer: HealthReading) -> Iterator[MetricSample]:
     tallies = answer.tallies
     tally = tallies.jobs[job.job]
-    yield SUCCESS, tally.successes
-    yield FAILURE, tally.failures
+    yield JOB_SUCCESS, tally.successes
+    yield JOB_FAILURE, tally.failures
     yield LAST_SUCCESS, _unix(job.last_success)
     yield LAST_START, _unix(job.last_start)
-    yield FAILURES, job.failures
+    yield FAILURES_IN_A_ROW, job.failures
     yield LATENESS, job.lateness
-    yield LATE, job.late
+    yield JOB_IS_LATE, job.late
     yield PAUSED, job.paused
     yield PICKED, tally.picked
     yield CHANGED, tally.changed
@@ -184,7 +195,7 @@ def _of_job(job: JobHealth, answer: HealthReading) -> Iterator[Sample]:
     yield MISSED, tally.missed
     yield POISON, tallies.poison.get(job.job, 0)
     yield QUEUED, tallies.queued.get(job.job, 0)
-    yield INCIDENTS, tallies.incidents.get(job.job, 0)
+    yield OPEN_INCIDENTS, tallies.incidents.get(job.job, 0)
     debts = [debt for debt in answer.debt if debt.job == job.job and debt.rows is not None]
     if debts:
         yield DEBT, sum(debt.rows or 0 for debt in debts)
@@ -192,11 +203,11 @@ def _of_job(job: JobHealth, answer: HealthReading) -> Iterator[Sample]:
         yield DEBT_AGE, max((answer.health.now - oldest).total_seconds(), 0.0)
 
 
-def _add_histogram(family: Metric, job: str, tally: JobTally) -> None:
+def _add_histogram(family: Metric, job: str, tally: JobCounters) -> None:
     for end, many in zip((*map(str, BUCKETS), "+Inf"), (*tally.buckets, tally.timed), strict=True):
-        family.add_sample(f"{DURATION.name}_bucket", {"job": job, "le": end}, many)
-    family.add_sample(f"{DURATION.name}_count", {"job": job}, tally.timed)
-    family.add_sample(f"{DURATION.name}_sum", {"job": job}, tally.seconds)
+        family.add_sample(f"{JOB_DURATION.name}_bucket", {"job": job, "le": end}, many)
+    family.add_sample(f"{JOB_DURATION.name}_count", {"job": job}, tally.timed)
+    family.add_sample(f"{JOB_DURATION.name}_sum", {"job": job}, tally.seconds)
 
 
 def _unix(instant: datetime | None) -> float:

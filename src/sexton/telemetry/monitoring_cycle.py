@@ -19,17 +19,17 @@ from ..db.server_clock import ask_now
 from ..db.tables import own_tables
 from ..errors import SextonError
 from ..jobs.job import Job
-from .alert_rules import NOTHING, Unloaded
+from .alert_rules import NONE_UNLOADED, Unloaded
 from .run_evidence import BAD
 
 if TYPE_CHECKING:
     from .health_reader import HealthReader
 
-Say = Callable[..., None]
+SayEvent = Callable[..., None]
 
 
 class Rounds:
-    """Of one process. say: writes a line of log.  reader: for the textfile, one of its own by default.
+    """The cycle of one process. say: writes a line of log.  reader: for the textfile, one of its own by default.
 
     unloaded: modules, packs and policies whose jobs are not among these, looked at anew in each round.
 
@@ -41,9 +41,9 @@ class Rounds:
         engine: Engine,
         jobs: Sequence[Job],
         settings: Settings,
-        say: Say,
+        say: SayEvent,
         reader: HealthReader | None = None,
-        unloaded: Unloaded = NOTHING,
+        unloaded: Unloaded = NONE_UNLOADED,
     ) -> None:
         from .alert_delivery import channels_of
 
@@ -127,7 +127,7 @@ class Rounds:
         return failed is None
 
 
-def needed(engine: Engine, settings: Settings) -> bool:
+def needed_facts(engine: Engine, settings: Settings) -> bool:
     """Whether a process that ran something and found nothing wrong should make a round all the same."""
     if settings.metrics.textfile is not None or settings.metrics.heartbeat is not None:
         return True

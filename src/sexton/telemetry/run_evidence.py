@@ -1,4 +1,4 @@
-"""What the run table says about one job, read for the rules in `signs.py`: a few short queries a job."""
+"""What the run table says about one job, read for the rules in `alert_rules.py`: a few short queries a job."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def recent_runs(connection: Connection, job: str, after_failures: int) -> list[P
 
 
 def ended_since(connection: Connection, since: datetime) -> dict[str, tuple[int, int]]:
-    """Of each job: how many runs failed since then, and how many ended at all."""
+    """By job: how many runs failed since then, and how many ended at all."""
     runs = own_tables(connection.dialect.name).runs
     asked = select(runs.c.job, runs.c.state, func.count()).where(
         runs.c.finished_at > since, runs.c.state.in_((*BAD, *GOOD))
@@ -65,7 +65,7 @@ def last_effect(connection: Connection, job: str, since: datetime) -> datetime |
 
 
 def days_with_effect(connection: Connection, job: str, since: datetime, until: datetime) -> tuple[int, int]:
-    """Of the days (24 h, counted back from `until`) on which the job ended a run: how many had an effect, and all."""
+    """Days (24 h, back from `until`) on which the job ended a run: how many had an effect, and how many in all."""
     runs = own_tables(connection.dialect.name).runs
     mine = and_(runs.c.job == job, runs.c.state.in_(GOOD))
     effective = ran = 0

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..config.addresses import is_loopback, numeric
 
-ANY = "*"
+ANY_HOST = "*"
 """Among the hosts of the settings: whoever stands before us has judged already."""
 
 MISDIRECTED = "these pages are not served under this name; name it in web.hosts\n"
@@ -41,7 +41,7 @@ class OwnHosts:
     def _is_ours(self, told: str) -> bool:
         """told: the header's value, with or without a port; empty when somebody asked without one, as HTTP/1.0 may."""
         host = _without_port(told).lower().rstrip(".")
-        if ANY in self._hosts or not told or host in self._hosts:
+        if ANY_HOST in self._hosts or not told or host in self._hosts:
             return True
         return is_loopback(host) or numeric(host) is not None
 

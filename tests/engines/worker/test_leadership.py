@@ -13,7 +13,7 @@ from sexton.engines.worker.leadership import DatabaseClock, Leadership
 from sexton.engines.worker.loop import ELECTION, QUEUE_POLL_SECONDS
 from sexton.jobs.duration import parse_duration
 from sexton.slots import lease
-from tests.support.once import let_leases_end
+from tests.support.database_checks import let_leases_end
 from tests.support.pace import Clockwork
 
 LONG = 600.0

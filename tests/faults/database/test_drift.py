@@ -10,7 +10,7 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from sexton import Job, Purge, Transition, UtcDateTime
-from sexton.doctor.inspection import inspected
+from sexton.doctor.inspection import job_warnings
 from sexton.errors import PolicyError
 from sexton.testing import preview_job, run_job
 from tests.support.sessions import NOON, Sessions, make_sessions
@@ -64,7 +64,7 @@ def test_d14_a_missing_table_is_refused_by_name_and_nothing_starts(engine: Engin
 
 def about_indexes(engine: Engine, shop: Sessions) -> list[str]:
     """What is said beside that accesses refer to sessions."""
-    return [warning for warning in inspected(engine, shop.purge()) if "refers to" not in warning]
+    return [warning for warning in job_warnings(engine, shop.purge()) if "refers to" not in warning]
 
 
 def test_d14_an_index_that_is_there_needs_no_warning(engine: Engine) -> None:
@@ -104,7 +104,7 @@ def test_d14_a_column_that_has_become_a_number_is_refused_by_check_and_by_run(en
     """On SQLite every number is less than any text: all rows would be due."""
     shop = with_numbers(engine)
 
-    for start in (inspected, run_job, preview_job):
+    for start in (job_warnings, run_job, preview_job):
         with pytest.raises(PolicyError, match=r"shop\.purge_sessions"):
             start(engine, shop.purge())
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from sexton.doctor.inspection import inspected
+from sexton.doctor.inspection import job_warnings
 from sexton.errors import SextonError
 from sexton.policies.purge import Child
 from sexton.runs.context import Limits
@@ -47,7 +47,7 @@ def test_d8_a_table_that_stays_locked_ends_the_run_as_blocked(
     assert run_job(engine, shop.purge(), at=NOON).total == Counts(picked=3, changed=3)
 
 
-@pytest.mark.parametrize("ask", [preview_job, inspected], ids=["dry run", "check"])
+@pytest.mark.parametrize("ask", [preview_job, job_warnings], ids=["dry run", "check"])
 def test_d8_looking_at_a_locked_table_ends_in_bounded_time_too(engine: Engine, ask: object) -> None:
     shop = make_sessions(engine)
     states = states_seen(engine)

@@ -19,7 +19,7 @@ from sexton.slots.claim import Claim, ClaimRequest, claim, finish
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import Break, run_and_tell, run_shop_job, shop_of
-from tests.support.once import assert_expired_once, is_free, lease_row, let_leases_end, states
+from tests.support.database_checks import assert_expired_once, is_free, lease_row, let_leases_end, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Start

@@ -20,7 +20,7 @@ from sexton.runs.outcome import Outcome
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import Break, run_and_tell, run_shop_job, shop_of
-from tests.support.once import assert_expired_once, lease_row, states
+from tests.support.database_checks import assert_expired_once, lease_row, states
 from tests.support.patience import PATIENCE
 from tests.support.proxy import Proxy, Statement, call
 from tests.support.sessions import NOON, Sessions, make_sessions

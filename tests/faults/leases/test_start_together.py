@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from sexton.runs.context import Limits
 from tests.support.children import Break, run_shop_job
-from tests.support.once import assert_expired_once, is_free, lease_row, let_leases_end, states
+from tests.support.database_checks import assert_expired_once, is_free, lease_row, let_leases_end, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, make_sessions
 from tests.support.workers import Gate, Start

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from sexton.testing.processes import wait_until
 from tests.support.children import write_settings
-from tests.support.once import assert_expired_once, is_free, states
+from tests.support.database_checks import assert_expired_once, is_free, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import make_sessions
 from tests.support.workers import ROOT, sexton

@@ -20,7 +20,7 @@ from sexton.db.connect import read_only
 from sexton.slots.history import Past, history
 from sexton.testing.processes import wait_until
 from tests.support.children import command_line, write_settings
-from tests.support.once import is_free
+from tests.support.database_checks import is_free
 from tests.support.patience import PATIENCE
 from tests.support.workers import Start, Worker
 

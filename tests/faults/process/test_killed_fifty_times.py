@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from sexton.testing import run_job
 from tests.support.children import Break, run_shop_job
-from tests.support.once import assert_expired_once, is_free, let_leases_end, states
+from tests.support.database_checks import assert_expired_once, is_free, let_leases_end, states
 from tests.support.proxy import Proxy, Statement, cut, cut_after
 from tests.support.sessions import NOON, Sessions, make_sessions
 from tests.support.workers import Gate, Start, Worker

@@ -16,7 +16,7 @@ from sexton.slots.claim import Claim
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import run_shop_job, shop_of
-from tests.support.once import assert_expired_once, lease_row, let_leases_end, states
+from tests.support.database_checks import assert_expired_once, lease_row, let_leases_end, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, make_sessions
 from tests.support.slow_rows import changing_is_endless

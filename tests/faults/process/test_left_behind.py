@@ -23,7 +23,7 @@ from sexton.slots.claim import Claim
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import command_line, run_and_tell, shop_of, write_settings
-from tests.support.once import assert_expired_once, is_free, lease_row, states
+from tests.support.database_checks import assert_expired_once, is_free, lease_row, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, make_sessions
 from tests.support.workers import Start

@@ -16,10 +16,10 @@ from sexton.db.connect import open_database
 from sexton.errors import DatabaseUnreachable
 from sexton.testing import run_job
 from tests.support.children import SMALL
-from tests.support.fates import Action
-from tests.support.once import assert_expired_once, is_free, let_leases_end, states
+from tests.support.database_checks import assert_expired_once, is_free, let_leases_end, states
 from tests.support.pace import RunClock
 from tests.support.proxy import CUT, CUT_AFTER, MUTE, Proxy, Statement
+from tests.support.proxy_actions import Action
 from tests.support.sessions import NOON, Sessions, make_sessions
 
 pytestmark = pytest.mark.databases("postgres")

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sexton.runs import stop
 from sexton.testing import run_job
 from tests.support.children import command_line, write_settings
-from tests.support.once import assert_expired_once, is_free, states
+from tests.support.database_checks import assert_expired_once, is_free, states
 from tests.support.patience import PATIENCE
 from tests.support.sessions import Sessions, make_sessions
 from tests.support.slow_rows import quick_rows, slow_rows

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Engine, ForeignKey, Index, MetaData, Table, inser
 
 from sexton import Job, Purge, UtcDateTime
 from sexton.db.column_types import BigKey
-from sexton.doctor.inspection import inspected
+from sexton.doctor.inspection import job_warnings
 from sexton.policies.purge import Child
 from sexton.runs.context import Limits
 from sexton.runs.sizing import MAX_BATCH_SECONDS
@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
 def test_q7_a_reference_without_index_is_named(engine: Engine, action: str | None) -> None:
     parents, _ = make_tree(engine, action, indexed=False)
 
-    warnings = [warning for warning in inspected(engine, purge(parents)) if "would keep" not in warning]
+    warnings = [warning for warning in job_warnings(engine, purge(parents)) if "would keep" not in warning]
 
     assert len(warnings) == 1
     assert "each delete reads all of leaves" in warnings[0]
@@ -37,14 +37,14 @@ def test_q7_a_reference_without_index_is_named(engine: Engine, action: str | Non
 def test_q7_a_reference_with_index_needs_no_warning(engine: Engine) -> None:
     parents, _ = make_tree(engine, "CASCADE", indexed=True)
 
-    assert inspected(engine, purge(parents)) == []
+    assert job_warnings(engine, purge(parents)) == []
 
 
 def test_q7_only_a_delete_looks_for_children(engine: Engine) -> None:
     shop = make_sessions(engine, indexed=False)
 
-    assert not any("accesses" in warning for warning in inspected(engine, shop.expire()))
-    assert any("accesses" in warning for warning in inspected(engine, shop.purge()))
+    assert not any("accesses" in warning for warning in job_warnings(engine, shop.expire()))
+    assert any("accesses" in warning for warning in job_warnings(engine, shop.purge()))
 
 
 @pytest.mark.databases("postgres")

@@ -18,7 +18,7 @@ from sexton.slots.claim import ClaimRequest, claim, finish
 from sexton.testing import run_job
 from tests.faults.schedule import jobs
 from tests.support.children import Break, command_line, run_shop_job, write_settings
-from tests.support.once import assert_expired_once, let_leases_end, states
+from tests.support.database_checks import assert_expired_once, let_leases_end, states
 from tests.support.sessions import Sessions, make_sessions
 from tests.support.shop_jobs import MONTHLY
 from tests.support.slow_rows import quick_rows, slow_rows

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sexton.runs import runner
 from sexton.slots.claim import Claim, ClaimRequest
 from tests.support.children import command_line, write_settings
-from tests.support.once import assert_expired_once, states
+from tests.support.database_checks import assert_expired_once, states
 from tests.support.sessions import Sessions, make_sessions
 from tests.support.slow_rows import slow_rows
 from tests.support.worker import LONG

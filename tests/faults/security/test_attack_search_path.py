@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sexton.db.connect import open_database
 from sexton.db.faults import describe
-from sexton.db.operator_query import ask_apart
+from sexton.db.operator_query import ask_in_own_session
 from sexton.db.search_path import search_path
 from tests.support.databases import Databases
 from tests.support.proxy import Proxy
@@ -124,7 +124,7 @@ def test_sec_8_attack_pause_while_does_not_read_the_whole_catalogue_each_second(
             assert search_path(connection.dialect).tables == ("log",)
         assert any("pg_proc" in statement.text for statement in proxy.statements)
         before = len(proxy.statements)
-        assert ask_apart(engine, "SELECT true", 60) is True
+        assert ask_in_own_session(engine, "SELECT true", 60) is True
         asked = [statement.text for statement in proxy.statements[before:]]
         engine.dispose()
     assert any("SELECT true" in sql for sql in asked)

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, select, text
 
 from sexton.db.connect import open_database, read_only
 from sexton.db.search_path import search_path
-from sexton.db.sessions import our_own
+from sexton.db.sessions import own_tables_only
 from tests.cli.shell import Done, Shell
 from tests.support.databases import Databases
 from tests.support.roles import Town, new_town, quoted
@@ -245,7 +245,7 @@ def test_sec_1_a_type_whose_operators_are_not_searched_is_refused(town: Town, tm
 
 def test_sec_1_own_tables_see_the_built_in_schema_only(town: Town) -> None:
     engine = town.engine(town.roles[0])
-    with our_own(engine) as connection:
+    with own_tables_only(engine) as connection:
         assert connection.execute(text("SHOW search_path")).scalar() == "pg_catalog, pg_temp"
     with read_only(engine) as connection:
         assert connection.execute(text("SHOW search_path")).scalar() == '""'

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 
 from sexton.engines.worker.executor import Executor
 from tests.support.children import command_line
-from tests.support.once import let_leases_end
+from tests.support.database_checks import let_leases_end
 from tests.support.patience import PATIENCE
 from tests.support.worker import LONG, PAGES, Yard, make_yard, pages_of, said
 from tests.support.workers import Start, Worker

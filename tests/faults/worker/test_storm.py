@@ -12,8 +12,8 @@ from random import Random
 import pytest
 from sqlalchemy import Engine
 
+from tests.support.chaos import EAGER, JOBS, Storm, assert_nothing_lost_or_doubled
 from tests.support.proxy import Proxy
-from tests.support.storm import EAGER, JOBS, Storm, assert_nothing_lost_or_doubled
 from tests.support.worker import make_yard
 from tests.support.workers import Start
 

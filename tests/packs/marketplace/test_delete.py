@@ -8,7 +8,7 @@ from sexton import Counts
 from sexton.runs.context import Limits
 from tests.support.market import Market, at
 
-from .rivals import refuse_to_change
+from .concurrent_sessions import refuse_to_change
 
 ONE_AT_A_TIME = Limits(rows=1, batch=1e-6)
 

@@ -7,7 +7,7 @@ from sqlalchemy import delete, insert, select, update
 
 from tests.support.market import Market, at
 
-from .rivals import BRIEF, rival, running
+from .concurrent_sessions import BRIEF, rival, running
 
 pytestmark = pytest.mark.databases("postgres")
 

@@ -14,7 +14,7 @@ from sexton.runs.context import Limits
 from tests.support.databases import Databases
 from tests.support.market import Market, at, open_market
 
-from .rivals import refuse_to_insert
+from .concurrent_sessions import refuse_to_insert
 
 Twins = tuple[Market, Market]
 

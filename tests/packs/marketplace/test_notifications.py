@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from sexton import Counts
-from sexton.doctor.inspection import inspected
+from sexton.doctor.inspection import job_warnings
 from sexton.runs.context import Limits
 from sexton.runs.stop import Stop
 from tests.support.market import NOW, Market, later, open_market
@@ -97,7 +97,7 @@ def test_pf_139_3_a_missing_index_is_warned_about(engine: Engine, indexed: bool)
         for index in list(shop.own.notifications.indexes):
             index.drop(engine)
 
-    warnings = inspected(engine, shop.job("notifications"))
+    warnings = job_warnings(engine, shop.job("notifications"))
 
     if indexed:
         assert warnings == []

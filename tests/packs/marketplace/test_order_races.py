@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, update
 from sexton.packs.marketplace.payments import settle_late
 from tests.support.market import Market
 
-from .rivals import BRIEF, rival, running
+from .concurrent_sessions import BRIEF, rival, running
 
 pytestmark = pytest.mark.databases("postgres")
 

@@ -16,7 +16,7 @@ from tests.support.market import NOW, Market, at, later
 from tests.support.patience import PATIENCE
 from tests.support.waiters import wait_for_writers
 
-from .rivals import BRIEF, rival
+from .concurrent_sessions import BRIEF, rival
 
 
 @pytest.mark.databases("postgres")

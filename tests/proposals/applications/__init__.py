@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.types import BigInteger, Boolean, Date, DateTime, String, TypeEngine
 
-from sexton.proposals.recognise import Seen, recognise
+from sexton.proposals.recognise import SurveyedTable, recognise
 from sexton.proposals.survey import Survey, TableReference
 from sexton.proposals.weigh import Scales
 
@@ -37,7 +37,7 @@ class Application:
     def survey(self) -> Survey:
         """What is known of it without a database."""
         tables = {
-            name: Seen(None, name, {_name(column): _kind(column)[1]() for column in columns})
+            name: SurveyedTable(None, name, {_name(column): _kind(column)[1]() for column in columns})
             for name, columns in self.columns.items()
         }
         references: dict[tuple[str | None, str], list[TableReference]] = {}

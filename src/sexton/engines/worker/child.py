@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...app import App
-from ...console import complain, confess, plain_logging, plain_output
+from ...console import complain, plain_logging, plain_output, write_traceback
 from ...db.connect import read_only
 from ...db.faults import in_words
 from ...errors import FAILED, SextonError, UsageError
@@ -138,5 +138,5 @@ if __name__ == "__main__":
         complain(*error.lines)
         sys.exit(error.exit_code)
     except Exception as error:
-        confess(error)
+        write_traceback(error)
         sys.exit(FAILED)

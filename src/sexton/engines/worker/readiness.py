@@ -23,12 +23,12 @@ UNFIT_SECONDS = 5.0
 RETRY_LEADING_SECONDS = 10.0
 """Seconds until it is tried again, by leading if nobody else does; twice as long after each time, up to a minute."""
 
-LONGEST_REST = 60.0
+MAX_READINESS_REST = 60.0
 
 FORGOTTEN = 150.0
 """Seconds after which a refusal says nothing any more: nothing was due since, or others lead."""
 
-REFUSED = "the database lets no run begin"
+RUNS_REFUSED = "the database lets no run begin"
 
 
 class Fitness:
@@ -46,10 +46,10 @@ class Fitness:
         now: asked from the database just now.  took: seconds that the answer may be old.
         """
         lasting = clocks_apart(now, took) or self._without_executors()
-        reason = lasting or (REFUSED if self._is_refused() else "")
+        reason = lasting or (RUNS_REFUSED if self._is_refused() else "")
         if bool(reason) != bool(self.reason):
             if reason:
-                self._say("cannot start runs", reason=lasting or f"{REFUSED}: {self._refusal}")
+                self._say("cannot start runs", reason=lasting or f"{RUNS_REFUSED}: {self._refusal}")
             else:
                 self._say("can start runs again")
         self.reason = reason
@@ -69,7 +69,7 @@ class Fitness:
         self._refusal, self._refusals, self._last = why, self._refusals + 1, now
         if self._is_refused() and now >= self._again:
             self._again = now + self._rest
-            self._rest = min(self._rest * 2, LONGEST_REST)
+            self._rest = min(self._rest * 2, MAX_READINESS_REST)
 
     def _is_refused(self) -> bool:
         lasts = self._refusals >= REFUSALS and self._last - self._first > UNFIT_SECONDS

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from ...app import App
 from ...channels.contract import Notice
-from ...telemetry.alert_delivery import channels_of, shout
+from ...telemetry.alert_delivery import broadcast, channels_of
 from ...telemetry.health_reader import HealthReader
 from ...telemetry.monitoring_cycle import Rounds
 from .loop import Worker
@@ -60,6 +60,6 @@ def _shout(app: App, title: str, what: str, say: Callable[..., None]) -> None:
     where = place(app.database.url)
     key = f"alert:database:{secrets.token_hex(8)}"  # the database, which knows who we are, is away
     notice = Notice(key, title, f"{where} {what}", job="sexton", facts={}, command="sexton check")
-    for channel, reason in shout(channels_of(app.settings), notice).items():
+    for channel, reason in broadcast(channels_of(app.settings), notice).items():
         if reason is not None:
             say("alert not sent", channel=channel, error=reason)

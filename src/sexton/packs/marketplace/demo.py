@@ -18,7 +18,7 @@ from sexton import own_outbox
 from .options import Options
 from .tables import Tables, tables
 
-Row = dict[str, Any]
+DemoRow = dict[str, Any]
 DAY = timedelta(days=1)
 
 
@@ -31,7 +31,7 @@ def seed(engine: Engine, now: datetime, scale: int = 1) -> dict[str, int]:
     """Create the marketplace's tables and rows; rows by table. scale: that many times as many rows."""
     own = tables(Options())
     random = Random(136)
-    rows: dict[Table, list[Row]] = {}
+    rows: dict[Table, list[DemoRow]] = {}
     _stores(own, rows, random, 120 * scale)
     _licences(own, rows, random, now)
     _orders(own, rows, random, now, 600 * scale)
@@ -47,7 +47,7 @@ def seed(engine: Engine, now: datetime, scale: int = 1) -> dict[str, int]:
     return {("outbox" if table is outbox else table.name): len(made) for table, made in rows.items()}
 
 
-def _stores(own: Tables, rows: dict[Table, list[Row]], random: Random, count: int) -> None:
+def _stores(own: Tables, rows: dict[Table, list[DemoRow]], random: Random, count: int) -> None:
     first = ("North", "Old", "Green", "Quiet", "Silver", "Corner", "Harbour", "Hill")
     second = ("Bakery", "Cellar", "Pharmacy", "Forge", "Orchard", "Press", "Workshop", "Market")
     rows[own.stores] = [
@@ -61,7 +61,7 @@ def _stores(own: Tables, rows: dict[Table, list[Row]], random: Random, count: in
     ]
 
 
-def _licences(own: Tables, rows: dict[Table, list[Row]], random: Random, now: datetime) -> None:
+def _licences(own: Tables, rows: dict[Table, list[DemoRow]], random: Random, now: datetime) -> None:
     licences = rows[own.licenses] = []
     media, attachments = rows.setdefault(own.media, []), rows.setdefault(own.media_attachments, [])
     for store in rows[own.stores]:
@@ -105,12 +105,12 @@ def _licence_dates(random: Random, now: datetime, store: int) -> list[datetime]:
     return [now + timedelta(hours=random.randint(-60 * 24, 200 * 24)) for _ in range(random.randint(1, 3))]
 
 
-def _file(number: int, key: str, created_at: datetime) -> Row:
+def _file(number: int, key: str, created_at: datetime) -> DemoRow:
     return {"id": number, "storage_key": key, "created_at": created_at}
 
 
-def _orders(own: Tables, rows: dict[Table, list[Row]], random: Random, now: datetime, count: int) -> None:
-    parents, children, items, payments = [], [], [], []  # type: list[Row], list[Row], list[Row], list[Row]
+def _orders(own: Tables, rows: dict[Table, list[DemoRow]], random: Random, now: datetime, count: int) -> None:
+    parents, children, items, payments = [], [], [], []  # type: list[DemoRow], list[DemoRow], list[DemoRow], list[DemoRow]
     reserved: dict[int, int] = dict.fromkeys(range(1, 151), 0)
     for number in range(1, count + 1):
         pending = random.random() < 0.55
@@ -147,7 +147,7 @@ def _orders(own: Tables, rows: dict[Table, list[Row]], random: Random, now: date
     _drift(own, rows, now)
 
 
-def _drift(own: Tables, rows: dict[Table, list[Row]], now: datetime) -> None:
+def _drift(own: Tables, rows: dict[Table, list[DemoRow]], now: datetime) -> None:
     """One old order holds more pieces than its product has reserved: it will be set aside, not clamped."""
     order = len(rows[own.orders]) + 1
     child, item = len(rows[own.vendor_orders]) + 1, len(rows[own.order_items]) + 1
@@ -159,7 +159,7 @@ def _drift(own: Tables, rows: dict[Table, list[Row]], now: datetime) -> None:
     rows[own.order_items].append({"id": item, "vendor_order_id": child, "product_id": 150, "quantity": 3})
 
 
-def _notifications(own: Tables, rows: dict[Table, list[Row]], random: Random, now: datetime, count: int) -> None:
+def _notifications(own: Tables, rows: dict[Table, list[DemoRow]], random: Random, now: datetime, count: int) -> None:
     made = []
     for number in range(1, count + 1):
         created = now - timedelta(minutes=random.randint(0, 70 * 24 * 60))
@@ -170,7 +170,7 @@ def _notifications(own: Tables, rows: dict[Table, list[Row]], random: Random, no
     rows[own.notifications] = made
 
 
-def _outbox(random: Random, now: datetime, count: int) -> list[Row]:
+def _outbox(random: Random, now: datetime, count: int) -> list[DemoRow]:
     made = []
     for number in range(1, count + 1):
         created = now - timedelta(minutes=random.randint(0, 60 * 24 * 60))

@@ -19,10 +19,10 @@ from sexton import SextonError, tell
 from .options import Options
 from .tables import Tables, tables
 
-Outcome = Literal["open", "reserved", "refund"]
+PaymentDecision = Literal["open", "reserved", "refund"]
 
 
-def settle_late(connection: Connection, options: Options, vendor_order_id: object) -> Outcome:
+def settle_late(connection: Connection, options: Options, vendor_order_id: object) -> PaymentDecision:
     """Lock the vendor order and decide what a payment for it means; in the caller's transaction.
 
     "open": it has not expired; go on as usual.

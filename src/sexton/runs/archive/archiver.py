@@ -4,7 +4,7 @@
                                                                                                        │
     a run that was killed: a name without a file is forgotten, a file is taken up by its checksum here ┘
 
-Deleted is what is still as the file has it: a row that somebody changed meanwhile stays, and is archived anew when it
+Deleted is what is still as the file has it: a row that was changed meanwhile stays, and is archived anew when it
 is due again. No lock is held while a file is written. The name is on record before anything is written under it. A
 row that stays as it was (others hold it, a trigger keeps it, it was refused) waits in its file for the next run, and
 is not written again. What a file is, the run knows from writing it, and the record from the run: nothing that lies in
@@ -35,9 +35,9 @@ from ...files import make_folder
 from ...policies.contract import ArchiveTo, Plan
 from ...slots.counts import Counts
 from ...statements.archive_columns import columns_of, type_name
-from ...statements.archive_rows import Held, Key, held
+from ...statements.archive_rows import RowKey, WrittenRow, written_row
 from ...statements.batch_strategy import Request
-from ...statements.poison import any_aside, forget_healed
+from ...statements.poison import any_set_aside, forget_healed
 from ..context import RunContext
 from ..kept_rows import say_kept
 from ..sizing import MAX_BATCH_SECONDS, Sizer
@@ -82,7 +82,7 @@ class Archiver:
         try:
             make_folder(self.folder, group=self.group)
             excluding = self.attempts.side_transaction(
-                lambda connection: any_aside(connection, self.request.job, self.request.as_of)
+                lambda connection: any_set_aside(connection, self.request.job, self.request.as_of)
             )
             self.request = replace(self.request, excluding=excluding)
             self.portions = Portions(self.context, self.plan, self.request, self.folder)
@@ -122,7 +122,7 @@ class Archiver:
         return portion
 
     def _lines(self, portion: Portion | None, batch: Batch) -> Iterator[bytes]:
-        """Of this portion, and of as many more as go into a file; what is kept of them goes into `batch`."""
+        """Lines of this portion, and of as many more as go into a file; what is kept of them goes into `batch`."""
         while portion is not None:
             batch.first_key = batch.first_key or portion.rows[0].line.key
             batch.last_key = portion.rows[-1].line.key
@@ -130,7 +130,7 @@ class Archiver:
                 for row in portion.rows:
                     encoded = row.line.encoded()
                     batch.size += len(encoded)
-                    batch.rows.append(held(row, encoded))
+                    batch.rows.append(written_row(row, encoded))
                     yield encoded
                 batch.size += below.tell()
                 below.seek(0)
@@ -198,7 +198,7 @@ class Archiver:
         False: rows were kept, and not one went.
         """
         before, kept = self.counts.changed, self.counts.kept
-        waiting: set[Key] = set()
+        waiting: set[RowKey] = set()
         start, rows = 0, batch.rows
         while start < len(rows):
             self.context.check()
@@ -234,7 +234,7 @@ class Archiver:
                 self.attempts.backoff_or_raise(error)
             return None
 
-    def _delete_some(self, taken: Deletion, path: Path, left: set[Key] | None, connection: Connection) -> Gone:
+    def _delete_some(self, taken: Deletion, path: Path, left: set[RowKey] | None, connection: Connection) -> Gone:
         """left: rows of earlier batches of the file that wait, if this is the last one."""
         gone = delete_rows(connection, taken)
         self.counts.add(gone.picked, gone.rows, 0, gone.also)
@@ -263,7 +263,7 @@ class Archiver:
         return onward
 
 
-def _light(rows: list[Held]) -> list[Held]:
+def _light(rows: list[WrittenRow]) -> list[WrittenRow]:
     """As many of them as one transaction deletes: SQLite keeps what they were in memory until it is over."""
     return rows[: max(1, sum(total <= DELETED for total in accumulate(row.size for row in rows)))]
 

@@ -10,14 +10,23 @@ from sqlalchemy import Connection, FromClause, Select, delete, exists, func, sel
 from sqlalchemy.exc import DBAPIError
 
 from ...db.faults import Fault, describe, while_changing
-from ...db.text_output import exact
+from ...db.text_output import exact_text_output
 from ...policies.contract import Change, Plan, in_rows
 from ...statements.archive_columns import require_columns
-from ...statements.archive_rows import AT_ONCE, Held, Key, Reading, found, is_as, reading, relation
+from ...statements.archive_rows import (
+    MAX_READ_BYTES,
+    Reading,
+    RowKey,
+    WrittenRow,
+    is_unchanged,
+    keys_relation,
+    read_rows,
+    select_rows,
+)
 from ...statements.batch_strategy import Request, parameters
-from ...statements.poison import quarantine, subject_of
-from ...statements.referencing_tables import FOREIGN_KEY_FAILED, referring
-from ...statements.selection import due
+from ...statements.poison import picked_subject, quarantine
+from ...statements.referencing_tables import FOREIGN_KEY_FAILED, referencing_tables
+from ...statements.selection import due_condition
 from .portions import READ, part_of, picked_rows, tables_of
 
 
@@ -27,8 +36,8 @@ class Deletion:
 
     plan: Plan
     request: Request
-    rows: Sequence[Held]
-    children: Mapping[tuple[str, ...], Mapping[Key, Held]]
+    rows: Sequence[WrittenRow]
+    children: Mapping[tuple[str, ...], Mapping[RowKey, WrittenRow]]
 
     @property
     def content(self) -> bool:
@@ -50,7 +59,7 @@ class Gone:
     poison: int = 0
     kept: int = 0
     also: dict[str, int] = field(default_factory=dict)
-    waiting: set[Key] = field(default_factory=set)
+    waiting: set[RowKey] = field(default_factory=set)
 
     def add(self, other: Gone) -> None:
         """What went, both together."""
@@ -63,21 +72,21 @@ class Gone:
 class _There:
     """Rows that were looked for. unchanged: of those that are there, the ones that are as they were written."""
 
-    keys: set[Key]
-    unchanged: set[Key]
+    keys: set[RowKey]
+    unchanged: set[RowKey]
 
 
 class _StayedError(Exception):
     """The database deleted fewer rows than it was told to, without a word. keys: which; empty: not known."""
 
-    def __init__(self, keys: Iterable[Key] = ()) -> None:
+    def __init__(self, keys: Iterable[RowKey] = ()) -> None:
         super().__init__()
         self.keys = set(keys)
 
 
 def delete_rows(connection: Connection, wanted: Deletion) -> Gone:
     """In the transaction at hand: lock, compare, delete children and rows. What changed meanwhile stays."""
-    exact(connection)
+    exact_text_output(connection)
     there = _locked(connection, wanted)
     require_columns(connection, tables_of(wanted.plan))
     locked, resting = _missed(connection, wanted, there)
@@ -90,19 +99,19 @@ def _locked(connection: Connection, wanted: Deletion) -> _There:
     """The rows that are there, free, and still due; locked from here on."""
     plan, keys = wanted.plan, [row.key for row in wanted.rows]
     if connection.dialect.name == "postgresql":
-        picked, values = relation(connection.dialect.name, plan.table, keys)
+        picked, values = keys_relation(connection.dialect.name, plan.table, keys)
         lock = select(*plan.key).where(in_rows(plan.key, picked)).with_for_update(of=plan.table, skip_locked=True)
         connection.execute(lock, values)
     # Asked after the lock: what other tables say about a row may have changed until then.
     return _due(connection, wanted, wanted.rows, lock=True, excluding=wanted.request.excluding)
 
 
-def _missed(connection: Connection, wanted: Deletion, there: _There) -> tuple[set[Key], set[Key]]:
+def _missed(connection: Connection, wanted: Deletion, there: _There) -> tuple[set[RowKey], set[RowKey]]:
     """Rows that are as they were and yet were not to be had: others hold them; they were set aside before."""
     rows = [row for row in wanted.rows if row.key not in there.keys]
     if not rows:
         return set(), set()
-    locked: set[Key] = set()
+    locked: set[RowKey] = set()
     excluding = wanted.request.excluding
     if connection.dialect.name == "postgresql":
         locked = _due(connection, wanted, rows, lock=False, excluding=excluding).unchanged
@@ -111,14 +120,16 @@ def _missed(connection: Connection, wanted: Deletion, there: _There) -> tuple[se
     return locked, _due(connection, wanted, rows, lock=False, excluding=False).unchanged - locked
 
 
-def _due(connection: Connection, wanted: Deletion, rows: Sequence[Held], *, lock: bool, excluding: bool) -> _There:
-    """Those of the rows that are still due; lock: and that nobody else holds."""
+def _due(
+    connection: Connection, wanted: Deletion, rows: Sequence[WrittenRow], *, lock: bool, excluding: bool
+) -> _There:
+    """Those of the rows that are still due; lock: and that no other session holds."""
     plan, dialect = wanted.plan, connection.dialect.name
-    picked, values = relation(dialect, plan.table, [row.key for row in rows])
+    picked, values = keys_relation(dialect, plan.table, [row.key for row in rows])
     how = Reading(plan.table, content=wanted.content)
 
     def those(asked: Select[Any]) -> Select[Any]:
-        asked = asked.where(in_rows(plan.key, picked), due(plan, excluding=excluding))
+        asked = asked.where(in_rows(plan.key, picked), due_condition(plan, excluding=excluding))
         return asked.with_for_update(of=plan.table, skip_locked=True) if lock and dialect == "postgresql" else asked
 
     return _compared(connection, wanted, how, those, {row.key: row for row in rows}, values)
@@ -129,17 +140,17 @@ def _compared(
     wanted: Deletion,
     how: Reading,
     those: Callable[[Select[Any]], Select[Any]],
-    known: Mapping[Key, Held],
+    known: Mapping[RowKey, WrittenRow],
     values: Mapping[str, Any],
 ) -> _There:
     """Each row beside what the file has of it; a few at a time where their whole content is read."""
     heaviest = max((row.size for row in known.values()), default=1)
-    some = max(1, min(READ, AT_ONCE // heaviest)) if how.content else 0
+    some = max(1, min(READ, MAX_READ_BYTES // heaviest)) if how.content else 0
     there = _There(set(), set())
-    asked = those(reading(connection.dialect, how))
-    for row in found(connection, how, asked, parameters(asked, wanted.request, **values), some=some):
+    asked = those(select_rows(connection.dialect, how))
+    for row in read_rows(connection, how, asked, parameters(asked, wanted.request, **values), some=some):
         there.keys.add(row.key)
-        if (was := known.get(row.key)) is not None and is_as(was, row):
+        if (was := known.get(row.key)) is not None and is_unchanged(was, row):
             there.unchanged.add(row.key)
     doubtful = (there.keys - there.unchanged) & known.keys()
     if how.content and not how.as_text and connection.dialect.name == "postgresql" and doubtful:
@@ -154,7 +165,7 @@ def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
     if not wanted.rows:
         return
     picked, values = picked_rows(connection, wanted.plan, [row.key for row in wanted.rows])
-    kept = referring(connection, wanted.plan, wanted.request, picked, values)
+    kept = referencing_tables(connection, wanted.plan, wanted.request, picked, values)
     alone, refusal = len(wanted.rows) == 1, f"{FOREIGN_KEY_FAILED}{kept}" if kept else ""
     try:
         with connection.begin_nested():
@@ -188,8 +199,8 @@ def _by_halves(connection: Connection, wanted: Deletion, gone: Gone) -> None:
 
 def _set_aside(connection: Connection, wanted: Deletion, gone: Gone, why: str) -> None:
     plan, key = wanted.plan, wanted.rows[0].key
-    picked, values = relation(connection.dialect.name, plan.table, [key])
-    subject = subject_of(connection, plan, picked, values)
+    picked, values = keys_relation(connection.dialect.name, plan.table, [key])
+    subject = picked_subject(connection, plan, picked, values)
     quarantine(connection, plan, wanted.request, subject, why)
     gone.poison += 1
     gone.waiting.add(key)
@@ -201,8 +212,8 @@ def _at_once(connection: Connection, wanted: Deletion, picked: FromClause, value
     _StayedError: the database kept some.
     """
     plan = wanted.plan
-    if plan.gate is not None:
-        connection.execute(select(func.count()).select_from(plan.gate({"picked": picked})), values).one()
+    if plan.restrict_probe is not None:
+        connection.execute(select(func.count()).select_from(plan.restrict_probe({"picked": picked})), values).one()
     known = [_known_children(connection, wanted, change, picked, values) for change in plan.changes]
     if None in known:
         return None
@@ -233,12 +244,12 @@ def _any(connection: Connection, wanted: Deletion, change: Change, condition: An
     return bool(connection.execute(asked, parameters(asked, wanted.request, **values)).scalar())
 
 
-def _still_there(connection: Connection, wanted: Deletion) -> set[Key]:
+def _still_there(connection: Connection, wanted: Deletion) -> set[RowKey]:
     plan = wanted.plan
-    picked, values = relation(connection.dialect.name, plan.table, [row.key for row in wanted.rows])
+    picked, values = keys_relation(connection.dialect.name, plan.table, [row.key for row in wanted.rows])
     how = Reading(plan.table, content=False)
-    asked = reading(connection.dialect, how).where(in_rows(plan.key, picked))
-    return {row.key for row in found(connection, how, asked, values)}
+    asked = select_rows(connection.dialect, how).where(in_rows(plan.key, picked))
+    return {row.key for row in read_rows(connection, how, asked, values)}
 
 
 def _known_children(
@@ -246,7 +257,7 @@ def _known_children(
 ) -> int | None:
     """How many there are; None: one is not in the file as it is.
 
-    They are locked from here on, so that nobody changes one between this look and the delete.
+    They are locked from here on, so that none is changed between this look and the delete.
     """
     part = part_of(change, picked)
     known = wanted.children.get((part.table.fullname, *part.columns), {})

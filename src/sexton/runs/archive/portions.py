@@ -21,25 +21,25 @@ from ...db.connect import read_only
 from ...db.effect_keys import subject_of
 from ...db.faults import Fault, classify
 from ...db.ledger import subject_text
-from ...db.statement_timeout import limited
-from ...db.text_output import exact
+from ...db.statement_timeout import limited_time
+from ...db.text_output import exact_text_output
 from ...errors import JobFailed
 from ...policies.contract import Change, Plan, in_rows
-from ...statements.archive_columns import require_columns, weight
-from ...statements.archive_read_back import Unreadable, about_rows, unreadable, why
+from ...statements.archive_columns import line_size, require_columns
+from ...statements.archive_read_back import UnreadableRow, is_about_rows, reason_of, unreadable_rows
 from ...statements.archive_rows import (
-    AT_ONCE,
+    MAX_READ_BYTES,
     ArchivedRow,
-    Held,
-    Key,
     Reading,
-    found,
-    held,
-    is_as,
+    RowKey,
+    WrittenRow,
+    is_unchanged,
+    keys_relation,
     next_due,
-    reading,
-    reading_due,
-    relation,
+    read_rows,
+    select_due_rows,
+    select_rows,
+    written_row,
 )
 from ...statements.batch_strategy import Request, parameters
 from ...statements.poison import next_subject, quarantine
@@ -58,9 +58,9 @@ class Portion:
     """
 
     rows: list[ArchivedRow] = field(default_factory=list)
-    children: dict[tuple[str, ...], dict[Key, Held]] = field(default_factory=dict)
+    children: dict[tuple[str, ...], dict[RowKey, WrittenRow]] = field(default_factory=dict)
     below: Any = None
-    refused: dict[Key, str] = field(default_factory=dict)
+    refused: dict[RowKey, str] = field(default_factory=dict)
 
 
 def tables_of(plan: Plan) -> list[Table]:
@@ -75,9 +75,9 @@ def part_of(change: Change, picked: Any) -> Reading:
     return Reading(change.table, tuple(change.values({"picked": picked})))
 
 
-def picked_rows(connection: Connection, plan: Plan, wanted: list[Key]) -> tuple[Any, dict[str, Any]]:
+def picked_rows(connection: Connection, plan: Plan, wanted: list[RowKey]) -> tuple[Any, dict[str, Any]]:
     """Rows by their keys as the plan's changes see them: with what their children hold of them."""
-    keys, values = relation(connection.dialect.name, plan.table, wanted)
+    keys, values = keys_relation(connection.dialect.name, plan.table, wanted)
     if not plan.carry:
         return keys, values
     columns = dict.fromkeys((*plan.key, *plan.carry))
@@ -85,12 +85,15 @@ def picked_rows(connection: Connection, plan: Plan, wanted: list[Key]) -> tuple[
 
 
 class Portions:
-    """Of one plan, inside one run. waiting: rows that a file has already, which are passed over as they are there."""
+    """The portions of one plan, inside one run.
+
+    waiting: rows that a file has already, which are passed over as they are there.
+    """
 
     def __init__(self, context: RunContext, plan: Plan, request: Request, folder: Path) -> None:
         self.context, self.plan, self.request, self.folder = context, plan, request, folder
         self.attempts = Attempts(context, plan.table.fullname)
-        self.waiting: dict[Key, Held] = {}
+        self.waiting: dict[RowKey, WrittenRow] = {}
         self.size, self.refused = FIRST, 0
 
     def next(self, most: int) -> Portion | None:
@@ -100,7 +103,7 @@ class Portions:
             size = min(self.size, most)
             try:
                 portion, more = self._portion(replace(self.request, size=size))
-            except (DBAPIError, UnicodeError, Unreadable) as error:
+            except (DBAPIError, UnicodeError, UnreadableRow) as error:
                 self._smaller(error, size)
                 continue
             for key, reason in portion.refused.items():
@@ -113,7 +116,7 @@ class Portions:
 
     def _smaller(self, error: Exception, size: int) -> None:
         slow = isinstance(error, DBAPIError) and classify(error) is Fault.CANCELLED
-        if not (about_rows(error) or slow) or (slow and size == 1):
+        if not (is_about_rows(error) or slow) or (slow and size == 1):
             raise error
         self.size = max(size // 2, 1)
         if size > 1:
@@ -121,7 +124,7 @@ class Portions:
         row = self.attempts.side_transaction(lambda connection: next_subject(connection, self.plan, self.request))
         if row is None:
             raise error
-        self._set_aside(row[0], why(error))
+        self._set_aside(row[0], reason_of(error))
         self.request = replace(self.request, cursor=row[1])
 
     def _set_aside(self, subject: str, reason: str) -> None:
@@ -131,9 +134,9 @@ class Portions:
         )
         self.refused += 1
 
-    def _subject(self, key: Key) -> str:
+    def _subject(self, key: RowKey) -> str:
         def ask(connection: Connection) -> str | None:
-            keys, values = relation(connection.dialect.name, self.plan.table, [key])
+            keys, values = keys_relation(connection.dialect.name, self.plan.table, [key])
             name = select(subject_text(list(self.plan.key))).where(in_rows(self.plan.key, keys))
             return connection.execute(name, values).scalar()
 
@@ -143,34 +146,34 @@ class Portions:
         # A long read on SQLite keeps nobody waiting, and its limit is for all statements together.
         on_sqlite = self.context.engine.dialect.name == "sqlite"
         seconds = max(self.context.left(), 0.001) if on_sqlite else self.context.limits.statement
-        with read_only(self.context.engine) as connection, limited(connection, seconds):
-            exact(connection)
+        with read_only(self.context.engine) as connection, limited_time(connection, seconds):
+            exact_text_output(connection)
             size = self._that_fit(connection, request)
             if not size:
                 return Portion(), False
             rows = self._rows(connection, replace(request, size=size), Reading(self.plan.table))
-            if rows and rows[-1].mark == request.cursor:
+            if rows and rows[-1].cursor == request.cursor:
                 raise JobFailed(f"archive: the order of {self.plan.table.fullname} cannot be followed past one row")
             portion = self._readable(connection, rows)
             self._add_children(connection, portion)
             require_columns(connection, tables_of(self.plan))
         if rows:
-            self.request = replace(self.request, cursor=rows[-1].mark)
+            self.request = replace(self.request, cursor=rows[-1].cursor)
         return portion, True
 
     def _that_fit(self, connection: Connection, request: Request) -> int:
         """How many of the next rows weigh no more than is read at once; one at least, if there is one."""
         plan, dialect = self.plan, connection.dialect
-        heavy = weight(dialect, plan.table, Reading(plan.table).of()).label("weight")
+        heavy = line_size(dialect, plan.table, Reading(plan.table).of()).label("weight")
         asked = next_due(select(heavy), plan, request.excluding, request.cursor is not None)
         sizes = list(connection.execute(asked, parameters(asked, request)).scalars())
-        fitting = sum(total <= AT_ONCE for total in accumulate(sizes))
+        fitting = sum(total <= MAX_READ_BYTES for total in accumulate(sizes))
         return max(fitting, 1) if sizes else 0
 
     def _rows(self, connection: Connection, request: Request, how: Reading) -> list[ArchivedRow]:
         onward = request.cursor is not None
-        asked = reading_due(connection.dialect, self.plan, how, excluding=request.excluding, onward=onward)
-        return list(found(connection, how, asked, parameters(asked, request), marks=len(self.plan.order)))
+        asked = select_due_rows(connection.dialect, self.plan, how, excluding=request.excluding, onward=onward)
+        return list(read_rows(connection, how, asked, parameters(asked, request), cursor_columns=len(self.plan.order)))
 
     def _readable(self, connection: Connection, rows: list[ArchivedRow]) -> Portion:
         """Those that have to be written, each so that it would come back."""
@@ -184,24 +187,26 @@ class Portions:
 
     def _waits(self, row: ArchivedRow) -> bool:
         known = self.waiting.get(row.key)
-        return known is not None and is_as(known, row)
+        return known is not None and is_unchanged(known, row)
 
-    def _as_text(self, connection: Connection, how: Reading, rows: dict[Key, ArchivedRow]) -> dict[Key, str]:
+    def _as_text(self, connection: Connection, how: Reading, rows: dict[RowKey, ArchivedRow]) -> dict[RowKey, str]:
         """Rows that their JSON does not give back stand as text; what not even that gives back, and why."""
-        refused = unreadable(connection, how, list(rows.values()))
+        refused = unreadable_rows(connection, how, list(rows.values()))
         if not refused or connection.dialect.name != "postgresql":
             return refused
         again = replace(how, as_text=True)
-        keys, values = relation("postgresql", how.table, list(refused))
-        asked = reading(connection.dialect, again).where(in_rows(tuple(how.table.primary_key.columns), keys))
-        texts = {row.key: replace(row, mark=rows[row.key].mark) for row in found(connection, again, asked, values)}
+        keys, values = keys_relation("postgresql", how.table, list(refused))
+        asked = select_rows(connection.dialect, again).where(in_rows(tuple(how.table.primary_key.columns), keys))
+        texts = {
+            row.key: replace(row, cursor=rows[row.key].cursor) for row in read_rows(connection, again, asked, values)
+        }
         rows.update(texts)
-        return unreadable(connection, how, list(texts.values()))
+        return unreadable_rows(connection, how, list(texts.values()))
 
     def _add_children(self, connection: Connection, portion: Portion) -> None:
         if not portion.rows:
             return
-        portion.below = SpooledTemporaryFile(AT_ONCE, dir=str(self.folder))  # noqa: SIM115 (read after the snapshot)
+        portion.below = SpooledTemporaryFile(MAX_READ_BYTES, dir=str(self.folder))  # noqa: SIM115 (read after the snapshot)
         try:
             self._write_children(connection, portion)
         except BaseException:
@@ -217,14 +222,14 @@ class Portions:
                 known = {row.key: row for row in rows}
                 if refused := self._as_text(connection, how, known):
                     key, reason = next(iter(refused.items()))
-                    raise Unreadable(f"its {change.table.name} {','.join(map(str, key))}: {reason}")
+                    raise UnreadableRow(f"its {change.table.name} {','.join(map(str, key))}: {reason}")
                 self._keep(portion, known.values())
 
     def _keep(self, portion: Portion, rows: Any) -> None:
         for row in rows:
             encoded = row.line.encoded()
             portion.below.write(encoded)
-            portion.children.setdefault(row.line.part, {})[row.key] = held(row, encoded)
+            portion.children.setdefault(row.line.part, {})[row.key] = written_row(row, encoded)
 
     def _in_pieces(
         self, connection: Connection, how: Reading, change: Change, picked: Any, values: Mapping[str, Any]
@@ -233,13 +238,13 @@ class Portions:
             asked = asked.where(change.where({"picked": picked}))
             return asked, parameters(asked, self.request, **values)
 
-        heaviest = those(select(func.max(weight(connection.dialect, how.table, how.of()))).select_from(how.table))
+        heaviest = those(select(func.max(line_size(connection.dialect, how.table, how.of()))).select_from(how.table))
         most = connection.execute(*heaviest).scalar()
         if most is None:
             return
-        some = max(1, min(READ, AT_ONCE // max(most, 1)))
+        some = max(1, min(READ, MAX_READ_BYTES // max(most, 1)))
         piece: list[ArchivedRow] = []
-        for row in found(connection, how, *those(reading(connection.dialect, how)), some=some):
+        for row in read_rows(connection, how, *those(select_rows(connection.dialect, how)), some=some):
             piece.append(row)
             if len(piece) == some:
                 yield piece

@@ -18,7 +18,7 @@ from ...archives.sealed_files import Seal, lines_of
 from ...db.server_clock import database_now
 from ...db.tables import own_tables
 from ...errors import JobFailed
-from ...statements.archive_rows import Held, Key, key_of
+from ...statements.archive_rows import RowKey, WrittenRow, row_key
 
 MAX_RECORDED_KEYS = 1_000
 """Keys of rows that a record names; with more of them the whole file is gone through again."""
@@ -34,8 +34,8 @@ UNKNOWN_TEXT = 1 << 40
 class Batch:
     """The rows of one file, in order, with what hangs on them: by part and key. size: of all lines, in bytes."""
 
-    rows: list[Held] = field(default_factory=list)
-    children: dict[tuple[str, ...], dict[Key, Held]] = field(default_factory=dict)
+    rows: list[WrittenRow] = field(default_factory=list)
+    children: dict[tuple[str, ...], dict[RowKey, WrittenRow]] = field(default_factory=dict)
     size: int = 0
     first_key: tuple[Any, ...] = ()
     last_key: tuple[Any, ...] = ()
@@ -56,7 +56,7 @@ class Unfinished:
     file: str
     deleted: int
     seal: Seal | None
-    waiting: frozenset[Key] | None
+    waiting: frozenset[RowKey] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,13 @@ def _seal_of(row: Any) -> Seal | None:
 
 
 def record_of(connection: Connection, name: str) -> Record | None:
-    """Of a file by its name; None: this database knows none."""
+    """The record of a file by its name; None: this database knows none."""
     archives = own_tables(connection.dialect.name).archives
     row = connection.execute(select(archives).where(archives.c.file == name)).first()
     return None if row is None else Record(row.job, row.run_id, _seal_of(row))
 
 
-def went(connection: Connection, name: str, rows: int, waiting: Collection[Key] | None) -> None:
+def went(connection: Connection, name: str, rows: int, waiting: Collection[RowKey] | None) -> None:
     """Rows of a file went. waiting: at the end of the file, the keys of those that are still to go; None: not yet."""
     archives = own_tables(connection.dialect.name).archives
     record: dict[str, Any] = {"deleted": archives.c.deleted + rows}
@@ -124,7 +124,7 @@ def _plain_name(name: str) -> str:
     return name
 
 
-def _keys(written: str | None) -> frozenset[Key] | None:
+def _keys(written: str | None) -> frozenset[RowKey] | None:
     """None, which is all of them, also for what Sexton would not write: each row is compared before it goes."""
     try:
         known = json.loads(written) if written else True
@@ -163,7 +163,7 @@ def held_by(path: Path, record: Unfinished, table: str) -> Batch | None:
     batch = Batch()
     for line in lines_of(path, seal):
         encoded = line.encoded()
-        row = Held(key_of(line), None, digest_of(encoded), len(encoded))
+        row = WrittenRow(row_key(line), None, digest_of(encoded), len(encoded))
         if line.part != (table,):
             batch.children.setdefault(line.part, {})[row.key] = row
         elif record.waiting is None or row.key in record.waiting:
@@ -187,7 +187,10 @@ def _required(path: Path, record: Unfinished) -> Seal:
 
 
 def forget(connection: Connection, name: str) -> int | None:
-    """Somebody says that a file is lost: no run looks for it again. Rows that went by it; None: no such record."""
+    """Forget a file that an operator says is lost: no run looks for it again.
+
+    Rows that went by it; None: no such record.
+    """
     archives = own_tables(connection.dialect.name).archives
     this = archives.c.file == name
     known = connection.execute(select(archives.c.deleted).where(this)).scalar()

@@ -15,12 +15,12 @@ from sexton.slots.claim import reap
 from sexton.slots.history import Past
 
 from .children import command_line, write_settings
-from .once import let_leases_end
+from .database_checks import let_leases_end
 from .proxy import Proxy
 from .worker import Yard, assert_no_slot_twice, freeze_between_transactions
 from .workers import Worker
 
-JOBS = "tests.support.storm_jobs"
+JOBS = "tests.support.chaos_jobs"
 EAGER = "tick.every_slot"
 SECOND = timedelta(seconds=1)
 
