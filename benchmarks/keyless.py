@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from sexton.app import App
 from sexton.config import Settings, read_into
-from sexton.config.policy_settings import PolicySettings, definition_of
+from sexton.config.policy_fingerprint import definition_of
+from sexton.config.policy_settings import PolicySettings
 from sexton.db.connect import open_database
 from sexton.guard.arming import arm
 from sexton.runs.runner import run as run_job

@@ -11,18 +11,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from sexton.config.reference import json_schema_text, settings_reference
 from sexton.config.template import env_template
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `making`, beside this file, is found however this file is started
 
-from docs.making import api, cli, database, errors, marketplace, metrics, requirements  # noqa: E402
+from docs.making import api, cli, database, errors, marketplace, metrics, requirements, settings  # noqa: E402
 
 PAGES: Mapping[str, Callable[[], str]] = {
     ".env.example": env_template,
-    "docs/reference/settings.md": settings_reference,
-    "docs/reference/settings.schema.json": json_schema_text,
+    "docs/reference/settings.md": settings.settings_reference,
+    "docs/reference/settings.schema.json": settings.json_schema_text,
     "docs/reference/cli.md": cli.commands,
     "docs/reference/api.md": api.names,
     "docs/reference/tables.md": database.tables,

@@ -8,9 +8,11 @@ Everything public is here and is loaded when it is first used, so that naming jo
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .version import __version__ as __version__
+
 if TYPE_CHECKING:
     from .app import App as App
-    from .app import main as main
+    from .cli.main import main as main
     from .config import setting as setting
     from .db.column_types import UtcDateTime as UtcDateTime
     from .db.column_types import Word as Word
@@ -52,10 +54,9 @@ if TYPE_CHECKING:
     from .runs.python_functions import Run as Run
     from .slots.counts import Counts as Counts
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    **dict.fromkeys(("App", "main"), "app"),
+    "App": "app",
+    "main": "cli.main",
     "setting": "config",
     **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),
     "effect_key": "db.effect_keys",

@@ -171,21 +171,13 @@ class App:
     def _of_policy(self, name: str, settings: PolicySettings) -> Iterable[Job]:
         from .config.policy_settings import LocatedPolicy
 
-        declared = LocatedPolicy(
-            name,
-            settings,
-            self.settings.database,
-            self.policies,
-            str(self.folder),
-            self._place,
-            self.settings.trusted_roles,
-        )
+        declared = LocatedPolicy(name, settings, self.policies, str(self.folder), self._place)
         yield Job(
             f"{POLICIES}{name}",
             schedule=parse_schedule(settings.schedule, settings.timezone or self.settings.timezone),
             timeout=settings.timeout,
             priority=settings.priority,
-            work=LazyWork("sexton.declared.build:work", (declared,)),
+            work=LazyWork("sexton.declared.build:work", (declared,), asks_database=True),
             description=settings.words(),
             guard=Guard(settings.max_share, arm=True),
         )
@@ -282,12 +274,3 @@ def _spread(job: Job, override: JobSettings | None, settings: Settings) -> Job:
     if job.schedule is None or not (settings.stagger if asked is None else asked):
         return job
     return replace(job, schedule=staggered(job.schedule, installation(settings), job.name))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line, for a product's own script: `sys.exit(sexton.main())`. Returns the exit code."""
-    from importlib import import_module as load_module
-
-    command_line = load_module("sexton.cli.main")  # above us: the face offers it, the parts below do not know it
-    code: int = command_line.main(arguments)
-    return code

@@ -20,6 +20,7 @@ Messages are one line and never hold a password, a row's values or a DSN with cr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 DONE = 0
@@ -126,8 +127,6 @@ class LeaseLost(HeldElsewhere):
 def scrubbed(text: str) -> str:
     """A text that somebody else wrote, without credentials: what stands before an @ in a URL, secret parameters,
     what follows Authorization or Bearer."""
-    import re  # only errors pay for it
-
     text = re.sub(r"(\b[\w+.-]+://)[^\s/]*@", r"\1***@", text)
     text = re.sub(r"(?i)\b(authorization['\"]?\s*[=:]\s*['\"]?)(?:[a-z]+\s+)?[^\s,;'\"]+", r"\1***", text)
     text = re.sub(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}", r"\1***", text)

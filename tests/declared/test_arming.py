@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from sexton import Job
-from sexton.config.policy_settings import definition_of
+from sexton.config.policy_fingerprint import definition_of
 from sexton.db.tables import own_tables
 from sexton.guard.arming import arm, arm_job, disarm
 from sexton.policies.contract import Plan
@@ -58,7 +58,7 @@ def confirm(shop: Shop, allowed: int, **written: Any) -> Job:
 
 def looked_at(shop: Shop, job: Job) -> None:
     """The same with the tables that were looked at."""
-    plans: list[Plan] = planned(job)
+    plans: list[Plan] = planned(job, shop.engine)
     with shop.engine.begin() as connection:
         arm_job(connection, job.name, plans, {"tidy": 0}, "a test")
 

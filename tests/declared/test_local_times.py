@@ -90,7 +90,7 @@ def test_rep_14_local_times_are_due_when_their_instant_has_passed(
     """One unit before, at and after each quarter of an hour of the night, by Python's own zones."""
     times, zone = around(change), ZoneInfo(ANGELES)
     fill(shop, [*times, None, FAR], [ANGELES] * len(times) + [None, None])
-    (plan,) = planned(shop.job(purge="visits", **written))
+    (plan,) = planned(shop.job(purge="visits", **written), shop.engine)
     means = [instant_of(at, zone) for at in times]
     steps = (-2,) if "zone_column" in written else range(-8, 9)
     with shop.engine.connect() as connection:
@@ -104,7 +104,7 @@ def test_rep_14_conditions_in_sql_mean_the_same(sign: str, shop: Shop) -> None:
     times = around(FALL)
     fill(shop, [*times, None])
     now = "datetime('now')" if shop.sqlite else "now()"
-    (plan,) = planned(shop.job(purge="visits", only=f"ends {sign} {now}", zone=ANGELES))
+    (plan,) = planned(shop.job(purge="visits", only=f"ends {sign} {now}", zone=ANGELES), shop.engine)
     signs = {"<": datetime.__lt__, "<=": datetime.__le__, ">": datetime.__gt__, ">=": datetime.__ge__}
     with shop.engine.connect() as connection:
         for cutoff in (FALL - 60 * MINUTE, FALL - 30 * MINUTE, FALL, FALL + TICK, FALL + 60 * MINUTE):
@@ -226,7 +226,7 @@ def test_rep_14_a_zone_for_what_has_one_is_refused(kind: str, zone: dict[str, st
     more = {"unit": "s"} if kind == "bigint" else {}
 
     with pytest.raises(PolicyError, match="has no meaning for it"):
-        planned(shop.job(purge="visits", by="ends", **zone, **more))
+        planned(shop.job(purge="visits", by="ends", **zone, **more), shop.engine)
 
 
 @pytest.mark.databases("postgres15")
@@ -239,7 +239,7 @@ def test_rep_14_an_index_on_the_bare_column_serves(own: dict[str, str], shop: Sh
         "CREATE INDEX ON visits (ends, id)",
         "ANALYZE visits",
     )
-    (plan,) = planned(shop.job(purge="visits", by="ends", keep="30d", **own))
+    (plan,) = planned(shop.job(purge="visits", by="ends", keep="30d", **own), shop.engine)
 
     for batch in CteBatches(plan).statements():
         found = [
@@ -270,7 +270,7 @@ def test_rep_14_a_column_of_another_clock_is_asked_about(
 ) -> None:
     fill(shop, [NOON.replace(tzinfo=None) + newest if newest is not None else None, None])
     asked = {"purge": "visits", "by": "ends", "keep": "30d", **written}
-    (plan,) = planned(shop.job(**asked))
+    (plan,) = planned(shop.job(**asked), shop.engine)
     settings: PolicySettings = settings_of(asked)
 
     with shop.engine.connect() as connection:

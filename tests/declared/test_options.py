@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from sexton.app import App
 from sexton.config import Settings
-from sexton.config.policy_settings import definition_of
+from sexton.config.policy_fingerprint import definition_of
 from sexton.errors import SettingsError, UsageError
 from sexton.guard.arming import arm
 from sexton.slots.history import notices
@@ -190,9 +190,10 @@ def test_dates_in_the_zone_of_each_row_at_one_instant(
 
 def jobs_of(shop: Shop, **policies: dict[str, Any]) -> dict[str, Any]:
     """Jobs of several policies, all armed."""
+    settings = {name: settings_of(written) for name, written in policies.items()}
     with shop.engine.begin() as connection:
-        for name, written in policies.items():
-            arm(connection, name, definition_of(settings_of(written)), allowed=10**9, by="a test")
+        for name, one in settings.items():
+            arm(connection, name, definition_of(one, settings), allowed=10**9, by="a test")
     registry = App(Settings(database=shop.database, policies=policies)).registry
     return {name: registry.get(f"policies.{name}") for name in policies}
 

@@ -166,7 +166,8 @@ def test_a_row_that_a_condition_on_another_table_keeps_is_judged_after_it_is_loc
     written: dict[str, Any] = {"purge": "jobs", "by": "ends", "unit": "s"}
     sql = "NOT EXISTS (SELECT 1 FROM holds WHERE job_id = jobs.id)"
 
-    (plan,), (alone,) = planned(jobs.job(**written, only=sql)), planned(jobs.job(**written, only="tries > 1"))
+    (plan,) = planned(jobs.job(**written, only=sql), jobs.engine)
+    (alone,) = planned(jobs.job(**written, only="tries > 1"), jobs.engine)
 
     assert plan.lock_first
     assert not alone.lock_first

@@ -35,7 +35,7 @@ def test_an_index_whose_building_failed_is_no_key(shop: Shop) -> None:
 
     job = shop.armed(purge="rows_", by="ends", unit="s")
 
-    (plan,) = [step.plan() for step in [job.load()] if hasattr(step, "plan")]
+    (plan,) = [step.plan() for step in [job.load(shop.engine)] if hasattr(step, "plan")]
     assert [column.name for column in plan.key] == ["ctid"]
 
 

@@ -39,7 +39,7 @@ _DIFFERS = (
     (r"\"seconds\": [\d.]+", "(length)"),
     (r"\b\d+ batches\b", "(batches)"),  # their size follows the time they take
     (r"\S+:\d+:[0-9a-f]{8}\b", "(process)"),
-    (r"\b[0-9a-f]{16}\b", "(fingerprint)"),
+    (r"\b(?:\d\.[0-9a-f]{4}:)?[0-9a-f]{16}\b", "(fingerprint)"),
     (r"\S*sexton-demo-\w+", "(folder)"),
     (r"\s+", " "),
 )

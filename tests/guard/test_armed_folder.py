@@ -40,7 +40,7 @@ def archiving(database: str, folder: Path, **more: Any) -> Job:
 def confirm(engine: Engine, job: Job) -> None:
     """As `sexton arm` does."""
     with engine.begin() as connection:
-        arm_job(connection, job.name, planned(job), {"tidy": 10}, "a test")
+        arm_job(connection, job.name, planned(job, engine), {"tidy": 10}, "a test")
 
 
 def folder_on_record(engine: Engine) -> str | None:
@@ -90,7 +90,7 @@ def test_sec_23_what_a_version_before_armed_stays_armed_for_the_first_folder(
         connection.execute(armed.update().values(folder=None))
 
     assert run_job(engine, job, at=NOON).total.changed == 2
-    assert folder_on_record(engine) == folder_of(planned(job)[0]) == str(tmp_path / "archive" / "tidy")
+    assert folder_on_record(engine) == folder_of(planned(job, engine)[0]) == str(tmp_path / "archive" / "tidy")
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO orders VALUES (3, 3)"))
     assert run_job(engine, archiving(database, tmp_path, into="other"), at=NOON).total.changed == 0

@@ -20,7 +20,7 @@ def proposed(shop: Shop) -> dict[str, Proposal]:
     active = {proposal.name: proposal.settings for proposal in proposals.found if not proposal.doubts}
     assert written == active
     for job in App(Settings(database=shop.database, policies=written)).registry:
-        planned(job)
+        planned(job, shop.engine)
     return {proposal.name: proposal for proposal in proposals.found}
 
 

@@ -114,7 +114,7 @@ def test_what_is_called_after_the_table_goes_with_it_if_a_person_says_so(shop: S
     text = proposals_text(propose(shop.database), "a database").partition("#[policies")
     activated = tomllib.loads(f"[policies{text[2]}".replace("\n#", "\n"))["policies"]
     (plan,) = planned(
-        App(Settings(database=shop.database, policies=activated)).registry.get("policies.expired_sessions")
+        App(Settings(database=shop.database, policies=activated)).registry.get("policies.expired_sessions"), shop.engine
     )
     assert [change.name for change in plan.changes] == ["session_notes"]
 

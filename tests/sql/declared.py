@@ -89,18 +89,20 @@ def make_tables(engine: Engine) -> None:
             connection.exec_driver_sql(statement)
 
 
-def plans_of(database: str) -> Iterator[tuple[str, Plan]]:
+def plans_of(engine: Engine, database: str) -> Iterator[tuple[str, Plan]]:
     """The plan of each policy in this database."""
     registry = App(Settings(database=database, policies=POLICIES)).registry
     for name in POLICIES:
-        (plan,) = planned(registry.get(f"policies.{name}"))
+        (plan,) = planned(registry.get(f"policies.{name}"), engine)
         yield name, plan
 
 
 def declared_texts(engine: Engine, database: str) -> dict[str, str]:
     """File name, relative to the folder -> what it must hold, for the dialect at hand."""
     dialect = engine.dialect.name
-    return {f"declared/{dialect}/{name}.sql": "\n".join(_parts(engine, plan)) for name, plan in plans_of(database)}
+    return {
+        f"declared/{dialect}/{name}.sql": "\n".join(_parts(engine, plan)) for name, plan in plans_of(engine, database)
+    }
 
 
 def _parts(engine: Engine, plan: Plan) -> Iterator[str]:

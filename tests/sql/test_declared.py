@@ -43,7 +43,7 @@ def test_every_file_holds_what_runs(engine: Engine, database: str) -> None:
 def test_every_statement_works_here(engine: Engine, database: str) -> None:
     make_tables(engine)
 
-    preflight(engine, "policies", [plan for _, plan in plans_of(database)])
+    preflight(engine, "policies", [plan for _, plan in plans_of(engine, database)])
 
 
 @pytest.mark.databases("postgres15")
@@ -54,7 +54,7 @@ def test_batches_start_at_an_index_of_a_filled_table(name: str, engine: Engine, 
     with engine.begin() as connection:
         for statement in FILL.split(";"):
             connection.exec_driver_sql(statement.replace("%", "%%"))
-    plan = dict(plans_of(database))[name]
+    plan = dict(plans_of(engine, database))[name]
     for batch in CteBatches(plan).statements():
         scans = list(_scans(explained(engine, batch), "orders"))
         assert scans, "the table is read"

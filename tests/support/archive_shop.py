@@ -23,7 +23,8 @@ from sexton import Job
 from sexton.app import App
 from sexton.archives.files import ENDING
 from sexton.config import Settings, read_into
-from sexton.config.policy_settings import PolicySettings, definition_of
+from sexton.config.policy_fingerprint import definition_of
+from sexton.config.policy_settings import PolicySettings
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
 from sexton.guard.arming import arm

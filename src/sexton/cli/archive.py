@@ -20,12 +20,16 @@ from sqlalchemy import or_, select
 
 from ..app import App
 from ..archives.files import ENDING, manifest_of
+from ..config.child_settings import tables_of
 from ..config.exposure import open_archives
 from ..console import remark, say
 from ..db.connect import connection_errors_translated, read_only
 from ..db.migrate import require_schema, revision
 from ..db.tables import own_tables
+from ..declared.restore import restore, triggers
 from ..errors import DONE, FAILED, PARTIAL, JobFailed, UsageError
+from ..runs.archive.records import forget, record_of
+from ..runs.archive.verification import believed, recorded
 from ..texts import one_line
 from ._common import add_json, confirmed, open_app, print_json, table
 
@@ -130,9 +134,6 @@ def _all_files(app: App) -> tuple[list[Path], list[str]]:
 
 def _opened(app: App, path: Path, without_record: bool) -> Archive:
     """The file by its record; by its manifest where there is none, and that was asked for. JobFailed."""
-    from ..runs.archive.records import record_of
-    from ..runs.archive.verification import believed, recorded
-
     with read_only(app.database) as connection:
         bare = without_record and revision(connection) is None
         if not bare:
@@ -145,8 +146,6 @@ def _opened(app: App, path: Path, without_record: bool) -> Archive:
 
 def _tables(app: App) -> dict[str, list[str]]:
     """Of each job that archives, the tables of its policy and what hangs on them, as the settings have them (SEC-3)."""
-    from ..config.child_settings import tables_of
-
     policies = ((name, one) for name, one in app.policies.items() if one.archive)
     return {f"policies.{name}": [one.table, *tables_of(one.children)] for name, one in policies}
 
@@ -180,8 +179,6 @@ def _verify(app: App, arguments: Namespace) -> int:
 
 
 def _restore(app: App, files: list[Path], arguments: Namespace) -> int:
-    from ..declared.restore import restore, triggers
-
     if len(files) != 1:
         raise UsageError("name one file: sexton archive restore FILE")
     with connection_errors_translated(app.database):
@@ -234,8 +231,6 @@ def _told(one: Restored) -> Iterator[str]:
 
 
 def _forget(app: App, files: list[Path]) -> int:
-    from ..runs.archive.records import forget
-
     if len(files) != 1:
         raise UsageError("name one file: sexton archive forget FILE")
     (path,) = _found(app, files)

@@ -23,7 +23,8 @@ from ..db.server_clock import ask_now
 from ..declared.other_clock import clock_doubt
 from ..doctor.role_trust import of_plans
 from ..errors import DONE, FAILED, UsageError, suggestion
-from ..guard.arming import DECLARED, arm_job, armed_row, called, definition, disarm, elsewhere, folder_of, redirected
+from ..guard.arming import DECLARED, arm_job, armed_row, called, disarm, elsewhere, folder_of, redirected
+from ..guard.definitions import is_confirmed
 from ..guard.flood import table_rows
 from ..jobs.guard import Guard
 from ..jobs.job import Job
@@ -62,7 +63,7 @@ def run(arguments: Namespace) -> int:
         after = "only counts from now on" if guard.arm else "has its usual limits from now on"
         say(f"{name} {after}" if was else f"{name} was not armed")
         return DONE
-    plans = _plans(job)
+    plans = _plans(app, job)
     shown, due = _look(app, job, plans)
     if not arguments.yes:
         say(*shown)
@@ -90,9 +91,9 @@ def _job(app: App, name: str) -> Job:
     return known[called(name)]
 
 
-def _plans(job: Job) -> list[Plan]:
+def _plans(app: App, job: Job) -> list[Plan]:
     """What there is to look at. UsageError when that is nothing, or has one name twice."""
-    plans = [plan for plan in planned(job) if isinstance(plan, Plan)]
+    plans = [plan for plan in planned(job, app.database) if isinstance(plan, Plan)]
     if not plans:
         raise UsageError(f"{job.name} is a plain function; what it takes only its code can limit")
     twice = [step for step, times in Counter(plan.step for plan in plans).items() if times > 1]
@@ -139,7 +140,7 @@ def _of_table(connection: Connection, plan: Plan, request: Request, counts: Coun
 def _armed_before(connection: Connection, job: Job, plan: Plan) -> Iterator[str]:
     row = armed_row(connection, job.name, plan)
     if row is not None:
-        changed = "; it was changed since" if row.definition != definition(connection, plan) else ""
+        changed = "" if is_confirmed(connection, plan, row.definition) else "; it was changed since"
         yield f"armed before, at {row.armed_at:%Y-%m-%d %H:%M} UTC by {row.armed_by}{changed}"
         for other in (elsewhere(connection, plan, row.tables), redirected(plan, row.folder)):
             if other is not None:

@@ -13,13 +13,27 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from sqlalchemy.exc import DBAPIError
+
 from ..app import App
 from ..config import shown
 from ..config.exposure import exposures
 from ..console import say
+from ..db.connect import read_only
+from ..db.faults import describe
+from ..db.migrate import HEAD_REVISION, require_schema
+from ..db.operator_query import ask_in_own_session
+from ..db.server_clock import ask_now, skew
+from ..doctor.inspection import job_warnings
+from ..doctor.role_trust import of_home, of_role
+from ..doctor.write_access import why_not_openable, why_not_writable
 from ..errors import DONE, FAILED, USAGE, SettingsError, SextonError
 from ..jobs import crowding
 from ..jobs.job import Job
+from ..runs.failure import error_message
+from ..runs.runner import planned
+from ..slots.schedules import override_error, overrides
+from ..telemetry.health import read_health
 from . import _check_exposure
 from ._common import add_json, duration_words, open_app, print_json
 
@@ -76,8 +90,6 @@ def _findings(app: App, *, offline: bool) -> Iterator[CheckResult]:
     yield schema
     if schema.exit_code:
         return
-    from ..doctor.write_access import why_not_writable
-
     if (why := why_not_writable(app.database)) is not None:
         yield CheckResult("wrong", "database", why, USAGE)
     yield from _strangers(app)
@@ -102,11 +114,6 @@ def _not_loaded(app: App) -> Iterator[CheckResult]:
 
 def _health(app: App) -> Iterator[CheckResult]:
     """One line a late or new job, one for a leader that is missing; one that all is well."""
-    from ..db.connect import read_only
-    from ..db.migrate import require_schema
-    from ..db.server_clock import ask_now
-    from ..telemetry.health import read_health
-
     with read_only(app.database) as connection:
         require_schema(connection)
         health = read_health(connection, app.registry, ask_now(connection), app.settings.alerts.late_limit)
@@ -126,8 +133,6 @@ def _health(app: App) -> Iterator[CheckResult]:
 
 
 def _planned(job: Job) -> str:
-    from ..runs.runner import planned
-
     steps = planned(job)
     functions = sum(callable(step) for step in steps)
     parts = ((len(steps) - functions, "policy", "policies"), (functions, "function", "functions"))
@@ -136,11 +141,6 @@ def _planned(job: Job) -> str:
 
 def _schema(app: App) -> str:
     """Whether it answers, has our tables, and lets this user in."""
-    from ..db.connect import read_only
-    from ..db.migrate import HEAD_REVISION, require_schema
-    from ..db.server_clock import ask_now, skew
-    from ..doctor.write_access import why_not_openable
-
     if (why := why_not_openable(app.database)) is not None:
         raise SettingsError(why)
     with read_only(app.database) as connection:
@@ -152,9 +152,6 @@ def _schema(app: App) -> str:
 
 def _strangers(app: App) -> Iterator[CheckResult]:
     """What of others would run as this role, or could: its rights, its path, Sexton's own schema (SEC-15, SEC-19)."""
-    from ..db.connect import read_only
-    from ..doctor.role_trust import of_home, of_role
-
     with read_only(app.database) as connection:
         for level, stranger in of_home(connection):
             yield CheckResult(level, "database", str(stranger), USAGE if level == "wrong" else DONE)
@@ -164,10 +161,6 @@ def _strangers(app: App) -> Iterator[CheckResult]:
 
 def _brake(app: App) -> str:
     """Whether the query of the settings can be asked, and what it says."""
-    from sqlalchemy.exc import DBAPIError
-
-    from ..db.faults import describe
-    from ..db.operator_query import ask_in_own_session
     from ..runs.throttle import EVERY
 
     try:
@@ -179,9 +172,6 @@ def _brake(app: App) -> str:
 
 def _misfits(app: App) -> Iterator[CheckResult]:
     """Changes by people that have no effect any more."""
-    from ..db.connect import read_only
-    from ..slots.schedules import override_error, overrides
-
     with read_only(app.database) as connection:
         known = overrides(connection)
     for job in app.registry:
@@ -191,8 +181,6 @@ def _misfits(app: App) -> Iterator[CheckResult]:
 
 def _here(app: App, job: Job) -> Iterator[CheckResult]:
     """Whether the job's statements work on this database, and what would hurt."""
-    from ..doctor.inspection import job_warnings
-
     warnings: list[str] = []
 
     def statements() -> str:
@@ -211,6 +199,4 @@ def _tried(about: str, check: Callable[[], str]) -> CheckResult:
     except SextonError as error:
         return CheckResult("wrong", about, re.sub(rf"^{re.escape(about)}[:,] ", "", str(error)), error.exit_code)
     except Exception as error:
-        from ..runs.failure import error_message
-
         return CheckResult("wrong", about, error_message(error), FAILED)

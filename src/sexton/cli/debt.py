@@ -15,6 +15,7 @@ from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..errors import DONE, UsageError
+from ..slots.history import history
 from ._common import add_json, duration_words, open_app, print_json, table
 
 MAX_RUNS_READ = 2_000
@@ -44,7 +45,6 @@ def run(arguments: Namespace) -> int:
 
 
 def _asked(arguments: Namespace) -> Iterator[dict[str, Any]]:
-    from ..slots.history import history
     from ..telemetry.debt import MAX_COUNTED_DUE, read_debt, row_flow
 
     app = open_app(arguments, partly=True)

@@ -136,7 +136,7 @@ def _arm(app: App, name: str, at: datetime) -> None:
     job = app.registry.get(name)
     due = {step: counts.picked for step, counts in dry_run(app.database, job, as_of=at).steps.items()}
     with app.database.begin() as connection:
-        arm_job(connection, name, planned(job), due, by="the demonstration")
+        arm_job(connection, name, planned(job, app.database), due, by="the demonstration")
 
 
 def _quietly(app: App, name: str, at: datetime) -> Outcome:

@@ -16,6 +16,10 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from ..console import say
+from ..db.connect import read_only
+from ..doctor.diagnose import diagnose
+from ..doctor.grants import grants
+from ..doctor.grouping import TOLD_ELSEWHERE, by_cause, worst_first
 from ..errors import DONE, FAILED, UsageError
 from ..texts import visible
 from ._common import add_json, open_app, print_json, tell_unloaded
@@ -55,9 +59,6 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print what was found; 1 when somebody should act."""
-    from ..doctor.diagnose import diagnose
-    from ..doctor.grouping import TOLD_ELSEWHERE, by_cause, worst_first
-
     app = open_app(arguments, partly=True)
     if arguments.grants is not None:
         return _grants(app, arguments)
@@ -80,9 +81,6 @@ def run(arguments: Namespace) -> int:
 
 def _grants(app: App, arguments: Namespace) -> int:
     """Print them; 2 when jobs could not be loaded, whose rights would be missing."""
-    from ..db.connect import read_only
-    from ..doctor.grants import grants
-
     if app.dialect != "postgresql":
         raise UsageError("--grants is for PostgreSQL: a SQLite file knows no roles, only who may write the file")
     jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..app import App
+from ..config.policy_words import details
 from ..console import say
 from ..db.connect import read_only
 from ..db.faults import describe
@@ -39,7 +40,7 @@ def run(arguments: Namespace) -> int:
     """Print the explanation. Without a database, all but the way of execution."""
     app = open_app(arguments, partly=True)
     job = app.registry.get(arguments.job)
-    plans = planned(job)
+    plans = planned(job, app.database)
     steps, rule = [_step(app, step) for step in plans], _rule(app, job, plans)
     slots = _next_slots(job)
     if arguments.json:
@@ -68,8 +69,6 @@ def run(arguments: Namespace) -> int:
 
 def _rule(app: App, job: Job, steps: list[Any]) -> list[str]:
     """Of a policy of the settings file: what its sentence leaves out. Of every guarded job: how it stands."""
-    from ..config.policy_words import details
-
     lines = []
     plans = [step for step in steps if isinstance(step, Plan)]
     if job.name.startswith(DECLARED) and called(job.name) in app.policies:

@@ -10,6 +10,7 @@ from typing import Protocol
 from ..console import NOBODY_READS, complain, discard_output, flush_output, plain_output, say, write_traceback
 from ..errors import DONE, FAILED, USAGE, SextonError, suggestion
 from ..texts import one_line
+from ..version import __version__
 
 COMMANDS = {
     "demo": "show a product's jobs at work on a database made for it",
@@ -58,7 +59,10 @@ class Command(Protocol):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command line; the exit code. Never raises for what a user can cause."""
+    """Run one command line; the exit code, also for a product's own script: `sys.exit(sexton.main())`.
+
+    arguments: those of the process by default. Never raises for what a user can cause.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     with plain_output():
         try:
@@ -116,8 +120,6 @@ def _dispatch(words: list[str]) -> int:
     if name is None:
         parser = _front()
         if "--version" in words:
-            from .. import __version__
-
             say(f"sexton {__version__}")
             return DONE
         parser.print_help()

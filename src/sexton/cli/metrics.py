@@ -11,6 +11,8 @@ from pathlib import Path
 
 from ..console import complain, say
 from ..errors import DONE, SettingsError, SextonError, UsageError
+from ..telemetry.debt import read_debt_in_subprocess
+from ..telemetry.health_reader import HealthReader
 from ._common import open_app
 
 METRICS_SECONDS = 60.0
@@ -37,9 +39,6 @@ def run(arguments: Namespace) -> int:
         from ..telemetry.metrics import exposition, write_textfile
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is not installed; run: pip install 'sexton[metrics]'") from error
-    from ..telemetry.debt import read_debt_in_subprocess
-    from ..telemetry.health_reader import HealthReader
-
     reader = HealthReader.of(
         app.settings,
         app.registry,

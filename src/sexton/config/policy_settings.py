@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from ..errors import SettingsError, suggestion
 from ..jobs.span import parse_span
@@ -20,9 +18,6 @@ POLICY_ACTIONS = ("purge", "archive", "transition", "anonymise", "warn")
 
 SettingPlace = Callable[[Sequence[str]], str]
 """Where a key of the settings stands, for messages: "sexton.toml line 14: policies.tidy.only"."""
-
-SCHEDULING = ("schedule", "timezone", "timeout", "priority", "max_share", "limit", "batch", "order", "into")
-"""Settings that may change without the policy being another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,30 +228,16 @@ def _waits_in_vain(found: Mapping[str, PolicySettings], wrong: Mapping[str, Sett
     return f"they wait for each other: {' before '.join([*line, name])}" if after == name else None
 
 
-def definition_of(settings: PolicySettings) -> str:
-    """16 hexadecimal digits over all that decides which rows are touched, and how: what `sexton arm` confirms.
-
-    Of what is given only: an option that a later version adds leaves the digits as they are.
-    """
-    plain = asdict(PolicySettings())
-    meaning = {name: value for name, value in asdict(settings).items() if name not in SCHEDULING}
-    given = {name: value for name, value in meaning.items() if value != plain[name]}
-    text = json.dumps(given, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 @dataclass(frozen=True, slots=True)
 class LocatedPolicy:
-    """A policy and where its table is, for whoever builds it when its job runs. url: never shown.
+    """A policy and where it stands, for whoever builds it when its job runs.
 
     others: the policies of the same file, as `before` names one of them.  folder: of the settings file.
-    place: where its keys stand, for messages.  trusted: the setting `trusted_roles`.
+    place: where its keys stand, for messages.
     """
 
     name: str
     settings: PolicySettings
-    url: str = field(repr=False)
     others: Mapping[str, PolicySettings] = field(default_factory=dict, repr=False)
     folder: str = "."
     place: SettingPlace = field(default=dotted, repr=False, compare=False)
-    trusted: tuple[str, ...] = ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from ..errors import ScheduleError, suggestion
 from .setting_fields import SettingRule
@@ -98,8 +100,6 @@ def _address(value: str, rule: SettingRule) -> None:
 
 
 def _url(value: str, rule: SettingRule) -> None:
-    from urllib.parse import urlsplit
-
     try:
         parts = urlsplit(value)
         right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -121,8 +121,6 @@ def _host(value: str, rule: SettingRule) -> None:
 
 
 def _webhook_secret(value: str, rule: SettingRule) -> None:
-    import base64
-
     head, _, key = value.partition("_")
     try:
         right = head == "whsec" and len(base64.b64decode(key, validate=True)) >= 16

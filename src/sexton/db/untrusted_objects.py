@@ -6,6 +6,7 @@ can change it at any time; so can, with triggers, who has the privilege TRIGGER.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -263,7 +264,5 @@ class _Words:
 
     def mend(self, alter: str, role: str) -> str:
         """Either it goes to the role, or its owner is trusted."""
-        import json  # a TOML string is written like one of JSON
-
         setting = f"trusted_roles = [{json.dumps(role, ensure_ascii=False)}]"
         return one_line(f"{alter} OWNER TO {self.me}, or, if {self.quoted(role)} may act as it, {setting}")

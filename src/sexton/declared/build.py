@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, and_, not_, true
+from sqlalchemy import Column, ColumnElement, Engine, Table, and_, not_, true
 
 from ..config.child_settings import children_of
-from ..config.policy_settings import LocatedPolicy, PolicySettings, definition_of
-from ..db.connect import open_database, read_only
+from ..config.policy_fingerprint import definition_of, earlier_definitions
+from ..config.policy_settings import LocatedPolicy, PolicySettings
+from ..db.connect import read_only
 from ..db.ledger import told
 from ..errors import PolicyError, UnknownName
 from ..jobs.span import Span, parse_span
@@ -48,19 +49,18 @@ class BuiltPolicy:
         return self.made
 
 
-def work(declared: LocatedPolicy) -> BuiltPolicy:
+def work(database: Engine, declared: LocatedPolicy) -> BuiltPolicy:
     """What the job of the policy does. Asks the database's catalogue each time, as tables change.
+
+    database: the one that the run works with, so that names mean here what they mean there.
 
     DatabaseUnreachable; PolicyError, one line that begins with the policy, for names and values that do not fit.
     """
-    engine = open_database(declared.url, create=False, trusted=declared.trusted)
     try:
-        with read_only(engine) as connection:
+        with read_only(database) as connection:
             return built(Catalogue(connection), declared)
     except (PolicyError, UnknownName) as error:
         raise PolicyError(_placed(declared, str(error))) from error
-    finally:
-        engine.dispose()
 
 
 def _placed(declared: LocatedPolicy, message: str) -> str:
@@ -127,7 +127,8 @@ class _Building:
             restricted=partial(restricted, self.children) if self._refuses() else None,
             restrict_probe=(lambda rows: unrestricted_rows(self.children, rows, self.key)) if self._refuses() else None,
             unknown_zone=None if self.by is None else self.meaning.unknown_zone(self.by),
-            definition=definition_of(self.settings),
+            definition=definition_of(self.settings, self.declared.others),
+            earlier_definitions=earlier_definitions(self.settings),
             archive=self._archive(),
             limit=self.settings.limit,
             batch=self.settings.batch,

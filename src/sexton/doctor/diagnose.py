@@ -84,7 +84,7 @@ class _Tour:
     def of_job(self, job: Job) -> Iterator[Finding]:
         """What concerns the job as a whole, and its steps."""
         try:
-            steps = planned(job)
+            steps = planned(job, self.engine)
         except DatabaseUnreachable:
             raise
         except SextonError as error:

@@ -7,6 +7,7 @@ changes none, it is the first of the key. What cascades reach is done as the own
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +80,7 @@ def _lines(connection: Connection, jobs: Iterable[Job], role: str) -> Iterator[s
     needs: dict[str, _Needs] = {}
     functions: list[str] = []
     for job in jobs:
-        for step in planned(job):
+        for step in planned(job, connection.engine):
             if isinstance(step, Plan):
                 _of_plan(connection, step, needs)
             else:
@@ -232,6 +233,4 @@ def _named(name: str, schema: str | None, columns: Iterable[str]) -> Table:
 
 
 def _toml(name: str) -> str:
-    import json  # a TOML string is written like one of JSON
-
     return f"[{json.dumps(name, ensure_ascii=False)}]"

@@ -30,7 +30,7 @@ COUNT_TIMEOUT_SECONDS = 5.0
 
 def job_warnings(engine: Engine, job: Job) -> list[str]:
     """Warnings about the job here. PolicyError, SchemaOutdated, DatabaseUnreachable when it could not run."""
-    plans = [plan for plan in planned(job) if isinstance(plan, Plan)]
+    plans = [plan for plan in planned(job, engine) if isinstance(plan, Plan)]
     preflight(engine, job.name, plans)
     warnings: list[str] = []
     advice = "see its condition, and the children that its deletes look for"

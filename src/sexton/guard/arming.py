@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -12,14 +11,14 @@ from sqlalchemy import Connection, Row, Table, delete, or_, select, text, update
 from sqlalchemy.sql import visitors
 
 from ..db.identifiers import quoted_table
-from ..db.render import render
 from ..db.server_clock import ask_now
 from ..db.tables import SCHEMA, own_tables
 from ..db.upsert import upsert
 from ..jobs.job import Job
 from ..policies.contract import Plan
-from ..statements.preview import preview_statement, writing_statements
+from ..statements.preview import preview_statement
 from .allowance import Allowance
+from .definitions import definition, definitions_before, is_confirmed
 
 DECLARED = "policies."
 """How the job of a policy of the settings file begins; people call it by the rest."""
@@ -70,7 +69,7 @@ def unarmed(connection: Connection, job: str, plans: Iterable[Plan]) -> str | No
 def _unconfirmed(connection: Connection, plan: Plan, row: Row[Any] | None) -> str | None:
     if row is None:
         return "it is not armed"
-    if row.definition != definition(connection, plan):
+    if not is_confirmed(connection, plan, row.definition):
         return "it was changed since it was armed"
     return elsewhere(connection, plan, row.tables) or redirected(plan, row.folder)
 
@@ -83,7 +82,7 @@ def folder_of(plan: Plan) -> str | None:
 def redirected(plan: Plan, armed: str | None) -> str | None:
     """That rows would be written elsewhere than was confirmed, by `into` or a link on the way; None: they are not.
 
-    SEC-23. armed: the folder then; None: not known, see `adopt_folders`.
+    SEC-23. armed: the folder then; None: not known, see `adopt`.
     """
     now = folder_of(plan)
     if now is None or armed is None or now == armed:
@@ -91,18 +90,29 @@ def redirected(plan: Plan, armed: str | None) -> str | None:
     return f"its files would go to {now}, and {armed} was confirmed"
 
 
-def adopt_folders(connection: Connection, job: str, plans: Iterable[Plan]) -> None:
-    """What a version armed that knew no folder stays armed: the first one that a run finds is the one."""
+def adopt(connection: Connection, job: str, plans: Iterable[Plan]) -> None:
+    """What an earlier version armed stays armed, and is put on record as this one does.
+
+    The first folder that a run finds is the one, and so are the share and the policy that `before` names.
+    """
     armed = own_tables(connection.dialect.name).armed
     for plan in plans:
-        this = (armed.c.policy == armed_name(job, plan), armed.c.folder.is_(None))
-        connection.execute(update(armed).where(*this).values(folder=folder_of(plan)))
+        this = update(armed).where(armed.c.policy == armed_name(job, plan))
+        connection.execute(this.where(armed.c.folder.is_(None)).values(folder=folder_of(plan)))
+        before = armed.c.definition.in_(definitions_before(connection, plan))
+        connection.execute(this.where(before).values(definition=definition(connection, plan)))
 
 
-def without_folder(connection: Connection, job: str, plans: Iterable[Plan]) -> list[Plan]:
-    """Of the plans that write files, those that are armed and whose folder is not on record."""
-    rows = ((plan, armed_row(connection, job, plan)) for plan in plans if plan.archive is not None)
-    return [plan for plan, row in rows if row is not None and row.folder is None]
+def armed_by_earlier(connection: Connection, job: str, plans: Iterable[Plan]) -> list[Plan]:
+    """Of the plans, those that an earlier version armed, whose row lacks what `adopt` adds."""
+    rows = ((plan, armed_row(connection, job, plan)) for plan in plans)
+    return [plan for plan, row in rows if row is not None and _lacks(connection, plan, row)]
+
+
+def _lacks(connection: Connection, plan: Plan, row: Row[Any]) -> bool:
+    if plan.archive is not None and row.folder is None:
+        return True
+    return row.definition in definitions_before(connection, plan)
 
 
 def allowance(connection: Connection, job: str, plan: Plan) -> Allowance | None:
@@ -111,18 +121,6 @@ def allowance(connection: Connection, job: str, plan: Plan) -> Allowance | None:
     if row is None or not row.allowed or _unconfirmed(connection, plan, row) is not None:
         return None
     return Allowance(row.policy, plan.step, row.armed_at, int(row.allowed))
-
-
-def definition(connection: Connection, plan: Plan) -> str:
-    """16 hexadecimal digits over all that decides which rows are touched, and how: what `sexton arm` confirms."""
-    if plan.definition:
-        return plan.definition
-    dialect = connection.dialect
-    lines = [render(preview_statement(dialect.name, plan), dialect)]
-    lines += [render(statement, dialect) for statement in writing_statements(plan)]
-    for change in (*plan.changes, *([plan.main] if plan.main else [])):
-        lines.append(f"{'delete' if change.values is None else 'update'} {change.table.fullname}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def arm_job(connection: Connection, job: str, plans: Iterable[Plan], due: Mapping[str, int], by: str) -> None:

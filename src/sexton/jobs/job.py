@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from importlib import import_module
 from types import UnionType
+from typing import TYPE_CHECKING
 
 from ..errors import PolicyError, ScheduleError, suggestion
 from .backoff import Backoff
@@ -15,6 +16,9 @@ from .foreign_code import guarded
 from .guard import Guard
 from .misfire import COALESCE, Misfire
 from .schedule import Schedule
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 OVERLAPS = ("queue", "skip")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*")
@@ -27,17 +31,22 @@ class LazyWork:
     """Work that is imported only when its job runs, so that listing jobs loads no database code.
 
     path: "module:function"; load() calls the function with `arguments` and what it returns is the work.
+    asks_database: the function gets the database first: the engine that the run works with, not one of its own.
     Raises PolicyError: at once for a path of another shape, in load() for one that leads nowhere.
     """
 
     path: str
     arguments: tuple[object, ...] = ()
+    asks_database: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not _PATH.fullmatch(self.path):
             raise PolicyError(f'work {self.path!r}: write "module:function", for instance "shop.work:expire"')
 
-    def load(self) -> object:
+    def load(self, database: Engine | None = None) -> object:
+        """The work itself. PolicyError for a path that leads nowhere, and without a database where one is asked."""
+        if self.asks_database and database is None:
+            raise PolicyError(f"work {self.path!r} asks the database what its tables are: load(database)")
         module_name, _, function_name = self.path.partition(":")
         about, owner = f"work {self.path!r}", "" if module_name.startswith("sexton.") else module_name
         with guarded(about, PolicyError, owner):
@@ -47,10 +56,11 @@ class LazyWork:
             known = (name for name, value in vars(module).items() if callable(value) and not name.startswith("_"))
             near = suggestion(function_name, known)
             raise PolicyError(f"{about}: {module_name} has no function {function_name!r}{near}")
+        arguments = (database, *self.arguments) if self.asks_database else self.arguments
         if not owner:
-            return function(*self.arguments)
+            return function(*arguments)
         with guarded(about, PolicyError, owner):
-            return function(*self.arguments)
+            return function(*arguments)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +118,12 @@ class Job:
         """`timeout` as a length of time; longer than nothing."""
         return parse_duration(self.timeout, where=f"job {self.name}: timeout")
 
-    def load(self) -> object:
-        """The work itself; imports it now if it is LazyWork. Raises PolicyError when that fails."""
-        return self.work.load() if isinstance(self.work, LazyWork) else self.work
+    def load(self, database: Engine | None = None) -> object:
+        """The work itself; imports it now if it is LazyWork. Raises PolicyError when that fails.
+
+        database: that of the run; None, without one at hand, does for all but the policies of a settings file.
+        """
+        return self.work.load(database) if isinstance(self.work, LazyWork) else self.work
 
     def _check(self, field: str, wanted: str, kind: type | UnionType) -> None:
         value = getattr(self, field)

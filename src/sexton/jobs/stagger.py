@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 
 from .schedule import Every, Schedule
 
@@ -24,8 +25,6 @@ def offset(installation: str, job: str, window: timedelta) -> timedelta:
 
     window: at least a minute.
     """
-    from hashlib import sha256  # only where something is staggered, which most commands do not need
-
     digest = sha256(f"{installation}\n{job}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % (window // _GRAIN) * _GRAIN
 

@@ -102,7 +102,8 @@ class Plan:
     carry: columns of the picked rows that `found` and `changes` read; those that messages name are carried anyway.
     outbox: where messages are written; None: Sexton's own outbox.
     guard: of the job that the plan belongs to, which sets it; None: a run takes what is due.
-    definition: a fingerprint of the rule, where it is not made of the statements.
+    definition: a fingerprint of the rule, where it is not made of the statements; see `jobs.fingerprints`.
+    earlier_definitions: those that earlier versions gave the same rule, so that it stays armed.
     by: the column that gives a row its time; None: no column does.
     read: what a value of `by`, as the driver gives it, means as an instant; None: it is one.
     grace: how long after `by` a row is due; None where other things decide that.
@@ -139,6 +140,7 @@ class Plan:
     unknown_zone: ColumnElement[bool] | None = None
     guard: Guard | None = None
     definition: str = ""
+    earlier_definitions: tuple[str, ...] = ()
     archive: ArchiveTo | None = None
     limit: int | None = None
     batch: int | None = None

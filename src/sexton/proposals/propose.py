@@ -167,7 +167,7 @@ def _tried(looker: DatabaseProbe, settings: Mapping[str, object]) -> Plan:
     """The plan of the policy, after the database has taken its predicate. PolicyError, DBAPIError."""
     read = read_into(PolicySettings, settings, where="policy")
     with read_only(looker.engine) as connection:
-        plan = built(Catalogue(connection), LocatedPolicy("proposed", read, "")).plan()
+        plan = built(Catalogue(connection), LocatedPolicy("proposed", read)).plan()
         none = select_due(plan, excluding=False).limit(0)
         connection.execute(none, parameters(none, Request(0, None, ask_now(connection), "proposed", None)))
     return plan

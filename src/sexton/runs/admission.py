@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ..db.connect import read_only
 from ..db.statement_timeout import limited_time
 from ..errors import JobFailed
-from ..guard.arming import adopt_folders, unarmed, without_folder
+from ..guard.arming import adopt, armed_by_earlier, unarmed
 from ..guard.flood import flood_verdict
 from ..policies.contract import Plan
 from ..slots.counts import Counts
@@ -28,12 +28,12 @@ def only_counted(context: RunContext, plans: list[Any]) -> bool:
     request = _request(context)
     with read_only(context.engine) as connection, limited_time(connection, max(context.left(), 0.001)):
         why = unarmed(connection, request.job, own)
-        fresh = without_folder(connection, request.job, own) if why is None else []
+        fresh = armed_by_earlier(connection, request.job, own) if why is None else []
         for plan in own if why is not None else ():
             context.steps[plan.step] = Counts(picked=preview(connection, plan, request).picked)
     if fresh:
         with context.transaction(lock=context.limits.statement, statement=context.limits.statement) as connection:
-            adopt_folders(connection, request.job, fresh)
+            adopt(connection, request.job, fresh)
     if why is None:
         return False
     context.note = _only_counted(why)

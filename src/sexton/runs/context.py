@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
+from traceback import clear_frames
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, Update, bindparam, update
@@ -68,8 +69,6 @@ class Failure:
 
     def forget(self) -> None:
         """Let go of what the function held: its frames know, by their callers, who holds this."""
-        from traceback import clear_frames
-
         with suppress(Exception):  # an error may be odd in any way
             clear_frames(self.error.__traceback__)
 

@@ -6,10 +6,13 @@ locals, and of an error of the database only what `describe` says.
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from traceback import extract_tb
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -143,8 +146,6 @@ def _message(error: BaseException, longest: int, *, first: bool = False) -> str:
 
 
 def _frames(traceback: TracebackType | None) -> StackSummary:
-    from traceback import extract_tb  # only failures pay for it
-
     return extract_tb(traceback, limit=-FRAMES)
 
 
@@ -164,9 +165,6 @@ def _home(frame: FrameSummary) -> str | None:
 @cache
 def _folders() -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Sexton's own code, that of installed packages, and that of Python; each ends with a separator."""
-    import sys
-    import sysconfig
-
     paths = sysconfig.get_paths()
     installed = {paths["purelib"], paths["platlib"], *(path for path in sys.path if path.endswith("-packages"))}
     python = {paths["stdlib"], paths["platstdlib"]}

@@ -27,7 +27,8 @@ from ..db.statement_timeout import limited_time
 from ..db.time_parameters import parse_instant_name
 from ..errors import HeldElsewhere, PolicyError
 from ..policies.contract import Change, Plan
-from ..statements.cte_batch import LOCKED_KEYS
+from ..statements.cte_batch import LOCKED_KEYS, batch_statement, lock_statement
+from ..statements.preview import preview_statement, writing_statements
 from ..statements.vetoing_triggers import rewrite_rules
 from .failure import error_message
 from .outcome import PASSING
@@ -81,8 +82,6 @@ def obstacle(engine: Engine, job: str, plans: Iterable[Any]) -> str:
 
 
 def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
-    from ..statements.preview import preview_statement, writing_statements
-
     dialect = connection.dialect
     _require_table(connection, plan.table)
     asked = preview_statement(dialect.name, plan, excluding=True)
@@ -91,8 +90,6 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
         for statement in [asked, *writing_statements(plan)]:
             _explain(connection, render(statement, dialect, naming=lambda _name: "NULL"))
         return
-    from ..statements.cte_batch import batch_statement, lock_statement
-
     if plan.archive is not None:
         from ..statements.archive_rows import select_due_rows
 

@@ -40,13 +40,14 @@ LastWord = Callable[[Outcome], None]
 """Told of a run that does not end, just before the process is ended."""
 
 
-def planned(job: Job) -> list[Any]:
+def planned(job: Job, database: Engine | None = None) -> list[Any]:
     """A job's work as what is executed: the plan of each policy, and functions as they are, in order.
 
+    database: whose tables a policy of the settings file is matched with; see `Job.load`.
     PolicyError for work that is empty or neither, and for a policy that cannot be right.
     """
     try:
-        work = job.load()
+        work = job.load(database)
     except SextonError:
         raise
     except (Exception, SystemExit, GeneratorExit) as error:
@@ -63,7 +64,7 @@ def planned(job: Job) -> list[Any]:
 
 def ready(engine: Engine, job: Job, *, writing: bool = True, seconds: float = inf) -> list[Any]:
     """The plans of a job that can run here; see `preflight` for what is refused. seconds: for each question."""
-    plans = planned(job)
+    plans = planned(job, engine)
     if not all(callable(plan) for plan in plans):
         from .preflight import preflight
 
@@ -135,7 +136,7 @@ def _loaded(engine: Engine, job: Job, wanted: ClaimRequest, deadline: float, las
         try:
             return ready(engine, job, seconds=max(deadline - time.monotonic(), 0.001))
         except HeldElsewhere:
-            return planned(job)  # a table is locked: the run will wait for it, give up, and be on record
+            return planned(job, engine)  # a table is locked: the run will wait for it, give up, and be on record
 
 
 def _ending(

@@ -24,6 +24,7 @@ from ..db.migrate import require_schema
 from ..db.server_clock import ask_now, database_now, skew
 from ..db.tables import DATABASE, TAKEN, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
+from ..jobs.fingerprints import differ
 from ..jobs.job import Job
 from ..texts import encodable, one_line
 from .lease import Lease, acquire, fence, of_job, release, short_transaction
@@ -192,7 +193,9 @@ def _settings_before(connection: Connection, wanted: ClaimRequest) -> int | None
     runs = own_tables(connection.dialect.name).runs
     newest = select(runs.c.id, runs.c.definition).where(runs.c.job == wanted.job, runs.c.definition != "")
     before = connection.execute(newest.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(1)).first()
-    return before.id if before is not None and wanted.definition not in ("", before.definition) else None
+    return (
+        before.id if before is not None and wanted.definition and differ(wanted.definition, before.definition) else None
+    )
 
 
 def _open_run(connection: Connection, wanted: ClaimRequest, lease: Lease, attempt: int, as_of: datetime) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, select, text
 from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.identifiers import quoted_table
+from ..db.render import for_driver, render
 from ..policies.contract import Plan
 from .batch_strategy import BatchStrategy, Request, parameters
 from .cte_batch import CteBatches
@@ -134,8 +135,6 @@ def _due_rows(connection: Connection, plan: Plan, probe: Request) -> float:
 
 def estimated_rows(connection: Connection, asked: Select[Any], values: Mapping[str, Any]) -> float:
     """How many rows PostgreSQL's planner expects; reads statistics only, no rows."""
-    from ..db.render import for_driver, render
-
     sql = render(asked, connection.dialect, values=values)
     explained = for_driver(f"EXPLAIN (FORMAT JSON) {sql}", connection.dialect)
     plan_json = connection.exec_driver_sql(explained).scalar_one()

@@ -61,7 +61,7 @@ def read_debt(engine: Engine, jobs: Iterable[Job], *, seconds: float = 1.0) -> l
     found = []
     for job in jobs:
         try:
-            plans = planned(job)
+            plans = planned(job, engine)
         except SextonError:
             continue  # its runs fail, and say why
         found += [_ask(engine, job.name, plan, seconds) for plan in plans if isinstance(plan, Plan)]

@@ -13,7 +13,8 @@ from sqlalchemy import Engine, text
 from sexton import Job
 from sexton.app import App
 from sexton.config import Settings, read_into
-from sexton.config.policy_settings import PolicySettings, definition_of
+from sexton.config.policy_fingerprint import definition_of
+from sexton.config.policy_settings import PolicySettings
 from sexton.guard.arming import arm
 from sexton.runs.context import Limits
 from sexton.testing import run_job

@@ -26,7 +26,7 @@ def test_c8_a_changed_setting_changes_what_show_says_about_a_run(shop_inside: Sh
 
     shown = [shop.sexton("show", str(number)).out for number in (1, 2, 3)]
 
-    prints = [re.findall(r"settings +([0-9a-f]{16})$", text, re.MULTILINE) for text in shown]
+    prints = [re.findall(r"settings +(2\.[0-9a-f]{4}:[0-9a-f]{16})$", text, re.MULTILINE) for text in shown]
     assert [len(found) for found in prints] == [1, 1, 1]
     assert prints[0] == prints[1] != prints[2]
     assert [one[0] for one in prints] == definitions(engine)
@@ -41,6 +41,18 @@ def test_c8_another_password_is_no_other_setting(shop_inside: Shell, engine: Eng
         assert shop.sexton(*RUN, SEXTON_DATABASE=url).code == 0
 
     assert len(set(definitions(engine))) == 1
+
+
+def test_c8_an_upgrade_is_no_other_setting(shop_inside: Shell, engine: Engine) -> None:
+    """Fingerprints of the version before were written otherwise, and say nothing about this one's."""
+    shop, runs = shop_inside, own_tables(engine.dialect.name).runs
+    assert shop.sexton(*RUN).code == 0
+    with engine.begin() as connection:
+        connection.execute(runs.update().values(definition="a97e7e7c0c67d7ec"))
+
+    notes = [json.loads(shop.sexton(*RUN, "--json").out.splitlines()[0]).get("note") for _ in range(2)]
+
+    assert notes == [None, None]
 
 
 def definitions(engine: Engine) -> list[str]:

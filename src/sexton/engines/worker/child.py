@@ -86,8 +86,9 @@ def _end_with_parent() -> None:
 
 def _warm(app: App) -> None:
     """Load what a run needs and open the connection, so that the first trigger does not wait for it."""
-    from ...runs import batches, left_over, preflight  # noqa: F401
+    from ...runs import admission, batches, kept_rows, left_over, preflight  # noqa: F401
 
+    assert app.definition  # the fingerprint of the settings, which each run keeps
     with suppress(SextonError), read_only(app.database):
         pass
 

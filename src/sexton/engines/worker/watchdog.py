@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 from ...app import App
 from ...channels.contract import Notice
+from ...db.connect import place
 from ...telemetry.alert_delivery import broadcast, channels_of
 from ...telemetry.health_reader import HealthReader
 from ...telemetry.monitoring_cycle import Rounds
@@ -55,8 +56,6 @@ def watching(app: App, worker: Worker, every: float, say: Callable[..., None], r
 
 def _shout(app: App, title: str, what: str, say: Callable[..., None]) -> None:
     """Tell all channels straight away: what we watch cannot carry the message."""
-    from ...db.connect import place
-
     where = place(app.database.url)
     key = f"alert:database:{secrets.token_hex(8)}"  # the database, which knows who we are, is away
     notice = Notice(key, title, f"{where} {what}", job="sexton", facts={}, command="sexton check")

@@ -8,13 +8,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, Union, get_args, get_origin
 
-from ..jobs.duration import UNIT_WORDS
-from .environment import variables
-from .policy_settings import PolicySettings
-from .setting_fields import SettingRule, annotations_of, default_of, dotted, groups, is_group, own_settings, rule_of
-from .settings import JobSettings, Settings
-from .template import heading, limits, rule_of_name, toml_value
-from .value_types import WORDS
+from sexton.config.environment import variables
+from sexton.config.policy_settings import PolicySettings
+from sexton.config.setting_fields import (
+    SettingRule,
+    annotations_of,
+    default_of,
+    dotted,
+    groups,
+    is_group,
+    own_settings,
+    rule_of,
+)
+from sexton.config.settings import JobSettings, Settings
+from sexton.config.template import heading, limits, rule_of_name, toml_value
+from sexton.config.value_types import WORDS
+from sexton.jobs.duration import UNIT_WORDS
 
 DURATION = "^(?! )" + "".join(f"( ?[0-9]+ ?({unit}|{word}s?))?" for unit, word in UNIT_WORDS.items()) + "$"
 _NAMES: Mapping[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
