@@ -13,9 +13,8 @@ from sexton.db.column_types import BigKey, UtcDateTime
 from sexton.db.connect import open_database
 from sexton.jobs.job import Job
 from sexton.policies.purge import Purge
-from sexton.runs.runner import run
 from sexton.slots.counts import Counts
-from sexton.testing import postgres
+from sexton.testing import postgres, run_job
 
 from .server import connect, create_template, wal_position
 
@@ -101,10 +100,10 @@ def our_run(url: str) -> Measured:
         marks.append((time.perf_counter(), counts.changed))
 
     try:
-        run(engine, purge_job("3000d"), as_of=AS_OF)
+        run_job(engine, purge_job("3000d"), at=AS_OF)
         position = wal_position(url)
         began = time.perf_counter()
-        outcome = run(engine, purge_job(), as_of=AS_OF, watch=watch)
+        outcome = run_job(engine, purge_job(), at=AS_OF, watch=watch)
         seconds = time.perf_counter() - began
     finally:
         engine.dispose()

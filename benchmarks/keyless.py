@@ -11,8 +11,7 @@ from sexton.config.policy_fingerprint import definition_of
 from sexton.config.policy_settings import PolicySettings
 from sexton.db.connect import open_database
 from sexton.guard.arming import arm
-from sexton.runs.runner import run as run_job
-from sexton.testing import postgres
+from sexton.testing import postgres, run_job
 
 from .events import AS_OF, CUTOFF, Measured
 from .figures import Options, Row, at_most, note, percentile
@@ -88,9 +87,9 @@ def _purged(url: str) -> Measured:
         with engine.begin() as connection:
             settings = read_into(PolicySettings, POLICY, where="policies.lines")
             arm(connection, "lines", definition_of(settings), allowed=10**12, by="a benchmark")
-        run_job(engine, job, as_of=AS_OF - timedelta(days=3000))
+        run_job(engine, job, at=AS_OF - timedelta(days=3000))
         began = time.perf_counter()
-        outcome = run_job(engine, job, as_of=AS_OF)
+        outcome = run_job(engine, job, at=AS_OF)
         seconds = time.perf_counter() - began
     finally:
         engine.dispose()

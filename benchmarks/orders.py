@@ -14,8 +14,7 @@ from sexton.db.ledger import text_key
 from sexton.jobs.job import Job
 from sexton.policies.contract import Change, Found, Message, Rows
 from sexton.policies.transition import Transition
-from sexton.runs.runner import run
-from sexton.testing import postgres
+from sexton.testing import postgres, run_job
 
 from .events import Measured
 from .server import connect, create_template, wal_position
@@ -160,18 +159,18 @@ def our_expiry(url: str, *, lock_first: bool) -> Measured:
     engine = open_database(url)
     marks: list[tuple[float, int]] = []
     try:
-        run(
+        run_job(
             engine,
             Job("benchmark.expire", work=expiry(lock_first=lock_first, keep="3000d"), timeout="1h", guard=None),
-            as_of=AS_OF,
+            at=AS_OF,
         )
         position = wal_position(url)
         job = Job("benchmark.expire", work=expiry(lock_first=lock_first), timeout="1h", guard=None)
         began = time.perf_counter()
-        outcome = run(
+        outcome = run_job(
             engine,
             job,
-            as_of=AS_OF,
+            at=AS_OF,
             watch=lambda step, counts: marks.append((time.perf_counter(), counts.changed)),
         )
         seconds = time.perf_counter() - began

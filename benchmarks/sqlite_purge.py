@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
-from sexton.runs.runner import run as run_job
+from sexton.testing import run_job
 
 from .events import AS_OF, CUTOFF, purge_job
 from .figures import Options, Row, at_least, at_most, median, note, percentile
@@ -114,7 +114,7 @@ def _one_shot(path: Path) -> int:
 
 def _our_run(path: Path) -> int:
     engine = open_database(f"sqlite:///{path}")
-    outcome = run_job(engine, purge_job(), as_of=AS_OF)
+    outcome = run_job(engine, purge_job(), at=AS_OF)
     engine.dispose()
     assert outcome.state == "succeeded", outcome
     return outcome.total.changed

@@ -149,7 +149,7 @@ MAKERS = {
     "sexton/cli/demo.py": "a private folder that is gone when the demonstration ends",
     "sexton/console.py": "the null device in the place of an output that is closed or full",
     "sexton/testing/": "throw-away servers, in private folders that belong to another user",
-    "sexton/engines/worker/child.py": "a file of the kernel's",
+    "sexton/engines/executor/child.py": "a file of the kernel's",
 }
 
 

@@ -29,6 +29,7 @@ MEANINGS = {
 WITHOUT_ROW = {
     "already done": "the slot has a run; nothing was started, so there is no row",
     "held": "another process holds the job, or took it over; its own row tells the rest",
+    "unknown": "the process that was to run it does not know the job; the slot stays due, for whoever knows it",
     "unreachable": "the database did not answer any more; the row stays `running` until the next claim closes it",
 }
 """Outcomes of a command for which no state is written."""

@@ -167,5 +167,5 @@ def test_sec_12_where_a_module_is_found_is_told_without_running_it(
 
 def test_sec_12_attack_an_executor_finds_the_sexton_of_a_script(tmp_path: Path) -> None:
     """A copy beside the script, as vendoring and `pip install --target` leave it; no environment names it."""
-    command = python("sexton.engines.worker.child", "0", jobs=())
+    command = python("sexton.engines.executor.child", "0", jobs=())
     assert str(Path(sexton_itself.__file__).parents[1]) in json.loads(command[5])

@@ -105,7 +105,7 @@ WARM = """
 import sys
 from pathlib import Path
 from sexton.app import App
-from sexton.engines.worker.child import _warm
+from sexton.engines.executor.child import _warm
 from sexton.runs.runner import run
 app = App.load(Path("sexton.toml"))
 _warm(app)

@@ -14,10 +14,9 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine
 
-from sexton.app import App
 from sexton.cli.main import main
-from sexton.engines.worker.executor import Assignment, Executor
-from sexton.slots.claim import DueRun
+from sexton.engines.executor.process import Assignment, Executor
+from sexton.slots.due_run import DueRun
 from sexton.texts import encodable, escaped, lines, one_line, printed
 
 from .shell import Inside, Shell
@@ -222,7 +221,6 @@ def test_rep_36_the_lines_of_a_worker_are_json_in_every_encoding(
     """Its executors print by themselves; a line that could not be encoded was left out without a word."""
     assert odd.sexton("migrate").code == 0
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    app = App.load(odd.folder / "sexton.toml")
     executor = Executor(str(odd.folder / "sexton.toml"), None)
     executor.start()
     ended: list[Assignment] = []
@@ -232,7 +230,7 @@ def test_rep_36_the_lines_of_a_worker_are_json_in_every_encoding(
             assert select.select([executor.line], [], [], 60)[0]
             ended += executor.read()
             if executor.idle and not ended:
-                executor.give(DueRun(app.registry.get("shop.fail"), None))
+                executor.give(DueRun("shop.fail"), 60.0)
     finally:
         executor.leave()
         while executor.alive:

@@ -18,7 +18,7 @@ from sexton.errors import DatabaseUnreachable, PolicyError
 from sexton.guard.arming import arm
 from sexton.runs.dry_run import dry_run
 from sexton.runs.runner import planned
-from sexton.runs.runner import run as run_job
+from sexton.testing import run_job
 from tests.support.databases import Databases
 from tests.support.roles import Town, new_town
 

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from sexton.runs import hard_limit
-from sexton.slots.claim import ClaimRequest, claim
+from sexton.slots.claim import claim
+from sexton.slots.due_run import DueRun
 from tests.support.children import command_line, command_line_to_the_last_word, write_settings
 from tests.support.patience import PATIENCE
 from tests.support.ports import closed_port
@@ -35,7 +36,7 @@ def used(shop: Sessions) -> None:
 
 def held(shop: Sessions) -> None:
     """Another process runs the job, for minutes: a lease of more than ten would count as one of a wrong clock."""
-    claim(shop.engine, ClaimRequest(EXPIRE, None, NOON, "", 500))
+    claim(shop.engine, DueRun(EXPIRE, None, NOON), lease_seconds=500)
 
 
 def stopped_by_its_timeout(folder: Path) -> None:

@@ -210,12 +210,13 @@ def test_a_function_that_swallows_the_loss_still_does_not_succeed(engine: Engine
 
 def take_over(engine: Engine) -> None:
     """Somebody else claims the job, and holds it; once more, when its lease was renewed just before."""
-    from sexton.slots.claim import ClaimRequest, claim
+    from sexton.slots.claim import claim
+    from sexton.slots.due_run import DueRun
 
     def claimed() -> bool:
         let_leases_end(engine)
         with suppress(HeldElsewhere):
-            claim(engine, ClaimRequest(JOB, None, NOON, "", 3600.0))
+            claim(engine, DueRun(JOB, None, NOON), lease_seconds=3600.0)
             return True
         return False
 

@@ -15,7 +15,8 @@ from sqlalchemy import Engine, insert, select, text
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import STATES, TAKEN, own_tables
 from sexton.errors import DatabaseUnreachable, HeldElsewhere, LeaseLost, SchemaOutdated, SextonError
-from sexton.slots.claim import AlreadyDone, Claim, ClaimRequest, claim, committed, finish
+from sexton.slots.claim import AlreadyDone, Claim, claim, committed, finish
+from sexton.slots.due_run import DueRun
 from sexton.testing.processes import wait_until
 from tests.support.database_checks import is_free, lease_row, let_leases_end
 from tests.support.patience import PATIENCE
@@ -28,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 def claimed(engine: Engine, slot: datetime | None = NOON, job: str = JOB, definition: str = "") -> Claim:
     """Claim the job at NOON."""
-    return claim(engine, ClaimRequest(job, slot, NOON, definition, 3600.0))
+    return claim(engine, DueRun(job, slot, NOON), lease_seconds=3600.0, definition=definition)
 
 
 def finished(engine: Engine, state: str, slot: datetime | None = NOON) -> Claim:
@@ -67,7 +68,7 @@ def test_a_claim_writes_a_running_row_and_takes_the_lease(engine: Engine) -> Non
 
 
 def test_the_time_of_a_run_is_the_databases_unless_it_is_named(engine: Engine) -> None:
-    mine = claim(engine, ClaimRequest(JOB, None, None, "", 10.0))
+    mine = claim(engine, DueRun(JOB), lease_seconds=10.0)
 
     with engine.connect() as connection:
         assert timedelta() <= ask_now(connection) - mine.as_of < timedelta(seconds=PATIENCE)
@@ -76,7 +77,7 @@ def test_the_time_of_a_run_is_the_databases_unless_it_is_named(engine: Engine) -
 @pytest.mark.parametrize("ahead", [timedelta(seconds=150), timedelta(seconds=-150)], ids=["ahead", "behind"])
 def test_t2_clocks_more_than_a_minute_apart_are_refused_and_nothing_stays(ahead: timedelta, engine: Engine) -> None:
     with time_machine.travel(datetime.now(UTC) + ahead), pytest.raises(SextonError, match=r"clock is [+-]1\d\d s"):
-        claim(engine, ClaimRequest(JOB, None, None, "", 10.0))
+        claim(engine, DueRun(JOB), lease_seconds=10.0)
 
     assert rows(engine) == []
     assert is_free(engine, JOB)

@@ -248,8 +248,8 @@ def test_due_jobs_come_in_the_order_given(engine: Engine) -> None:
         first = due_runs(connection, [HOURLY, other], at("12:05"))
         second = due_runs(connection, [other, HOURLY], at("12:05"))
 
-    assert [run.job.name for run in first] == ["shop.hourly", "shop.other"]
-    assert [run.job.name for run in second] == ["shop.other", "shop.hourly"]
+    assert [run.job for run in first] == ["shop.hourly", "shop.other"]
+    assert [run.job for run in second] == ["shop.other", "shop.hourly"]
 
 
 def test_the_newest_attempts_of_all_jobs_are_one_question(engine: Engine) -> None:

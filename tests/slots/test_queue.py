@@ -9,9 +9,11 @@ from sqlalchemy import Engine
 
 from sexton import Job, Run
 from sexton.db.connect import open_database
+from sexton.runs.runner import RunOptions
 from sexton.runs.runner import run as execute
 from sexton.runs.stop import Stop
-from sexton.slots.claim import ClaimRequest, claim, reap
+from sexton.slots.claim import claim, reap
+from sexton.slots.due_run import DueRun
 from sexton.slots.history import Past, history
 from sexton.slots.queue import enqueue, waiting
 from tests.support.database_checks import let_leases_end
@@ -63,7 +65,7 @@ def test_a_run_that_a_deploy_ended_waits_again_up_to_three_tries(engine: Engine)
     job = Job("shop.slow", work=work)
     number = ask(engine, job)
     for _ in range(3):
-        assert execute(engine, job, queued=number, stop=stop).state == "cancelled"
+        assert execute(engine, job, DueRun(job.name, queued=number), RunOptions(stop=stop)).state == "cancelled"
         with engine.connect() as connection:
             (number,) = [run for run, _ in waiting(connection)] or [0]
 
@@ -77,20 +79,20 @@ def test_a_run_that_a_deploy_ended_waits_again_up_to_three_tries(engine: Engine)
 
 @pytest.mark.parametrize("by", ["reaper", "claim"])
 def test_p7_a_run_whose_process_died_waits_again(by: str, engine: Engine) -> None:
-    claim(engine, ClaimRequest(SLOW.name, None, None, "", 3600.0, queued=ask(engine)))
+    claim(engine, DueRun(SLOW.name, queued=ask(engine)), lease_seconds=3600.0)
     let_leases_end(engine)
 
     if by == "reaper":
         with engine.begin() as connection:
             assert reap(connection) == 1
     else:
-        claim(engine, ClaimRequest(SLOW.name, None, None, "", 3600.0))
+        claim(engine, DueRun(SLOW.name), lease_seconds=3600.0)
 
     assert [(run.state, run.attempt) for run in runs(engine)][:2] == [("abandoned", 1), ("queued", 2)]
 
 
 def test_a_run_by_hand_is_not_asked_for_again(engine: Engine) -> None:
-    claim(engine, ClaimRequest(SLOW.name, None, None, "", 3600.0))
+    claim(engine, DueRun(SLOW.name), lease_seconds=3600.0)
     let_leases_end(engine)
 
     with engine.begin() as connection:
@@ -100,7 +102,7 @@ def test_a_run_by_hand_is_not_asked_for_again(engine: Engine) -> None:
 
 
 def test_one_that_waits_already_stands_for_the_one_that_died(engine: Engine) -> None:
-    claim(engine, ClaimRequest(SLOW.name, None, None, "", 3600.0, queued=ask(engine)))
+    claim(engine, DueRun(SLOW.name, queued=ask(engine)), lease_seconds=3600.0)
     ask(engine)
     let_leases_end(engine)
 

@@ -10,15 +10,15 @@ from sqlalchemy import Engine
 from sexton import Counts, Job
 from sexton.clock import parse_instant
 from sexton.runs.outcome import Outcome
-from sexton.runs.runner import run
 from sexton.telemetry import logs
+from sexton.testing import run_job
 from tests.support.sessions import make_sessions
 
 
 def lines_of(engine: Engine, job: Job) -> tuple[dict[str, object], dict[str, object]]:
     """What is said when the job starts and when it has ended."""
     started: list[str] = []
-    outcome = run(engine, job, started=lambda claim: started.append(logs.started(claim)))
+    outcome = run_job(engine, job, started=lambda claim: started.append(logs.started(claim)))
     return json.loads(started[0]), json.loads(logs.ended(outcome, 0.25))
 
 

@@ -64,7 +64,7 @@ def test_a_pause_until_infinity_has_no_end_and_is_its_jobs_alone(engine: Engine)
         row = "INSERT INTO sexton.schedules (job, version, paused_at, paused_until) VALUES ('shop.odd', 0, now(), :end)"
         connection.execute(text(row), {"end": "infinity"})
 
-        assert [due.job.name for due in due_runs(connection, [ODD, WELL], now)] == ["shop.well"]
+        assert [due.job for due in due_runs(connection, [ODD, WELL], now)] == ["shop.well"]
         health = read_health(connection, [ODD, WELL], now + timedelta(days=3_650))
         assert [job.paused for job in health.jobs] == [True, False]
 

@@ -21,13 +21,14 @@ from ..console import say_while_read
 from ..db.connect import place, read_only
 from ..db.migrate import migrate
 from ..db.server_clock import ask_now
+from ..engines.contract import execute
 from ..errors import SextonError, UsageError
 from ..files import make_folder, write_new
 from ..guard.arming import arm_job
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
-from ..runs.runner import planned
-from ..runs.runner import run as run_job
+from ..runs.runner import RunOptions, planned
+from ..slots.due_run import DueRun
 from ..slots.history import notices
 from ._common import duration_words, table
 from ._run_report import progress, step_table
@@ -140,14 +141,14 @@ def _arm(app: App, name: str, at: datetime) -> None:
 
 
 def _quietly(app: App, name: str, at: datetime) -> Outcome:
-    return run_job(app.database, app.registry.get(name), as_of=at, limits=app.limits(), definition=app.definition)
+    return execute(app, DueRun(name, as_of=at))
 
 
 def _run(app: App, name: str, now: datetime) -> Outcome:
     job = app.registry.get(name)
     began = time.monotonic()
     with progress(name) as watch:
-        outcome = run_job(app.database, job, as_of=now, limits=app.limits(), watch=watch, definition=app.definition)
+        outcome = execute(app, DueRun(name, as_of=now), RunOptions(watch=watch))
     say_while_read(f"{name}: {job.description}")
     say_while_read(*step_table(outcome.steps))
     note = f": {outcome.error}" if outcome.error else ""

@@ -11,16 +11,16 @@ from __future__ import annotations
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from datetime import datetime
 
 from ..app import App
 from ..console import complain, remark, say_while_read
+from ..engines.contract import execute, own_process
 from ..errors import DONE, FAILED, HELD, USAGE, UsageError
 from ..jobs.job import Job
 from ..runs.outcome import Outcome
-from ..runs.runner import run as run_job
+from ..runs.runner import RunOptions
 from ..runs.stop import Stop, on_signals
-from ..slots.claim import DueRun
+from ..slots.due_run import DueRun
 from ..telemetry import logs
 from ._common import add_json, add_now, add_yes, open_app, refuse_future
 from ._run_report import closing_line, progress, sample_lines, step_table
@@ -60,24 +60,24 @@ def run(arguments: Namespace) -> int:
 
 def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> list[int]:
     """Run what is due, functions in a process beside this one."""
-    from ..engines.worker.executor import Executor
-    from ._run_due import all_due, apart, may_end_its_process
+    from ..engines.executor.apart import apart
+    from ..engines.executor.process import Executor
+    from ..engines.one_shot import run_due
 
-    people = _for_people(arguments)
-    quiet = people or arguments.quiet
+    quiet = _for_people(arguments) or arguments.quiet
     with apart(app, Executor(arguments.config, arguments.database, app.settings.jobs), stop) as beside:
 
         def execute_due(due: DueRun) -> Outcome:
-            if not may_end_its_process(due.job):
-                return execute(app, due, None, arguments, stop)
+            if not own_process(app.registry.get(due.job)):
+                return _execute_here(app, due, arguments, stop)
             began = time.monotonic()
-            with progress(due.job.name):
+            with progress(due.job):
                 outcome, told = beside.run(due, quiet=quiet)
             if not told:
                 tell(outcome, time.monotonic() - began, arguments)
             return outcome
 
-        return all_due(app, named, stop, execute_due)
+        return run_due(app, named, stop, execute_due, complain)
 
 
 def _not_loaded(app: App, named: list[Job]) -> list[int]:
@@ -103,7 +103,7 @@ def _tell_somebody(app: App, codes: list[int]) -> None:
 
 def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
     if not arguments.dry_run:
-        outcome = execute(app, DueRun(job, None), arguments.now, arguments, stop)
+        outcome = _execute_here(app, DueRun(job.name, as_of=arguments.now), arguments, stop)
         if outcome.refused:
             complain(str(outcome.error))
         return outcome.exit_code
@@ -115,27 +115,19 @@ def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
     return outcome.exit_code
 
 
-def execute(app: App, due: DueRun, as_of: datetime | None, arguments: Namespace, stop: Stop) -> Outcome:
+def _execute_here(app: App, due: DueRun, arguments: Namespace, stop: Stop) -> Outcome:
     """Run one job and tell about it: a table on a terminal, JSON lines elsewhere."""
-    people = _for_people(arguments)
-    silent = people or arguments.quiet
+    silent = _for_people(arguments) or arguments.quiet
     began = time.monotonic()
-    with progress(due.job.name) as watch:
-        outcome = run_job(
-            app.database,
-            due.job,
-            slot=due.slot,
-            as_of=as_of,
-            missed=due.missed,
-            queued=due.queued,
-            wall=due.wall,
-            last_word=lambda overdue: tell(overdue, time.monotonic() - began, arguments),
+    with progress(due.job) as watch:
+        options = RunOptions(
             limits=app.limits(row_limit=getattr(arguments, "limit", None)),
+            last_word=lambda overdue: tell(overdue, time.monotonic() - began, arguments),
             stop=stop,
             watch=watch,
-            definition=app.definition,
             started=None if silent else lambda claim: logs.emit(logs.started(claim)),
         )
+        outcome = execute(app, due, options)
     if not outcome.refused or arguments.due:
         tell(outcome, time.monotonic() - began, arguments)
     return outcome

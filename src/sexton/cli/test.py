@@ -10,11 +10,13 @@ import time
 from argparse import ArgumentParser, Namespace
 
 from ..console import say_while_read
+from ..engines.contract import execute
 from ..errors import DONE, FAILED
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
-from ..runs.runner import run as run_job
+from ..runs.runner import RunOptions
 from ..runs.stop import Stop, on_signals
+from ..slots.due_run import DueRun
 from ._common import add_now, add_yes, open_app, refuse_future, whole
 from ._run_report import closing_line, progress, step_table
 
@@ -50,15 +52,8 @@ def run(arguments: Namespace) -> int:
             began = time.monotonic()
             at = preview.as_of if arguments.twice else arguments.now
             with progress(job.name) as watch:
-                outcome = run_job(
-                    app.database,
-                    job,
-                    as_of=at,
-                    limits=limits,
-                    stop=stop,
-                    watch=watch,
-                    definition=app.definition,
-                )
+                options = RunOptions(limits=limits, stop=stop, watch=watch)
+                outcome = execute(app, DueRun(job.name, as_of=at), options)
             outcomes.append(outcome)
             say_while_read("", title, *step_table(outcome.steps), closing_line(outcome, time.monotonic() - began))
     if len(outcomes) == 2 and arguments.limit is None:

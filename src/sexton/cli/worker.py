@@ -14,7 +14,7 @@ from typing import Any
 from ..app import App
 from ..config.addresses import is_everywhere
 from ..config.worker_settings import MAX_CONCURRENCY
-from ..engines.worker.executor import Executor
+from ..engines.executor.process import Executor
 from ..engines.worker.loop import Worker
 from ..engines.worker.shutdown_deadline import ending_in_time
 from ..engines.worker.watchdog import watching

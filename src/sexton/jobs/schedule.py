@@ -73,7 +73,7 @@ class Schedule(ABC):
     def words(self) -> str:
         """The schedule as part of an English sentence: "every day at 04:10 UTC"."""
 
-    def wall(self, slot: datetime) -> str | None:
+    def local_slot(self, slot: datetime) -> str | None:
         """What the slot is called by those who live by the zone: "2026-11-22 04:10+0200 Asia/Jerusalem".
 
         None in UTC and where no hour of the day is named: there an instant is all there is to say.
@@ -121,7 +121,7 @@ class Cron(Schedule):
                 return last
         raise ScheduleError(f"cron {self.text!r}: no slot before {at.isoformat()}")
 
-    def wall(self, slot: datetime) -> str | None:
+    def local_slot(self, slot: datetime) -> str | None:
         if self.zone == "UTC" or read_fields(self.text).hourly:
             return None
         return f"{in_utc(slot).astimezone(load_zone(self.zone)):%Y-%m-%d %H:%M%z} {self.zone}"

@@ -9,6 +9,7 @@
     cancelled    a signal; a lock, a deadlock, a session that was lost        taken up again      3
     held         another process took the job over                            theirs              75
     unreachable  the database does not answer: nothing can be recorded        taken up again      69
+    unknown      the process that was to run it does not know the job         stays due           2
 
 A slot that is to be taken up again is so three times, like that of a process that died (`abandoned`).
 """
@@ -29,6 +30,7 @@ from ..errors import (
     HELD,
     PARTIAL,
     UNREACHABLE,
+    USAGE,
     DatabaseUnreachable,
     HeldElsewhere,
     LeaseLost,
@@ -54,6 +56,7 @@ EXIT_CODES = {
     "cancelled": PARTIAL,
     "held": HELD,
     "unreachable": UNREACHABLE,
+    "unknown": USAGE,
 }
 
 PASSING = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
@@ -65,7 +68,7 @@ LOST_BEFORE = "8s2b"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. state: of the run row, or "already done" / "held" when there was nothing to run.
+    """How a run ended. state: of the run row, or "already done", "held", "unknown" when there was nothing to run.
 
     run_id: None when no run was made.  steps: counts by step.  error: one line, or None.  samples: of a dry run.
     failure: the exception that ended it, when nobody foresaw it.  refused: it did not even begin, as its work cannot

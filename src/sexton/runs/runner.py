@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import (
     HeldElsewhere,
@@ -23,21 +22,61 @@ from ..errors import (
     TimedOut,
 )
 from ..jobs.job import Job
-from ..slots.claim import AlreadyDone, Claim, ClaimRequest, claim, committed, finish
+from ..slots.claim import AlreadyDone, Claim, claim, committed, finish
 from ..slots.counts import Counts, total
-from ..slots.history import REFUSED
+from ..slots.due_run import DueRun
 from .context import Failure, Limits, RunContext, Watcher, deadline_after, no_watcher
 from .failure import error_message, failed
 from .hard_limit import OVERDUE, process_ends_at
-from .outcome import PASSING, Outcome, ended_by, fault_behind
+from .outcome import Outcome, ended_by
 from .python_functions import call, step_name
 from .stop import Stop
+from .unstartable import not_ours, record_unstartable
 
 FINISHING = 6
 """How often closing a run is tried; the waits between grow to some seconds."""
 
 LastWord = Callable[[Outcome], None]
 """Told of a run that does not end, just before the process is ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run is executed, beside what is to be run. Nothing of it changes what the run does to rows.
+
+    limits: by default those of the settings' defaults.  definition: fingerprint of the settings; "": not known.
+    stop: asks the run to end after its batch.  watch: told after each batch.  started: called once the run is ours.
+    last_word: the process belongs to the run, and is ended after this word when the run does not end; None: it is
+    not.  watched: a worker looks after this process, and puts a run on record that did not even begin.
+    """
+
+    limits: Limits | None = None
+    definition: str = ""
+    stop: Stop | None = None
+    watch: Watcher = no_watcher
+    started: Callable[[Claim], None] | None = None
+    last_word: LastWord | None = None
+    watched: bool = False
+
+
+class _Start(NamedTuple):
+    """A run that is about to begin. deadline: monotonic time at which it is over."""
+
+    database: Engine
+    due: DueRun
+    options: RunOptions
+    limits: Limits
+    deadline: float
+
+    def claim(self) -> Claim:
+        """Take the right to execute it."""
+        return claim(self.database, self.due, lease_seconds=self.limits.lease, definition=self.options.definition)
+
+    def unstartable(self, error: BaseException) -> Outcome:
+        """Put on record that it could not begin."""
+        return record_unstartable(
+            self.database, self.due, error, lease_seconds=self.limits.lease, definition=self.options.definition
+        )
 
 
 def planned(job: Job, database: Engine | None = None) -> list[Any]:
@@ -72,71 +111,53 @@ def ready(engine: Engine, job: Job, *, writing: bool = True, seconds: float = in
     return plans
 
 
-def run(
-    engine: Engine,
-    job: Job,
-    *,
-    slot: datetime | None = None,
-    as_of: datetime | None = None,
-    limits: Limits | None = None,
-    stop: Stop | None = None,
-    watch: Watcher = no_watcher,
-    definition: str = "",
-    missed: int = 0,
-    queued: int | None = None,
-    wall: str | None = None,
-    last_word: LastWord | None = None,
-    watched: bool = False,
-    started: Callable[[Claim], None] | None = None,
-) -> Outcome:
-    """Execute `job` once, for `slot` or by hand, and say how it ended; whatever the job does, and on record.
+def run(database: Engine, job: Job, due: DueRun, options: RunOptions | None = None) -> Outcome:
+    """Execute `job` once, as `due` says, and say how it ended; whatever the job does, and on record.
 
-    as_of: the run's time; the database's by default.  missed, queued, wall: see `ClaimRequest`.
-    last_word: the process belongs to the run, and is ended after this word when the run does not end; None: it is
-    not.  watched: a worker looks after this process, and puts a run on record that did not even begin.
-    started: called once the run is ours.
+    due: of this job.  options: by default those of a run that nobody watches and nobody can stop.
     Raises what is nobody's job and stands in the way of all: DatabaseUnreachable, SchemaOutdated, clocks that differ.
     """
-    limits = limits or Limits()
-    wanted = ClaimRequest(job.name, slot, as_of, definition, limits.lease, missed, queued, wall)
-    deadline = deadline_after(job.time_limit)
-    begun = _begun(engine, job, wanted, deadline, None if watched else last_word)
+    options = options or RunOptions()
+    starting = _Start(database, due, options, options.limits or Limits(), deadline_after(job.time_limit))
+    begun = _begun(starting, job)
     if isinstance(begun, Outcome):
         return begun
     plans, claimed = begun
-    if started is not None:
-        started(claimed)
-    context = RunContext(engine, claimed, limits, deadline, stop or Stop(), watch)
-    with _ending(deadline, last_word, partial(_overdue, context)):
+    if options.started is not None:
+        options.started(claimed)
+    stop = options.stop or Stop()
+    context = RunContext(database, claimed, starting.limits, starting.deadline, stop, options.watch)
+    with _ending(starting.deadline, options.last_word, partial(_overdue, context)):
         state, error = _execute(context, plans)
     return _close(context, state, error)
 
 
-def _begun(
-    engine: Engine, job: Job, wanted: ClaimRequest, deadline: float, last_word: LastWord | None
-) -> tuple[list[Any], Claim] | Outcome:
+def _begun(starting: _Start, job: Job) -> tuple[list[Any], Claim] | Outcome:
     """The work and the right to do it; or how the run ended that could not begin, or was not ours."""
     try:
-        plans = _loaded(engine, job, wanted, deadline, last_word)
+        plans = _loaded(starting, job)
     except SchemaOutdated:
         raise
     except BaseException as error:
-        return record_unstartable(engine, wanted, error)
+        return starting.unstartable(error)
     try:
-        return plans, claim(engine, wanted)
+        return plans, starting.claim()
     except (AlreadyDone, HeldElsewhere) as none:
-        return _not_ours(job.name, none)
+        return not_ours(job.name, none)
 
 
-def _loaded(engine: Engine, job: Job, wanted: ClaimRequest, deadline: float, last_word: LastWord | None) -> list[Any]:
-    """The work, loaded. last_word: loading that goes on past the deadline ends the process then; None: never."""
+def _loaded(starting: _Start, job: Job) -> list[Any]:
+    """The work, loaded. Where the process belongs to the run, loading that goes on past the deadline ends it then."""
+    last_word = None if starting.options.watched else starting.options.last_word
     late = TimedOut(f"while its work was loaded: {OVERDUE}")
     overdue = Outcome(job.name, "timed_out", error=str(late), failure=Failure(late), refused=True)
-    with _ending(deadline, last_word, lambda: (overdue, partial(record_unstartable, engine, wanted, late))):
+    with _ending(starting.deadline, last_word, lambda: (overdue, partial(starting.unstartable, late))):
         try:
-            return ready(engine, job, seconds=max(deadline - time.monotonic(), 0.001))
+            return ready(starting.database, job, seconds=max(starting.deadline - time.monotonic(), 0.001))
         except HeldElsewhere:
-            return planned(job, engine)  # a table is locked: the run will wait for it, give up, and be on record
+            return planned(
+                job, starting.database
+            )  # a table is locked: the run will wait for it, give up, and be on record
 
 
 def _ending(
@@ -158,32 +179,6 @@ def _overdue(context: RunContext) -> tuple[Outcome, Callable[[], object]]:
     claimed = context.claim
     outcome = Outcome(claimed.job, "timed_out", claimed.run_id, claimed.as_of, context.steps, OVERDUE)
     return outcome, partial(finish, context.engine, claimed, "timed_out", None, OVERDUE)
-
-
-def record_unstartable(engine: Engine, wanted: ClaimRequest, error: BaseException, state: str = "") -> Outcome:
-    """Put a run on record that could not begin: its table is missing, its work cannot be loaded, or ends the process.
-
-    state: in which it ends; by default the one that the error stands for.
-    """
-    found, reason = ended_by(error)
-    said = reason or f"{wanted.job}: {error_message(error)}"
-    # A look beforehand can break its own connection; if the database answers now, the slot is tried again.
-    state = state or ("cancelled" if found == "unreachable" else found)
-    try:
-        claimed = claim(engine, wanted)
-        finish(engine, claimed, state, None, f"{REFUSED}{said}" if state == "failed" else said)
-    except (AlreadyDone, HeldElsewhere) as none:
-        return _not_ours(wanted.job, none)
-    except DBAPIError as unwritten:
-        if fault_behind(unwritten) in PASSING:
-            raise
-        # The right to write our own tables may be what is missing: then it is said, and nowhere on record.
-        return Outcome(wanted.job, state, error=said, failure=Failure(error), refused=True)
-    return Outcome(wanted.job, state, claimed.run_id, claimed.as_of, error=said, failure=Failure(error), refused=True)
-
-
-def _not_ours(job: str, why: AlreadyDone | HeldElsewhere) -> Outcome:
-    return Outcome(job, "already done" if isinstance(why, AlreadyDone) else "held", error=str(why))
 
 
 def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:

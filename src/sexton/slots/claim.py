@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, exists, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -25,13 +25,16 @@ from ..db.server_clock import ask_now, database_now, skew
 from ..db.tables import DATABASE, TAKEN, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
 from ..jobs.fingerprints import differ
-from ..jobs.job import Job
 from ..texts import encodable, one_line
+from .due_run import DueRun
 from .lease import Lease, acquire, fence, of_job, release, short_transaction
 from .queue import ask_again
 
 CLOCKS_APART = 60.0
 """Seconds that the clocks of process and database may differ before nothing is started."""
+
+LOCAL_SLOT = "wall"
+"""The column of `runs` in which `DueRun.local_slot` is kept."""
 
 DEAD = "its process ended without a word"
 
@@ -40,39 +43,6 @@ class AlreadyDone(SextonError):
     """The slot has a run that succeeded: nothing to do. Not a failure; exit code 0."""
 
     exit_code = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimRequest:
-    """What to claim. slot: None for a run by hand.  as_of: the run's time; None asks the database.
-
-    missed: earlier slots that this run stands for.  queued: number of the run row that asked for it.
-    wall: local time of the slot, see `Schedule.wall`.
-    """
-
-    job: str
-    slot: datetime | None
-    as_of: datetime | None
-    definition: str
-    lease_seconds: float
-    missed: int = 0
-    queued: int | None = None
-    wall: str | None = None
-
-    @classmethod
-    def of(cls, due: DueRun, definition: str, lease_seconds: float) -> ClaimRequest:
-        """What has to be claimed to start a run that is due."""
-        return cls(due.job.name, due.slot, None, definition, lease_seconds, due.missed, due.queued, due.wall)
-
-
-class DueRun(NamedTuple):
-    """One run to start. slot: None when a person asked for it.  missed, queued, wall: see `ClaimRequest`."""
-
-    job: Job
-    slot: datetime | None
-    missed: int = 0
-    queued: int | None = None
-    wall: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +65,27 @@ def holder_name() -> str:
     return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-def claim(engine: Engine, wanted: ClaimRequest) -> Claim:
+def claim(engine: Engine, due: DueRun, *, lease_seconds: float, definition: str = "") -> Claim:
     """Take the right to execute; commit it. HeldElsewhere or AlreadyDone when there is nothing to take.
 
+    lease_seconds: how long it is ours without a renewal.  definition: fingerprint of the settings; "": not known.
     SchemaOutdated and DatabaseUnreachable when nothing could be asked.
     """
     with (
         connection_errors_translated(engine),
-        _locked_as_held(wanted.job),
-        short_transaction(engine, wanted.lease_seconds) as connection,
+        _locked_as_held(due.job),
+        short_transaction(engine, lease_seconds) as connection,
     ):
         require_schema(connection)
-        lease = acquire(connection, of_job(wanted.job), holder_name(), wanted.lease_seconds)
+        lease = acquire(connection, of_job(due.job), holder_name(), lease_seconds)
         if lease is None:
-            raise HeldElsewhere(f"{wanted.job} is being run by another process")
-        _close_abandoned(connection, wanted.job)
-        attempt = _next_attempt(connection, wanted)
-        as_of = wanted.as_of or _trusted_now(connection)
-        differs_from = _settings_before(connection, wanted)
-        run_id = _open_run(connection, wanted, lease, attempt, as_of)
-        return Claim(run_id, wanted.job, wanted.slot, attempt, as_of, lease, differs_from)
+            raise HeldElsewhere(f"{due.job} is being run by another process")
+        _close_abandoned(connection, due.job)
+        attempt = _next_attempt(connection, due)
+        as_of = due.as_of or _trusted_now(connection)
+        differs_from = _settings_before(connection, due.job, definition)
+        run_id = _open_run(connection, due, lease, attempt, as_of, definition)
+        return Claim(run_id, due.job, due.slot, attempt, as_of, lease, differs_from)
 
 
 @contextmanager
@@ -156,17 +127,17 @@ def _abandon(connection: Connection, *which: ColumnElement[bool]) -> int:
     return len(rows)
 
 
-def _next_attempt(connection: Connection, wanted: ClaimRequest) -> int:
-    if wanted.slot is None:
+def _next_attempt(connection: Connection, due: DueRun) -> int:
+    if due.slot is None:
         return 1
     runs = own_tables(connection.dialect.name).runs
     earlier = connection.execute(
         select(runs.c.attempt, runs.c.state)
-        .where(runs.c.job == wanted.job, runs.c.database == DATABASE, runs.c.slot == wanted.slot)
+        .where(runs.c.job == due.job, runs.c.database == DATABASE, runs.c.slot == due.slot)
         .order_by(runs.c.attempt)
     ).all()
     if any(state in TAKEN for _, state in earlier):
-        raise AlreadyDone(f"{wanted.job} has already run for {wanted.slot:%Y-%m-%d %H:%M:%S} UTC")
+        raise AlreadyDone(f"{due.job} has already run for {due.slot:%Y-%m-%d %H:%M:%S} UTC")
     return 1 + max((attempt for attempt, _ in earlier), default=0)
 
 
@@ -189,21 +160,19 @@ def clocks_apart(now: datetime, took: float = 0.0) -> str:
     return f"this machine's clock is {apart:+.0f} s from the database's; set them right, or name the time with --now"
 
 
-def _settings_before(connection: Connection, wanted: ClaimRequest) -> int | None:
+def _settings_before(connection: Connection, job: str, definition: str) -> int | None:
     runs = own_tables(connection.dialect.name).runs
-    newest = select(runs.c.id, runs.c.definition).where(runs.c.job == wanted.job, runs.c.definition != "")
+    newest = select(runs.c.id, runs.c.definition).where(runs.c.job == job, runs.c.definition != "")
     before = connection.execute(newest.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(1)).first()
-    return (
-        before.id if before is not None and wanted.definition and differ(wanted.definition, before.definition) else None
-    )
+    return before.id if before is not None and definition and differ(definition, before.definition) else None
 
 
-def _open_run(connection: Connection, wanted: ClaimRequest, lease: Lease, attempt: int, as_of: datetime) -> int:
+def _open_run(connection: Connection, due: DueRun, lease: Lease, attempt: int, as_of: datetime, definition: str) -> int:
     runs = own_tables(connection.dialect.name).runs
     row: dict[str, Any] = {
-        "job": wanted.job,
+        "job": due.job,
         "database": DATABASE,
-        "slot": wanted.slot,
+        "slot": due.slot,
         "attempt": attempt,
         "state": "running",
         "worker": lease.holder,
@@ -211,16 +180,16 @@ def _open_run(connection: Connection, wanted: ClaimRequest, lease: Lease, attemp
         "as_of": as_of,
         "started_at": database_now(connection.dialect.name),
         "counts": {},
-        "definition": wanted.definition,
-        "missed": wanted.missed,
-        "wall": wanted.wall,
+        "definition": definition,
+        "missed": due.missed,
+        LOCAL_SLOT: due.local_slot,
     }
-    if wanted.queued is not None:
-        return _open_queued(connection, wanted.queued, row)
+    if due.queued is not None:
+        return _open_queued(connection, due.queued, row)
     try:
         run_id: int = connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one()
     except IntegrityError as error:
-        raise AlreadyDone(f"{wanted.job} has already run for {wanted.slot} UTC") from error
+        raise AlreadyDone(f"{due.job} has already run for {due.slot} UTC") from error
     return run_id
 
 

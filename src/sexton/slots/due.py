@@ -10,17 +10,18 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, select
 
 from ..db.for_each import for_each
-from ..db.server_clock import ask_now, database_now
+from ..db.server_clock import database_now
 from ..db.tables import DATABASE, TAKEN, own_tables
 from ..jobs.job import Job
 from ..jobs.misfire import due_slots, lapsed_slot, missed_before
 from ..jobs.schedule import Schedule
-from .claim import DueRun, reap
+from .claim import LOCAL_SLOT
+from .due_run import DueRun
 from .queue import CRASHES, waiting
 from .schedules import ScheduleOverride, beginning, due_after, in_force, observe, overrides
 
 MINUTE = len("2026-11-22 04:10")
-"""The part of `Schedule.wall` that people read off a clock."""
+"""The part of `Schedule.local_slot` that people read off a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,8 @@ class Attempt:
     attempt: int
     state: str
     finished_at: datetime | None
-    wall: str | None = None
-    """Local time of the slot when it was run, see `Schedule.wall`."""
-
-
-def due_now(connection: Connection, jobs: Iterable[Job]) -> list[DueRun]:
-    """What has to run by the database's time; runs of dead processes are closed first. See `due_runs`."""
-    reap(connection)
-    return due_runs(connection, jobs, ask_now(connection))
+    local_slot: str | None = None
+    """Local time of the slot when it was run, see `Schedule.local_slot`."""
 
 
 def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: Collection[str] = ()) -> list[DueRun]:
@@ -60,10 +55,10 @@ def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: C
 
 def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[DueRun]:
     """Runs that wait in the queue, oldest first; those of unknown jobs are left to whoever knows them."""
-    by_name = {job.name: job for job in jobs}
+    names = {job.name for job in jobs}
     for number, name in waiting(connection):
-        if name in by_name:
-            yield DueRun(by_name[name], None, queued=number)
+        if name in names:
+            yield DueRun(name, None, queued=number)
 
 
 def _slots(
@@ -88,9 +83,10 @@ def _slots(
             _write_skipped(connection, job, slots[-1], now, missed_before(job.schedule, last, slots[-1]), reason)
         elif slots:
             missed = missed_before(job.schedule, last, slots[0])
-            wall = job.schedule.wall
+            local_slot = job.schedule.local_slot
             yield from (
-                DueRun(job, slot, 0 if number else missed, wall=wall(slot)) for number, slot in enumerate(slots)
+                DueRun(job.name, slot, missed=0 if number else missed, local_slot=local_slot(slot))
+                for number, slot in enumerate(slots)
             )
         elif lapsed is not None:
             late = timedelta(seconds=int((now - lapsed).total_seconds()))
@@ -104,13 +100,13 @@ def _named_before(schedule: Schedule, newest: Attempt | None, last: datetime | N
     There is one after the newest run only when the rules of the zone changed since, or are others than those of the
     process that ran it (T7): 04:00 was at 06:00 UTC, and is now at 07:00 UTC of the same day.
     """
-    if newest is None or newest.wall is None or last is None or newest.slot > last:
+    if newest is None or newest.local_slot is None or last is None or newest.slot > last:
         return None
-    today = schedule.wall(newest.slot)
-    if today is None or today == newest.wall or newest.wall.rpartition(" ")[2] != schedule.zone:
+    today = schedule.local_slot(newest.slot)
+    if today is None or today == newest.local_slot or newest.local_slot.rpartition(" ")[2] != schedule.zone:
         return None
     passed, slot = None, schedule.next(last)
-    while (schedule.wall(slot) or "")[:MINUTE] <= newest.wall[:MINUTE]:
+    while (schedule.local_slot(slot) or "")[:MINUTE] <= newest.local_slot[:MINUTE]:
         passed, slot = slot, schedule.next(slot)
     return passed
 
@@ -145,13 +141,14 @@ def newest_attempts(
     without: states that do not count.
     """
     rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name, now, without))
-    return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at, row.wall) for row in rows}
+    return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at, row.local_slot) for row in rows}
 
 
 def _newest(dialect: str, name: str, now: datetime, without: Sequence[str]) -> Select[Any]:
     runs = own_tables(dialect).runs
-    columns = (runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at, runs.c.wall)
-    one = select(*columns).where(runs.c.job == name, runs.c.database == DATABASE, runs.c.slot <= now)
+    columns = (runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at)
+    one = select(*columns, runs.c[LOCAL_SLOT].label("local_slot"))
+    one = one.where(runs.c.job == name, runs.c.database == DATABASE, runs.c.slot <= now)
     if without:
         one = one.where(runs.c.state.not_in(without))
     return select(one.order_by(runs.c.slot.desc(), runs.c.attempt.desc()).limit(1).subquery())

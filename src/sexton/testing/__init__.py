@@ -19,19 +19,27 @@ if TYPE_CHECKING:
 
 
 def run_job(
-    engine: Engine, job: Job, *, at: str | datetime | None = None, raise_errors: bool = False, **options: Any
+    engine: Engine,
+    job: Job,
+    *,
+    at: str | datetime | None = None,
+    slot: datetime | None = None,
+    raise_errors: bool = False,
+    **options: Any,
 ) -> Outcome:
-    """Run `job` for real at the time `at` (the database's time by default); options as `sexton.runs.runner.run` takes.
+    """Run `job` for real at the time `at` (the database's time by default); options as `RunOptions` names them.
 
+    slot: for which it runs; by hand by default.
     The same path that every starter takes: claim, lease, fence, batches, history. Sexton's tables must be there.
     raise_errors: once the run is closed as failed, raise what a function of the job ended with, with its traceback;
     JobFailed or TimedOut where no exception of a function was the reason.
     UsageError when its work cannot run here: its table is missing, a policy cannot be right.
     """
     from ..errors import JobFailed, TimedOut, UsageError
-    from ..runs.runner import run
+    from ..runs.runner import RunOptions, run
+    from ..slots.due_run import DueRun
 
-    outcome = run(engine, job, as_of=_instant(at), **options)
+    outcome = run(engine, job, DueRun(job.name, slot, _instant(at)), RunOptions(**options))
     failure = outcome.failure
     if outcome.refused and failure is not None and isinstance(failure.error, UsageError):
         raise failure.error

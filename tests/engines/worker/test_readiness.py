@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sexton.engines.worker import executor as executors
+from sexton.engines.executor import process as executors
+from sexton.engines.executor.process import Executor
 from sexton.engines.worker import readiness
-from sexton.engines.worker.executor import Executor
 from sexton.engines.worker.readiness import Fitness
 from tests.support.require import program
 

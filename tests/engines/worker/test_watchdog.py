@@ -12,11 +12,14 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.app import App
+from sexton.engines import contract
+from sexton.engines.executor import process
 from sexton.slots.queue import enqueue
+from tests.support.children import command_line
 from tests.support.patience import PATIENCE
 from tests.support.proxy import Proxy
 from tests.support.worker import LONG, PAGES, Yard, make_yard, pages_of, said
-from tests.support.workers import Start
+from tests.support.workers import Start, Worker
 
 
 def settings(yard: Yard, text: str) -> None:
@@ -91,6 +94,19 @@ def test_x9_a_loop_that_cannot_ask_its_database_says_so_and_goes_on(
     assert worker.runs
 
 
+def renewing_soon(*words: str) -> int:
+    """A worker that soon asks again what was not known, and whether all can be loaded."""
+    contract.UNKNOWN_SECONDS = process.RENEWED_AFTER = 0.5
+    process.STEADY = 0.0
+    return command_line(*words)
+
+
+def unknown_to(worker: Worker, job: str) -> list[str]:
+    """Why its executors did not know the job, each time."""
+    runs = [line for line in said(worker) if line["event"] == "run ended" and line["job"] == job]
+    return [run["error"] for run in runs if run["state"] == "unknown"]
+
+
 BREAKABLE = """
 import os, signal
 from sexton import Job
@@ -99,17 +115,22 @@ def die(run):
     os.kill(os.getpid(), signal.SIGKILL)
 
 crash = Job("own.crash", work=die)
-quiet = Job("own.quiet", work=print)
+quiet = Job("own.quiet", work=lambda run: None)
 """
 
 
 @pytest.mark.databases("sqlite", "postgres15")
-def test_rep_35_a_module_that_breaks_under_a_running_worker_is_said_and_alerted(yard: Yard) -> None:
-    """A deploy with a typo: executors that start anew do the rest; what they cannot is on record, and an incident."""
+def test_rep_35_a_module_that_breaks_under_a_running_worker_is_said_and_alerted(yard: Yard, start: Start) -> None:
+    """A deploy with a typo: executors that start anew do the rest; what they cannot is said, waits, and is an incident.
+
+    As under `run --due` (REP-40). Once the module is mended the next process has it, and what waits runs.
+    """
     file = Path(yard.config.partition("=")[2])
     (file.parent / "own.py").write_text(BREAKABLE)
     file.write_text(file.read_text().replace("jobs = [", 'jobs = ["own.py", '))
-    worker = yard.leader("--concurrency", "1")
+    worker = start(renewing_soon, "worker", yard.config, "--concurrency", "1")
+    yard.workers.append(worker)
+    worker.wait_for('"leading"')
     crash, quiet = (App.load(file).registry.get(name) for name in ("own.crash", "own.quiet"))
     (file.parent / "own.py").write_text("import typo_of_a_deploy\n")
 
@@ -119,8 +140,13 @@ def test_rep_35_a_module_that_breaks_under_a_running_worker_is_said_and_alerted(
     with yard.engine.begin() as connection:
         number, _ = enqueue(connection, quiet, by="a test")
 
-    failed = yard.ended(number)
-    assert failed.state == "failed"
-    assert "own.py:1: ModuleNotFoundError: No module named 'typo_of_a_deploy'" in (failed.error or "")
+    yard.wait_until(lambda: bool(unknown_to(worker, "own.quiet")))
+    assert "own.py:1: ModuleNotFoundError: No module named 'typo_of_a_deploy'" in unknown_to(worker, "own.quiet")[0]
+    assert [run.state for run in yard.runs("own.quiet")] == ["queued"]
     assert yard.ended(yard.ask_for("calm.idle")).state == "succeeded"
     yard.wait_until(lambda: ("open", "own.py", "unloaded") in incidents(said(worker)))
+
+    (file.parent / "own.py").write_text(BREAKABLE)
+
+    assert yard.ended(number).state == "succeeded"
+    yard.wait_until(lambda: ("close", "own.py", "unloaded") in incidents(said(worker)))

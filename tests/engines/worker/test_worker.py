@@ -162,7 +162,7 @@ def test_rep_26_x1_no_argument_or_variable_of_an_executor_holds_the_url(
             process.communicate()
 
     assert shown
-    assert all("sexton.engines.worker.child" in text for text in shown[::2])
+    assert all("sexton.engines.executor.child" in text for text in shown[::2])
     assert not [text for text in shown if "canary" in text or database in text or "sexton.toml" in text]
 
 

@@ -15,7 +15,8 @@ from sexton.db.server_clock import ask_now
 from sexton.errors import LeaseLost
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
-from sexton.slots.claim import Claim, ClaimRequest, claim, finish
+from sexton.slots.claim import Claim, claim, finish
+from sexton.slots.due_run import DueRun
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import Break, run_and_tell, run_shop_job, shop_of
@@ -35,7 +36,7 @@ KEPT = 20.0
 
 def claimed(engine: Engine, slot: datetime | None = None, *, seconds: float = PATIENCE) -> Claim:
     """A claim by another process."""
-    return claim(engine, ClaimRequest(JOB, slot, NOON, "", seconds))
+    return claim(engine, DueRun(JOB, slot, NOON), lease_seconds=seconds)
 
 
 def test_l11_a_live_lease_that_looks_over_overlaps_without_harm(engine: Engine) -> None:

@@ -14,7 +14,8 @@ from sqlalchemy import Engine, update
 
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
-from sexton.slots.claim import ClaimRequest, claim, finish
+from sexton.slots.claim import claim, finish
+from sexton.slots.due_run import DueRun
 from sexton.testing import run_job
 from tests.faults.schedule import jobs
 from tests.support.children import Break, command_line, run_shop_job, write_settings
@@ -52,7 +53,7 @@ def ran_last(engine: Engine, job: str, ago: timedelta) -> None:
     """The job's newest run succeeded, for the slot that was due then."""
     with engine.connect() as connection:
         slot = MONTHLY.previous(ask_now(connection) - ago)
-    claimed = claim(engine, ClaimRequest(job, slot, slot, "", 10))
+    claimed = claim(engine, DueRun(job, slot, slot), lease_seconds=10)
     finish(engine, claimed, "succeeded", {}, None)
 
 
@@ -163,7 +164,7 @@ def test_p12_a_crash_does_not_count_against_the_next_slot(shop: Sessions, due: D
     with shop.engine.connect() as connection:
         slot = MONTHLY.previous(ask_now(connection) - MONTH)
     for _ in range(3):
-        claim(shop.engine, ClaimRequest("shop.other", slot, slot, "", 10))
+        claim(shop.engine, DueRun("shop.other", slot, slot), lease_seconds=10)
         let_leases_end(shop.engine)
 
     assert due("shop.other").wait() == 0

@@ -1,82 +1,22 @@
-"""REP-29, REP-39: which ends of a run settle its slot is one rule, for the reckoning, under cron and in the worker."""
+"""REP-29: what passes by itself does not settle a slot; every engine: `tests/contracts/test_outcomes.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Connection, Engine, insert, text
 from sqlalchemy.exc import DBAPIError
 
-from sexton import Counts, Job, Run
-from sexton.db.server_clock import ask_now
+from sexton import Counts, Job, Run, cron
 from sexton.runs.context import Limits
-from sexton.slots.claim import ClaimRequest, claim, finish
 from sexton.slots.due import due_runs
 from sexton.testing import run_job
-from tests.support.children import command_line
 from tests.support.sessions import NOON, Sessions, make_sessions
-from tests.support.settling_jobs import DAILY
-from tests.support.worker import LONG, Yard, make_yard
-from tests.support.workers import Start
 
+DAILY = cron("0 3 * * *")
 SHORT = Limits(lock_wait=0.05)
-
-
-def ran_five_days_ago(engine: Engine, job: str) -> datetime:
-    """The job's slot of five days ago succeeded; the slot after it, the first of four that were missed."""
-    with engine.connect() as connection:
-        slot = DAILY.previous(ask_now(connection) - timedelta(days=4))
-    finish(engine, claim(engine, ClaimRequest(job, slot, slot, "", 10)), "succeeded", {}, None)
-    return DAILY.next(slot)
-
-
-def by_due(yard: Yard) -> None:
-    """Two rounds of cron."""
-    for _ in range(2):
-        yard.start(command_line, "run", "--due", yard.config, "settle.each", "settle.retried").wait()
-
-
-def by_worker(yard: Yard) -> None:
-    """A worker."""
-    yard.worker()
-
-
-@pytest.mark.databases("sqlite", "postgres15")
-@pytest.mark.parametrize("starter", [by_due, by_worker])
-@pytest.mark.parametrize(
-    ("job", "trouble", "first", "attempts"),
-    [("each", "held", "cancelled", 2), ("each", "error", "failed", 1), ("retried", "error", "failed", 1)],
-)
-def test_rep_39_a_slot_is_passed_only_when_it_is_settled(
-    engine: Engine,
-    database: str,
-    tmp_path: Path,
-    start: Start,
-    starter: Callable[[Yard], None],
-    job: str,
-    trouble: str,
-    first: str,
-    attempts: int,
-) -> None:
-    """Four missed slots, and the first one meets trouble: a lock is not the slot's end, an error is."""
-    name = f"settle.{job}"
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE troubles (job text, kind text)"))
-        connection.execute(text("INSERT INTO troubles VALUES (:job, :kind)"), {"job": name, "kind": trouble})
-    slot = ran_five_days_ago(engine, name)
-    yard = make_yard(engine, database, tmp_path, start, jobs="tests.support.settling_jobs", lease=LONG)
-
-    starter(yard)
-
-    yard.wait_until(lambda: sum(run.finished_at is not None for run in yard.runs(name)) >= 4 + attempts)
-    made_up = yard.runs(name)[1:]
-    tried = [(run.slot, run.attempt, run.state) for run in made_up]
-    again = [(slot, 2, "succeeded")] * (attempts - 1)
-    slots = [slot + timedelta(days=day) for day in (1, 2, 3)]
-    assert tried == [(slot, 1, first), *again, *((later, 1, "succeeded") for later in slots)]
 
 
 def terminate(shop: Sessions, connection: Connection) -> None:
@@ -135,7 +75,7 @@ def test_rep_29_what_passes_by_itself_does_not_cost_a_function_its_slot(
     assert outcome.total == Counts(changed=29)
     assert shop.runs()[-1].counts == {"work": {"picked": 0, "changed": 29, "told": 0}}
     with engine.begin() as connection:
-        assert [(due.job.name, due.slot) for due in due_runs(connection, [job], NOON)] == [("shop.work", slot)]
+        assert [(due.job, due.slot) for due in due_runs(connection, [job], NOON)] == [("shop.work", slot)]
     again = run_job(engine, job, slot=slot, at=NOON)
     assert (again.state, again.total) == ("succeeded", Counts(changed=1))
 

@@ -6,12 +6,14 @@ import os
 import signal
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from sexton.runs import runner
-from sexton.slots.claim import Claim, ClaimRequest
+from sexton.slots.claim import Claim
+from sexton.slots.due_run import DueRun
 from tests.support.children import command_line, write_settings
 from tests.support.database_checks import assert_expired_once, states
 from tests.support.sessions import Sessions, make_sessions
@@ -41,11 +43,11 @@ def slow_to_claim(*words: str) -> int:
     """A child that finds out what is due, and is stopped just before it claims that."""
     to_come, claim = [True], runner.claim  # type: ignore[attr-defined]
 
-    def stopped(engine: Engine, wanted: ClaimRequest) -> Claim:
+    def stopped(engine: Engine, due: DueRun, **terms: Any) -> Claim:
         if to_come:
             to_come.clear()
             os.kill(os.getpid(), signal.SIGSTOP)
-        claimed: Claim = claim(engine, wanted)
+        claimed: Claim = claim(engine, due, **terms)
         return claimed
 
     runner.claim = stopped  # type: ignore[attr-defined]

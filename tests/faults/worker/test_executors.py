@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 import pytest
 from sqlalchemy import Engine, text
 
-from sexton.engines.worker.executor import Executor
+from sexton.engines.executor.process import Executor
 from tests.support.children import command_line
 from tests.support.database_checks import let_leases_end
 from tests.support.patience import PATIENCE

@@ -14,11 +14,12 @@ from sqlalchemy import Engine, create_engine, text
 
 from sexton import App, Job
 from sexton.config import Settings
+from sexton.engines.due_queue import DueQueue
+from sexton.engines.executor.messages import MAX_MESSAGE_BYTES, JsonPipe, in_form, message_of
 from sexton.engines.worker.leader_inbox import LeaderInbox
-from sexton.engines.worker.messages import MAX_MESSAGE_BYTES, JsonPipe, in_form, message_of
-from sexton.engines.worker.waiting_runs import Waiting
+from sexton.jobs.registry import Registry
 from sexton.runs.outcome import Outcome
-from sexton.slots.claim import DueRun
+from sexton.slots.due_run import DueRun
 from sexton.slots.queue import enqueue
 from sexton.slots.wake import CHANNEL, understood
 from sexton.testing.postgres import Server
@@ -133,7 +134,7 @@ def test_sec_2_a_listener_whose_connection_dies_returns(engine: Engine, database
             return bool(heard)
 
         assert wait_until(hears, PATIENCE)
-    assert [(due.job.name, due.queued) for due in heard] == [(HOUSEKEEPING, 5)]
+    assert [(due.job, due.queued) for due in heard] == [(HOUSEKEEPING, 5)]
 
 
 @pytest.mark.databases("postgres18")
@@ -153,9 +154,11 @@ def test_sec_2_who_called_out_a_run_that_does_not_wait_is_not_taken_at_his_word(
 
 def test_sec_2_of_runs_that_are_called_out_one_a_job_waits() -> None:
     """Ten thousand numbers are no ten thousand runs."""
-    waiting, job = Waiting(), Job("shop.a", work=print)
+    registry = Registry()
+    registry.add(Job("shop.a", work=print))
+    waiting = DueQueue(registry)
     for number in range(10_000):
-        waiting.add(DueRun(job, None, queued=number))
+        waiting.add(DueRun("shop.a", queued=number))
 
     assert len(waiting) == 1
 

@@ -89,7 +89,7 @@ def test_pf_141_4_the_order_of_the_registry_is_the_order_in_which_jobs_are_due(e
     app = App.load(settings(engine, tmp_path))
 
     with engine.begin() as connection:
-        due = [run.job.name for run in due_runs(connection, app.registry, at(NOW))]
+        due = [run.job for run in due_runs(connection, app.registry, at(NOW))]
 
     assert due == [*IN_ORDER, "sexton.housekeeping"] == app.registry.names()
     assert list(JOBS.values()) == IN_ORDER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...app import App
 from ...db.connect import read_only
 from ...jobs.job import Job
-from ...slots.claim import DueRun
 from ...slots.due import newest_attempts, tried_again
+from ...slots.due_run import DueRun
 from ...slots.queue import waiting
 from ...slots.schedules import in_force, next_slot, overrides, version
 from ...slots.wake import understood
@@ -53,9 +53,7 @@ class LeaderInbox:
         names = set(self._app.registry.names()) & hints.runs.keys()
         if time.monotonic() < self._doubted:
             return [], hints.look or bool(names)
-        return [
-            DueRun(self._app.registry.get(name), None, queued=hints.runs[name]) for name in sorted(names)
-        ], hints.look
+        return [DueRun(name, queued=hints.runs[name]) for name in sorted(names)], hints.look
 
     def misled(self) -> None:
         """A run that was called out does not wait; another worker may have taken it, or somebody plays with us."""
@@ -99,9 +97,9 @@ class LeaderInbox:
             if (again := tried_again(job, tried.get(job.name))) is not None and again > now:
                 self.agenda.look_at(job.name, again)
 
-    def soon(self, job: Job, now: datetime, later: float) -> None:
+    def soon(self, name: str, now: datetime) -> None:
         """Look at this job again: its run has ended, its next slot may be due already."""
-        self.agenda.look_at(job.name, now + timedelta(seconds=later))
+        self.agenda.look_at(name, now)
 
     def close(self) -> None:
         """Leave the desk: forget the agenda, hang up."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
@@ -20,22 +19,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...app import App
 from ...db.faults import in_words
-from ...db.migrate import require_schema
-from ...db.server_clock import ask_now
 from ...errors import DatabaseUnreachable, SchemaOutdated, SextonError, UsageError
-from ...jobs.job import Job
 from ...jobs.zones import renew_zones
-from ...runs.outcome import SETTLING_STATES
+from ...runs.outcome import Outcome
 from ...runs.stop import Stop
-from ...slots.claim import DueRun, holder_name, reap
-from ...slots.due import due_runs
+from ...slots.claim import holder_name
+from ...slots.due_run import DueRun
 from ...slots.lease import short_transaction
-from .executor import Assignment, Executor
+from ..contract import UNSETTLED_SECONDS, after, look, not_begun
+from ..due_queue import DueQueue
+from ..executor.messages import outcome_of
+from ..executor.orphans import OrphanedRuns
+from ..executor.process import Assignment, Executor
 from .leader_inbox import LeaderInbox
 from .leadership import Leadership
-from .orphans import OrphanedRuns
 from .readiness import Fitness
-from .waiting_runs import Waiting
+from .timers import Timers
 
 QUEUE_POLL_SECONDS = 1.0
 """Seconds between two looks at the queue and at changed schedules, for those whom no NOTIFY reaches."""
@@ -56,19 +55,6 @@ Say = Callable[..., None]
 """`say(event, **fields)` writes one line of log."""
 
 
-@dataclass(slots=True)
-class Timers:
-    """Monotonic times at which something is to be done next."""
-
-    election: float = 0.0
-    look: float = 0.0
-    all: float = 0.0
-    turned: float = 0.0
-    rest: float = 0.0
-    trouble: float = 0.0
-    patience: float = 0.2
-
-
 class Worker:
     """One worker process. executors: one for each run at once."""
 
@@ -81,8 +67,8 @@ class Worker:
         self.fitness = Fitness(executors, say)
         self.leadership = Leadership(app.database, holder_name(), self.limits.lease, self.fitness)
         self.desk = LeaderInbox(app)
-        self.waiting = Waiting()
-        self.closing = OrphanedRuns(app.database, self.limits.lease, app.definition)
+        self.waiting = DueQueue(app.registry)
+        self.orphans = OrphanedRuns(app)
         self.timers = Timers()
         self.led = self.reached = False
         self.trouble = ""
@@ -141,11 +127,12 @@ class Worker:
 
     def _find(self, now: float) -> None:
         """Put what is due into `waiting`."""
-        called, look = self.desk.called()
+        called, hinted = self.desk.called()
         for run in called:
             self.waiting.add(run)
-        names, everything = {*self.desk.agenda.due(self.leadership.clock.now())}, now >= self.timers.all
-        if everything or look or now >= self.timers.look:
+        names = {*self.desk.agenda.due(self.leadership.clock.now())} | self.waiting.released()
+        everything = now >= self.timers.all
+        if everything or hinted or now >= self.timers.look:
             self.timers.look = now + QUEUE_POLL_SECONDS
             changed, asked = self.desk.changed()
             names |= asked
@@ -163,33 +150,32 @@ class Worker:
 
     def _look_at(self, names: set[str]) -> None:
         jobs = [job for job in self.app.registry if job.name in names]
-        busy = {job.name for job in self._under_way()}
+        busy = {*self._under_way()}
         with short_transaction(self.app.database, self.limits.lease) as connection:
-            require_schema(connection)
-            reap(connection)
-            now = ask_now(connection)
-            found = due_runs(connection, jobs, now, busy)
+            now, found = look(connection, jobs, busy)
             self.desk.plan(connection, jobs, now)
         known = busy | self.waiting.names()
         for due in found:
-            if due.queued is not None or due.job.name not in known:
+            if due.queued is not None or due.job not in known:
                 self.waiting.add(due)
 
     def _dispatch(self) -> None:
         for executor in [executor for executor in self.executors if executor.idle]:
             due = self.waiting.next(self._under_way(), len(self.executors))
             while due is not None and self._lapsed(due):
-                self.desk.soon(due.job, self.leadership.clock.now(), 0.0)  # to be put on record as given up
+                self.desk.soon(due.job, self.leadership.clock.now())  # to be put on record as given up
                 due = self.waiting.next(self._under_way(), len(self.executors))
             if due is None:
                 return
-            executor.give(due)
+            executor.give(due, self.app.registry.get(due.job).time_limit.total_seconds())
 
     def _lapsed(self, due: DueRun) -> bool:
         """Whether it has waited behind others until it was too late by its misfire rule."""
-        return due.slot is not None and self.leadership.clock.now() - due.slot > due.job.misfire.lateness
+        lateness = self.app.registry.get(due.job).misfire.lateness
+        return due.slot is not None and self.leadership.clock.now() - due.slot > lateness
 
-    def _under_way(self) -> list[Job]:
+    def _under_way(self) -> list[str]:
+        """Names of the jobs that run now."""
         return [executor.assignment.due.job for executor in self.executors if executor.assignment]
 
     def _watch(self) -> None:
@@ -197,28 +183,39 @@ class Worker:
         for executor in self.executors:
             if executor.overdue():
                 executor.signal(SIGKILL)
+            executor.renew()
             executor.start()
             if executor.failure != executor.said:
                 executor.said = executor.failure
                 if executor.failure:
                     self.say("an executor could not start", reason=executor.failure)
-        self.closing.try_again()
+        self.orphans.try_again()
 
     def _ended(self, done: Assignment) -> None:
         """An executor has ended a run, or has left it."""
-        outcome: dict[str, Any] = done.outcome or {}
-        if outcome["event"] == "gone" and (done.claimed or not self.stop.asked):
-            self.say("run ended", **self.closing.take(done))
-        if outcome.get("run") is not None:
+        outcome = self._outcome(done)
+        then = after(outcome)
+        if outcome.run_id is not None:
             self.fitness.has_begun()
-        elif outcome.get("state") == "unreachable":
-            self.fitness.was_refused(outcome["error"])
-        if done.due.queued is not None and outcome.get("state") == "already done":
+        elif then.in_the_way:
+            self.fitness.was_refused(str(outcome.error))
+        if done.due.queued is not None and outcome.state == "already done":
             self.desk.misled()
-        settled = outcome.get("state") in SETTLING_STATES
-        if not settled:
-            self.waiting.drop(done.due.job.name)
-        self.desk.soon(done.due.job, self.leadership.clock.now(), 0.0 if settled else 1.0)
+        if then.settled and not self.orphans.includes(done.due.job):
+            self.desk.soon(done.due.job, self.leadership.clock.now())
+        else:
+            self.waiting.hold_back(done.due.job, max(then.look_again, UNSETTLED_SECONDS))
+
+    def _outcome(self, done: Assignment) -> Outcome:
+        """How a run ended; of one whose process is gone this says so in the log, as nobody else does."""
+        said: dict[str, Any] = done.outcome or {}
+        if said["event"] == "ended":
+            return outcome_of(said)
+        if not done.claimed and self.stop.asked:
+            return not_begun(done.due, self.stop.reason)
+        outcome = self.orphans.take(done)
+        self.say("run ended", job=outcome.job, run=outcome.run_id, state=outcome.state, error=outcome.error)
+        return outcome
 
     def _wait(self) -> None:
         """Until the next thing to do."""
@@ -252,10 +249,12 @@ class Worker:
         ends = [timers.election, *(max(run.ends, timers.turned + 0.1) for run in runs)]
         if self.leadership.leading:
             ends += [timers.look, timers.all]
+            if (released := self.waiting.releases_at()) is not None:
+                ends.append(released)
             if (at := self.desk.agenda.next()) is not None:
                 left = (at - self.leadership.clock.now()).total_seconds()
                 ends.append(time.monotonic() + left)
-        if self.closing.waits:
+        if self.orphans.waits:
             ends.append(timers.turned + 0.5)
         return min(max(min(ends) - time.monotonic(), 0.0), QUEUE_POLL_SECONDS)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ...slots.claim import clocks_apart
-from .executor import Executor
+from ..executor.process import Executor
 
 REFUSALS = 3
 """Runs in a row that the database did not let begin, after which no more are tried; but see `UNFIT_SECONDS`."""

@@ -12,7 +12,7 @@ from signal import SIGKILL
 
 from ...errors import DONE
 from ...runs.stop import Stop
-from .executor import Executor
+from ..executor.process import Executor
 
 SHUTDOWN_GRACE_SECONDS = 3.0
 """Seconds beyond the length of a lease, which runs have to end their batch in."""

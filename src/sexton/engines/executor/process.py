@@ -1,4 +1,4 @@
-"""The worker's end of one executor: start it, give it a run, see how it ends, end it when it does not.
+"""One executor, seen from outside: start it, give it a run, see how it ends, end it when it does not.
 
 ended ──start──> starting ──ready──> idle ──give──> busy ──"ended"──> idle
                                                       └── gone: crashed, killed, or ended by the hard limit
@@ -18,7 +18,7 @@ from typing import Any
 
 from ...jobs.modules import python
 from ...runs.hard_limit import ALARM
-from ...slots.claim import DueRun
+from ...slots.due_run import DueRun
 from .messages import JsonPipe, in_form
 
 KILL = ALARM - 0.5
@@ -38,6 +38,9 @@ LONGEST_REST = 8.0
 
 HUNG_UP = 2.0
 """Seconds in which a process has to end that has closed its line."""
+
+RENEWED_AFTER = 30.0
+"""Seconds after which a process that could not load all jobs makes room for one that may: somebody mends them."""
 
 STEADY = 10.0
 """Seconds that one has to live, or a run that it has to end, for its start to count as good."""
@@ -60,7 +63,7 @@ class Assignment:
 
 
 class Executor:
-    """One process that executes runs, one at a time. config, database: as the worker was given them.
+    """One process that executes runs, one at a time. config, database: as we were given them.
 
     jobs: the modules of the settings, for where this process finds them; the other looks in no working directory.
 
@@ -74,10 +77,11 @@ class Executor:
         self._process: subprocess.Popen[bytes] | None = None
         self._line: JsonPipe | None = None
         self.ready = False
-        self._started = 0.0
+        self._started = self._loaded = 0.0
         self._unready = time.monotonic()
         self._again = 0.0
         self._vain = 0
+        self._partial = self._leaving = False
         self.assignment: Assignment | None = None
         self.failure = self.said = ""
         self.unloaded: dict[str, str] | None = None
@@ -98,7 +102,7 @@ class Executor:
             self._in_vain(str(error.strerror or error))
             return
         with theirs:
-            command = python("sexton.engines.worker.child", str(theirs.fileno()), jobs=self._jobs)
+            command = python("sexton.engines.executor.child", str(theirs.fileno()), jobs=self._jobs)
             try:
                 self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
             except OSError as error:  # no program, no memory, too many processes
@@ -139,13 +143,14 @@ class Executor:
         """What to select on; None without a process."""
         return self._line
 
-    def give(self, due: DueRun, *, quiet: bool = False) -> None:
-        """Give it a run; quiet: it writes no line of log about it. When it is gone, `read` says so."""
+    def give(self, due: DueRun, seconds: float, *, quiet: bool = False) -> None:
+        """Give it a run that may take so long; quiet: it writes no line of log about it.
+
+        When its process is gone, `read` says so.
+        """
         assert self._line is not None
-        self.assignment = Assignment(due, time.monotonic() + due.job.time_limit.total_seconds() + KILL)
-        slot = due.slot.isoformat() if due.slot else None
-        wish = {"job": due.job.name, "slot": slot, "missed": due.missed, "queued": due.queued, "wall": due.wall}
-        self._line.send({**wish, "quiet": quiet})
+        self.assignment = Assignment(due, time.monotonic() + seconds + KILL)
+        self._line.send({"due": due.to_json(), "quiet": quiet})
 
     def read(self) -> Iterator[Assignment]:
         """Take what it says; yields what it has ended or left. A process that is gone leaves `alive` false."""
@@ -159,6 +164,7 @@ class Executor:
                 return
             if message["event"] == "ready":
                 self.ready, self.unloaded = True, message["unloaded"]
+                self._partial, self._loaded = bool(self.unloaded), time.monotonic()
             elif self.assignment is not None and message["event"] == "begun":
                 self.assignment.begun = True
             elif self.assignment is not None and message["event"] == "claimed":
@@ -174,7 +180,9 @@ class Executor:
     def _gone(self) -> Iterator[Assignment]:
         # One that has closed its line and lives on all the same (its code did that) is killed.
         code = self._exit_code(HUNG_UP)
-        if not self.ready or (self.assignment is None and time.monotonic() - self._started < STEADY):
+        if self._leaving:
+            self._leaving = False
+        elif not self.ready or (self.assignment is None and time.monotonic() - self._started < STEADY):
             self._in_vain(f"its process {'was killed by signal' if code < 0 else 'ended with exit code'} {abs(code)}")
         else:
             self._vain, self.failure = 0, ""
@@ -200,6 +208,12 @@ class Executor:
         if self.ready:
             self._unready = time.monotonic()
         self.ready = False
+
+    def renew(self) -> None:
+        """End an idle process that could not load all jobs, once it has lasted: the next one loads them anew."""
+        if self.idle and self._partial and time.monotonic() > self._loaded + RENEWED_AFTER:
+            self.ready, self._leaving, self._unready = False, True, time.monotonic()
+            self.leave()
 
     def overdue(self) -> bool:
         """Whether it should be killed: its run does not end, or it never became ready."""

@@ -1,6 +1,6 @@
-"""`sexton.engines.worker.child FD`, started by its worker: an executor, the process in which runs of a worker happen.
+"""`sexton.engines.executor.child FD`, started by a worker or a `run --due`: the process of an executor.
 
-Where its settings and its database are, the worker says over the line, as other users can read arguments. It keeps its
+Where its settings and its database are, it is told over the line, as other users can read arguments. It keeps its
 connection warm between runs. It may crash, hang or be killed: its worker sees that and closes the run.
 """
 
@@ -14,7 +14,6 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...app import App
 from ...console import complain, plain_logging, plain_output, write_traceback
 from ...db.connect import read_only
-from ...db.faults import in_words
-from ...errors import FAILED, SextonError, UsageError
+from ...errors import FAILED, SextonError
 from ...runs.outcome import Outcome
-from ...runs.runner import record_unstartable
-from ...runs.runner import run as run_job
+from ...runs.runner import RunOptions
 from ...runs.stop import Stop, on_signals
-from ...slots.claim import Claim, ClaimRequest
+from ...slots.claim import Claim
+from ...slots.due_run import DueRun
 from ...telemetry import logs
+from ..contract import execute, in_the_way
 from .messages import JsonPipe, message_of
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
@@ -95,7 +94,7 @@ def _warm(app: App) -> None:
 
 def _executed(app: App, line: JsonPipe, wish: dict[str, Any], stop: Stop) -> dict[str, Any]:
     """Do one run and say how it ended."""
-    quiet, began = wish["quiet"], time.monotonic()
+    due, quiet, began = DueRun.from_json(wish["due"]), wish["quiet"], time.monotonic()
     line.send({"event": "begun"})
 
     def started(claim: Claim) -> None:
@@ -108,27 +107,16 @@ def _executed(app: App, line: JsonPipe, wish: dict[str, Any], stop: Stop) -> dic
         if not quiet:
             logs.emit(logs.ended(outcome, time.monotonic() - began))
 
+    options = RunOptions(stop=stop, last_word=last_word, watched=True, started=started)
     try:
-        outcome = _run(app, wish, stop=stop, last_word=last_word, watched=True, started=started)
-    except (SQLAlchemyError, SextonError) as error:  # what stands in the way of all jobs, a right that is missing too
-        outcome = Outcome(wish["job"], "unreachable", error=in_words(error))
+        outcome = execute(app, due, options)
+    except (SQLAlchemyError, SextonError) as error:  # a right that is missing too
+        outcome = in_the_way(due, error)
     if not quiet and outcome.state not in ("held", "already done"):
         logs.emit(logs.ended(outcome, time.monotonic() - began))
     if outcome.failure is not None:
         outcome.failure.forget()
     return {"event": "ended", **message_of(outcome)}
-
-
-def _run(app: App, wish: dict[str, Any], **how: Any) -> Outcome:
-    """The run that is wished for; on record as failed when nobody here knows its job (any more)."""
-    slot = datetime.fromisoformat(wish["slot"]) if wish["slot"] else None
-    limits, more = app.limits(), {name: wish[name] for name in ("missed", "queued", "wall")}
-    try:
-        job = app.registry.get(wish["job"])
-    except UsageError as unknown:
-        wanted = ClaimRequest(wish["job"], slot, None, app.definition, limits.lease, **more)
-        return record_unstartable(app.database, wanted, unknown)
-    return run_job(app.database, job, slot=slot, limits=limits, definition=app.definition, **more, **how)
 
 
 if __name__ == "__main__":

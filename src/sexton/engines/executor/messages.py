@@ -1,4 +1,4 @@
-"""What a worker and its executors say to each other: one JSON object a line. Names and numbers, never code (X10).
+"""What executors and whoever has them say to each other: one JSON object a line. Names and numbers, never code (X10).
 
 A job is anybody's code and holds the line as well, so what comes from an executor is checked like any input (SEC-2).
 """

@@ -1,4 +1,4 @@
-"""Runs whose process is gone: closed by the worker, which saw how it ended, so that their lease is free at once."""
+"""Runs whose process is gone: closed by whoever saw how it ended, so that their lease is free at once."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...app import App
 from ...errors import LeaseLost, SextonError
 from ...runs.hard_limit import OVERDUE
-from ...runs.runner import record_unstartable
-from ...slots.claim import ClaimRequest, close
+from ...runs.outcome import Outcome
+from ...slots.claim import close
 from ...slots.lease import Lease, of_job
-from .executor import KILL, Assignment
+from ..contract import unstartable
+from .process import KILL, Assignment
 
 CLOSING_SECONDS = 120.0
 """Seconds that closing is tried; the server may still be busy with what the dead process asked for last."""
@@ -25,17 +26,16 @@ CLOSING_SECONDS = 120.0
 class Left(NamedTuple):
     """A run without a process. close: puts its end on record.  since: monotonic time at which that was seen."""
 
+    job: str
     close: Callable[[], object]
     since: float
 
 
 class OrphanedRuns:
-    """The runs to close. seconds: length of their leases.  definition: of the settings, for runs that never began."""
+    """The runs to close, of the app's jobs."""
 
-    def __init__(self, engine: Engine, seconds: float, definition: str) -> None:
-        self._engine = engine
-        self._seconds = seconds
-        self._definition = definition
+    def __init__(self, app: App) -> None:
+        self._app = app
         self._left: list[Left] = []
 
     @property
@@ -43,8 +43,12 @@ class OrphanedRuns:
         """Whether something is still to be closed."""
         return bool(self._left)
 
-    def take(self, left: Assignment) -> dict[str, Any]:
-        """An executor ended in the middle of this; what to say about it.
+    def includes(self, job: str) -> bool:
+        """Whether a run of this job is still to be closed."""
+        return any(left.job == job for left in self._left)
+
+    def take(self, left: Assignment) -> Outcome:
+        """An executor ended in the middle of this: how that counts, on record as soon as it can be.
 
         When its end came before the run was claimed, while the work was loaded, the run is on record all the same.
         When it came before it heard of the run, that says nothing about the job: the slot is tried again.
@@ -53,17 +57,16 @@ class OrphanedRuns:
         overdue = time.monotonic() >= left.ends - KILL
         state, error = ("timed_out", OVERDUE) if overdue else ("failed", _words(code))
         if claimed:
-            lease = Lease(of_job(due.job.name), claimed["holder"], claimed["epoch"], self._seconds, 0.0)
-            end: Callable[[], object] = partial(close, self._engine, claimed["run"], lease, state, None, error)
+            lease = Lease(of_job(due.job), claimed["holder"], claimed["epoch"], self._app.limits().lease, 0.0)
+            end: Callable[[], object] = partial(close, self._app.database, claimed["run"], lease, state, None, error)
         else:
             error = f"while its work was loaded: {error}"
             if not left.begun:
                 state, error = "cancelled", f"before it began: {_words(code)}"
-            wanted = ClaimRequest.of(due, self._definition, self._seconds)
-            end = partial(record_unstartable, self._engine, wanted, SextonError(error), state)
-        self._left.append(Left(end, time.monotonic()))
+            end = partial(unstartable, self._app, due, SextonError(error), state)
+        self._left.append(Left(due.job, end, time.monotonic()))
         self.try_again()
-        return {"job": due.job.name, "run": claimed.get("run"), "state": state, "error": error}
+        return Outcome(due.job, state, claimed.get("run"), error=error)
 
     def try_again(self) -> None:
         """Close what can be closed now."""

@@ -1,0 +1,129 @@
+"""What every engine does alike: find what is due, execute it, put on record what cannot start, know what comes next.
+
+An engine decides when to look, in which process a run happens, and what is printed; nothing else. It hands on a
+`DueRun`, one value that can be sent as JSON, and asks here about the rest:
+
+    look, due       what has to run now                        execute      do it, here, whatever it does
+    DueQueue        in which order, and what may pass what     unstartable  it could not even begin: on record
+    own_process     which work may take its process along      after        what follows from how it ended
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from ..app import App
+from ..db.connect import connection_errors_translated
+from ..db.faults import in_words
+from ..db.migrate import require_schema
+from ..db.server_clock import ask_now
+from ..errors import UNREACHABLE, SextonError, UsageError
+from ..jobs.job import Job, LazyWork
+from ..runs.context import Failure
+from ..runs.outcome import Outcome
+from ..runs.runner import RunOptions, run
+from ..runs.unstartable import record_unstartable
+from ..slots.claim import reap
+from ..slots.due import due_runs
+from ..slots.due_run import DueRun
+from ..slots.lease import short_transaction
+
+UNSETTLED_SECONDS = 1.0
+"""Seconds until a job is looked at again whose run left its slot to be tried again."""
+
+UNKNOWN_SECONDS = 30.0
+"""Seconds until a job is looked at again that the process which was to run it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What follows from how a run ended.
+
+    settled: later slots of the job may run; else they are held back until a new look at what is due.
+    look_again: seconds until that look at the job; 0: at once, its next slot may be due.
+    in_the_way: what kept it from beginning keeps all jobs from it, the database, the schema, the clock.
+    """
+
+    settled: bool
+    look_again: float
+    in_the_way: bool = False
+
+
+def look(connection: Connection, jobs: Iterable[Job], busy: Collection[str] = ()) -> tuple[datetime, list[DueRun]]:
+    """The database's time, and what has to run by it, in order; runs of dead processes are closed first.
+
+    busy: names of jobs under way.  SchemaOutdated where our tables are of another version.
+    """
+    require_schema(connection)
+    reap(connection)
+    now = ask_now(connection)
+    return now, due_runs(connection, jobs, now, busy)
+
+
+def due(app: App, jobs: Collection[Job] = ()) -> list[DueRun]:
+    """What has to run now, of these jobs or of all. DatabaseUnreachable, SchemaOutdated."""
+    with connection_errors_translated(app.database), short_transaction(app.database, app.limits().lease) as connection:
+        return look(connection, jobs or app.registry)[1]
+
+
+def own_process(job: Job) -> bool:
+    """Whether anybody's code is part of its work: a function, or what is only loaded when it runs.
+
+    It may hang in C, end its process, use up the memory; so it runs where nobody else's work goes along.
+    """
+    if isinstance(job.work, LazyWork):
+        return not job.work.path.startswith("sexton.")
+    steps = job.work if isinstance(job.work, list | tuple) else [job.work]
+    return any(callable(step) and not hasattr(step, "plan") for step in steps)
+
+
+def execute(app: App, due: DueRun, options: RunOptions | None = None) -> Outcome:
+    """Execute it in this process, under the app's limits where `options` names none; on record however it ends.
+
+    A job that nobody here knows, as its module cannot be loaded here, or not any more, ends as "unknown": nothing is
+    on record, the slot or the request stays for whoever knows it.
+    Raises what stands in the way of all jobs, see `run`; `in_the_way` makes an outcome of it.
+    """
+    options = options or RunOptions()
+    try:
+        job = app.registry.get(due.job)
+    except UsageError as error:
+        return Outcome(due.job, "unknown", error=str(error), failure=Failure(error), refused=True)
+    limits = options.limits or app.limits()
+    return run(
+        app.database, job, replace(due, job=job.name), replace(options, limits=limits, definition=app.definition)
+    )
+
+
+def in_the_way(due: DueRun, error: Exception) -> Outcome:
+    """The outcome of a run that did not begin, as `execute` raised this; `after` says that all jobs wait."""
+    code = error.exit_code if isinstance(error, SextonError) else UNREACHABLE
+    return Outcome(due.job, "unreachable", error=in_words(error), ends_with=code)
+
+
+def unstartable(app: App, due: DueRun, error: BaseException, state: str = "") -> Outcome:
+    """Put a run on record that did not begin, as the process that was to execute it is gone.
+
+    state: in which it ends; by default the one that the error stands for.
+    """
+    lease = app.limits().lease
+    return record_unstartable(app.database, due, error, lease_seconds=lease, definition=app.definition, state=state)
+
+
+def not_begun(due: DueRun, why: str) -> Outcome:
+    """Nothing of it was tried: no process could be had, or somebody asked us to stop. It costs no attempt."""
+    return Outcome(due.job, "cancelled", error=why)
+
+
+def after(outcome: Outcome) -> Next:
+    """What an engine does next."""
+    if outcome.settled:
+        return Next(settled=True, look_again=0.0)
+    if outcome.state == "unknown":
+        return Next(settled=False, look_again=UNKNOWN_SECONDS)
+    in_the_way = outcome.state == "unreachable" and outcome.run_id is None
+    return Next(settled=False, look_again=UNSETTLED_SECONDS, in_the_way=in_the_way)

@@ -1,0 +1,95 @@
+"""Runs in a process beside this one, one at a time, waited for: for whoever runs what is due once.
+
+Policies are Sexton's own statements and may run here. A function is anybody's code: it may hang in C, call os._exit, or
+use up the memory. So functions run in an executor, as under the worker; when that is gone, the next run gets another.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from signal import SIGKILL, SIGTERM
+from typing import Any
+
+from ...app import App
+from ...runs.outcome import Outcome
+from ...runs.stop import Stop
+from ...slots.due_run import DueRun
+from ..contract import not_begun
+from .messages import outcome_of
+from .orphans import OrphanedRuns
+from .process import Assignment, Executor
+
+CLOSING = 10.0
+"""Seconds for which the run of an executor that is gone is tried to be closed; then the next start does it."""
+
+CLOCK_POLL_SECONDS = 1.0
+"""Seconds between two looks at the clock while an executor is busy."""
+
+
+class Apart:
+    """One executor; it is started with the first run, and again after it died."""
+
+    def __init__(self, app: App, executor: Executor, stop: Stop) -> None:
+        self._app = app
+        self._stop = stop
+        self._executor = executor
+        self._orphans = OrphanedRuns(app)
+
+    def run(self, due: DueRun, *, quiet: bool) -> tuple[Outcome, bool]:
+        """Run it. quiet: the executor writes no line of log.  Also: whether it has told the end itself."""
+        executor = self._executor
+        executor.start()
+        while executor.alive and not executor.idle:
+            self._heard(self._stop.asked)
+        if self._stop.asked:
+            return not_begun(due, self._stop.reason), False
+        if not executor.alive:
+            return not_begun(due, f"its process could not start: {executor.failure}"), False
+        executor.give(due, self._app.registry.get(due.job).time_limit.total_seconds(), quiet=quiet)
+        done = None
+        while done is None:
+            done = next(self._heard(self._stop.asked), None)
+        said: dict[str, Any] = done.outcome or {}
+        if said["event"] == "ended":
+            return outcome_of(said), not quiet
+        return self._gone(done), not quiet and done.last_word is not None
+
+    def _heard(self, asked: bool) -> Iterator[Assignment]:
+        """Wait for what the executor says next; end it when it is overdue, and with us."""
+        executor = self._executor
+        if asked:
+            executor.signal(SIGTERM)
+        if executor.overdue():
+            executor.signal(SIGKILL)
+        assert executor.line is not None
+        sources: list[Any] = [executor.line] if asked else [executor.line, self._stop]
+        ready, _, _ = select.select(sources, [], [], CLOCK_POLL_SECONDS)
+        return iter(list(executor.read()) if executor.line in ready else [])
+
+    def _gone(self, done: Assignment) -> Outcome:
+        """Its process is gone with it: how it ended, on record as under the worker."""
+        outcome = self._orphans.take(done)
+        until = time.monotonic() + CLOSING
+        while self._orphans.waits and time.monotonic() < until:
+            self._stop.wait(0.1)
+            self._orphans.try_again()
+        return replace(outcome, steps=outcome_of(done.last_word).steps) if done.last_word else outcome
+
+    def close(self) -> None:
+        """End the process."""
+        self._executor.leave()
+        self._executor.end(self._app.limits().lease)
+
+
+@contextmanager
+def apart(app: App, executor: Executor, stop: Stop) -> Iterator[Apart]:
+    """Inside the block runs can be given to a process of their own."""
+    beside = Apart(app, executor, stop)
+    try:
+        yield beside
+    finally:
+        beside.close()
