@@ -6,10 +6,10 @@ import time
 from datetime import timedelta
 
 from sexton.app import App
-from sexton.config import Settings, read_into
-from sexton.config.policy_fingerprint import definition_of
-from sexton.config.policy_settings import PolicySettings
+from sexton.config import Settings
 from sexton.db.connect import open_database
+from sexton.declared.policy_fingerprint import definition_of
+from sexton.declared.policy_tables import read_policy
 from sexton.guard.arming import arm
 from sexton.testing import postgres, run_job
 
@@ -85,7 +85,7 @@ def _purged(url: str) -> Measured:
     job = App(Settings(database=url, policies={"lines": POLICY})).registry.get("policies.lines")
     try:
         with engine.begin() as connection:
-            settings = read_into(PolicySettings, POLICY, where="policies.lines")
+            settings = read_policy(POLICY, ("policies", "lines"))
             arm(connection, "lines", definition_of(settings), allowed=10**12, by="a benchmark")
         run_job(engine, job, at=AS_OF - timedelta(days=3000))
         began = time.perf_counter()

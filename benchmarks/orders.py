@@ -124,7 +124,7 @@ def expiry(*, lock_first: bool, keep: str = "10d") -> Transition:
         by=ORDERS.c.created_at,
         keep=keep,
         found=(Found("stock", _stock, lock=INVENTORY),),
-        changes=(Change("inventory", INVENTORY, _is_stock, _given_back, counted=False),),
+        changes=(Change.update("inventory", INVENTORY, _is_stock, _given_back, counted=False),),
         tell=(_message("buyer", ORDERS.c.buyer_id), _message("vendor", ORDERS.c.vendor_id)),
         lock_first=lock_first,
     )

@@ -9,7 +9,6 @@ from typing import Any, get_origin
 from sqlalchemy import Table
 from sqlalchemy.types import Integer, Text
 
-from sexton.config.setting_fields import SettingRule, annotations_of, default_of, rule_of
 from sexton.config.template import toml_value
 from sexton.config.value_types import WORDS
 from sexton.db.column_types import is_time
@@ -18,6 +17,7 @@ from sexton.packs.marketplace import jobs
 from sexton.packs.marketplace.options import Options
 from sexton.packs.marketplace.tables import tables
 from sexton.policies.contract import Plan
+from sexton.setting_fields import SettingRule, annotations_of, default_of, rule_of
 
 from .markdown import code, inline, page, sentence, table
 

@@ -10,7 +10,11 @@ from typing import Any, Union, get_args, get_origin
 
 from sexton.config.environment import variables
 from sexton.config.policy_settings import PolicySettings
-from sexton.config.setting_fields import (
+from sexton.config.settings import JobSettings, Settings
+from sexton.config.template import heading, limits, rule_of_name, toml_value
+from sexton.config.value_types import WORDS
+from sexton.jobs.duration import UNIT_WORDS
+from sexton.setting_fields import (
     SettingRule,
     annotations_of,
     default_of,
@@ -20,10 +24,6 @@ from sexton.config.setting_fields import (
     own_settings,
     rule_of,
 )
-from sexton.config.settings import JobSettings, Settings
-from sexton.config.template import heading, limits, rule_of_name, toml_value
-from sexton.config.value_types import WORDS
-from sexton.jobs.duration import UNIT_WORDS
 
 DURATION = "^(?! )" + "".join(f"( ?[0-9]+ ?({unit}|{word}s?))?" for unit, word in UNIT_WORDS.items()) + "$"
 _NAMES: Mapping[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -84,13 +84,17 @@ def json_schema_text() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def settings_reference() -> str:
-    """The manual's page in Markdown."""
+def settings_reference(kinds: Mapping[str, type] | None = None) -> str:
+    """The manual's page in Markdown.  kinds: of policies, by name, with the settings of each."""
     parts = [_INTRODUCTION, *_section("At the top of the file", Settings, own_settings(Settings), ())]
     for path, cls in groups(Settings):
         parts += _section(f"`[{dotted(path)}]`", cls, own_settings(cls), path)
     parts += _section('`[job."NAME"]`', JobSettings, fields(JobSettings), ("job", "NAME"))
     parts += _section("`[policies.NAME]`", PolicySettings, fields(PolicySettings), ("policies", "NAME"))
+    shared = {declared.name for declared in fields(PolicySettings)}
+    for name, kind in (kinds or {}).items():
+        own = [declared for declared in fields(kind) if declared.name not in shared]
+        parts += _section(f"`{name}` of `[policies.NAME]`", kind, own, ("policies", "NAME"))
     parts += [
         "## `[pack.NAME]`\n",
         f"{_sentence(rule_of_name('pack').meaning)} Their keys stand on the pack's page.\n",
@@ -144,6 +148,13 @@ def _schema_of_setting(declared: Field[Any], annotation: Any) -> dict[str, Any]:
     if is_group(annotation):
         return _schema_of_group(annotation)
     rule, default = rule_of(declared), default_of(declared)
+    if rule.groups is not None:
+        return {
+            "description": rule.meaning,
+            "type": "object",
+            "additionalProperties": False,  # an editor is of more use where it knows a slip of the pen
+            "properties": {name: _schema_of_group(group) for name, group in rule.groups.all().items()},
+        }
     either = {"type": ["object", "string"]} if annotation is object else _schema_of_type(annotation, rule)
     schema = {"description": rule.meaning + limits(declared), **either}
     if default is not None and default != {}:

@@ -28,7 +28,8 @@ from .jobs.stagger import can_stagger, staggered
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from .config.policy_settings import PolicySettings, SettingPlace
+    from .config.policy_settings import SettingPlace
+    from .declared.kinds.contract import PolicyKind
     from .runs.context import Limits
 
 
@@ -54,7 +55,7 @@ class App:
         self.packs: dict[str, Pack] = {}
         self.options: dict[str, Any] = {}
         """Options of each enabled pack, for a product's own calls into it."""
-        self.policies: dict[str, PolicySettings] = {}
+        self.policies: dict[str, PolicyKind] = {}
         """Those of the settings file that can be read."""
         self.registry = Registry()
         self._fill()
@@ -72,10 +73,8 @@ class App:
         SettingsError for settings that cannot be right, UsageError for what cannot be loaded; SettingsError, also
         with `partly`, when we are root and others could have written settings or a module (SEC-13).
         """
-        loaded = load_placed(config)
-        settings = loaded.settings
-        if database is not None:
-            settings = replace(settings, database=database)
+        loaded = load_placed(config, policies=_faults_of_policies)
+        settings = loaded.settings if database is None else replace(loaded.settings, database=database)
         file = config or Path(os.environ.get(CONFIG, ""))
         return cls(settings, folder=file.parent, create=create, partly=partly, place=loaded.place, files=loaded.files)
 
@@ -95,7 +94,11 @@ class App:
     @cached_property
     def definition(self) -> str:
         """Fingerprint of the settings, kept with every run: two processes with different settings become visible."""
-        return fingerprint(self.settings)
+        if not self.settings.policies:
+            return fingerprint(self.settings)
+        from .declared.policy_fingerprint import forms_of
+
+        return fingerprint(self.settings, forms_of(self.settings.policies))
 
     def limits(self, *, row_limit: int | None = None) -> Limits:
         """How runs behave towards their neighbours, from `[run]`."""
@@ -161,14 +164,14 @@ class App:
 
     def _take_policies(self) -> None:
         """The jobs of policies from the settings. Their tables are looked up when they run."""
-        from .config.policy_settings import policies_of
+        from .declared.policy_tables import policies_of
 
         self.policies, wrong = policies_of(self.settings.policies, self._place)
         self.registry.unloaded.update({f"{POLICIES}{name}": error for name, error in wrong.items()})
         for name, settings in self.policies.items():
             self._take(f"{POLICIES}{name}", partial(self._of_policy, name, settings))
 
-    def _of_policy(self, name: str, settings: PolicySettings) -> Iterable[Job]:
+    def _of_policy(self, name: str, settings: PolicyKind) -> Iterable[Job]:
         from .config.policy_settings import LocatedPolicy
 
         declared = LocatedPolicy(name, settings, self.policies, str(self.folder), self._place)
@@ -198,6 +201,12 @@ class App:
             description="delete Sexton's own rows past keeping",
             guard=None,
         )
+
+
+def _faults_of_policies(written: Mapping[str, Mapping[str, object]], place: SettingPlace) -> Iterable[SettingsError]:
+    from .declared.policy_tables import policies_of
+
+    return policies_of(written, place)[1].values()
 
 
 def _seconds(duration: str) -> float:

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sexton.channels.contract import Notice, Refused, Unavailable, Unknown
-from sexton.channels.email import EmailChannel
-from sexton.config.alert_settings import EmailSettings
+from sexton.channels.email import EmailChannel, EmailSettings
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE
 

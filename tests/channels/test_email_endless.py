@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from sexton.channels.contract import Notice, Refused, Unavailable, Unknown
-from sexton.channels.email import EmailChannel
+from sexton.channels.email import EmailChannel, EmailSettings
 from sexton.channels.smtp_dialogue import MOST_BYTES, MOST_LINES
-from sexton.config.alert_settings import EmailSettings
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE
 

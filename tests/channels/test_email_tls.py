@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from sexton.channels.contract import Notice, Refused
-from sexton.channels.email import EmailChannel
-from sexton.config.alert_settings import EmailSettings
+from sexton.channels.email import EmailChannel, EmailSettings
 from tests.support.patience import PATIENCE
 from tests.support.require import missing
 

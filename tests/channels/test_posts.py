@@ -14,11 +14,11 @@ from standardwebhooks import Webhook
 
 from sexton.channels.contract import Notice, Unavailable
 from sexton.channels.discord import MAX_DISCORD_UNITS as DISCORD
-from sexton.channels.discord import DiscordChannel
-from sexton.channels.log import LogChannel
+from sexton.channels.discord import DiscordChannel, DiscordSettings
+from sexton.channels.log import LogChannel, LogSettings
 from sexton.channels.slack import MAX_SLACK_CHARACTERS as SLACK
-from sexton.channels.slack import SlackChannel
-from sexton.channels.webhook import WebhookChannel
+from sexton.channels.slack import SlackChannel, SlackSettings
+from sexton.channels.webhook import WebhookChannel, WebhookSettings
 
 from .web import Web
 
@@ -26,7 +26,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def test_a_webhook_is_signed_as_the_standards_own_library_checks(web: Web, notice: Notice) -> None:
-    WebhookChannel(web.url, SECRET).send(notice)
+    WebhookChannel(WebhookSettings(url=web.url, secret=SECRET)).send(notice)
 
     (request,) = web.requests
     data = Webhook(SECRET).verify(request.body, dict(request.headers))
@@ -37,7 +37,7 @@ def test_a_webhook_is_signed_as_the_standards_own_library_checks(web: Web, notic
 
 def test_a_signature_is_the_one_that_the_standard_describes(web: Web, notice: Notice) -> None:
     """Made here by hand: whoever checks it may use another library than we do."""
-    WebhookChannel(web.url, SECRET).send(notice)
+    WebhookChannel(WebhookSettings(url=web.url, secret=SECRET)).send(notice)
 
     (request,) = web.requests
     signed = f"{notice.key}.{request.headers['webhook-timestamp']}.".encode() + request.body
@@ -46,14 +46,14 @@ def test_a_signature_is_the_one_that_the_standard_describes(web: Web, notice: No
 
 
 def test_a_webhook_without_secret_is_not_signed(web: Web, notice: Notice) -> None:
-    WebhookChannel(web.url, None).send(notice)
+    WebhookChannel(WebhookSettings(url=web.url)).send(notice)
 
     assert "webhook-signature" not in web.requests[0].headers
 
 
 def test_slack_gets_plain_text_that_mentions_nobody(web: Web, notice: Notice) -> None:
     """ORA-FUT.3"""
-    SlackChannel(web.url).send(replace(notice, text="<!channel> <@U123> a & b"))
+    SlackChannel(SlackSettings(url=web.url)).send(replace(notice, text="<!channel> <@U123> a & b"))
 
     message = web.requests[0].json()
     lines = message["text"].splitlines()
@@ -64,7 +64,7 @@ def test_slack_gets_plain_text_that_mentions_nobody(web: Web, notice: Notice) ->
 
 def test_discord_gets_plain_text_that_mentions_nobody(web: Web, notice: Notice) -> None:
     """ORA-FUT.3"""
-    DiscordChannel(web.url).send(replace(notice, text="@everyone look"))
+    DiscordChannel(DiscordSettings(url=web.url)).send(replace(notice, text="@everyone look"))
 
     message = web.requests[0].json()
     assert "@everyone look" in message["content"]
@@ -75,8 +75,8 @@ def test_discord_gets_plain_text_that_mentions_nobody(web: Web, notice: Notice) 
 def test_a_text_too_long_is_cut_and_not_refused(web: Web, notice: Notice, character: str) -> None:
     long = replace(notice, text=character * 9000, facts={f"error {n}": character * 9000 for n in range(3)})
 
-    SlackChannel(web.url).send(long)
-    DiscordChannel(web.url).send(long)
+    SlackChannel(SlackSettings(url=web.url)).send(long)
+    DiscordChannel(DiscordSettings(url=web.url)).send(long)
 
     slack, discord = (request.json() for request in web.requests)
     assert SLACK - 10 < len(slack["text"]) <= SLACK
@@ -88,7 +88,7 @@ def test_a_text_too_long_is_cut_and_not_refused(web: Web, notice: Notice, charac
 def test_the_log_gets_one_line_whatever_the_text_holds(notice: Notice) -> None:
     stream = io.StringIO()
 
-    LogChannel(stream).send(replace(notice, text='first\n{"event": "forged"}'))
+    LogChannel(LogSettings(), stream=stream).send(replace(notice, text='first\n{"event": "forged"}'))
 
     (line,) = stream.getvalue().splitlines()
     value = json.loads(line)
@@ -101,4 +101,4 @@ def test_a_log_that_is_closed_is_tried_again_later(notice: Notice) -> None:
     stream.close()
 
     with pytest.raises(Unavailable):
-        LogChannel(stream).send(notice)
+        LogChannel(LogSettings(), stream=stream).send(notice)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from sexton.channels.discord import DiscordSettings
+from sexton.channels.email import EmailSettings
+from sexton.channels.slack import SlackSettings
+from sexton.channels.webhook import WebhookSettings
 from sexton.cli._check_exposure import warnings
 from sexton.config import Settings
-from sexton.config.alert_settings import ChannelSettings, DiscordSettings, EmailSettings, SlackSettings, WebhookSettings
 from sexton.config.monitoring_settings import MetricsSettings, WebSettings
 
 from .shell import Inside
@@ -29,9 +32,11 @@ def test_sec_21_pages_on_one_address_are_none(listen: str | None) -> None:
 
 def addressed(url: str) -> Settings:
     """All that is posted to has this address."""
-    channel = ChannelSettings(
-        webhook=WebhookSettings(url=url), slack=SlackSettings(url=url), discord=DiscordSettings(url=url)
-    )
+    channel = {
+        "webhook": WebhookSettings(url=url),
+        "slack": SlackSettings(url=url),
+        "discord": DiscordSettings(url=url),
+    }
     return Settings(channel=channel, metrics=MetricsSettings(heartbeat=url))
 
 
@@ -51,7 +56,7 @@ def test_sec_25_others_are_none(place: str) -> None:
 
 @pytest.mark.parametrize(("host", "number"), [("relay.example.com", 1), ("127.0.0.1", 0), ("localhost", 0)])
 def test_sec_25_mail_that_travels_unencrypted_is_a_warning(host: str, number: int) -> None:
-    channel = ChannelSettings(email=EmailSettings(host=host, security="none"))
+    channel = {"email": EmailSettings(host=host, security="none")}
 
     assert len(list(warnings(Settings(channel=channel)))) == number
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sexton.config import Settings, load
+from sexton.declared.policy_tables import policies_of
 from sexton.errors import USAGE, SettingsError
 
 
@@ -24,7 +25,7 @@ class Place:
             if content is not None:
                 data = content if isinstance(content, bytes) else content.encode()
                 (self.folder / name).write_bytes(data)
-        return load(environ=environ)
+        return load(environ=environ, policies=lambda written, where: policies_of(written, where)[1].values())
 
     def refusal(self, toml: str | bytes | None = None, env: str | bytes | None = None, **environ: str) -> str:
         """The message with which they are refused: one line, exit code 2, no other error behind it."""

@@ -62,8 +62,8 @@ def test_a_channel_can_be_set_up_partly_in_the_file_and_partly_in_the_environmen
         f"SEXTON_CHANNEL__EMAIL__PASSWORD={CANARY}\nSEXTON_ALERTS__FAILURE_RATE=0.75\n",
     )
 
-    assert settings.channel.email.host == "smtp.example.com"
-    assert settings.channel.email.password == CANARY
+    assert settings.channel["email"].host == "smtp.example.com"
+    assert settings.channel["email"].password == CANARY
     assert settings.alerts == replace(AlertSettings(), channels=("email",), failure_rate=0.75)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sexton.config import load_placed
-from sexton.config.policy_settings import policies_of
+from sexton.declared.policy_tables import policies_of
 from sexton.errors import SettingsError
 
 from .conftest import Place

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from sexton.app import App
 from sexton.config import Settings, fingerprint
 from sexton.jobs.fingerprints import differ
 
@@ -55,6 +56,11 @@ def test_c8_where_a_value_comes_from_does_not_count(place: Place) -> None:
     assert fingerprint(place.read('[run]\nlease = "20s"')) == fingerprint(place.read(SEXTON_RUN__LEASE="20s"))
 
 
+def definition(settings: Settings) -> str:
+    """The fingerprint as the app makes it, which knows what counts of a policy."""
+    return App(settings).definition
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -91,7 +97,7 @@ def test_c8_a_changed_secret_does_not_count(place: Place, old: str, new: str) ->
 def test_c8_another_spelling_and_a_default_that_is_written_do_not_count(place: Place, old: str, new: str) -> None:
     whole = 'trusted_roles = ["a", "b"]\n' + WHOLE + '[policies.tidy]\npurge = "t"\nby = "at"\nkeep = "90d"'
     assert old in whole
-    assert fingerprint(place.read(whole)) == fingerprint(place.read(whole.replace(old, new)))
+    assert definition(place.read(whole)) == definition(place.read(whole.replace(old, new)))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +110,7 @@ def test_c8_another_spelling_and_a_default_that_is_written_do_not_count(place: P
     ],
 )
 def test_c8_policies_and_jobs_count_whatever_they_are_called(place: Place, one: str, other: str) -> None:
-    assert fingerprint(place.read(one)) != fingerprint(place.read(other))
+    assert definition(place.read(one)) != definition(place.read(other))
 
 
 def test_c8_settings_are_compared_only_between_versions_that_know_the_same_ones(place: Place) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sexton.config import read_into
-from sexton.config.policy_settings import PolicySettings
 from sexton.config.policy_words import details
+from sexton.declared.policy_tables import read_policy
 
 ITEMS = {"items": {"column": "order_id", "children": {"notes": {"column": "item", "action": "set null"}}}}
 
@@ -44,7 +43,7 @@ ITEMS = {"items": {"column": "order_id", "children": {"notes": {"column": "item"
     ],
 )
 def test_an_option_in_words(written: dict[str, object], words: str) -> None:
-    settings = read_into(PolicySettings, {"purge": "orders", "by": "ends", **written}, where="policies.tidy")
+    settings = read_policy({"purge": "orders", "by": "ends", **written}, ("policies", "tidy"))
 
     assert words in details(settings)
 
@@ -54,7 +53,7 @@ def test_what_is_changed_in_words() -> None:
     anonymise = {"anonymise": "people", "by": "left_at", "keep": "90d", "clear": ["email", "phone"]}
     archive = {"archive": "orders", "by": "ends", "into": "old"}
 
-    lines = [details(read_into(PolicySettings, one, where="policies.tidy")) for one in (transition, anonymise, archive)]
+    lines = [details(read_policy(one, ("policies", "tidy"))) for one in (transition, anonymise, archive)]
 
     assert lines[0][:2] == ["status becomes 'expired'", "closed_at becomes the time of the run"]
     assert lines[1][0] == "clears email and phone"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sexton.config import JobSettings, RetentionSettings, RunSettings, Settings, load, read_into
-from sexton.config.setting_fields import leaves, rule_of
 from sexton.errors import SettingsError
+from sexton.setting_fields import leaves, rule_of
 
 from .conftest import Place
 

@@ -13,9 +13,9 @@ from docs.making.settings import DURATION, json_schema, settings_reference
 
 from sexton.config import JobSettings, Settings
 from sexton.config.environment import variables
-from sexton.config.setting_fields import default_of, leaves
 from sexton.config.template import env_template, toml_template
 from sexton.jobs.duration import parse_duration
+from sexton.setting_fields import default_of, leaves
 
 from .conftest import Place
 

@@ -11,8 +11,9 @@ from sqlalchemy import Engine, text
 from sexton import Job
 from sexton.app import App
 from sexton.config import Settings
-from sexton.config.policy_fingerprint import definition_of
-from sexton.config.policy_settings import PolicySettings
+from sexton.declared.kinds.contract import PolicyKind
+from sexton.declared.policy_fingerprint import definition_of
+from sexton.declared.policy_tables import read_policy
 from sexton.guard.arming import arm
 
 
@@ -53,8 +54,6 @@ class Shop:
         return job
 
 
-def settings_of(written: Mapping[str, Any]) -> PolicySettings:
+def settings_of(written: Mapping[str, Any]) -> PolicyKind:
     """As the settings file gives them."""
-    from sexton.config import read_into
-
-    return read_into(PolicySettings, written, where="policies.tidy")
+    return read_policy(written, ("policies", "tidy"))

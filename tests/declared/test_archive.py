@@ -18,7 +18,7 @@ from sexton.archives.files import ENDING, ArchiveLine
 from sexton.archives.manifests import require_whole
 from sexton.archives.sealed_files import Seal
 from sexton.config import Settings
-from sexton.config.policy_fingerprint import definition_of
+from sexton.declared.policy_fingerprint import definition_of
 from sexton.doctor.inspection import job_warnings
 from sexton.errors import PolicyError, UsageError
 from sexton.guard.arming import arm

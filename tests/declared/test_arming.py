@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from sexton import Job
-from sexton.config.policy_fingerprint import definition_of
 from sexton.db.tables import own_tables
+from sexton.declared.policy_fingerprint import definition_of
 from sexton.guard.arming import arm, arm_job, disarm
 from sexton.policies.contract import Plan
 from sexton.runs.context import Limits

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from sexton.app import App
 from sexton.config import Settings
-from sexton.config.policy_fingerprint import definition_of
+from sexton.declared.policy_fingerprint import definition_of
 from sexton.errors import SettingsError, UsageError
 from sexton.guard.arming import arm
 from sexton.slots.history import notices

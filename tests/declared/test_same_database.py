@@ -12,8 +12,8 @@ from sqlalchemy import Engine, event
 
 from sexton.app import App
 from sexton.config import Settings
-from sexton.config.policy_fingerprint import definition_of
 from sexton.db.connect import open_database
+from sexton.declared.policy_fingerprint import definition_of
 from sexton.errors import DatabaseUnreachable, PolicyError
 from sexton.guard.arming import arm
 from sexton.runs.dry_run import dry_run

@@ -15,11 +15,11 @@ from docs import generate
 from sexton.cli.main import COMMANDS
 from sexton.config import JobSettings, Settings
 from sexton.config.environment import variables
-from sexton.config.setting_fields import leaves
 from sexton.db.faults import Fault
 from sexton.db.tables import STATES, own_tables
 from sexton.packs.marketplace.options import Options
 from sexton.runs.outcome import EXIT_CODES
+from sexton.setting_fields import leaves
 
 from .pages import DOCS, ROOT, headings, name_of, pages
 

@@ -202,7 +202,7 @@ def test_children_that_the_condition_asks_are_none_that_nobody_thought_of(
 
 def test_children_that_let_go_of_the_row_refuse_nothing(engine: Engine) -> None:
     trees, leaves = make_tree(engine, None, indexed=True)
-    fall = Change(
+    fall = Change.update(
         "leaves",
         leaves,
         lambda rows: leaves.c.tree_id.in_(select(rows["picked"].c.id)),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from sqlalchemy import Column, MetaData, Table, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
 
+from sexton import Change, Purge, UtcDateTime
+from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
 from sexton.db.render import render
 from sexton.packs.marketplace import pack
@@ -33,7 +36,7 @@ BREAKS = (
 
 def texts() -> dict[str, str]:
     """File name, relative to this folder -> what it must hold."""
-    return {f"marketplace/{name}.sql": text for name, text in _marketplace()}
+    return {**{f"marketplace/{name}.sql": text for name, text in _marketplace()}, "changes/insert.sql": _inserting()}
 
 
 def statements(plan: Plan) -> Iterator[tuple[str, ClauseElement]]:
@@ -55,6 +58,26 @@ def plans(dialect: str) -> Iterator[tuple[str, Plan]]:
     for job in pack.jobs(Options(), dialect):
         for plan in planned(job):
             yield f"{job.name.partition('.')[2]}.{plan.step}", plan
+
+
+def _inserting() -> str:
+    """A batch that deletes, and inserts a row about each of those that go."""
+    metadata = MetaData()
+    columns = (Column("id", BigKey, primary_key=True), Column("ends_at", UtcDateTime))
+    bookings, refunds = Table("bookings", metadata, *columns), Table("refunds", metadata, Column("booking_id", BigKey))
+    change = Change.insert("refunds", refunds, lambda rows: select(rows["picked"].c.id.label("booking_id")))
+    plan = Purge(bookings, by=bookings.c.ends_at, keep="30d", changes=(change,)).plan()
+    parts = []
+    for name, url, kind in (
+        ("PostgreSQL", "postgresql+psycopg://", CteBatches),
+        ("SQLite", "sqlite://", TemporaryRows),
+    ):
+        engine = open_database(url)
+        parts += [part(f"{name}: the batch begins", first, engine.dialect) for first in kind(plan).statements()]
+        parts.append(part(f"{name}: the insert", change.statement({"picked": bookings}), engine.dialect))
+        dry = preview_statement(engine.dialect.name, plan)
+        parts.append(part(f"{name}: the dry run", dry, engine.dialect))
+    return "\n".join(parts)
 
 
 def _marketplace() -> Iterator[tuple[str, str]]:

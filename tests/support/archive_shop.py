@@ -22,11 +22,11 @@ from sqlalchemy import Engine, event, text
 from sexton import Job
 from sexton.app import App
 from sexton.archives.files import ENDING
-from sexton.config import Settings, read_into
-from sexton.config.policy_fingerprint import definition_of
-from sexton.config.policy_settings import PolicySettings
+from sexton.config import Settings
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
+from sexton.declared.policy_fingerprint import definition_of
+from sexton.declared.policy_tables import read_policy
 from sexton.guard.arming import arm
 from sexton.statements.archive_rows import RowKey
 from sexton.testing import run_job
@@ -51,7 +51,7 @@ def archiving(url: str, folder: Path) -> Job:
 
 def prepare(engine: Engine) -> None:
     """The tables, and the policy armed."""
-    settings = read_into(PolicySettings, WRITTEN, where="policies.tidy")
+    settings = read_policy(WRITTEN, ("policies", "tidy"))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE orders (id int PRIMARY KEY, ends bigint, note text)"))
         connection.execute(text("CREATE TABLE items (id int PRIMARY KEY, order_id int REFERENCES orders (id))"))

@@ -13,15 +13,15 @@ import pytest
 from sqlalchemy import update
 
 from sexton import Job, every
+from sexton.channels import registry
 from sexton.channels.contract import Channel, Notice
-from sexton.channels.email import EmailChannel
-from sexton.channels.log import LogChannel
-from sexton.channels.slack import SlackChannel
+from sexton.channels.email import EmailChannel, EmailSettings
+from sexton.channels.log import LogChannel, LogSettings
+from sexton.channels.slack import SlackChannel, SlackSettings
 from sexton.config import Settings
-from sexton.config.alert_settings import AlertSettings, ChannelSettings, EmailSettings, SlackSettings
+from sexton.config.alert_settings import AlertSettings
 from sexton.db.tables import own_tables
 from sexton.errors import SettingsError
-from sexton.telemetry import alert_delivery
 from sexton.telemetry.alert_delivery import (
     DELIVERY_BACKOFF,
     DELIVERY_LEASE,
@@ -63,8 +63,8 @@ def test_what_was_queued_is_sent_once(past: Past) -> None:
     stream = io.StringIO()
     failing(past, "log")
 
-    assert deliver(past.engine, [LogChannel(stream)], NOW) == Delivery(sent=1)
-    assert deliver(past.engine, [LogChannel(stream)], NOW + timedelta(days=9)) == Delivery()
+    assert deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], NOW) == Delivery(sent=1)
+    assert deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], NOW + timedelta(days=9)) == Delivery()
 
     assert lines(stream) == ["failing: shop.hourly"]
     (row,) = past.messages()
@@ -83,7 +83,7 @@ def test_many_senders_at_once_send_each_message_once(past: Past) -> None:
 
     def one() -> None:
         together.wait(PATIENCE)
-        done.append(deliver(past.engine, [LogChannel(stream)], at("15 14:00")))
+        done.append(deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], at("15 14:00")))
 
     threads = [threading.Thread(target=one) for _ in range(4)]
     for thread in threads:
@@ -119,7 +119,7 @@ def test_nothing_is_locked_while_a_channel_sends(past: Past) -> None:
 def test_g1_a_channel_that_is_away_is_tried_six_times_then_others_are_told(past: Past, web: Web) -> None:
     """BJ-26.4: no silent failure."""
     stream = io.StringIO()
-    channels: list[Channel] = [LogChannel(stream), SlackChannel(web.url)]
+    channels: list[Channel] = [LogChannel(LogSettings(), stream=stream), SlackChannel(SlackSettings(url=web.url))]
     web.answers = [(503, {})]
     failing(past, "log", "slack")
     now, waits = NOW, []
@@ -147,7 +147,7 @@ def test_s8_a_receiver_that_comes_back_is_not_run_over(past: Past, web: Web) -> 
     for job in jobs:
         Past(past.engine, job).ran_hourly("15 10:00", 3, "failed")
     past.assess(NOW, AlertSettings(channels=("slack",), late_after="99d"), jobs)
-    channel = SlackChannel(web.url)
+    channel = SlackChannel(SlackSettings(url=web.url))
     web.answers = [(503, {})]
     for seconds in range(0, 600, 30):
         deliver(past.engine, [channel], NOW + timedelta(seconds=seconds))
@@ -163,7 +163,7 @@ def test_s8_a_receiver_that_comes_back_is_not_run_over(past: Past, web: Web) -> 
 def test_g6_a_server_that_asks_for_patience_gets_it_within_an_hour(past: Past, web: Web) -> None:
     web.answers = [(429, {"retry-after": "600"}), (429, {"retry-after": "100000000000000"}), (204, {})]
     failing(past, "slack")
-    channel = SlackChannel(web.url)
+    channel = SlackChannel(SlackSettings(url=web.url))
 
     deliver(past.engine, [channel], NOW)
     first = past.messages()[0].next_at
@@ -177,7 +177,7 @@ def test_g6_a_server_that_asks_for_patience_gets_it_within_an_hour(past: Past, w
 
 def test_g5_a_refused_credential_is_called_once_and_told_once(past: Past, web: Web) -> None:
     stream = io.StringIO()
-    channels: list[Channel] = [LogChannel(stream), SlackChannel(web.url)]
+    channels: list[Channel] = [LogChannel(LogSettings(), stream=stream), SlackChannel(SlackSettings(url=web.url))]
     both = AlertSettings(channels=("log", "slack"), late_after="99d")
     web.answers = [(401, {})]
     failing(past, "log", "slack")
@@ -243,7 +243,7 @@ def test_m6_our_own_wrong_settings_are_told_through_the_others(past: Past, relay
     relay.mail = "553 not your address"
     failing(past, "email", "log")
 
-    deliver(past.engine, [email(relay), LogChannel(stream)], NOW)
+    deliver(past.engine, [email(relay), LogChannel(LogSettings(), stream=stream)], NOW)
 
     assert "alerts are refused: email" in lines(stream)
 
@@ -284,14 +284,14 @@ def test_x1_a_mistake_in_a_channel_stops_no_other_and_shows_nothing(past: Past) 
     stream = io.StringIO()
     failing(past, "slack", "log")
 
-    assert deliver(past.engine, [Broken(), LogChannel(stream)], NOW) == Delivery(sent=1, later=1)
+    assert deliver(past.engine, [Broken(), LogChannel(LogSettings(), stream=stream)], NOW) == Delivery(sent=1, later=1)
     assert past.messages()[0].error == "unexpected RuntimeError"
 
 
 def test_a_message_for_a_channel_that_is_gone_is_given_up(past: Past) -> None:
     failing(past, "slack")
 
-    assert deliver(past.engine, [LogChannel(io.StringIO())], NOW) == Delivery(given_up=1)
+    assert deliver(past.engine, [LogChannel(LogSettings(), stream=io.StringIO())], NOW) == Delivery(given_up=1)
     assert past.messages()[0].error == "no longer among the channels"
 
 
@@ -301,7 +301,9 @@ def test_shouting_needs_no_database_and_goes_through_all(web: Web) -> None:
     web.answers = [(401, {})]
     notice = Notice("shout:1", "the database cannot be reached", "no answer", "none")
 
-    results = broadcast([Broken(), SlackChannel(web.url), LogChannel(stream)], notice)
+    results = broadcast(
+        [Broken(), SlackChannel(SlackSettings(url=web.url)), LogChannel(LogSettings(), stream=stream)], notice
+    )
 
     assert results["log"] is None
     assert results["slack"] is not None
@@ -310,14 +312,14 @@ def test_shouting_needs_no_database_and_goes_through_all(web: Web) -> None:
 
 
 def test_channels_are_built_in_the_order_of_the_settings() -> None:
-    there = ChannelSettings(slack=SlackSettings(url="https://hooks.slack.com/services/T/B/X"))
+    there = {"slack": SlackSettings(url="https://hooks.slack.com/services/T/B/X")}
     settings = replace(Settings(), alerts=AlertSettings(channels=("slack", "log")), channel=there)
 
     assert [channel.name for channel in channels_of(settings)] == ["slack", "log"]
 
 
 def test_a_missing_library_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alert_delivery, "find_spec", lambda name: None)
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
     settings = replace(Settings(), alerts=AlertSettings(channels=("slack",)))
 
     with pytest.raises(SettingsError, match=r"pip install 'sexton\[alerts\]'"):

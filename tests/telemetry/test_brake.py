@@ -13,8 +13,8 @@ from sqlalchemy import insert, text, update
 
 from sexton import Job, every
 from sexton.app import App
-from sexton.channels.log import LogChannel
-from sexton.channels.webhook import WebhookChannel
+from sexton.channels.log import LogChannel, LogSettings
+from sexton.channels.webhook import WebhookChannel, WebhookSettings
 from sexton.config import Settings
 from sexton.config.alert_settings import AlertSettings
 from sexton.db.tables import own_tables
@@ -121,7 +121,7 @@ def test_sec_16_another_process_and_a_cron_job_go_on_where_the_last_one_stopped(
         switch.after(1, "failed")
         switch.after(1, "succeeded")
     settings = Settings()
-    deliver(switch.past.engine, [LogChannel(io.StringIO())], switch.now)
+    deliver(switch.past.engine, [LogChannel(LogSettings(), stream=io.StringIO())], switch.now)
 
     assert needed_facts(switch.past.engine, settings), "a run --due has to look again, though nothing is open"
     (event,) = assess_jobs(switch.past.engine, [HOURLY], SWITCHED, switch.now + 70 * MINUTE)
@@ -155,7 +155,7 @@ def test_sec_16_the_messages_of_an_hour_are_limited_and_the_rest_is_counted(past
     many(past, 50)
     now = at("15 12:05")
     for seconds in range(0, 600, 15):
-        deliver(past.engine, [LogChannel(stream)], now + timedelta(seconds=seconds), most=12)
+        deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], now + timedelta(seconds=seconds), most=12)
 
     titles = [title for title, _ in told(stream)]
     assert len(titles) == 13
@@ -166,14 +166,14 @@ def test_sec_16_the_messages_of_an_hour_are_limited_and_the_rest_is_counted(past
     assert len(held) == 38
 
     for minutes in range(11, 70):
-        deliver(past.engine, [LogChannel(stream)], now + minutes * MINUTE, most=12)
+        deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], now + minutes * MINUTE, most=12)
     assert len(told(stream)) == 14
     title, words = told(stream)[-1]
     assert title == "over: alerts are held back: log"
     assert words.startswith("log takes messages again; 38 were held back, among them: failing: shop.job_")
 
     many(past, 3, now="15 13:30")
-    assert deliver(past.engine, [LogChannel(stream)], at("15 13:31"), most=12).sent >= 3
+    assert deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], at("15 13:31"), most=12).sent >= 3
 
 
 def test_sec_16_attack_what_comes_and_goes_hides_nothing_that_is_still_wrong(past: Past) -> None:
@@ -185,12 +185,12 @@ def test_sec_16_attack_what_comes_and_goes_hides_nothing_that_is_still_wrong(pas
         for job in jobs:
             Past(past.engine, job).ran(now, state)
         past.assess(now, SWITCHED, jobs)
-        deliver(past.engine, [LogChannel(stream)], now, most=12)
+        deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], now, most=12)
     past.ran(now, "failed", error="stopped before its first row: more than 9 rows are due")
     past.assess(now + MINUTE, SWITCHED, [*jobs, HOURLY])
 
     for later in range(2, 90):
-        deliver(past.engine, [LogChannel(stream)], now + later * MINUTE, most=12)
+        deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], now + later * MINUTE, most=12)
 
     _, words = told(stream)[-1]
     _, _, about = words.partition(", among them: ")
@@ -208,7 +208,12 @@ def test_sec_16_a_channel_that_has_its_share_keeps_no_other_from_its_own(past: P
             connection.execute(insert(alerts).values(row))
 
     for minutes in range(1, 5):
-        deliver(past.engine, [LogChannel(stream), WebhookChannel(web.url, None)], now + minutes * MINUTE, most=9)
+        deliver(
+            past.engine,
+            [LogChannel(LogSettings(), stream=stream), WebhookChannel(WebhookSettings(url=web.url))],
+            now + minutes * MINUTE,
+            most=9,
+        )
 
     assert len(told(stream)) == 8
     assert len(web.requests) == 4 + 1
@@ -218,7 +223,7 @@ def test_sec_16_nothing_is_said_while_nobody_wants_more_than_the_budget(past: Pa
     stream = io.StringIO()
     many(past, 10)
     for minutes in range(1, 60):
-        deliver(past.engine, [LogChannel(stream)], at("15 12:05") + minutes * MINUTE, most=10)
+        deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], at("15 12:05") + minutes * MINUTE, most=10)
 
     assert len(told(stream)) == 10
     with past.engine.connect() as connection:
@@ -258,7 +263,7 @@ def test_sec_2_a_message_that_somebody_else_left_keeps_no_other_from_being_sent(
         connection.execute(text(f"UPDATE {name} SET message = :message WHERE id = 1"), {"message": message})
     stream = io.StringIO()
 
-    assert deliver(past.engine, [LogChannel(stream)], at("15 12:06")).sent == 2
+    assert deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], at("15 12:06")).sent == 2
     assert len(told(stream)) == 2
 
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete, text, update
 
-from sexton.channels.email import EmailChannel
-from sexton.channels.webhook import WebhookChannel
-from sexton.config.alert_settings import EmailSettings
+from sexton.channels.email import EmailChannel, EmailSettings
+from sexton.channels.webhook import WebhookChannel, WebhookSettings
 from sexton.db.connect import open_database
 from sexton.db.database_identity import identity, renew_identity
 from sexton.db.migrate import migrate
@@ -29,7 +28,7 @@ def test_sec_18_two_databases_never_send_the_same_id(past: Past, web: Web, relay
     )
     for _ in range(2):
         many(past, 1, channels=channels)
-        deliver(past.engine, [WebhookChannel(web.url, None), EmailChannel(address)], at("15 12:06"))
+        deliver(past.engine, [WebhookChannel(WebhookSettings(url=web.url)), EmailChannel(address)], at("15 12:06"))
         own = own_tables(past.engine.dialect.name)
         with past.engine.begin() as connection:
             for table in (own.alerts, own.incidents, own.runs, own.identity):
@@ -47,7 +46,7 @@ def test_sec_18_attack_a_database_that_was_restored_sends_no_id_again(past: Past
     """What happened since the backup is gone, and the next incident has the number of one that was told."""
     for hour in ("12:05", "14:05"):
         many(past, 1, channels=("webhook",), now=f"15 {hour}")
-        deliver(past.engine, [WebhookChannel(web.url, None)], at(f"15 {hour}"))
+        deliver(past.engine, [WebhookChannel(WebhookSettings(url=web.url))], at(f"15 {hour}"))
         own = own_tables(past.engine.dialect.name)
         with past.engine.begin() as connection:
             for table in (own.alerts, own.incidents, own.runs):
@@ -76,7 +75,7 @@ def test_sec_18_a_message_queued_before_the_upgrade_keeps_the_key_it_may_have_be
     with past.engine.begin() as connection:
         connection.execute(update(own_tables(connection.dialect.name).alerts).values(key="alert:1:open:webhook"))
 
-    deliver(past.engine, [WebhookChannel(web.url, None)], at("15 12:06"))
+    deliver(past.engine, [WebhookChannel(WebhookSettings(url=web.url))], at("15 12:06"))
     past.assess("15 12:07", replace(ONE_CHANNEL, channels=("webhook",)), jobs=[HOURLY])
 
     assert web.requests[0].headers["webhook-id"] == "alert:1:open:webhook"

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton import App
+from sexton.addresses import is_everywhere, is_forbidden, is_loopback
 from sexton.config import Settings
-from sexton.config.addresses import is_everywhere, is_forbidden, is_loopback
 from sexton.config.monitoring_settings import WebSettings
 from sexton.testing.processes import free_port
 from sexton.web import serving

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from ..texts import json_text, one_line, visible
+
+S = TypeVar("S")
 
 DEADLINE = 10.0
 """Seconds that one answer from a server may take, and one HTTP call as a whole."""
@@ -55,6 +58,47 @@ class Channel(Protocol):
         Returns receivers who will never take it, with the reason, while others did. Raises Refused, Unavailable
         or Unknown when nobody, or not everybody, could be told."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What a channel needs beside Sexton. modules: looked for before it is used.  words: for people.
+
+    install: the command.
+    """
+
+    modules: tuple[str, ...]
+    words: str
+    install: str
+
+
+HTTP_LIBRARY = Library(("httpx2", "standardwebhooks"), "the HTTP library", "pip install 'sexton[alerts]'")
+
+
+class ConfiguredChannel(ABC, Generic[S]):
+    """A channel that settings can name, with all that is known about it: one class in one file.
+
+    name: in settings, `[channel.NAME]`.  settings_type: a dataclass whose fields are made by `sexton.setting`, all with
+    defaults; its `check()` raises ValueError where values do not fit together.
+    required: settings without which it cannot send.  library: what has to be installed for it.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type]
+    required: ClassVar[tuple[str, ...]] = ()
+    library: ClassVar[Library | None] = None
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+
+    @classmethod
+    def warnings(cls, settings: S) -> Iterable[tuple[str, str]]:
+        """What `sexton check` warns of: the setting, and what is odd about it, without secrets."""
+        return ()
+
+    @abstractmethod
+    def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
+        """See `Channel.send`."""
 
 
 class ChannelError(Exception):

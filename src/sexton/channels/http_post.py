@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ..config.addresses import is_forbidden
+from ..addresses import is_forbidden
 from .call_timeout import TooLate, within
 from .contract import DEADLINE, ChannelError, Refused, Unavailable
 

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
 from ..clock import iso
 from ..texts import json_text
-from .contract import Notice, Unavailable, as_json
+from .contract import ConfiguredChannel, Notice, Unavailable, as_json
 
 
-class LogChannel:
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Alerts as lines of JSON on the error output; there is nothing to set."""
+
+
+class LogChannel(ConfiguredChannel[LogSettings]):
     """Writes to `stream`; None means what is stderr at that moment."""
 
     name = "log"
+    settings_type = LogSettings
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, settings: LogSettings, *, stream: TextIO | None = None) -> None:
+        super().__init__(settings)
         self._stream = stream
 
     def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:

@@ -96,9 +96,12 @@ def _test(app: App, name: str, as_json: bool) -> int:
     from uuid import uuid4
 
     from ..channels.contract import Notice
-    from ..telemetry.alert_delivery import broadcast, channel_of, channels_of
+    from ..channels.registry import channel_for
+    from ..telemetry.alert_delivery import broadcast, channels_of
 
-    channels = channels_of(app.settings) if name == ALL_CHANNELS else [channel_of(app.settings, _set_up(app, name))]
+    channels = (
+        channels_of(app.settings) if name == ALL_CHANNELS else [channel_for(_set_up(app, name), app.settings.channel)]
+    )
     if not channels:
         raise SettingsError('alerts.channels is empty: nobody is told; write for instance channels = ["log"]')
     text = "This is a test. If you can read it, alerts of Sexton arrive here."
@@ -113,16 +116,14 @@ def _test(app: App, name: str, as_json: bool) -> int:
 
 
 def _set_up(app: App, name: str) -> str:
-    from ..config.setting_fields import SettingRule
-    from ..config.value_types import check_kind
+    from ..channels.registry import missing, require
 
     try:
-        check_kind(name, SettingRule(kind="channel"))
+        require(name)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    missing = ", ".join(app.settings.channel.missing(name))
-    if missing:
-        raise SettingsError(f'"{name}" is not set up; give [channel.{name}] its {missing}')
+    if absent := ", ".join(missing(name, app.settings.channel)):
+        raise SettingsError(f'"{name}" is not set up; give [channel.{name}] its {absent}')
     return name
 
 

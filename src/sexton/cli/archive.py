@@ -103,7 +103,7 @@ def _listed(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _folders(app: App) -> dict[str, Path]:
     """Where the files of each job are that archives."""
-    return {f"policies.{name}": app.folder / one.into / name for name, one in app.policies.items() if one.archive}
+    return {f"policies.{name}": app.folder / one.files / name for name, one in app.policies.items() if one.files}
 
 
 def _found(app: App, files: list[Path]) -> list[Path]:
@@ -146,7 +146,7 @@ def _opened(app: App, path: Path, without_record: bool) -> Archive:
 
 def _tables(app: App) -> dict[str, list[str]]:
     """Of each job that archives, the tables of its policy and what hangs on them, as the settings have them (SEC-3)."""
-    policies = ((name, one) for name, one in app.policies.items() if one.archive)
+    policies = ((name, one) for name, one in app.policies.items() if one.files)
     return {f"policies.{name}": [one.table, *tables_of(one.children)] for name, one in policies}
 
 

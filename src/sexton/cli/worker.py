@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from ..addresses import is_everywhere
 from ..app import App
-from ..config.addresses import is_everywhere
 from ..config.worker_settings import MAX_CONCURRENCY
 from ..engines.executor.process import Executor
 from ..engines.worker.loop import Worker

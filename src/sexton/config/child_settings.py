@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import suggestion
-from .setting_fields import Misfit
+from ..setting_fields import Misfit
 
 CHILD_ACTIONS = ("delete", "set null", "refuse")
 KEYS = ("column", "action", "children")

@@ -9,11 +9,12 @@ from typing import Any, get_origin
 
 from ..errors import SettingsError, suggestion
 from ..files import TRUST
-from .setting_fields import SettingPath, leaves
+from ..setting_fields import SettingPath, leaves
 from .settings import Settings
 
 PREFIX = "SEXTON_"
 CONFIG = "SEXTON_CONFIG"
+CHANNEL = "SEXTON_CHANNEL__"
 RESERVED = frozenset({CONFIG, TRUST, "SEXTON_REQUIRE"})
 RESERVED_PREFIX = "SEXTON_TEST_"
 
@@ -23,12 +24,21 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 
 
-@cache
 def variables() -> Mapping[str, tuple[SettingPath, Any]]:
     """Every variable that is a setting: its key path and type. [job.…] and [pack.…] have none."""
+    return _of(named=True)
+
+
+def known(name: str) -> tuple[SettingPath, Any] | None:
+    """Key path and type of one variable; None: it is no setting. Channels are only asked about theirs."""
+    return (variables() if name.startswith(CHANNEL) else _of(named=False)).get(name)
+
+
+@cache
+def _of(*, named: bool) -> Mapping[str, tuple[SettingPath, Any]]:
     return {
         PREFIX + "__".join(path).upper(): (path, annotation)
-        for path, _, annotation in leaves(Settings)
+        for path, _, annotation in leaves(Settings, named=named)
         if not _by_name(annotation)
     }
 
@@ -37,21 +47,20 @@ def is_setting(name: str) -> bool:
     """Whether the variable is meant as a setting; reserved names and those of Kubernetes services are not."""
     if not name.startswith(PREFIX) or name in RESERVED or name.startswith(RESERVED_PREFIX):
         return False
-    return name in variables() or _SERVICE.fullmatch(name) is None
+    return known(name) is not None or _SERVICE.fullmatch(name) is None
 
 
 def path_of(name: str, *, where: str) -> SettingPath:
     """The key path of a variable. SettingsError with the nearest right name when it is none."""
-    known = variables()
-    if name in known:
-        return known[name][0]
+    if (found := known(name)) is not None:
+        return found[0]
     group = name.removeprefix(PREFIX).partition("__")[0].lower()
     if group in ("job", "pack", "policies"):
         raise SettingsError(
             f"{where}: {name}: settings of one {group} are read from sexton.toml only, from [{group}.NAME]; "
             f"the environment sets single values, {PREFIX}RUN__… and {PREFIX}RETENTION__…"
         )
-    raise SettingsError(f"{where}: {name}: unknown setting{suggestion(name, known)}")
+    raise SettingsError(f"{where}: {name}: unknown setting{suggestion(name, variables())}")
 
 
 def from_text(text: str, annotation: Any) -> object:

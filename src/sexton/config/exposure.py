@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from ..files import others_may_read, others_may_write, trusted_owners, user_name
 from ..jobs.modules import sources_of
+from ..setting_fields import leaves, rule_of
 from .masking import without_secrets
 from .policy_settings import PolicySettings
-from .setting_fields import leaves, rule_of
 from .settings import Settings
 
 _PATH = "PYTHONPATH"
@@ -50,8 +50,8 @@ def exposures(
     if (base := _sqlite(settings.database)) is not None:
         yield from _open(base, "and holds history and errors of jobs")
     for name, policy in policies.items():
-        if policy.archive is not None:
-            yield from _archives(f"policies.{name}", folder / policy.into / name)
+        if policy.files is not None:
+            yield from _archives(f"policies.{name}", folder / policy.files / name)
 
 
 def open_archives(files: Iterable[Path]) -> str | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from ..setting_fields import leaves, rule_of
 from .masking import without_secrets
-from .setting_fields import leaves, rule_of
 from .settings import JobSettings, Settings
 
 AUTO = "auto"
@@ -17,24 +17,33 @@ _PLACE = ("dbname", "host", "port")
 _UNORDERED = ("trusted_roles",)
 
 
-def fingerprint(settings: Settings) -> str:
+class PolicyForms(NamedTuple):
+    """Policies by name, each as what counts of it, and the names of all settings that those have."""
+
+    forms: Mapping[str, Any]
+    names: tuple[str, ...]
+
+
+def fingerprint(settings: Settings, policies: PolicyForms | None = None) -> str:
     """Digits over all settings but alerts and secrets, each with its effective value, whatever the order of keys.
 
+    policies: what counts of them, which their kinds know; None: as they are written.
     Passwords, and pack options under names like `token` or `api_key`, do not count: a changed password is no
     change of what jobs do, and a hash of a short secret can be guessed."""
     from ..jobs.fingerprints import of_settings
-    from .policy_settings import PolicySettings
 
-    kept = {name: value for name, value in _written_out(settings).items() if name not in _TELLING}
-    named = {"job": kept.pop("job"), "policies": _policies(kept.pop("policies"))}
-    kinds = (Settings, JobSettings, PolicySettings)
-    names = [".".join(path) for kind in kinds for path, _, _ in leaves(kind) if path[0] not in _TELLING]
+    forms, of_policies = policies or (settings.policies, ())
+    kept = {name: value for name, value in written_out(settings).items() if name not in (*_TELLING, "policies")}
+    named = {"job": kept.pop("job"), "policies": forms}
+    names = [
+        ".".join(path) for kind in (Settings, JobSettings) for path, _, _ in leaves(kind) if path[0] not in _TELLING
+    ]
     # The name of a job may look like that of a secret: "shop.purge_tokens".
     safe = {kind: {name: without_secrets(one) for name, one in tables.items()} for kind, tables in named.items()}
-    return of_settings([without_secrets(kept), safe], names)
+    return of_settings([without_secrets(kept), safe], [*names, *of_policies])
 
 
-def _written_out(group: Any) -> dict[str, Any]:
+def written_out(group: Any) -> dict[str, Any]:
     """A group of settings: every one, lengths of time in one spelling, lists sorted where their order says nothing."""
     return {
         declared.name: _value(getattr(group, declared.name), rule_of(declared).kind, declared.name in _UNORDERED)
@@ -44,7 +53,7 @@ def _written_out(group: Any) -> dict[str, Any]:
 
 def _value(value: Any, kind: str, unordered: bool = False) -> Any:
     if is_dataclass(value):
-        return _written_out(value)
+        return written_out(value)
     if isinstance(value, Mapping):
         return {name: _value(one, "") for name, one in value.items()}
     if isinstance(value, str) and kind in ("duration", "span"):
@@ -52,22 +61,6 @@ def _value(value: Any, kind: str, unordered: bool = False) -> Any:
 
         return parse_span(value).as_text()
     return sorted(value) if unordered else value
-
-
-def _policies(written: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
-    """Those that can be read, with their effective values; the others as they are written."""
-    if not written:
-        return {}
-    from .policy_fingerprint import UNCONFIRMED, normal_form
-    from .policy_settings import policies_of
-
-    found, _ = policies_of(written)
-    forms: dict[str, Any] = {name: table for name, table in written.items() if name not in found}
-    for name, settings in found.items():
-        whole = _written_out(settings)
-        more = {one: whole[one] for one in (*UNCONFIRMED, "max_share")}
-        forms[name] = normal_form(settings, found) | more
-    return forms
 
 
 def installation(settings: Settings) -> str:

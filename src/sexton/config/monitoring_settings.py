@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .setting_fields import Misfit, setting
+from ..setting_fields import Misfit, setting
 
 _PORT = re.compile(r"[0-9]{1,5}")
 

@@ -1,29 +1,16 @@
-"""Which settings of a policy go together; each refusal names the one to change."""
+"""Which settings that all kinds of policies share go together; each refusal names the one to change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..jobs.span import parse_span
+from ..setting_fields import Misfit
 from .child_settings import children_of
-from .setting_fields import Misfit
-
-PolicySettings = Any
-"""That of `policy`, which calls us and so cannot be imported here."""
-
-MEANING = {
-    "children": ("purge", "archive"),
-    "set": ("transition", "anonymise"),
-    "clear": ("transition", "anonymise"),
-    "ahead": ("warn",),
-    "into": ("archive",),
-    "group": ("archive",),
-}
-"""For which actions a setting has a meaning."""
+from .policy_settings import PolicySettings
 
 
-def check(settings: PolicySettings) -> None:
+def check_common(settings: PolicySettings) -> None:
     """ValueError when the settings do not make one policy."""
     if not settings.by:
         _check_without_time(settings)
@@ -37,17 +24,9 @@ def check(settings: PolicySettings) -> None:
     if isinstance(settings.only, str) and not settings.only.strip():
         raise Misfit("the text is empty; write a condition, or leave it out", "only")
     children_of(settings.children)
-    for name, actions in MEANING.items():
-        if settings.action not in actions and getattr(settings, name) != _default(settings, name):
-            raise Misfit(f"{name} has no meaning for {settings.action}", name)
     if settings.per and settings.keep_last is None:
         raise Misfit("keep_last is missing: how many of each group stay, keep_last = 5", "per")
-    _check_change(settings)
     _check_message(settings)
-
-
-def _default(settings: PolicySettings, name: str) -> object:
-    return getattr(type(settings)(), name)
 
 
 def _check_without_time(settings: PolicySettings) -> None:
@@ -65,8 +44,6 @@ def _check_time(settings: PolicySettings) -> None:
         raise Misfit(
             f'keep "{settings.keep}" would take each row as it is born; for a deadline write kind = "deadline"', "keep"
         )
-    if settings.ahead is not None and settings.keep is not None:
-        raise Misfit("ahead of a time and after it: choose one of ahead and keep", "ahead")
 
 
 def _check_zone(settings: PolicySettings) -> None:
@@ -76,23 +53,17 @@ def _check_zone(settings: PolicySettings) -> None:
         raise Misfit("name one table", "zone_parent")
 
 
-def _check_change(settings: PolicySettings) -> None:
-    if settings.transition is not None and not settings.set:
-        raise Misfit('a transition needs new values, set = {status = "expired"}', "set")
-    if settings.anonymise is not None and not (settings.clear or settings.set):
-        raise Misfit('anonymise needs clear = ["email"] or set = {name = "deleted"}', "clear")
+def check_values(settings: PolicySettings) -> None:
+    """ValueError when a column is to be set and cleared at once."""
     both = sorted({*settings.clear} & {*settings.set})
     if both:
         raise Misfit(f"{both[0]} is set and cleared; choose one", "clear")
 
 
 def _check_message(settings: PolicySettings) -> None:
-    tells = settings.event is not None or settings.warn is not None
     for name in ("to", "message", "once_per"):
-        if getattr(settings, name) and not tells:
+        if getattr(settings, name) and not settings.tells:
             raise Misfit(f'{name} belongs to a message; give it a name, event = "order_expired"', name)
-    if tells and settings.archive is not None:
-        raise Misfit("rows that are archived tell nothing; write a policy that warns before", "event")
 
 
 def _one_of(settings: PolicySettings, name: str, values: tuple[str | None, ...]) -> None:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from ..errors import SettingsError, suggestion
 from ..jobs.span import parse_span
-from .policy_checks import check
-from .setting_fields import dotted, setting
-
-NAME = re.compile(r"[a-z][a-z0-9_]*")
-"""What a policy may be called; its job is `policies.NAME`."""
-
-POLICY_ACTIONS = ("purge", "archive", "transition", "anonymise", "warn")
+from ..setting_fields import dotted, setting
 
 SettingPlace = Callable[[Sequence[str]], str]
 """Where a key of the settings stands, for messages: "sexton.toml line 14: policies.tidy.only"."""
@@ -22,19 +15,14 @@ SettingPlace = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """One policy: exactly one of `purge`, `archive`, `transition`, `anonymise` and `warn` names its table."""
+    """What policies of all kinds can be told; `sexton.declared.kinds` has what each kind adds.
 
-    purge: str | None = setting(None, "the table whose rows are deleted", example="public.sessions")
-    archive: str | None = setting(
-        None, "the table whose rows are written to files, and deleted once those were read back", example="orders"
-    )
-    transition: str | None = setting(None, "the table whose rows get the values of `set`", example="orders")
-    anonymise: str | None = setting(
-        None, "the table whose rows get the values of `set`, and NULL in the columns of `clear`", example="customers"
-    )
-    warn: str | None = setting(
-        None, "the table of whose rows something is told, once for each row and time", example="subscriptions"
-    )
+    A kind is a dataclass made from this one. Its `action` is the key that selects it and names the table. What is a
+    property here is a setting of some kinds, and for the others as it says.
+    """
+
+    action: ClassVar[str]
+
     by: str = setting(
         "",
         "the column that gives a row its time; index it; may be left out where `only` says enough",
@@ -53,9 +41,6 @@ class PolicySettings:
         None, "how many of the newest rows stay whatever their time, of each group of `per`", minimum=1, maximum=10_000
     )
     per: tuple[str, ...] = setting((), "the columns that make a group of `keep_last`", example=("user_id",))
-    ahead: str | None = setting(
-        None, "of a warning: how long before that time it is due, until that time", kind="span", example="14d"
-    )
     kind: str | None = setting(
         None,
         'what the column is: the "birth" of a row, or its "deadline"; by default a birth where `keep` is given',
@@ -87,22 +72,12 @@ class PolicySettings:
         "`at_least`, `older_than`, `newer_than`; or all of them as SQL in a text",
         example={"status": ["done", "failed"]},
     )
-    children: Mapping[str, object] = setting(
-        {},
-        "tables whose rows are deleted before those they refer to, and their column that does; or a table with "
-        "`column`, `action` (delete, set null, refuse) and `children` of their own",
-        example={"session_events": "session_id"},
-    )
     unless_referenced_by: Mapping[str, str] = setting(
         {}, "tables whose rows keep those alive that they refer to, and their column that does"
     )
     before: str | None = setting(
         None, "another policy: only rows whose time it has been through", example="archive_orders"
     )
-    set: Mapping[str, object] = setting(
-        {}, "new values by column; {now = true}: the time of the run", example={"status": "expired"}
-    )
-    clear: tuple[str, ...] = setting((), "columns that become NULL", example=("email", "phone"))
     event: str | None = setting(
         None, "what the message about each row is called; by default there is none, but for a warning its name"
     )
@@ -115,12 +90,6 @@ class PolicySettings:
         "columns that a message is told once for, of each row; by default `by`, or the columns that `only` compares "
         "with the time of the run",
         example=("sent_at",),
-    )
-    into: str = setting("archive", "the folder for the files of `archive`, seen from that of the settings file")
-    group: str | None = setting(
-        None,
-        "group of this host whose members may read the files of `archive`; left out: the user that runs the jobs alone",
-        example="backup",
     )
     limit: int | None = setting(
         None, "rows that one run takes at most", minimum=1, maximum=1_000_000_000, example=10_000
@@ -145,11 +114,6 @@ class PolicySettings:
     )
 
     @property
-    def action(self) -> str:
-        """The one of `POLICY_ACTIONS` that is given."""
-        return next(name for name in POLICY_ACTIONS if getattr(self, name) is not None)
-
-    @property
     def table(self) -> str:
         """Name of the table, with its schema if that was given."""
         return str(getattr(self, self.action))
@@ -159,73 +123,53 @@ class PolicySettings:
         """Whether the column is a birth."""
         return self.kind == "birth" or (self.kind is None and self.keep is not None)
 
+    @property
+    def tells(self) -> bool:
+        """Whether there is a message about each row."""
+        return self.event is not None
+
+    @property
+    def ahead(self) -> str | None:
+        """How long before its time a row is due."""
+        return None
+
+    @property
+    def children(self) -> Mapping[str, object]:
+        """What happens to rows that hang on those of the table."""
+        return {}
+
+    @property
+    def set(self) -> Mapping[str, object]:
+        """New values by column."""
+        return {}
+
+    @property
+    def clear(self) -> tuple[str, ...]:
+        """Columns that become NULL."""
+        return ()
+
+    @property
+    def files(self) -> str | None:
+        """The folder that its files go to, seen from that of the settings; None: it writes none."""
+        return None
+
+    def what(self) -> str:
+        """What it does, as the first words of a sentence: "delete rows of sessions"."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it does")
+
+    def own_words(self) -> Iterator[str]:
+        """What the sentence leaves out of what the kind adds, line by line."""
+        yield from ()
+
     def words(self) -> str:
         """The rule as a sentence."""
-        what = {
-            "purge": f"delete rows of {self.table}",
-            "archive": f"write rows of {self.table} to files and delete them",
-            "transition": f"set {', '.join(self.set)} in rows of {self.table}",
-            "anonymise": f"anonymise rows of {self.table}",
-            "warn": f"tell about rows of {self.table}",
-        }[self.action]
         when = f"{self.keep} after" if self.keep is not None and parse_span(self.keep) else "past"
         when = f"{self.ahead} before" if self.ahead is not None else when
         condition = (
             f", with a condition on {', '.join(self.only)}" if isinstance(self.only, Mapping) and self.only else ""
         )
         condition = f", only where {' '.join(self.only.split())}" if isinstance(self.only, str) else condition
-        return f"{what} {when} their {self.by}{condition}" if self.by else f"{what}{condition}"
-
-    def check(self) -> None:
-        """ValueError when the settings do not make one policy."""
-        given = [name for name in POLICY_ACTIONS if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of {', '.join(POLICY_ACTIONS)} names the table; here are {len(given)}")
-        check(self)
-
-
-def policies_of(
-    written: Mapping[str, Mapping[str, object]], place: SettingPlace = dotted
-) -> tuple[dict[str, PolicySettings], dict[str, SettingsError]]:
-    """The policies of a settings file by name, and what is wrong with each of the others.
-
-    place: tells where a key stands, for messages.
-    """
-    from .reading import read_at
-
-    found: dict[str, PolicySettings] = {}
-    wrong: dict[str, SettingsError] = {}
-    for name, table in written.items():
-        here = ("policies", name)
-        try:
-            if not NAME.fullmatch(name):
-                raise SettingsError(
-                    f"{place(here)}: a name is lower-case letters, digits and _, such as stale_sessions"
-                )
-            found[name] = read_at(PolicySettings, table, here, place)
-        except SettingsError as error:
-            wrong[name] = error
-    # One that waits for what cannot be loaded cannot be, either; and so on along the line.
-    while late := {name: why for name in found if (why := _waits_in_vain(found, wrong, name)) is not None}:
-        for name, why in late.items():
-            del found[name]
-            wrong[name] = SettingsError(f"{place(('policies', name, 'before'))}: {why}")
-    return found, wrong
-
-
-def _waits_in_vain(found: Mapping[str, PolicySettings], wrong: Mapping[str, SettingsError], name: str) -> str | None:
-    """Why the policy that this one waits for will never have been through; None: it will, or it waits for none."""
-    before = found[name].before
-    if before is None:
-        return None
-    if before in wrong:
-        return f"policy {before!r} cannot be loaded"
-    if before not in found or before == name:
-        return f"there is no other policy {before!r}{suggestion(before, (other for other in found if other != name))}"
-    line = [name]
-    while (after := found[line[-1]].before) is not None and after in found and after not in line:
-        line.append(after)
-    return f"they wait for each other: {' before '.join([*line, name])}" if after == name else None
+        return f"{self.what()} {when} their {self.by}{condition}" if self.by else f"{self.what()}{condition}"
 
 
 @dataclass(frozen=True, slots=True)

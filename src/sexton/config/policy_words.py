@@ -50,17 +50,19 @@ def _which(settings: PolicySettings) -> Iterator[str]:
 
 
 def _what(settings: PolicySettings, once: Sequence[str]) -> Iterator[str]:
+    yield from settings.own_words()
+    if settings.tells:
+        to = f" to {settings.to}" if settings.to else ""
+        each = _listed(once) or _listed(["row", *(settings.once_per or filter(None, [settings.by]))])
+        yield f"tells {settings.event or 'about it'}{to}, once for each {each}"
+
+
+def values_in_words(settings: PolicySettings) -> Iterator[str]:
+    """What `set` and `clear` say, line by line."""
     for name, value in settings.set.items():
         yield f"{name} becomes {'the time of the run' if value == {'now': True} else repr(value)}"
     if settings.clear:
         yield f"clears {_and(settings.clear)}"
-    if settings.event is not None or settings.warn is not None:
-        to = f" to {settings.to}" if settings.to else ""
-        each = _listed(once) or _listed(["row", *(settings.once_per or filter(None, [settings.by]))])
-        yield f"tells {settings.event or 'about it'}{to}, once for each {each}"
-    if settings.archive is not None:
-        readers = f", and group {settings.group} may read them" if settings.group else ""
-        yield f"files lie in {settings.into}{readers}"
 
 
 def _children(children: Sequence[ChildSettings], above: str) -> Iterator[str]:

@@ -14,8 +14,19 @@ from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from ..errors import SettingsError, SettingsErrors, suggestion
-from .setting_fields import SettingPath, SettingRule, annotations_of, default_of, dotted, is_group, leaves, rule_of
-from .value_types import WORDS, check_kind
+from ..setting_fields import (
+    PLAIN,
+    NamedGroups,
+    SettingPath,
+    SettingRule,
+    annotations_of,
+    default_of,
+    dotted,
+    is_group,
+    leaves,
+    rule_of,
+)
+from .value_types import WORDS, check_kind, type_in_words
 
 T = TypeVar("T")
 LARGEST_INTEGER = 2**63 - 1
@@ -73,7 +84,10 @@ def checked(cls: type, mapping: Mapping[str, object], path: SettingPath = ()) ->
         with _noted(wrong):
             if key not in rules:
                 raise Problem(here, _unknown(cls, str(key)))
-            if is_group(annotations[key]):
+            groups = rules[key].groups
+            if groups is not None:
+                result[key] = _checked_by_name(groups, _table(value, rules[key], here), here)
+            elif is_group(annotations[key]):
                 result[key] = checked(annotations[key], _table(value, rules[key], here), here)
             else:
                 result[key] = _converted(value, annotations[key], rules[key], here)
@@ -90,6 +104,8 @@ def assemble(cls: type[T], values: Mapping[str, Any], path: SettingPath = ()) ->
         with _noted(wrong):
             if declared.name in values:
                 value, annotation = values[declared.name], annotations[declared.name]
+                if (groups := rule_of(declared).groups) is not None:
+                    value = _assembled_by_name(groups, value, here)
                 arguments[declared.name] = assemble(annotation, value, here) if is_group(annotation) else value
             elif default_of(declared) is MISSING:
                 raise Problem(here, "this setting is missing and has no default; add it")
@@ -102,6 +118,32 @@ def assemble(cls: type[T], values: Mapping[str, Any], path: SettingPath = ()) ->
         except (ValueError, SettingsError) as error:
             raise Problem((*path, *getattr(error, "keys", ())), str(error)) from None
     return instance
+
+
+def _checked_by_name(groups: NamedGroups, tables: Mapping[str, object], path: SettingPath) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    wrong: list[Problem] = []
+    for name, table in tables.items():
+        here = (*path, name)
+        with _noted(wrong):
+            try:
+                group = groups.one(name)
+            except ValueError as error:
+                raise Problem(here, str(error)) from None
+            found[name] = checked(group, _table(table, PLAIN, here), here)
+    _raise(wrong)
+    return found
+
+
+def _assembled_by_name(groups: NamedGroups, tables: Mapping[str, Any], path: SettingPath) -> dict[str, object]:
+    """Each table as its own dataclass; one that sets nothing is left out, as if it were not there."""
+    found: dict[str, object] = {}
+    wrong: list[Problem] = []
+    for name, table in tables.items():
+        with _noted(wrong):
+            found[name] = assemble(groups.one(name), table, (*path, name))
+    _raise(wrong)
+    return {name: group for name, group in found.items() if group != type(group)()}
 
 
 @contextmanager
@@ -252,20 +294,4 @@ def _limits(rule: SettingRule) -> str:
 
 
 def _wrong_type(wanted: str, value: object, rule: SettingRule) -> str:
-    return f"must be {wanted}, not {_kind_of(value)}" + (f"; {rule.hint}" if rule.hint else "")
-
-
-def _kind_of(value: object) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, float):
-        return f"the number {value}"
-    if isinstance(value, int):
-        return "a whole number"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, Mapping):
-        return "a table"
-    if isinstance(value, list | tuple):
-        return "a list"
-    return "nothing" if value is None else "a date or time"
+    return f"must be {wanted}, not {type_in_words(value)}" + (f"; {rule.hint}" if rule.hint else "")

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from .alert_settings import AlertSettings, ChannelSettings, check_channels
+from ..channels.registry import SETTINGS
+from ..setting_fields import setting
+from .alert_settings import AlertSettings, check_channels
 from .monitoring_settings import MetricsSettings, WebSettings
-from .setting_fields import setting
 from .worker_settings import WorkerSettings
 
 
@@ -255,7 +257,9 @@ class Settings:
     run: RunSettings = field(default_factory=RunSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
-    channel: ChannelSettings = field(default_factory=ChannelSettings)
+    channel: Mapping[str, Any] = setting(
+        {}, "where each channel of alerts leads, by its name", groups=SETTINGS, hint="write [channel.NAME]"
+    )
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     web: WebSettings = field(default_factory=WebSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from ..errors import SettingsError
 from ..files import TRUST, refuse_for_root
+from ..setting_fields import dotted
 from . import environment
 from .reading import Problem, assemble, checked, refusal
-from .setting_fields import dotted
 from .settings import Settings
 
 FILE = "sexton.toml"
@@ -47,13 +47,27 @@ class Loaded(NamedTuple):
     files: tuple[Path, ...] = ()
 
 
-def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+Faults = Callable[[Mapping[str, Mapping[str, object]], Callable[[Sequence[str]], str]], Iterable[SettingsError]]
+"""What is wrong with tables such as `[policies.NAME]`, for which others have the settings; given where a key stands."""
+
+
+def load(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    policies: Faults | None = None,
+) -> Settings:
     """All settings, checked; see `load_placed`."""
-    return load_placed(path, environ=environ, folder=folder).settings
+    return load_placed(path, environ=environ, folder=folder, policies=policies).settings
 
 
 def load_placed(
-    path: Path | None = None, *, environ: Mapping[str, str] | None = None, folder: Path | None = None
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    policies: Faults | None = None,
 ) -> Loaded:
     """All settings, checked, and where each of them stands.
 
@@ -62,8 +76,9 @@ def load_placed(
     folder: where to look when no file is named; None takes the working directory.
     SettingsError, a line for each fault with file, line, key and what would be right, for a named file that is
     missing and for every value that cannot be right, even one that a later source replaces; and, as root, for a
-    file that somebody else could write. Policies are looked at only when something else is wrong, so that all is
-    said at once; else `policies_of` does that."""
+    file that somebody else could write.
+    policies: asked about policies only when something else is wrong, so that all is said at once; else they are read
+    where they are used."""
     environ = os.environ if environ is None else environ
     folder = Path() if folder is None else folder
     named = path is not None or environment.CONFIG in environ
@@ -74,7 +89,7 @@ def load_placed(
     wrong: list[str] = []
     places = (_toml(file, named=named), _dotenv(beside, environ, wrong), _environment(environ, wrong))
     sources = [source for place in places for source in _readable(place, wrong)]
-    settings = _laid_over(sources, wrong)
+    settings = _laid_over(sources, wrong, policies)
     read = tuple(one for one in (file, beside) if one.is_file())
     return Loaded(settings, partial(_place, sources), read)
 
@@ -155,7 +170,6 @@ def _environment(environ: Mapping[str, str], wrong: list[str]) -> Iterable[Sourc
 
 
 def _variables(variables: Iterable[Variable], where: str, wrong: list[str]) -> Iterable[Source]:
-    known = environment.variables
     by_path: dict[Keys, Variable] = {}
     for variable in variables:
         try:
@@ -164,8 +178,9 @@ def _variables(variables: Iterable[Variable], where: str, wrong: list[str]) -> I
             wrong += error.lines
     if not by_path:
         return
+    known = ((path, variable.text, environment.known(variable.name)) for path, variable in by_path.items())
     values = environment.nested(
-        (path, environment.from_text(variable.text, known()[variable.name][1])) for path, variable in by_path.items()
+        (path, environment.from_text(text, found[1])) for path, text, found in known if found is not None
     )
 
     def place(keys: Keys) -> str:
@@ -176,7 +191,7 @@ def _variables(variables: Iterable[Variable], where: str, wrong: list[str]) -> I
     yield Source(values, place)
 
 
-def _laid_over(sources: Sequence[Source], wrong: list[str]) -> Settings:
+def _laid_over(sources: Sequence[Source], wrong: list[str], policies: Faults | None) -> Settings:
     """All of them as one. wrong: what was found so far. SettingsError with that and all that is found here."""
     values: dict[str, Any] = {}
     latest: dict[Keys, Source] = {}
@@ -193,18 +208,17 @@ def _laid_over(sources: Sequence[Source], wrong: list[str]) -> Settings:
             # What does not fit together names both keys; the place is the last one that had a say.
             wrong += (f"{latest[one.path[:1]].place(one.path)}: {one}" for one in problem.each)
     # A folder that root does not obey is the fault of each file in it, and is told once.
-    raise refusal([*dict.fromkeys([*wrong, *_in_policies(sources)])])
+    more = [] if policies is None else _in_policies(sources, policies)
+    raise refusal([*dict.fromkeys([*wrong, *more])])
 
 
-def _in_policies(sources: Sequence[Source]) -> Iterator[str]:
+def _in_policies(sources: Sequence[Source], faults: Faults) -> Iterator[str]:
     """What is wrong with policies, which are read when they are needed, beside what is wrong anyway."""
-    from .policy_settings import policies_of
-
     for source in sources:
         written = source.values.get("policies")
         tables = written.items() if isinstance(written, Mapping) else ()
         named = {name: table for name, table in tables if isinstance(table, Mapping)}
-        for error in policies_of(named, partial(_place, sources))[1].values():
+        for error in faults(named, partial(_place, sources)):
             yield from error.lines
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 from typing import Any
 
+from ..setting_fields import SettingRule, default_of, dotted, groups, leaves, own_settings, rule_of, toml_string
 from .dotenv_file import quoted
 from .environment import variables
-from .setting_fields import SettingRule, default_of, dotted, groups, leaves, own_settings, rule_of, toml_string
 from .settings import JobSettings, Settings
 
 WIDTH = 100

@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from ..errors import ScheduleError, suggestion
-from .setting_fields import SettingRule
+from ..setting_fields import SettingRule
 
 LONGEST_TEXT = 200
 """Characters that a duration, a zone and the like may have; database URLs and free text may be longer."""
 
 DATABASES = ("sqlite", "postgresql")
-CHANNELS = ("log", "email", "webhook", "slack", "discord")
-"""Ways in which people are told about incidents."""
 _ADDRESSES = ("", "database", "address", "url", "webhook secret")
 _SCHEME = re.compile(r"([A-Za-z0-9_]+)(?:\+[A-Za-z0-9_]+)?://")
 _URL = re.compile(r"://|.@", re.DOTALL)
@@ -88,8 +86,9 @@ def _module(value: str, rule: SettingRule) -> None:
 
 
 def _channel(value: str, rule: SettingRule) -> None:
-    if value not in CHANNELS:
-        raise ValueError(f"no channel named {value!r}{suggestion(value, CHANNELS)}")
+    from ..channels.registry import require
+
+    require(value)
 
 
 def _address(value: str, rule: SettingRule) -> None:
@@ -109,7 +108,7 @@ def _url(value: str, rule: SettingRule) -> None:
         # The value is not repeated: whoever knows the address of a webhook can post to it.
         raise ValueError("this is not an address of the web without a user; write for instance https://example.com/x")
 
-    from .addresses import is_forbidden
+    from ..addresses import is_forbidden
 
     if is_forbidden(parts.hostname or ""):
         raise ValueError("this is where a cloud tells its machines their credentials; nothing of ours is sent there")
@@ -165,3 +164,20 @@ WORDS: Mapping[str, str] = {
     "host": "a host's name",
     "webhook secret": "a key for signatures",
 }
+
+
+def type_in_words(value: object) -> str:
+    """What a value of TOML is, for messages: "a whole number"."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, float):
+        return f"the number {value}"
+    if isinstance(value, int):
+        return "a whole number"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "nothing" if value is None else "a date or time"

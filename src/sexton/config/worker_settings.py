@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .setting_fields import setting
+from ..setting_fields import setting
 
 MAX_CONCURRENCY = 64
 """Runs at once at most."""

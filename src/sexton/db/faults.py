@@ -33,6 +33,10 @@ class Fault(enum.Enum):
     OTHER = "unknown; the run fails"
 
 
+class RowKept(Exception):
+    """Ours, in the place of a driver's error: the database left a row as it was, and said nothing."""
+
+
 _STATES = {
     "40001": Fault.RETRY,
     "40P01": Fault.RETRY,
@@ -90,7 +94,7 @@ def classify(error: DBAPIError) -> Fault:
     if state is not None:
         return _of_state(state)
     kind = type(error.orig).__name__
-    if kind in ("IntegrityError", "DataError"):
+    if kind in ("IntegrityError", "DataError", "RowKept"):
         return Fault.POISON
     wording = str(error.orig).lower()
     for text, fault in _SQLITE:

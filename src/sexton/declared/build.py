@@ -6,30 +6,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Engine, Table, and_, not_, true
 
 from ..config.child_settings import children_of
-from ..config.policy_fingerprint import definition_of, earlier_definitions
 from ..config.policy_settings import LocatedPolicy, PolicySettings
 from ..db.connect import read_only
 from ..db.ledger import told
+from ..declared.policy_fingerprint import definition_of, earlier_definitions
 from ..errors import PolicyError, UnknownName
 from ..jobs.span import Span, parse_span
-from ..policies.contract import ArchiveTo, Change, Plan, Rows, in_rows
+from ..policies.contract import Change, Plan, Rows, in_rows
 from .catalogue import Catalogue
 from .column_values import ColumnConditions, new_values
-from .dependents import (
-    Dependent,
-    dependent_changes,
-    dependents,
-    has_newer_rows,
-    restricted,
-    unreferenced,
-    unrestricted_rows,
-)
+from .dependents import dependent_changes, dependents, has_newer_rows, restricted, unreferenced, unrestricted_rows
+from .kinds.contract import PolicyKind
 from .notices import NoticeBuilder
 from .renewed_children import RenewableChildren, renewable_children
 from .rule_bounds import RuleBounds
@@ -75,10 +67,10 @@ def _placed(declared: LocatedPolicy, message: str) -> str:
 
 def built(catalogue: Catalogue, declared: LocatedPolicy) -> BuiltPolicy:
     """The same with a catalogue at hand. PolicyError, UnknownName."""
-    return BuiltPolicy(_Building(catalogue, declared, declared.name, declared.settings).plan())
+    return BuiltPolicy(PolicyBuilding(catalogue, declared, declared.name, declared.settings).plan())
 
 
-class _Building:
+class PolicyBuilding:
     """One policy while it is put together."""
 
     def __init__(
@@ -89,7 +81,9 @@ class _Building:
         settings: PolicySettings,
         table: Table | None = None,
     ) -> None:
-        self.catalogue, self.declared, self.name, self.settings = catalogue, declared, name, settings
+        assert isinstance(settings, PolicyKind), f"policies.{name} is of no kind"
+        self.catalogue, self.declared, self.name = catalogue, declared, name
+        self.settings: PolicyKind = settings
         self.table: Table = catalogue.table(settings.table) if table is None else table
         self.by: Column[Any] | None = catalogue.column(self.table, settings.by) if settings.by else None
         self.key: tuple[Column[Any], ...] = tuple(self.table.primary_key.columns)
@@ -102,23 +96,24 @@ class _Building:
 
     def plan(self) -> Plan:
         """The whole."""
-        condition, main = self.due(), self._main()
+        condition, parts = self.due(), self.settings.parts(self)
         first = [self.catalogue.column(self.table, name) for name in self.settings.order]
         for column in first:
             if column.nullable:
                 raise PolicyError(f"order: {column} may be NULL, which has no place in an order")
-        renewable = renewable_children(self.catalogue, self.table, self.children, condition) if self._deletes() else []
+        deletes = parts.main is not None and parts.main.operation == "delete"
+        renewable = renewable_children(self.catalogue, self.table, self.children, condition) if deletes else []
         return Plan(
             step=self.name,
             table=self.table,
             key=self.key,
             order=tuple(dict.fromkeys((*first, *self._dated(), *self.key))),
             due=condition,
-            main=main,
-            changes=dependent_changes(self.children),
+            main=parts.main,
+            changes=(*dependent_changes(self.children), *parts.changes),
             messages=self._telling().messages(),
             # A row that others may refer to meanwhile is judged after it is locked.
-            carry=tuple(dict.fromkeys(self._held(renewable))),
+            carry=tuple(dict.fromkeys((*self._held(renewable), *parts.carry))),
             lock_first=self.looks_elsewhere or self._refuses(),
             lock_also=tuple(one.found for one in renewable),
             by=self.by,
@@ -129,7 +124,7 @@ class _Building:
             unknown_zone=None if self.by is None else self.meaning.unknown_zone(self.by),
             definition=definition_of(self.settings, self.declared.others),
             earlier_definitions=earlier_definitions(self.settings),
-            archive=self._archive(),
+            archive=parts.archive,
             limit=self.settings.limit,
             batch=self.settings.batch,
         )
@@ -140,10 +135,6 @@ class _Building:
             yield from child.copied_columns(self.table)
         for one in renewable:
             yield from one.referred
-
-    def _deletes(self) -> bool:
-        settings = self.settings
-        return settings.warn is None and not (settings.set or settings.clear)
 
     def _refuses(self) -> bool:
         return any(child.action == "refuse" for child in self.children)
@@ -165,10 +156,7 @@ class _Building:
         if settings.keep_last is not None and self.by is not None:
             per = [self.catalogue.column(self.table, name) for name in settings.per]
             conditions.append(has_newer_rows(self.table, self.by, per, settings.keep_last, self.meaning))
-        if (settings.set or settings.clear) and self.foresight.needs_guard():
-            conditions.append(new_values(self.catalogue, self.table, self.meaning, settings.set, settings.clear)[1])
-        if settings.warn is not None:
-            conditions.append(not_(told(self._telling().key(), subject=self.key)))
+        conditions += settings.conditions(self)
         if settings.before is not None:
             conditions += self._passed(settings.before)
         return and_(*conditions)
@@ -200,61 +188,33 @@ class _Building:
         assert self.by is not None
         conditions = [passed_watermark(self.catalogue, self.by, self.meaning, name, other)]
         if self.catalogue.same(self.catalogue.table(other.table), self.table) and other.before is None:
-            wanted = _Building(self.catalogue, self.declared, name, other, self.table).due()
+            wanted = PolicyBuilding(self.catalogue, self.declared, name, other, self.table).due()
             conditions.append(wanted.is_not(true()))
         return conditions
 
-    def _main(self) -> Change | None:
-        settings = self.settings
-        if settings.warn is not None:
-            return None
-        key, children = self.key, self.children
+    @property
+    def folder(self) -> str:
+        """The folder of the settings file."""
+        return self.declared.folder
 
-        def picked(rows: Rows) -> ColumnElement[bool]:
-            return in_rows(key, unrestricted_rows(children, rows, key))
+    def delete(self) -> Change:
+        """The change that deletes the picked rows."""
+        return Change.delete(self.table.name, self.table, self._picked)
 
-        if not (settings.set or settings.clear):
-            return Change(self.table.name, self.table, picked)
-        new, _ = new_values(self.catalogue, self.table, self.meaning, settings.set, settings.clear)
-        return Change(self.table.name, self.table, picked, lambda rows: new)
+    def update(self, new: Mapping[str, object], clear: tuple[str, ...] = ()) -> Change:
+        """The change that gives the picked rows new values."""
+        values, _ = new_values(self.catalogue, self.table, self.meaning, new, clear)
+        return Change.update(self.table.name, self.table, self._picked, lambda rows: values)
 
-    def _archive(self) -> ArchiveTo | None:
-        """Where rows go first. PolicyError when others would go along with them that no file has."""
-        if self.settings.archive is None:
-            return None
-        gone: list[Dependent | None] = [None, *(child for child in self.children if child.action == "delete")]
-        for above in gone:
-            table = self.table if above is None else above.table
-            cascaded = "with ON DELETE CASCADE, so its rows would go and no file would have them; list it in {}"
-            self._require_listed(above, self.catalogue.cascaded(table), cascaded)
-            nulled = "with ON DELETE SET NULL or SET DEFAULT, so no file would have its links; list it in {}, "
-            self._require_listed(
-                above, self.catalogue.nulled(table), f'{nulled}with action = "set null" to keep its rows'
-            )
-        for child in self.children:
-            if child.action == "set null" and any(column.system for column in child.table.primary_key.columns):
-                raise PolicyError(f"children: {child.table.fullname} has no key, so its links could not be set again")
-        if any(column.system for column in self.key):
-            raise PolicyError(f"table {self.table.fullname} has no key; what is archived has to have a name")
-        return ArchiveTo(str(Path(self.declared.folder) / self.settings.into), self.settings.group)
+    def unchanged(self, new: Mapping[str, object], clear: tuple[str, ...] = ()) -> list[ColumnElement[bool]]:
+        """That a row has not these values already, where the rule does not say so."""
+        if not self.foresight.needs_guard():
+            return []
+        return [new_values(self.catalogue, self.table, self.meaning, new, clear)[1]]
 
-    def _require_listed(
-        self, above: Dependent | None, referring: list[tuple[Table, tuple[str, ...]]], reason: str
-    ) -> None:
-        """reason: with a place for where to list it."""
-        for child, columns in referring:
-            listed = (one for one in self.children if one.above is above)
-            if any(self._holds(one, child, columns) for one in listed) or self._lonely(above, child, columns):
-                continue
-            table = self.table if above is None else above.table
-            where = "children" if above is None else f"the children of {table.name}"
-            raise PolicyError(f"{child.name} refers to {table.fullname} by {', '.join(columns)} {reason.format(where)}")
+    def untold(self) -> ColumnElement[bool]:
+        """That nothing has been told about the row and its time."""
+        return not_(told(self._telling().key(), subject=self.key))
 
-    def _lonely(self, above: Dependent | None, child: Table, columns: tuple[str, ...]) -> bool:
-        """Whether `unless_referenced_by` keeps every row that these refer to."""
-        keepers = self.settings.unless_referenced_by.items() if above is None else ()
-        same = (name for name, column in keepers if (column,) == columns)
-        return any(self.catalogue.same(self.catalogue.table(name), child) for name in same)
-
-    def _holds(self, listed: Dependent, child: Table, columns: tuple[str, ...]) -> bool:
-        return self.catalogue.same(listed.table, child) and {column.name for column in listed.columns} == set(columns)
+    def _picked(self, rows: Rows) -> ColumnElement[bool]:
+        return in_rows(self.key, unrestricted_rows(self.children, rows, self.key))

@@ -121,12 +121,12 @@ def dependent_changes(found: list[Dependent]) -> tuple[Change, ...]:
 def _change(child: Dependent) -> Change:
     name = child.table.name
     if child.action == "delete":
-        return Change(name, child.table, child.rows)
+        return Change.delete(name, child.table, child.rows)
     for column in child.columns:
         if not column.nullable:
             raise PolicyError(f"children: {child.table.fullname}.{column.name} takes no NULL; delete, or refuse")
     values = {column.name: null() for column in child.columns}
-    return Change(name, child.table, child.rows, lambda rows: values)
+    return Change.update(name, child.table, child.rows, lambda rows: values)
 
 
 def unrestricted_rows(found: list[Dependent], rows: Rows, key: tuple[Column[Any], ...]) -> FromClause:

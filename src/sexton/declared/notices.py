@@ -36,7 +36,7 @@ class NoticeBuilder:
     def messages(self) -> tuple[Message, ...]:
         """The message, if there is one."""
         settings = self.settings
-        if settings.event is None and settings.warn is None:
+        if not settings.tells:
             return ()
         own = [*self._row(), *([] if self.by is None else [self.by])]
         names = settings.message or dict.fromkeys(column.name for column in own)

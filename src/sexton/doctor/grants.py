@@ -173,11 +173,10 @@ def _of_plan(connection: Connection, plan: Plan, needs: dict[str, _Needs]) -> No
         return needs.setdefault(table.fullname, _Needs(table))
 
     rows = relations(plan, excluding=True)
-    changes = [*plan.changes, *([plan.main] if plan.main else [])]
     for part in _parts(plan, rows):
         if part.table.schema != SCHEMA:
             of(part.table).read[part.name] = None
-    for change in changes:
+    for change in plan.all_changes:
         _of_change(plan, change, rows, of(change.table))
     of(plan.table).locked = True
     for found in (*plan.found, *plan.lock_also):
@@ -193,9 +192,11 @@ def _of_plan(connection: Connection, plan: Plan, needs: dict[str, _Needs]) -> No
 
 
 def _of_change(plan: Plan, change: Change, rows: dict[str, Any], one: _Needs) -> None:
-    if change.values is None:
+    if change.operation == "delete":
         one.delete = True
-    else:
+    elif change.operation == "insert":
+        one.insert = True
+    elif change.values is not None:
         for key, value in change.values(rows).items():
             one.update[change.table.c[key].name] = None
             one.read.update((part.name, None) for part in _columns(value) if part.table is change.table)
@@ -213,8 +214,9 @@ def _parts(plan: Plan, rows: dict[str, Any]) -> Iterator[Column[Any]]:
         yield from _columns(plan.restricted(rows["picked"]))
     if plan.restrict_probe is not None:
         yield from _columns(plan.restrict_probe(rows))
-    for change in (*plan.changes, *([plan.main] if plan.main else [])):
-        yield from _columns(select(1).where(change.where(rows)))
+    for change in plan.all_changes:
+        if change.operation != "insert":  # whose rows are in the batch and the preview
+            yield from _columns(select(1).where(change.condition(rows)))
     yield from (*plan.key, *plan.order)
 
 

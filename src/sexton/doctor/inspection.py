@@ -18,7 +18,7 @@ from ..policies.contract import Plan
 from ..runs.preflight import PLANNING, preflight, require_time_column
 from ..runs.runner import planned
 from ..statements.batch_strategy import Request
-from ..statements.indexes import deletes, foreign_key_references
+from ..statements.indexes import foreign_key_references
 from ..statements.suggested_index import suggested_index
 from ..statements.unlisted_references import count_referenced, references_text, unlisted_references
 from .archive_folders import why_unwritable
@@ -63,7 +63,7 @@ def _checked_time(connection: Connection, plan: Plan, job: str) -> None:
 
 def _children_without_index(connection: Connection, plan: Plan) -> Iterable[str]:
     """A delete looks for children of each row; without an index on the reference it reads the child table each time."""
-    if deletes(plan):
+    if plan.deletes:
         for reference in foreign_key_references(connection, plan.table):
             if reference.missing is not None:
                 yield f"each delete reads all of {reference.child}; {reference.missing}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from sqlalchemy import Connection, Table, text
-from sqlalchemy.sql import visitors
+from sqlalchemy import Connection, Insert, Table, text
+from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.tables import SCHEMA
 from ..policies.contract import Plan
@@ -31,17 +32,27 @@ def rights_for(connection: Connection, case: Case) -> Iterator[Finding]:
 def needed_privileges(plan: Plan) -> dict[Table, set[str]]:
     """The tables that a step uses, and what it has to be allowed there; what a cascade reaches is not among them."""
     rights: dict[Table, set[str]] = {plan.table: {"SELECT", "UPDATE"}}  # UPDATE: to lock rows
-    for part in visitors.iterate(batch_statement(plan, excluding=True)):
-        if isinstance(part, Table):
-            rights.setdefault(part, {"SELECT"})
-    for change in (*plan.changes, *([plan.main] if plan.main else [])):
-        rights.setdefault(change.table, {"SELECT"}).add("DELETE" if change.values is None else "UPDATE")
+    for table in _read(batch_statement(plan, excluding=True)):
+        rights.setdefault(table, set()).add("SELECT")
+    for change in plan.all_changes:
+        rights.setdefault(change.table, set()).add(change.operation.upper())
     for found in plan.found:
         if found.lock is not None:
             rights.setdefault(found.lock, {"SELECT"}).add("UPDATE")
     if plan.outbox is not None and plan.messages:
         rights.setdefault(plan.outbox.table, set()).add("INSERT")
     return rights
+
+
+def _read(statement: ClauseElement) -> Iterator[Table]:
+    """The tables of a statement but for those that it only inserts into, which nobody has to read."""
+    waiting: list[Any] = [statement]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Table):
+            yield part
+        target = part.table if isinstance(part, Insert) else None
+        waiting += [child for child in part.get_children() if child is not target]
 
 
 def _of_table(connection: Connection, table: Table, rights: Iterable[str]) -> Iterator[Finding]:

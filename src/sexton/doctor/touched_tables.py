@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.sql import visitors
 
 from ..db.identifiers import quoted_table
-from ..statements.indexes import ForeignKeyReference, deletes, foreign_key_references, is_own
+from ..policies.contract import Operation
+from ..statements.indexes import ForeignKeyReference, foreign_key_references, is_own
 from ..statements.suggested_index import suggested_index
+from ..statements.vetoing_triggers import RULE_EVENTS
 from .finding import Case, Finding
 
-EVENTS = {"DELETE": 8, "UPDATE": 16}
+EVENTS: Mapping[Operation, int] = {"insert": 4, "delete": 8, "update": 16}
 """Bits of pg_trigger.tgtype; 1 stands for each row, 2 for before."""
 
 FIRING = "{} triggers fire as rows are deleted or changed"
@@ -48,9 +50,10 @@ def _broken(connection: Connection, table: Table) -> Iterator[Finding]:
 
 def referencing_tables_of(connection: Connection, case: Case) -> Iterator[Finding]:
     """Tables that refer to rows which are deleted: what happens there, and whether an index leads to them."""
-    if not deletes(case.plan) or case.own:
+    if not case.plan.deletes or case.own:
         return
-    listed = {change.table.name: change.values is None for change in case.plan.changes}
+    goes_or_lets_go = (change for change in case.plan.changes if change.operation != "insert")
+    listed = {change.table.name: change.operation == "delete" for change in goes_or_lets_go}
     read = {part.name for part in visitors.iterate(case.plan.due) if isinstance(part, Table)}
     for reference in foreign_key_references(connection, case.plan.table):
         yield from _child(reference, listed.get(reference.name), reference.name in read)
@@ -103,28 +106,23 @@ def triggers_of(connection: Connection, case: Case) -> Iterator[Finding]:
 
 def touched_tables(case: Case) -> set[Table]:
     """The product's tables whose rows are deleted or changed."""
-    changes = [*case.plan.changes, *([case.plan.main] if case.plan.main else [])]
-    return {change.table for change in changes if not is_own(case.dialect, change.table)}
+    return {change.table for change in case.plan.all_changes if not is_own(case.dialect, change.table)}
 
 
-def _events(connection: Connection, case: Case) -> set[tuple[str, str]]:
+def _events(connection: Connection, case: Case) -> set[tuple[str, Operation]]:
     """Quoted names of tables, and what happens there."""
-    changes = [*case.plan.changes, *([case.plan.main] if case.plan.main else [])]
-    happens = {
-        (quoted_table(connection.dialect, one.table), "UPDATE" if one.values is not None else "DELETE")
-        for one in changes
-    }
-    if deletes(case.plan):
+    happens = {(quoted_table(connection.dialect, change.table), change.operation) for change in case.plan.all_changes}
+    if case.plan.deletes:
         for reference in foreign_key_references(connection, case.plan.table):
             if reference.rule == "CASCADE":
-                happens.add((reference.child, "DELETE"))
+                happens.add((reference.child, "delete"))
             elif reference.rule.startswith("SET"):
-                happens.add((reference.child, "UPDATE"))
+                happens.add((reference.child, "update"))
     return happens
 
 
-def _triggers_postgresql(connection: Connection, name: str, event: str) -> Iterator[Finding]:
-    values = {"name": name, "bit": EVENTS[event], "rule": "4" if event == "DELETE" else "2"}
+def _triggers_postgresql(connection: Connection, name: str, event: Operation) -> Iterator[Finding]:
+    values = {"name": name, "bit": EVENTS[event], "rule": RULE_EVENTS[event]}
     triggers = text(
         "SELECT quote_ident(tgname) AS name, tgtype & 1 AS each_row, tgtype & 2 AS before FROM pg_trigger"
         " WHERE tgrelid = CAST(:name AS regclass) AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & :bit <> 0"
@@ -132,7 +130,7 @@ def _triggers_postgresql(connection: Connection, name: str, event: str) -> Itera
     )
     for row in connection.execute(triggers, values):
         moment, unit = "before" if row.before else "after", "row" if row.each_row else "statement"
-        words = f"{row.name} fires {moment} each {unit} of {name}, on {event}"
+        words = f"{row.name} fires {moment} each {unit} of {name}, on {event.upper()}"
         yield Finding("note", "triggers", words, many=FIRING, subject=f"{row.name} of {name}")
     rules = text(
         "SELECT quote_ident(rulename) AS name, is_instead FROM pg_rewrite"
@@ -140,14 +138,14 @@ def _triggers_postgresql(connection: Connection, name: str, event: str) -> Itera
         " ORDER BY rulename"
     )
     for row in connection.execute(rules, values):
-        words = f"rule {row.name} of {name} rewrites {event}"
+        words = f"rule {row.name} of {name} rewrites {event.upper()}"
         if row.is_instead:
             yield Finding("warning", "rules", f"{words}, and does something else instead")
         else:
             yield Finding("note", "rules", f"{words}: it does something beside")
 
 
-def _triggers_sqlite(connection: Connection, name: str, event: str) -> Iterator[Finding]:
+def _triggers_sqlite(connection: Connection, name: str, event: Operation) -> Iterator[Finding]:
     bare = name.strip('"').replace('""', '"')
     asked = text(
         "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :name COLLATE NOCASE ORDER BY name"
@@ -155,5 +153,5 @@ def _triggers_sqlite(connection: Connection, name: str, event: str) -> Iterator[
     for row in connection.execute(asked, {"name": bare}):
         head = re.split(r"\bBEGIN\b", row.sql, maxsplit=1, flags=re.IGNORECASE)[0]
         if re.search(rf"\b{event}\b", head, re.IGNORECASE):
-            words = f"{row.name} fires for each row of {name}, on {event}"
+            words = f"{row.name} fires for each row of {name}, on {event.upper()}"
             yield Finding("note", "triggers", words, many=FIRING, subject=f"{row.name} of {name}")

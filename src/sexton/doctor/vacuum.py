@@ -12,7 +12,6 @@ from sqlalchemy.sql import visitors
 
 from ..db.identifiers import quoted_table
 from ..db.time_parameters import instant_values as instant_values
-from ..statements.indexes import deletes
 from .finding import ROWS_KNOWN, Case, Finding
 
 LARGE_TABLE_ROWS_FOR_VACUUM = 1_000_000
@@ -67,7 +66,7 @@ def _heaps(connection: Connection, name: str) -> Sequence[Row[Any]]:
 def partitions_past_keeping(connection: Connection, case: Case) -> Iterator[Finding]:
     """Whole partitions whose upper bound lies before the cutoff."""
     cutoff, by = _cutoff(case), case.plan.by
-    if not case.on_postgresql or not deletes(case.plan) or cutoff is None or by is None:
+    if not case.on_postgresql or not case.plan.deletes or cutoff is None or by is None:
         return
     name = quoted_table(connection.dialect, case.plan.table)
     kind = connection.execute(

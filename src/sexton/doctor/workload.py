@@ -16,7 +16,6 @@ from ..db.statement_timeout import limited_time
 from ..errors import HeldElsewhere
 from ..guard.flood import due_rows
 from ..statements.batch_strategy import parameters
-from ..statements.indexes import deletes
 from ..statements.selection import due_condition
 from ..statements.strategy_choice import estimated_rows
 from .finding import Case, DueCount, Finding
@@ -101,7 +100,7 @@ def _wal(connection: Connection, case: Case, rows: int) -> str:
     ).one()
     each = (
         WAL_RECORD_BYTES
-        if deletes(case.plan)
+        if case.plan.deletes
         else WAL_RECORD_BYTES + int(figures.width) + WAL_RECORD_BYTES * int(figures.indexes)
     )
     least = rows * each

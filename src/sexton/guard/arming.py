@@ -202,8 +202,11 @@ def _identity(connection: Connection, table: Table) -> list[Any] | None:
 
 def _mentioned(plan: Plan) -> list[Table]:
     """The product's tables that the plan reads or changes: its own, then the others by name."""
-    changes = (*plan.changes, *([plan.main] if plan.main else []))
     parts = visitors.iterate(preview_statement("postgresql", plan))
-    tables = {plan.table, *(change.table for change in changes), *(part for part in parts if isinstance(part, Table))}
+    tables = {
+        plan.table,
+        *(change.table for change in plan.all_changes),
+        *(part for part in parts if isinstance(part, Table)),
+    }
     own = (table for table in tables if table.schema != SCHEMA)
     return sorted(own, key=lambda table: (table is not plan.table, table.fullname))

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, column, delete, select, table, update
+from sqlalchemy import Connection, FromClause, column, select, table
 from sqlalchemy.sql import ClauseElement
 
 from ..db.render import render
 from ..jobs.fingerprints import confirms, of_rule
-from ..policies.contract import Change, Message, Plan, Rows
+from ..policies.contract import Message, Plan, Rows
 from ..statements.preview import preview_statement, writing_statements
 from ..statements.selection import carried
 
@@ -43,8 +43,7 @@ def _normal_form(connection: Connection, plan: Plan) -> list[Any]:
         chosen = found.select(rows)
         form.append([found.name, sql(chosen), found.lock is not None and found.lock.fullname])
         rows[found.name] = _relation(found.name, chosen.selected_columns)
-    for change in (*plan.changes, *([plan.main] if plan.main else [])):
-        form.append([change.name, sql(_changing(change, rows))])
+    form += ([change.name, sql(change.statement(rows))] for change in plan.all_changes)
     for message in plan.messages:
         form.append([message.event, message.of, *_told(message, rows, sql)])
     return form
@@ -53,12 +52,6 @@ def _normal_form(connection: Connection, plan: Plan) -> list[Any]:
 def _relation(name: str, columns: Iterable[Any]) -> FromClause:
     """What stands for rows while a part is printed."""
     return table(name, *(column(one.key, one.type) for one in columns))
-
-
-def _changing(change: Change, rows: Rows) -> ClauseElement:
-    if change.values is None:
-        return delete(change.table).where(change.where(rows))
-    return update(change.table).where(change.where(rows)).values(dict(change.values(rows)))
 
 
 def _told(message: Message, rows: Rows, sql: Any) -> list[Any]:
@@ -74,6 +67,5 @@ def _first_form(connection: Connection, plan: Plan) -> str:
     dialect = connection.dialect
     lines = [render(preview_statement(dialect.name, plan), dialect)]
     lines += [render(statement, dialect) for statement in writing_statements(plan)]
-    for change in (*plan.changes, *([plan.main] if plan.main else [])):
-        lines.append(f"{'delete' if change.values is None else 'update'} {change.table.fullname}")
+    lines += [f"{change.operation} {change.table.fullname}" for change in plan.all_changes]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

@@ -17,9 +17,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from sqlalchemy import Column, ColumnElement, FromClause, Select, Table, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Delete,
+    FromClause,
+    Insert,
+    Select,
+    Table,
+    Update,
+    delete,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from ..db.outbox_table import Outbox
 from ..errors import PolicyError
@@ -30,6 +44,9 @@ Rows = Mapping[str, FromClause]
 """Relations by name while a batch is built: "picked" (key, order, carried columns of due rows) and every `Found`."""
 
 Expression = ColumnElement[Any]
+
+Operation = Literal["delete", "update", "insert"]
+"""What a change does with rows of its table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +66,84 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One statement on rows that hang on the picked ones: an update where `values` are given, else a delete.
+    """One statement about the picked rows, or rows that hang on them; made by `delete`, `update` or `insert`.
 
-    name: under which its rows are counted.  where: given the relations, which rows of `table`.
+    operation: what it does.  name: under which its rows are counted.  where: given the relations, which rows of
+    `table` are deleted or updated.  values: of an update, column name -> new value.
+    rows: of an insert, the new rows; their columns are called as those of `table` are.
     counted: False when a row may change in several batches, so that a preview could not count it.
     """
 
+    operation: Operation
     name: str
     table: Table
-    where: Callable[[Rows], ColumnElement[bool]]
+    where: Callable[[Rows], ColumnElement[bool]] | None = None
     values: Callable[[Rows], Mapping[str, Any]] | None = None
+    rows: Callable[[Rows], Select[Any]] | None = None
     counted: bool = True
+
+    def __post_init__(self) -> None:
+        """PolicyError when the operation lacks what it needs, or has what it has no use for."""
+        given = (self.where is not None, self.values is not None, self.rows is not None)
+        if given != {"delete": (True, False, False), "update": (True, True, False)}.get(
+            self.operation, (False, False, True)
+        ):
+            raise PolicyError(f"change {self.name}: write Change.delete, Change.update or Change.insert")
+
+    @classmethod
+    def delete(
+        cls, name: str, table: Table, where: Callable[[Rows], ColumnElement[bool]], *, counted: bool = True
+    ) -> Change:
+        """Delete the rows of `table` that `where` names."""
+        return cls("delete", name, table, where, counted=counted)
+
+    @classmethod
+    def update(
+        cls,
+        name: str,
+        table: Table,
+        where: Callable[[Rows], ColumnElement[bool]],
+        values: Callable[[Rows], Mapping[str, Any]],
+        *,
+        counted: bool = True,
+    ) -> Change:
+        """Give the rows of `table` that `where` names the values, column name -> new value."""
+        return cls("update", name, table, where, values, counted=counted)
+
+    @classmethod
+    def insert(cls, name: str, table: Table, rows: Callable[[Rows], Select[Any]], *, counted: bool = True) -> Change:
+        """Insert the rows; columns that they leave out get the database's own defaults, never those of Python.
+
+        Once, as long as the same transaction sees to it that a row is not picked again: by the plan's main change, or
+        by a condition that looks for what was inserted.
+        """
+        return cls("insert", name, table, rows=rows, counted=counted)
+
+    def statement(self, relations: Rows) -> Delete | Update | Insert:
+        """The change as SQL. PolicyError when an insert names a column that the table does not have."""
+        if self.rows is not None:
+            new = self.rows(relations)
+            names = new.selected_columns.keys()
+            if unknown := [name for name in names if name not in self.table.c]:
+                raise PolicyError(f"change {self.name}: {self.table.fullname} has no column {', '.join(unknown)}")
+            # A default of Python would be asked once for all rows, and once for all batches.
+            return insert(self.table).from_select(names, new, include_defaults=False)
+        condition = self.condition(relations)
+        if self.operation == "delete":
+            return delete(self.table).where(condition)
+        assert self.values is not None
+        return update(self.table).where(condition).values(dict(self.values(relations)))
+
+    def condition(self, relations: Rows) -> ColumnElement[bool]:
+        """Which rows of `table` are deleted or updated."""
+        assert self.where is not None, f"{self.name} inserts"
+        return self.where(relations)
+
+    def touched(self, relations: Rows) -> Select[Any]:
+        """The rows that are deleted, updated or inserted, to be counted."""
+        if self.rows is not None:
+            return self.rows(relations)
+        return select(*self.table.primary_key.columns).where(self.condition(relations)).distinct()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +229,33 @@ class Plan:
     limit: int | None = None
     batch: int | None = None
 
+    def __post_init__(self) -> None:
+        """PolicyError for an insert where only picked rows can be meant, or where files could not hold it."""
+        if self.main is not None and self.main.operation == "insert":
+            raise PolicyError(f"step {self.step}: its main change is one of the picked rows; insert in `changes`")
+        if self.archive is not None and self.inserts:
+            raise PolicyError(f"step {self.step}: rows that are archived cannot insert others; write a second step")
+
     @property
     def only_deletes(self) -> bool:
         """A purge of single rows: nothing hangs on them, nobody is told. The dialect may sweep instead of pick."""
         alone = not (self.found or self.changes or self.messages or self.lock_first or self.archive)
-        return alone and self.main is not None and self.main.values is None
+        return alone and self.deletes
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the picked rows themselves are deleted."""
+        return self.main is not None and self.main.operation == "delete"
+
+    @property
+    def inserts(self) -> bool:
+        """Whether rows are inserted about the picked ones."""
+        return any(change.operation == "insert" for change in self.changes)
+
+    @property
+    def all_changes(self) -> tuple[Change, ...]:
+        """The changes, and the main one last."""
+        return self.changes if self.main is None else (*self.changes, self.main)
 
     @property
     def harmless(self) -> bool:

@@ -68,7 +68,7 @@ class Purge:
             key=key,
             order=(self.by, *(column for column in key if column is not self.by)),
             due=due if self.only is None else and_(due, self.only),
-            main=Change(self.table.name, self.table, lambda rows: in_rows(key, rows["picked"])),
+            main=Change.delete(self.table.name, self.table, lambda rows: in_rows(key, rows["picked"])),
             found=self.found,
             changes=(*(_first(child, key[0]) for child in self.children), *self.changes),
             messages=self.tell,
@@ -96,7 +96,7 @@ def _hanging(child: Child, parent_key: Column[Any], rows: Rows) -> Select[Any]:
 
 
 def _first(child: Child, parent_key: Column[Any]) -> Change:
-    return Change(
+    return Change.delete(
         child.table.name,
         child.table,
         lambda rows: child.column.in_(select(rows["picked"].c[parent_key.key])),

@@ -58,7 +58,7 @@ class Transition:
             key=key,
             order=order,
             due=self._due(),
-            main=Change(
+            main=Change.update(
                 self.table.name,
                 self.table,
                 lambda rows: in_rows(key, rows["picked"]),

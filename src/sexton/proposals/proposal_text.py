@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 
-from ..config.setting_fields import dotted
 from ..config.template import WIDTH, toml_value
+from ..setting_fields import dotted
 from ..texts import visible
 from .measure import MAX_MEASURED_DUE, Measures
 from .propose import Proposal, Proposals

@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import Column, Integer, MetaData, Table
 from sqlalchemy.exc import ArgumentError, DBAPIError, SAWarning
 
-from ..config import read_into
-from ..config.policy_settings import LocatedPolicy, PolicySettings
+from ..config.policy_settings import LocatedPolicy
 from ..db.connect import open_to_look, read_only
 from ..db.faults import describe
 from ..db.server_clock import ask_now
 from ..declared.build import built
 from ..declared.catalogue import Catalogue
+from ..declared.policy_tables import read_policy
 from ..errors import DatabaseUnreachable, PolicyError, SextonError
 from ..policies.contract import Plan
 from ..statements.batch_strategy import Request, parameters
@@ -165,7 +165,7 @@ def _columns(looker: DatabaseProbe, table: SurveyedTable) -> tuple[Mapping[str, 
 
 def _tried(looker: DatabaseProbe, settings: Mapping[str, object]) -> Plan:
     """The plan of the policy, after the database has taken its predicate. PolicyError, DBAPIError."""
-    read = read_into(PolicySettings, settings, where="policy")
+    read = read_policy(settings, ("policy",))
     with read_only(looker.engine) as connection:
         plan = built(Catalogue(connection), LocatedPolicy("proposed", read)).plan()
         none = select_due(plan, excluding=False).limit(0)

@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 from ..policies.contract import Plan
 from ..slots.counts import Counts
 from ..slots.history import history
-from ..statements.indexes import deletes
 from ..statements.unlisted_references import count_referenced, references_text
 from ..statements.vetoing_triggers import vetoing_triggers
 from .batches import Batches
@@ -42,11 +41,11 @@ def say_kept(context: RunContext, attempts: Attempts, plan: Plan, counts: Counts
         return
     names, before = attempts.side_transaction(
         lambda connection: (
-            vetoing_triggers(connection, plan.table, deletes=deletes(plan)),
+            vetoing_triggers(connection, plan.table, deletes=plan.deletes),
             _kept_before(connection, context, plan.step),
         )
     )
-    done = "deleted" if deletes(plan) else "changed"
+    done = "deleted" if plan.deletes else "changed"
     words = f"{counts.kept:,} row{'s' * (counts.kept != 1)} of {plan.table.fullname} found and not {done}"
     if names:
         words += f"; see the trigger{'s' * (len(names) > 1)} {', '.join(names)}"

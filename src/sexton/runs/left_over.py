@@ -15,7 +15,6 @@ from sqlalchemy.exc import DBAPIError
 
 from ..db.faults import Fault, while_changing
 from ..statements.batch_strategy import parameters
-from ..statements.indexes import deletes
 from ..statements.poison import next_subject
 from ..statements.selection import due_condition
 from ..statements.vetoing_triggers import vetoing_triggers
@@ -50,7 +49,7 @@ def take_left_over(batches: Batches) -> None:
     if not left:
         return
     vetoed = _vetoed(batches)
-    if deletes(batches.plan) or not vetoed or _locked(batches, left):
+    if batches.plan.deletes or not vetoed or _locked(batches, left):
         _take(batches, left)
         left = _left(batches)
     _count(batches, left or 0, vetoed)
@@ -73,7 +72,7 @@ def _take(batches: Batches, left: int) -> None:
     batches.from_start()
     before = replace(counts)
     _wait_for_each(batches)
-    if not deletes(batches.plan) and left < MAX_COUNTED_LEFT_OVER:
+    if not batches.plan.deletes and left < MAX_COUNTED_LEFT_OVER:
         # A row that is due again after its change was changed again.
         gained = max(left - (_left(batches) or 0), 0)
         counts.picked = min(counts.picked, before.picked + gained)
@@ -118,7 +117,7 @@ def _count(batches: Batches, left: int, vetoed: bool) -> None:
         counts.skipped = left  # they came, or came back, while we looked
         return
     counts.skipped = locked
-    if deletes(plan):
+    if plan.deletes:
         counts.picked += kept - counts.kept
     counts.kept = kept
 
@@ -128,7 +127,7 @@ def _vetoed(batches: Batches) -> bool:
     plan = batches.plan
     return bool(
         batches.attempts.side_transaction(
-            lambda connection: vetoing_triggers(connection, plan.table, deletes=deletes(plan))
+            lambda connection: vetoing_triggers(connection, plan.table, deletes=plan.deletes)
         )
     )
 
@@ -157,7 +156,7 @@ def _locked(batches: Batches, left: int) -> int:
         return 0
     plan = batches.plan
     some = select(*plan.key).where(due_condition(plan, excluding=batches.request.excluding)).limit(PROBED)
-    some = some.with_for_update(of=plan.table, skip_locked=True, key_share=not deletes(plan))
+    some = some.with_for_update(of=plan.table, skip_locked=True, key_share=not plan.deletes)
     asked = select(func.count()).select_from(some.subquery())
 
     def count(connection: Connection) -> int:

@@ -99,7 +99,7 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
     for table in sorted(_tables(plan, whole), key=lambda table: table.fullname):
         _refuse_hidden_rows(connection, table)
         _refuse_types(connection, table, whole)
-    for change in (*plan.changes, *([plan.main] if plan.main else [])):
+    for change in plan.all_changes:
         _refuse_rules(connection, change)
     if not writing:
         _explain(connection, render(asked, dialect, naming=_null))
@@ -112,7 +112,7 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
 
 def _tables(plan: Plan, whole: ClauseElement) -> set[Table]:
     """Every table that the batch reads or writes."""
-    changed = {change.table for change in (*plan.changes, *([plan.main] if plan.main else []))}
+    changed = {change.table for change in plan.all_changes}
     return {part for part in visitors.iterate(whole) if isinstance(part, Table)} | changed | {plan.table}
 
 
@@ -187,9 +187,8 @@ def _refuse_types(connection: Connection, table: Table, whole: ClauseElement) ->
 
 def _refuse_rules(connection: Connection, change: Change) -> None:
     """With DO INSTEAD NOTHING, nothing would ever happen; the server takes no rule at all where we change rows."""
-    deletes = change.values is None
-    if found := rewrite_rules(connection, change.table, deletes=deletes):
-        does = f"{'DELETE' if deletes else 'UPDATE'} on {change.table.fullname}"
+    if found := rewrite_rules(connection, change.table, change.operation):
+        does = f"{change.operation.upper()} on {change.table.fullname}"
         raise PolicyError(
             f"the rule {', '.join(found)} takes the place of each {does}; drop it, or let a trigger do that"
         )

@@ -9,11 +9,14 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlalchemy import BindParameter, Connection
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 
+from ..db.faults import RowKept
 from ..db.sql_expressions import BATCH, JOB, RUN
 from ..db.time_parameters import instant_values as instant_values
+from ..policies.contract import Plan
 from .selection import cursor_parameter, single_row_parameter
 
 Cursor = tuple[Any, ...]
@@ -76,6 +79,14 @@ class BatchStrategy(Protocol):
     def rescue(self, connection: Connection, request: Request) -> Result:
         """The same stretch again after another session's row lock stood in the way: leave locked rows out."""
         ...
+
+
+def refuse_kept(plan: Plan, kept: int) -> None:
+    """DBAPIError when a batch inserts about rows that a trigger kept from being changed: they would be picked again.
+
+    Their rows would then be inserted once more by each run. The batch is tried row by row, and such a row set aside."""
+    if kept and plan.inserts:
+        raise IntegrityError(None, None, RowKept("a trigger keeps it as it is, so nothing is inserted about it"))
 
 
 @lru_cache(maxsize=256)

@@ -20,20 +20,18 @@ from sqlalchemy import (
     Select,
     any_,
     bindparam,
-    delete,
     func,
     literal_column,
     not_,
     select,
     tuple_,
-    update,
 )
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from ..db.outbox_table import own_outbox
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Found, Plan, Rows
-from .batch_strategy import Request, Result, parameters
+from .batch_strategy import Request, Result, parameters, refuse_kept
 from .selection import carried, cursor_value, due_condition, fact_order, facts, pick, told_before
 
 LOCKED_KEYS = "sexton_among"
@@ -79,6 +77,8 @@ class CteBatches:
         if locked:
             cursor, taken = tuple(locked[-1][len(self.plan.key) :]), len(locked)
         also = rows_by_table((change.name, row[f"also_{number}"]) for number, change in counted_changes(self.plan))
+        kept = row["picked"] - row["changed"] if self.plan.main is not None else 0
+        refuse_kept(self.plan, kept)
         return Result(
             picked=row["picked"],
             changed=row["changed"],
@@ -86,7 +86,7 @@ class CteBatches:
             cursor=cursor if taken else request.cursor,
             more=taken >= request.size,
             also=also,
-            kept=row["picked"] - row["changed"] if self.plan.main is not None else 0,
+            kept=kept,
             told_before=row["told_before"],
         )
 
@@ -146,8 +146,8 @@ def batch_statement(plan: Plan, *, onward: bool = False, excluding: bool = False
     changes = [(f"also_{number}", change) for number, change in enumerate(plan.changes)]
     # Executed as the server comes to their counts: children that go before their parent, the rows themselves, then
     # rows that many want (stock), so that these are locked for the shortest time.
-    gone = [pair for pair in changes if pair[1].values is None]
-    late = [pair for pair in changes if pair[1].values is not None]
+    gone = [pair for pair in changes if pair[1].operation == "delete"]
+    late = [pair for pair in changes if pair[1].operation != "delete"]
     main = [("changed", plan.main)] if plan.main else []
     outcome += [_count(_changing(change, rows).cte(name), name) for name, change in [*gone, *main]]
     if plan.main is None:
@@ -166,16 +166,11 @@ def is_locked(plan: Plan) -> ColumnElement[bool]:
 
 def _locking(plan: Plan, chosen: Select[Any], waiting: bool) -> Select[Any]:
     # A delete needs the full row lock; every other change leaves the key alone, so foreign keys may still point here.
-    deletes = plan.main is not None and plan.main.values is None
-    return chosen.with_for_update(of=plan.table, skip_locked=not waiting, key_share=not deletes)
+    return chosen.with_for_update(of=plan.table, skip_locked=not waiting, key_share=not plan.deletes)
 
 
 def _changing(change: Change, rows: Rows) -> Any:
-    condition = change.where(rows)
-    if change.values is None:
-        return delete(change.table).where(condition).returning(literal_column("1").label("one"))
-    changed = update(change.table).where(condition).values(dict(change.values(rows)))
-    return changed.returning(literal_column("1").label("one"))
+    return change.statement(rows).returning(literal_column("1").label("one"))
 
 
 def _telling(plan: Plan, rows: Mapping[str, Any]) -> list[ColumnElement[Any]]:

@@ -44,11 +44,6 @@ def is_own(dialect: str, table: Table) -> bool:
     return table is own_tables(dialect).metadata.tables.get(table.key)
 
 
-def deletes(plan: Plan) -> bool:
-    """Whether the picked rows themselves are deleted."""
-    return plan.main is not None and plan.main.values is None
-
-
 def missing_index(connection: Connection, plan: Plan) -> str | None:
     """The index on the plan's order, where none leads to its first column, at which every batch starts."""
     columns = [column.name for column in plan.order if not column.system]

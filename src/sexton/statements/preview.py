@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal_column, not_, select, update
+from sqlalchemy import Connection, exists, func, literal_column, not_, select
 
 from ..db.tables import own_tables
 from ..policies.contract import Plan
@@ -18,7 +18,7 @@ from ..slots.counts import Counts
 from .batch_strategy import Request, parameters
 from .cte_batch import counted_changes, rows_by_table
 from .poison import any_set_aside
-from .selection import facts, rows_of_change, select_due, told_before
+from .selection import facts, select_due, told_before
 from .unlisted_references import (
     MIN_REFUSED_FOR_CONDITION,
     count_referenced,
@@ -66,7 +66,7 @@ def preview_statement(dialect: str, plan: Plan, *, excluding: bool = False) -> A
         outcome.append(stay.scalar_subquery().label("kept"))
         rows["picked"] = select(picked).where(not_(plan.restricted(picked))).cte("sexton_free")
     for number, change in counted_changes(plan):
-        touched = rows_of_change(change, rows).subquery()
+        touched = change.touched(rows).subquery()
         outcome.append(select(func.count()).select_from(touched).scalar_subquery().label(f"also_{number}"))
     if not plan.messages:
         return select(*outcome, literal_column("0").label("told"))
@@ -86,11 +86,6 @@ def relations(plan: Plan, excluding: bool) -> dict[str, Any]:
 
 
 def writing_statements(plan: Plan) -> list[Any]:
-    """The updates of a plan, each standing alone: not to be executed, but to see whether their columns are there."""
+    """What a plan updates and inserts, each alone: not to be executed, but to see whether the columns are there."""
     rows = relations(plan, excluding=False)
-    changes = [*plan.changes, *([plan.main] if plan.main else [])]
-    return [
-        update(change.table).where(change.where(rows)).values(dict(change.values(rows)))
-        for change in changes
-        if change.values is not None
-    ]
+    return [change.statement(rows) for change in plan.all_changes if change.operation != "delete"]

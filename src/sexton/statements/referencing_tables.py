@@ -25,11 +25,14 @@ def referencing_tables(
     "" when there is none, and on PostgreSQL, which says so itself. A key that is DEFERRABLE INITIALLY DEFERRED, as
     Django makes them, is not looked at before the commit, when it is too late to tell one row from another.
     """
-    if connection.dialect.name != "sqlite" or plan.main is None or plan.main.values:
+    if connection.dialect.name != "sqlite" or not plan.deletes:
         return ""
     going = [(plan.table, in_rows(plan.key, picked))]
-    going += [(change.table, change.where({"picked": picked})) for change in plan.changes if change.values is None]
-    listed = {change.table.name.lower() for change in plan.changes} | {plan.table.name.lower()}
+    going += [
+        (change.table, change.condition({"picked": picked})) for change in plan.changes if change.operation == "delete"
+    ]
+    seen_to = (change for change in plan.changes if change.operation != "insert")
+    listed = {change.table.name.lower() for change in seen_to} | {plan.table.name.lower()}
     children: dict[str, str] = {}
     for parent, these in going:
         columns = {one.name.lower(): one for one in parent.c}

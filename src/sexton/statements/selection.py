@@ -31,7 +31,7 @@ from sqlalchemy.sql import visitors
 from ..db.column_types import as_stored, is_naive, is_time
 from ..db.ledger import recorded_key, set_aside, subject_text
 from ..db.sql_expressions import BATCH, as_text, json_payload, parsed_instant, parsed_naive_instant, written_instant
-from ..policies.contract import Change, Message, Plan, Rows
+from ..policies.contract import Message, Plan, Rows
 
 Labelled = ColumnElement[Any]
 
@@ -181,9 +181,3 @@ def _reader(plan: Plan, relation: FromClause, of: str) -> Callable[[Any], Any]:
         return expression
 
     return value
-
-
-def rows_of_change(change: Change, rows: Rows) -> Select[Any]:
-    """The rows a change would touch, for previews."""
-    key = tuple(change.table.primary_key.columns)
-    return select(*key).where(change.where(rows)).distinct()

@@ -24,7 +24,6 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    update,
 )
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
@@ -35,7 +34,7 @@ from ..db.outbox_table import own_outbox
 from ..db.tables import own_tables
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, in_rows
-from .batch_strategy import Request, Result, parameters
+from .batch_strategy import Request, Result, parameters, refuse_kept
 from .cte_batch import counted_changes, rows_by_table
 from .selection import carried, cursor_value, fact_order, facts, pick, told_before
 
@@ -103,6 +102,7 @@ class TemporaryRows:
         changed = self._change(connection, -1, self.plan.main, request) if self.plan.main else 0
         also = rows_by_table((change.name, done[number]) for number, change in counted_changes(self.plan))
         kept = picked - changed if self.plan.main else 0
+        refuse_kept(self.plan, kept)
         more = picked >= request.size
         return Result(picked, changed, told, last, more=more, also=also, kept=kept, told_before=before)
 
@@ -142,13 +142,7 @@ class TemporaryRows:
         )
 
     def _change(self, connection: Connection, number: int, change: Change, request: Request) -> int:
-        def build() -> Any:
-            condition = change.where(self._tables)
-            if change.values is None:
-                return delete(change.table).where(condition)
-            return update(change.table).where(condition).values(dict(change.values(self._tables)))
-
-        statement = self._once(f"change {number}", build)
+        statement = self._once(f"change {number}", lambda: change.statement(self._tables))
         return connection.execute(statement, parameters(statement, request)).rowcount
 
     def _tell(self, connection: Connection, request: Request) -> tuple[int, int]:

@@ -83,7 +83,7 @@ class UnlistedReference:
 
 def unlisted_references(connection: Connection, plan: Plan) -> list[UnlistedReference]:
     """Those of a plan that deletes; none where it lists every table that refers to its own, or asks about it."""
-    if plan.main is None or plan.main.values is not None:
+    if not plan.deletes:
         return []
     found = _postgresql if connection.dialect.name == "postgresql" else _sqlite
     return list(found(connection, plan))
@@ -133,7 +133,7 @@ def _listed(plan: Plan) -> list[Table]:
         asked.append(plan.restricted(select_due(plan, excluding=False).subquery()))
     looked_at = [part for one in asked for part in visitors.iterate(one) if isinstance(part, Table)]
     return [
-        *(change.table for change in plan.changes),
+        *(change.table for change in plan.changes if change.operation != "insert"),
         *(table for table in looked_at if table is not plan.table and table.name != plan.table.name),
     ]
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, Table, text
 
 from ..db.identifiers import quoted_table
+from ..policies.contract import Operation
+
+RULE_EVENTS: Mapping[Operation, str] = {"update": "2", "insert": "3", "delete": "4"}
+"""What pg_rewrite.ev_type says of a rule."""
 
 _TRIGGERS = text(
     "SELECT DISTINCT t.tgname FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'"
@@ -32,7 +38,7 @@ def vetoing_triggers(connection: Connection, table: Table, *, deletes: bool) -> 
     return list(connection.execute(_TRIGGERS, values).scalars())
 
 
-def rewrite_rules(connection: Connection, table: Table, *, deletes: bool) -> list[str]:
+def rewrite_rules(connection: Connection, table: Table, operation: Operation) -> list[str]:
     """PostgreSQL: rules that put other statements in the place of ours, or beside them."""
     name = quoted_table(connection.dialect, table)
-    return list(connection.execute(_RULES, {"name": name, "event": "4" if deletes else "2"}).scalars())
+    return list(connection.execute(_RULES, {"name": name, "event": RULE_EVENTS[operation]}).scalars())

@@ -11,16 +11,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select, update
 
 from ..channels.contract import Channel, Notice, Refused, Unavailable, Unknown
+from ..channels.registry import channel_for
 from ..config import Settings
 from ..config.alert_settings import MOST_PER_HOUR
 from ..db.tables import own_tables
-from ..errors import SettingsError
 from ..slots.lease import short_transaction
 from .incidents import LEASE_SECONDS, REFUSES, UNREACHABLE, channel_broke, channel_works
 from .message_budget import enforce_budget
@@ -81,34 +80,8 @@ def _text(value: object) -> str:
 
 
 def channels_of(settings: Settings) -> list[Channel]:
-    """The channels that `[alerts]` names, in that order. SettingsError when the HTTP library is not installed."""
-    return [channel_of(settings, name) for name in settings.alerts.channels]
-
-
-def channel_of(settings: Settings, name: str) -> Channel:
-    """One channel that is set up, by its name; only what it needs is loaded."""
-    there = settings.channel
-    if name == "log":
-        from ..channels.log import LogChannel
-
-        return LogChannel()
-    if name == "email":
-        from ..channels.email import EmailChannel
-
-        return EmailChannel(there.email)
-    if any(find_spec(one) is None for one in ("httpx2", "standardwebhooks")):
-        raise SettingsError(f"alerts: the channel {name} needs the HTTP library; run: pip install 'sexton[alerts]'")
-    if name == "webhook":
-        from ..channels.webhook import WebhookChannel
-
-        return WebhookChannel(there.webhook.url or "", there.webhook.secret)
-    if name == "slack":
-        from ..channels.slack import SlackChannel
-
-        return SlackChannel(there.slack.url or "")
-    from ..channels.discord import DiscordChannel
-
-    return DiscordChannel(there.discord.url or "")
+    """The channels that `[alerts]` names, in that order. SettingsError when a library that one needs is missing."""
+    return [channel_for(name, settings.channel) for name in settings.alerts.channels]
 
 
 def deliver(engine: Engine, channels: Sequence[Channel], now: datetime, *, most: int = MOST_PER_HOUR) -> Delivery:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..config.addresses import is_loopback, numeric
+from ..addresses import is_loopback, numeric
 
 ANY_HOST = "*"
 """Among the hosts of the settings: whoever stands before us has judged already."""

@@ -12,9 +12,9 @@ from sqlalchemy import Engine, text
 
 from sexton import Job
 from sexton.app import App
-from sexton.config import Settings, read_into
-from sexton.config.policy_fingerprint import definition_of
-from sexton.config.policy_settings import PolicySettings
+from sexton.config import Settings
+from sexton.declared.policy_fingerprint import definition_of
+from sexton.declared.policy_tables import read_policy
 from sexton.guard.arming import arm
 from sexton.runs.context import Limits
 from sexton.testing import run_job
@@ -227,7 +227,7 @@ def test_rep_3_archived_rows_too(state: str, engine: Engine, database: str, tmp_
     }
     settings = Settings(database=database, policies={"tidy": written})
     with engine.begin() as connection:
-        definition = definition_of(read_into(PolicySettings, written, where="policies.tidy"))
+        definition = definition_of(read_policy(written, ("policies", "tidy")))
         arm(connection, "tidy", definition, allowed=10**9, by="a test")
     job = App(settings, folder=tmp_path).registry.get("policies.tidy")
 

@@ -138,7 +138,7 @@ def _delete(own: Tables, options: Options) -> Purge:
         ),
         found=(Found("orphans", lambda rows: _orphans(own, options, rows), lock=own.media, order=LAST_USED),),
         changes=(
-            Change(
+            Change.delete(
                 "media_attachments",
                 own.media_attachments,
                 lambda rows: and_(
@@ -146,7 +146,7 @@ def _delete(own: Tables, options: Options) -> Purge:
                     attachments.entity_id.in_(select(rows["picked"].c.id)),
                 ),
             ),
-            Change("media", own.media, lambda rows: media.id.in_(select(rows["orphans"].c.id))),
+            Change.delete("media", own.media, lambda rows: media.id.in_(select(rows["orphans"].c.id))),
         ),
         tell=(
             Message(

@@ -69,13 +69,13 @@ def _expire(own: Tables, options: Options) -> Transition:
         carry=(orders.order_id,),
         found=(Found("released", lambda rows: _released(own, rows), lock=own.inventory),),
         changes=(
-            Change(
+            Change.update(
                 "orders",
                 own.orders,
                 lambda rows: _last_child_gone(own, options, rows),
                 lambda rows: {"status": "expired"},
             ),
-            Change(
+            Change.update(
                 "inventory",
                 own.inventory,
                 lambda rows: inventory.product_id == rows["released"].c.product_id,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Select, delete, exists, func, select, update
+from sqlalchemy import Connection, FromClause, Select, delete, exists, func, select
 from sqlalchemy.exc import DBAPIError
 
 from ...db.faults import Fault, describe, while_changing
@@ -219,18 +219,13 @@ def _at_once(connection: Connection, wanted: Deletion, picked: FromClause, value
         return None
     gone = Gone()
     for change, children in zip(plan.changes, known, strict=True):
-        condition = change.where({"picked": picked})
-        statement = (
-            delete(change.table).where(condition)
-            if change.values is None
-            else update(change.table).where(condition).values(dict(change.values({"picked": picked})))
-        )
+        condition, statement = change.condition({"picked": picked}), change.statement({"picked": picked})
         rows = connection.execute(statement, parameters(statement, wanted.request, **values)).rowcount
         if children is not None and rows < children and _any(connection, wanted, change, condition, values):
             raise _StayedError
         gone.also[change.name] = gone.also.get(change.name, 0) + rows
     assert plan.main is not None
-    main = delete(plan.table).where(plan.main.where({"picked": picked}))
+    main = delete(plan.table).where(plan.main.condition({"picked": picked}))
     gone.rows = connection.execute(main, parameters(main, wanted.request, **values)).rowcount
     if gone.rows < len(wanted.rows):
         if still := _still_there(connection, wanted):
@@ -264,7 +259,7 @@ def _known_children(
     how = replace(part, content=bool(part.columns) or wanted.content)
 
     def those(asked: Select[Any]) -> Select[Any]:
-        asked = asked.where(change.where({"picked": picked}))
+        asked = asked.where(change.condition({"picked": picked}))
         return asked.with_for_update(of=change.table) if connection.dialect.name == "postgresql" else asked
 
     now = _compared(connection, wanted, how, those, known, values)

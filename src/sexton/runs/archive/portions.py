@@ -70,8 +70,9 @@ def tables_of(plan: Plan) -> list[Table]:
 
 def part_of(change: Change, picked: Any) -> Reading:
     """How the rows of a change are read: whole ones that go, or the links of those that let go."""
-    if change.values is None:
+    if change.operation == "delete":
         return Reading(change.table)
+    assert change.values is not None, f"{change.name} is neither a delete nor an update"
     return Reading(change.table, tuple(change.values({"picked": picked})))
 
 
@@ -235,7 +236,7 @@ class Portions:
         self, connection: Connection, how: Reading, change: Change, picked: Any, values: Mapping[str, Any]
     ) -> Iterator[list[ArchivedRow]]:
         def those(asked: Select[Any]) -> tuple[Select[Any], dict[str, Any]]:
-            asked = asked.where(change.where({"picked": picked}))
+            asked = asked.where(change.condition({"picked": picked}))
             return asked, parameters(asked, self.request, **values)
 
         heaviest = those(select(func.max(line_size(connection.dialect, how.table, how.of()))).select_from(how.table))

@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+from ..config.child_settings import ChildSettings, children_of
+from ..config.fingerprint import PolicyForms, written_out
+from ..config.policy_settings import PolicySettings
 from ..jobs.fingerprints import digits, of_rule
 from ..jobs.span import parse_span
-from .child_settings import ChildSettings, children_of
-from .policy_settings import PolicySettings
+from .policy_tables import policies_of
 
 UNCONFIRMED = ("schedule", "timezone", "timeout", "priority", "limit", "batch", "order", "into")
 """Settings that may change without the policy being another one: when and how fast rows go, not which. Where files of
 `into` lie is on record beside the rule."""
+
+_AS_GIVEN = (
+    *("by", "boundary", "keep_last", "unit", "zone", "zone_column", "zone_parent", "unless_referenced_by"),
+    *("set", "event", "to", "message", "group"),
+)
 
 LENGTHS = ("older_than", "newer_than")
 """Operators of `only` whose value is a length of time."""
@@ -31,35 +39,44 @@ def definition_of(settings: PolicySettings, others: Mapping[str, PolicySettings]
 def normal_form(settings: PolicySettings, others: Mapping[str, PolicySettings]) -> dict[str, Any]:
     """Every setting of the rule with its effective value in one spelling, and the rule that `before` names.
 
-    What only the table can tell (the columns of a message, by default) stands as it is given.
+    What only the table can tell (the columns of a message, by default) stands as it is given. A setting that its kind
+    has not, and others have, stands with what means nothing; those that only a kind of another package has follow.
     """
     other = others.get(settings.before or "")
-    return {
+    form: dict[str, Any] = {
         "action": settings.action,
         "table": settings.table,
-        "by": settings.by,
         "kind": "birth" if settings.born else "deadline",
         "keep": _length(settings.keep or "0s"),
         "ahead": _length(settings.ahead) if settings.ahead else None,
-        "boundary": settings.boundary,
-        "keep_last": settings.keep_last,
-        "per": sorted(settings.per),
-        "unit": settings.unit,
-        "zone": settings.zone,
-        "zone_column": settings.zone_column,
-        "zone_parent": settings.zone_parent,
         "only": _conditions(settings.only),
-        "unless_referenced_by": settings.unless_referenced_by,
         "before": [settings.before, other and normal_form(other, others)],
         "children": _children(children_of(settings.children)),
-        "set": settings.set,
-        "clear": sorted(settings.clear),
-        "event": settings.event,
-        "to": settings.to,
-        "message": settings.message,
-        "once_per": sorted(settings.once_per),
-        "group": settings.group,
+        **{name: sorted(_effective(settings, name)) for name in ("per", "clear", "once_per")},
+        **{name: _effective(settings, name) for name in _AS_GIVEN},
     }
+    known = {*form, *_FIRST, *UNCONFIRMED, "max_share", settings.action}
+    own = {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in known}
+    return form | ({"own": own} if own else {})
+
+
+def forms_of(written: Mapping[str, Mapping[str, object]]) -> PolicyForms:
+    """The policies of a settings file, for the fingerprint of all settings.
+
+    Those that can be read with their effective values, the others as they are written.
+    """
+    found, _ = policies_of(written)
+    forms: dict[str, Any] = {name: table for name, table in written.items() if name not in found}
+    names: set[str] = set()
+    for name, settings in found.items():
+        whole = written_out(settings)
+        names |= whole.keys()
+        forms[name] = normal_form(settings, found) | {one: whole.get(one) for one in (*UNCONFIRMED, "max_share")}
+    return PolicyForms(forms, tuple(sorted(names)))
+
+
+def _effective(settings: PolicySettings, name: str) -> Any:
+    return getattr(settings, name, _FIRST[name])
 
 
 def _length(written: str) -> str:
@@ -123,7 +140,7 @@ def earlier_definitions(settings: PolicySettings) -> tuple[str, ...]:
 
     They knew nothing of `max_share`, nor of the policy that `before` names.
     """
-    values = {name: getattr(settings, name) for name in _FIRST}
+    values = {name: _effective(settings, name) for name in _FIRST}
     given = {name: value for name, value in values.items() if value != _FIRST[name]}
     found = [_as_then(given)]
     if given.keys() <= _EARLIEST:

@@ -9,6 +9,7 @@ import re
 import socket
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
 
 Address = IPv4Address | IPv6Address
 
@@ -67,6 +68,16 @@ def is_everywhere(host: str) -> bool:
     """Whether listening on it means all addresses of this machine: "", 0.0.0.0, ::, also written as 0."""
     address = numeric(host)
     return not host or (address is not None and address.is_unspecified)
+
+
+def unencrypted(url: str | None) -> str | None:
+    """What `sexton check` says about a secret address that is called unencrypted, beyond this machine; None: nothing.
+
+    The address itself is not in it."""
+    parts = urlsplit(url or "")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return "http:// sends this secret address unencrypted; write https://"
+    return None
 
 
 def is_forbidden(host: str) -> bool:

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from sexton.config import read_into
-from sexton.config.policy_fingerprint import UNCONFIRMED, definition_of, earlier_definitions
 from sexton.config.policy_settings import PolicySettings
-from sexton.config.setting_fields import setting
+from sexton.declared.kinds.purge import PurgeSettings
+from sexton.declared.kinds.registry import BUILT_IN, kind_type
+from sexton.declared.policy_fingerprint import UNCONFIRMED, definition_of, earlier_definitions
+from sexton.declared.policy_tables import read_policy
 from sexton.jobs.fingerprints import confirms
+from sexton.setting_fields import setting
 
 Written = Mapping[str, Any]
 PURGE: Written = {"purge": "sessions", "by": "ends"}
@@ -22,8 +25,10 @@ CHANGED: Written = {"transition": "sessions", "by": "ends", "set": {"state": "ov
 TOLD: Written = {**CHANGED, "event": "over"}
 
 
-def read(written: Written, kind: type[PolicySettings] = PolicySettings) -> PolicySettings:
+def read(written: Written, kind: type[PolicySettings] | None = None) -> PolicySettings:
     """As the settings file gives it."""
+    if kind is None:
+        return read_policy(written, ("policies", "tidy"))
     return read_into(kind, written, where="policies.tidy")
 
 
@@ -76,7 +81,7 @@ FREE: Mapping[str, tuple[Written, Written]] = {
 
 
 def test_every_setting_is_confirmed_or_is_known_to_be_free() -> None:
-    names = {declared.name for declared in fields(PolicySettings)}
+    names = {declared.name for kind in map(kind_type, BUILT_IN) for declared in fields(kind)}
     assert names == {*OTHERS, *FREE, "max_share"}
     assert set(FREE) == set(UNCONFIRMED)
 
@@ -146,7 +151,7 @@ def test_the_policy_that_is_waited_for_is_part_of_it_and_those_that_it_waits_for
 
 
 @dataclass(frozen=True, slots=True)
-class LaterSettings(PolicySettings):
+class LaterSettings(PurgeSettings):
     """Those of a version with other defaults: of one that decides which rows go, of one that does not, of the share."""
 
     boundary: str = setting("<=", "as in PolicySettings")

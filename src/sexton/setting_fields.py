@@ -6,7 +6,7 @@ Reading, checking, the templates, the JSON schema and the manual are all made fr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -17,14 +17,26 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
+class NamedGroups:
+    """The groups of a table such as `[channel]`: each found by its name, with a dataclass of its own.
+
+    one: its dataclass; ValueError, with what there is, for a name that nobody has.  all: those there are, by name.
+    """
+
+    one: Callable[[str], type]
+    all: Callable[[], Mapping[str, type]]
+
+
+@dataclass(frozen=True, slots=True)
 class SettingRule:
     """What is known about one setting beyond its type; all of it may be empty.
 
-    kind: a name of `kinds.KINDS`, by which text is checked ("duration", "timezone", …); "" takes any text.
+    kind: a name of `config.value_types.KINDS`, by which text is checked ("duration", "timezone", …); "" takes any text.
     minimum, maximum: limits, both allowed themselves; text such as "1d" for a duration.
     secret: never shown, neither by repr() nor in errors.
     hint: added to the error about a wrong type.  keys: the only keys that a table may have; () means any.
     example: a value for the templates, where the default shows nothing.
+    groups: of a mapping whose values are groups of settings, each with a dataclass of its own.
     """
 
     meaning: str = ""
@@ -35,6 +47,7 @@ class SettingRule:
     hint: str = ""
     keys: Sequence[str] = ()
     example: object = None
+    groups: NamedGroups | None = None
 
 
 PLAIN = SettingRule()
@@ -59,12 +72,13 @@ def setting(
     hint: str = "",
     keys: Sequence[str] = (),
     example: object = None,
+    groups: NamedGroups | None = None,
 ) -> T:
     """Declare a field of a dataclass as a setting: `keep: str = setting("3d", "…", kind="duration")`.
 
     `default` is not checked, so that start-up stays fast; check it in a test. A dict is copied for each
     instance. The other parameters are those of `SettingRule`."""
-    metadata = {"rule": SettingRule(meaning, kind, minimum, maximum, secret, hint, keys, example)}
+    metadata = {"rule": SettingRule(meaning, kind, minimum, maximum, secret, hint, keys, example, groups)}
     if isinstance(default, dict):
         return cast(T, field(default_factory=default.copy, repr=not secret, metadata=metadata))
     return field(default=default, repr=not secret, metadata=metadata)
@@ -90,13 +104,20 @@ def is_group(annotation: Any) -> bool:
     return isinstance(annotation, type) and is_dataclass(annotation)
 
 
-def leaves(cls: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Field[Any], Any]]:
-    """Every setting of a dataclass and its groups, in the order declared: key path, field, type."""
+def leaves(
+    cls: type, path: tuple[str, ...] = (), *, named: bool = True
+) -> Iterator[tuple[tuple[str, ...], Field[Any], Any]]:
+    """Every setting of a dataclass and its groups, in the order declared: key path, field, type.
+
+    named: also those of groups that are found by name, each of which is imported for that."""
     annotations = annotations_of(cls)
     for declared in fields(cls):
-        here, annotation = (*path, declared.name), annotations[declared.name]
-        if is_group(annotation):
-            yield from leaves(annotation, here)
+        here, annotation, found = (*path, declared.name), annotations[declared.name], rule_of(declared).groups
+        if found is not None:
+            for name, group in found.all().items() if named else ():
+                yield from leaves(group, (*here, name), named=named)
+        elif is_group(annotation):
+            yield from leaves(annotation, here, named=named)
         else:
             yield here, declared, annotation
 
@@ -105,17 +126,24 @@ def groups(cls: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
     """Every group below a dataclass that has settings of its own: key path, dataclass."""
     annotations = annotations_of(cls)
     for declared in fields(cls):
-        here, annotation = (*path, declared.name), annotations[declared.name]
-        if is_group(annotation):
-            if own_settings(annotation):
-                yield here, annotation
-            yield from groups(annotation, here)
+        here, annotation, named = (*path, declared.name), annotations[declared.name], rule_of(declared).groups
+        below = {here: annotation} if is_group(annotation) else {}
+        if named is not None:
+            below = {(*here, name): group for name, group in named.all().items()}
+        for place, group in below.items():
+            if own_settings(group):
+                yield place, group
+            yield from groups(group, place)
 
 
 def own_settings(cls: type) -> list[Field[Any]]:
     """The settings of a dataclass itself, without its groups."""
     annotations = annotations_of(cls)
-    return [declared for declared in fields(cls) if not is_group(annotations[declared.name])]
+    return [
+        declared
+        for declared in fields(cls)
+        if not is_group(annotations[declared.name]) and rule_of(declared).groups is None
+    ]
 
 
 def dotted(path: Sequence[str]) -> str:
