@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from sexton.config.template import env_template
-from sexton.declared.kinds.registry import BUILT_IN, kind_type
+from sexton.declared.kinds.registry import BUILT_IN_KINDS, kind_type
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `making`, beside this file, is found however this file is started
@@ -21,7 +21,9 @@ from docs.making import api, cli, database, errors, marketplace, metrics, requir
 
 PAGES: Mapping[str, Callable[[], str]] = {
     ".env.example": env_template,
-    "docs/reference/settings.md": lambda: settings.settings_reference({name: kind_type(name) for name in BUILT_IN}),
+    "docs/reference/settings.md": lambda: settings.settings_reference(
+        {name: kind_type(name) for name in BUILT_IN_KINDS}
+    ),
     "docs/reference/settings.schema.json": settings.json_schema_text,
     "docs/reference/cli.md": cli.commands,
     "docs/reference/api.md": api.names,

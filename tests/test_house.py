@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from sexton.jobs.run_state import NoRun, OutcomeCode, RunState
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -97,6 +99,37 @@ def test_sec_9_nothing_is_printed_but_by_the_console(path: Path) -> None:
     """Texts of others are made fit there; a second way out would forget it."""
     if str(path.relative_to(SOURCE / "sexton")) not in WAYS_OUT:
         assert OUT.findall(path.read_text()) == []
+
+
+HOMONYMS = {
+    "config/policy_settings.py": "failed: an example of a product's column",
+    "db/tables.py": "skipped: a column of counts",
+    "engines/worker/child.py": "queued: the number of a run that was asked for",
+    "engines/worker/executor.py": "queued: the same",
+    "packs/marketplace/demo.py": "failed: of a payment",
+    "packs/marketplace/options.py": "cancelled: of an order",
+    "proposals/propose.py": "failed: of a product's row",
+    "runs/archive/archiver.py": "skipped: a count",
+    "slots/counts.py": "skipped: a count",
+    "slots/due_run.py": "queued: the number of a run that asks for it",
+    "slots/ending.py": "skipped: a count",
+    "telemetry/alert_delivery.py": "partial: of an answer",
+    "telemetry/alert_rules.py": "failed: a word of a sentence",
+}
+"""Where a word that is also a state of runs means something else."""
+
+
+@of_each_module
+def test_states_and_outcomes_of_runs_are_members_of_their_enumeration(path: Path) -> None:
+    """A tenth state is then one line, and its groups stand beside it; migrations keep what they were written with."""
+    name = str(path.relative_to(SOURCE / "sexton"))
+    if name == "jobs/run_state.py" or "/migrations/" in name:
+        return
+    quoted = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    words = {*RunState, *NoRun, *(code for code in OutcomeCode if "_" in code)}
+    assert {word for word in quoted if isinstance(word, str) and word in words} == set(
+        HOMONYMS.get(name, "").partition(":")[0].split()
+    )
 
 
 def test_nothing_of_this_machine_is_in_the_files() -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import JSON, Column, Integer, Table, Text, inspect
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.types import TypeEngine
 
-from sexton.db.column_types import Document, Line, is_time
+from sexton.db.column_types import Document, Line, OneOf, is_time
 from sexton.db.connect import open_database
 from sexton.db.migrate import HEAD_REVISION, migrate
 from sexton.db.tables import own_name, own_tables
@@ -34,7 +34,7 @@ PURPOSES = {
 }
 """What each table is for. A table without an entry stops the generator."""
 
-WORDS = {Text: "text", Line: "text", Integer: "whole number", JSON: "JSON", Document: "JSON"}
+WORDS = {Text: "text", Line: "text", OneOf: "text", Integer: "whole number", JSON: "JSON", Document: "JSON"}
 
 
 def tables() -> str:

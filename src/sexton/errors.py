@@ -9,6 +9,7 @@
     │   └── SchemaOutdated             `sexton migrate` has not been run, or is older than this package
     │       └── SchemaUntrusted        its schema or tables belong to somebody else
     ├── JobFailed                  1   a run ended `failed`
+    │   └── StoppedByGuard             before its first row: far more rows are due than usual
     ├── TimedOut                   1   a run passed its deadline
     ├── Stopped                    3   a signal ended the run after its current batch
     ├── DatabaseUnreachable       69   nothing answered; nothing was started
@@ -96,6 +97,10 @@ class SchemaUntrusted(SchemaOutdated):
 
 class JobFailed(SextonError):
     """A run ended `failed`; the message is the reason that history keeps."""
+
+
+class StoppedByGuard(JobFailed):
+    """The guard of a policy stopped the run before its first row; the message says why."""
 
 
 class TimedOut(SextonError):

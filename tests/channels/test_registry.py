@@ -14,7 +14,7 @@ from docs.making.settings import json_schema, settings_reference
 
 from sexton.channels import registry
 from sexton.channels.contract import ConfiguredChannel
-from sexton.channels.registry import BUILT_IN, channel_for, channel_type, missing, names, require
+from sexton.channels.registry import BUILT_IN_CHANNELS, channel_for, channel_type, missing, names, require
 from sexton.config import Settings
 from sexton.config.template import env_template, toml_template
 from sexton.errors import SettingsError
@@ -26,11 +26,11 @@ PARTS = {"contract", "registry", "call_timeout", "chat_text", "http_post", "smtp
 
 
 def test_each_file_of_the_folder_is_a_channel_that_is_registered() -> None:
-    assert {path.stem for path in FOLDER.glob("*.py")} - PARTS == set(BUILT_IN)
-    assert names() == list(BUILT_IN)
+    assert {path.stem for path in FOLDER.glob("*.py")} - PARTS == set(BUILT_IN_CHANNELS)
+    assert names() == list(BUILT_IN_CHANNELS)
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", BUILT_IN_CHANNELS)
 def test_a_channel_appears_in_template_schema_manual_and_delivery(name: str) -> None:
     found = channel_type(name)
     page, schema = settings_reference(), json_schema()
@@ -50,7 +50,7 @@ def test_a_channel_appears_in_template_schema_manual_and_delivery(name: str) -> 
     assert {*found.required} == {*missing(name, {})}
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", BUILT_IN_CHANNELS)
 def test_what_a_channel_keeps_secret_is_not_shown(name: str) -> None:
     kind = channel_type(name).settings_type
     secrets = [declared.name for declared in fields(kind) if rule_of(declared).secret]
@@ -77,10 +77,10 @@ def test_an_unknown_name_is_one_line_with_the_nearest(name: str, words: str) -> 
 def test_naming_channels_imports_none_of_them() -> None:
     code = "import sys, sexton.channels.registry as r; r.names(); r.require('slack'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {f"sexton.channels.{name}" for name in BUILT_IN}.isdisjoint(done.stdout.split())
+    assert {f"sexton.channels.{name}" for name in BUILT_IN_CHANNELS}.isdisjoint(done.stdout.split())
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", BUILT_IN_CHANNELS)
 def test_reading_its_settings_loads_no_library_of_the_network(name: str) -> None:
     code = f"import sys; from sexton.channels.registry import channel_type; channel_type('{name}'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -141,7 +141,7 @@ def test_one_of_another_package_is_known_like_the_others(package: Path) -> None:
         "    def send(self, notice, *, only=()):\n        return {}\n"
     )
 
-    assert names() == [*BUILT_IN, "pager"]
+    assert names() == [*BUILT_IN_CHANNELS, "pager"]
     assert missing("pager", {}) == ["token"]
     assert "[channel.pager]" in toml_template()
     assert "pager" in json.dumps(json_schema())

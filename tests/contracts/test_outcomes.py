@@ -18,9 +18,11 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.db.server_clock import ask_now
 from sexton.engines.contract import UNKNOWN_SECONDS, UNSETTLED_SECONDS, Next, after, execute
+from sexton.jobs.run_state import NoRun, RunState
 from sexton.runs.outcome import Outcome
 from sexton.slots.claim import claim, finish
 from sexton.slots.due_run import DueRun
+from sexton.slots.ending import Ending
 from sexton.slots.history import Past, history
 from tests.contracts.engines import ENGINES, EngineCase, run_due
 from tests.support.children import command_line, command_line_to_the_last_word
@@ -101,7 +103,7 @@ def test_rep_39_the_same_is_on_record_and_the_same_follows_whoever_starts_it(
 
     ended = found()
     assert {name: on_record(runs) for name, runs in ended.items()} == want
-    said = {name: runs[1].error or "" for name, runs in ended.items()}
+    said = {name: runs[1].error or runs[1].note or "" for name, runs in ended.items()}
     assert {name: text for name, text in said.items() if rows[name].words not in text} == {}
 
 
@@ -121,7 +123,8 @@ def test_rep_40_by_hand_the_record_is_the_same_and_the_exit_code_says_it(
     ended = {name: runs[row.job.name] for name, row in rows.items()}
     assert codes == {name: row.code for name, row in rows.items()}
     assert {name: run.state for name, run in ended.items()} == {name: row.state for name, row in rows.items()}
-    assert {name: run.error for name, run in ended.items() if rows[name].words not in (run.error or "")} == {}
+    said = {name: run.error or run.note or "" for name, run in ended.items()}
+    assert {name: text for name, text in said.items() if rows[name].words not in text} == {}
     assert {run.slot for run in ended.values()} == {None}
 
 
@@ -164,7 +167,7 @@ def test_rep_39_what_another_process_holds_waits_for_it(
     case.finish(yard, [row.job.name for row in rows.values()], lambda: len(yard.runs("outcome.expire")) == 3)
     assert [run.slot for run in yard.runs("outcome.well")[1:]] == [None]
 
-    finish(engine, held, "succeeded", {}, None)
+    finish(engine, held, Ending(RunState.SUCCEEDED), {})
     case.finish(yard, ["outcome.well"], lambda: len(yard.runs("outcome.well")) == 4)
     assert [run.slot for run in yard.runs("outcome.well")[2:]] == slots_of(engine)[-2:]
 
@@ -176,7 +179,7 @@ def test_rep_39_a_job_that_nobody_here_knows_stays_for_whoever_knows_it(engine: 
 
     outcome = execute(app, DueRun("shop.gone", slots_of(engine)[-1]))
 
-    assert (outcome.state, outcome.run_id, outcome.exit_code, outcome.refused) == ("unknown", None, 2, True)
+    assert (outcome.state, outcome.run_id, outcome.exit_code, outcome.refused) == (NoRun.UNKNOWN_JOB, None, 2, True)
     assert outcome.error == "no job named 'shop.gone'; known: sexton.housekeeping"
     assert after(outcome) == Next(settled=False, look_again=UNKNOWN_SECONDS)
     with engine.connect() as connection:
@@ -203,13 +206,13 @@ def test_rep_40_wrong_settings_are_nobodys_job_and_end_every_command_alike(
 @pytest.mark.parametrize(
     ("outcome", "then"),
     [
-        (Outcome("shop.a", "succeeded", 1), Next(settled=True, look_again=0.0)),
-        (Outcome("shop.a", "failed", 1), Next(settled=True, look_again=0.0)),
-        (Outcome("shop.a", "already done"), Next(settled=True, look_again=0.0)),
-        (Outcome("shop.a", "cancelled", 1), Next(settled=False, look_again=UNSETTLED_SECONDS)),
-        (Outcome("shop.a", "held"), Next(settled=False, look_again=UNSETTLED_SECONDS)),
-        (Outcome("shop.a", "unreachable", 1), Next(settled=False, look_again=UNSETTLED_SECONDS)),
-        (Outcome("shop.a", "unreachable"), Next(settled=False, look_again=UNSETTLED_SECONDS, in_the_way=True)),
+        (Outcome("shop.a", RunState.SUCCEEDED, 1), Next(settled=True, look_again=0.0)),
+        (Outcome("shop.a", RunState.FAILED, 1), Next(settled=True, look_again=0.0)),
+        (Outcome("shop.a", NoRun.ALREADY_DONE), Next(settled=True, look_again=0.0)),
+        (Outcome("shop.a", RunState.CANCELLED, 1), Next(settled=False, look_again=UNSETTLED_SECONDS)),
+        (Outcome("shop.a", NoRun.HELD), Next(settled=False, look_again=UNSETTLED_SECONDS)),
+        (Outcome("shop.a", NoRun.UNREACHABLE, 1), Next(settled=False, look_again=UNSETTLED_SECONDS)),
+        (Outcome("shop.a", NoRun.UNREACHABLE), Next(settled=False, look_again=UNSETTLED_SECONDS, in_the_way=True)),
     ],
 )
 def test_rep_39_what_follows_from_an_outcome(outcome: Outcome, then: Next) -> None:

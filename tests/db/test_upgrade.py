@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, select
 
+from sexton import Job
 from sexton.app import App
 from sexton.clock import parse_instant
 from sexton.config.sources import load
@@ -31,10 +32,10 @@ LATER = SOON + timedelta(days=2)
 class Shop(Shell):
     """The shop after its upgrade."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, more: str = "") -> None:
         super().__init__(folder)
         self.engine: Engine = open_database(url)
-        self.write("sexton.toml", f'database = "{url}"\n{earlier.SETTINGS}')
+        self.write("sexton.toml", f'database = "{url}"\n{earlier.SETTINGS}{more}')
 
     def fill(self, **rows: tuple[tuple[object, ...], ...]) -> None:
         """Rows of the product that are due, by table."""
@@ -46,6 +47,10 @@ class Shop(Shell):
         """The job of a policy, once."""
         app = App(load(self.folder / "sexton.toml", environ={}, folder=self.folder), folder=self.folder)
         return run_job(self.engine, app.registry.get(f"policies.{policy}"), at=at)  # type: ignore[arg-type]
+
+    def run_job(self, job: Job, slot: datetime) -> Outcome:
+        """A job of Python for a slot."""
+        return run_job(self.engine, job, at=SOON, slot=slot)
 
     def count(self, name: str) -> int:
         """Rows in one of our tables."""

@@ -90,7 +90,7 @@ def test_a_new_policy_only_counts_and_says_so_in_history(sessions: Shop) -> None
 
     assert (outcome.state, outcome.total.picked, outcome.total.changed) == ("succeeded", 10, 0)
     assert len(sessions.ids("sessions")) == 1000
-    assert newest_run(sessions.engine).error == (
+    assert newest_run(sessions.engine).note == (
         "only counted, as it is not armed; look at it and confirm: sexton arm tidy"
     )
 
@@ -98,14 +98,14 @@ def test_a_new_policy_only_counts_and_says_so_in_history(sessions: Shop) -> None
 def test_an_armed_one_takes_rows(sessions: Shop) -> None:
     outcome = ran(sessions, confirm(sessions, 0, **SESSIONS))
 
-    assert (outcome.state, outcome.total.changed, outcome.error) == ("succeeded", 10, None)
+    assert (outcome.state, outcome.total.changed, outcome.said) == ("succeeded", 10, "")
 
 
 def test_a_changed_policy_only_counts_again_and_another_schedule_is_no_change(sessions: Shop) -> None:
     confirm(sessions, 0, **SESSIONS)
 
     assert ran(sessions, sessions.job(**SESSIONS, boundary="<=")).total.changed == 0
-    assert "was changed since it was armed" in (newest_run(sessions.engine).error or "")
+    assert "was changed since it was armed" in (newest_run(sessions.engine).note or "")
     assert ran(sessions, sessions.job(**SESSIONS, schedule="@hourly", timeout="1m")).total.changed == 10
 
 
@@ -314,10 +314,10 @@ def test_rep_12_a_run_that_finds_another_table_only_counts(how: str, two_schemas
     outcome = ran(two_schemas, two_schemas.job(**written))
 
     assert (outcome.state, outcome.total.changed) == ("succeeded", 0)
-    assert words in (outcome.error or "")
-    assert (outcome.error or "").startswith("only counted, as ")
+    assert words in (outcome.note or "")
+    assert (outcome.note or "").startswith("only counted, as ")
     looked_at(two_schemas, two_schemas.job(**written))  # whoever looks again has seen this one
-    assert ran(two_schemas, two_schemas.job(**written)).error is None
+    assert ran(two_schemas, two_schemas.job(**written)).said == ""
 
 
 @pytest.mark.databases("postgres15")

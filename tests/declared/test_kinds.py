@@ -14,7 +14,7 @@ from docs.making.settings import settings_reference
 from sexton.config.policy_settings import PolicySettings
 from sexton.declared.kinds import registry
 from sexton.declared.kinds.contract import PolicyKind
-from sexton.declared.kinds.registry import BUILT_IN, kind_type, names
+from sexton.declared.kinds.registry import BUILT_IN_KINDS, kind_type, names
 from sexton.declared.policy_tables import read_policy
 from sexton.errors import SettingsError
 from sexton.setting_fields import rule_of
@@ -24,11 +24,11 @@ HERE = ("policies", "tidy")
 
 
 def test_each_file_of_the_folder_is_a_kind_that_is_registered() -> None:
-    assert {path.stem for path in FOLDER.glob("*.py")} - {"contract", "registry", "__init__"} == set(BUILT_IN)
-    assert names() == list(BUILT_IN)
+    assert {path.stem for path in FOLDER.glob("*.py")} - {"contract", "registry", "__init__"} == set(BUILT_IN_KINDS)
+    assert names() == list(BUILT_IN_KINDS)
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", BUILT_IN_KINDS)
 def test_a_kind_says_what_it_is_and_stands_in_the_manual(name: str) -> None:
     kind, page = kind_type(name), settings_reference({name: kind_type(name)})
     shared = {declared.name for declared in fields(PolicySettings)}
@@ -42,7 +42,7 @@ def test_a_kind_says_what_it_is_and_stands_in_the_manual(name: str) -> None:
     assert f"{name}s" not in kind(**{name: "orders"}).what()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", BUILT_IN_KINDS)
 def test_reading_a_policy_loads_no_database_library(name: str) -> None:
     code = (
         "import sys; from sexton.declared.policy_tables import policies_of; "

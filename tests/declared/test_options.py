@@ -12,9 +12,11 @@ from sqlalchemy import text
 
 from sexton.app import App
 from sexton.config import Settings
+from sexton.db.tables import own_tables
 from sexton.declared.policy_fingerprint import definition_of
 from sexton.errors import SettingsError, UsageError
 from sexton.guard.arming import arm
+from sexton.jobs.run_state import OutcomeCode
 from sexton.slots.history import notices
 from sexton.testing import preview_job, run_job
 
@@ -216,6 +218,27 @@ def test_q10_a_policy_waits_until_another_has_been_through_each_row_however_late
     assert run_job(shop.engine, jobs["tidy"], at=NOON).total.changed == 1
 
 
+@pytest.mark.databases("sqlite", "postgres15")
+@pytest.mark.parametrize(("code", "gone"), [(None, 1), (OutcomeCode.ONLY_COUNTED, 0), (OutcomeCode.REST_UNKNOWN, 0)])
+def test_a_note_on_a_good_run_stops_no_policy_that_waits_for_it(
+    code: OutcomeCode | None, gone: int, shop: Shop
+) -> None:
+    """It rested for replicas, say, and took all there was. What took nothing is told by its code."""
+    table(shop, [NOON - 3 * DAY], "raw")
+    table(shop, [])
+    jobs = jobs_of(
+        shop,
+        mark={"transition": "trials", "by": "ends", "keep": "1d", "set": {"mail": "x"}},
+        tidy={"purge": "raw", "by": "ends", "before": "mark", "max_share": 1.0},
+    )
+    run_job(shop.engine, jobs["mark"], at=NOON)
+    runs = own_tables(shop.engine.dialect.name).runs
+    with shop.engine.begin() as connection:
+        connection.execute(runs.update().values(note="rested for replicas", outcome_code=code))
+
+    assert run_job(shop.engine, jobs["tidy"], at=NOON).total.changed == gone
+
+
 def test_q10_on_another_table_the_mark_leaves_an_hour_for_late_commits(shop: Shop) -> None:
     hour = timedelta(hours=1)
     table(shop, [NOON - DAY - hour, NOON - DAY - hour - timedelta(microseconds=1)], "raw")
@@ -314,6 +337,6 @@ def test_a_dry_run_shows_rows_messages_and_why_a_run_would_not_do_that(shop: Sho
     sample = calm.samples["tidy"]
     assert [row["id"] for row in sample.rows] == [str(number) for number in range(1, 21)]
     assert sample.messages == [("gone", f"{number}@x.org", {"id": number}) for number in (1, 2, 3)]
-    assert (calm.total.picked, calm.total.told, calm.error) == (30, 30, None)
-    assert "only counted, as it is not armed" in (shadow.error or "")
-    assert "more than 0 rows are due" in (flood.error or "")
+    assert (calm.total.picked, calm.total.told, calm.note) == (30, 30, None)
+    assert "only counted, as it is not armed" in (shadow.note or "")
+    assert "more than 0 rows are due" in (flood.note or "")

@@ -12,7 +12,7 @@ import pytest
 from sexton.config import read_into
 from sexton.config.policy_settings import PolicySettings
 from sexton.declared.kinds.purge import PurgeSettings
-from sexton.declared.kinds.registry import BUILT_IN, kind_type
+from sexton.declared.kinds.registry import BUILT_IN_KINDS, kind_type
 from sexton.declared.policy_fingerprint import UNCONFIRMED, definition_of, earlier_definitions
 from sexton.declared.policy_tables import read_policy
 from sexton.jobs.fingerprints import confirms
@@ -81,7 +81,7 @@ FREE: Mapping[str, tuple[Written, Written]] = {
 
 
 def test_every_setting_is_confirmed_or_is_known_to_be_free() -> None:
-    names = {declared.name for kind in map(kind_type, BUILT_IN) for declared in fields(kind)}
+    names = {declared.name for kind in map(kind_type, BUILT_IN_KINDS) for declared in fields(kind)}
     assert names == {*OTHERS, *FREE, "max_share"}
     assert set(FREE) == set(UNCONFIRMED)
 

@@ -16,7 +16,8 @@ from sexton.cli.main import COMMANDS
 from sexton.config import JobSettings, Settings
 from sexton.config.environment import variables
 from sexton.db.faults import Fault
-from sexton.db.tables import STATES, own_tables
+from sexton.db.tables import own_tables
+from sexton.jobs.run_state import RunState
 from sexton.packs.marketplace.options import Options
 from sexton.runs.outcome import EXIT_CODES
 from sexton.setting_fields import leaves
@@ -90,8 +91,8 @@ def test_every_table_and_column_of_ours_is_in_the_manual() -> None:
 
 
 def test_every_state_and_kind_of_error_has_a_meaning() -> None:
-    assert list(errors.MEANINGS) == list(STATES)
-    assert set(errors.WITHOUT_ROW) == set(EXIT_CODES) - set(STATES)
+    assert list(errors.MEANINGS) == list(RunState)
+    assert set(errors.WITHOUT_ROW) == set(EXIT_CODES) - set(RunState)
     assert set(errors.ANSWERS) == set(Fault)
 
 

@@ -60,7 +60,7 @@ def test_sec_23_another_folder_is_another_policy(job: Job, engine: Engine, datab
     assert (outcome.state, outcome.total.changed) == ("succeeded", 0)
     went, confirmed = tmp_path / "elsewhere" / "tidy", tmp_path / "archive" / "tidy"
     why = f"its files would go to {went}, and {confirmed} was confirmed; look at it and confirm: sexton arm tidy"
-    assert outcome.error == f"only counted, as {why}"
+    assert outcome.note == f"only counted, as {why}"
     assert not went.exists()
     assert run_job(engine, archiving(database, tmp_path, into=str(tmp_path / "archive")), at=NOON).total.changed == 2
 
@@ -76,7 +76,7 @@ def test_sec_23_links_are_followed_before_it_is_compared(place: str, job: Job, e
     outcome = run_job(engine, job, at=NOON)
 
     assert (outcome.total.changed, list(there.iterdir())) == (0, [])
-    assert f"its files would go to {there}" in str(outcome.error)
+    assert f"its files would go to {there}" in str(outcome.note)
     confirm(engine, job)
     assert run_job(engine, job, at=NOON).total.changed == 2
 

@@ -51,7 +51,7 @@ def test_rep_16_a_flood_stops_until_a_person_has_looked(kind: str, shop: Session
     job = guarded(getattr(shop, kind)())
     step = planned(job)[0].step
 
-    assert preview_job(shop.engine, job, at=NOON).error == run_job(shop.engine, job, at=NOON).error
+    assert preview_job(shop.engine, job, at=NOON).note == run_job(shop.engine, job, at=NOON).error
     stopped = run_job(shop.engine, job, at=NOON)
     assert (stopped.state, stopped.total.changed, len(shop.ids(status="open"))) == ("failed", 0, 400)
     assert (stopped.error or "").startswith(STOPPED.format(step, 100))
@@ -115,7 +115,7 @@ def test_who_wants_it_has_a_job_that_only_counts_until_it_is_armed(shop: Session
 
     run = run_job(shop.engine, job, at=NOON)
     assert (run.state, run.total.picked, run.total.changed, called) == ("succeeded", 300, 0, [])
-    assert run.error == "only counted, as it is not armed; look at it and confirm: sexton arm shop.all"
+    assert run.note == "only counted, as it is not armed; look at it and confirm: sexton arm shop.all"
     confirm(shop, job)
     assert (run_job(shop.engine, job, at=NOON).total.changed, called) == (300, ["also"])
 

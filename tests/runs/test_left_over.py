@@ -63,7 +63,7 @@ def test_q3_rows_locked_to_the_end_are_counted_and_the_run_is_partial(job: str, 
         run = run_job(engine, work, at=NOON, limits=QUICK)
 
     assert (run.state, run.exit_code) == ("partial", 3)
-    assert run.error == "2 rows left at the end: locked by others, or due again after the change"
+    assert run.note == "2 rows left at the end: locked by others, or due again after the change"
     assert (run.total.changed, run.total.skipped) == (48, 2)
     assert left(shop) == [5, 33]
 

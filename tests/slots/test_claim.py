@@ -13,10 +13,13 @@ import time_machine
 from sqlalchemy import Engine, insert, select, text
 
 from sexton.db.server_clock import ask_now
-from sexton.db.tables import STATES, TAKEN, own_tables
+from sexton.db.tables import own_tables
 from sexton.errors import DatabaseUnreachable, HeldElsewhere, LeaseLost, SchemaOutdated, SextonError
+from sexton.jobs.run_state import TAKING_THE_SLOT, OutcomeCode, RunState
 from sexton.slots.claim import AlreadyDone, Claim, claim, committed, finish
+from sexton.slots.counts import Counts
 from sexton.slots.due_run import DueRun
+from sexton.slots.ending import Ending
 from sexton.testing.processes import wait_until
 from tests.support.database_checks import is_free, lease_row, let_leases_end
 from tests.support.patience import PATIENCE
@@ -35,7 +38,7 @@ def claimed(engine: Engine, slot: datetime | None = NOON, job: str = JOB, defini
 def finished(engine: Engine, state: str, slot: datetime | None = NOON) -> Claim:
     """Claim, and end like this."""
     done = claimed(engine, slot)
-    finish(engine, done, state, {}, None)
+    finish(engine, done, Ending(RunState(state)), {})
     return done
 
 
@@ -113,7 +116,7 @@ def test_a_slot_that_is_done_is_not_run_again(state: str, engine: Engine) -> Non
     assert claimed(engine, NOON + HOUR).attempt == 1
 
 
-@pytest.mark.parametrize("state", sorted(set(STATES) - set(TAKEN)))
+@pytest.mark.parametrize("state", sorted(set(RunState) - set(TAKING_THE_SLOT)))
 def test_a_slot_that_did_not_succeed_is_tried_again(state: str, engine: Engine) -> None:
     finished(engine, state)
 
@@ -194,7 +197,7 @@ def test_the_database_itself_allows_one_run_a_slot(engine: Engine) -> None:
     """Whatever the code above it forgets: a second row is a unique violation, told as already done."""
     runs = own_tables(engine.dialect.name).runs
     mine = claimed(engine)
-    finish(engine, mine, "succeeded", {}, None)
+    finish(engine, mine, Ending(RunState.SUCCEEDED), {})
     second = {"job": JOB, "database": "main", "slot": NOON, "attempt": 9, "state": "running", "worker": "w", "epoch": 9}
     rest = {"as_of": NOON, "started_at": NOON, "counts": {}, "definition": ""}
 
@@ -205,22 +208,16 @@ def test_the_database_itself_allows_one_run_a_slot(engine: Engine) -> None:
 def test_finishing_writes_the_end_and_frees_the_lease_together(engine: Engine) -> None:
     mine = claimed(engine)
 
-    finish(
-        engine,
-        mine,
-        "partial",
-        {"expire": {"picked": 3}},
-        "3 rows left at the end: locked by others, or due again after the change",
-    )
+    left = "3 rows left at the end: locked by others, or due again after the change"
+    ending = Ending(RunState.PARTIAL, "an error", left, OutcomeCode.LOCKED)
+    finish(engine, mine, ending, {"expire": Counts(picked=5, changed=2, skipped=3), "tell": Counts(told=4)})
 
     runs = own_tables(engine.dialect.name).runs
     with engine.connect() as connection:
         row = connection.execute(select(runs)).one()
-    assert (row.state, row.counts, row.error) == (
-        "partial",
-        {"expire": {"picked": 3}},
-        "3 rows left at the end: locked by others, or due again after the change",
-    )
+    assert (row.state, row.error, row.note, row.outcome_code) == ("partial", "an error", left, OutcomeCode.LOCKED)
+    assert row.counts["expire"] == {"picked": 5, "changed": 2, "told": 0, "skipped": 3}
+    assert (row.picked, row.changed, row.told, row.skipped) == (5, 2, 4, 3)
     assert row.finished_at >= row.started_at
     assert is_free(engine, JOB)
 
@@ -232,7 +229,7 @@ def test_finishing_what_a_successor_has_closed_changes_nothing(engine: Engine) -
     before = rows(engine)
 
     with pytest.raises(LeaseLost):
-        finish(engine, old, "succeeded", {}, None)
+        finish(engine, old, Ending(RunState.SUCCEEDED), {})
 
     assert rows(engine) == before
 
@@ -250,10 +247,10 @@ def test_what_is_committed_is_that_of_this_run(engine: Engine) -> None:
 def test_a_run_under_other_settings_names_the_run_before(engine: Engine) -> None:
     """C8: a silent tug of war between two configurations becomes visible."""
     first = claimed(engine, definition="abc")
-    finish(engine, first, "succeeded", {}, None)
+    finish(engine, first, Ending(RunState.SUCCEEDED), {})
 
     same = claimed(engine, NOON + HOUR, definition="abc")
-    finish(engine, same, "succeeded", {}, None)
+    finish(engine, same, Ending(RunState.SUCCEEDED), {})
     other = claimed(engine, NOON + 2 * HOUR, definition="xyz")
 
     assert (first.differs_from, same.differs_from, other.differs_from) == (None, None, same.run_id)

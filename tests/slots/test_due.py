@@ -11,7 +11,8 @@ from sqlalchemy import Engine, insert
 
 from sexton import Job, Misfire, cron, every, parse_backoff
 from sexton.clock import parse_instant
-from sexton.db.tables import STATES, own_tables
+from sexton.db.tables import own_tables
+from sexton.jobs.run_state import RunState
 from sexton.slots.due import Attempt, due_runs, newest_attempts, settled
 from sexton.slots.schedules import overrides
 
@@ -158,7 +159,7 @@ AFTER_ONE_ATTEMPT = {
 
 
 def test_the_table_below_knows_every_state() -> None:
-    assert set(AFTER_ONE_ATTEMPT) == set(STATES)
+    assert set(AFTER_ONE_ATTEMPT) == set(RunState)
 
 
 @pytest.mark.parametrize(("state", "slots"), AFTER_ONE_ATTEMPT.items(), ids=AFTER_ONE_ATTEMPT)
@@ -169,7 +170,7 @@ def test_after_one_attempt_at_the_latest_slot(state: str, slots: list[str], engi
     assert due(engine, HOURLY, "12:59") == slots
 
 
-@pytest.mark.parametrize("state", sorted(STATES))
+@pytest.mark.parametrize("state", sorted(RunState))
 def test_whatever_became_of_the_last_slot_the_next_one_is_due(state: str, engine: Engine) -> None:
     ran(engine, "12:00", state)
 
@@ -260,7 +261,7 @@ def test_the_newest_attempts_of_all_jobs_are_one_question(engine: Engine) -> Non
     with engine.connect() as connection:
         newest = newest_attempts(connection, ["shop.a", "shop.b", "shop.c"], at("12:30"))
 
-    wanted = Attempt(at("12:00"), 2, "failed", at("12:02"))
+    wanted = Attempt(at("12:00"), 2, RunState.FAILED, at("12:02"))
     assert newest == {"shop.a": wanted, "shop.b": wanted}
 
 
@@ -269,11 +270,11 @@ def test_nothing_is_settled_for_a_job_that_never_ran() -> None:
 
 
 def test_a_failed_run_whose_end_is_unknown_is_not_retried() -> None:
-    assert settled(RETRIED, Attempt(at("12:00"), 1, "failed", None), at("12:59")) == at("12:00")
+    assert settled(RETRIED, Attempt(at("12:00"), 1, RunState.FAILED, None), at("12:59")) == at("12:00")
 
 
 def test_a_slot_that_is_to_be_tried_again_is_settled_up_to_just_before_it() -> None:
-    before = settled(HOURLY, Attempt(at("12:00"), 1, "cancelled", at("12:02")), at("12:59"))
+    before = settled(HOURLY, Attempt(at("12:00"), 1, RunState.CANCELLED, at("12:02")), at("12:59"))
 
     assert before is not None
     assert timedelta() < at("12:00") - before < timedelta(seconds=1)

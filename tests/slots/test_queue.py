@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from sexton import Job, Run
 from sexton.db.connect import open_database
+from sexton.errors import HeldElsewhere
 from sexton.runs.runner import RunOptions
 from sexton.runs.runner import run as execute
 from sexton.runs.stop import Stop
@@ -55,25 +56,28 @@ def test_s5_many_who_ask_in_the_same_moment_get_one_run(engine: Engine, database
     assert len(runs(engine)) == 1
 
 
-def test_a_run_that_a_deploy_ended_waits_again_up_to_three_tries(engine: Engine) -> None:
+@pytest.mark.parametrize(("cause", "tries"), [("deploy", 10), ("lock", 3)])
+def test_a_run_that_was_cut_off_waits_again_longer_if_that_is_no_fault_of_the_job(
+    cause: str, tries: int, engine: Engine
+) -> None:
     stop = Stop()
 
     def work(run: Run) -> None:
+        if cause == "lock":
+            raise HeldElsewhere("blocked: sessions is locked by others")
         stop.ask("stopped by SIGTERM")
         run.check()
 
     job = Job("shop.slow", work=work)
     number = ask(engine, job)
-    for _ in range(3):
+    for _ in range(tries):
         assert execute(engine, job, DueRun(job.name, queued=number), RunOptions(stop=stop)).state == "cancelled"
         with engine.connect() as connection:
             (number,) = [run for run, _ in waiting(connection)] or [0]
 
-    assert number == 0, "the third time it is left"
+    assert number == 0, "the last time it is left"
     assert [(run.state, run.attempt, run.asked_by) for run in runs(engine)] == [
-        ("cancelled", 1, "anna@host"),
-        ("cancelled", 2, "anna@host"),
-        ("cancelled", 3, "anna@host"),
+        ("cancelled", attempt, "anna@host") for attempt in range(1, tries + 1)
     ]
 
 

@@ -85,7 +85,7 @@ def narrow(url: str, folder: Path, more: int) -> None:
     outcome = run_job(engine, job, at=NOON)
     files = sorted((folder / "archive" / "tidy").glob(f"*{ENDING}"))
     new = sum(one.new for path in files for one in restore(engine, path))
-    print(json.dumps([outcome.state, outcome.error, outcome.total.changed, len(files), new]))
+    print(json.dumps([outcome.state, outcome.said or None, outcome.total.changed, len(files), new]))
 
 
 def limited(more: int, words: list[str]) -> int:

@@ -11,6 +11,8 @@ from sexton.clock import parse_instant
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.jobs.job import Job
+from sexton.slots.counts import steps_from_json
+from sexton.slots.ending import counts_columns
 from sexton.slots.history import Past, history, set_aside
 from sexton.slots.schedules import observe
 
@@ -22,7 +24,7 @@ def database_time(engine: Engine) -> datetime:
 
 
 def run_row(job: str, state: str, started: datetime, seconds: float = 1.0, **more: Any) -> dict[str, Any]:
-    """One row for `runs`; open states have no end. more: other columns, `slot` for instance."""
+    """One row for `runs`, as this version writes it; open states have no end. more: other columns, such as `slot`."""
     is_open = state in ("queued", "running")
     row: dict[str, Any] = {
         "job": job,
@@ -35,11 +37,10 @@ def run_row(job: str, state: str, started: datetime, seconds: float = 1.0, **mor
         "as_of": started,
         "started_at": started,
         "finished_at": None if is_open else started + timedelta(seconds=seconds),
-        "counts": {},
         "definition": "",
         "missed": 0,
     }
-    return row | more
+    return row | counts_columns(steps_from_json(more.get("counts"))) | more
 
 
 def add_runs(engine: Engine, *rows: dict[str, Any]) -> None:

@@ -15,6 +15,9 @@ from sexton.clock import parse_instant
 from sexton.config.alert_settings import AlertSettings
 from sexton.db.database_identity import identity
 from sexton.db.tables import own_tables
+from sexton.jobs.run_state import OutcomeCode
+from sexton.slots.counts import Counts
+from sexton.slots.ending import counts_columns
 from sexton.telemetry.alert_texts import IncidentEvent
 from sexton.telemetry.assessment import assess
 
@@ -43,7 +46,10 @@ class Past:
         seconds: float = 1.0,
         changed: int = 1,
         error: str | None = None,
+        note: str | None = None,
+        code: OutcomeCode | None = None,
         by_hand: bool = False,
+        cut_off_before: int = 0,
     ) -> None:
         """One run that began then; "running" has not ended."""
         start = at(started) if isinstance(started, str) else started
@@ -58,8 +64,11 @@ class Past:
             "as_of": start,
             "started_at": start,
             "finished_at": None if state == "running" else start + timedelta(seconds=seconds),
-            "counts": {"step": {"picked": changed, "changed": changed, "told": 0}},
+            **counts_columns({"step": Counts(picked=changed, changed=changed)}),
             "error": error,
+            "note": note,
+            "outcome_code": code,
+            "infrastructure_failures": cut_off_before,
             "definition": "",
         }
         with self.engine.begin() as connection:

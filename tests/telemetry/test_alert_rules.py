@@ -9,6 +9,7 @@ import pytest
 
 from sexton import Job, cron
 from sexton.db.server_clock import ask_now
+from sexton.jobs.run_state import OutcomeCode
 from sexton.slots import schedules
 from tests.support.past_runs import first_seen
 
@@ -45,11 +46,11 @@ def test_bj26_the_threshold_is_a_setting(past: Past) -> None:
 
 def test_a_run_that_a_guard_stopped_opens_one_at_once_and_only_that(past: Past) -> None:
     flood = "stopped before its first row: more than 9 rows are due"
-    past.ran("15 12:00", "failed", error=flood)
+    past.ran("15 12:00", "failed", error=flood, code=OutcomeCode.STOPPED_BY_GUARD)
     assert past.events("15 12:05") == [("open", "stopped")]
 
-    past.ran("15 13:00", "failed", error=flood)
-    past.ran("15 14:00", "failed", error=flood)
+    past.ran("15 13:00", "failed", error=flood, code=OutcomeCode.STOPPED_BY_GUARD)
+    past.ran("15 14:00", "failed", error=flood, code=OutcomeCode.STOPPED_BY_GUARD)
     assert past.events("15 14:05") == []
 
     past.ran("15 15:00")
@@ -63,6 +64,21 @@ def test_failures_of_different_kinds_count_together(past: Past) -> None:
 
     (event,) = past.assess("15 12:05")
     assert event.text == "shop.hourly failed 3 times in a row"
+
+
+def test_a_slot_that_is_cut_off_again_and_again_opens_one_when_the_rests_begin(past: Past) -> None:
+    """A database that comes and goes: nothing of it is a failure of the job, and somebody has to look all the same."""
+    for before in range(3):
+        past.ran(f"15 12:0{before}", "cancelled", code=OutcomeCode.DATABASE_LOST, cut_off_before=before)
+    assert past.events("15 12:05") == []
+
+    past.ran("15 12:06", "cancelled", code=OutcomeCode.DATABASE_LOST, cut_off_before=3)
+    (event,) = past.assess("15 12:07")
+    assert (event.what, event.kind) == ("open", "interrupted")
+    assert event.text == "shop.hourly was cut off 4 times by no fault of its own, and is tried again"
+
+    past.ran("15 12:10")
+    assert past.events("15 12:15") == [("close", "interrupted")]
 
 
 @pytest.mark.parametrize("state", ["cancelled", "skipped"])

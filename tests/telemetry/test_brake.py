@@ -18,6 +18,7 @@ from sexton.channels.webhook import WebhookChannel, WebhookSettings
 from sexton.config import Settings
 from sexton.config.alert_settings import AlertSettings
 from sexton.db.tables import own_tables
+from sexton.jobs.run_state import OutcomeCode
 from sexton.telemetry.alert_delivery import deliver, unsent
 from sexton.telemetry.assessment import assess_jobs
 from sexton.telemetry.incidents import UNREACHABLE, channel_broke, channel_works, open_incidents, unsettled
@@ -186,7 +187,8 @@ def test_sec_16_attack_what_comes_and_goes_hides_nothing_that_is_still_wrong(pas
             Past(past.engine, job).ran(now, state)
         past.assess(now, SWITCHED, jobs)
         deliver(past.engine, [LogChannel(LogSettings(), stream=stream)], now, most=12)
-    past.ran(now, "failed", error="stopped before its first row: more than 9 rows are due")
+    flood = "stopped before its first row: more than 9 rows are due"
+    past.ran(now, "failed", error=flood, code=OutcomeCode.STOPPED_BY_GUARD)
     past.assess(now + MINUTE, SWITCHED, [*jobs, HOURLY])
 
     for later in range(2, 90):

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from sexton import Counts, Job
 from sexton.clock import parse_instant
+from sexton.jobs.run_state import OutcomeCode, RunState
 from sexton.runs.outcome import Outcome
 from sexton.telemetry import logs
 from sexton.testing import run_job
@@ -51,7 +52,7 @@ def test_ora_mon_2_a_failure_is_one_line_with_the_error_and_a_row_in_history(eng
 
 
 def test_bj_22_5_whatever_a_text_holds_a_line_stays_one_line_of_json() -> None:
-    outcome = Outcome("shop.odd", "failed", 7, error='a "quoted"\nnew line\x1b[31m and {json: "inside"}')
+    outcome = Outcome("shop.odd", RunState.FAILED, 7, error='a "quoted"\nnew line\x1b[31m and {json: "inside"}')
 
     line = logs.ended(outcome, 1.0)
 
@@ -60,5 +61,13 @@ def test_bj_22_5_whatever_a_text_holds_a_line_stays_one_line_of_json() -> None:
     assert json.loads(line)["error"] == outcome.error
 
 
+def test_a_note_and_an_outcome_code_are_fields_of_their_own() -> None:
+    outcome = Outcome("shop.fine", RunState.PARTIAL, 7, note="2 rows left", code=OutcomeCode.ONLY_COUNTED)
+
+    line = json.loads(logs.ended(outcome, 1.0))
+
+    assert (line["note"], line["outcome_code"], "error" in line) == ("2 rows left", "only_counted", False)
+
+
 def test_fields_without_a_value_are_left_out() -> None:
-    assert "error" not in json.loads(logs.ended(Outcome("shop.fine", "succeeded", 7), 1.0))
+    assert "error" not in json.loads(logs.ended(Outcome("shop.fine", RunState.SUCCEEDED, 7), 1.0))

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from .contract import Channel, ConfiguredChannel
 
-GROUP = "sexton.channels"
+CHANNEL_ENTRY_POINTS = "sexton.channels"
 
-BUILT_IN = {
+BUILT_IN_CHANNELS = {
     "log": "LogChannel",
     "email": "EmailChannel",
     "webhook": "WebhookChannel",
@@ -36,23 +36,23 @@ BUILT_IN = {
 @cache
 def channel_type(name: str) -> type[ConfiguredChannel[Any]]:
     """The class of the channel. ValueError when there is none; SettingsError when it cannot be loaded."""
-    if name in BUILT_IN:
-        found: type[ConfiguredChannel[Any]] = getattr(import_module(f"{__package__}.{name}"), BUILT_IN[name])
+    if name in BUILT_IN_CHANNELS:
+        found: type[ConfiguredChannel[Any]] = getattr(import_module(f"sexton.channels.{name}"), BUILT_IN_CHANNELS[name])
         return found
     others = _installed()
     if name not in others:
-        raise ValueError(f"no channel named {name!r}{suggestion(name, [*BUILT_IN, *others])}")
+        raise ValueError(f"no channel named {name!r}{suggestion(name, [*BUILT_IN_CHANNELS, *others])}")
     return _loaded(others[name])
 
 
 def names() -> list[str]:
     """Those of all channels there are: the built-in ones first."""
-    return [*BUILT_IN, *(name for name in _installed() if name not in BUILT_IN)]
+    return [*BUILT_IN_CHANNELS, *(name for name in _installed() if name not in BUILT_IN_CHANNELS)]
 
 
 def require(name: str) -> None:
     """ValueError, with the nearest names, when no channel is called so; none is imported for that."""
-    if name not in BUILT_IN and name not in _installed():
+    if name not in BUILT_IN_CHANNELS and name not in _installed():
         raise ValueError(f"no channel named {name!r}{suggestion(name, names())}")
 
 
@@ -92,7 +92,7 @@ SETTINGS = NamedGroups(_settings_type, _settings_types)
 def _installed() -> Mapping[str, EntryPoint]:
     from importlib.metadata import entry_points  # looks through all that is installed
 
-    return {one.name: one for one in entry_points(group=GROUP)}
+    return {one.name: one for one in entry_points(group=CHANNEL_ENTRY_POINTS)}
 
 
 def _loaded(point: EntryPoint) -> type[ConfiguredChannel[Any]]:

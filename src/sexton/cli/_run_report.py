@@ -74,7 +74,7 @@ def _seconds(time: str | None) -> str:
 def closing_line(outcome: Outcome, seconds: float, *, dry: bool = False) -> str:
     """ "marketplace.expire_orders: succeeded in 0.3 s, run 12"."""
     number = f", run {outcome.run_id}" if outcome.run_id is not None else ""
-    reason = f"{'; for now ' if dry else ': '}{outcome.error}" if outcome.error else ""
+    reason = f"{'; for now ' if dry else ': '}{outcome.said}" if outcome.said else ""
     what = "would do this" if dry else outcome.state
     place = f"; raised at {outcome.failure.place}" if outcome.failure and outcome.failure.place else ""
     return one_line(f"{outcome.job}: {what}{'' if dry else f' in {duration_words(seconds)}'}{number}{reason}{place}")

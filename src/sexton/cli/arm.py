@@ -28,12 +28,13 @@ from ..guard.definitions import is_confirmed
 from ..guard.flood import table_rows
 from ..jobs.guard import Guard
 from ..jobs.job import Job
+from ..jobs.run_state import OutcomeCode
 from ..policies.contract import Plan
 from ..runs.dry_run import counting
 from ..runs.preflight import obstacle
 from ..runs.runner import planned
 from ..slots.counts import Counts
-from ..slots.history import STOPPED, history
+from ..slots.history import history
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview, references_in_words
 from ..statements.samples import oldest_due
@@ -122,7 +123,8 @@ def _look(app: App, job: Job, plans: list[Plan]) -> tuple[list[str], dict[str, C
                 lines.append(doubt)
         lines += [str(stranger) for stranger in of_plans(connection, plans)]
         for past in history(connection, job=job.name, limit=3):
-            did = past.error if past.error and past.error.startswith(STOPPED) else f"{past.total.picked:,} due"
+            stopped = past.outcome_code == OutcomeCode.STOPPED_BY_GUARD
+            did = past.error if stopped else f"{past.total.picked:,} due"
             lines.append(f"run {past.id} at {past.started_at:%Y-%m-%d %H:%M} UTC: {past.state}, {did}")
         lines += dict.fromkeys(line for plan in plans for line in _armed_before(connection, job, plan))
     return lines, due

@@ -25,6 +25,7 @@ from ..engines.contract import execute
 from ..errors import SextonError, UsageError
 from ..files import make_folder, write_new
 from ..guard.arming import arm_job
+from ..jobs.run_state import RunState
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions, planned
@@ -70,7 +71,7 @@ def run(arguments: Namespace) -> int:
             app.database.dispose()
     if arguments.keep:
         say_while_read("", f"kept: {arguments.keep}; try:  cd {arguments.keep} && sexton history")
-    return max((outcome.exit_code for outcome in first if outcome.state != "partial"), default=0)
+    return max((outcome.exit_code for outcome in first if outcome.state != RunState.PARTIAL), default=0)
 
 
 @contextmanager
@@ -151,7 +152,7 @@ def _run(app: App, name: str, now: datetime) -> Outcome:
         outcome = execute(app, DueRun(name, as_of=now), RunOptions(watch=watch))
     say_while_read(f"{name}: {job.description}")
     say_while_read(*step_table(outcome.steps))
-    note = f": {outcome.error}" if outcome.error else ""
+    note = f": {outcome.said}" if outcome.said else ""
     say_while_read(f"{outcome.state} in {duration_words(time.monotonic() - began)}{note}", "")
     return outcome
 

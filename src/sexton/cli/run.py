@@ -17,6 +17,7 @@ from ..console import complain, remark, say_while_read
 from ..engines.contract import execute, own_process
 from ..errors import DONE, FAILED, HELD, USAGE, UsageError
 from ..jobs.job import Job
+from ..jobs.run_state import QUIET
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions
 from ..runs.stop import Stop, on_signals
@@ -141,9 +142,7 @@ def _for_people(arguments: Namespace) -> bool:
 def tell(outcome: Outcome, seconds: float, arguments: Namespace, *, dry: bool = False) -> None:
     """Say how it ended. Quiet about what is held elsewhere when nobody watches, so that cron sends no mail."""
     people = _for_people(arguments)
-    if outcome.exit_code in (DONE, HELD) and (
-        arguments.quiet or (outcome.state in ("held", "already done") and not people)
-    ):
+    if outcome.exit_code in (DONE, HELD) and (arguments.quiet or (outcome.state in QUIET and not people)):
         return
     if people:
         if outcome.steps:

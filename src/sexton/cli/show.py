@@ -10,6 +10,7 @@ from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..errors import UsageError
+from ..jobs.run_state import RunState
 from ..slots.history import Past, kept_traceback, one, set_aside
 from ._common import add_json, duration_words, open_app, print_json, whole
 from ._run_report import step_table
@@ -49,7 +50,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _lines(past: Past) -> list[str]:
-    if past.state == "queued":
+    if past.state == RunState.QUEUED:
         return [
             f"run {past.id} of {past.job}: waits for a worker or a `sexton run --due`",
             f"  asked     {iso(past.as_of)} by {past.asked_by or 'somebody'}, attempt {past.attempt}",
@@ -63,8 +64,9 @@ def _lines(past: Past) -> list[str]:
         f"  worker    {past.worker}",
         f"  settings  {past.definition or 'unknown'}",
     ]
-    if past.error:
-        lines.append(f"  {'note' if past.state == 'succeeded' else 'error':<9} {past.error}")
+    for name, said in (("error", past.error), ("note", past.note), ("code", past.outcome_code)):
+        if said:
+            lines.append(f"  {name:<9} {said}")
     return lines
 
 

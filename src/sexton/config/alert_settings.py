@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ..channels.registry import BUILT_IN, missing
+from ..channels.registry import BUILT_IN_CHANNELS, missing
 from ..setting_fields import Misfit, setting
 
 MOST_PER_HOUR = 30
@@ -20,8 +20,8 @@ class AlertSettings:
 
     channels: tuple[str, ...] = setting(
         ("log",),
-        f"channels that are told: {', '.join(BUILT_IN)}, or one that a package of yours brings; all but log need their "
-        "table [channel.NAME]",
+        f"channels that are told: {', '.join(BUILT_IN_CHANNELS)}, or one that a package of yours brings; all but log "
+        "need their table [channel.NAME]",
         kind="channel",
     )
     after_failures: int = setting(

@@ -14,7 +14,7 @@ from .settings import Settings
 
 PREFIX = "SEXTON_"
 CONFIG = "SEXTON_CONFIG"
-CHANNEL = "SEXTON_CHANNEL__"
+CHANNEL_VARIABLES = "SEXTON_CHANNEL__"
 RESERVED = frozenset({CONFIG, TRUST, "SEXTON_REQUIRE"})
 RESERVED_PREFIX = "SEXTON_TEST_"
 
@@ -31,7 +31,7 @@ def variables() -> Mapping[str, tuple[SettingPath, Any]]:
 
 def known(name: str) -> tuple[SettingPath, Any] | None:
     """Key path and type of one variable; None: it is no setting. Channels are only asked about theirs."""
-    return (variables() if name.startswith(CHANNEL) else _of(named=False)).get(name)
+    return (variables() if name.startswith(CHANNEL_VARIABLES) else _of(named=False)).get(name)
 
 
 @cache

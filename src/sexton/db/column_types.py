@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from enum import StrEnum
 from math import isfinite
 from typing import Any
 
@@ -172,6 +173,24 @@ class Lines(Line):
 
     def fit(self, value: str) -> str:
         return lines(value, MAX_LINES_BYTES)
+
+
+class OneOf(TypeDecorator[str]):
+    """A word of an enumeration of ours. One that it has not, as a later version writes, reads as the text it is."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__()
+        self.words = words
+        self._known: dict[str | None, str] = {str(word): word for word in words}
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return self._known.get(value, value)
 
 
 class Document(TypeDecorator[Any]):

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import time
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
-from ..errors import SchemaOutdated, SchemaUntrusted
+from ..errors import HeldElsewhere, SchemaOutdated, SchemaUntrusted
 from .connect import connection_errors_translated
+from .faults import Fault, classify
 from .sessions import own_tables_only
 from .tables import SCHEMA, own_name
 from .untrusted_objects import require_own_objects, strangers_at_home
 
-HEAD_REVISION = "0012"
+HEAD_REVISION = "1013"
 """The revision this package needs; the newest file in `migrations/versions`.
 
 Its first digit is the format. Within one format migrations only add, so that during a deploy an older package works on
 tables that a newer one has migrated (L13). A change that an older package could not bear begins the next format.
 """
+
+MIGRATION_LOCK_SECONDS = "3s"
+"""How long a migration waits for a table that others use; whoever comes after it waits as long (PostgreSQL)."""
+
+MAX_TRIES = 10
+PAUSE = 2.0
+"""Seconds between two tries, for those who waited behind it."""
 
 _LOCK = 0x5EC70A  # any number, the same in every version: one migration at a time in a PostgreSQL database
 
@@ -26,8 +37,22 @@ def migrate(engine: Engine) -> bool:
     """Create or upgrade our tables; True when something changed.
 
     SchemaUntrusted, and nothing is made, where the schema is somebody else's, or others may create in it (SEC-15).
-    DatabaseUnreachable if nothing answers.
+    DatabaseUnreachable if nothing answers; HeldElsewhere, and nothing is changed, while others keep our tables locked.
     """
+    for tries in count(1):
+        try:
+            return _migrate(engine)
+        except DBAPIError as error:
+            if classify(error) is not Fault.LOCKED:
+                raise
+            if tries == MAX_TRIES:
+                why = "a transaction holds them: a backup, a long query; run sexton migrate again"
+                raise HeldElsewhere(f"Sexton's own tables are locked by others, nothing was changed; {why}") from error
+        time.sleep(PAUSE)
+    return False  # not reached: the last try returns or raises
+
+
+def _migrate(engine: Engine) -> bool:
     with connection_errors_translated(engine), own_tables_only(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -41,6 +66,7 @@ def migrate(engine: Engine) -> bool:
         if engine.dialect.name == "postgresql":
             _make_schema(connection)
             _refuse_strangers(connection)  # default privileges may let others in
+            connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_SECONDS}'"))
         _upgrade(connection)
         return True
 

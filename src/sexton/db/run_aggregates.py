@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Float, Text, case, cast, extract, func, literal_column
+from sqlalchemy import BigInteger, Column, ColumnElement, Float, Text, case, cast, extract, func, literal_column, select
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from .column_types import arithmetic_instant
@@ -39,6 +39,17 @@ def members(dialect: str, of: ColumnElement[Any]) -> TableValuedAlias:
         is_object = case((func.json_valid(of) == 1, func.json_type(of)), else_=None) == "object"
     known = case((is_object, of), else_=literal_column("'{}'", of.type))
     return func.json_each(known).table_valued("key", "value", name="member", joins_implicitly=True)
+
+
+def count_of_run(dialect: str, column: ColumnElement[Any], counts: ColumnElement[Any]) -> ColumnElement[int]:
+    """What all steps of a run counted: its column; in a row of before revision 1013, which has none, out of `counts`.
+
+    column: of the count, called as its member in `counts`.
+    """
+    step = members(dialect, counts)
+    added = select(func.coalesce(func.sum(whole_number(dialect, step, str(column.name))), 0)).select_from(step)
+    own = column.between(0, 10**_DIGITS - 1)  # what is beyond is none of ours, as in `whole_number`
+    return case((own, column), (column.is_not(None), 0), else_=added.scalar_subquery())
 
 
 def whole_number(dialect: str, member: TableValuedAlias, name: str) -> ColumnElement[int]:

@@ -12,28 +12,13 @@ from functools import cache
 
 from sqlalchemy import JSON, Column, Integer, MetaData, SmallInteger, Table, Text
 
-from .column_types import BigKey, Document, Line, Lines, OwnInstant
+from ..jobs.run_state import OutcomeCode, RunState
+from .column_types import BigKey, Document, Line, Lines, OneOf, OwnInstant
 
 SCHEMA = "sexton"
 
-STATES = (
-    "queued",
-    "running",
-    "succeeded",
-    "partial",
-    "failed",
-    "timed_out",
-    "abandoned",
-    "skipped",
-    "cancelled",
-)
-"""What a run can be. `queued` and `running` are open; the rest is final."""
-
 DATABASE = "main"
 """Name of the home database in run rows."""
-
-TAKEN = ("queued", "running", "succeeded", "partial", "skipped")
-"""States that take a slot: the database allows one such run a (job, database, slot)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +70,7 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("database", Text, nullable=False),
         Column("slot", OwnInstant, comment="the instant the run was due; NULL: started by hand"),
         Column("attempt", Integer, nullable=False),
-        Column("state", Text, nullable=False),
+        Column("state", OneOf(RunState), nullable=False),
         Column("worker", Text, nullable=False, comment="host:process of the holder"),
         Column("epoch", BigKey, nullable=False, comment="of the job's lease when the run was claimed"),
         Column("as_of", OwnInstant, nullable=False, comment="the frozen now of the run"),
@@ -93,11 +78,22 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("finished_at", OwnInstant),
         Column("batches", Integer, nullable=False, server_default="0", comment="committed data transactions"),
         Column("counts", Document, nullable=False, comment="rows a step: picked, changed, told, ..."),
-        Column("error", Line, comment="first line only, no row values"),
+        Column(
+            "picked", BigKey, comment="rows of all steps that were due; NULL in this and the next three: before 1013"
+        ),
+        Column("changed", BigKey, comment="rows of all steps that were changed or deleted"),
+        Column("told", BigKey, comment="facts that all steps put on record for the first time"),
+        Column("skipped", BigKey, comment="rows of all steps that others held locked to the end"),
+        Column("error", Line, comment="why it did not go well: first line only, no row values"),
+        Column("note", Line, comment="what there is to say about a run that went well; before 1013 in `error`"),
+        Column("outcome_code", OneOf(OutcomeCode), comment="why it ended so, for rules and programs"),
         Column("definition", Line, nullable=False, comment="fingerprint of the settings"),
         Column("missed", Integer, nullable=False, server_default="0", comment="earlier slots this run stands for"),
         Column("asked_by", Line, comment="who asked for a run without a slot, through the queue"),
-        Column("wall", Text, comment="local time and zone of the slot by the rules of its day"),
+        Column("local_slot", Text, comment="local time and zone of the slot by the rules of its day"),
+        Column(
+            "infrastructure_failures", Integer, comment="earlier attempts at the slot that were no fault of the job"
+        ),
     )
 
 

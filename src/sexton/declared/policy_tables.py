@@ -11,7 +11,7 @@ from ..config.policy_settings import PolicySettings, SettingPlace
 from ..errors import SettingsError, suggestion
 from ..setting_fields import default_of
 from .kinds.contract import PolicyKind
-from .kinds.registry import BUILT_IN, kind_type, names
+from .kinds.registry import BUILT_IN_KINDS, kind_type, names
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """What a policy may be called; its job is `policies.NAME`."""
@@ -26,8 +26,8 @@ def read_policy(written: Mapping[str, object], path: tuple[str, ...], place: Set
     own = {declared.name for declared in fields(kind)}
     meant = {}
     for key, value in written.items():
-        strangers = [] if key in own else [other for other in map(kind_type, BUILT_IN) if _has(other, key)]
-        if strangers and key not in BUILT_IN:
+        strangers = [] if key in own else [other for other in map(kind_type, BUILT_IN_KINDS) if _has(other, key)]
+        if strangers and key not in BUILT_IN_KINDS:
             usual = [default_of(declared) for other in strangers for declared in fields(other) if declared.name == key]
             if value in [list(one) if isinstance(one, tuple) else one for one in usual]:
                 continue
@@ -38,11 +38,11 @@ def read_policy(written: Mapping[str, object], path: tuple[str, ...], place: Set
 
 def _kind(written: Mapping[str, object], path: tuple[str, ...], place: SettingPlace) -> type[PolicyKind]:
     """Of the one key that names a table. SettingsError where there is none, or several."""
-    given = [name for name in BUILT_IN if name in written]
+    given = [name for name in BUILT_IN_KINDS if name in written]
     if len(given) == 1 and all(_has(kind_type(given[0]), key) for key in written):
         return kind_type(given[0])  # the usual case loads no other kind
     shared = {declared.name for declared in fields(PolicySettings)}
-    known = shared.union(*({declared.name for declared in fields(kind_type(name))} for name in BUILT_IN))
+    known = shared.union(*({declared.name for declared in fields(kind_type(name))} for name in BUILT_IN_KINDS))
     strange = [key for key in written if key not in known]
     if strange or len(given) != 1:
         given = [name for name in names() if name in written]

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, false
 
 from ..config.policy_settings import PolicySettings
+from ..jobs.run_state import TOOK_NOT_ALL, RunState
 from ..jobs.span import Span, parse_span
 from ..slots.history import history
 from .catalogue import Catalogue
@@ -38,8 +39,8 @@ def passed_watermark(
 
 
 def _newest(catalogue: Catalogue, job: str, limit: int | None) -> datetime | None:
-    """The time of the job's newest run that took all there was; one that only counted says so in `error`."""
-    for run in history(catalogue.connection, job=job, states=("succeeded",), limit=MAX_RUNS_SEARCHED):
-        if run.error is None and (limit is None or run.total.picked < limit):
+    """The time of the job's newest run that took all there was; what that means: `TOOK_NOT_ALL`."""
+    for run in history(catalogue.connection, job=job, states=(RunState.SUCCEEDED,), limit=MAX_RUNS_SEARCHED):
+        if run.outcome_code not in TOOK_NOT_ALL and (limit is None or run.total.picked < limit):
             return run.as_of
     return None

@@ -23,6 +23,7 @@ from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..errors import UNREACHABLE, SextonError, UsageError
 from ..jobs.job import Job, LazyWork
+from ..jobs.run_state import NoRun, OutcomeCode, RunState
 from ..runs.context import Failure
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions, run
@@ -30,6 +31,7 @@ from ..runs.unstartable import record_unstartable
 from ..slots.claim import reap
 from ..slots.due import due_runs
 from ..slots.due_run import DueRun
+from ..slots.ending import Ending
 from ..slots.lease import short_transaction
 
 UNSETTLED_SECONDS = 1.0
@@ -84,15 +86,15 @@ def own_process(job: Job) -> bool:
 def execute(app: App, due: DueRun, options: RunOptions | None = None) -> Outcome:
     """Execute it in this process, under the app's limits where `options` names none; on record however it ends.
 
-    A job that nobody here knows, as its module cannot be loaded here, or not any more, ends as "unknown": nothing is
-    on record, the slot or the request stays for whoever knows it.
+    A job that nobody here knows, as its module cannot be loaded here, or not any more, ends as "unknown job": nothing
+    is on record, the slot or the request stays for whoever knows it.
     Raises what stands in the way of all jobs, see `run`; `in_the_way` makes an outcome of it.
     """
     options = options or RunOptions()
     try:
         job = app.registry.get(due.job)
     except UsageError as error:
-        return Outcome(due.job, "unknown", error=str(error), failure=Failure(error), refused=True)
+        return Outcome(due.job, NoRun.UNKNOWN_JOB, error=str(error), failure=Failure(error), refused=True)
     limits = options.limits or app.limits()
     return run(
         app.database, job, replace(due, job=job.name), replace(options, limits=limits, definition=app.definition)
@@ -102,28 +104,29 @@ def execute(app: App, due: DueRun, options: RunOptions | None = None) -> Outcome
 def in_the_way(due: DueRun, error: Exception) -> Outcome:
     """The outcome of a run that did not begin, as `execute` raised this; `after` says that all jobs wait."""
     code = error.exit_code if isinstance(error, SextonError) else UNREACHABLE
-    return Outcome(due.job, "unreachable", error=in_words(error), ends_with=code)
+    lost = OutcomeCode.DATABASE_LOST
+    return Outcome(due.job, NoRun.UNREACHABLE, error=in_words(error), code=lost, ends_with=code)
 
 
-def unstartable(app: App, due: DueRun, error: BaseException, state: str = "") -> Outcome:
+def unstartable(app: App, due: DueRun, error: BaseException, ending: Ending | None = None) -> Outcome:
     """Put a run on record that did not begin, as the process that was to execute it is gone.
 
-    state: in which it ends; by default the one that the error stands for.
+    ending: state and code in which it ends; by default those that the error stands for.
     """
     lease = app.limits().lease
-    return record_unstartable(app.database, due, error, lease_seconds=lease, definition=app.definition, state=state)
+    return record_unstartable(app.database, due, error, lease_seconds=lease, definition=app.definition, ending=ending)
 
 
 def not_begun(due: DueRun, why: str) -> Outcome:
     """Nothing of it was tried: no process could be had, or somebody asked us to stop. It costs no attempt."""
-    return Outcome(due.job, "cancelled", error=why)
+    return Outcome(due.job, RunState.CANCELLED, error=why)
 
 
 def after(outcome: Outcome) -> Next:
     """What an engine does next."""
     if outcome.settled:
         return Next(settled=True, look_again=0.0)
-    if outcome.state == "unknown":
+    if outcome.state is NoRun.UNKNOWN_JOB:
         return Next(settled=False, look_again=UNKNOWN_SECONDS)
-    in_the_way = outcome.state == "unreachable" and outcome.run_id is None
+    in_the_way = outcome.state is NoRun.UNREACHABLE and outcome.run_id is None
     return Next(settled=False, look_again=UNSETTLED_SECONDS, in_the_way=in_the_way)

@@ -12,6 +12,7 @@ from statistics import median
 
 from sqlalchemy import Connection, Table, func, select
 
+from ..jobs.run_state import WENT_WELL
 from ..policies.contract import Plan
 from ..slots.history import history
 from ..statements.batch_strategy import Request, parameters
@@ -109,7 +110,7 @@ def _limit(connection: Connection, plan: Plan, request: Request, share: float) -
     limit = None
     if share < 1:
         limit = replace(_share_of(table_rows(connection, plan.table), share), estimated=share > 0)
-    past = history(connection, job=request.job, states=("succeeded", "partial"), limit=200)
+    past = history(connection, job=request.job, states=WENT_WELL, limit=200)
     steps = (run.steps.get(plan.step) for run in past)
     habit = [step.taken for step in steps if step is not None and step.taken][:RUNS_FOR_HABIT]
     if len(habit) < MIN_RUNS_FOR_HABIT or not share:

@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 
 from ..db.connect import read_only
 from ..db.statement_timeout import limited_time
-from ..errors import JobFailed
+from ..errors import StoppedByGuard
 from ..guard.arming import adopt, armed_by_earlier, unarmed
 from ..guard.flood import flood_verdict
+from ..jobs.run_state import OutcomeCode
 from ..policies.contract import Plan
 from ..slots.counts import Counts
-from ..slots.history import STOPPED
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview
 from .context import RunContext
@@ -36,29 +36,36 @@ def only_counted(context: RunContext, plans: list[Any]) -> bool:
             adopt(connection, request.job, fresh)
     if why is None:
         return False
-    context.note = _only_counted(why)
+    context.notes.append(_only_counted(why))
+    context.code = OutcomeCode.ONLY_COUNTED
     return True
 
 
 def may_run(context: RunContext, plan: Plan) -> None:
-    """JobFailed when far too many rows of the step are due. An allowance is taken along, or ended."""
+    """StoppedByGuard when far too many rows of the step are due. An allowance is taken along, or ended."""
     with read_only(context.engine) as connection, limited_time(connection, max(context.left(), 0.001)):
         said = flood_verdict(connection, plan, _request(context), context.limits.row_limit)
     if said.stop is not None:
-        raise JobFailed(f"{STOPPED}{said.stop}")
+        raise StoppedByGuard(_stopped(said.stop))
     if said.over is not None:
         with context.transaction(lock=context.limits.statement, statement=context.limits.statement) as connection:
             said.over.end(connection)
     context.allowance = said.spent
 
 
-def foreseen(connection: Connection, plans: list[Plan], request: Request) -> str | None:
-    """Why a run would not do what a dry run counts; None: it would."""
+def foreseen(
+    connection: Connection, plans: list[Plan], request: Request
+) -> tuple[str, OutcomeCode] | tuple[None, None]:
+    """Why a run would not do what a dry run counts, for people and as a code; None: it would."""
     why = unarmed(connection, request.job, plans)
     if why is not None:
-        return _only_counted(why)
+        return _only_counted(why), OutcomeCode.ONLY_COUNTED
     stops = [said.stop for plan in plans if (said := flood_verdict(connection, plan, request)).stop is not None]
-    return f"{STOPPED}{'; '.join(stops)}" if stops else None
+    return (_stopped("; ".join(stops)), OutcomeCode.STOPPED_BY_GUARD) if stops else (None, None)
+
+
+def _stopped(why: str) -> str:
+    return f"stopped before its first row: {why}"
 
 
 def _only_counted(why: str) -> str:

@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from traceback import clear_frames
-from typing import Any, Protocol
+from typing import Protocol
 
-from sqlalchemy import Connection, Engine, Update, bindparam, update
+from sqlalchemy import BindParameter, Connection, Engine, Update, bindparam, update
 
 from ..db.statement_timeout import canceller, statement_limit
 from ..db.tables import own_tables
 from ..errors import Stopped, TimedOut
 from ..guard.allowance import Allowance
+from ..jobs.run_state import OutcomeCode
 from ..slots.claim import Claim, fenced
 from ..slots.counts import Counts
+from ..slots.ending import counts_columns
 from .stop import Stop
 from .throttle import Throttle
 
@@ -88,8 +90,10 @@ class RunContext:
     throttle: Throttle = field(init=False)
     allowance: Allowance | None = None
     """What the step takes rows by, beyond its limits."""
-    note: str | None = None
-    """What history says about a run that went well: that it only counted."""
+    notes: list[str] = field(default_factory=list)
+    """What history says about a run that went well, beside what it left behind."""
+    code: OutcomeCode | None = None
+    """Why it went as it did, where programs ask."""
     failure: Failure | None = None
     """The exception that ended it, when nobody foresaw it."""
     left_behind: list[str] = field(default_factory=list)
@@ -152,18 +156,17 @@ class RunContext:
         """Write progress into the run row, in the transaction that makes it true."""
         if self.allowance is not None:
             self.allowance.spend(connection, self.steps[self.allowance.step])
-        progress = {"run": self.claim.run_id, "done": self.batches + 1, "so_far": self.counts_json()}
+        columns = {f"now_{name}": value for name, value in counts_columns(self.steps).items()}
+        progress = {"run": self.claim.run_id, "now_batches": self.batches + 1, **columns}
         connection.execute(_progress(connection.dialect.name), progress)
-
-    def counts_json(self) -> dict[str, Any]:
-        """All steps so far, as kept in the run row."""
-        return {step: counts.as_json() for step, counts in self.steps.items()}
 
 
 @cache
 def _progress(dialect: str) -> Update:
     runs = own_tables(dialect).runs
-    values: dict[str, Any] = {"batches": bindparam("done"), "counts": bindparam("so_far")}
+    values: dict[str, BindParameter[object]] = {
+        name: bindparam(f"now_{name}") for name in ("batches", *counts_columns({}))
+    }
     return update(runs).where(runs.c.id == bindparam("run")).values(values)
 
 

@@ -14,6 +14,7 @@ from ..db.statement_timeout import answered_in_time
 from ..errors import JobFailed
 from ..jobs.duration import parse_duration
 from ..jobs.job import Job
+from ..jobs.run_state import RunState
 from ..slots.counts import Counts
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview, references_in_words
@@ -36,7 +37,7 @@ def counting(connection: Connection, job: Job) -> AbstractContextManager[None]:
 def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
     """What `run` would count now, or at `as_of`, with samples; reads one snapshot and changes nothing.
 
-    error: why a run would not do that as things stand: the guard of a policy would not let it, the database refuses
+    note, code: why a run would not do that as things stand: the guard would not let it, the database refuses
     it, or other tables keep rows.  TimedOut: counting took longer than a run may take.
     """
     plans = ready(engine, job, writing=False)
@@ -51,7 +52,8 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
             counts[plan.step] = preview(connection, plan, request)
             samples[plan.step] = oldest_due(connection, plan, request)
             notes.append(references_in_words(connection, plan, request))
-        notes.append(foreseen(connection, own, request) or "")
+        why, code = foreseen(connection, own, request)
+        notes.append(why or "")
     for plan in plans:
         if callable(plan):
             name = step_name(plan, counts)
@@ -60,5 +62,5 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
             except (SystemExit, GeneratorExit) as left:  # else the command would end by it, and as if all were well
                 raise JobFailed(f"{name}: {error_message(left)}") from left
             counts[name] = Counts() if returned is None else checked(name, returned)
-    note = "; ".join(filter(None, notes)) or None
-    return Outcome(job.name, "succeeded", as_of=at, steps=counts, error=note, samples=samples)
+    said = "; ".join(filter(None, notes)) or None
+    return Outcome(job.name, RunState.SUCCEEDED, None, at, counts, note=said, code=code, samples=samples)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ..errors import FAILED
+from ..jobs.run_state import OutcomeCode, RunState
+from ..slots.ending import Ending
 
 HARD_LIMIT_GRACE_SECONDS = 2.0
 """Seconds after its deadline in which a run may still end by itself."""
@@ -21,10 +23,9 @@ HARD_LIMIT_GRACE_SECONDS = 2.0
 ALARM = 4.0
 """Seconds after its deadline at which the kernel ends the process: C code that keeps the interpreter stops threads."""
 
-PROCESS = "its process "
-"""A part of every error on record about a run whose process ended before it."""
-
-OVERDUE = "its timeout passed and it did not stop; its process was ended"
+OVERDUE = Ending(
+    RunState.TIMED_OUT, "its timeout passed and it did not stop; its process was ended", code=OutcomeCode.OVERDUE
+)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from ..jobs.run_state import ENDED_BY_ITSELF
 from ..policies.contract import Plan
 from ..slots.counts import Counts
 from ..slots.history import history
@@ -12,9 +13,6 @@ from ..statements.vetoing_triggers import vetoing_triggers
 from .batches import Batches
 from .context import RunContext
 from .transaction_retries import Attempts
-
-STATES_WITH_COUNTS = ("succeeded", "partial", "failed", "timed_out")
-"""States of runs that are asked whether rows were kept the time before."""
 
 
 def conclude(batches: Batches) -> None:
@@ -53,5 +51,5 @@ def say_kept(context: RunContext, attempts: Attempts, plan: Plan, counts: Counts
 
 
 def _kept_before(connection: Connection, context: RunContext, step: str) -> bool:
-    runs = history(connection, job=context.claim.job, states=STATES_WITH_COUNTS, limit=1)
+    runs = history(connection, job=context.claim.job, states=ENDED_BY_ITSELF, limit=1)
     return bool(runs) and step in runs[0].steps and runs[0].steps[step].kept > 0

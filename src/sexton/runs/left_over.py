@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from ..db.faults import Fault, while_changing
+from ..jobs.run_state import OutcomeCode
 from ..statements.batch_strategy import parameters
 from ..statements.poison import next_subject
 from ..statements.selection import due_condition
@@ -146,7 +147,8 @@ def _left(batches: Batches) -> int | None:
 
     found = batches.attempts.look_aside(count)
     if found is None:
-        batches.context.note = MOVED_ROWS_UNCOUNTED
+        batches.context.notes.append(MOVED_ROWS_UNCOUNTED)
+        batches.context.code = OutcomeCode.REST_UNKNOWN
     return found
 
 

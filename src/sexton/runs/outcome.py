@@ -9,15 +9,15 @@
     cancelled    a signal; a lock, a deadlock, a session that was lost        taken up again      3
     held         another process took the job over                            theirs              75
     unreachable  the database does not answer: nothing can be recorded        taken up again      69
-    unknown      the process that was to run it does not know the job         stays due           2
+    unknown job  the process that was to run it does not know the job         stays due           2
 
-A slot that is to be taken up again is so three times, like that of a process that died (`abandoned`).
+How often a slot is taken up again, and how often that of a process that died (`abandoned`): see `slots.attempts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -36,27 +36,30 @@ from ..errors import (
     LeaseLost,
     SextonError,
     Stopped,
+    StoppedByGuard,
     TimedOut,
     UsageError,
     causes,
 )
+from ..jobs.run_state import SETTLING, NoRun, OutcomeCode, OutcomeState, RunState
 from ..slots.counts import Counts, total
+from ..slots.ending import Ending
 from .context import Failure
 from .failure import own_words
 
 if TYPE_CHECKING:
     from ..statements.samples import Sample
 
-EXIT_CODES = {
-    "succeeded": DONE,
-    "already done": DONE,
-    "partial": PARTIAL,
-    "failed": FAILED,
-    "timed_out": FAILED,
-    "cancelled": PARTIAL,
-    "held": HELD,
-    "unreachable": UNREACHABLE,
-    "unknown": USAGE,
+EXIT_CODES: dict[OutcomeState, int] = {
+    RunState.SUCCEEDED: DONE,
+    NoRun.ALREADY_DONE: DONE,
+    RunState.PARTIAL: PARTIAL,
+    RunState.FAILED: FAILED,
+    RunState.TIMED_OUT: FAILED,
+    RunState.CANCELLED: PARTIAL,
+    NoRun.HELD: HELD,
+    NoRun.UNREACHABLE: UNREACHABLE,
+    NoRun.UNKNOWN_JOB: USAGE,
 }
 
 PASSING = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
@@ -68,20 +71,23 @@ LOST_BEFORE = "8s2b"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. state: of the run row, or "already done", "held", "unknown" when there was nothing to run.
+    """How a run ended. state: of the run row; a `NoRun` where no row tells it.
 
-    run_id: None when no run was made.  steps: counts by step.  error: one line, or None.  samples: of a dry run.
+    run_id: None when no run was made.  steps: counts by step.  samples: of a dry run.
+    error, note, code: see `Ending`; of a dry run the note says why a run would not do that as things stand.
     failure: the exception that ended it, when nobody foresaw it.  refused: it did not even begin, as its work cannot
     run here.
     ends_with: the exit code, where another process has said it.
     """
 
     job: str
-    state: str
+    state: OutcomeState
     run_id: int | None = None
     as_of: datetime | None = None
     steps: dict[str, Counts] = field(default_factory=dict)
     error: str | None = None
+    note: str | None = None
+    code: OutcomeCode | None = None
     samples: Mapping[str, Sample] = field(default_factory=dict)
     failure: Failure | None = field(default=None, compare=False, repr=False)
     refused: bool = False
@@ -97,9 +103,14 @@ class Outcome:
         return EXIT_CODES[self.state]
 
     @property
+    def said(self) -> str:
+        """The error and the note, for people."""
+        return "; ".join(filter(None, (self.error, self.note)))
+
+    @property
     def settled(self) -> bool:
         """Whether a later slot of the job may run now; after other ends it would pass a slot still to be tried."""
-        return self.state in SETTLING_STATES
+        return self.state in SETTLING
 
     @property
     def total(self) -> Counts:
@@ -107,41 +118,49 @@ class Outcome:
         return total(self.steps)
 
 
-SETTLING_STATES = ("succeeded", "already done", "partial", "failed", "timed_out")
-"""States after which a later slot of the job may run."""
-
-
-def ended_by(error: BaseException, *, overdue: bool = False, stopped: str = "") -> tuple[str, str | None]:
-    """The state in which this error leaves a run, and one line for history; None: what the error itself says.
+def ended_by(error: BaseException, *, overdue: bool = False, stopped: str = "") -> Ending:
+    """How a run ends by this error. Its `error` is None where the words of the error itself are to be taken.
 
     overdue: the run's time was over when it came.  stopped: why somebody had asked the run to stop; "": nobody had.
     """
     try:
         return _ended_by(error, overdue, stopped)
     except BaseException:  # the code of others: what an error has may be computed when it is asked for
-        return "failed", None
+        return Ending(RunState.FAILED)
 
 
-def _ended_by(error: BaseException, overdue: bool, stopped: str) -> tuple[str, str | None]:
+def _ended_by(error: BaseException, overdue: bool, stopped: str) -> Ending:
     if isinstance(error, SextonError):
-        return _purposely(error), own_words(error)
+        ending = _purposely(error, own_words(error))
+        # Of a job that raises it by itself: it would go on for ever, if it were the fault of somebody else.
+        return replace(ending, code=None) if isinstance(error, Stopped) and not stopped else ending
     fault = fault_behind(error)
     if stopped and (isinstance(error, KeyboardInterrupt) or fault is Fault.CANCELLED):
-        return "cancelled", stopped
+        return Ending(RunState.CANCELLED, stopped, code=OutcomeCode.STOPPED)
     if fault is Fault.CANCELLED and overdue:
-        return "timed_out", None
-    return ("cancelled" if fault in PASSING else "failed"), None
+        return Ending(RunState.TIMED_OUT)
+    if fault in PASSING:
+        code = OutcomeCode.DATABASE_LOST if fault is Fault.GONE else OutcomeCode.LOCKED
+        return Ending(RunState.CANCELLED, code=code)
+    return Ending(RunState.FAILED)
 
 
-def _purposely(error: SextonError) -> str:
-    """Of an error that we raise ourselves."""
-    if isinstance(error, TimedOut):
-        return "timed_out"
-    if isinstance(error, LeaseLost):
-        return "held"
-    if isinstance(error, DatabaseUnreachable):
-        return "unreachable"
-    return "cancelled" if isinstance(error, Stopped | HeldElsewhere) else "failed"
+_PURPOSES: tuple[tuple[type[SextonError], OutcomeState, OutcomeCode | None], ...] = (
+    (TimedOut, RunState.TIMED_OUT, None),
+    (LeaseLost, NoRun.HELD, None),
+    (HeldElsewhere, RunState.CANCELLED, OutcomeCode.LOCKED),
+    (DatabaseUnreachable, NoRun.UNREACHABLE, OutcomeCode.DATABASE_LOST),
+    (Stopped, RunState.CANCELLED, OutcomeCode.STOPPED),
+    (StoppedByGuard, RunState.FAILED, OutcomeCode.STOPPED_BY_GUARD),
+)
+"""What the errors mean that we raise ourselves; the first that fits. Any other is a failure."""
+
+
+def _purposely(error: SextonError, said: str) -> Ending:
+    for kind, state, code in _PURPOSES:
+        if isinstance(error, kind):
+            return Ending(state, said, code=code)
+    return Ending(RunState.FAILED, said)
 
 
 def fault_behind(error: BaseException) -> Fault | None:

@@ -11,20 +11,21 @@ from math import inf
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import (
     HeldElsewhere,
-    LeaseLost,
     PolicyError,
     SchemaOutdated,
     SextonError,
     TimedOut,
 )
 from ..jobs.job import Job
-from ..slots.claim import AlreadyDone, Claim, claim, committed, finish
+from ..jobs.run_state import RunState
+from ..slots.claim import AlreadyDone, Claim, claim, finish
 from ..slots.counts import Counts, total
 from ..slots.due_run import DueRun
+from ..slots.ending import Ending
+from .closing import closed
 from .context import Failure, Limits, RunContext, Watcher, deadline_after, no_watcher
 from .failure import error_message, failed
 from .hard_limit import OVERDUE, process_ends_at
@@ -32,9 +33,6 @@ from .outcome import Outcome, ended_by
 from .python_functions import call, step_name
 from .stop import Stop
 from .unstartable import not_ours, record_unstartable
-
-FINISHING = 6
-"""How often closing a run is tried; the waits between grow to some seconds."""
 
 LastWord = Callable[[Outcome], None]
 """Told of a run that does not end, just before the process is ended."""
@@ -72,10 +70,11 @@ class _Start(NamedTuple):
         """Take the right to execute it."""
         return claim(self.database, self.due, lease_seconds=self.limits.lease, definition=self.options.definition)
 
-    def unstartable(self, error: BaseException) -> Outcome:
+    def unstartable(self, error: BaseException, ending: Ending | None = None) -> Outcome:
         """Put on record that it could not begin."""
+        seconds, definition = self.limits.lease, self.options.definition
         return record_unstartable(
-            self.database, self.due, error, lease_seconds=self.limits.lease, definition=self.options.definition
+            self.database, self.due, error, lease_seconds=seconds, definition=definition, ending=ending
         )
 
 
@@ -128,8 +127,8 @@ def run(database: Engine, job: Job, due: DueRun, options: RunOptions | None = No
     stop = options.stop or Stop()
     context = RunContext(database, claimed, starting.limits, starting.deadline, stop, options.watch)
     with _ending(starting.deadline, options.last_word, partial(_overdue, context)):
-        state, error = _execute(context, plans)
-    return _close(context, state, error)
+        ending = _execute(context, plans)
+    return _close(context, ending)
 
 
 def _begun(starting: _Start, job: Job) -> tuple[list[Any], Claim] | Outcome:
@@ -149,9 +148,9 @@ def _begun(starting: _Start, job: Job) -> tuple[list[Any], Claim] | Outcome:
 def _loaded(starting: _Start, job: Job) -> list[Any]:
     """The work, loaded. Where the process belongs to the run, loading that goes on past the deadline ends it then."""
     last_word = None if starting.options.watched else starting.options.last_word
-    late = TimedOut(f"while its work was loaded: {OVERDUE}")
-    overdue = Outcome(job.name, "timed_out", error=str(late), failure=Failure(late), refused=True)
-    with _ending(starting.deadline, last_word, lambda: (overdue, partial(starting.unstartable, late))):
+    late = TimedOut(f"while its work was loaded: {OVERDUE.error}")
+    overdue = Outcome(job.name, OVERDUE.state, error=str(late), code=OVERDUE.code, failure=Failure(late), refused=True)
+    with _ending(starting.deadline, last_word, lambda: (overdue, partial(starting.unstartable, late, OVERDUE))):
         try:
             return ready(starting.database, job, seconds=max(starting.deadline - time.monotonic(), 0.001))
         except HeldElsewhere:
@@ -177,27 +176,32 @@ def _ending(
 
 def _overdue(context: RunContext) -> tuple[Outcome, Callable[[], object]]:
     claimed = context.claim
-    outcome = Outcome(claimed.job, "timed_out", claimed.run_id, claimed.as_of, context.steps, OVERDUE)
-    return outcome, partial(finish, context.engine, claimed, "timed_out", None, OVERDUE)
+    outcome = _outcome(context, OVERDUE)
+    return outcome, partial(finish, context.engine, claimed, OVERDUE, None)
 
 
-def _execute(context: RunContext, plans: list[Any]) -> tuple[str, str | None]:
-    """All steps; the state they end in, and the error if any. Nothing that a job raises passes."""
+def _execute(context: RunContext, plans: list[Any]) -> Ending:
+    """All steps, and how they end. Nothing that a job raises passes."""
     try:
         _steps(context, plans)
     except BaseException as error:
         stopped = context.stop.reason if context.stop.asked else ""
-        state, reason = ended_by(error, overdue=context.left() <= 0, stopped=stopped)
-        return state, reason or (failed(context, error) if state == "failed" else error_message(error))
+        ending = ended_by(error, overdue=context.left() <= 0, stopped=stopped)
+        if ending.error:
+            return ending
+        return replace(
+            ending, error=failed(context, error) if ending.state == RunState.FAILED else error_message(error)
+        )
     return _ended(context)
 
 
-def _ended(context: RunContext) -> tuple[str, str | None]:
-    """The state of a run whose steps all went through, and what there is to say."""
+def _ended(context: RunContext) -> Ending:
+    """How a run ends whose steps all went through."""
     if context.failures:
-        return "failed", "; ".join(context.failures)
+        return Ending(RunState.FAILED, "; ".join(context.failures), "; ".join(context.notes) or None)
     left = _leftovers(total(context.steps), context.left_behind)
-    return ("partial", left) if left else ("succeeded", context.note)
+    note = "; ".join(filter(None, (left, *context.notes))) or None
+    return Ending(RunState.PARTIAL if left else RunState.SUCCEEDED, None, note, context.code)
 
 
 def _steps(context: RunContext, plans: list[Any]) -> None:
@@ -236,37 +240,14 @@ def _step(context: RunContext, plan: Any) -> None:
     conclude(batches)
 
 
-def _close(context: RunContext, state: str, error: str | None) -> Outcome:
-    claimed = context.claim
-    closed = _given_up if state in ("held", "unreachable") else _finished
-    state, error = closed(context, state, error)
-    return Outcome(claimed.job, state, claimed.run_id, claimed.as_of, context.steps, error, failure=context.failure)
+def _close(context: RunContext, ending: Ending) -> Outcome:
+    return _outcome(context, closed(context, ending))
 
 
-def _given_up(context: RunContext, state: str, error: str | None) -> tuple[str, str | None]:
-    """A run that cannot be closed, by its error; but anybody may raise such an error, and the database may be back."""
-    try:
-        finish(context.engine, context.claim, "cancelled", context.counts_json(), error)
-    except (SQLAlchemyError, SextonError):
-        return state, error
-    return "cancelled", error
-
-
-def _finished(context: RunContext, state: str, error: str | None) -> tuple[str, str | None]:
-    """Close the run row, trying again when the connection breaks; whether a lost COMMIT counted is looked up."""
-    for tries in range(FINISHING):
-        try:
-            finish(context.engine, context.claim, state, context.counts_json(), error)
-        except LeaseLost as lost:
-            # Closing gives the lease back: after a lost answer this may be our own doing.
-            ours = tries > 0 and committed(context.engine, context.claim)[1] == state
-            return (state, error) if ours else ("held", str(lost))
-        except SQLAlchemyError as gone:
-            broken = gone
-            time.sleep(0.05 * 2**tries)
-        else:
-            return state, error
-    return "unreachable", error_message(broken)
+def _outcome(context: RunContext, ending: Ending) -> Outcome:
+    claimed, said = context.claim, (ending.error, ending.note, ending.code)
+    run = (claimed.job, ending.state, claimed.run_id, claimed.as_of, context.steps)
+    return Outcome(*run, *said, failure=context.failure)
 
 
 def _leftovers(whole: Counts, behind: list[str]) -> str:

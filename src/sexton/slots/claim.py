@@ -9,34 +9,35 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, exists, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, case, exists, func, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ..db.connect import connection_errors_translated
 from ..db.faults import Fault, classify
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now, database_now, skew
-from ..db.tables import DATABASE, TAKEN, own_tables
+from ..db.tables import DATABASE, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
 from ..jobs.fingerprints import differ
+from ..jobs.run_state import TAKING_THE_SLOT, OutcomeCode, RunState
 from ..texts import encodable, one_line
+from .attempts import infrastructure_failures
+from .counts import Counts
 from .due_run import DueRun
+from .ending import Ending, counts_columns
 from .lease import Lease, acquire, fence, of_job, release, short_transaction
-from .queue import ask_again
+from .queue import ask_again, ended_columns
 
 CLOCKS_APART = 60.0
 """Seconds that the clocks of process and database may differ before nothing is started."""
 
-LOCAL_SLOT = "wall"
-"""The column of `runs` in which `DueRun.local_slot` is kept."""
-
-DEAD = "its process ended without a word"
+DEAD = Ending(RunState.ABANDONED, "its process ended without a word", code=OutcomeCode.PROCESS_DIED)
 
 
 class AlreadyDone(SextonError):
@@ -81,10 +82,11 @@ def claim(engine: Engine, due: DueRun, *, lease_seconds: float, definition: str 
         if lease is None:
             raise HeldElsewhere(f"{due.job} is being run by another process")
         _close_abandoned(connection, due.job)
-        attempt = _next_attempt(connection, due)
+        attempt, failures = _next_attempt(connection, due)
         as_of = due.as_of or _trusted_now(connection)
         differs_from = _settings_before(connection, due.job, definition)
-        run_id = _open_run(connection, due, lease, attempt, as_of, definition)
+        numbers = {"attempt": attempt, "infrastructure_failures": failures}
+        run_id = _open_run(connection, due, lease, as_of, {"definition": definition, **numbers})
         return Claim(run_id, due.job, due.slot, attempt, as_of, lease, differs_from)
 
 
@@ -101,7 +103,7 @@ def _locked_as_held(job: str) -> Iterator[None]:
 
 def _close_abandoned(connection: Connection, job: str) -> None:
     runs = own_tables(connection.dialect.name).runs.c
-    _abandon(connection, runs.job == job, runs.state == "running", runs.database == DATABASE)
+    _abandon(connection, runs.job == job, runs.state == RunState.RUNNING, runs.database == DATABASE)
 
 
 def reap(connection: Connection) -> int:
@@ -114,31 +116,35 @@ def reap(connection: Connection) -> int:
         leases.expires_at > database_now(connection.dialect.name),
     )
     # A row that somebody else holds is left to the next look: he may keep it, and the others are due.
-    dead = select(runs.id).where(runs.state == "running", ~exists(alive)).with_for_update(skip_locked=True)
+    dead = select(runs.id).where(runs.state == RunState.RUNNING, ~exists(alive)).with_for_update(skip_locked=True)
     return _abandon(connection, runs.id.in_(dead))
 
 
 def _abandon(connection: Connection, *which: ColumnElement[bool]) -> int:
     runs = own_tables(connection.dialect.name).runs
-    values = {"state": "abandoned", "error": DEAD, "finished_at": database_now(connection.dialect.name)}
-    closed = update(runs).where(*which).values(values).returning(runs.c.job, runs.c.attempt, runs.c.asked_by)
-    rows = connection.execute(closed).all()
+    values = {**DEAD.columns(), "finished_at": database_now(connection.dialect.name)}
+    if connection.dialect.name == "postgresql":  # the server was started anew meanwhile: that cut off all there was
+        restarted = func.pg_postmaster_start_time() > runs.c.started_at
+        values["outcome_code"] = case((restarted, literal(OutcomeCode.DATABASE_LOST)), else_=literal(DEAD.code))
+    rows = connection.execute(update(runs).where(*which).values(values).returning(*ended_columns(runs))).all()
     ask_again(connection, rows)
     return len(rows)
 
 
-def _next_attempt(connection: Connection, due: DueRun) -> int:
+def _next_attempt(connection: Connection, due: DueRun) -> tuple[int, int]:
+    """Its number, and how many of those before it were no fault of the job."""
     if due.slot is None:
-        return 1
+        return 1, 0
     runs = own_tables(connection.dialect.name).runs
     earlier = connection.execute(
-        select(runs.c.attempt, runs.c.state)
+        select(runs.c.attempt, runs.c.state, runs.c.outcome_code)
         .where(runs.c.job == due.job, runs.c.database == DATABASE, runs.c.slot == due.slot)
         .order_by(runs.c.attempt)
     ).all()
-    if any(state in TAKEN for _, state in earlier):
+    if any(one.state in TAKING_THE_SLOT for one in earlier):
         raise AlreadyDone(f"{due.job} has already run for {due.slot:%Y-%m-%d %H:%M:%S} UTC")
-    return 1 + max((attempt for attempt, _ in earlier), default=0)
+    failures = sum(infrastructure_failures(one.state, one.outcome_code, 0) for one in earlier)
+    return 1 + max((one.attempt for one in earlier), default=0), failures
 
 
 def _trusted_now(connection: Connection) -> datetime:
@@ -167,22 +173,22 @@ def _settings_before(connection: Connection, job: str, definition: str) -> int |
     return before.id if before is not None and definition and differ(definition, before.definition) else None
 
 
-def _open_run(connection: Connection, due: DueRun, lease: Lease, attempt: int, as_of: datetime, definition: str) -> int:
+def _open_run(connection: Connection, due: DueRun, lease: Lease, as_of: datetime, more: Mapping[str, Any]) -> int:
+    """more: columns that the slot's earlier runs and the settings decide."""
     runs = own_tables(connection.dialect.name).runs
     row: dict[str, Any] = {
         "job": due.job,
         "database": DATABASE,
         "slot": due.slot,
-        "attempt": attempt,
-        "state": "running",
+        "state": RunState.RUNNING,
         "worker": lease.holder,
         "epoch": lease.epoch,
         "as_of": as_of,
         "started_at": database_now(connection.dialect.name),
-        "counts": {},
-        "definition": definition,
+        **counts_columns({}),
         "missed": due.missed,
-        LOCAL_SLOT: due.local_slot,
+        "local_slot": due.local_slot,
+        **more,
     }
     if due.queued is not None:
         return _open_queued(connection, due.queued, row)
@@ -195,8 +201,8 @@ def _open_run(connection: Connection, due: DueRun, lease: Lease, attempt: int, a
 
 def _open_queued(connection: Connection, number: int, row: dict[str, Any]) -> int:
     runs = own_tables(connection.dialect.name).runs
-    taken = update(runs).where(runs.c.id == number, runs.c.job == row["job"], runs.c.state == "queued")
-    row = {name: value for name, value in row.items() if name != "attempt"}
+    taken = update(runs).where(runs.c.id == number, runs.c.job == row["job"], runs.c.state == RunState.QUEUED)
+    row = {name: value for name, value in row.items() if name not in ("attempt", "infrastructure_failures")}
     if connection.execute(taken.values(row)).rowcount != 1:
         raise AlreadyDone(f"{row['job']}: run {number} is not waiting any more")
     return number
@@ -210,28 +216,26 @@ def fenced(engine: Engine, claim: Claim, limits: dict[str, str], *, renew_after:
         yield connection
 
 
-def finish(engine: Engine, claim: Claim, state: str, counts: dict[str, Any] | None, error: str | None) -> None:
+def finish(engine: Engine, claim: Claim, ending: Ending, steps: Mapping[str, Counts] | None) -> None:
     """Close the run and give the lease back, in one transaction. LeaseLost: a successor has closed it already.
 
-    counts: None leaves what the last batch wrote.
+    steps: what each did; None leaves what the last batch wrote.
     """
-    close(engine, claim.run_id, claim.lease, state, counts, error)
+    close(engine, claim.run_id, claim.lease, ending, steps)
 
 
-def close(
-    engine: Engine, run_id: int, lease: Lease, state: str, counts: dict[str, Any] | None, error: str | None
-) -> None:
+def close(engine: Engine, run_id: int, lease: Lease, ending: Ending, steps: Mapping[str, Counts] | None) -> None:
     """`finish`, for a run of another process that is gone."""
     runs = own_tables(engine.dialect.name).runs
     with short_transaction(engine, lease.seconds) as connection:
         if not release(connection, lease):  # its row stays locked until the commit: this is the fence
             raise LeaseLost(f"{lease.name} was taken over by another process, which has closed this run")
-        values: dict[str, Any] = {"state": state, "finished_at": database_now(connection.dialect.name), "error": error}
-        if counts is not None:
-            values["counts"] = counts
+        values = {**ending.columns(), "finished_at": database_now(connection.dialect.name)}
+        if steps is not None:
+            values |= counts_columns(steps)
         closed = update(runs).where(runs.c.id == run_id).values(values)
-        rows = connection.execute(closed.returning(runs.c.job, runs.c.attempt, runs.c.asked_by)).all()
-        if state == "cancelled":
+        rows = connection.execute(closed.returning(*ended_columns(runs))).all()
+        if ending.state == RunState.CANCELLED:
             ask_again(connection, rows)
 
 

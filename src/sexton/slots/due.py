@@ -11,13 +11,15 @@ from sqlalchemy import Connection, Select, insert, select
 
 from ..db.for_each import for_each
 from ..db.server_clock import database_now
-from ..db.tables import DATABASE, TAKEN, own_tables
+from ..db.tables import DATABASE, own_tables
 from ..jobs.job import Job
 from ..jobs.misfire import due_slots, lapsed_slot, missed_before
+from ..jobs.run_state import CUT_OFF, RETRIED_IF_ASKED, TAKING_THE_SLOT, OutcomeCode, RunState
 from ..jobs.schedule import Schedule
-from .claim import LOCAL_SLOT
+from .attempts import MAX_CRASHES, infrastructure_failures, rest_after
 from .due_run import DueRun
-from .queue import CRASHES, waiting
+from .ending import counts_columns
+from .queue import waiting
 from .schedules import ScheduleOverride, beginning, due_after, in_force, observe, overrides
 
 MINUTE = len("2026-11-22 04:10")
@@ -30,10 +32,18 @@ class Attempt:
 
     slot: datetime
     attempt: int
-    state: str
+    state: RunState
     finished_at: datetime | None
     local_slot: str | None = None
     """Local time of the slot when it was run, see `Schedule.local_slot`."""
+    outcome_code: OutcomeCode | None = None
+    failures_before: int | None = None
+    """Attempts before it that were cut off by no fault of the job; None: before revision 1013, which counted none."""
+
+    @property
+    def infrastructure_failures(self) -> int:
+        """Attempts up to this one that were cut off by no fault of the job."""
+        return infrastructure_failures(self.state, self.outcome_code, self.failures_before)
 
 
 def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: Collection[str] = ()) -> list[DueRun]:
@@ -115,15 +125,16 @@ def _write_skipped(connection: Connection, job: Job, slot: datetime, now: dateti
     """Put a slot that was not run in time on record, with the reason."""
     runs = own_tables(connection.dialect.name).runs
     done = select(runs.c.id).where(
-        runs.c.job == job.name, runs.c.database == DATABASE, runs.c.slot == slot, runs.c.state.in_(TAKEN)
+        runs.c.job == job.name, runs.c.database == DATABASE, runs.c.slot == slot, runs.c.state.in_(TAKING_THE_SLOT)
     )
     if connection.execute(done).first() is not None:
         return
     earlier = newest_attempts(connection, [job.name], now).get(job.name)
     attempt = earlier.attempt + 1 if earlier is not None and earlier.slot == slot else 1
     at = database_now(connection.dialect.name)
-    row = {"job": job.name, "database": DATABASE, "slot": slot, "attempt": attempt, "state": "skipped"}
-    row |= {"worker": "", "epoch": 0, "as_of": now, "counts": {}, "definition": "", "missed": missed}
+    row = {"job": job.name, "database": DATABASE, "slot": slot, "attempt": attempt}
+    row |= {"state": RunState.SKIPPED, "worker": "", "epoch": 0, "as_of": now, "definition": "", "missed": missed}
+    row |= counts_columns({})
     connection.execute(insert(runs).values(row | {"started_at": at, "finished_at": at, "error": reason}))
 
 
@@ -132,7 +143,7 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def newest_attempts(
-    connection: Connection, names: Sequence[str], now: datetime, without: Sequence[str] = ()
+    connection: Connection, names: Sequence[str], now: datetime, without: Sequence[RunState] = ()
 ) -> dict[str, Attempt]:
     """The last attempt of each job at its newest slot. One look into an index a job, whatever the length of history.
 
@@ -141,13 +152,13 @@ def newest_attempts(
     without: states that do not count.
     """
     rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name, now, without))
-    return {row.job: Attempt(row.slot, row.attempt, row.state, row.finished_at, row.local_slot) for row in rows}
+    return {row.job: Attempt(*tuple(row)[1:]) for row in rows}
 
 
-def _newest(dialect: str, name: str, now: datetime, without: Sequence[str]) -> Select[Any]:
+def _newest(dialect: str, name: str, now: datetime, without: Sequence[RunState]) -> Select[Any]:
     runs = own_tables(dialect).runs
-    columns = (runs.c.job, runs.c.slot, runs.c.attempt, runs.c.state, runs.c.finished_at)
-    one = select(*columns, runs.c[LOCAL_SLOT].label("local_slot"))
+    columns = ("slot", "attempt", "state", "finished_at", "local_slot", "outcome_code", "infrastructure_failures")
+    one = select(runs.c.job, *(runs.c[name] for name in columns))
     one = one.where(runs.c.job == name, runs.c.database == DATABASE, runs.c.slot <= now)
     if without:
         one = one.where(runs.c.state.not_in(without))
@@ -159,17 +170,27 @@ def settled(job: Job, newest: Attempt | None, now: datetime) -> datetime | None:
     if newest is None:
         return None
     again = newest.slot - timedelta(microseconds=1)
-    if newest.state == "running":
+    if newest.state == RunState.RUNNING:
         return again  # claiming finds out whether its holder lives
-    if newest.state in ("cancelled", "abandoned"):
-        return again if newest.attempt < CRASHES else newest.slot
     retry = tried_again(job, newest)
     return again if retry is not None and retry <= now else newest.slot
 
 
 def tried_again(job: Job, newest: Attempt | None) -> datetime | None:
-    """When the newest slot is to be tried again because its run failed; None: it is not."""
-    if newest is None or newest.state not in ("failed", "timed_out") or newest.finished_at is None or job.retry is None:
+    """When the newest slot is to be tried again, as its run was cut off or has failed; None: it is not."""
+    if newest is None:
         return None
-    rest = job.retry.delay(newest.attempt)
+    if newest.state in CUT_OFF:
+        return _after_a_cut(newest)
+    if newest.state not in RETRIED_IF_ASKED or newest.finished_at is None or job.retry is None:
+        return None
+    rest = job.retry.delay(max(newest.attempt - newest.infrastructure_failures, 1))
     return None if rest is None else newest.finished_at + rest
+
+
+def _after_a_cut(newest: Attempt) -> datetime | None:
+    failures = newest.infrastructure_failures
+    if newest.attempt - failures >= MAX_CRASHES:
+        return None
+    rest = rest_after(failures)
+    return newest.finished_at + rest if rest and newest.finished_at is not None else newest.slot

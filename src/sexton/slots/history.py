@@ -10,13 +10,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select
 
 from ..db.tables import own_tables
+from ..jobs.run_state import OutcomeCode, RunState
 from .counts import Counts, steps_from_json, total
-
-STOPPED = "stopped before its first row: "
-"""How the error of a run begins that the guard of a policy stopped."""
-
-REFUSED = "could not begin: "
-"""How the error of a run begins whose work cannot run here."""
+from .earlier_rows import read_as_now
 
 
 class Traceback(NamedTuple):
@@ -28,14 +24,18 @@ class Traceback(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One run row, typed."""
+    """One run row, typed; one of before revision 1013 as it would be written now.
+
+    error, note, outcome_code: see `Ending`.  infrastructure_failures: earlier attempts at its slot that were cut off by
+    no fault of the job.
+    """
 
     id: int
     job: str
     database: str
     slot: datetime | None
     attempt: int
-    state: str
+    state: RunState
     worker: str
     as_of: datetime
     started_at: datetime
@@ -43,9 +43,12 @@ class Past:
     batches: int
     steps: dict[str, Counts]
     error: str | None
+    note: str | None
+    outcome_code: OutcomeCode | None
     definition: str
     missed: int
     asked_by: str | None = None
+    infrastructure_failures: int = 0
 
     @property
     def seconds(self) -> float | None:
@@ -59,7 +62,7 @@ class Past:
 
 
 def history(
-    connection: Connection, *, job: str | None = None, states: Sequence[str] = (), limit: int = 20
+    connection: Connection, *, job: str | None = None, states: Sequence[RunState] = (), limit: int = 20
 ) -> list[Past]:
     """The newest runs first; of one job, in some states."""
     runs = own_tables(connection.dialect.name).runs
@@ -74,7 +77,7 @@ def history(
 def running(connection: Connection) -> dict[str, Past]:
     """The run in progress of each job that has one, from the index of open runs; of two the later."""
     runs = own_tables(connection.dialect.name).runs
-    asked = select(runs).where(runs.c.finished_at.is_(None), runs.c.state == "running")
+    asked = select(runs).where(runs.c.finished_at.is_(None), runs.c.state == RunState.RUNNING)
     return {run.job: run for run in _typed(connection.execute(asked.order_by(runs.c.started_at, runs.c.id)).all())}
 
 
@@ -106,9 +109,11 @@ def set_aside(connection: Connection, job: str | None = None) -> list[dict[str, 
 def _typed(rows: Sequence[Row[Any]]) -> list[Past]:
     past = []
     for row in rows:
-        steps = steps_from_json(row.counts)
         fields = {name: getattr(row, name) for name in Past.__dataclass_fields__ if name != "steps"}
-        past.append(Past(**fields, steps=steps))
+        fields["infrastructure_failures"] = row.infrastructure_failures or 0
+        if row.changed is None and row.outcome_code is None:  # somebody may have closed it since
+            fields |= read_as_now(row.state, row.error).columns()
+        past.append(Past(**fields, steps=steps_from_json(row.counts)))
     return past
 
 

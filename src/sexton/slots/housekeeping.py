@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from sqlalchemy import ColumnElement, Table, and_, exists, or_
 
 from ..db.tables import own_tables
+from ..jobs.run_state import KEPT_AS_FAILURE
 from ..policies.contract import Policy
 from ..policies.purge import Purge
-
-FAILURES = ("failed", "timed_out", "abandoned", "partial")
 
 
 def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Policy]:
@@ -25,7 +24,7 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
     """
     own = own_tables(dialect)
     runs, poison, incidents = own.runs.c, own.poison.c, own.incidents.c
-    failed = runs.state.in_(FAILURES)
+    failed = runs.state.in_(KEPT_AS_FAILURE)
     ended = runs.finished_at.is_not(None)
     closed = incidents.closed_at.is_not(None)  # an open one stays, however old
     told = _beside_the_newest(own.runs)

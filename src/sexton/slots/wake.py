@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-CHANNEL = "sexton_wake"
+NOTIFY_CHANNEL = "sexton_wake"
 """Workers LISTEN on it; a pooler may swallow it, so they look once a second anyway."""
 
 _HINT = re.compile(rb"([a-z][a-z0-9_.]{0,199}) ([0-9]{1,18})")
@@ -33,7 +33,7 @@ def wake(connection: Connection, what: str = "") -> None:
     if connection.dialect.name == "postgresql":
         fits = _HINT.fullmatch(what.encode()) is not None
         connection.execute(
-            text("SELECT pg_notify(:channel, :what)"), {"channel": CHANNEL, "what": what if fits else ""}
+            text("SELECT pg_notify(:channel, :what)"), {"channel": NOTIFY_CHANNEL, "what": what if fits else ""}
         )
 
 

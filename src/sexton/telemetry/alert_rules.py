@@ -12,10 +12,11 @@ from ..config.alert_settings import AlertSettings
 from ..errors import scrubbed
 from ..jobs.duration import MAX_DURATION, duration_in_words, parse_duration
 from ..jobs.job import Job
-from ..runs.hard_limit import PROCESS
-from ..slots.history import REFUSED, STOPPED, Past
+from ..jobs.run_state import FAILURES, PROCESS_ENDED, OutcomeCode, RunState
+from ..slots.attempts import PROMPT_RETRIES
+from ..slots.history import Past
 from .lateness import Lateness
-from .run_evidence import BAD, LAST, Evidence
+from .run_evidence import LAST, Evidence
 
 ENOUGH_RUNS = 10
 """Runs before a share or a habit means anything."""
@@ -35,6 +36,9 @@ Unloaded = Mapping[str, object]
 
 NONE_UNLOADED: Unloaded = {}
 
+_ONE_WAY = {RunState.ABANDONED: "crashed", RunState.TIMED_OUT: "passed its timeout"}
+"""What is said of runs that all ended in one of these states."""
+
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
@@ -53,6 +57,7 @@ def rule_matches(job: Job, evidence: Evidence, settings: AlertSettings) -> Itera
         stopped(job, evidence),
         broken(job, evidence),
         failing(job, evidence, settings.after_failures),
+        interrupted(job, evidence),
         failure_rate(job, evidence, settings),
         late(job, evidence.lateness),
         duration(job, evidence, settings),
@@ -67,16 +72,16 @@ def unloaded(source: str, why: object, now: datetime) -> RuleMatch:
 
 def failing(job: Job, evidence: Evidence, after: int) -> RuleMatch | None:
     """The last `after` runs failed, timed out or died (P12: a job that kills its process each time)."""
-    streak = list(takewhile(lambda run: run.state in BAD, evidence.recent))
+    streak = list(takewhile(lambda run: run.state in FAILURES, evidence.recent))
     if len(streak) < after:
         return None
     often = f"{len(streak)} times in a row" if len(streak) > 1 else "at its last run"
     if len(streak) >= LAST:
         often = f"at least {often}"
     states = {run.state for run in streak}
-    what = {"abandoned": "crashed", "timed_out": "passed its timeout"}.get(states.pop() if len(states) == 1 else "")
+    what = _ONE_WAY.get(states.pop()) if len(states) == 1 else None
     last = streak[0]
-    crashed = "its process died" if last.state == "abandoned" else None
+    crashed = "its process died" if last.state == RunState.ABANDONED else None
     return RuleMatch(
         "failing", f"{job.name} {what or 'failed'} {often}", streak[-1].started_at, _error(last, crashed), last.id
     )
@@ -84,8 +89,8 @@ def failing(job: Job, evidence: Evidence, after: int) -> RuleMatch | None:
 
 def stopped(job: Job, evidence: Evidence) -> RuleMatch | None:
     """Its last run stopped before its first row, as it would have taken far too many; a person has to look."""
-    last = next((run for run in evidence.recent if run.state != "cancelled"), None)
-    if last is None or last.state != "failed" or not (last.error or "").startswith(STOPPED):
+    last = next((run for run in evidence.recent if run.state != RunState.CANCELLED), None)
+    if last is None or last.outcome_code != OutcomeCode.STOPPED_BY_GUARD:
         return None
     text = f"{job.name} stopped before its first row, and will until somebody has looked"
     return RuleMatch("stopped", text, last.started_at, _error(last), last.id)
@@ -93,15 +98,24 @@ def stopped(job: Job, evidence: Evidence) -> RuleMatch | None:
 
 def broken(job: Job, evidence: Evidence) -> RuleMatch | None:
     """Its last run could not begin, or took its process down: that is never right, and told at once (REP-1, REP-2)."""
-    last = next((run for run in evidence.recent if run.state != "cancelled"), None)
-    if last is None or last.state not in ("failed", "timed_out"):
+    last = next((run for run in evidence.recent if run.state != RunState.CANCELLED), None)
+    if last is None or last.state == RunState.ABANDONED:  # nobody knows how its process ended; see `failing`
         return None
-    error = last.error or ""
-    if error.startswith(REFUSED):
+    if last.outcome_code == OutcomeCode.COULD_NOT_BEGIN:
         return RuleMatch("broken", f"{job.name} cannot begin", last.started_at, _error(last), last.id)
-    if PROCESS in error:
+    if last.outcome_code in PROCESS_ENDED:
         return RuleMatch("broken", f"{job.name} took its process down", last.started_at, _error(last), last.id)
     return None
+
+
+def interrupted(job: Job, evidence: Evidence) -> RuleMatch | None:
+    """Its attempts are cut off again and again by what happens around it; from now on there are rests between them."""
+    last = evidence.cut_off
+    times = last.infrastructure_failures + 1 if last is not None else 0
+    if last is None or times <= PROMPT_RETRIES:
+        return None
+    text = f"{job.name} was cut off {times} times by no fault of its own, and is tried again"
+    return RuleMatch("interrupted", text, last.started_at, _error(last), last.id)
 
 
 def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> RuleMatch | None:
@@ -109,7 +123,7 @@ def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> RuleM
     failed, ended = evidence.failed, evidence.ended
     if not settings.failure_rate or ended < ENOUGH_RUNS or failed < settings.failure_rate * ended:
         return None
-    last = next((run for run in evidence.recent if run.state in BAD), None)
+    last = next((run for run in evidence.recent if run.state in FAILURES), None)
     since = evidence.now - parse_duration(settings.window)
     text = f"{job.name} failed in {failed} of its {ended} runs of the last {settings.window}"
     return RuleMatch("failure_rate", text, since, _error(last), last.id if last else None)
@@ -125,7 +139,7 @@ def late(job: Job, lateness: Lateness) -> RuleMatch | None:
 
 def duration(job: Job, evidence: Evidence, settings: AlertSettings) -> RuleMatch | None:
     """The run in progress, or else the last success, takes longer or shorter than its own habit."""
-    successes = [run for run in evidence.recent if run.state == "succeeded"]
+    successes = [run for run in evidence.recent if run.state == RunState.SUCCEEDED]
     running = evidence.running
     if running is not None:
         took = evidence.now - running.started_at
@@ -153,7 +167,7 @@ def duration(job: Job, evidence: Evidence, settings: AlertSettings) -> RuleMatch
 def may_be_silent(evidence: Evidence, days: int) -> bool:
     """Whether the recent runs leave room for "no effect for days": some went well, and none of them did anything."""
     since = evidence.now - timedelta(days=days)
-    good = [run for run in evidence.recent if run.state not in BAD and run.started_at > since]
+    good = [run for run in evidence.recent if run.state not in FAILURES and run.started_at > since]
     return bool(days and good) and not any(run.total.changed or run.total.told for run in good)
 
 

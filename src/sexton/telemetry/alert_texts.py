@@ -18,6 +18,7 @@ TITLES = {
     "unloaded": "jobs cannot be loaded",
     "stopped": "stopped, somebody has to look",
     "broken": "cannot run",
+    "interrupted": "cut off again and again",
     "failing": "failing",
     "failure_rate": "failing often",
     "late": "late",

@@ -32,7 +32,7 @@ from .incidents import (
     unsettled,
 )
 from .lateness import read_lateness, read_leases
-from .run_evidence import Evidence, days_with_effect, ended_since, last_effect, recent_runs
+from .run_evidence import Evidence, cut_off, days_with_effect, ended_since, last_effect, recent_runs
 
 ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded")
 """Kinds of incidents that are not about a job."""
@@ -98,7 +98,9 @@ def examine(
     for job in defined.values():
         recent = recent_runs(connection, job.name, settings.after_failures)
         counts = ended.get(job.name, (0, 0))
-        evidence = Evidence(now, recent, *counts, lateness[job.name], under_way.get(job.name))
+        evidence = Evidence(
+            now, recent, *counts, lateness[job.name], under_way.get(job.name), cut_off(connection, job.name)
+        )
         found.update(((job.name, match.kind), match) for match in rule_matches(job, evidence, settings))
         if _is_silent(connection, job, evidence, settings.silent_days):
             found[job.name, "effect"] = silent(job, evidence, settings.silent_days)
@@ -189,6 +191,7 @@ def _recovery(incident: Incident, findings: Assessment) -> str:
     words = {
         "stopped": "takes rows again",
         "broken": "runs again",
+        "interrupted": "came to an end again",
         "failing": "ran well again",
         "failure_rate": "fails less often again",
         "late": "has run its slots again",

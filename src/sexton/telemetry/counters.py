@@ -15,21 +15,16 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Connection, Select, case, func, or_, select
 
-from ..db.run_aggregates import members, seconds_between, whole_number
+from ..db.run_aggregates import count_of_run, seconds_between
 from ..db.tables import own_tables
-from .run_evidence import BAD, GOOD
+from ..jobs.run_state import ENDED_BY_ITSELF, FAILURES, WENT_WELL, RunState
+from ..slots.ending import COUNTED
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """Upper ends of the buckets of run times, in seconds."""
 
-TIMED = ("succeeded", "partial", "failed", "timed_out")
-"""States of runs whose length means something: they ended by themselves."""
-
 MAX_COUNTED_WAITING = 10_000
 """Waiting messages and rows set aside are counted up to here, so that a flood of them costs no more."""
-
-COUNTED_ROWS = ("picked", "changed", "told", "skipped")
-"""Members of `Counts` that are added up."""
 
 COUNTED_HOUR = timedelta(hours=1)
 STUCK_ATTEMPTS = 5
@@ -98,7 +93,7 @@ def _add_up(connection: Connection, jobs: dict[str, JobCounters], start: datetim
     ended = connection.execute(runs_between(dialect, start, end)).all()
     for row in connection.execute(rows_between(dialect, start, end)).all():
         if row.job in jobs:
-            for name in COUNTED_ROWS:
+            for name in COUNTED:
                 setattr(jobs[row.job], name, getattr(jobs[row.job], name) + int(getattr(row, name)))
     for row in ended:
         if row.job in jobs:
@@ -107,9 +102,9 @@ def _add_up(connection: Connection, jobs: dict[str, JobCounters], start: datetim
 
 def _add(tally: JobCounters, row: Any) -> None:
     tally.missed += int(row.missed)
-    tally.successes += row.runs if row.state in GOOD else 0
-    tally.failures += row.runs if row.state in BAD else 0
-    if row.state in TIMED:
+    tally.successes += row.runs if row.state in WENT_WELL else 0
+    tally.failures += row.runs if row.state in FAILURES else 0
+    if row.state in ENDED_BY_ITSELF:
         tally.timed += row.runs
         tally.seconds += float(row.seconds)
         tally.buckets = [many + int(getattr(row, f"upto_{place}")) for place, many in enumerate(tally.buckets)]
@@ -128,9 +123,8 @@ def runs_between(dialect: str, start: datetime, end: datetime) -> Select[Any]:
 def rows_between(dialect: str, start: datetime, end: datetime) -> Select[Any]:
     """Rows that those runs picked, changed, told about and left to others, by job."""
     runs = own_tables(dialect).runs.c
-    each = _ended(dialect, start, end, runs.job, runs.counts).c
-    step = members(dialect, each.counts)
-    sums = (func.sum(whole_number(dialect, step, name)).label(name) for name in COUNTED_ROWS)
+    each = _ended(dialect, start, end, runs.job, runs.counts, *(runs[name] for name in COUNTED)).c
+    sums = (func.sum(count_of_run(dialect, each[name], each.counts)).label(name) for name in COUNTED)
     return select(each.job, *sums).group_by(each.job)
 
 
@@ -154,7 +148,9 @@ def counts_by_job(dialect: str) -> tuple[Select[Any], Select[Any], Select[Any]]:
     """Runs that wait to be started, rows set aside, incidents that are open."""
     own = own_tables(dialect)
     runs, incidents = own.runs.c, own.incidents.c
-    queued = select(runs.job).where(runs.finished_at.is_(None), runs.state == "queued").limit(MAX_COUNTED_WAITING)
+    queued = (
+        select(runs.job).where(runs.finished_at.is_(None), runs.state == RunState.QUEUED).limit(MAX_COUNTED_WAITING)
+    )
     poison = select(own.poison.c.job).limit(MAX_COUNTED_WAITING)
     opened = select(incidents.job).where(incidents.closed_at.is_(None)).limit(MAX_COUNTED_WAITING)
     return _counted(queued), _counted(poison), _counted(opened)

@@ -23,6 +23,7 @@ from ..db.statement_timeout import limited_time
 from ..errors import SextonError
 from ..jobs.job import Job
 from ..jobs.modules import python
+from ..jobs.run_state import OutcomeCode
 from ..policies.contract import Plan
 from ..runs.runner import planned
 from ..slots.history import Past
@@ -146,7 +147,7 @@ class RowFlow:
 
 def is_count_only(run: Past) -> bool:
     """Whether a guard let the run only count: then it took nothing, whatever it found."""
-    return run.state == "succeeded" and run.error is not None
+    return run.outcome_code == OutcomeCode.ONLY_COUNTED
 
 
 def row_flow(runs: Iterable[Past], step: str, now: datetime) -> RowFlow:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select
 
 from ..db.tables import own_tables
 from ..jobs.job import Job
+from ..jobs.run_state import SLOT_STILL_LATE, RunState
 from ..slots.due import Attempt, newest_attempts, settled
 from ..slots.lease import of_job
 from ..slots.schedules import ScheduleOverride, beginning, due_after
@@ -61,7 +62,7 @@ def read_lateness(
 ) -> dict[str, Lateness]:
     """By job. jobs: on the schedules in force.  leases: when each ends.  limit: `late_after`, None for the default."""
     jobs = list(jobs)
-    newest = newest_attempts(connection, [job.name for job in jobs], now, without=("skipped", "cancelled"))
+    newest = newest_attempts(connection, [job.name for job in jobs], now, without=SLOT_STILL_LATE)
     found = {}
     for job in jobs:
         alive = leases.get(of_job(job.name), now) > now
@@ -86,7 +87,7 @@ def _lateness(
     if job.schedule is None or (change is not None and change.paused(now)):
         return ON_TIME
     last = settled(job, newest, now) or beginning(job, change)
-    if newest is not None and newest.state == "running" and alive:
+    if newest is not None and newest.state == RunState.RUNNING and alive:
         last = newest.slot
     known = [instant for instant in (last, due_after(change)) if instant is not None]
     if known:

@@ -14,10 +14,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, se
 
 from ..db.for_each import for_each
 from ..db.tables import own_tables
+from ..jobs.run_state import FAILURES, NEVER_STARTED, WENT_WELL, RunState
 from ..slots.counts import steps_from_json, total
-from .run_evidence import BAD, GOOD
 
-NEVER_STARTED = ("queued", "skipped")
 MAX_COUNTED_FAILURES = 1_000
 
 
@@ -27,7 +26,7 @@ class LatestRun:
 
     started_at: datetime | None = None
     succeeded_at: datetime | None = None
-    state: str | None = None
+    state: RunState | None = None
     seconds: float | None = None
     failures: int = 0
     rows: int = 0
@@ -37,7 +36,7 @@ def latest_runs(connection: Connection, names: Sequence[str]) -> dict[str, Lates
     """The latest runs of every job in `names`."""
     dialect = connection.dialect.name
     last = {row.job: row for row in for_each(connection, names, lambda name: _last(dialect, name))}
-    good = {row.job: row for row in for_each(connection, names, lambda name: _last(dialect, name, GOOD))}
+    good = {row.job: row for row in for_each(connection, names, lambda name: _last(dialect, name, WENT_WELL))}
     failing = [name for name in names if name in last and (name not in good or last[name].id != good[name].id)]
     failed = {
         row.job: row.failures
@@ -46,7 +45,7 @@ def latest_runs(connection: Connection, names: Sequence[str]) -> dict[str, Lates
     return {name: _typed(last.get(name), good.get(name), failed.get(name, 0)) for name in names}
 
 
-def _last(dialect: str, name: str, states: Sequence[str] = ()) -> Select[Any]:
+def _last(dialect: str, name: str, states: Sequence[RunState] = ()) -> Select[Any]:
     runs = own_tables(dialect).runs.c
     columns = (runs.id, runs.job, runs.state, runs.started_at, runs.finished_at, runs.counts)
     asked = select(*columns).where(runs.job == name)
@@ -56,7 +55,7 @@ def _last(dialect: str, name: str, states: Sequence[str] = ()) -> Select[Any]:
 
 def _failures(dialect: str, name: str, since: Row[Any] | None) -> Select[Any]:
     runs = own_tables(dialect).runs.c
-    asked = select(runs.id).where(runs.job == name, runs.state.in_(BAD))
+    asked = select(runs.id).where(runs.job == name, runs.state.in_(FAILURES))
     if since is not None:
         asked = asked.where(runs.started_at > since.started_at)
     some = asked.order_by(runs.started_at.desc()).limit(MAX_COUNTED_FAILURES).subquery()

@@ -43,15 +43,12 @@ def ended(outcome: Outcome, seconds: float) -> str:
         kept=whole.kept or None,
         referred=whole.referred or None,
         told_before=whole.told_before or None,
-        **_said(outcome),
+        error=outcome.error,
+        note=outcome.note,
+        outcome_code=outcome.code,
         raised_at=outcome.failure.place if outcome.failure else None,
         traceback=outcome.failure.traceback if outcome.failure else None,
     )
-
-
-def _said(outcome: Outcome) -> dict[str, str | None]:
-    """The error of a run; of one that went well it is a note: that it only counted."""
-    return {"note" if outcome.state == "succeeded" else "error": outcome.error}
 
 
 def previewed(outcome: Outcome, seconds: float, *, samples: bool) -> str:
@@ -59,7 +56,7 @@ def previewed(outcome: Outcome, seconds: float, *, samples: bool) -> str:
     steps = {step: counts.as_json() for step, counts in outcome.steps.items()}
     shown = {step: asdict(sample) for step, sample in outcome.samples.items()} if samples else None
     line = {"job": outcome.job, "seconds": round(seconds, 3), "steps": steps, "samples": shown}
-    return _line(event="dry run", **line, **_said(outcome))
+    return _line(event="dry run", **line, note=outcome.note, outcome_code=outcome.code)
 
 
 def said(event: str, **fields: Any) -> str:

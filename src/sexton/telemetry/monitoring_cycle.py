@@ -19,8 +19,8 @@ from ..db.server_clock import ask_now
 from ..db.tables import own_tables
 from ..errors import SextonError
 from ..jobs.job import Job
+from ..jobs.run_state import FAILURES
 from .alert_rules import NONE_UNLOADED, Unloaded
-from .run_evidence import BAD
 
 if TYPE_CHECKING:
     from .health_reader import HealthReader
@@ -103,7 +103,7 @@ class Rounds:
     def _failed_since(self, since: datetime) -> bool:
         with read_only(self._engine) as connection:
             runs = own_tables(connection.dialect.name).runs.c
-            failed = exists(select(runs.id).where(runs.finished_at > since, runs.state.in_(BAD)))
+            failed = exists(select(runs.id).where(runs.finished_at > since, runs.state.in_(FAILURES)))
             return bool(connection.execute(select(failed)).scalar())
 
     def _textfile(self) -> bool:

@@ -36,6 +36,7 @@ def run_job(
     UsageError when its work cannot run here: its table is missing, a policy cannot be right.
     """
     from ..errors import JobFailed, TimedOut, UsageError
+    from ..jobs.run_state import RunState
     from ..runs.runner import RunOptions, run
     from ..slots.due_run import DueRun
 
@@ -43,10 +44,10 @@ def run_job(
     failure = outcome.failure
     if outcome.refused and failure is not None and isinstance(failure.error, UsageError):
         raise failure.error
-    if raise_errors and outcome.state in ("failed", "timed_out"):
+    if raise_errors and outcome.state in (RunState.FAILED, RunState.TIMED_OUT):
         if failure is not None:
             raise failure.error
-        raise (JobFailed if outcome.state == "failed" else TimedOut)(outcome.error)
+        raise (JobFailed if outcome.state == RunState.FAILED else TimedOut)(outcome.error)
     return outcome
 
 

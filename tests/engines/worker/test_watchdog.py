@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sexton.app import App
 from sexton.engines import contract
 from sexton.engines.executor import process
+from sexton.jobs.run_state import NoRun
 from sexton.slots.queue import enqueue
 from tests.support.children import command_line
 from tests.support.patience import PATIENCE
@@ -104,7 +105,7 @@ def renewing_soon(*words: str) -> int:
 def unknown_to(worker: Worker, job: str) -> list[str]:
     """Why its executors did not know the job, each time."""
     runs = [line for line in said(worker) if line["event"] == "run ended" and line["job"] == job]
-    return [run["error"] for run in runs if run["state"] == "unknown"]
+    return [run["error"] for run in runs if run["state"] == NoRun.UNKNOWN_JOB]
 
 
 BREAKABLE = """

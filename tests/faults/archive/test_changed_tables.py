@@ -197,7 +197,7 @@ def test_a_key_that_is_not_what_its_column_says(shop: Shop, tmp_path: Path, monk
     before = shop.ids("orders", key=everything)
 
     outcome = run_job(shop.engine, archiving(shop, tmp_path), at=NOON)
-    assert (outcome.error, outcome.total.changed, shop.ids("orders")) == (None, 7, [])
+    assert (outcome.said, outcome.total.changed, shop.ids("orders")) == ("", 7, [])
     assert [one.new for one in restore(shop.engine, files(tmp_path)[0])] == [7]
     assert shop.ids("orders", key=everything) == before
 

@@ -257,7 +257,7 @@ def test_sec_4_without_a_checksum_on_record_no_row_goes_by_a_file(
     outcome = ran(orders, archiving(orders, tmp_path, children={"items": "order_id"}))
 
     assert (outcome.state, outcome.total.changed, len(files(tmp_path))) == ("succeeded", 9, 2)
-    assert f"archive {path.name} was never finished, and is forgotten" in str(outcome.error)
+    assert f"archive {path.name} was never finished, and is forgotten" in str(outcome.note)
     done = sexton(tmp_path, "verify")
     assert (done.code, done.out.count("is not on record in this database"), done.out.count("ok ")) == (1, 1, 1)
 

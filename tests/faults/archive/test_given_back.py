@@ -82,7 +82,7 @@ def test_rep_7_odd_values_come_back_as_they_were(shop: Shop, tmp_path: Path) -> 
     before = all_rows(shop)
 
     outcome = run_job(shop.engine, archiving(shop, tmp_path), at=NOON)
-    assert (outcome.error, outcome.total.changed, shop.ids("orders")) == (None, len(before), [])
+    assert (outcome.said, outcome.total.changed, shop.ids("orders")) == ("", len(before), [])
     (restored,) = restore(shop.engine, files(tmp_path)[0])
 
     assert (restored.new, restored.refused, restored.changed) == (len(before), {}, {})
@@ -183,7 +183,7 @@ def test_rep_7_text_that_is_not_utf_8_comes_back(shop: Shop, tmp_path: Path) -> 
 
     before = stand()
     outcome = run_job(shop.engine, archiving(shop, tmp_path, children={"items": "order_id"}), at=NOON)
-    assert (outcome.error, outcome.total.changed, outcome.total.also) == (None, 4, {"items": 3})
+    assert (outcome.said, outcome.total.changed, outcome.total.also) == ("", 4, {"items": 3})
     orders, items = restore(shop.engine, files(tmp_path)[0])
 
     assert (orders.new, items.new, orders.changed, items.changed) == (4, 3, {}, {})

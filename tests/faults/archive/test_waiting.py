@@ -61,7 +61,7 @@ def test_rep_11_rows_that_a_trigger_keeps_are_written_once(condition: str, order
     first = ran(orders, job)
     assert (first.state, first.total.kept) == ("partial", len(left))
     words = f"{len(left)} rows of orders found and not deleted; see the trigger guard"
-    assert first.error == words
+    assert first.note == words
     for _ in range(2):
         again = ran(orders, job)
         assert again.state == "failed"
@@ -178,5 +178,5 @@ def test_rep_32_a_lost_file_by_which_no_row_went_is_forgotten_with_a_word(orders
     outcome = ran(orders, job)
 
     assert (outcome.state, outcome.total.changed) == ("succeeded", 9)
-    assert path.name in (outcome.error or "")
+    assert path.name in (outcome.note or "")
     assert records(orders.engine) == [(9, 9, True)]

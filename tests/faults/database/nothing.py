@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, func, select
 
 from sexton.db.tables import own_tables
-from sexton.slots.history import REFUSED
+from sexton.jobs.run_state import OutcomeCode
 
 
 def assert_nothing_started(engine: Engine) -> None:
@@ -14,7 +14,8 @@ def assert_nothing_started(engine: Engine) -> None:
     with engine.connect() as connection:
         for run in connection.execute(select(own.runs)):
             assert (run.state, run.counts, run.batches) == ("failed", {}, 0)
-            assert run.error.startswith(REFUSED)
+            assert run.outcome_code == OutcomeCode.COULD_NOT_BEGIN
+            assert run.error.startswith("could not begin: ")
         for lease in connection.execute(select(own.leases)):
             assert lease.holder is None
         for table in own.metadata.sorted_tables:

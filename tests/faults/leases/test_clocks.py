@@ -13,10 +13,12 @@ from sexton import Job, Run
 from sexton.db.connect import open_database
 from sexton.db.server_clock import ask_now
 from sexton.errors import LeaseLost
+from sexton.jobs.run_state import RunState
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.slots.claim import Claim, claim, finish
 from sexton.slots.due_run import DueRun
+from sexton.slots.ending import Ending
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.children import Break, run_and_tell, run_shop_job, shop_of
@@ -100,12 +102,12 @@ def test_l10_an_old_holder_that_finishes_late_does_not_free_its_successors_lease
     before = lease_row(engine, f"job:{JOB}")
 
     with pytest.raises(LeaseLost):
-        finish(engine, old, "succeeded", {}, None)
+        finish(engine, old, Ending(RunState.SUCCEEDED), {})
 
     assert lease_row(engine, f"job:{JOB}") == before
     assert before is not None
     assert before[0] == new.lease.holder
-    finish(engine, new, "succeeded", {}, None)
+    finish(engine, new, Ending(RunState.SUCCEEDED), {})
     assert is_free(engine, JOB)
 
 

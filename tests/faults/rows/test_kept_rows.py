@@ -82,7 +82,7 @@ def test_rep_11_rows_that_a_trigger_keeps_are_counted_and_from_the_second_time_t
 
     first, second = ran(shop, work), ran(shop, work)
 
-    assert (first.state, first.exit_code, first.error) == ("partial", 3, words)
+    assert (first.state, first.exit_code, first.note) == ("partial", 3, words)
     assert (first.total.picked, first.total.changed, first.total.kept) == (2000, 0, 2000)
     assert (second.state, second.exit_code, second.error) == ("failed", 1, f"{words}, not for the first time")
     assert second.total.kept == 2000
@@ -109,7 +109,7 @@ def test_rep_11_rows_that_a_trigger_sets_back_are_due_again_and_counted(timing: 
 
     first, second = ran(shop, work, rows=50), ran(shop, work, rows=50)
 
-    assert first.error == "120 rows of sessions found and not changed; see the trigger back"
+    assert first.note == "120 rows of sessions found and not changed; see the trigger back"
     assert (first.state, second.state) == ("partial", "failed")
     assert (first.total.picked, first.total.kept, first.total.told) == (120, 120, 240)
     assert second.total.told == 0

@@ -45,7 +45,7 @@ def test_q3_a_row_that_stays_locked_is_counted_and_taken_by_the_next_run(engine:
         customer.execute("COMMIT")
     after = run_job(engine, job, at=NOON)
 
-    assert (run.state, run.exit_code, run.error) == (
+    assert (run.state, run.exit_code, run.note) == (
         "partial",
         3,
         "1 row left at the end: locked by others, or due again after the change",

@@ -109,7 +109,7 @@ def two_refused_rows_stop_none_of_the_others(
     run = run_job(engine, getattr(shop, kind)(), at=NOON)
 
     assert (run.state, run.exit_code) == ("partial", 3)
-    assert run.error == "2 rows refused and set aside"
+    assert run.note == "2 rows refused and set aside"
     assert (run.total.picked, run.total.changed, run.total.poison) == (38, 38, 2)
     assert shop.ids(status="open") == [7, 23]
     assert len(shop.messages()) == run.total.told == (76 if kind == "expire" else 0)

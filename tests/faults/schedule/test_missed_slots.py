@@ -14,8 +14,10 @@ from sqlalchemy import Engine, update
 
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
+from sexton.jobs.run_state import RunState
 from sexton.slots.claim import claim, finish
 from sexton.slots.due_run import DueRun
+from sexton.slots.ending import Ending
 from sexton.testing import run_job
 from tests.faults.schedule import jobs
 from tests.support.children import Break, command_line, run_shop_job, write_settings
@@ -54,7 +56,7 @@ def ran_last(engine: Engine, job: str, ago: timedelta) -> None:
     with engine.connect() as connection:
         slot = MONTHLY.previous(ask_now(connection) - ago)
     claimed = claim(engine, DueRun(job, slot, slot), lease_seconds=10)
-    finish(engine, claimed, "succeeded", {}, None)
+    finish(engine, claimed, Ending(RunState.SUCCEEDED), {})
 
 
 def let_time_pass(engine: Engine, since: timedelta) -> None:

@@ -18,10 +18,11 @@ from sexton.engines.due_queue import DueQueue
 from sexton.engines.executor.messages import MAX_MESSAGE_BYTES, JsonPipe, in_form, message_of
 from sexton.engines.worker.leader_inbox import LeaderInbox
 from sexton.jobs.registry import Registry
+from sexton.jobs.run_state import RunState
 from sexton.runs.outcome import Outcome
 from sexton.slots.due_run import DueRun
 from sexton.slots.queue import enqueue
-from sexton.slots.wake import CHANNEL, understood
+from sexton.slots.wake import NOTIFY_CHANNEL, understood
 from sexton.testing.postgres import Server
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE
@@ -76,7 +77,7 @@ def test_sec_2_no_notify_of_another_role_ends_a_worker_or_an_executor(yard: Yard
         mallory = create_engine(yard.engine.url.set(username=name, query={"client_encoding": "LATIN1"}))
         with mallory.begin() as connection:
             for payload in HOSTILE:
-                told = {"channel": CHANNEL, "what": payload.decode("latin-1")}
+                told = {"channel": NOTIFY_CHANNEL, "what": payload.decode("latin-1")}
                 connection.execute(text("SELECT pg_notify(:channel, :what)"), told)
             connection.execute(
                 text("SELECT pg_notify(:channel, 'calm.idle ' || n) FROM generate_series(1, 10000) n"), told
@@ -125,7 +126,7 @@ def test_sec_2_a_listener_whose_connection_dies_returns(engine: Engine, database
         assert wait_until(lambda: desk.called() == ([], False) and not desk.sources(), PATIENCE)
         assert wait_until(lambda: desk.called() == ([], False) and bool(desk.sources()), PATIENCE)
         with engine.begin() as connection:
-            connection.execute(text(f"NOTIFY {CHANNEL}, '{HOUSEKEEPING} 5'"))
+            connection.execute(text(f"NOTIFY {NOTIFY_CHANNEL}, '{HOUSEKEEPING} 5'"))
 
         heard: list[DueRun] = []
 
@@ -147,7 +148,7 @@ def test_sec_2_who_called_out_a_run_that_does_not_wait_is_not_taken_at_his_word(
         desk.called()
         desk.misled()
         with engine.begin() as connection:
-            connection.execute(text(f"NOTIFY {CHANNEL}, '{HOUSEKEEPING} 5'"))
+            connection.execute(text(f"NOTIFY {NOTIFY_CHANNEL}, '{HOUSEKEEPING} 5'"))
 
         assert wait_until(lambda: desk.called() == ([], True), PATIENCE)
 
@@ -163,7 +164,7 @@ def test_sec_2_of_runs_that_are_called_out_one_a_job_waits() -> None:
     assert len(waiting) == 1
 
 
-ENDED: dict[str, Any] = {"event": "ended", **message_of(Outcome("shop.a", "succeeded", 7))}
+ENDED: dict[str, Any] = {"event": "ended", **message_of(Outcome("shop.a", RunState.SUCCEEDED, 7))}
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,9 @@ ENDED: dict[str, Any] = {"event": "ended", **message_of(Outcome("shop.a", "succe
         ({"code": None}, False),
         ({"steps": []}, False),
         ({"error": {}}, False),
+        ({"note": 7}, False),
+        ({"outcome_code": "odd"}, False),
+        ({"outcome_code": ["locked"]}, False),
     ],
 )
 def test_sec_2_what_an_executor_says_is_checked(change: dict[str, Any], right: bool) -> None:

@@ -45,7 +45,7 @@ def test_a_payment_still_open_at_the_end_keeps_its_order_and_is_reported(shop: M
         run = shop.run("orders", limits=BRIEF)
         payment.commit()
 
-    assert (run.state, run.error) == (
+    assert (run.state, run.note) == (
         "partial",
         "1 row left at the end: locked by others, or due again after the change",
     )

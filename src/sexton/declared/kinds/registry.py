@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from .contract import PolicyKind
 
-GROUP = "sexton.policy_kinds"
+KIND_ENTRY_POINTS = "sexton.policy_kinds"
 
-BUILT_IN = {
+BUILT_IN_KINDS = {
     "purge": "PurgeSettings",
     "archive": "ArchiveSettings",
     "transition": "TransitionSettings",
@@ -33,14 +33,14 @@ BUILT_IN = {
 
 def names() -> list[str]:
     """Those of all kinds there are: the built-in ones first."""
-    return [*BUILT_IN, *(name for name in _installed() if name not in BUILT_IN)]
+    return [*BUILT_IN_KINDS, *(name for name in _installed() if name not in BUILT_IN_KINDS)]
 
 
 @cache
 def kind_type(name: str) -> type[PolicyKind]:
     """The settings of the kind, one of `names()`. SettingsError when it cannot be loaded."""
-    if name in BUILT_IN:
-        found: type[PolicyKind] = getattr(import_module(f"{__package__}.{name}"), BUILT_IN[name])
+    if name in BUILT_IN_KINDS:
+        found: type[PolicyKind] = getattr(import_module(f"sexton.declared.kinds.{name}"), BUILT_IN_KINDS[name])
         return found
     return _loaded(_installed()[name])
 
@@ -49,7 +49,7 @@ def kind_type(name: str) -> type[PolicyKind]:
 def _installed() -> Mapping[str, EntryPoint]:
     from importlib.metadata import entry_points  # looks through all that is installed
 
-    return {one.name: one for one in entry_points(group=GROUP)}
+    return {one.name: one for one in entry_points(group=KIND_ENTRY_POINTS)}
 
 
 def _loaded(point: EntryPoint) -> type[PolicyKind]:

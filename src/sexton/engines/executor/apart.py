@@ -55,6 +55,8 @@ class Apart:
             done = next(self._heard(self._stop.asked), None)
         said: dict[str, Any] = done.outcome or {}
         if said["event"] == "ended":
+            self._orphans.lost(done)
+            self._close()
             return outcome_of(said), not quiet
         return self._gone(done), not quiet and done.last_word is not None
 
@@ -73,11 +75,14 @@ class Apart:
     def _gone(self, done: Assignment) -> Outcome:
         """Its process is gone with it: how it ended, on record as under the worker."""
         outcome = self._orphans.take(done)
+        self._close()
+        return replace(outcome, steps=outcome_of(done.last_word).steps) if done.last_word else outcome
+
+    def _close(self) -> None:
         until = time.monotonic() + CLOSING
         while self._orphans.waits and time.monotonic() < until:
             self._stop.wait(0.1)
             self._orphans.try_again()
-        return replace(outcome, steps=outcome_of(done.last_word).steps) if done.last_word else outcome
 
     def close(self) -> None:
         """End the process."""

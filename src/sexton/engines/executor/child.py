@@ -23,6 +23,7 @@ from ...app import App
 from ...console import complain, plain_logging, plain_output, write_traceback
 from ...db.connect import read_only
 from ...errors import FAILED, SextonError
+from ...jobs.run_state import QUIET
 from ...runs.outcome import Outcome
 from ...runs.runner import RunOptions
 from ...runs.stop import Stop, on_signals
@@ -112,7 +113,7 @@ def _executed(app: App, line: JsonPipe, wish: dict[str, Any], stop: Stop) -> dic
         outcome = execute(app, due, options)
     except (SQLAlchemyError, SextonError) as error:  # a right that is missing too
         outcome = in_the_way(due, error)
-    if not quiet and outcome.state not in ("held", "already done"):
+    if not quiet and outcome.state not in QUIET:
         logs.emit(logs.ended(outcome, time.monotonic() - began))
     if outcome.failure is not None:
         outcome.failure.forget()

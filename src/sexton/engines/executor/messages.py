@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from ...errors import JobFailed
+from ...jobs.run_state import OutcomeCode, outcome_state
 from ...runs.context import Failure
 from ...runs.outcome import EXIT_CODES, Outcome
 from ...slots.counts import steps_from_json
@@ -27,6 +28,8 @@ def message_of(outcome: Outcome) -> dict[str, Any]:
         "as_of": outcome.as_of.isoformat() if outcome.as_of else None,
         "steps": {step: counts.as_json() for step, counts in outcome.steps.items()},
         "error": outcome.error,
+        "note": outcome.note,
+        "outcome_code": outcome.code,
         "refused": outcome.refused,
         "code": outcome.exit_code,
         "place": outcome.failure.place if outcome.failure else None,
@@ -40,11 +43,13 @@ def outcome_of(message: dict[str, Any]) -> Outcome:
     as_of = datetime.fromisoformat(message["as_of"]) if message["as_of"] else None
     return Outcome(
         message["job"],
-        message["state"],
+        outcome_state(message["state"]),
         message["run"],
         as_of,
         steps_from_json(message["steps"]),
         message["error"],
+        message["note"],
+        OutcomeCode(message["outcome_code"]) if message["outcome_code"] else None,
         failure=failure if message["place"] or message["traceback"] else None,
         refused=message["refused"],
         ends_with=message["code"],
@@ -88,6 +93,8 @@ _OUTCOME: Mapping[str, Right] = {
     "as_of": _perhaps(_instant),
     "steps": lambda value: isinstance(value, dict),
     "error": _perhaps(_text),
+    "note": _perhaps(_text),
+    "outcome_code": _perhaps(lambda value: isinstance(value, str) and value in set(OutcomeCode)),
     "refused": lambda value: isinstance(value, bool),
     "code": _number,
     "place": _perhaps(_text),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -12,9 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...app import App
 from ...errors import LeaseLost, SextonError
+from ...jobs.run_state import NoRun, OutcomeCode, RunState
 from ...runs.hard_limit import OVERDUE
 from ...runs.outcome import Outcome
 from ...slots.claim import close
+from ...slots.ending import Ending
+from ...slots.late_closing import close_late
 from ...slots.lease import Lease, of_job
 from ..contract import unstartable
 from .process import KILL, Assignment
@@ -22,13 +26,20 @@ from .process import KILL, Assignment
 CLOSING_SECONDS = 120.0
 """Seconds that closing is tried; the server may still be busy with what the dead process asked for last."""
 
+LATE_SECONDS = 86_400.0
+"""Seconds that it is tried when the database is away: nobody else knows that the job is not to blame."""
+
 
 class Left(NamedTuple):
-    """A run without a process. close: puts its end on record.  since: monotonic time at which that was seen."""
+    """A run without a process. close: puts its end on record.  since: monotonic time at which that was seen.
+
+    patience: seconds for which it is tried.
+    """
 
     job: str
     close: Callable[[], object]
     since: float
+    patience: float = CLOSING_SECONDS
 
 
 class OrphanedRuns:
@@ -55,18 +66,31 @@ class OrphanedRuns:
         """
         code, claimed, due = (left.outcome or {}).get("code", 0), left.claimed or {}, left.due
         overdue = time.monotonic() >= left.ends - KILL
-        state, error = ("timed_out", OVERDUE) if overdue else ("failed", _words(code))
+        ending = OVERDUE if overdue else Ending(RunState.FAILED, _words(code), code=OutcomeCode.PROCESS_DIED)
         if claimed:
-            lease = Lease(of_job(due.job), claimed["holder"], claimed["epoch"], self._app.limits().lease, 0.0)
-            end: Callable[[], object] = partial(close, self._app.database, claimed["run"], lease, state, None, error)
+            lease = self._lease(left)
+            end: Callable[[], object] = partial(close, self._app.database, claimed["run"], lease, ending, None)
         else:
-            error = f"while its work was loaded: {error}"
+            ending = replace(ending, error=f"while its work was loaded: {ending.error}")
             if not left.begun:
-                state, error = "cancelled", f"before it began: {_words(code)}"
-            end = partial(unstartable, self._app, due, SextonError(error), state)
+                ending = Ending(RunState.CANCELLED, f"before it began: {_words(code)}", code=OutcomeCode.NO_PROCESS)
+            end = partial(unstartable, self._app, due, SextonError(ending.error), ending)
         self._left.append(Left(due.job, end, time.monotonic()))
         self.try_again()
-        return Outcome(due.job, state, claimed.get("run"), error=error)
+        return Outcome(due.job, ending.state, claimed.get("run"), error=ending.error, code=ending.code)
+
+    def lost(self, left: Assignment) -> None:
+        """A run came to its end; where its process could not close it, for want of the database, do that later."""
+        outcome, claimed = left.outcome or {}, left.claimed
+        if outcome.get("state") != NoRun.UNREACHABLE or not claimed:
+            return
+        ending = Ending(RunState.CANCELLED, outcome["error"], code=OutcomeCode.DATABASE_LOST)
+        end = partial(close_late, self._app.database, claimed["run"], self._lease(left), ending)
+        self._left.append(Left(left.due.job, end, time.monotonic(), LATE_SECONDS))
+
+    def _lease(self, left: Assignment) -> Lease:
+        claimed = left.claimed or {}
+        return Lease(of_job(left.due.job), claimed["holder"], claimed["epoch"], self._app.limits().lease, 0.0)
 
     def try_again(self) -> None:
         """Close what can be closed now."""
@@ -76,7 +100,7 @@ class OrphanedRuns:
             except LeaseLost:
                 pass  # closed already, by itself or by a successor
             except (SQLAlchemyError, SextonError):
-                if time.monotonic() - left.since < CLOSING_SECONDS:
+                if time.monotonic() - left.since < left.patience:
                     continue
             self._left.remove(left)
 

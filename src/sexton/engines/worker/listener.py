@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from ...slots.wake import CHANNEL
+from ...slots.wake import NOTIFY_CHANNEL
 
 
 class Listener:
@@ -17,7 +17,7 @@ class Listener:
         # No connection of the pool: it has no transaction, and it is never given back.
         connection: Any = engine.dialect.connect(*words, **{"connect_timeout": 5, **options})
         connection.autocommit = True
-        connection.execute(f"LISTEN {CHANNEL}")
+        connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
         self._connection = connection
 
     @property

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...app import App
 from ...db.faults import in_words
 from ...errors import DatabaseUnreachable, SchemaOutdated, SextonError, UsageError
+from ...jobs.run_state import NoRun
 from ...jobs.zones import renew_zones
 from ...runs.outcome import Outcome
 from ...runs.stop import Stop
@@ -199,7 +200,7 @@ class Worker:
             self.fitness.has_begun()
         elif then.in_the_way:
             self.fitness.was_refused(str(outcome.error))
-        if done.due.queued is not None and outcome.state == "already done":
+        if done.due.queued is not None and outcome.state is NoRun.ALREADY_DONE:
             self.desk.misled()
         if then.settled and not self.orphans.includes(done.due.job):
             self.desk.soon(done.due.job, self.leadership.clock.now())
@@ -210,11 +211,13 @@ class Worker:
         """How a run ended; of one whose process is gone this says so in the log, as nobody else does."""
         said: dict[str, Any] = done.outcome or {}
         if said["event"] == "ended":
+            self.orphans.lost(done)
             return outcome_of(said)
         if not done.claimed and self.stop.asked:
             return not_begun(done.due, self.stop.reason)
         outcome = self.orphans.take(done)
-        self.say("run ended", job=outcome.job, run=outcome.run_id, state=outcome.state, error=outcome.error)
+        said = {"state": outcome.state, "error": outcome.error, "outcome_code": outcome.code}
+        self.say("run ended", job=outcome.job, run=outcome.run_id, **said)
         return outcome
 
     def _wait(self) -> None:

@@ -258,7 +258,8 @@ class Archiver:
                 onward = self._delete(path, batch) and onward
                 continue
             if batch is None:
-                self.context.note = f"archive {path.name} was never finished, and is forgotten: no row went by it"
+                said = f"archive {path.name} was never finished, and is forgotten: no row went by it"
+                self.context.notes.append(said)
             self.attempts.side_transaction(partial(give_up, record.file))
         return onward
 
