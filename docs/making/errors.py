@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sexton import errors
 from sexton.cli.main import EPILOG
 from sexton.db.faults import Fault
-from sexton.jobs.run_state import INFRASTRUCTURE, TAKING_THE_SLOT, OutcomeCode, RunState
+from sexton.run_state import INFRASTRUCTURE, TAKING_THE_SLOT, OutcomeCode, RunState
 from sexton.runs.outcome import EXIT_CODES
 from sexton.runs.transaction_retries import MAX_TRANSACTION_RETRIES
 

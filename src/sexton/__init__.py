@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .errors import SextonError as SextonError
     from .jobs.backoff import parse_backoff as parse_backoff
     from .jobs.duration import parse_duration as parse_duration
-    from .jobs.guard import Guard as Guard
+    from .jobs.guard_options import Guard as Guard
     from .jobs.job import Job as Job
     from .jobs.job import LazyWork as LazyWork
     from .jobs.misfire import Misfire as Misfire
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from .policies.transition import Transition as Transition
     from .policies.warn_once import WarnOnce as WarnOnce
     from .runs.python_functions import Run as Run
-    from .slots.counts import Counts as Counts
+    from .slots.run_counts import Counts as Counts
 
 _HOMES = {
     "App": "app",
@@ -67,7 +67,7 @@ _HOMES = {
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",
-    "Guard": "jobs.guard",
+    "Guard": "jobs.guard_options",
     **dict.fromkeys(("Job", "LazyWork"), "jobs.job"),
     "Misfire": "jobs.misfire",
     "Pack": "jobs.pack",
@@ -77,7 +77,7 @@ _HOMES = {
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",
-    "Counts": "slots.counts",
+    "Counts": "slots.run_counts",
     "Run": "runs.python_functions",
 }
 

@@ -17,7 +17,7 @@ from .config import CONFIG, JobSettings, Settings, dotted, fingerprint, installa
 from .errors import PolicyError, SettingsError, UsageError, suggestion
 from .jobs.duration import parse_duration
 from .jobs.foreign_code import guarded
-from .jobs.guard import Guard
+from .jobs.guard_options import Guard
 from .jobs.job import Job, LazyWork
 from .jobs.modules import jobs_of, place_of, require_trusted_source
 from .jobs.pack import Pack

@@ -11,7 +11,7 @@ from sexton.db.render import in_procedure, render
 from sexton.db.search_path import search_path
 from sexton.db.sessions import transaction_settings
 from sexton.policies.contract import Plan
-from sexton.statements.cte_batch import batch_statement, lock_statement
+from sexton.statements.postgresql_batch import batch_statement, lock_statement
 
 STEP = """
     LOOP  -- step {step}

@@ -18,7 +18,7 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.db.server_clock import ask_now
 from sexton.engines.contract import UNKNOWN_SECONDS, UNSETTLED_SECONDS, Next, after, execute
-from sexton.jobs.run_state import NoRun, RunState
+from sexton.run_state import NoRun, RunState
 from sexton.runs.outcome import Outcome
 from sexton.slots.claim import claim, finish
 from sexton.slots.due_run import DueRun

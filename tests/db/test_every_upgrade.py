@@ -11,7 +11,7 @@ import pytest
 from sexton import Job, every
 from sexton.clock import parse_instant
 from sexton.db.migrate import HEAD_REVISION, migrate, revision
-from sexton.jobs.run_state import NoRun, OutcomeCode, RunState
+from sexton.run_state import NoRun, OutcomeCode, RunState
 from sexton.slots.due import due_runs
 from sexton.slots.history import Past, history
 from sexton.telemetry.counters import CounterReader

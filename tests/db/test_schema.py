@@ -15,7 +15,7 @@ from sexton.db.connect import open_database, read_only
 from sexton.db.migrate import HEAD_REVISION, migrate, require_schema, revision
 from sexton.db.tables import own_name, own_tables
 from sexton.errors import SchemaOutdated
-from sexton.jobs.run_state import RunState
+from sexton.run_state import RunState
 from tests.support.patience import PATIENCE
 
 VERSIONS = Path(sexton.db.__file__).parent / "migrations" / "versions"

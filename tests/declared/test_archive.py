@@ -14,9 +14,9 @@ from sqlalchemy import Engine, text
 
 from sexton import Job
 from sexton.app import App
-from sexton.archives.files import ENDING, ArchiveLine
+from sexton.archives.file_format import ENDING, ArchiveLine
 from sexton.archives.manifests import require_whole
-from sexton.archives.sealed_files import Seal
+from sexton.archives.reader import Seal
 from sexton.config import Settings
 from sexton.declared.policy_fingerprint import definition_of
 from sexton.doctor.inspection import job_warnings

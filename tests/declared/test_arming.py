@@ -17,8 +17,8 @@ from sexton.policies.contract import Plan
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.runs.runner import planned
-from sexton.runs.stop import Stop
-from sexton.slots.counts import Counts
+from sexton.runs.stop_signals import Stop
+from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 from tests.support.past_runs import newest_run
 

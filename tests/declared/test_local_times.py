@@ -14,11 +14,11 @@ from sexton.config.policy_settings import PolicySettings
 from sexton.db.time_parameters import ALL_LOCAL_TIMES, instant_expression, local_time
 from sexton.declared.other_clock import clock_doubt
 from sexton.errors import PolicyError
-from sexton.jobs.local_times import instant_of
 from sexton.jobs.span import parse_span
+from sexton.jobs.zoneless_columns import instant_of
 from sexton.runs.runner import planned
 from sexton.statements.batch_strategy import Request, parameters
-from sexton.statements.cte_batch import CteBatches
+from sexton.statements.postgresql_batch import CteBatches
 from sexton.telemetry.debt import read_debt
 from sexton.testing import preview_job, run_job
 from tests.sql.test_plans import explained, nodes, picking

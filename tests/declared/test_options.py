@@ -16,7 +16,7 @@ from sexton.db.tables import own_tables
 from sexton.declared.policy_fingerprint import definition_of
 from sexton.errors import SettingsError, UsageError
 from sexton.guard.arming import arm
-from sexton.jobs.run_state import OutcomeCode
+from sexton.run_state import OutcomeCode
 from sexton.slots.history import notices
 from sexton.testing import preview_job, run_job
 

@@ -188,7 +188,7 @@ def test_rep_10_a_link_that_is_new_keeps_its_row_for_the_next_file(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sexton.archives.manifests import require_whole
-    from sexton.archives.sealed_files import Seal
+    from sexton.archives.reader import Seal
     from sexton.runs.archive import archiver
 
     shop.do(

@@ -17,8 +17,8 @@ from sexton.config import JobSettings, Settings
 from sexton.config.environment import variables
 from sexton.db.faults import Fault
 from sexton.db.tables import own_tables
-from sexton.jobs.run_state import RunState
 from sexton.packs.marketplace.options import Options
+from sexton.run_state import RunState
 from sexton.runs.outcome import EXIT_CODES
 from sexton.setting_fields import leaves
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from sexton import Job
-from sexton.engines.due_queue import DueQueue
+from sexton.engines.run_order import DueQueue
 from sexton.jobs.registry import Registry
 from sexton.slots.due_run import DueRun
 from tests.support.pace import Clockwork

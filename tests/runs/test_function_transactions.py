@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from sexton import Counts, Job, Run
 from sexton.errors import DatabaseUnreachable, JobFailed, LeaseLost
-from sexton.runs.stop import Stop, on_signals
+from sexton.runs.stop_signals import Stop, on_signals
 from sexton.testing import preview_job, run_job
 from tests.support.database_checks import is_free
 from tests.support.patience import PATIENCE

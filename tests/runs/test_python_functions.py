@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sexton import Counts, Job, Run
 from sexton.errors import HeldElsewhere, LeaseLost, Stopped, TimedOut
 from sexton.runs.context import Limits
-from sexton.runs.stop import Stop
+from sexton.runs.stop_signals import Stop
 from sexton.testing import preview_job, run_job
 from sexton.testing.processes import wait_until
 from tests.support.database_checks import is_free, lease_row, let_leases_end, states

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, update
 
 from sexton.runs import sqlite_yield
-from sexton.slots.counts import Counts
+from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, make_sessions

@@ -12,9 +12,9 @@ from sqlalchemy import Engine, insert
 from sexton import Job, Misfire, cron, every, parse_backoff
 from sexton.clock import parse_instant
 from sexton.db.tables import own_tables
-from sexton.jobs.run_state import RunState
+from sexton.run_state import RunState
 from sexton.slots.due import Attempt, due_runs, newest_attempts, settled
-from sexton.slots.schedules import overrides
+from sexton.slots.schedule_overrides import overrides
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), work=lambda run: None)
 RETRIED = replace(HOURLY, retry=parse_backoff(["10m", "30m"]))

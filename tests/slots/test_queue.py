@@ -12,7 +12,7 @@ from sexton.db.connect import open_database
 from sexton.errors import HeldElsewhere
 from sexton.runs.runner import RunOptions
 from sexton.runs.runner import run as execute
-from sexton.runs.stop import Stop
+from sexton.runs.stop_signals import Stop
 from sexton.slots.claim import claim, reap
 from sexton.slots.due_run import DueRun
 from sexton.slots.history import Past, history

@@ -11,9 +11,9 @@ from sexton.app import App
 from sexton.config import Settings
 from sexton.policies.contract import Plan
 from sexton.runs.runner import planned
-from sexton.statements.cte_batch import CteBatches
+from sexton.statements.postgresql_batch import CteBatches
+from sexton.statements.postgresql_purge import SweepPurge
 from sexton.statements.preview import preview_statement
-from sexton.statements.purge_batch import SweepPurge
 from sexton.statements.sqlite_batch import KeyedDelete, TemporaryRows
 
 from .texts import FOLDER, part, statements

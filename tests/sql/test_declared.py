@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.runs.preflight import preflight
-from sexton.statements.cte_batch import CteBatches
+from sexton.statements.postgresql_batch import CteBatches
 
 from .declared import POLICIES, declared_texts, make_tables, plans_of, there
 from .test_plans import explained

@@ -17,9 +17,9 @@ from sexton.packs.marketplace import pack
 from sexton.packs.marketplace.options import Options
 from sexton.policies.contract import Plan
 from sexton.runs.runner import planned
-from sexton.statements.cte_batch import CteBatches, batch_statement
+from sexton.statements.postgresql_batch import CteBatches, batch_statement
+from sexton.statements.postgresql_purge import WindowPurge
 from sexton.statements.preview import preview_statement
-from sexton.statements.purge_batch import WindowPurge
 from sexton.statements.sqlite_batch import KeyedDelete, TemporaryRows
 
 FOLDER = Path(__file__).parent

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, event, text
 
 from sexton import Job
 from sexton.app import App
-from sexton.archives.files import ENDING
+from sexton.archives.file_format import ENDING
 from sexton.config import Settings
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from sexton.archives.files import ArchiveLine, Manifest, manifest_of
+from sexton.archives.file_format import ArchiveLine, Manifest, manifest_of
 from sexton.archives.manifests import read_manifest
 from sexton.declared import restore as product
 from sexton.declared.restore import Restored

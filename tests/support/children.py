@@ -19,7 +19,7 @@ from sexton.db.connect import open_database
 from sexton.errors import SextonError
 from sexton.runs import batches, hard_limit
 from sexton.runs.context import Limits
-from sexton.slots.counts import Counts
+from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 
 from .patience import PATIENCE

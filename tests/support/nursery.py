@@ -21,7 +21,7 @@ HEADER = struct.Struct("!Q")
 PRELOADED = (
     *("pytest", "psycopg", "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite"),
     *("sexton.cli.run", "sexton.slots.due", "sexton.runs.batches", "sexton.runs.left_over", "sexton.runs.preflight"),
-    *("sexton.statements.purge_batch", "sexton.statements.sqlite_batch", "tests.support.children"),
+    *("sexton.statements.postgresql_purge", "sexton.statements.sqlite_batch", "tests.support.children"),
 )
 """What children need, loaded before they are born."""
 

@@ -9,8 +9,8 @@ import pytest
 
 from sexton import Job, cron
 from sexton.db.server_clock import ask_now
-from sexton.jobs.run_state import OutcomeCode
-from sexton.slots import schedules
+from sexton.run_state import OutcomeCode
+from sexton.slots import schedule_overrides
 from tests.support.past_runs import first_seen
 
 from .past import HOURLY, Past, at
@@ -192,12 +192,12 @@ def test_a_run_under_way_ends_no_streak(past: Past) -> None:
 def test_a_paused_job_is_never_late_and_not_at_once_when_it_resumes(past: Past) -> None:
     with past.engine.begin() as connection:
         now = ask_now(connection)
-        schedules.pause(connection, HOURLY, until=None, reason="season", by="ops")
+        schedule_overrides.pause(connection, HOURLY, until=None, reason="season", by="ops")
     past.ran(now - timedelta(days=3))
     assert past.assess(now + timedelta(seconds=1)) == []
 
     with past.engine.begin() as connection:
-        schedules.resume(connection, HOURLY, by="ops")
+        schedule_overrides.resume(connection, HOURLY, by="ops")
         now = ask_now(connection)
     assert past.assess(now + timedelta(minutes=70)) == []
     assert [event.kind for event in past.assess(now + timedelta(hours=3))] == ["late"]
@@ -210,7 +210,7 @@ def test_a_pause_closes_lateness_and_says_so(past: Past) -> None:
     assert [event.what for event in past.assess(now)] == ["open"]
 
     with past.engine.begin() as connection:
-        schedules.pause(connection, HOURLY, until=None, reason="season", by="ops")
+        schedule_overrides.pause(connection, HOURLY, until=None, reason="season", by="ops")
     (event,) = past.assess(now + timedelta(minutes=1))
     assert event.what == "close"
     assert event.text.startswith("shop.hourly is paused, so no longer late")
@@ -218,7 +218,7 @@ def test_a_pause_closes_lateness_and_says_so(past: Past) -> None:
 
 def test_another_schedule_in_force_decides_what_is_late(past: Past) -> None:
     with past.engine.begin() as connection:
-        schedules.reschedule(connection, HOURLY, "every 366d", None, reason="rare", by="ops")
+        schedule_overrides.reschedule(connection, HOURLY, "every 366d", None, reason="rare", by="ops")
     past.ran("15 10:00")
 
     assert past.events("20 10:00") == []

@@ -18,7 +18,7 @@ from sexton.channels.webhook import WebhookChannel, WebhookSettings
 from sexton.config import Settings
 from sexton.config.alert_settings import AlertSettings
 from sexton.db.tables import own_tables
-from sexton.jobs.run_state import OutcomeCode
+from sexton.run_state import OutcomeCode
 from sexton.telemetry.alert_delivery import deliver, unsent
 from sexton.telemetry.assessment import assess_jobs
 from sexton.telemetry.incidents import UNREACHABLE, channel_broke, channel_works, open_incidents, unsettled

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton import Job, Misfire, cron, every, parse_backoff
-from sexton.slots import schedules
+from sexton.slots import schedule_overrides
 from sexton.telemetry.health import Health, JobHealth, read_health
 from tests.support.past_runs import add_lease, add_runs, at, database_time, first_seen, run_row
 
@@ -193,8 +193,8 @@ def test_a_paused_job_is_not_late_and_its_next_slot_is_behind_the_pause(engine: 
     """PF-136: a person said that it shall rest. The pause is in real time, as the table's clock is the database's."""
     now = database_time(engine)
     with engine.begin() as connection:
-        schedules.pause(connection, HOURLY, until=now + timedelta(hours=5), reason="move", by="ann")
-        schedules.pause(connection, DAILY, until=None, reason="move", by="ann")
+        schedule_overrides.pause(connection, HOURLY, until=now + timedelta(hours=5), reason="move", by="ann")
+        schedule_overrides.pause(connection, DAILY, until=None, reason="move", by="ann")
 
     hourly, daily = read(engine, now + timedelta(hours=4), HOURLY, DAILY).jobs
 
@@ -209,7 +209,7 @@ def test_another_schedule_in_force_decides(engine: Engine) -> None:
     now = database_time(engine)
     add_runs(engine, run_row(HOURLY.name, "succeeded", now, slot=now))
     with engine.begin() as connection:
-        schedules.reschedule(connection, HOURLY, "every 2d", None, reason="calm", by="ann")
+        schedule_overrides.reschedule(connection, HOURLY, "every 2d", None, reason="calm", by="ann")
 
     job = read(engine, now, HOURLY).jobs[0]
 

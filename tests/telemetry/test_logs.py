@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from sexton import Counts, Job
 from sexton.clock import parse_instant
-from sexton.jobs.run_state import OutcomeCode, RunState
+from sexton.run_state import OutcomeCode, RunState
 from sexton.runs.outcome import Outcome
 from sexton.telemetry import logs
 from sexton.testing import run_job

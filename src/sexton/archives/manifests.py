@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import JobFailed
-from .files import FORMAT, Manifest, manifest_of
-from .sealed_files import Seal, regular, require_packed
+from .file_format import FORMAT, Manifest, manifest_of
+from .reader import Seal, regular, require_packed
 
 MAX_MANIFEST_BYTES = 16 << 20
 """Bytes of a manifest."""

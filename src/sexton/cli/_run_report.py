@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from ..runs.context import Watcher, no_watcher
 from ..runs.outcome import Outcome
-from ..slots.counts import Counts
+from ..slots.run_counts import Counts
 from ..texts import encodable, json_text, one_line, visible
 from ._common import duration_words, table
 

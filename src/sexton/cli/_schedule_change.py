@@ -16,7 +16,7 @@ from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..jobs.job import Job
 from ..slots.lease import short_transaction
-from ..slots.schedules import in_force, overrides
+from ..slots.schedule_overrides import in_force, overrides
 from ..slots.wake import wake
 from ._common import open_app
 

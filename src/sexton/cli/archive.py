@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_, select
 
 from ..app import App
-from ..archives.files import ENDING, manifest_of
+from ..archives.file_format import ENDING, manifest_of
 from ..config.child_settings import tables_of
 from ..config.exposure import open_archives
 from ..console import remark, say

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from ..app import App
-from ..config.policy_words import details
+from ..config.policy_in_words import details
 from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
@@ -24,17 +24,17 @@ from ..declared.other_clock import clock_doubt
 from ..doctor.role_trust import of_plans
 from ..errors import DONE, FAILED, UsageError, suggestion
 from ..guard.arming import DECLARED, arm_job, armed_row, called, disarm, elsewhere, folder_of, redirected
-from ..guard.definitions import is_confirmed
 from ..guard.flood import table_rows
-from ..jobs.guard import Guard
+from ..guard.plan_fingerprint import is_confirmed
+from ..jobs.guard_options import Guard
 from ..jobs.job import Job
-from ..jobs.run_state import OutcomeCode
 from ..policies.contract import Plan
+from ..run_state import OutcomeCode
 from ..runs.dry_run import counting
 from ..runs.preflight import obstacle
 from ..runs.runner import planned
-from ..slots.counts import Counts
 from ..slots.history import history
+from ..slots.run_counts import Counts
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview, references_in_words
 from ..statements.samples import oldest_due

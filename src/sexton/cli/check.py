@@ -32,7 +32,7 @@ from ..jobs import crowding
 from ..jobs.job import Job
 from ..runs.failure import error_message
 from ..runs.runner import planned
-from ..slots.schedules import override_error, overrides
+from ..slots.schedule_overrides import override_error, overrides
 from ..telemetry.health import read_health
 from . import _check_exposure
 from ._common import add_json, duration_words, open_app, print_json

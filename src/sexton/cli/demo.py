@@ -25,7 +25,7 @@ from ..engines.contract import execute
 from ..errors import SextonError, UsageError
 from ..files import make_folder, write_new
 from ..guard.arming import arm_job
-from ..jobs.run_state import RunState
+from ..run_state import RunState
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions, planned

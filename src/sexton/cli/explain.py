@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..app import App
-from ..config.policy_words import details
+from ..config.policy_in_words import details
 from ..console import say
 from ..db.connect import read_only
 from ..db.faults import describe

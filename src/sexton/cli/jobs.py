@@ -17,7 +17,7 @@ from ..jobs.job import Job
 from ._common import add_json, duration_words, open_app, print_json, table, tell_unloaded
 
 if TYPE_CHECKING:
-    from ..slots.schedules import ScheduleOverride
+    from ..slots.schedule_overrides import ScheduleOverride
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def _in_force(app: App) -> tuple[datetime, list[Listed]]:
     from ..db.migrate import require_schema
     from ..db.server_clock import ask_now
     from ..guard.arming import armed_jobs
-    from ..slots.schedules import overrides
+    from ..slots.schedule_overrides import overrides
 
     with read_only(app.database) as connection:
         require_schema(connection)
@@ -70,7 +70,7 @@ def _in_force(app: App) -> tuple[datetime, list[Listed]]:
 
 
 def _listed(app: App, known: dict[str, ScheduleOverride], unseen: set[str], now: datetime) -> Iterator[Listed]:
-    from ..slots.schedules import in_force, next_slot, override_error
+    from ..slots.schedule_overrides import in_force, next_slot, override_error
 
     for own in app.registry:
         change = known.get(own.name)

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..clock import parse_reckonable
 from ..console import say
-from ..slots.schedules import pause
+from ..slots.schedule_overrides import pause
 from ._schedule_change import changing, operator_identity
 
 

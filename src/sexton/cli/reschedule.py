@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..console import say
 from ..errors import UsageError
-from ..slots.schedules import reschedule
+from ..slots.schedule_overrides import reschedule
 from ._schedule_change import changing, next_slots, operator_identity
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..console import say
-from ..slots.schedules import resume
+from ..slots.schedule_overrides import resume
 from ._schedule_change import changing, next_slots, operator_identity
 
 

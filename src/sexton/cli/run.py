@@ -17,10 +17,10 @@ from ..console import complain, remark, say_while_read
 from ..engines.contract import execute, own_process
 from ..errors import DONE, FAILED, HELD, USAGE, UsageError
 from ..jobs.job import Job
-from ..jobs.run_state import QUIET
+from ..run_state import QUIET
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions
-from ..runs.stop import Stop, on_signals
+from ..runs.stop_signals import Stop, on_signals
 from ..slots.due_run import DueRun
 from ..telemetry import logs
 from ._common import add_json, add_now, add_yes, open_app, refuse_future
@@ -61,8 +61,8 @@ def run(arguments: Namespace) -> int:
 
 def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> list[int]:
     """Run what is due, functions in a process beside this one."""
-    from ..engines.executor.apart import apart
     from ..engines.executor.process import Executor
+    from ..engines.executor.separate_process import apart
     from ..engines.one_shot import run_due
 
     quiet = _for_people(arguments) or arguments.quiet

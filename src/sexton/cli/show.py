@@ -10,7 +10,7 @@ from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..errors import UsageError
-from ..jobs.run_state import RunState
+from ..run_state import RunState
 from ..slots.history import Past, kept_traceback, one, set_aside
 from ._common import add_json, duration_words, open_app, print_json, whole
 from ._run_report import step_table

@@ -15,7 +15,7 @@ from ..errors import DONE, FAILED
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions
-from ..runs.stop import Stop, on_signals
+from ..runs.stop_signals import Stop, on_signals
 from ..slots.due_run import DueRun
 from ._common import add_now, add_yes, open_app, refuse_future, whole
 from ._run_report import closing_line, progress, step_table

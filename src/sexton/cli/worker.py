@@ -16,11 +16,11 @@ from ..app import App
 from ..config.worker_settings import MAX_CONCURRENCY
 from ..engines.executor.process import Executor
 from ..engines.worker.loop import Worker
-from ..engines.worker.shutdown_deadline import ending_in_time
-from ..engines.worker.watchdog import watching
+from ..engines.worker.monitoring_thread import watching
+from ..engines.worker.shutdown import ending_in_time
 from ..errors import SettingsError, UsageError
 from ..jobs.duration import parse_duration
-from ..runs.stop import Stop, on_signals
+from ..runs.stop_signals import Stop, on_signals
 from ..telemetry import logs
 from ..telemetry.debt import read_debt_in_subprocess
 from ..telemetry.health_reader import HealthReader

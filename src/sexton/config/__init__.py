@@ -1,9 +1,9 @@
 """Settings: declared once, read at the door (app, cli), checked as a whole before anything starts."""
 
+from ..masking import shown
 from ..setting_fields import dotted, setting
 from .environment import CONFIG, PREFIX
 from .fingerprint import fingerprint, installation
-from .masking import shown
 from .reading import read_at, read_into
 from .settings import JobSettings, RetentionSettings, RunSettings, Settings
 from .sources import load, load_placed

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from ..files import others_may_read, others_may_write, trusted_owners, user_name
 from ..jobs.modules import sources_of
+from ..masking import without_secrets
 from ..setting_fields import leaves, rule_of
-from .masking import without_secrets
 from .policy_settings import PolicySettings
 from .settings import Settings
 

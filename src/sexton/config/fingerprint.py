@@ -7,8 +7,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from ..masking import without_secrets
 from ..setting_fields import leaves, rule_of
-from .masking import without_secrets
 from .settings import JobSettings, Settings
 
 AUTO = "auto"

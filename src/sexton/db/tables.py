@@ -12,7 +12,7 @@ from functools import cache
 
 from sqlalchemy import JSON, Column, Integer, MetaData, SmallInteger, Table, Text
 
-from ..jobs.run_state import OutcomeCode, RunState
+from ..run_state import OutcomeCode, RunState
 from .column_types import BigKey, Document, Line, Lines, OneOf, OwnInstant
 
 SCHEMA = "sexton"

@@ -32,8 +32,8 @@ from sqlalchemy import BigInteger, BindParameter, Date, DateTime, Text, bindpara
 from sqlalchemy.types import TypeEngine
 
 from ..jobs.duration import parse_duration
-from ..jobs.local_times import away_from, first_at, just_after, local_of
 from ..jobs.span import Span, add_months, parse_span
+from ..jobs.zoneless_columns import away_from, first_at, just_after, local_of
 from ..jobs.zones import load_zone, zone_names
 from .column_types import NaiveUtc, UtcDateTime, is_naive
 

@@ -14,7 +14,6 @@ from ..config.child_settings import children_of
 from ..config.policy_settings import LocatedPolicy, PolicySettings
 from ..db.connect import read_only
 from ..db.ledger import told
-from ..declared.policy_fingerprint import definition_of, earlier_definitions
 from ..errors import PolicyError, UnknownName
 from ..jobs.span import Span, parse_span
 from ..policies.contract import Change, Plan, Rows, in_rows
@@ -23,6 +22,7 @@ from .column_values import ColumnConditions, new_values
 from .dependents import dependent_changes, dependents, has_newer_rows, restricted, unreferenced, unrestricted_rows
 from .kinds.contract import PolicyKind
 from .notices import NoticeBuilder
+from .policy_fingerprint import definition_of, earlier_definitions
 from .renewed_children import RenewableChildren, renewable_children
 from .rule_bounds import RuleBounds
 from .sql_condition import read_condition

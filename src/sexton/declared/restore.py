@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from ..archives.files import ArchiveLine
+from ..archives.file_format import ArchiveLine
 from ..db.connect import read_only
 from ..db.faults import describe, sqlstate
 from ..db.text_output import exact_text_output

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, text
 
-from ..archives.files import ArchiveLine
+from ..archives.file_format import ArchiveLine
 from ..db.identifiers import for_text, quoted, quoted_table
 from ..statements.archive_columns import kept_columns, type_name
 from ..statements.archive_read_back import LinesRelation, as_parameter, lines_relation

@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, DateTime, String, and_, case, func
 
 from ..db.column_types import is_naive
 from ..db.time_parameters import EPOCHS
-from ..jobs.local_times import instant_of
+from ..jobs.zoneless_columns import instant_of
 from ..jobs.zones import load_zone
 
 _SECONDS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]"

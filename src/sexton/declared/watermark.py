@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, false
 
 from ..config.policy_settings import PolicySettings
-from ..jobs.run_state import TOOK_NOT_ALL, RunState
 from ..jobs.span import Span, parse_span
+from ..run_state import TOOK_NOT_ALL, RunState
 from ..slots.history import history
 from .catalogue import Catalogue
 from .time_columns import TimeMeaning

@@ -14,9 +14,9 @@ from sqlalchemy.sql.expression import Executable
 
 from ..db.identifiers import quoted, quoted_table
 from ..statements.batch_strategy import parameters
-from ..statements.cte_batch import LOCKED_KEYS
 from ..statements.indexes import missing_index
-from ..statements.purge_batch import SweepPurge, WindowPurge, window_end_parameter
+from ..statements.postgresql_batch import LOCKED_KEYS
+from ..statements.postgresql_purge import SweepPurge, WindowPurge, window_end_parameter
 from ..statements.selection import cursor_parameter, cursor_value, due_condition, limit
 from ..statements.strategy_choice import Choice, choose
 from .finding import ROWS_KNOWN, Case, Finding

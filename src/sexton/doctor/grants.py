@@ -20,7 +20,7 @@ from ..db.tables import SCHEMA, own_tables
 from ..jobs.job import Job
 from ..policies.contract import Change, Plan
 from ..runs.runner import planned
-from ..statements.cte_batch import batch_statement
+from ..statements.postgresql_batch import batch_statement
 from ..statements.preview import preview_statement, relations
 from ..statements.unlisted_references import unlisted_references
 from ..texts import one_line

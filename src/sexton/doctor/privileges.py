@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.tables import SCHEMA
 from ..policies.contract import Plan
-from ..statements.cte_batch import batch_statement
+from ..statements.postgresql_batch import batch_statement
 from .finding import Case, Finding
 
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")

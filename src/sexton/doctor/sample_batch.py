@@ -14,7 +14,7 @@ from ..db.faults import Fault, classify, describe
 from ..db.statement_timeout import limited_time
 from ..jobs.duration import duration_words
 from ..statements.batch_strategy import Request, Result, parameters
-from ..statements.purge_batch import SweepPurge
+from ..statements.postgresql_purge import SweepPurge
 from ..statements.selection import due_condition
 from ..statements.strategy_choice import choose
 from .finding import QUESTION_SECONDS, Case, Finding

@@ -23,7 +23,7 @@ from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..errors import UNREACHABLE, SextonError, UsageError
 from ..jobs.job import Job, LazyWork
-from ..jobs.run_state import NoRun, OutcomeCode, RunState
+from ..run_state import NoRun, OutcomeCode, RunState
 from ..runs.context import Failure
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions, run

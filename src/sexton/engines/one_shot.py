@@ -11,10 +11,10 @@ from ..db.faults import in_words
 from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError
 from ..jobs.job import Job
 from ..runs.outcome import Outcome
-from ..runs.stop import Stop
+from ..runs.stop_signals import Stop
 from ..slots.due_run import DueRun
 from .contract import after, due, in_the_way
-from .due_queue import DueQueue
+from .run_order import DueQueue
 
 
 def run_due(

@@ -18,7 +18,7 @@ from ..jobs.job import Job
 from ..policies.contract import Plan
 from ..statements.preview import preview_statement
 from .allowance import Allowance
-from .definitions import definition, definitions_before, is_confirmed
+from .plan_fingerprint import definition, definitions_before, is_confirmed
 
 DECLARED = "policies."
 """How the job of a policy of the settings file begins; people call it by the rest."""

@@ -12,8 +12,8 @@ from statistics import median
 
 from sqlalchemy import Connection, Table, func, select
 
-from ..jobs.run_state import WENT_WELL
 from ..policies.contract import Plan
+from ..run_state import WENT_WELL
 from ..slots.history import history
 from ..statements.batch_strategy import Request, parameters
 from ..statements.poison import any_set_aside

@@ -13,7 +13,7 @@ from ..errors import PolicyError, ScheduleError, suggestion
 from .backoff import Backoff
 from .duration import parse_duration
 from .foreign_code import guarded
-from .guard import Guard
+from .guard_options import Guard
 from .misfire import COALESCE, Misfire
 from .schedule import Schedule
 

@@ -37,7 +37,7 @@ from sqlalchemy import (
 
 from ..db.outbox_table import Outbox
 from ..errors import PolicyError
-from ..jobs.guard import Guard
+from ..jobs.guard_options import Guard
 from ..jobs.span import Span
 
 Rows = Mapping[str, FromClause]

@@ -11,9 +11,9 @@ from ..db.statement_timeout import limited_time
 from ..errors import StoppedByGuard
 from ..guard.arming import adopt, armed_by_earlier, unarmed
 from ..guard.flood import flood_verdict
-from ..jobs.run_state import OutcomeCode
 from ..policies.contract import Plan
-from ..slots.counts import Counts
+from ..run_state import OutcomeCode
+from ..slots.run_counts import Counts
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview
 from .context import RunContext

@@ -20,11 +20,11 @@ from sqlalchemy.exc import DBAPIError
 from ..db.faults import Fault, classify, while_changing
 from ..errors import JobFailed
 from ..policies.contract import Plan
-from ..slots.counts import Counts
+from ..slots.run_counts import Counts
 from ..statements.batch_strategy import BatchStrategy, Request, Result
-from ..statements.cte_batch import CteBatches
 from ..statements.moved_rows import UpdateCount, count_updates, may_have_moved
 from ..statements.poison import any_set_aside, forget_healed, next_subject
+from ..statements.postgresql_batch import CteBatches
 from ..statements.strategy_choice import choose
 from ..statements.unlisted_references import UnlistedReference, without_referenced
 from .context import RunContext

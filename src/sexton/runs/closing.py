@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import LeaseLost, SextonError
-from ..jobs.run_state import NoRun, OutcomeCode, RunState
+from ..run_state import NoRun, OutcomeCode, RunState
 from ..slots.claim import committed, finish
 from ..slots.ending import Ending
 from .context import RunContext

@@ -17,11 +17,11 @@ from ..db.statement_timeout import canceller, statement_limit
 from ..db.tables import own_tables
 from ..errors import Stopped, TimedOut
 from ..guard.allowance import Allowance
-from ..jobs.run_state import OutcomeCode
+from ..run_state import OutcomeCode
 from ..slots.claim import Claim, fenced
-from ..slots.counts import Counts
 from ..slots.ending import counts_columns
-from .stop import Stop
+from ..slots.run_counts import Counts
+from .stop_signals import Stop
 from .throttle import Throttle
 
 

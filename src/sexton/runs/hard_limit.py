@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ..errors import FAILED
-from ..jobs.run_state import OutcomeCode, RunState
+from ..run_state import OutcomeCode, RunState
 from ..slots.ending import Ending
 
 HARD_LIMIT_GRACE_SECONDS = 2.0

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from ..db.faults import Fault, while_changing
-from ..jobs.run_state import OutcomeCode
+from ..run_state import OutcomeCode
 from ..statements.batch_strategy import parameters
 from ..statements.poison import next_subject
 from ..statements.selection import due_condition

@@ -41,9 +41,9 @@ from ..errors import (
     UsageError,
     causes,
 )
-from ..jobs.run_state import SETTLING, NoRun, OutcomeCode, OutcomeState, RunState
-from ..slots.counts import Counts, total
+from ..run_state import SETTLING, NoRun, OutcomeCode, OutcomeState, RunState
 from ..slots.ending import Ending
+from ..slots.run_counts import Counts, total
 from .context import Failure
 from .failure import own_words
 

@@ -27,7 +27,7 @@ from ..db.statement_timeout import limited_time
 from ..db.time_parameters import parse_instant_name
 from ..errors import HeldElsewhere, PolicyError
 from ..policies.contract import Change, Plan
-from ..statements.cte_batch import LOCKED_KEYS, batch_statement, lock_statement
+from ..statements.postgresql_batch import LOCKED_KEYS, batch_statement, lock_statement
 from ..statements.preview import preview_statement, writing_statements
 from ..statements.vetoing_triggers import rewrite_rules
 from .failure import error_message

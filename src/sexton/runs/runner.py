@@ -20,18 +20,18 @@ from ..errors import (
     TimedOut,
 )
 from ..jobs.job import Job
-from ..jobs.run_state import RunState
+from ..run_state import RunState
 from ..slots.claim import AlreadyDone, Claim, claim, finish
-from ..slots.counts import Counts, total
 from ..slots.due_run import DueRun
 from ..slots.ending import Ending
+from ..slots.run_counts import Counts, total
 from .closing import closed
 from .context import Failure, Limits, RunContext, Watcher, deadline_after, no_watcher
 from .failure import error_message, failed
 from .hard_limit import OVERDUE, process_ends_at
 from .outcome import Outcome, ended_by
 from .python_functions import call, step_name
-from .stop import Stop
+from .stop_signals import Stop
 from .unstartable import not_ours, record_unstartable
 
 LastWord = Callable[[Outcome], None]

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from .stop import Stop
+from .stop_signals import Stop
 
 NEIGHBOUR_WAIT_SECONDS = 0.027
 """Seconds to wait for a neighbour: a little more than SQLite's busy handler sleeps (25 ms) in its first 130 ms."""

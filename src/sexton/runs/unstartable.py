@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..errors import HeldElsewhere
-from ..jobs.run_state import NoRun, OutcomeCode, RunState
+from ..run_state import NoRun, OutcomeCode, RunState
 from ..slots.claim import AlreadyDone, claim, finish
 from ..slots.due_run import DueRun
 from ..slots.ending import Ending

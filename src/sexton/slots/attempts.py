@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..jobs.run_state import CUT_OFF, INFRASTRUCTURE
+from ..run_state import CUT_OFF, INFRASTRUCTURE
 
 MAX_CRASHES = 3
 """A slot, or a run that was asked for, whose attempts were cut off this often is left."""

@@ -14,13 +14,13 @@ from ..db.server_clock import database_now
 from ..db.tables import DATABASE, own_tables
 from ..jobs.job import Job
 from ..jobs.misfire import due_slots, lapsed_slot, missed_before
-from ..jobs.run_state import CUT_OFF, RETRIED_IF_ASKED, TAKING_THE_SLOT, OutcomeCode, RunState
 from ..jobs.schedule import Schedule
+from ..run_state import CUT_OFF, RETRIED_IF_ASKED, TAKING_THE_SLOT, OutcomeCode, RunState
 from .attempts import MAX_CRASHES, infrastructure_failures, rest_after
 from .due_run import DueRun
 from .ending import counts_columns
 from .queue import waiting
-from .schedules import ScheduleOverride, beginning, due_after, in_force, observe, overrides
+from .schedule_overrides import ScheduleOverride, beginning, due_after, in_force, observe, overrides
 
 MINUTE = len("2026-11-22 04:10")
 """The part of `Schedule.local_slot` that people read off a clock."""

@@ -6,7 +6,7 @@ of that text. Nothing here is written any more; once no version before 1013 is u
 
 from __future__ import annotations
 
-from ..jobs.run_state import WENT_WELL, OutcomeCode, RunState
+from ..run_state import WENT_WELL, OutcomeCode, RunState
 from .ending import Ending
 
 STOPPED_BY_GUARD = "stopped before its first row: "

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from sqlalchemy import ColumnElement, Table, and_, exists, or_
 
 from ..db.tables import own_tables
-from ..jobs.run_state import KEPT_AS_FAILURE
 from ..policies.contract import Policy
 from ..policies.purge import Purge
+from ..run_state import KEPT_AS_FAILURE
 
 
 def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Policy]:

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, update
 
 from ..db.tables import own_tables
 from ..errors import LeaseLost
-from ..jobs.run_state import RunState
+from ..run_state import RunState
 from .claim import close
 from .ending import Ending
 from .lease import Lease, short_transaction

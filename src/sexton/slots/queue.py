@@ -15,10 +15,10 @@ from ..db.server_clock import ask_now
 from ..db.tables import DATABASE, own_tables
 from ..db.upsert import upsert
 from ..jobs.job import Job
-from ..jobs.run_state import RunState
+from ..run_state import RunState
 from .attempts import MAX_ASKED_ATTEMPTS, MAX_CRASHES, infrastructure_failures
 from .ending import counts_columns
-from .schedules import audit
+from .schedule_overrides import audit
 from .wake import wake
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
-from ..archives.files import ArchiveLine, decoded
+from ..archives.file_format import ArchiveLine, decoded
 from ..db.faults import Fault, classify, describe, sqlstate
 from ..db.identifiers import for_text, quoted, quoted_table
 from .archive_columns import hash_of, is_opaque

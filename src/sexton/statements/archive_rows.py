@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 
-from ..archives.files import ArchiveLine, digest_of
+from ..archives.file_format import ArchiveLine, digest_of
 from ..db.identifiers import quoted, quoted_table
 from ..policies.contract import Plan
 from .archive_columns import columns_of, row_hash, row_json, texts_json

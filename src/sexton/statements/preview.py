@@ -14,10 +14,10 @@ from sqlalchemy import Connection, exists, func, literal_column, not_, select
 
 from ..db.tables import own_tables
 from ..policies.contract import Plan
-from ..slots.counts import Counts
+from ..slots.run_counts import Counts
 from .batch_strategy import Request, parameters
-from .cte_batch import counted_changes, rows_by_table
 from .poison import any_set_aside
+from .postgresql_batch import counted_changes, rows_by_table
 from .selection import facts, select_due, told_before
 from .unlisted_references import (
     MIN_REFUSED_FOR_CONDITION,

@@ -35,7 +35,7 @@ from ..db.tables import own_tables
 from ..outbox.write import enqueue, record
 from ..policies.contract import Change, Plan, in_rows
 from .batch_strategy import Request, Result, parameters, refuse_kept
-from .cte_batch import counted_changes, rows_by_table
+from .postgresql_batch import counted_changes, rows_by_table
 from .selection import carried, cursor_value, fact_order, facts, pick, told_before
 
 ROW = "sexton_row"

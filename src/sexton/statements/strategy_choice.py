@@ -13,8 +13,8 @@ from ..db.identifiers import quoted_table
 from ..db.render import for_driver, render
 from ..policies.contract import Plan
 from .batch_strategy import BatchStrategy, Request, parameters
-from .cte_batch import CteBatches
-from .purge_batch import SweepPurge, WindowPurge, heap_blocks
+from .postgresql_batch import CteBatches
+from .postgresql_purge import SweepPurge, WindowPurge, heap_blocks
 from .selection import due_condition
 from .vetoing_triggers import vetoing_triggers
 

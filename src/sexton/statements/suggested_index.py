@@ -10,7 +10,7 @@ from ..db.identifiers import quoted_table
 from ..policies.contract import Plan
 from .batch_strategy import Request
 from .indexes import missing_index
-from .purge_batch import SweepPurge
+from .postgresql_purge import SweepPurge
 from .strategy_choice import choose
 
 LARGE_TABLE_ROWS = 1_000_000

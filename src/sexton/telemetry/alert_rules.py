@@ -12,7 +12,7 @@ from ..config.alert_settings import AlertSettings
 from ..errors import scrubbed
 from ..jobs.duration import MAX_DURATION, duration_in_words, parse_duration
 from ..jobs.job import Job
-from ..jobs.run_state import FAILURES, PROCESS_ENDED, OutcomeCode, RunState
+from ..run_state import FAILURES, PROCESS_ENDED, OutcomeCode, RunState
 from ..slots.attempts import PROMPT_RETRIES
 from ..slots.history import Past
 from .lateness import Lateness

@@ -14,7 +14,7 @@ from ..jobs.duration import parse_duration
 from ..jobs.job import Job
 from ..slots.history import running
 from ..slots.lease import short_transaction
-from ..slots.schedules import ScheduleOverride, in_force, overrides
+from ..slots.schedule_overrides import ScheduleOverride, in_force, overrides
 from .alert_rules import NONE_UNLOADED, RuleMatch, Unloaded, may_be_silent, rule_matches, silent
 from .alert_rules import unloaded as not_loaded
 from .alert_texts import IncidentEvent, NotificationContext

@@ -17,7 +17,7 @@ from sqlalchemy import CTE, ColumnElement, Connection, Select, case, func, or_, 
 
 from ..db.run_aggregates import count_of_run, seconds_between
 from ..db.tables import own_tables
-from ..jobs.run_state import ENDED_BY_ITSELF, FAILURES, WENT_WELL, RunState
+from ..run_state import ENDED_BY_ITSELF, FAILURES, WENT_WELL, RunState
 from ..slots.ending import COUNTED
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)

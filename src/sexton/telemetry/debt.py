@@ -23,8 +23,8 @@ from ..db.statement_timeout import limited_time
 from ..errors import SextonError
 from ..jobs.job import Job
 from ..jobs.modules import python
-from ..jobs.run_state import OutcomeCode
 from ..policies.contract import Plan
+from ..run_state import OutcomeCode
 from ..runs.runner import planned
 from ..slots.history import Past
 from ..statements.batch_strategy import Request, parameters

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ..jobs.job import Job
 from ..slots.lease import LEADER
-from ..slots.schedules import ScheduleOverride, in_force, next_slot, overrides
+from ..slots.schedule_overrides import ScheduleOverride, in_force, next_slot, overrides
 from .lateness import Lateness, read_lateness, read_leases
 from .latest_runs import LatestRun, latest_runs
 

@@ -19,10 +19,10 @@ from sqlalchemy import Connection, select
 
 from ..db.tables import own_tables
 from ..jobs.job import Job
-from ..jobs.run_state import SLOT_STILL_LATE, RunState
+from ..run_state import SLOT_STILL_LATE, RunState
 from ..slots.due import Attempt, newest_attempts, settled
 from ..slots.lease import of_job
-from ..slots.schedules import ScheduleOverride, beginning, due_after
+from ..slots.schedule_overrides import ScheduleOverride, beginning, due_after
 
 MIN_LATE_GRACE = timedelta(hours=1)
 LATE_GRACE = timedelta(minutes=15)

@@ -19,7 +19,7 @@ from ..db.server_clock import ask_now
 from ..db.tables import own_tables
 from ..errors import SextonError
 from ..jobs.job import Job
-from ..jobs.run_state import FAILURES
+from ..run_state import FAILURES
 from .alert_rules import NONE_UNLOADED, Unloaded
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from ..db.run_aggregates import count_of_run
 from ..db.tables import own_tables
-from ..jobs.run_state import FAILURES, WENT_WELL, RunState
+from ..run_state import FAILURES, WENT_WELL, RunState
 from ..slots.attempts import is_infrastructure_failure
 from ..slots.history import Past, history
 from .lateness import ON_TIME, Lateness

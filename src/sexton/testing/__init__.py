@@ -36,7 +36,7 @@ def run_job(
     UsageError when its work cannot run here: its table is missing, a policy cannot be right.
     """
     from ..errors import JobFailed, TimedOut, UsageError
-    from ..jobs.run_state import RunState
+    from ..run_state import RunState
     from ..runs.runner import RunOptions, run
     from ..slots.due_run import DueRun
 

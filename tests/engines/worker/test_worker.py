@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sexton.app import App
 from sexton.db.server_clock import ask_now
 from sexton.jobs.duration import format_duration
-from sexton.slots.schedules import pause, reschedule, resume
+from sexton.slots.schedule_overrides import pause, reschedule, resume
 from tests.support.past_runs import database_time, first_seen
 from tests.support.patience import PATIENCE
 from tests.support.worker import LONG, Yard, assert_no_slot_twice, make_yard, said

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from sexton.archives.files import manifest_of, write_content
+from sexton.archives.file_format import manifest_of, write_content
 from sexton.declared import restore as product
 from sexton.errors import JobFailed
 from sexton.runs.archive import archiver

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sexton.archives.files import ENDING, manifest_of
+from sexton.archives.file_format import ENDING, manifest_of
 from sexton.archives.manifests import require_whole
 from sexton.cli.main import main
 from sexton.db.tables import own_tables

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sexton.archives.files import manifest_of
+from sexton.archives.file_format import manifest_of
 from sexton.db.tables import own_tables
 from sexton.runs.archive import archiver
 from tests.cli.shell import Shell

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, select, text
 
-from sexton.archives.files import manifest_of
+from sexton.archives.file_format import manifest_of
 from sexton.errors import JobFailed
 from tests.declared.shop import Shop
 from tests.declared.test_archive import archiving, files, ran

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sexton.archives.files import ENDING, manifest_of
-from sexton.archives.sealed_files import lines_of, measured
+from sexton.archives.file_format import ENDING, manifest_of
+from sexton.archives.reader import lines_of, measured
 from sexton.errors import JobFailed
 from sexton.runs.archive import archiver
 from sexton.runs.archive.records import record_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from sexton.archives.files import manifest_of
+from sexton.archives.file_format import manifest_of
 from sexton.cli.main import main
 from sexton.runs.archive.records import forget
 from sexton.testing import run_job

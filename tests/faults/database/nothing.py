@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, func, select
 
 from sexton.db.tables import own_tables
-from sexton.jobs.run_state import OutcomeCode
+from sexton.run_state import OutcomeCode
 
 
 def assert_nothing_started(engine: Engine) -> None:

@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Engine, event
 
 from sexton.db.faults import sqlstate
-from sexton.runs.stop import Stop
+from sexton.runs.stop_signals import Stop
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from sexton.runs.context import Limits
-from sexton.slots.counts import Counts
+from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 from tests.support.sessions import NOON, Sessions, make_sessions
 

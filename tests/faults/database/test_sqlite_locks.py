@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from sexton.runs.context import Limits
-from sexton.slots.counts import Counts
+from sexton.slots.run_counts import Counts
 from sexton.testing import preview_job, run_job
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE

@@ -13,7 +13,7 @@ from sexton import Job, Run
 from sexton.db.connect import open_database
 from sexton.db.server_clock import ask_now
 from sexton.errors import LeaseLost
-from sexton.jobs.run_state import RunState
+from sexton.run_state import RunState
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.slots.claim import Claim, claim, finish

@@ -13,7 +13,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, SIGXCPU, Signals
 import pytest
 from sqlalchemy import Engine
 
-from sexton.runs import stop
+from sexton.runs import stop_signals
 from sexton.testing import run_job
 from tests.support.children import command_line, write_settings
 from tests.support.database_checks import assert_expired_once, is_free, states
@@ -38,7 +38,7 @@ def long_run(start: Start, folder: Path, database: str, *, ignoring: Signals | N
 
 def with_slow_keys(*words: str, ignoring: Signals | None = None) -> int:
     """A child for which any later Ctrl-C is the same press of keys, however long a busy machine takes for it."""
-    stop.SAME_KEY_PRESS_SECONDS = PATIENCE
+    stop_signals.SAME_KEY_PRESS_SECONDS = PATIENCE
     return command_line(*words, ignoring=ignoring)
 
 
@@ -169,7 +169,7 @@ def test_p7_a_function_ends_at_its_next_check(
 
 def test_p7_signals_are_as_before_after_a_run() -> None:
     """A product that calls Sexton inside its own process gets its handlers back."""
-    from sexton.runs.stop import Stop, on_signals
+    from sexton.runs.stop_signals import Stop, on_signals
 
     before = signal.getsignal(SIGTERM)
     with on_signals(Stop()):

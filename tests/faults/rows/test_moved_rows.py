@@ -12,7 +12,7 @@ from sexton.runs.batches import Batches
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.runs.runner import planned
-from sexton.slots.counts import Counts
+from sexton.slots.run_counts import Counts
 from sexton.statements.batch_strategy import Request
 from sexton.statements.strategy_choice import choose
 from sexton.testing import run_job

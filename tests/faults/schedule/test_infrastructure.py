@@ -15,8 +15,8 @@ from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
 from sexton.db.server_clock import ask_now
 from sexton.errors import Stopped
-from sexton.jobs.run_state import INFRASTRUCTURE, OutcomeCode, RunState
-from sexton.runs.stop import Stop
+from sexton.run_state import INFRASTRUCTURE, OutcomeCode, RunState
+from sexton.runs.stop_signals import Stop
 from sexton.slots.attempts import LONGEST_REST, rest_after
 from sexton.slots.claim import Claim, claim, finish, reap
 from sexton.slots.due import due_runs

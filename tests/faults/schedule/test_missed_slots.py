@@ -14,7 +14,7 @@ from sqlalchemy import Engine, update
 
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
-from sexton.jobs.run_state import RunState
+from sexton.run_state import RunState
 from sexton.slots.claim import claim, finish
 from sexton.slots.due_run import DueRun
 from sexton.slots.ending import Ending

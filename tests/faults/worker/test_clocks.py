@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.app import App
-from sexton.slots.schedules import reschedule
+from sexton.slots.schedule_overrides import reschedule
 from tests.support.require import library, program
 from tests.support.worker import Yard, assert_no_slot_twice, has_every_slot, make_yard
 from tests.support.workers import Start, sexton

@@ -14,11 +14,11 @@ from sqlalchemy import Engine, create_engine, text
 
 from sexton import App, Job
 from sexton.config import Settings
-from sexton.engines.due_queue import DueQueue
 from sexton.engines.executor.messages import MAX_MESSAGE_BYTES, JsonPipe, in_form, message_of
+from sexton.engines.run_order import DueQueue
 from sexton.engines.worker.leader_inbox import LeaderInbox
 from sexton.jobs.registry import Registry
-from sexton.jobs.run_state import RunState
+from sexton.run_state import RunState
 from sexton.runs.outcome import Outcome
 from sexton.slots.due_run import DueRun
 from sexton.slots.queue import enqueue

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, insert
 from sexton import Counts
 from sexton.doctor.inspection import job_warnings
 from sexton.runs.context import Limits
-from sexton.runs.stop import Stop
+from sexton.runs.stop_signals import Stop
 from tests.support.market import NOW, Market, later, open_market
 
 

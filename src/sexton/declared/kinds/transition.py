@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...config.policy_checks import check_values
-from ...config.policy_words import values_in_words
+from ...config.policy_in_words import values_in_words
 from ...setting_fields import Misfit, setting
 from .contract import Building, Parts, PolicyKind
 

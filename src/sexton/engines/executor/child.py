@@ -23,10 +23,10 @@ from ...app import App
 from ...console import complain, plain_logging, plain_output, write_traceback
 from ...db.connect import read_only
 from ...errors import FAILED, SextonError
-from ...jobs.run_state import QUIET
+from ...run_state import QUIET
 from ...runs.outcome import Outcome
 from ...runs.runner import RunOptions
-from ...runs.stop import Stop, on_signals
+from ...runs.stop_signals import Stop, on_signals
 from ...slots.claim import Claim
 from ...slots.due_run import DueRun
 from ...telemetry import logs

@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from ...errors import JobFailed
-from ...jobs.run_state import OutcomeCode, outcome_state
+from ...run_state import OutcomeCode, outcome_state
 from ...runs.context import Failure
 from ...runs.outcome import EXIT_CODES, Outcome
-from ...slots.counts import steps_from_json
+from ...slots.run_counts import steps_from_json
 
 
 def message_of(outcome: Outcome) -> dict[str, Any]:

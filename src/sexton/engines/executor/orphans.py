@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...app import App
 from ...errors import LeaseLost, SextonError
-from ...jobs.run_state import NoRun, OutcomeCode, RunState
+from ...run_state import NoRun, OutcomeCode, RunState
 from ...runs.hard_limit import OVERDUE
 from ...runs.outcome import Outcome
 from ...slots.claim import close

@@ -15,7 +15,7 @@ from ...jobs.job import Job
 from ...slots.due import newest_attempts, tried_again
 from ...slots.due_run import DueRun
 from ...slots.queue import waiting
-from ...slots.schedules import in_force, next_slot, overrides, version
+from ...slots.schedule_overrides import in_force, next_slot, overrides, version
 from ...slots.wake import understood
 from .agenda import Agenda
 from .listener import Listener

@@ -20,18 +20,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...app import App
 from ...db.faults import in_words
 from ...errors import DatabaseUnreachable, SchemaOutdated, SextonError, UsageError
-from ...jobs.run_state import NoRun
 from ...jobs.zones import renew_zones
+from ...run_state import NoRun
 from ...runs.outcome import Outcome
-from ...runs.stop import Stop
+from ...runs.stop_signals import Stop
 from ...slots.claim import holder_name
 from ...slots.due_run import DueRun
 from ...slots.lease import short_transaction
 from ..contract import UNSETTLED_SECONDS, after, look, not_begun
-from ..due_queue import DueQueue
 from ..executor.messages import outcome_of
 from ..executor.orphans import OrphanedRuns
 from ..executor.process import Assignment, Executor
+from ..run_order import DueQueue
 from .leader_inbox import LeaderInbox
 from .leadership import Leadership
 from .readiness import Fitness

@@ -25,15 +25,15 @@ from secrets import token_hex
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ...archives.files import ENDING, Manifest, Written, discard, pinned, publish, temporary_of, write_content
+from ...archives.file_format import ENDING, Manifest, Written, discard, pinned, publish, temporary_of, write_content
 from ...archives.manifests import require_whole
-from ...archives.sealed_files import Seal, measured
+from ...archives.reader import Seal, measured
 from ...clock import iso
 from ...db.faults import Fault, classify
 from ...errors import JobFailed
 from ...files import make_folder
 from ...policies.contract import ArchiveTo, Plan
-from ...slots.counts import Counts
+from ...slots.run_counts import Counts
 from ...statements.archive_columns import columns_of, type_name
 from ...statements.archive_rows import RowKey, WrittenRow, written_row
 from ...statements.batch_strategy import Request

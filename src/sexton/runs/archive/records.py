@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy import delete as delete_from
 
-from ...archives.files import ENDING, digest_of, manifest_of, sync_folder
+from ...archives.file_format import ENDING, digest_of, manifest_of, sync_folder
 from ...archives.manifests import require_whole
-from ...archives.sealed_files import Seal, lines_of
+from ...archives.reader import Seal, lines_of
 from ...db.server_clock import database_now
 from ...db.tables import own_tables
 from ...errors import JobFailed

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...archives.files import ArchiveLine, Manifest, Written
+from ...archives.file_format import ArchiveLine, Manifest, Written
 from ...archives.manifests import read_manifest
-from ...archives.sealed_files import Seal, lines_of, measured
+from ...archives.reader import Seal, lines_of, measured
 from ...errors import JobFailed
 from .records import Record
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sexton.app import App
 from sexton.engines import contract
 from sexton.engines.executor import process
-from sexton.jobs.run_state import NoRun
+from sexton.run_state import NoRun
 from sexton.slots.queue import enqueue
 from tests.support.children import command_line
 from tests.support.patience import PATIENCE

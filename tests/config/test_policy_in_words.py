@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sexton.config.policy_words import details
+from sexton.config.policy_in_words import details
 from sexton.declared.policy_tables import read_policy
 
 ITEMS = {"items": {"column": "order_id", "children": {"notes": {"column": "item", "action": "set null"}}}}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
-from ..errors import SECRET_NAME_PARTS
+from .errors import SECRET_NAME_PARTS
 
 MASK = "***"
 SECRET_NAME = re.compile(SECRET_NAME_PARTS, re.IGNORECASE)

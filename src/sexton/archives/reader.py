@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ..errors import JobFailed
-from .files import ArchiveLine, Written, decoded
+from .file_format import ArchiveLine, Written, decoded
 
 BLOCK = 1 << 16
 """Bytes that are read, or unpacked, at once."""

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event, text
 
 from sexton import Job, Run
 from sexton.errors import Stopped
-from sexton.runs.stop import Stop, on_signals
+from sexton.runs.stop_signals import Stop, on_signals
 from sexton.testing import run_job
 from tests.support.database_checks import is_free
 from tests.support.patience import PATIENCE
@@ -70,7 +70,7 @@ def test_waiting_ends_as_soon_as_somebody_asks(monkeypatch: pytest.MonkeyPatch) 
         begun.set()
         return select(*arguments)
 
-    monkeypatch.setattr("sexton.runs.stop.select", SimpleNamespace(select=wait_and_tell))
+    monkeypatch.setattr("sexton.runs.stop_signals.select", SimpleNamespace(select=wait_and_tell))
     stop = Stop()
     (thread,), woken = waiting(stop)
 

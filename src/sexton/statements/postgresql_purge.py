@@ -30,7 +30,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from ..db.identifiers import quoted_table
 from ..policies.contract import Plan, in_rows
 from .batch_strategy import Request, Result, parameters
-from .cte_batch import CteBatches
+from .postgresql_batch import CteBatches
 from .selection import after_cursor, cursor_bound, cursor_value, due_condition
 
 

@@ -18,7 +18,16 @@ from sexton.jobs.schedule import Schedule
 from sexton.slots.due import due_runs
 from sexton.slots.due_run import DueRun
 from sexton.slots.history import history
-from sexton.slots.schedules import in_force, next_slot, override_error, overrides, pause, reschedule, resume, version
+from sexton.slots.schedule_overrides import (
+    in_force,
+    next_slot,
+    override_error,
+    overrides,
+    pause,
+    reschedule,
+    resume,
+    version,
+)
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), work=print)
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sexton.jobs.local_times import away_from, first_at, instant_of, just_after
 from sexton.jobs.span import parse_span
+from sexton.jobs.zoneless_columns import away_from, first_at, instant_of, just_after
 
 TICK = timedelta(microseconds=1)
 NIGHTS = [

@@ -16,7 +16,7 @@ from typing import Any
 
 from ...app import App
 from ...runs.outcome import Outcome
-from ...runs.stop import Stop
+from ...runs.stop_signals import Stop
 from ...slots.due_run import DueRun
 from ..contract import not_begun
 from .messages import outcome_of

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from signal import SIGKILL
 
 from ...errors import DONE
-from ...runs.stop import Stop
+from ...runs.stop_signals import Stop
 from ..executor.process import Executor
 
 SHUTDOWN_GRACE_SECONDS = 3.0
