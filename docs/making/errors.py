@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from sexton import errors
 from sexton.cli.main import EPILOG
 from sexton.db.faults import Fault
+from sexton.exit_codes import OF_STATE
 from sexton.run_state import INFRASTRUCTURE, TAKING_THE_SLOT, OutcomeCode, RunState
-from sexton.runs.outcome import EXIT_CODES
 from sexton.runs.transaction_retries import MAX_TRANSACTION_RETRIES
 
 from .markdown import code, docstring, fenced, page, table
@@ -122,9 +122,9 @@ def _codes() -> Iterator[list[str]]:
 
 def _states() -> Iterator[list[str]]:
     for state in RunState:
-        exit_code = EXIT_CODES.get(state)
+        exit_code = OF_STATE.get(state)
         shown = "" if exit_code is None else str(exit_code)
         yield [code(state), shown, "yes" if state in TAKING_THE_SLOT else "no", MEANINGS[state]]
-    for outcome in EXIT_CODES:
+    for outcome in OF_STATE:
         if outcome not in set(RunState):
-            yield [f"({outcome})", str(EXIT_CODES[outcome]), "", WITHOUT_ROW[outcome]]
+            yield [f"({outcome})", str(OF_STATE[outcome]), "", WITHOUT_ROW[outcome]]

@@ -172,6 +172,7 @@ class App:
             self._take(f"{POLICIES}{name}", partial(self._of_policy, name, settings))
 
     def _of_policy(self, name: str, settings: PolicyKind) -> Iterable[Job]:
+        from .config.policy_in_words import sentence
         from .config.policy_settings import LocatedPolicy
 
         declared = LocatedPolicy(name, settings, self.policies, str(self.folder), self._place)
@@ -181,7 +182,7 @@ class App:
             timeout=settings.timeout,
             priority=settings.priority,
             work=LazyWork("sexton.declared.build:work", (declared,), asks_database=True),
-            description=settings.words(),
+            description=sentence(settings),
             guard=Guard(settings.max_share, arm=True),
         )
 

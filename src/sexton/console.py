@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-from .errors import SextonError, scrubbed
+from .errors import SextonError
+from .masking import scrubbed
 from .texts import encodable, one_line, printed, visible
 
 NOBODY_READS = (errno.EPIPE, errno.EIO)

@@ -21,21 +21,12 @@ Messages are one line and never hold a password, a row's values or a DSN with cr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
-DONE = 0
-FAILED = 1
-USAGE = 2
-PARTIAL = 3
-UNREACHABLE = 69
-HELD = 75
+from .exit_codes import FAILED, HELD, PARTIAL, UNREACHABLE, USAGE
 
 DEEP = 10
 """How many errors that led to another one are looked at."""
-
-SECRET_NAME_PARTS = "pass|pwd|secret|token|credential|private|signature|api_?key|access_?key"
-"""Parts of names whose values are not printed; a regular expression, to be read without regard to case."""
 
 
 class SextonError(Exception):
@@ -127,16 +118,6 @@ class HeldElsewhere(SextonError):
 
 class LeaseLost(HeldElsewhere):
     """The lease was taken over (new epoch): this process may not commit one more row."""
-
-
-def scrubbed(text: str) -> str:
-    """A text that somebody else wrote, without credentials: what stands before an @ in a URL, secret parameters,
-    what follows Authorization or Bearer."""
-    text = re.sub(r"(\b[\w+.-]+://)[^\s/]*@", r"\1***@", text)
-    text = re.sub(r"(?i)\b(authorization['\"]?\s*[=:]\s*['\"]?)(?:[a-z]+\s+)?[^\s,;'\"]+", r"\1***", text)
-    text = re.sub(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}", r"\1***", text)
-    secret = rf"(?i)\b([\w-]*(?:{SECRET_NAME_PARTS})[\w-]*['\"]?\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&,;]+)"
-    return re.sub(secret, r"\1***", text)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -6,11 +6,22 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
-from .errors import SECRET_NAME_PARTS
-
 MASK = "***"
+SECRET_NAME_PARTS = "pass|pwd|secret|token|credential|private|signature|api_?key|access_?key"
+"""Parts of names whose values are not printed; a regular expression, to be read without regard to case."""
+
 SECRET_NAME = re.compile(SECRET_NAME_PARTS, re.IGNORECASE)
 _PARAMETER = re.compile(r"([^&;=#]*)=([^&;#]*)")
+
+
+def scrubbed(text: str) -> str:
+    """A text that somebody else wrote, without credentials: what stands before an @ in a URL, secret parameters,
+    what follows Authorization or Bearer."""
+    text = re.sub(r"(\b[\w+.-]+://)[^\s/]*@", r"\1***@", text)
+    text = re.sub(r"(?i)\b(authorization['\"]?\s*[=:]\s*['\"]?)(?:[a-z]+\s+)?[^\s,;'\"]+", r"\1***", text)
+    text = re.sub(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}", r"\1***", text)
+    secret = rf"(?i)\b([\w-]*(?:{SECRET_NAME_PARTS})[\w-]*['\"]?\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&,;]+)"
+    return re.sub(secret, r"\1***", text)
 
 
 def shown(url: str) -> str:

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.app import App
-from sexton.errors import USAGE, UsageError
+from sexton.errors import UsageError
+from sexton.exit_codes import USAGE
 from sexton.jobs.foreign_code import guarded
 from sexton.telemetry.incidents import open_incidents
 from tests.cli.shell import Shell

@@ -9,7 +9,8 @@ import pytest
 
 from sexton.config import Settings, load
 from sexton.declared.policy_tables import policies_of
-from sexton.errors import USAGE, SettingsError
+from sexton.errors import SettingsError
+from sexton.exit_codes import USAGE
 
 
 @dataclass

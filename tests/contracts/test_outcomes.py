@@ -17,13 +17,14 @@ from sqlalchemy import Engine, insert, text
 from sexton.app import App
 from sexton.config import Settings
 from sexton.db.server_clock import ask_now
-from sexton.engines.contract import UNKNOWN_SECONDS, UNSETTLED_SECONDS, Next, after, execute
+from sexton.engines.contract import execute
+from sexton.engines.run_order import UNKNOWN_SECONDS, UNSETTLED_SECONDS, Next, after
 from sexton.run_state import NoRun, RunState
 from sexton.runs.outcome import Outcome
 from sexton.slots.claim import claim, finish
 from sexton.slots.due_run import DueRun
 from sexton.slots.ending import Ending
-from sexton.slots.history import Past, history
+from sexton.slots.history import RunRecord, history
 from tests.contracts.engines import ENGINES, EngineCase, run_due
 from tests.support.children import command_line, command_line_to_the_last_word
 from tests.support.outcome_jobs import MOST, ROWS, YEARLY, Row
@@ -69,7 +70,7 @@ def expected(row: Row, slots: list[datetime]) -> list[tuple[datetime, int, str]]
     return [(first, 1, row.state), *again, *((slot, 1, row.then) for slot in later)]
 
 
-def on_record(runs: list[Past]) -> list[tuple[datetime | None, int, str]]:
+def on_record(runs: list[RunRecord]) -> list[tuple[datetime | None, int, str]]:
     """The same, of what was made up."""
     return [(run.slot, run.attempt, run.state) for run in runs[1:]]
 
@@ -90,7 +91,7 @@ def test_rep_39_the_same_is_on_record_and_the_same_follows_whoever_starts_it(
     slots = slots_of(engine)
     want = {name: expected(row, slots) for name, row in rows.items()}
 
-    def found() -> dict[str, list[Past]]:
+    def found() -> dict[str, list[RunRecord]]:
         runs = yard.runs()
         return {name: [run for run in runs if run.job == row.job.name] for name, row in rows.items()}
 

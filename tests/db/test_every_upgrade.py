@@ -13,7 +13,7 @@ from sexton.clock import parse_instant
 from sexton.db.migrate import HEAD_REVISION, migrate, revision
 from sexton.run_state import NoRun, OutcomeCode, RunState
 from sexton.slots.due import due_runs
-from sexton.slots.history import Past, history
+from sexton.slots.history import RunRecord, history
 from sexton.telemetry.counters import CounterReader
 from sexton.telemetry.run_evidence import last_effect
 from tests.support import earlier_shop as earlier
@@ -99,7 +99,7 @@ def test_runs_of_before_are_read_as_they_were_meant(shop: Shop) -> None:
     assert f"  note      {ENDED['partial']}" in shown.out.splitlines(), shown
 
 
-def ended(run: Past) -> tuple[str | None, str | None, str | None]:
+def ended(run: RunRecord) -> tuple[str | None, str | None, str | None]:
     """What is on record about its end."""
     return run.error, run.note, run.outcome_code
 

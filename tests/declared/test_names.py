@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sexton.config.policy_in_words import sentence
 from sexton.declared.kinds.purge import PurgeSettings
 from sexton.errors import SettingsError, UsageError
 from sexton.testing import run_job
@@ -206,5 +207,5 @@ def test_a_condition_of_several_lines_is_one_in_the_rule_in_words() -> None:
     sql = PurgeSettings(purge="orders", only="\n  a > 1\n  AND b IS NULL\n")
     table = PurgeSettings(purge="orders", by="ends_at", only={"state": "done", "kind": "x"})
 
-    assert sql.words() == "delete rows of orders, only where a > 1 AND b IS NULL"
-    assert table.words() == "delete rows of orders past their ends_at, with a condition on state, kind"
+    assert sentence(sql) == "delete rows of orders, only where a > 1 AND b IS NULL"
+    assert sentence(table) == "delete rows of orders past their ends_at, with a condition on state, kind"

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 
 from sexton.channels import registry as channels
 from sexton.config import environment, load
+from sexton.config.policy_in_words import sentence
 from sexton.config.template import env_template, toml_template
 from sexton.db.connect import open_database
 from sexton.declared.kinds import registry as kinds
@@ -219,7 +220,8 @@ def test_a_changed_setting_of_its_own_disarms_it(mover: tuple[Shell, Engine]) ->
 )
 def test_what_does_not_make_a_policy_is_one_line(here: Path, written: dict[str, object], words: str) -> None:
     installed("write-a-policy-kind.md", here)
-    assert read_policy({"move": "a", "by": "b", "destination": "c"}, ("policies", "tidy")).words().startswith("move ")
+    moving = read_policy({"move": "a", "by": "b", "destination": "c"}, ("policies", "tidy"))
+    assert sentence(moving).startswith("move ")
 
     with pytest.raises(SettingsError) as refused:
         read_policy({"move": "orders", "by": "created_at", **written}, ("policies", "tidy"))

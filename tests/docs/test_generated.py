@@ -17,9 +17,9 @@ from sexton.config import JobSettings, Settings
 from sexton.config.environment import variables
 from sexton.db.faults import Fault
 from sexton.db.tables import own_tables
+from sexton.exit_codes import OF_STATE
 from sexton.packs.marketplace.options import Options
 from sexton.run_state import RunState
-from sexton.runs.outcome import EXIT_CODES
 from sexton.setting_fields import leaves
 
 from .pages import DOCS, ROOT, headings, name_of, pages
@@ -92,7 +92,7 @@ def test_every_table_and_column_of_ours_is_in_the_manual() -> None:
 
 def test_every_state_and_kind_of_error_has_a_meaning() -> None:
     assert list(errors.MEANINGS) == list(RunState)
-    assert set(errors.WITHOUT_ROW) == set(EXIT_CODES) - set(RunState)
+    assert set(errors.WITHOUT_ROW) == set(OF_STATE) - set(RunState)
     assert set(errors.ANSWERS) == set(Fault)
 
 

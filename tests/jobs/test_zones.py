@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sexton.clock import parse_instant
 from sexton.errors import ScheduleError
-from sexton.jobs.zones import check_zone, load_zone, pieces, zone_names
+from sexton.jobs.clock_changes import pieces
+from sexton.jobs.zones import check_zone, load_zone, zone_names
 
 YEAR_2000, YEAR_2040 = datetime.fromisoformat("2000-01-01"), datetime.fromisoformat("2040-01-01")
 

@@ -13,7 +13,7 @@ from sexton import Job, Misfire, cron, every, parse_backoff
 from sexton.clock import parse_instant
 from sexton.db.tables import own_tables
 from sexton.run_state import RunState
-from sexton.slots.due import Attempt, due_runs, newest_attempts, settled
+from sexton.slots.due import NewestAttempt, due_runs, newest_attempts, settled
 from sexton.slots.schedule_overrides import overrides
 
 HOURLY = Job("shop.hourly", schedule=every("1h"), work=lambda run: None)
@@ -261,7 +261,7 @@ def test_the_newest_attempts_of_all_jobs_are_one_question(engine: Engine) -> Non
     with engine.connect() as connection:
         newest = newest_attempts(connection, ["shop.a", "shop.b", "shop.c"], at("12:30"))
 
-    wanted = Attempt(at("12:00"), 2, RunState.FAILED, at("12:02"))
+    wanted = NewestAttempt(at("12:00"), 2, RunState.FAILED, at("12:02"))
     assert newest == {"shop.a": wanted, "shop.b": wanted}
 
 
@@ -270,11 +270,11 @@ def test_nothing_is_settled_for_a_job_that_never_ran() -> None:
 
 
 def test_a_failed_run_whose_end_is_unknown_is_not_retried() -> None:
-    assert settled(RETRIED, Attempt(at("12:00"), 1, RunState.FAILED, None), at("12:59")) == at("12:00")
+    assert settled(RETRIED, NewestAttempt(at("12:00"), 1, RunState.FAILED, None), at("12:59")) == at("12:00")
 
 
 def test_a_slot_that_is_to_be_tried_again_is_settled_up_to_just_before_it() -> None:
-    before = settled(HOURLY, Attempt(at("12:00"), 1, RunState.CANCELLED, at("12:02")), at("12:59"))
+    before = settled(HOURLY, NewestAttempt(at("12:00"), 1, RunState.CANCELLED, at("12:02")), at("12:59"))
 
     assert before is not None
     assert timedelta() < at("12:00") - before < timedelta(seconds=1)

@@ -15,7 +15,7 @@ from sexton.runs.runner import run as execute
 from sexton.runs.stop_signals import Stop
 from sexton.slots.claim import claim, reap
 from sexton.slots.due_run import DueRun
-from sexton.slots.history import Past, history
+from sexton.slots.history import RunRecord, history
 from sexton.slots.queue import enqueue, waiting
 from tests.support.database_checks import let_leases_end
 from tests.support.patience import PATIENCE
@@ -29,7 +29,7 @@ def ask(engine: Engine, job: Job = SLOW) -> int:
         return enqueue(connection, job, by="anna@host")[0]
 
 
-def runs(engine: Engine) -> list[Past]:
+def runs(engine: Engine) -> list[RunRecord]:
     """Oldest first."""
     with engine.connect() as connection:
         return sorted(history(connection, limit=100), key=lambda run: run.id)

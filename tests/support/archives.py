@@ -16,14 +16,14 @@ from sexton.archives.manifests import read_manifest
 from sexton.declared import restore as product
 from sexton.declared.restore import Restored
 from sexton.runs.archive.records import record_of
-from sexton.runs.archive.verification import Archive, believed, recorded
+from sexton.runs.archive.verification import Archive, verify_by_manifest, verify_by_record
 
 
 def opened(engine: Engine, path: Path) -> Archive:
     """By the record."""
     with engine.connect() as connection:
         record = record_of(connection, path.name)
-    return recorded(path, record)
+    return verify_by_record(path, record)
 
 
 def restore(engine: Engine, path: Path, *, without_triggers: bool = False) -> list[Restored]:
@@ -39,7 +39,7 @@ def triggers(engine: Engine, path: Path, *, without: bool = False) -> list[str]:
 def as_it_says(path: Path) -> Archive:
     """By the manifest, of whatever table."""
     manifest = read_manifest(path)
-    return believed(path, {manifest.policy: list(manifest.columns)})
+    return verify_by_manifest(path, {manifest.policy: list(manifest.columns)})
 
 
 def verify(path: Path) -> Manifest:

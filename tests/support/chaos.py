@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from sexton.slots.claim import reap
-from sexton.slots.history import Past
+from sexton.slots.history import RunRecord
 
 from .children import command_line, write_settings
 from .database_checks import let_leases_end
@@ -125,7 +125,7 @@ class Storm:
         assert self.restart is not None
         self.restart()
 
-    def calm(self) -> list[Past]:
+    def calm(self) -> list[RunRecord]:
         """When it is over: wait until the last slot of the storm is done, and give all runs."""
         last = max(run.slot for run in self.yard.runs(EAGER) if run.slot) + 3 * SECOND
         self.yard.wait_until(
@@ -143,7 +143,7 @@ class Storm:
         return self.yard.runs()
 
 
-def assert_nothing_lost_or_doubled(runs: list[Past]) -> None:
+def assert_nothing_lost_or_doubled(runs: list[RunRecord]) -> None:
     """Every slot ran once, or is on record, or is counted by the run that stood for it."""
     assert_no_slot_twice(runs)
     assert not [run for run in runs if run.state in ("running", "queued")]
@@ -165,7 +165,7 @@ def assert_nothing_lost_or_doubled(runs: list[Past]) -> None:
     assert not early, ("given up before the third try", _near(eager, early))
 
 
-def _near(runs: list[Past], slots: Sequence[datetime | None]) -> list[tuple[object, ...]]:
+def _near(runs: list[RunRecord], slots: Sequence[datetime | None]) -> list[tuple[object, ...]]:
     return [
         (run.id, f"{run.slot:%S}", run.state, run.attempt, run.missed, _times(run), run.worker[:9], run.error)
         for run in runs
@@ -173,5 +173,5 @@ def _near(runs: list[Past], slots: Sequence[datetime | None]) -> list[tuple[obje
     ]
 
 
-def _times(run: Past) -> str:
+def _times(run: RunRecord) -> str:
     return f"{run.started_at:%S.%f} to {run.finished_at:%S.%f}"

@@ -12,7 +12,7 @@ from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.jobs.job import Job
 from sexton.slots.ending import counts_columns
-from sexton.slots.history import Past, history, set_aside
+from sexton.slots.history import RunRecord, history, set_aside
 from sexton.slots.run_counts import steps_from_json
 from sexton.slots.schedule_overrides import observe
 
@@ -67,7 +67,7 @@ def at(text: str) -> datetime:
     return parse_instant(f"2026-06-15T{text}Z")
 
 
-def newest_run(engine: Engine) -> Past:
+def newest_run(engine: Engine) -> RunRecord:
     """The run that began last."""
     with engine.connect() as connection:
         return history(connection, limit=1)[0]

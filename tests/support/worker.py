@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from sexton.app import App
 from sexton.db.connect import read_only
-from sexton.slots.history import Past, history
+from sexton.slots.history import RunRecord, history
 from sexton.slots.queue import enqueue
 from sexton.testing.processes import wait_until
 
@@ -52,7 +52,7 @@ class Yard:
         worker.wait_for('"leading"')
         return worker
 
-    def runs(self, job: str | None = None) -> list[Past]:
+    def runs(self, job: str | None = None) -> list[RunRecord]:
         """Runs, oldest first."""
         with read_only(self.engine) as connection:  # which waits for no writer of a file
             return sorted(history(connection, job=job, limit=10_000), key=lambda run: run.id)
@@ -63,7 +63,7 @@ class Yard:
         with self.engine.begin() as connection:
             return enqueue(connection, app.registry.get(job), by="a test")[0]
 
-    def ended(self, number: int, seconds: float = PATIENCE) -> Past:
+    def ended(self, number: int, seconds: float = PATIENCE) -> RunRecord:
         """The run, once it has ended."""
         self.wait_until(lambda: any(run.id == number and run.finished_at for run in self.runs()), seconds)
         return next(run for run in self.runs() if run.id == number)
@@ -131,13 +131,13 @@ def pages_of(worker: Worker) -> str:
     return next(str(line["address"]) for line in said(worker) if line["event"] == "pages")
 
 
-def has_every_slot(runs: list[Past]) -> bool:
+def has_every_slot(runs: list[RunRecord]) -> bool:
     """Whether these, of a job that wants each second, leave out none between the first and the last."""
     slots = sorted({run.slot for run in runs if run.slot is not None})
     return bool(slots) and len(slots) == (slots[-1] - slots[0]).total_seconds() + 1
 
 
-def assert_no_slot_twice(runs: list[Past]) -> None:
+def assert_no_slot_twice(runs: list[RunRecord]) -> None:
     """No slot of a job has succeeded twice."""
     done = [(run.job, run.slot) for run in runs if run.slot is not None and run.state in ("succeeded", "partial")]
     assert len(done) == len(set(done))

@@ -22,7 +22,7 @@ from sexton.run_state import OutcomeCode
 from sexton.telemetry.alert_delivery import deliver, unsent
 from sexton.telemetry.assessment import assess_jobs
 from sexton.telemetry.incidents import UNREACHABLE, channel_broke, channel_works, open_incidents, unsettled
-from sexton.telemetry.monitoring_cycle import Rounds, needed_facts
+from sexton.telemetry.monitoring_cycle import MonitoringCycle, needed_facts
 from tests.channels.web import Web
 from tests.support.patience import PATIENCE
 
@@ -241,7 +241,7 @@ def test_sec_16_the_settings_decide(past: Past, capsys: pytest.CaptureFixture[st
         table = own_tables(connection.dialect.name).alerts
         connection.execute(update(table).values(next_at=at("15 12:05")))
     for _ in range(3):
-        Rounds(past.engine, list(App(settings).registry), settings, lambda *_, **__: None).make()
+        MonitoringCycle(past.engine, list(App(settings).registry), settings, lambda *_, **__: None).make()
 
     lines = [json.loads(line)["title"] for line in capsys.readouterr().err.splitlines() if '"alert"' in line]
     assert [title.partition(":")[0] for title in lines].count("failing") <= 2

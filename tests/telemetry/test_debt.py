@@ -11,7 +11,7 @@ from sqlalchemy import Column, Engine, MetaData, Table
 from sexton import Job, LazyWork, Purge, UtcDateTime
 from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
-from sexton.slots.history import Past, history
+from sexton.slots.history import RunRecord, history
 from sexton.telemetry import debt
 from sexton.telemetry.debt import Debt, RowFlow, read_debt, row_flow
 from sexton.telemetry.health_reader import HealthReader
@@ -137,7 +137,7 @@ def test_drain_and_intake_come_from_the_runs(engine: Engine) -> None:
         run_row("shop.a", "succeeded", now - DAY, 0.5, counts=none),
     )
     with engine.connect() as connection:
-        runs: list[Past] = history(connection, job="shop.a", limit=100)
+        runs: list[RunRecord] = history(connection, job="shop.a", limit=100)
 
     assert row_flow(runs, "purge", now) == RowFlow(drain=100.0, intake=100.0)
     assert row_flow(runs, "other", now) == RowFlow(None, None)

@@ -13,7 +13,7 @@ from sexton.config import Settings
 from sexton.config.alert_settings import AlertSettings
 from sexton.config.monitoring_settings import MetricsSettings
 from sexton.telemetry import assessment, monitoring_cycle
-from sexton.telemetry.monitoring_cycle import Rounds
+from sexton.telemetry.monitoring_cycle import MonitoringCycle
 from tests.channels.web import Web
 from tests.support.past_runs import add_runs, database_time, run_row
 
@@ -32,11 +32,11 @@ class Lines:
         self.said.append((event, fields))
 
 
-def make(engine: Engine, database: str, **metrics: Any) -> tuple[Rounds, Lines]:
+def make(engine: Engine, database: str, **metrics: Any) -> tuple[MonitoringCycle, Lines]:
     """Rounds of one process, and what it says."""
     settings = Settings(database=database, alerts=AlertSettings(), metrics=MetricsSettings(**metrics))
     lines = Lines()
-    return Rounds(engine, [JOB], settings, lines), lines
+    return MonitoringCycle(engine, [JOB], settings, lines), lines
 
 
 def fail(engine: Engine) -> None:

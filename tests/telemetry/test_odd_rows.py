@@ -17,7 +17,7 @@ from sexton.slots.due import due_runs
 from sexton.slots.history import history, one, running, set_aside
 from sexton.telemetry.counters import CounterReader
 from sexton.telemetry.health import read_health
-from sexton.telemetry.monitoring_cycle import Rounds
+from sexton.telemetry.monitoring_cycle import MonitoringCycle
 from tests.support.past_runs import add_runs, database_time, run_row
 
 ODD = Job("shop.odd", schedule=every("1h"), work=lambda run: None)
@@ -137,7 +137,7 @@ def all_that_reads(engine: Engine, connection: Connection) -> list[str]:
             failed.append(str(fields))
 
     for _ in range(2):
-        Rounds(engine, list(App(settings).registry), settings, say).make()
+        MonitoringCycle(engine, list(App(settings).registry), settings, say).make()
     return failed
 
 

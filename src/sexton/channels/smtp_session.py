@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..errors import scrubbed
+from ..masking import scrubbed
 from .call_timeout import TooLate, within
 from .contract import ChannelError, Refused, Unavailable, Unknown, shortened
 from .smtp_dialogue import Relay, RelayBehindTLS, TooMuch

@@ -13,7 +13,8 @@ from typing import Any
 from ..app import App
 from ..clock import iso, parse_reckonable
 from ..console import complain, plain_logging, say
-from ..errors import DONE, UsageError
+from ..errors import UsageError
+from ..exit_codes import DONE
 from ..jobs.duration import duration_words as duration_words
 from ..texts import json_text, visible, width
 

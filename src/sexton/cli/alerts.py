@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..app import App
 from ..console import say
-from ..errors import DONE, FAILED, SettingsError, SextonError
+from ..errors import SettingsError, SextonError
+from ..exit_codes import DONE, FAILED
 from ._common import add_json, open_app, print_json, table
 
 if TYPE_CHECKING:

@@ -27,9 +27,10 @@ from ..db.connect import connection_errors_translated, read_only
 from ..db.migrate import require_schema, revision
 from ..db.tables import own_tables
 from ..declared.restore import restore, triggers
-from ..errors import DONE, FAILED, PARTIAL, JobFailed, UsageError
+from ..errors import JobFailed, UsageError
+from ..exit_codes import DONE, FAILED, PARTIAL
 from ..runs.archive.records import forget, record_of
-from ..runs.archive.verification import believed, recorded
+from ..runs.archive.verification import verify_by_manifest, verify_by_record
 from ..texts import one_line
 from ._common import add_json, confirmed, open_app, print_json, table
 
@@ -140,8 +141,8 @@ def _opened(app: App, path: Path, without_record: bool) -> Archive:
             require_schema(connection)
         record = None if bare else record_of(connection, path.name)
     if without_record and (record is None or record.seal is None):
-        return believed(path, _tables(app))
-    return recorded(path, record)
+        return verify_by_manifest(path, _tables(app))
+    return verify_by_record(path, record)
 
 
 def _tables(app: App) -> dict[str, list[str]]:

@@ -22,7 +22,8 @@ from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..declared.other_clock import clock_doubt
 from ..doctor.role_trust import of_plans
-from ..errors import DONE, FAILED, UsageError, suggestion
+from ..errors import UsageError, suggestion
+from ..exit_codes import DONE, FAILED
 from ..guard.arming import DECLARED, arm_job, armed_row, called, disarm, elsewhere, folder_of, redirected
 from ..guard.flood import table_rows
 from ..guard.plan_fingerprint import is_confirmed

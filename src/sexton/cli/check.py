@@ -27,7 +27,8 @@ from ..db.server_clock import ask_now, skew
 from ..doctor.inspection import job_warnings
 from ..doctor.role_trust import of_home, of_role
 from ..doctor.write_access import why_not_openable, why_not_writable
-from ..errors import DONE, FAILED, USAGE, SettingsError, SextonError
+from ..errors import SettingsError, SextonError
+from ..exit_codes import DONE, FAILED, USAGE
 from ..jobs import crowding
 from ..jobs.job import Job
 from ..runs.failure import error_message

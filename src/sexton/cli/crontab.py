@@ -21,7 +21,8 @@ from ..engines.crontab.command_line import Place
 from ..engines.crontab.server_zone import server_zone
 from ..engines.crontab.slot_fields import GRAINS
 from ..engines.crontab.text import Wishes, crontab
-from ..errors import DONE, ScheduleError, UsageError
+from ..errors import ScheduleError, UsageError
+from ..exit_codes import DONE
 from ..jobs.duration import parse_duration
 from ..jobs.zones import check_zone
 from ..texts import encodable

@@ -14,7 +14,8 @@ from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
-from ..errors import DONE, UsageError
+from ..errors import UsageError
+from ..exit_codes import DONE
 from ..slots.history import history
 from ._common import add_json, duration_words, open_app, print_json, table
 

@@ -20,7 +20,8 @@ from ..db.connect import read_only
 from ..doctor.diagnose import diagnose
 from ..doctor.grants import grants
 from ..doctor.grouping import TOLD_ELSEWHERE, by_cause, worst_first
-from ..errors import DONE, FAILED, UsageError
+from ..errors import UsageError
+from ..exit_codes import DONE, FAILED
 from ..texts import visible
 from ._common import add_json, open_app, print_json, tell_unloaded
 

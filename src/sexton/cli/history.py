@@ -8,7 +8,7 @@ from dataclasses import asdict
 from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
-from ..slots.history import Past, history
+from ..slots.history import RunRecord, history
 from ._common import add_json, duration_words, open_app, print_json, table, whole
 
 HISTORY_HEADINGS = ["RUN", "JOB", "STARTED (UTC)", "STATE", "TOOK", "PICKED", "CHANGED", "TOLD"]
@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _row(past: Past) -> list[object]:
+def _row(past: RunRecord) -> list[object]:
     took = "" if past.seconds is None else duration_words(past.seconds)
     whole = past.total
     started = f"{past.started_at:%m-%d %H:%M:%S}"

@@ -14,7 +14,8 @@ from pathlib import Path
 from ..config import shown
 from ..config.template import env_template, toml_template
 from ..console import say
-from ..errors import DONE, SettingsError, UsageError
+from ..errors import SettingsError, UsageError
+from ..exit_codes import DONE
 from ..files import write_new
 
 

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import Protocol
 
 from ..console import NOBODY_READS, complain, discard_output, flush_output, plain_output, say, write_traceback
-from ..errors import DONE, FAILED, USAGE, SextonError, suggestion
+from ..errors import SextonError, suggestion
+from ..exit_codes import DONE, FAILED, INTERRUPTED, USAGE
 from ..texts import one_line
 from ..version import __version__
 
@@ -92,7 +93,7 @@ def _ended(words: list[str]) -> int:
         discard_output()
         return DONE  # it is not our failure
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Exception as error:
         if not type(error).__module__.startswith("sqlalchemy"):
             raise

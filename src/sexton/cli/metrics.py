@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from ..console import complain, say
-from ..errors import DONE, SettingsError, SextonError, UsageError
+from ..errors import SettingsError, SextonError, UsageError
+from ..exit_codes import DONE
 from ..telemetry.debt import read_debt_in_subprocess
 from ..telemetry.health_reader import HealthReader
 from ._common import open_app

@@ -15,7 +15,8 @@ from argparse import ArgumentParser, Namespace
 from ..app import App
 from ..console import complain, remark, say_while_read
 from ..engines.contract import execute, own_process
-from ..errors import DONE, FAILED, HELD, USAGE, UsageError
+from ..errors import UsageError
+from ..exit_codes import DONE, FAILED, HELD, USAGE, worst
 from ..jobs.job import Job
 from ..run_state import QUIET
 from ..runs.outcome import Outcome
@@ -25,8 +26,6 @@ from ..slots.due_run import DueRun
 from ..telemetry import logs
 from ._common import add_json, add_now, add_yes, open_app, refuse_future
 from ._run_report import closing_line, progress, sample_lines, step_table
-
-WORST_FIRST = (69, 1, 2, 3, 0)
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -56,17 +55,17 @@ def run(arguments: Namespace) -> int:
         codes = [*_not_loaded(app, named), *_all_due(app, named, arguments, stop)]
         if not stop.asked:
             _tell_somebody(app, codes)
-    return next((code for code in WORST_FIRST if code in codes), HELD if codes else DONE)
+    return worst(codes)
 
 
 def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> list[int]:
     """Run what is due, functions in a process beside this one."""
     from ..engines.executor.process import Executor
-    from ..engines.executor.separate_process import apart
+    from ..engines.executor.separate_process import separate_process
     from ..engines.one_shot import run_due
 
     quiet = _for_people(arguments) or arguments.quiet
-    with apart(app, Executor(arguments.config, arguments.database, app.settings.jobs), stop) as beside:
+    with separate_process(app, Executor(arguments.config, arguments.database, app.settings.jobs), stop) as beside:
 
         def execute_due(due: DueRun) -> Outcome:
             if not own_process(app.registry.get(due.job)):
@@ -91,14 +90,14 @@ def _not_loaded(app: App, named: list[Job]) -> list[int]:
 
 def _tell_somebody(app: App, codes: list[int]) -> None:
     """Without a worker nobody else looks: assess and send alerts after runs, and while something is open or waits."""
-    from ..telemetry.monitoring_cycle import Rounds, needed_facts
+    from ..telemetry.monitoring_cycle import MonitoringCycle, needed_facts
 
     if any(code != HELD for code in codes) or needed_facts(app.database, app.settings):
 
         def say(event: str, **fields: object) -> None:
             remark(logs.said(event, **fields))
 
-        rounds = Rounds(app.database, list(app.registry), app.settings, say, unloaded=app.registry.unloaded)
+        rounds = MonitoringCycle(app.database, list(app.registry), app.settings, say, unloaded=app.registry.unloaded)
         rounds.make(failed=FAILED in codes or USAGE in codes)
 
 

@@ -11,7 +11,7 @@ from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..errors import UsageError
 from ..run_state import RunState
-from ..slots.history import Past, kept_traceback, one, set_aside
+from ..slots.history import RunRecord, kept_traceback, one, set_aside
 from ._common import add_json, duration_words, open_app, print_json, whole
 from ._run_report import step_table
 
@@ -49,7 +49,7 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _lines(past: Past) -> list[str]:
+def _lines(past: RunRecord) -> list[str]:
     if past.state == RunState.QUEUED:
         return [
             f"run {past.id} of {past.job}: waits for a worker or a `sexton run --due`",
@@ -70,5 +70,5 @@ def _lines(past: Past) -> list[str]:
     return lines
 
 
-def _no_slot(past: Past) -> str:
+def _no_slot(past: RunRecord) -> str:
     return f"none: {past.asked_by} asked for it" if past.asked_by else "none: started by hand"

@@ -11,7 +11,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..console import say_while_read
 from ..engines.contract import execute
-from ..errors import DONE, FAILED
+from ..exit_codes import DONE, FAILED
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions

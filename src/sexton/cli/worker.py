@@ -77,10 +77,10 @@ def _pages(app: App, worker: Worker, say: Callable[..., None], reader: HealthRea
         raise SettingsError("web.listen: the pages need their libraries; run: pip install 'sexton[web]'") from error
 
     def unfit() -> str:
-        return worker.fitness.reason
+        return worker.readiness.reason
 
     def unready() -> str:  # the trouble itself names the database, and is in the log
-        return "the worker cannot work in its database" if worker.trouble else ""
+        return "the worker cannot work in its database" if worker.outage.words else ""
 
     with serving(app, app.settings.web.listen, worker.idle_seconds, reader, unfit, unready) as (host, port):
         say("pages", address=f"http://{f'[{host}]' if ':' in host else host}:{port}")

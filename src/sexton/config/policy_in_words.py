@@ -1,10 +1,11 @@
-"""What a policy's sentence leaves out, line by line: which rows stay, what hangs on them, how much at once."""
+"""A policy in words, for `sexton explain`: the rule as one sentence, and line by line what that leaves out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..jobs.span import parse_span
 from .child_settings import ChildSettings, children_of
 from .policy_settings import PolicySettings
 
@@ -13,6 +14,17 @@ _OF_CHILDREN = {
     "set null": "clears {columns} of {table} first, where it refers to {above}",
     "refuse": "sets aside a row, and keeps it, where {columns} of {table} refers to {above}",
 }
+
+
+def sentence(settings: PolicySettings) -> str:
+    """The rule: "delete rows of sessions 30d after their ended_at, with a condition on state"."""
+    when = f"{settings.keep} after" if settings.keep is not None and parse_span(settings.keep) else "past"
+    when = f"{settings.ahead} before" if settings.ahead is not None else when
+    only = settings.only
+    condition = f", with a condition on {', '.join(only)}" if isinstance(only, Mapping) and only else ""
+    condition = f", only where {' '.join(only.split())}" if isinstance(only, str) else condition
+    time = f" {when} their {settings.by}" if settings.by else ""
+    return f"{settings.what()}{time}{condition}"
 
 
 def details(settings: PolicySettings, once: Sequence[str] = ()) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..jobs.span import parse_span
 from ..setting_fields import dotted, setting
 
 SettingPlace = Callable[[Sequence[str]], str]
@@ -160,16 +159,6 @@ class PolicySettings:
     def own_words(self) -> Iterator[str]:
         """What the sentence leaves out of what the kind adds, line by line."""
         yield from ()
-
-    def words(self) -> str:
-        """The rule as a sentence."""
-        when = f"{self.keep} after" if self.keep is not None and parse_span(self.keep) else "past"
-        when = f"{self.ahead} before" if self.ahead is not None else when
-        condition = (
-            f", with a condition on {', '.join(self.only)}" if isinstance(self.only, Mapping) and self.only else ""
-        )
-        condition = f", only where {' '.join(self.only.split())}" if isinstance(self.only, str) else condition
-        return f"{self.what()} {when} their {self.by}{condition}" if self.by else f"{self.what()}{condition}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 
-from ..errors import scrubbed
+from ..masking import scrubbed
 
 PORT = "5432"
 

@@ -20,8 +20,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError, scrubbed
+from ..errors import DatabaseUnreachable, HeldElsewhere, SettingsError
 from ..files import provide
+from ..masking import scrubbed
 from .address import place as place
 from .effect_keys import SqliteKeys
 from .faults import Fault, classify, describe, last_function_error, sqlstate

@@ -12,7 +12,7 @@ import threading
 
 from sqlalchemy.exc import DBAPIError
 
-from ..errors import scrubbed
+from ..masking import scrubbed
 
 last_function_error = threading.local()
 """`reason`: what a policy's refusal said last in this thread. SQLite swallows the text of a Python function's error."""

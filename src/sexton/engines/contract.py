@@ -1,17 +1,18 @@
-"""What every engine does alike: find what is due, execute it, put on record what cannot start, know what comes next.
+"""What every engine does alike: find what is due, execute it, put on record what cannot start.
 
 An engine decides when to look, in which process a run happens, and what is printed; nothing else. It hands on a
 `DueRun`, one value that can be sent as JSON, and asks here about the rest:
 
     look, due       what has to run now                        execute      do it, here, whatever it does
-    DueQueue        in which order, and what may pass what     unstartable  it could not even begin: on record
-    own_process     which work may take its process along      after        what follows from how it ended
+    own_process     which work may take its process along      unstartable  it could not even begin: on record
+
+In which order, what may pass what, and what follows from how a run ended is `run_order.DueQueue`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -21,7 +22,8 @@ from ..db.connect import connection_errors_translated
 from ..db.faults import in_words
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
-from ..errors import UNREACHABLE, SextonError, UsageError
+from ..errors import SextonError, UsageError
+from ..exit_codes import UNREACHABLE
 from ..jobs.job import Job, LazyWork
 from ..run_state import NoRun, OutcomeCode, RunState
 from ..runs.context import Failure
@@ -33,26 +35,6 @@ from ..slots.due import due_runs
 from ..slots.due_run import DueRun
 from ..slots.ending import Ending
 from ..slots.lease import short_transaction
-
-UNSETTLED_SECONDS = 1.0
-"""Seconds until a job is looked at again whose run left its slot to be tried again."""
-
-UNKNOWN_SECONDS = 30.0
-"""Seconds until a job is looked at again that the process which was to run it does not know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """What follows from how a run ended.
-
-    settled: later slots of the job may run; else they are held back until a new look at what is due.
-    look_again: seconds until that look at the job; 0: at once, its next slot may be due.
-    in_the_way: what kept it from beginning keeps all jobs from it, the database, the schema, the clock.
-    """
-
-    settled: bool
-    look_again: float
-    in_the_way: bool = False
 
 
 def look(connection: Connection, jobs: Iterable[Job], busy: Collection[str] = ()) -> tuple[datetime, list[DueRun]]:
@@ -120,13 +102,3 @@ def unstartable(app: App, due: DueRun, error: BaseException, ending: Ending | No
 def not_begun(due: DueRun, why: str) -> Outcome:
     """Nothing of it was tried: no process could be had, or somebody asked us to stop. It costs no attempt."""
     return Outcome(due.job, RunState.CANCELLED, error=why)
-
-
-def after(outcome: Outcome) -> Next:
-    """What an engine does next."""
-    if outcome.settled:
-        return Next(settled=True, look_again=0.0)
-    if outcome.state is NoRun.UNKNOWN_JOB:
-        return Next(settled=False, look_again=UNKNOWN_SECONDS)
-    in_the_way = outcome.state is NoRun.UNREACHABLE and outcome.run_id is None
-    return Next(settled=False, look_again=UNSETTLED_SECONDS, in_the_way=in_the_way)

@@ -13,7 +13,7 @@ from ..jobs.job import Job
 from ..runs.outcome import Outcome
 from ..runs.stop_signals import Stop
 from ..slots.due_run import DueRun
-from .contract import after, due, in_the_way
+from .contract import due, in_the_way
 from .run_order import DueQueue
 
 
@@ -46,9 +46,6 @@ def run_due(
             complain(f"{run.job}: {in_words(error)}")
             return [*codes, in_the_way(run, error).exit_code]
         codes.append(outcome.exit_code)
-        then = after(outcome)
-        if then.in_the_way:
+        if waiting.ended(run.job, outcome).in_the_way:
             break
-        if not then.settled:
-            waiting.hold_back(run.job, then.look_again)
     return codes

@@ -1,13 +1,49 @@
-"""Due runs that are not begun: in which order they start, which may run beside each other, what must not pass what."""
+"""Due runs that are not begun: their order, which may run beside each other, and what must not pass what.
+
+A later slot of a job never passes one that is still to be tried; which ends leave a slot so is said by `after`.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 from ..jobs.job import Job
 from ..jobs.registry import Registry
+from ..run_state import NoRun
+from ..runs.outcome import Outcome
 from ..slots.due_run import DueRun
+
+UNSETTLED_SECONDS = 1.0
+"""Seconds until a job is looked at again whose run left its slot to be tried again."""
+
+UNKNOWN_SECONDS = 30.0
+"""Seconds until a job is looked at again that the process which was to run it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What follows from how a run ended.
+
+    settled: later slots of the job may run; else they are held back until a new look at what is due.
+    look_again: seconds until that look at the job; 0: at once, its next slot may be due.
+    in_the_way: what kept it from beginning keeps all jobs from it, the database, the schema, the clock.
+    """
+
+    settled: bool
+    look_again: float
+    in_the_way: bool = False
+
+
+def after(outcome: Outcome) -> Next:
+    """What an engine does next."""
+    if outcome.settled:
+        return Next(settled=True, look_again=0.0)
+    if outcome.state is NoRun.UNKNOWN_JOB:
+        return Next(settled=False, look_again=UNKNOWN_SECONDS)
+    in_the_way = outcome.state is NoRun.UNREACHABLE and outcome.run_id is None
+    return Next(settled=False, look_again=UNSETTLED_SECONDS, in_the_way=in_the_way)
 
 
 def group_of(job: Job) -> str:
@@ -57,11 +93,19 @@ class DueQueue:
         """Jobs that wait."""
         return {run.job for run in self._runs}
 
-    def hold_back(self, name: str, seconds: float) -> None:
-        """Forget the runs of this job, and take none in for so long: an earlier one is not settled, and none passes it.
+    def ended(self, name: str, outcome: Outcome, *, closing: bool = False) -> Next:
+        """What follows from how a run of this job ended, kept to here: unless it is settled the job is held back.
 
-        A new look at the job afterwards brings the earlier one first.
+        closing: its end is not on record yet, so it is not settled whatever it was.
         """
+        then = after(outcome)
+        if closing or not then.settled:
+            then = replace(then, settled=False, look_again=max(then.look_again, UNSETTLED_SECONDS))
+            self._hold_back(name, then.look_again)
+        return then
+
+    def _hold_back(self, name: str, seconds: float) -> None:
+        """Forget the job's runs, and take none in for so long; a new look afterwards brings the earlier one first."""
         self._runs = [run for run in self._runs if run.job != name]
         self._held_back[name] = self._clock() + seconds
 

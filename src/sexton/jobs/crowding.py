@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
+from .clock_changes import OffsetPeriod, pieces
 from .cron_fields import Fields, read_fields
 from .occurrences import plan
 from .schedule import Cron, Schedule
 from .stagger import MIN_STAGGERED_INTERVAL
-from .zones import OffsetPeriod, load_zone, pieces
+from .zones import load_zone
 
 CLOCK_CHANGE_HORIZON = timedelta(days=400)
 """How far ahead clock changes are looked for: the next two of every zone that has two a year."""

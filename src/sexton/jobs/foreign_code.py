@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from traceback import walk_tb
 from types import FrameType
 
-from ..errors import SextonError, UsageError, scrubbed
+from ..errors import SextonError, UsageError
+from ..masking import scrubbed
 from ..texts import one_line
 
 MAX_FOREIGN_MESSAGE = 300

@@ -1,14 +1,6 @@
 """When a job is due: cron expressions in a named zone, and even intervals.
 
-The rule for the days of clock changes:
-
-- a fixed time of day runs exactly once: a time that is skipped runs at the end of the gap, a time that
-  comes twice runs the first time;
-- when the minute or the hour begins with `*`, elapsed time counts: every real instant whose local time
-  matches runs, twice if it comes twice, and not at all if it is skipped.
-
-Slots are computed here from the fields that cronsim parsed. Its own iterator loses slots of a day whose
-clocks move by half an hour and, asked from inside a repeated hour, answers with an instant already past.
+What the days of clock changes do to them is in `clock_changes`.
 """
 
 from __future__ import annotations
@@ -22,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from ..clock import in_utc
 from ..errors import ScheduleError, suggestion
-from .cron_fields import Fields, read_fields
+from .clock_changes import slots_across_changes
+from .cron_fields import read_fields
 from .duration import TICK, duration_in_words, format_duration, parse_duration
-from .zones import check_zone, load_zone, pieces
+from .zones import check_zone, load_zone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORTEST = timedelta(seconds=1)
@@ -140,23 +133,7 @@ class Cron(Schedule):
 
     def _slots(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Slots with start <= slot < end, both in UTC."""
-        fields, zone = read_fields(self.text), load_zone(self.zone)
-        for piece in pieces(zone, start, end):
-            local = piece.start.replace(tzinfo=None) + piece.offset
-            until = piece.end.replace(tzinfo=None) + piece.offset
-            repeated = fields.fixed and piece.start.astimezone(zone).fold == 1
-            if fields.fixed and _falls_in_gap(fields, local, piece.jump):
-                yield piece.start
-                local += TICK
-            for match in fields.matching(local, until):
-                slot = (match - piece.offset).replace(tzinfo=UTC)
-                if not (repeated and slot.astimezone(zone).fold):
-                    yield slot
-
-
-def _falls_in_gap(fields: Fields, first: datetime, jump: timedelta) -> bool:
-    """Whether a time matches that was skipped before `first`, the first local time after the clocks moved."""
-    return jump > timedelta() and next(fields.matching(first - jump, first), None) is not None
+        return slots_across_changes(read_fields(self.text), load_zone(self.zone), start, end)
 
 
 @dataclass(frozen=True, slots=True)

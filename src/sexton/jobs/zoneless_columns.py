@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from .clock_changes import pieces
 from .duration import TICK
 from .span import Span, add_months
-from .zones import pieces
 
 _LONGEST_REPEAT = timedelta(hours=26)
 """No zone sets its clocks back by more; whole days were repeated where the date line moved."""

@@ -1,19 +1,15 @@
-"""IANA time zones: which names count, and the cuts where a zone changes its offset."""
+"""IANA time zones: which names count, and their rules, read again once their files were replaced."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, tzinfo
 from functools import cache
 from importlib import import_module
-from typing import NamedTuple
 
 from ..errors import ScheduleError, suggestion
-from .duration import TICK
 
-_BLOCK = timedelta(days=3)
 _read: dict[str, tuple[float, ...]] = {}
 """Zones whose rules this process has, by the file they came from."""
 
@@ -76,54 +72,6 @@ def _file(name: str) -> tuple[float, ...]:
 
 def _package() -> str:
     return os.path.dirname(import_module("tzdata").__file__ or "")
-
-
-class OffsetPeriod(NamedTuple):
-    """A stretch of time, start <= t < end in UTC, in which local time is UTC plus `offset`.
-
-    jump: how far local time springs at `start`: positive where clocks go forward, negative where back.
-    """
-
-    start: datetime
-    end: datetime
-    offset: timedelta
-    jump: timedelta
-
-
-def pieces(zone: tzinfo, start: datetime, end: datetime) -> Iterator[OffsetPeriod]:
-    """Cut start <= t < end (UTC) wherever the offset of `zone` changes, and every few days besides.
-
-    Lazy, so a far `end` costs nothing until it is reached.
-    """
-    if zone is UTC:
-        yield OffsetPeriod(start, end, timedelta(), timedelta())
-        return
-    before = _offset(zone, start - TICK)
-    while start < end:
-        offset = _offset(zone, start)
-        # No zone has moved its clocks forth and back within a week, so equal ends mean an even block.
-        stop = min(start + _BLOCK, end)
-        if _offset(zone, stop - TICK) != offset:
-            stop = _change(zone, start, stop)
-        yield OffsetPeriod(start, stop, offset, offset - before)
-        start, before = stop, offset
-
-
-def _change(zone: tzinfo, before: datetime, after: datetime) -> datetime:
-    """The first whole second with the new offset; one change lies between the two instants."""
-    old = _offset(zone, before)
-    low, high = 0, -((before - after) // timedelta(seconds=1))
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _offset(zone, before + timedelta(seconds=middle)) == old:
-            low = middle
-        else:
-            high = middle
-    return (before + timedelta(seconds=high)).replace(microsecond=0)
-
-
-def _offset(zone: tzinfo, instant: datetime) -> timedelta:
-    return instant.astimezone(zone).utcoffset() or timedelta()
 
 
 def _nearest(name: str, known: frozenset[str]) -> str:

@@ -31,7 +31,7 @@ from .context import RunContext
 from .refused_rows import Refusals
 from .sizing import MAX_BATCH_ROWS, MAX_BATCH_SECONDS, Sizer
 from .sqlite_yield import WriterYield
-from .transaction_retries import Attempts
+from .transaction_retries import TransactionRetries
 
 ROW_LOCK_SECONDS = 0.02
 """Seconds that a purge without picking waits for a row lock before it goes around the row."""
@@ -59,7 +59,7 @@ class Batches:
         claim = context.claim
         self.request = Request(context.limits.rows, None, claim.as_of, claim.job, claim.run_id)
         self.sizer = self._sizer()
-        self.attempts = Attempts(context, plan.table.fullname)
+        self.attempts = TransactionRetries(context, plan.table.fullname)
         self.turns = WriterYield(context.engine, context.stop)
         self.refusals = Refusals(self)
         self.began: UpdateCount | None = None

@@ -24,7 +24,8 @@ from ..db.faults import driver_words
 from ..db.server_clock import database_now
 from ..db.tables import own_tables
 from ..db.upsert import upsert
-from ..errors import SextonError, scrubbed
+from ..errors import SextonError
+from ..masking import scrubbed
 from ..slots.lease import short_transaction
 from ..texts import MAX_TEXT_CHARACTERS, lines, one_line
 from .context import Failure, RunContext

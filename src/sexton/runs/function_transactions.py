@@ -20,7 +20,7 @@ from ..slots.run_counts import Counts
 from .connection_watch import TRANSACTION_ENDS_ITSELF, watched
 from .context import RunContext, milliseconds
 from .process_state import in_this_process
-from .transaction_retries import Attempts
+from .transaction_retries import TransactionRetries
 
 FENCE = 4.0
 """Seconds that a transaction waits for the lease's row: our own thread renews it, on a disk that may be busy."""
@@ -80,7 +80,7 @@ class Transactions:
         except BaseException as error:
             # A lost answer to COMMIT is looked up in the run row, never guessed.
             lost = commit.asked and isinstance(error, DBAPIError) and classify(error) is Fault.GONE
-            commit.settle(lost and Attempts(context, "its tables").was_committed())
+            commit.settle(lost and TransactionRetries(context, "its tables").was_committed())
             if inside or not commit.done:
                 raise
         else:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from ..errors import FAILED
+from ..exit_codes import FAILED
 from ..run_state import OutcomeCode, RunState
 from ..slots.ending import Ending
 

@@ -12,7 +12,7 @@ from ..statements.unlisted_references import count_referenced, references_text
 from ..statements.vetoing_triggers import vetoing_triggers
 from .batches import Batches
 from .context import RunContext
-from .transaction_retries import Attempts
+from .transaction_retries import TransactionRetries
 
 
 def conclude(batches: Batches) -> None:
@@ -33,7 +33,7 @@ def conclude(batches: Batches) -> None:
     say_kept(batches.context, batches.attempts, batches.plan, counts)
 
 
-def say_kept(context: RunContext, attempts: Attempts, plan: Plan, counts: Counts) -> None:
+def say_kept(context: RunContext, attempts: TransactionRetries, plan: Plan, counts: Counts) -> None:
     """Rows of `counts.kept` make the run partial, and failed when the run before had some as well."""
     if not counts.kept:
         return

@@ -25,12 +25,6 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..db.faults import Fault, classify, driver_fault
 from ..errors import (
-    DONE,
-    FAILED,
-    HELD,
-    PARTIAL,
-    UNREACHABLE,
-    USAGE,
     DatabaseUnreachable,
     HeldElsewhere,
     LeaseLost,
@@ -41,6 +35,7 @@ from ..errors import (
     UsageError,
     causes,
 )
+from ..exit_codes import OF_STATE
 from ..run_state import SETTLING, NoRun, OutcomeCode, OutcomeState, RunState
 from ..slots.ending import Ending
 from ..slots.run_counts import Counts, total
@@ -49,18 +44,6 @@ from .failure import own_words
 
 if TYPE_CHECKING:
     from ..statements.samples import Sample
-
-EXIT_CODES: dict[OutcomeState, int] = {
-    RunState.SUCCEEDED: DONE,
-    NoRun.ALREADY_DONE: DONE,
-    RunState.PARTIAL: PARTIAL,
-    RunState.FAILED: FAILED,
-    RunState.TIMED_OUT: FAILED,
-    RunState.CANCELLED: PARTIAL,
-    NoRun.HELD: HELD,
-    NoRun.UNREACHABLE: UNREACHABLE,
-    NoRun.UNKNOWN_JOB: USAGE,
-}
 
 PASSING = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
 """Faults that say nothing about the job: the same work may go well in a minute."""
@@ -100,7 +83,7 @@ class Outcome:
             return self.ends_with
         if self.refused and self.failure is not None and isinstance(self.failure.error, UsageError):
             return self.failure.error.exit_code
-        return EXIT_CODES[self.state]
+        return OF_STATE[self.state]
 
     @property
     def said(self) -> str:

@@ -29,7 +29,7 @@ from ..statements.strategy_choice import choose
 from ..statements.unlisted_references import MIN_REFUSED_FOR_CONDITION, UnlistedReference, unlisted_references
 from .context import RunContext
 from .sizing import MAX_BATCH_SECONDS
-from .transaction_retries import Attempts
+from .transaction_retries import TransactionRetries
 
 VAIN = 8
 """Refusals in a row without a row that is refused alone, from which on it is the statement and no row."""
@@ -48,7 +48,7 @@ class BatchStep(Protocol):
     plan: Plan
     counts: Counts
     request: Request
-    attempts: Attempts
+    attempts: TransactionRetries
     unlisted_references: list[UnlistedReference]
 
     def go_around(self, found: list[UnlistedReference]) -> None:

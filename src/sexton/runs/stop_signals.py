@@ -19,14 +19,12 @@ from typing import TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import Stopped, causes
+from ..exit_codes import INTERRUPTED
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGXCPU")
 
 SAME_KEY_PRESS_SECONDS = 0.3
 """Seconds after a SIGINT in which another is the same press of keys, handed on by a shell or a process manager."""
-
-INTERRUPTED = 130
-"""Exit code of a process that a second Ctrl-C ended: what shells say of one that SIGINT killed."""
 
 T = TypeVar("T")
 

@@ -27,7 +27,7 @@ RETRIED_FAULTS = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
 T = TypeVar("T")
 
 
-class Attempts:
+class TransactionRetries:
     """Counts tries in a row for one step. Success sets the count back."""
 
     def __init__(self, context: RunContext, table: str) -> None:

@@ -27,7 +27,7 @@ MINUTE = len("2026-11-22 04:10")
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class NewestAttempt:
     """The last attempt at the newest slot of a job."""
 
     slot: datetime
@@ -104,7 +104,7 @@ def _slots(
             _write_skipped(connection, job, lapsed, now, missed_before(job.schedule, last, lapsed), reason)
 
 
-def _named_before(schedule: Schedule, newest: Attempt | None, last: datetime | None) -> datetime | None:
+def _named_before(schedule: Schedule, newest: NewestAttempt | None, last: datetime | None) -> datetime | None:
     """The latest slot whose local time a run had already; None is usual.
 
     There is one after the newest run only when the rules of the zone changed since, or are others than those of the
@@ -144,7 +144,7 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def newest_attempts(
     connection: Connection, names: Sequence[str], now: datetime, without: Sequence[RunState] = ()
-) -> dict[str, Attempt]:
+) -> dict[str, NewestAttempt]:
     """The last attempt of each job at its newest slot. One look into an index a job, whatever the length of history.
 
     now: slots after it do not count. They come from a clock that was wrong, or from somebody who may only write runs,
@@ -152,7 +152,7 @@ def newest_attempts(
     without: states that do not count.
     """
     rows = for_each(connection, names, lambda name: _newest(connection.dialect.name, name, now, without))
-    return {row.job: Attempt(*tuple(row)[1:]) for row in rows}
+    return {row.job: NewestAttempt(*tuple(row)[1:]) for row in rows}
 
 
 def _newest(dialect: str, name: str, now: datetime, without: Sequence[RunState]) -> Select[Any]:
@@ -165,7 +165,7 @@ def _newest(dialect: str, name: str, now: datetime, without: Sequence[RunState])
     return select(one.order_by(runs.c.slot.desc(), runs.c.attempt.desc()).limit(1).subquery())
 
 
-def settled(job: Job, newest: Attempt | None, now: datetime) -> datetime | None:
+def settled(job: Job, newest: NewestAttempt | None, now: datetime) -> datetime | None:
     """The slot up to which nothing is due any more: the newest one, or just before it when it is to be tried again."""
     if newest is None:
         return None
@@ -176,7 +176,7 @@ def settled(job: Job, newest: Attempt | None, now: datetime) -> datetime | None:
     return again if retry is not None and retry <= now else newest.slot
 
 
-def tried_again(job: Job, newest: Attempt | None) -> datetime | None:
+def tried_again(job: Job, newest: NewestAttempt | None) -> datetime | None:
     """When the newest slot is to be tried again, as its run was cut off or has failed; None: it is not."""
     if newest is None:
         return None
@@ -188,7 +188,7 @@ def tried_again(job: Job, newest: Attempt | None) -> datetime | None:
     return None if rest is None else newest.finished_at + rest
 
 
-def _after_a_cut(newest: Attempt) -> datetime | None:
+def _after_a_cut(newest: NewestAttempt) -> datetime | None:
     failures = newest.infrastructure_failures
     if newest.attempt - failures >= MAX_CRASHES:
         return None

@@ -23,7 +23,7 @@ class Traceback(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RunRecord:
     """One run row, typed; one of before revision 1013 as it would be written now.
 
     error, note, outcome_code: see `Ending`.  infrastructure_failures: earlier attempts at its slot that were cut off by
@@ -63,7 +63,7 @@ class Past:
 
 def history(
     connection: Connection, *, job: str | None = None, states: Sequence[RunState] = (), limit: int = 20
-) -> list[Past]:
+) -> list[RunRecord]:
     """The newest runs first; of one job, in some states."""
     runs = own_tables(connection.dialect.name).runs
     asked = select(runs).order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
@@ -74,14 +74,14 @@ def history(
     return _typed(connection.execute(asked).all())
 
 
-def running(connection: Connection) -> dict[str, Past]:
+def running(connection: Connection) -> dict[str, RunRecord]:
     """The run in progress of each job that has one, from the index of open runs; of two the later."""
     runs = own_tables(connection.dialect.name).runs
     asked = select(runs).where(runs.c.finished_at.is_(None), runs.c.state == RunState.RUNNING)
     return {run.job: run for run in _typed(connection.execute(asked.order_by(runs.c.started_at, runs.c.id)).all())}
 
 
-def one(connection: Connection, run_id: int) -> Past | None:
+def one(connection: Connection, run_id: int) -> RunRecord | None:
     """The run with this number; None when there is none (any more)."""
     if not 0 < run_id < 2**63:
         return None  # more than the column can hold
@@ -106,14 +106,14 @@ def set_aside(connection: Connection, job: str | None = None) -> list[dict[str, 
     return [dict(row) for row in connection.execute(asked).mappings()]
 
 
-def _typed(rows: Sequence[Row[Any]]) -> list[Past]:
+def _typed(rows: Sequence[Row[Any]]) -> list[RunRecord]:
     past = []
     for row in rows:
-        fields = {name: getattr(row, name) for name in Past.__dataclass_fields__ if name != "steps"}
+        fields = {name: getattr(row, name) for name in RunRecord.__dataclass_fields__ if name != "steps"}
         fields["infrastructure_failures"] = row.infrastructure_failures or 0
         if row.changed is None and row.outcome_code is None:  # somebody may have closed it since
             fields |= read_as_now(row.state, row.error).columns()
-        past.append(Past(**fields, steps=steps_from_json(row.counts)))
+        past.append(RunRecord(**fields, steps=steps_from_json(row.counts)))
     return past
 
 

@@ -9,12 +9,12 @@ from itertools import takewhile
 from statistics import median
 
 from ..config.alert_settings import AlertSettings
-from ..errors import scrubbed
 from ..jobs.duration import MAX_DURATION, duration_in_words, parse_duration
 from ..jobs.job import Job
+from ..masking import scrubbed
 from ..run_state import FAILURES, PROCESS_ENDED, OutcomeCode, RunState
 from ..slots.attempts import PROMPT_RETRIES
-from ..slots.history import Past
+from ..slots.history import RunRecord
 from .lateness import Lateness
 from .run_evidence import LAST, Evidence
 
@@ -191,7 +191,7 @@ def length_text(delta: timedelta) -> str:
     return duration_in_words(timedelta(seconds=round(seconds / unit) * unit))
 
 
-def _habit(successes: list[Past]) -> float | None:
+def _habit(successes: list[RunRecord]) -> float | None:
     """Seconds that a run usually takes; None when there are too few to say."""
     seconds = [run.seconds for run in successes[:RUNS_FOR_DURATION] if run.seconds is not None]
     return median(seconds) if len(seconds) >= ENOUGH_RUNS else None
@@ -201,7 +201,7 @@ def _beyond(value: float, other: float, factor: float) -> bool:
     return factor > 0 and value > other * factor and value - other > MIN_NOTABLE_SECONDS
 
 
-def _error(run: Past | None, instead: str | None = None) -> str | None:
+def _error(run: RunRecord | None, instead: str | None = None) -> str | None:
     if run is None:
         return None
     return _in_short(instead or run.error or run.state.replace("_", " "))

@@ -26,7 +26,7 @@ from ..jobs.modules import python
 from ..policies.contract import Plan
 from ..run_state import OutcomeCode
 from ..runs.runner import planned
-from ..slots.history import Past
+from ..slots.history import RunRecord
 from ..statements.batch_strategy import Request, parameters
 from ..statements.selection import due_condition
 
@@ -145,12 +145,12 @@ class RowFlow:
     intake: float | None
 
 
-def is_count_only(run: Past) -> bool:
+def is_count_only(run: RunRecord) -> bool:
     """Whether a guard let the run only count: then it took nothing, whatever it found."""
     return run.outcome_code == OutcomeCode.ONLY_COUNTED
 
 
-def row_flow(runs: Iterable[Past], step: str, now: datetime) -> RowFlow:
+def row_flow(runs: Iterable[RunRecord], step: str, now: datetime) -> RowFlow:
     """From these runs of one job, the newest first. The intake of a step that keeps up is what it works off."""
     counted = [run for run in runs if run.finished_at is not None and step in run.steps and not is_count_only(run)]
     busy = [(run.steps[step].picked, run.seconds or 0.0) for run in counted if run.steps[step].picked][:RUNS_FOR_DRAIN]

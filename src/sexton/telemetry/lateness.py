@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from ..db.tables import own_tables
 from ..jobs.job import Job
 from ..run_state import SLOT_STILL_LATE, RunState
-from ..slots.due import Attempt, newest_attempts, settled
+from ..slots.due import NewestAttempt, newest_attempts, settled
 from ..slots.lease import of_job
 from ..slots.schedule_overrides import ScheduleOverride, beginning, due_after
 
@@ -79,7 +79,7 @@ def read_leases(connection: Connection) -> dict[str, datetime]:
 def _lateness(
     job: Job,
     change: ScheduleOverride | None,
-    newest: Attempt | None,
+    newest: NewestAttempt | None,
     alive: bool,
     now: datetime,
     limit: timedelta | None,

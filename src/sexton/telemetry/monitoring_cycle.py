@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SayEvent = Callable[..., None]
 
 
-class Rounds:
+class MonitoringCycle:
     """The cycle of one process. say: writes a line of log.  reader: for the textfile, one of its own by default.
 
     unloaded: modules, packs and policies whose jobs are not among these, looked at anew in each round.

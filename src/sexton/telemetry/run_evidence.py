@@ -12,7 +12,7 @@ from ..db.run_aggregates import count_of_run
 from ..db.tables import own_tables
 from ..run_state import FAILURES, WENT_WELL, RunState
 from ..slots.attempts import is_infrastructure_failure
-from ..slots.history import Past, history
+from ..slots.history import RunRecord, history
 from .lateness import ON_TIME, Lateness
 
 LAST = 40
@@ -28,21 +28,21 @@ class Evidence:
     """
 
     now: datetime
-    recent: Sequence[Past]
+    recent: Sequence[RunRecord]
     failed: int = 0
     ended: int = 0
     lateness: Lateness = ON_TIME
-    running: Past | None = None
-    cut_off: Past | None = None
+    running: RunRecord | None = None
+    cut_off: RunRecord | None = None
     """The newest run that ended, if what happened around it cut it off."""
 
 
-def recent_runs(connection: Connection, job: str, after_failures: int) -> list[Past]:
+def recent_runs(connection: Connection, job: str, after_failures: int) -> list[RunRecord]:
     """The newest runs of a job that went well or badly, the newest first; enough to see `after_failures` in a row."""
     return history(connection, job=job, states=(*FAILURES, *WENT_WELL), limit=max(LAST, after_failures))
 
 
-def cut_off(connection: Connection, job: str) -> Past | None:
+def cut_off(connection: Connection, job: str) -> RunRecord | None:
     """The newest run of a job that ended, if what happened around it cut it off."""
     newest = history(connection, job=job, states=(*FAILURES, *WENT_WELL, RunState.CANCELLED), limit=1)
     return next((run for run in newest if is_infrastructure_failure(run.state, run.outcome_code)), None)

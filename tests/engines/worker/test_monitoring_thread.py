@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.app import App
-from sexton.engines import contract
+from sexton.engines import run_order
 from sexton.engines.executor import process
 from sexton.run_state import NoRun
 from sexton.slots.queue import enqueue
@@ -97,7 +97,7 @@ def test_x9_a_loop_that_cannot_ask_its_database_says_so_and_goes_on(
 
 def renewing_soon(*words: str) -> int:
     """A worker that soon asks again what was not known, and whether all can be loaded."""
-    contract.UNKNOWN_SECONDS = process.RENEWED_AFTER = 0.5
+    run_order.UNKNOWN_SECONDS = process.RENEWED_AFTER = 0.5
     process.STEADY = 0.0
     return command_line(*words)
 

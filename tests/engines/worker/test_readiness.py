@@ -11,7 +11,7 @@ import pytest
 from sexton.engines.executor import process as executors
 from sexton.engines.executor.process import Executor
 from sexton.engines.worker import readiness
-from sexton.engines.worker.readiness import Fitness
+from sexton.engines.worker.readiness import Readiness
 from tests.support.require import program
 
 REFUSAL = "42501: permission denied for table runs"
@@ -37,14 +37,14 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     return watch
 
 
-def candidate(said: list[tuple[str, Any]]) -> Fitness:
+def candidate(said: list[tuple[str, Any]]) -> Readiness:
     """Of a worker with one executor, which is well."""
     executor = Executor(None, None)
     executor.ready = True
-    return Fitness([executor], lambda event, reason=None: said.append((event, reason)))
+    return Readiness([executor], lambda event, reason=None: said.append((event, reason)))
 
 
-def may_lead(candidate: Fitness) -> bool:
+def may_lead(candidate: Readiness) -> bool:
     """Whether it may now, by clocks that agree."""
     return candidate.may_lead(datetime.now(UTC), 0.0)
 
@@ -109,7 +109,7 @@ def test_an_executor_that_gets_ready_and_dies_again_and_again_is_not_counted_on(
     monkeypatch.setattr(sys, "executable", program("false"))
     said: list[tuple[str, Any]] = []
     executor = Executor(None, None)
-    worker = Fitness([executor], lambda event, reason=None: said.append((event, reason)))
+    worker = Readiness([executor], lambda event, reason=None: said.append((event, reason)))
 
     for _ in range(8):
         watch.seconds += executors.LONGEST_REST

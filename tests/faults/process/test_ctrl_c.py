@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from sexton.db.connect import read_only
-from sexton.slots.history import Past, history
+from sexton.slots.history import RunRecord, history
 from sexton.testing.processes import wait_until
 from tests.support.children import command_line, write_settings
 from tests.support.database_checks import is_free
@@ -32,7 +32,7 @@ HIDDEN = b"\x1b[?25l"
 """What hides the cursor of a terminal."""
 
 
-def runs(engine: Engine) -> list[Past]:
+def runs(engine: Engine) -> list[RunRecord]:
     """Newest first."""
     with read_only(engine) as connection:
         return history(connection)

@@ -22,7 +22,7 @@ from sexton.slots.claim import Claim, claim, finish, reap
 from sexton.slots.due import due_runs
 from sexton.slots.due_run import DueRun
 from sexton.slots.ending import Ending
-from sexton.slots.history import Past, history, one
+from sexton.slots.history import RunRecord, history, one
 from sexton.slots.late_closing import close_late
 from sexton.testing import run_job
 from sexton.testing.postgres import Server
@@ -59,7 +59,7 @@ def cut_off(engine: Engine, code: OutcomeCode, state: RunState = RunState.CANCEL
     finish(engine, claimed(engine), Ending(state, "why", code=code), {})
 
 
-def run_of(engine: Engine, claim: Claim) -> Past:
+def run_of(engine: Engine, claim: Claim) -> RunRecord:
     """Its row."""
     with engine.connect() as connection:
         past = one(connection, claim.run_id)
@@ -67,7 +67,7 @@ def run_of(engine: Engine, claim: Claim) -> Past:
     return past
 
 
-def newest(engine: Engine) -> Past:
+def newest(engine: Engine) -> RunRecord:
     """Its last attempt."""
     with engine.connect() as connection:
         return history(connection, job=YEARLY.name, limit=1)[0]

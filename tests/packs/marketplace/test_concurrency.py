@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from sexton.app import App
 from sexton.slots.due import due_runs
-from sexton.slots.history import Past, history
+from sexton.slots.history import RunRecord, history
 from tests.support.market import JOBS, NOW, Market, at, open_market
 from tests.support.past_runs import first_seen
 from tests.support.patience import PATIENCE
@@ -79,7 +79,7 @@ def run_due(file: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, env=dict(os.environ))
 
 
-def runs(engine: Engine) -> list[Past]:
+def runs(engine: Engine) -> list[RunRecord]:
     """All runs, oldest first."""
     with engine.connect() as connection:
         return sorted(history(connection, limit=100), key=lambda run: run.id)

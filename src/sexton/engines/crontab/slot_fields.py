@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from ...clock import in_utc
+from ...jobs.clock_changes import pieces
 from ...jobs.schedule import Cron, Every, Schedule
-from ...jobs.zones import load_zone, pieces
+from ...jobs.zones import load_zone
 
 GRAINS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
 """Minutes that divide an hour, so that `*/N` is even."""

@@ -22,7 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...app import App
 from ...console import complain, plain_logging, plain_output, write_traceback
 from ...db.connect import read_only
-from ...errors import FAILED, SextonError
+from ...errors import SextonError
+from ...exit_codes import FAILED
 from ...run_state import QUIET
 from ...runs.outcome import Outcome
 from ...runs.runner import RunOptions

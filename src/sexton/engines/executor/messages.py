@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from ...errors import JobFailed
+from ...exit_codes import OF_STATE
 from ...run_state import OutcomeCode, outcome_state
 from ...runs.context import Failure
-from ...runs.outcome import EXIT_CODES, Outcome
+from ...runs.outcome import Outcome
 from ...slots.run_counts import steps_from_json
 
 
@@ -88,7 +89,7 @@ def _perhaps(right: Right) -> Right:
 
 _OUTCOME: Mapping[str, Right] = {
     "job": _text,
-    "state": lambda value: isinstance(value, str) and value in EXIT_CODES,
+    "state": lambda value: isinstance(value, str) and value in OF_STATE,
     "run": _perhaps(_number),
     "as_of": _perhaps(_instant),
     "steps": lambda value: isinstance(value, dict),

@@ -30,7 +30,7 @@ CLOCK_POLL_SECONDS = 1.0
 """Seconds between two looks at the clock while an executor is busy."""
 
 
-class Apart:
+class SeparateProcess:
     """One executor; it is started with the first run, and again after it died."""
 
     def __init__(self, app: App, executor: Executor, stop: Stop) -> None:
@@ -91,9 +91,9 @@ class Apart:
 
 
 @contextmanager
-def apart(app: App, executor: Executor, stop: Stop) -> Iterator[Apart]:
+def separate_process(app: App, executor: Executor, stop: Stop) -> Iterator[SeparateProcess]:
     """Inside the block runs can be given to a process of their own."""
-    beside = Apart(app, executor, stop)
+    beside = SeparateProcess(app, executor, stop)
     try:
         yield beside
     finally:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...app import App
 from ...db.faults import in_words
-from ...errors import DatabaseUnreachable, SchemaOutdated, SextonError, UsageError
+from ...errors import SchemaOutdated, SextonError, UsageError
 from ...jobs.zones import renew_zones
 from ...run_state import NoRun
 from ...runs.outcome import Outcome
@@ -27,14 +27,15 @@ from ...runs.stop_signals import Stop
 from ...slots.claim import holder_name
 from ...slots.due_run import DueRun
 from ...slots.lease import short_transaction
-from ..contract import UNSETTLED_SECONDS, after, look, not_begun
+from ..contract import look, not_begun
 from ..executor.messages import outcome_of
 from ..executor.orphans import OrphanedRuns
 from ..executor.process import Assignment, Executor
 from ..run_order import DueQueue
+from .database_outage import DatabaseOutage
 from .leader_inbox import LeaderInbox
 from .leadership import Leadership
-from .readiness import Fitness
+from .readiness import Readiness
 from .timers import Timers
 
 QUEUE_POLL_SECONDS = 1.0
@@ -45,12 +46,6 @@ ELECTION = 0.5
 
 ALL = 60.0
 """Seconds between two looks at all jobs, whatever the agenda says: others may have cancelled a run."""
-
-SILENT = 5.0
-"""Seconds without a turn of the loop from which on the database counts as not answering."""
-
-STARTUP = 60.0
-"""Seconds that a worker waits for its database when it starts; later it waits for ever."""
 
 Say = Callable[..., None]
 """`say(event, **fields)` writes one line of log."""
@@ -65,30 +60,27 @@ class Worker:
         self.say = say
         self.limits = app.limits()
         self.executors = executors
-        self.fitness = Fitness(executors, say)
-        self.leadership = Leadership(app.database, holder_name(), self.limits.lease, self.fitness)
-        self.desk = LeaderInbox(app)
+        self.readiness = Readiness(executors, say)
+        self.leadership = Leadership(app.database, holder_name(), self.limits.lease, self.readiness)
+        self.inbox = LeaderInbox(app)
         self.waiting = DueQueue(app.registry)
         self.orphans = OrphanedRuns(app)
         self.timers = Timers()
-        self.led = self.reached = False
-        self.trouble = ""
+        self.outage = DatabaseOutage(say)
+        self.led = False
 
     def run(self) -> None:
         """Work until somebody asks to stop; then give the lead back at once and let the runs end their batch."""
-        began = time.monotonic()
         while not self.stop.asked:
             try:
-                if time.monotonic() >= self.timers.rest:
+                if time.monotonic() >= self.outage.rest_until:
                     self.turn()
-                    self.reached, self.timers.trouble, self.trouble = True, 0.0, ""
+                    self.outage.answered()
             except SchemaOutdated:
                 self._leave()
                 raise
             except (SQLAlchemyError, SextonError, OSError) as error:  # OSError: no descriptors for a connection
                 self._trouble(error)
-                if not self.reached and time.monotonic() - began > STARTUP:
-                    raise DatabaseUnreachable(f"no database for {STARTUP:.0f} s: {in_words(error)}") from error
             self._wait()
         self._leave()
 
@@ -98,11 +90,7 @@ class Worker:
 
     def without_database(self) -> float:
         """Seconds for which the database could not be asked, or did not answer; 0 when it does, or when we stood by."""
-        if not self.led:
-            return 0.0
-        refused = time.monotonic() - self.timers.trouble if self.timers.trouble else 0.0
-        silent = self.idle_seconds()  # the loop waits for nothing else for longer than a second
-        return max(refused, silent if silent > SILENT else 0.0)
+        return self.outage.seconds(self.idle_seconds()) if self.led else 0.0
 
     def turn(self) -> None:
         """Everything there is to do now. Database errors pass."""
@@ -114,7 +102,7 @@ class Worker:
             return
         self._find(now)
         self._dispatch()
-        self.timers.patience = 0.2
+        self.outage.worked()
 
     def _elect(self, now: float) -> None:
         leading = self.leadership.turn()
@@ -123,19 +111,19 @@ class Worker:
             self.led = leading
             self.say("leading" if leading else "standing by", epoch=self.leadership.epoch or None)
             self.waiting.clear()
-            self.desk.close()
+            self.inbox.close()
             self.timers.all = self.timers.look = 0.0
 
     def _find(self, now: float) -> None:
         """Put what is due into `waiting`."""
-        called, hinted = self.desk.called()
+        called, hinted = self.inbox.called()
         for run in called:
             self.waiting.add(run)
-        names = {*self.desk.agenda.due(self.leadership.clock.now())} | self.waiting.released()
+        names = {*self.inbox.agenda.due(self.leadership.clock.now())} | self.waiting.released()
         everything = now >= self.timers.all
         if everything or hinted or now >= self.timers.look:
             self.timers.look = now + QUEUE_POLL_SECONDS
-            changed, asked = self.desk.changed()
+            changed, asked = self.inbox.changed()
             names |= asked
             if changed:
                 self.waiting.clear()
@@ -144,7 +132,7 @@ class Worker:
             if renew_zones():
                 self.say("new rules of time zones")
             self.timers.all = now + ALL
-            self.desk.agenda.clear()
+            self.inbox.agenda.clear()
             names = {*self.app.registry.names()}
         if names:
             self._look_at(names)
@@ -154,7 +142,7 @@ class Worker:
         busy = {*self._under_way()}
         with short_transaction(self.app.database, self.limits.lease) as connection:
             now, found = look(connection, jobs, busy)
-            self.desk.plan(connection, jobs, now)
+            self.inbox.plan(connection, jobs, now)
         known = busy | self.waiting.names()
         for due in found:
             if due.queued is not None or due.job not in known:
@@ -164,7 +152,7 @@ class Worker:
         for executor in [executor for executor in self.executors if executor.idle]:
             due = self.waiting.next(self._under_way(), len(self.executors))
             while due is not None and self._lapsed(due):
-                self.desk.soon(due.job, self.leadership.clock.now())  # to be put on record as given up
+                self.inbox.soon(due.job, self.leadership.clock.now())  # to be put on record as given up
                 due = self.waiting.next(self._under_way(), len(self.executors))
             if due is None:
                 return
@@ -195,17 +183,15 @@ class Worker:
     def _ended(self, done: Assignment) -> None:
         """An executor has ended a run, or has left it."""
         outcome = self._outcome(done)
-        then = after(outcome)
+        then = self.waiting.ended(done.due.job, outcome, closing=self.orphans.includes(done.due.job))
         if outcome.run_id is not None:
-            self.fitness.has_begun()
+            self.readiness.has_begun()
         elif then.in_the_way:
-            self.fitness.was_refused(str(outcome.error))
+            self.readiness.was_refused(str(outcome.error))
         if done.due.queued is not None and outcome.state is NoRun.ALREADY_DONE:
-            self.desk.misled()
-        if then.settled and not self.orphans.includes(done.due.job):
-            self.desk.soon(done.due.job, self.leadership.clock.now())
-        else:
-            self.waiting.hold_back(done.due.job, max(then.look_again, UNSETTLED_SECONDS))
+            self.inbox.misled()
+        if then.settled:
+            self.inbox.soon(done.due.job, self.leadership.clock.now())
 
     def _outcome(self, done: Assignment) -> Outcome:
         """How a run ended; of one whose process is gone this says so in the log, as nobody else does."""
@@ -223,14 +209,14 @@ class Worker:
     def _wait(self) -> None:
         """Until the next thing to do."""
         lines = [executor.line for executor in self.executors if executor.line is not None]
-        sources: list[Any] = [*lines, self.stop, *self.desk.sources()]
+        sources: list[Any] = [*lines, self.stop, *self.inbox.sources()]
         ready, _, _ = select.select(sources, [], [], self._pause())
         for executor in self.executors:
             if executor.line is not None and executor.line in ready:
                 for done in executor.read():
                     self._ended(done)
                 if executor.assignment is not None and executor.assignment.claimed:
-                    self.fitness.has_begun()
+                    self.readiness.has_begun()
                 if executor.unloaded is not None:
                     self._not_loaded(executor.unloaded)
 
@@ -245,8 +231,8 @@ class Worker:
 
     def _pause(self) -> float:
         timers = self.timers
-        if timers.rest > time.monotonic():
-            return timers.rest - time.monotonic()
+        if self.outage.rest_until > time.monotonic():
+            return self.outage.rest_until - time.monotonic()
         runs = [executor.assignment for executor in self.executors if executor.assignment]
         # A process that was killed may take its time to end, in the middle of a read from a disk that is away.
         ends = [timers.election, *(max(run.ends, timers.turned + 0.1) for run in runs)]
@@ -254,7 +240,7 @@ class Worker:
             ends += [timers.look, timers.all]
             if (released := self.waiting.releases_at()) is not None:
                 ends.append(released)
-            if (at := self.desk.agenda.next()) is not None:
+            if (at := self.inbox.agenda.next()) is not None:
                 left = (at - self.leadership.clock.now()).total_seconds()
                 ends.append(time.monotonic() + left)
         if self.orphans.waits:
@@ -262,23 +248,18 @@ class Worker:
         return min(max(min(ends) - time.monotonic(), 0.0), QUEUE_POLL_SECONDS)
 
     def _trouble(self, error: Exception) -> None:
-        """The database cannot be asked: rest, up to 5 seconds; said once for each kind of trouble in a row."""
-        if self.trouble != (words := in_words(error)):
-            self.trouble = words
-            self.say("database trouble", error=words)
-        self.timers.trouble = self.timers.trouble or time.monotonic()
-        self.fitness.has_begun()  # the database is away for all of us
-        self.desk.close()
+        """The database cannot be asked: what was known of it is forgotten, and asked again after a rest."""
+        self.readiness.has_begun()  # the database is away for all of us
+        self.inbox.close()
         self.timers.all = 0.0
-        self.timers.rest = time.monotonic() + self.timers.patience
-        self.timers.patience = min(self.timers.patience * 2, 5.0)
+        self.outage.noticed(error)
 
     def _leave(self) -> None:
         try:
             self.leadership.resign()
         except (SQLAlchemyError, SextonError) as error:
             self.say("the lead could not be given back; it ends by itself", error=in_words(error))
-        self.desk.close()
+        self.inbox.close()
         self._signal_all(SIGTERM)
         for executor in self.executors:
             executor.leave()

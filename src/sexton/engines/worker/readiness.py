@@ -31,7 +31,7 @@ FORGOTTEN = 150.0
 RUNS_REFUSED = "the database lets no run begin"
 
 
-class Fitness:
+class Readiness:
     """Of one worker. reason: why it cannot start runs, for everybody; empty while it can. The log says more."""
 
     def __init__(self, executors: Sequence[Executor], say: Callable[..., None]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from signal import SIGKILL
 
-from ...errors import DONE
+from ...exit_codes import DONE
 from ...runs.stop_signals import Stop
 from ..executor.process import Executor
 

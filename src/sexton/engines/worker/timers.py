@@ -13,6 +13,3 @@ class Timers:
     look: float = 0.0
     all: float = 0.0
     turned: float = 0.0
-    rest: float = 0.0
-    trouble: float = 0.0
-    patience: float = 0.2

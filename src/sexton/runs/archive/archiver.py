@@ -41,7 +41,7 @@ from ...statements.poison import any_set_aside, forget_healed
 from ..context import RunContext
 from ..kept_rows import say_kept
 from ..sizing import MAX_BATCH_SECONDS, Sizer
-from ..transaction_retries import Attempts
+from ..transaction_retries import TransactionRetries
 from .deletion import Deletion, Gone, delete_rows
 from .portions import READ, Portion, Portions, tables_of
 from .records import Batch, give_up, held_by, register, seal_in, unfinished, went
@@ -69,7 +69,7 @@ class Archiver:
         self.context, self.plan = context, plan
         self.counts = context.steps.setdefault(plan.step, Counts())
         self.folder, self.group = Path(to.folder) / plan.step, to.group
-        self.attempts = Attempts(context, plan.table.fullname)
+        self.attempts = TransactionRetries(context, plan.table.fullname)
         claim = context.claim
         self.request = Request(READ, None, claim.as_of, claim.job, claim.run_id)
         most = min(plan.batch or READ, READ)

@@ -44,7 +44,7 @@ from ...statements.archive_rows import (
 from ...statements.batch_strategy import Request, parameters
 from ...statements.poison import next_subject, quarantine
 from ..context import RunContext
-from ..transaction_retries import Attempts
+from ..transaction_retries import TransactionRetries
 
 READ, FIRST = 1_000, 50
 """Rows that one statement reads; the first one fewer, as nobody knows how many children they have."""
@@ -93,7 +93,7 @@ class Portions:
 
     def __init__(self, context: RunContext, plan: Plan, request: Request, folder: Path) -> None:
         self.context, self.plan, self.request, self.folder = context, plan, request, folder
-        self.attempts = Attempts(context, plan.table.fullname)
+        self.attempts = TransactionRetries(context, plan.table.fullname)
         self.waiting: dict[RowKey, WrittenRow] = {}
         self.size, self.refused = FIRST, 0
 

@@ -48,7 +48,7 @@ class Archive:
             yield line
 
 
-def recorded(path: Path, record: Record | None) -> Archive:
+def verify_by_record(path: Path, record: Record | None) -> Archive:
     """A file by its record in this database. JobFailed, with what is wrong.
 
     What `measured` finds in a file of that digest is what was written; of its manifest, older records know no digest.
@@ -88,7 +88,7 @@ def _require_all_columns(archive: Archive) -> None:
             )
 
 
-def believed(path: Path, policies: Mapping[str, Collection[str]]) -> Archive:
+def verify_by_manifest(path: Path, policies: Mapping[str, Collection[str]]) -> Archive:
     """A file that is on record nowhere, as its manifest has it. policies: of each job, the tables that it may be of.
 
     JobFailed when it is damaged, or is of another policy or table.

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from sexton import Job
 from sexton.engines.run_order import DueQueue
 from sexton.jobs.registry import Registry
+from sexton.run_state import NoRun
+from sexton.runs.outcome import Outcome
 from sexton.slots.due_run import DueRun
 from tests.support.pace import Clockwork
 
@@ -107,7 +109,8 @@ def test_rep_39_no_slot_passes_one_that_is_held_back_until_the_job_is_looked_at_
         waiting.add(due)
     first = waiting.next([], 1)
 
-    waiting.hold_back("shop.a", 30.0)
+    then = waiting.ended("shop.a", Outcome("shop.a", NoRun.UNKNOWN_JOB))
+    assert (then.settled, then.look_again) == (False, 30.0)
     for due in (*found, DueRun("shop.a", queued=7)):
         waiting.add(due)
 
