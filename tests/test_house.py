@@ -104,8 +104,6 @@ def test_sec_9_nothing_is_printed_but_by_the_console(path: Path) -> None:
 HOMONYMS = {
     "config/policy_settings.py": "failed: an example of a product's column",
     "db/tables.py": "skipped: a column of counts",
-    "engines/worker/child.py": "queued: the number of a run that was asked for",
-    "engines/worker/executor.py": "queued: the same",
     "packs/marketplace/demo.py": "failed: of a payment",
     "packs/marketplace/options.py": "cancelled: of an order",
     "proposals/propose.py": "failed: of a product's row",

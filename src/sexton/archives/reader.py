@@ -1,7 +1,7 @@
 """Archive files as they are read: what one has to be is known before, and nothing in its folder can say otherwise.
 
 Who may write into the folder may put anything there: other rows with a manifest that fits, a bomb, a pipe, a link. So
-a `Seal` comes from the memory of the run that wrote the file, or from the database's record; see `trusted` (SEC-3,
+a `Seal` comes from the memory of the run that wrote the file, or from the database's record; see `verification` (SEC-3,
 SEC-4, SEC-14). The packed file is measured before a byte of it is unpacked, and no line is longer than it may be.
 """
 

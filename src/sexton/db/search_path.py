@@ -96,7 +96,7 @@ class SearchPath:
         return known.get(getattr(item, "name", None) or "")
 
     def look(self, connection: Connection) -> None:
-        """Ask the catalogue; inside a transaction with the path OWN."""
+        """Ask the catalogue; inside a transaction with the path `OWN_SEARCH_PATH`."""
         listed = self.listed or ()
         unsafe = _unsafe(connection, listed)
         safe = tuple(name for name in listed if name not in unsafe and not name.startswith("pg_temp"))

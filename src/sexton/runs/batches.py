@@ -130,7 +130,7 @@ class Batches:
         return self.skips or self.moved()
 
     def moved(self) -> bool:
-        """Whether others may have moved rows since the step began; see `moved`."""
+        """Whether others may have moved rows since the step began; see `moved_rows`."""
         if self.began is None:
             return False
         began, own = self.began, self.attempts.transactions

@@ -1,1 +1,1 @@
-"""What the outside sees of runs: log lines now; metrics and alerts hang on the run table."""
+"""What the outside sees of runs: log lines, health, metrics, incidents and their alerts, all read from the tables."""

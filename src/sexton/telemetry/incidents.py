@@ -24,7 +24,7 @@ REFUSES, UNREACHABLE = "channel_refuses", "channel_unreachable"
 """Kinds of incidents about a channel; their job is the channel's name. One that refuses gets the reminders only."""
 
 FLOODED = "channel_flooded"
-"""Kind of an incident about a channel whose messages of an hour are used up, see `budget`; never restless."""
+"""Kind of an incident about a channel whose messages of an hour are used up, see `message_budget`; never restless."""
 
 CHANNEL_BROKEN = (REFUSES, UNREACHABLE)
 
