@@ -1,8 +1,8 @@
 """How a session of PostgreSQL is opened, and what each of its transactions begins with. None relies on session state.
 
 The driver is left in autocommit and BEGIN is written here, with the settings that a transaction lives by in the same
-exchange: the search path (see `search_path`), and what the text of values depends on (see `text_output`). A role, a database
-or a pooler may have other ones.
+exchange: the search path (see `search_path`), and what the text of values depends on (see `text_output`). A role, a
+database or a pooler may have other ones.
 """
 
 from __future__ import annotations
