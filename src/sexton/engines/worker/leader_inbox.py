@@ -86,7 +86,7 @@ class LeaderInbox:
         return now != before and before >= 0, asked
 
     def plan(self, connection: Connection, jobs: Collection[Job], now: datetime) -> None:
-        """Write the next slots of these jobs into the agenda, and when one whose run failed or was cut off is due again."""
+        """Write the next slots of these jobs into the agenda, and when failed or cut-off runs are to be tried again."""
         known = overrides(connection, jobs)
         tried = newest_attempts(connection, [job.name for job in jobs if job.schedule is not None], now)
         for job in jobs:
