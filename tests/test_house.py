@@ -249,7 +249,7 @@ def import_graph(source: Path) -> dict[str, set[str]]:
 
 
 def module_name(path: Path, source: Path) -> str:
-    """ "sexton.jobs.cron" for src/sexton/jobs/cron.py; a package is its folder."""
+    """ "sexton.jobs.job" for src/sexton/jobs/job.py; a package is its folder."""
     return ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
 
 

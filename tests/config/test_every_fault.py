@@ -108,3 +108,12 @@ def test_c5_every_fault_of_a_policy_is_told(place: Place) -> None:
     loaded = load_placed(environ={})
     _, wrong = policies_of(loaded.settings.policies, loaded.place)
     assert [text.partition(": ")[0] for text in wrong["tidy"].lines] == [f"sexton.toml line {n}" for n in (3, 4, 5)]
+
+
+def test_c5_keys_of_other_kinds_hide_no_other_fault_of_a_policy(place: Place) -> None:
+    place.read(f'{POLICY}by = "at"\nset = {{a = 1}}\nahead = "2d"\nkeep = "9"\nbye = 1\n')
+    loaded = load_placed(environ={})
+    _, wrong = policies_of(loaded.settings.policies, loaded.place)
+    assert sorted(text.split(": ")[1] for text in wrong["tidy"].lines) == [
+        f"policies.tidy.{key}" for key in ("ahead", "bye", "keep", "set")
+    ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import permutations
+from typing import Any
 
 import pytest
 
 from sexton.app import App
 from sexton.config import Settings, fingerprint
+from sexton.declared.policy_fingerprint import forms_of
 from sexton.jobs.fingerprints import differ
 
 from .conftest import Place
@@ -58,7 +61,7 @@ def test_c8_where_a_value_comes_from_does_not_count(place: Place) -> None:
 
 def definition(settings: Settings) -> str:
     """The fingerprint as the app makes it, which knows what counts of a policy."""
-    return App(settings).definition
+    return fingerprint(settings, forms_of(settings.policies) if settings.policies else None)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,16 @@ def test_c8_settings_are_compared_only_between_versions_that_know_the_same_ones(
     assert not differ(now, now)
     assert not differ(now, "a97e7e7c0c67d7ec")  # as versions before wrote it
     assert not differ(changed, other_names)
+
+
+def test_c8_policies_of_a_kind_that_was_not_in_use_are_other_settings() -> None:
+    purge, warn = {"purge": "sessions", "by": "ends"}, {"warn": "sessions", "by": "ends"}
+    mixes: list[dict[str, dict[str, Any]]] = [{}, {"a": purge}, {"a": warn}, {"a": purge, "b": warn}]
+    definitions = [App(Settings(policies=policies)).definition for policies in mixes]
+
+    for one, other in permutations(definitions, 2):
+        assert differ(one, other)
+    assert not differ(definitions[1], "2.0000.0000:0123456789abcdef")
 
 
 def test_c8_the_fingerprint_is_the_same_in_every_process() -> None:

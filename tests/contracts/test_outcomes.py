@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, insert, text
+from sqlalchemy.exc import OperationalError
 
 from sexton.app import App
 from sexton.config import Settings
 from sexton.db.server_clock import ask_now
-from sexton.engines.contract import execute
+from sexton.engines.contract import execute, in_the_way
 from sexton.engines.run_order import UNKNOWN_SECONDS, UNSETTLED_SECONDS, Next, after
-from sexton.run_state import NoRun, RunState
+from sexton.errors import DatabaseUnreachable, SchemaOutdated, SextonError
+from sexton.run_state import NoRun, OutcomeCode, RunState
 from sexton.runs.outcome import Outcome
 from sexton.slots.claim import claim, finish
 from sexton.slots.due_run import DueRun
@@ -148,6 +150,7 @@ def test_rep_40_where_no_process_can_be_had_nothing_is_on_record_and_all_slots_s
         code = process.wait()
         assert code == 3, process.errors
         assert "its process could not start: No such file or directory" in process.output
+        assert '"outcome_code": "no_process"' in process.output
 
     assert len(yard.runs("outcome.well")) == 1
     assert len(yard.runs("outcome.expire")) == 3, "policies need none"
@@ -219,3 +222,21 @@ def test_rep_40_wrong_settings_are_nobodys_job_and_end_every_command_alike(
 def test_rep_39_what_follows_from_an_outcome(outcome: Outcome, then: Next) -> None:
     """A run that was lost with its database is one job's; one that could not begin keeps all from beginning."""
     assert after(outcome) == then
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DatabaseUnreachable("gone"), OutcomeCode.DATABASE_LOST),
+        (OperationalError("SELECT 1", {}, Exception("gone")), OutcomeCode.DATABASE_LOST),
+        (SchemaOutdated("run: sexton migrate"), None),
+        (SextonError("this machine's clock is +90 s from the database's"), None),
+    ],
+)
+def test_rep_39_what_is_in_the_way_of_all_is_not_always_a_lost_database(
+    error: Exception, code: OutcomeCode | None
+) -> None:
+    outcome = in_the_way(DueRun("shop.a"), error)
+
+    assert after(outcome).in_the_way
+    assert outcome.code == code

@@ -39,7 +39,7 @@ def test_q5_a_grandchild_may_be_a_reason_to_stay(archived: bool, shop: Shop, tmp
     else:
         outcome = run_as_previewed(shop, purge="orders", children=children)
 
-    assert (outcome.state, outcome.error) == ("partial", "1 row refused and set aside")
+    assert (outcome.state, outcome.note) == ("partial", "1 row refused and set aside")
     assert (shop.ids("orders"), shop.ids("items", key="number")) == ([1], [10])
     assert "shipments refers to it" in set_aside_rows(shop.engine)[0]["error"]
 

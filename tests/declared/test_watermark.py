@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,20 @@ def test_a_policy_does_not_wait_for_what_a_limit_left(shop: Shop) -> None:
         run_job(shop.engine, jobs["mark"], at=NOON)
         run_job(shop.engine, jobs["tidy"], at=NOON)
         assert shop.ids("raw") == left
+
+
+def test_an_archive_that_waits_for_a_policy_which_never_ran_finds_nothing(shop: Shop, tmp_path: Path) -> None:
+    shop.do("CREATE TABLE orders (id int PRIMARY KEY, ends timestamp)")
+    shop.do("INSERT INTO orders VALUES (1, :at)", at=stored(shop, NOON - 3 * DAY))
+    jobs = jobs_of(
+        shop,
+        mark={"warn": "orders", "by": "ends", "max_share": 1.0},
+        keep={"archive": "orders", "by": "ends", "before": "mark", "into": str(tmp_path), "max_share": 1.0},
+    )
+
+    outcome = run_job(shop.engine, jobs["keep"], at=NOON)
+
+    assert (outcome.state, outcome.error, outcome.total.picked) == ("succeeded", None, 0)
 
 
 @pytest.mark.databases("postgres")

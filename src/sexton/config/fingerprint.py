@@ -18,7 +18,7 @@ _UNORDERED = ("trusted_roles",)
 
 
 class PolicyForms(NamedTuple):
-    """Policies by name, each as what counts of it, and the names of all settings that those have."""
+    """Policies by name, each as what counts of it; and the names of all settings that policies of ours can have."""
 
     forms: Mapping[str, Any]
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ def fingerprint(settings: Settings, policies: PolicyForms | None = None) -> str:
     change of what jobs do, and a hash of a short secret can be guessed."""
     from ..jobs.fingerprints import of_settings
 
-    forms, of_policies = policies or (settings.policies, ())
+    forms, of_policies = policies or (settings.policies, None)
     kept = {name: value for name, value in written_out(settings).items() if name not in (*_TELLING, "policies")}
     named = {"job": kept.pop("job"), "policies": forms}
     names = [
@@ -40,7 +40,7 @@ def fingerprint(settings: Settings, policies: PolicyForms | None = None) -> str:
     ]
     # The name of a job may look like that of a secret: "shop.purge_tokens".
     safe = {kind: {name: without_secrets(one) for name, one in tables.items()} for kind, tables in named.items()}
-    return of_settings([without_secrets(kept), safe], [*names, *of_policies])
+    return of_settings([without_secrets(kept), safe], names, of_policies)
 
 
 def written_out(group: Any) -> dict[str, Any]:

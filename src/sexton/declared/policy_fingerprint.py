@@ -13,6 +13,7 @@ from ..config.fingerprint import PolicyForms, written_out
 from ..config.policy_settings import PolicySettings
 from ..jobs.fingerprints import digits, of_rule
 from ..jobs.span import parse_span
+from .kinds.registry import BUILT_IN_KINDS, kind_type
 from .policy_tables import policies_of
 
 UNCONFIRMED = ("schedule", "timezone", "timeout", "priority", "limit", "batch", "order", "into")
@@ -67,10 +68,10 @@ def forms_of(written: Mapping[str, Mapping[str, object]]) -> PolicyForms:
     """
     found, _ = policies_of(written)
     forms: dict[str, Any] = {name: table for name, table in written.items() if name not in found}
-    names: set[str] = set()
+    # Of all kinds of ours, not of those in use: with another kind of policy the settings are others, not the version.
+    names = {declared.name for kind in BUILT_IN_KINDS for declared in fields(kind_type(kind))}
     for name, settings in found.items():
         whole = written_out(settings)
-        names |= whole.keys()
         forms[name] = normal_form(settings, found) | {one: whole.get(one) for one in (*UNCONFIRMED, "max_share")}
     return PolicyForms(forms, tuple(sorted(names)))
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from ..config import dotted, read_at
 from ..config.policy_settings import PolicySettings, SettingPlace
-from ..errors import SettingsError, suggestion
+from ..errors import SettingsError, SettingsErrors, SextonError, suggestion
 from ..setting_fields import default_of
 from .kinds.contract import PolicyKind
 from .kinds.registry import BUILT_IN_KINDS, kind_type, names
@@ -18,22 +18,29 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def read_policy(written: Mapping[str, object], path: tuple[str, ...], place: SettingPlace = dotted) -> PolicyKind:
-    """The policy of the table at `path`. SettingsError, one line that begins with its place.
+    """The policy of the table at `path`. SettingsError, a line for each fault, which begins with its place.
 
     A key that belongs to another kind, and holds what it holds there by default, says nothing, and is let pass.
     """
     kind = _kind(written, path, place)
     own = {declared.name for declared in fields(kind)}
-    meant = {}
+    meant, misplaced = dict[str, object](), list[SextonError]()
     for key, value in written.items():
         strangers = [] if key in own else [other for other in map(kind_type, BUILT_IN_KINDS) if _has(other, key)]
         if strangers and key not in BUILT_IN_KINDS:
             usual = [default_of(declared) for other in strangers for declared in fields(other) if declared.name == key]
             if value in [list(one) if isinstance(one, tuple) else one for one in usual]:
                 continue
-            raise SettingsError(f"{place((*path, key))}: {key} has no meaning for {kind.action}")
+            misplaced.append(SettingsError(f"{place((*path, key))}: {key} has no meaning for {kind.action}"))
+            continue
         meant[key] = value
-    return read_at(kind, meant, path, place)
+    try:
+        found = read_at(kind, meant, path, place)
+    except SettingsError as error:
+        misplaced.append(error)
+    if misplaced:
+        raise SettingsErrors(misplaced)
+    return found
 
 
 def _kind(written: Mapping[str, object], path: tuple[str, ...], place: SettingPlace) -> type[PolicyKind]:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Outcomes = frozenset[bool | None]
 ANY_OUTCOME: Outcomes = frozenset((True, False, None))
-NEVER_TRUE: Outcomes = frozenset((False, None))
 
 COMPARISON_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "EQ": operator.eq,

@@ -86,7 +86,7 @@ def execute(app: App, due: DueRun, options: RunOptions | None = None) -> Outcome
 def in_the_way(due: DueRun, error: Exception) -> Outcome:
     """The outcome of a run that did not begin, as `execute` raised this; `after` says that all jobs wait."""
     code = error.exit_code if isinstance(error, SextonError) else UNREACHABLE
-    lost = OutcomeCode.DATABASE_LOST
+    lost = OutcomeCode.DATABASE_LOST if code == UNREACHABLE else None  # else: its schema, or clocks that differ
     return Outcome(due.job, NoRun.UNREACHABLE, error=in_words(error), code=lost, ends_with=code)
 
 
@@ -99,6 +99,9 @@ def unstartable(app: App, due: DueRun, error: BaseException, ending: Ending | No
     return record_unstartable(app.database, due, error, lease_seconds=lease, definition=app.definition, ending=ending)
 
 
-def not_begun(due: DueRun, why: str) -> Outcome:
-    """Nothing of it was tried: no process could be had, or somebody asked us to stop. It costs no attempt."""
-    return Outcome(due.job, RunState.CANCELLED, error=why)
+def not_begun(due: DueRun, why: str, code: OutcomeCode) -> Outcome:
+    """Nothing of it was tried, and nothing is on record. It costs no attempt.
+
+    code: NO_PROCESS where none could be had, STOPPED where somebody asked us to stop.
+    """
+    return Outcome(due.job, RunState.CANCELLED, error=why, code=code)

@@ -32,14 +32,20 @@ def confirms(confirmed: str, now: str) -> bool:
     return bool(rule) and rule == same and float(share_now) <= float(share)
 
 
-def of_settings(form: object, names: object) -> str:
-    """Of settings: "2.89ab:0123456789abcdef". names: of all there are, which another version has more or fewer of."""
-    return f"{VERSION}.{digits(names, 4)}:{digits(form)}"
+def of_settings(form: object, names: object, of_policies: object = None) -> str:
+    """Of settings: "2.89ab.cdef:0123456789abcdef".
+
+    names, of_policies: of all settings that there are, and that policies have, of which another version has more or
+    fewer. of_policies is None where there are no policies, and then only the first part is written.
+    """
+    known = digits(names, 4) if of_policies is None else f"{digits(names, 4)}.{digits(of_policies, 4)}"
+    return f"{VERSION}.{known}:{digits(form)}"
 
 
 def differ(one: str, other: str) -> bool:
     """Whether two runs had different settings. False where versions wrote them that do not know the same settings."""
-    return one != other and one.rpartition(":")[0] == other.rpartition(":")[0]
+    known, known_there = (written.rpartition(":")[0].split(".") for written in (one, other))
+    return one != other and all(name == there for name, there in zip(known, known_there, strict=False))
 
 
 def _typed(value: object) -> object:

@@ -2,7 +2,7 @@
 
 A crash may be the job's own doing, so a slot is left after three. A database that went away, a deploy, a host without
 memory for one more process say nothing about the job: such attempts are not counted, and their slot is tried again
-until it has run or a later one is due. From the fourth on there are rests between, and an incident is open.
+until it has run or a later one takes its place. From the fourth on there are rests between, and an incident is open.
 """
 
 from __future__ import annotations

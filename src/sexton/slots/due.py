@@ -83,6 +83,8 @@ def _slots(
         change = known.get(job.name)
         if job.schedule is None or (change is not None and change.paused(now)):
             continue
+        if job.misfire.rule == "all" and _rests(job, newest.get(job.name), now):
+            continue  # each slot is run there, the oldest first; for the other rules a later one takes its place
         last = _later(settled(job, newest.get(job.name), now) or beginning(job, change), due_after(change))
         slots = due_slots(job.schedule, last, now, job.misfire)
         if slots and (passed := _named_before(job.schedule, newest.get(job.name), last)) is not None:
@@ -186,6 +188,12 @@ def tried_again(job: Job, newest: NewestAttempt | None) -> datetime | None:
         return None
     rest = job.retry.delay(max(newest.attempt - newest.infrastructure_failures, 1))
     return None if rest is None else newest.finished_at + rest
+
+
+def _rests(job: Job, newest: NewestAttempt | None, now: datetime) -> bool:
+    """Whether the newest slot was cut off and is to be tried again, but not yet."""
+    again = tried_again(job, newest) if newest is not None and newest.state in CUT_OFF else None
+    return again is not None and again > now
 
 
 def _after_a_cut(newest: NewestAttempt) -> datetime | None:

@@ -11,7 +11,7 @@ from .ending import Ending
 
 STOPPED_BY_GUARD = "stopped before its first row: "
 COULD_NOT_BEGIN = "could not begin: "
-EARLIER_EARLIER_PROCESS_ENDED = "its process "
+EARLIER_PROCESS_ENDED = "its process "
 ONLY_COUNTED = "only counted"
 REST_UNKNOWN = "whether rows are left"
 
@@ -32,11 +32,11 @@ def _code(state: RunState, error: str) -> OutcomeCode | None:
     if state == RunState.ABANDONED:
         return OutcomeCode.PROCESS_DIED
     if state == RunState.TIMED_OUT:
-        return OutcomeCode.OVERDUE if EARLIER_EARLIER_PROCESS_ENDED in error else None
+        return OutcomeCode.OVERDUE if EARLIER_PROCESS_ENDED in error else None
     if state != RunState.FAILED:
         return None
     if error.startswith(STOPPED_BY_GUARD):
         return OutcomeCode.STOPPED_BY_GUARD
     if error.startswith(COULD_NOT_BEGIN):
         return OutcomeCode.COULD_NOT_BEGIN
-    return OutcomeCode.PROCESS_DIED if EARLIER_EARLIER_PROCESS_ENDED in error else None
+    return OutcomeCode.PROCESS_DIED if EARLIER_PROCESS_ENDED in error else None

@@ -102,9 +102,3 @@ def forget_healed(connection: Connection, plan: Plan, request: Request) -> int:
         over = or_(over, and_(poison.c.form.is_(None), commas >= len(plan.key)))
     healed = delete(poison).where(poison.c.job == request.job, poison.c.step == plan.step, over)
     return connection.execute(healed).rowcount
-
-
-def count_set_aside(connection: Connection, job: str) -> int:
-    """How many rows of the job are set aside, resting or waiting for a person."""
-    poison = own_tables(connection.dialect.name).poison
-    return connection.execute(select(func.count()).select_from(poison).where(poison.c.job == job)).scalar_one()

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, text, update
 
-from sexton import Job, Run, cron
+from sexton import Job, Misfire, Run, cron
+from sexton.app import App
+from sexton.config import Settings
 from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
 from sexton.db.server_clock import ask_now
+from sexton.db.tables import own_tables
+from sexton.engines.worker.leader_inbox import LeaderInbox
 from sexton.errors import Stopped
 from sexton.run_state import INFRASTRUCTURE, OutcomeCode, RunState
 from sexton.runs.stop_signals import Stop
-from sexton.slots.attempts import LONGEST_REST, rest_after
+from sexton.slots.attempts import LONGEST_REST, PROMPT_RETRIES, rest_after
 from sexton.slots.claim import Claim, claim, finish, reap
 from sexton.slots.due import due_runs
 from sexton.slots.due_run import DueRun
@@ -204,3 +208,37 @@ def test_three_flaps_of_the_database_while_a_slot_is_due_do_not_lose_it(
     ends = [(run.attempt, run.state, run.outcome_code) for run in yard.runs(name)[1:]]
     lost = [(attempt, "cancelled", "database_lost") for attempt in (1, 2, 3)]
     assert ends == [*lost, (4, "succeeded", None)]
+
+
+@pytest.mark.parametrize(("rule", "then"), [("all", ["09:00"]), ("coalesce", ["10:00"])])
+def test_under_the_rule_all_no_slot_passes_one_that_rests(rule: str, then: list[str], engine: Engine) -> None:
+    """For the other rules the later slot takes the place of the one that rests."""
+    job = Job("shop.hourly", schedule=cron("0 * * * *"), work=print, misfire=Misfire(rule), catch_up=True)
+    nine = datetime(2026, 6, 15, 9, tzinfo=UTC)
+    for _ in range(PROMPT_RETRIES + 1):
+        lost = claim(engine, DueRun(job.name, nine, nine), lease_seconds=3600.0)
+        finish(engine, lost, Ending(RunState.CANCELLED, "why", code=OutcomeCode.DATABASE_LOST), {})
+    runs = own_tables(engine.dialect.name).runs
+    hour = nine + timedelta(hours=1)
+    with engine.begin() as connection:  # the last attempt ended just before the next slot
+        connection.execute(update(runs).values(finished_at=hour - timedelta(seconds=10)))
+
+    with engine.begin() as connection:
+        resting = due_runs(connection, [job], hour + timedelta(seconds=1))
+        rested = due_runs(connection, [job], hour + 2 * MINUTE)
+
+    assert [f"{run.slot:%H:%M}" for run in resting] == ([] if rule == "all" else ["10:00"])
+    assert [f"{run.slot:%H:%M}" for run in rested][: len(then)] == then
+
+
+def test_a_leader_looks_again_when_the_rest_of_a_job_without_retry_is_over(engine: Engine, database: str) -> None:
+    for _ in range(PROMPT_RETRIES + 1):
+        cut_off(engine, OutcomeCode.DATABASE_LOST)
+    ended = newest(engine).finished_at
+    assert ended is not None
+    inbox, at = LeaderInbox(App(Settings(database=database))), now(engine)
+
+    with engine.begin() as connection:
+        inbox.plan(connection, [YEARLY], at)
+
+    assert inbox.agenda.next() == ended + MINUTE

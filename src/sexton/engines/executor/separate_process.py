@@ -15,6 +15,7 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 from ...app import App
+from ...run_state import OutcomeCode
 from ...runs.outcome import Outcome
 from ...runs.stop_signals import Stop
 from ...slots.due_run import DueRun
@@ -46,9 +47,10 @@ class SeparateProcess:
         while executor.alive and not executor.idle:
             self._heard(self._stop.asked)
         if self._stop.asked:
-            return not_begun(due, self._stop.reason), False
+            return not_begun(due, self._stop.reason, OutcomeCode.STOPPED), False
         if not executor.alive:
-            return not_begun(due, f"its process could not start: {executor.failure}"), False
+            why = f"its process could not start: {executor.failure}"
+            return not_begun(due, why, OutcomeCode.NO_PROCESS), False
         executor.give(due, self._app.registry.get(due.job).time_limit.total_seconds(), quiet=quiet)
         done = None
         while done is None:

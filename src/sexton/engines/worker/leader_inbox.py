@@ -86,9 +86,9 @@ class LeaderInbox:
         return now != before and before >= 0, asked
 
     def plan(self, connection: Connection, jobs: Collection[Job], now: datetime) -> None:
-        """Write the next slots of these jobs into the agenda, and when a failed run is to be tried again."""
+        """Write the next slots of these jobs into the agenda, and when failed or cut-off runs are to be tried again."""
         known = overrides(connection, jobs)
-        tried = newest_attempts(connection, [job.name for job in jobs if job.retry is not None], now)
+        tried = newest_attempts(connection, [job.name for job in jobs if job.schedule is not None], now)
         for job in jobs:
             change = known.get(job.name)
             slot = next_slot(in_force(job, change), change, now)

@@ -21,7 +21,7 @@ from ...app import App
 from ...db.faults import in_words
 from ...errors import SchemaOutdated, SextonError, UsageError
 from ...jobs.zones import renew_zones
-from ...run_state import NoRun
+from ...run_state import NoRun, OutcomeCode
 from ...runs.outcome import Outcome
 from ...runs.stop_signals import Stop
 from ...slots.claim import holder_name
@@ -200,7 +200,7 @@ class Worker:
             self.orphans.lost(done)
             return outcome_of(said)
         if not done.claimed and self.stop.asked:
-            return not_begun(done.due, self.stop.reason)
+            return not_begun(done.due, self.stop.reason, OutcomeCode.STOPPED)
         outcome = self.orphans.take(done)
         said = {"state": outcome.state, "error": outcome.error, "outcome_code": outcome.code}
         self.say("run ended", job=outcome.job, run=outcome.run_id, **said)

@@ -166,7 +166,7 @@ class Portions:
         """How many of the next rows weigh no more than is read at once; one at least, if there is one."""
         plan, dialect = self.plan, connection.dialect
         heavy = line_size(dialect, plan.table, Reading(plan.table).of()).label("weight")
-        asked = next_due(select(heavy), plan, request.excluding, request.cursor is not None)
+        asked = next_due(select(heavy).select_from(plan.table), plan, request.excluding, request.cursor is not None)
         sizes = list(connection.execute(asked, parameters(asked, request)).scalars())
         fitting = sum(total <= MAX_READ_BYTES for total in accumulate(sizes))
         return max(fitting, 1) if sizes else 0
