@@ -120,7 +120,8 @@ def test_rep_25_errors_are_in_the_words_of_the_user_with_file_and_line(
     )
 
     with pytest.raises(SextonError) as refused:
-        App.load().registry.get("tidy").load()
+        app = App.load()
+        app.registry.get("tidy").load(app.database)
 
     said = str(refused.value)
     assert said.startswith("sexton.toml line 8: policies.tidy.only: ")
@@ -151,6 +152,7 @@ def test_rep_25_errors_of_policies_name_file_and_line_however_they_are_written(
     number, _, words = FORMS[written].partition(":")
 
     with pytest.raises(SextonError) as refused:
-        App.load().registry.get("tidy").load()
+        app = App.load()
+        app.registry.get("tidy").load(app.database)
 
     assert str(refused.value).startswith(f"sexton.toml line {3 + int(number)}:{words}")

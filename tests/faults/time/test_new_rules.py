@@ -123,4 +123,4 @@ def test_t7_slots_that_moved_run_once(
 def put_on_record(engine: Engine, job: Job, slot: datetime) -> None:
     """As done."""
     assert job.schedule is not None
-    add_runs(engine, run_row(job.name, "succeeded", slot, slot=slot, wall=job.schedule.local_slot(slot)))
+    add_runs(engine, run_row(job.name, "succeeded", slot, slot=slot, local_slot=job.schedule.local_slot(slot)))
