@@ -19,15 +19,15 @@ from sexton.app import App
 from sexton.clock import parse_instant
 from sexton.config import Settings
 from sexton.db.connect import open_database
-from sexton.db.migrate import HEAD_REVISION, migrate
+from sexton.db.migrate import migrate
 from sexton.db.tables import own_tables
 from sexton.testing import run_job
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
 
 NOON = "2026-06-15T12:00:00Z"
-REVISIONS = [f"{number:04}" for number in range(4, int(HEAD_REVISION) + 1)]
-"""Those that know arming."""
+REVISIONS = [f"{number:04}" for number in range(4, 13)]
+"""Those that know arming, up to the last one whose versions wrote the earlier forms."""
 
 VISITS = Table(
     "visits", MetaData(), Column("id", Integer, primary_key=True), Column("state", Text), Column("ends", UtcDateTime)
@@ -112,7 +112,7 @@ def test_a_policy_stays_armed_from_every_revision_on(
         connection.exec_driver_sql("INSERT INTO sessions VALUES (3, 3)")
     loosened = run_job(engine, tidy(empty_database, max_share=0.3), at=NOON)
     assert (loosened.total.picked, loosened.total.changed) == (1, 0)
-    assert "was changed since it was armed" in (loosened.error or "")
+    assert "was changed since it was armed" in (loosened.note or "")
     assert run_job(engine, tidy(empty_database, max_share=0.1), at=NOON).total.changed == 1
 
 
@@ -138,5 +138,5 @@ def test_so_does_a_policy_in_python(name: str, engine: Engine) -> None:
     assert run_job(engine, job, at=NOON).total.changed == 1
     assert on_record(engine).startswith("2:")
     loosened = run_job(engine, replace(job, guard=Guard(max_share=0.3, arm=True)), at=NOON)
-    assert "was changed since it was armed" in (loosened.error or "")
+    assert "was changed since it was armed" in (loosened.note or "")
     assert run_job(engine, replace(job, guard=Guard(max_share=0.1, arm=True)), at=NOON).error is None
