@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sexton.config import Settings, load, read_into, setting, shown
 from sexton.errors import SettingsError
 
-from .config.conftest import Place
+from .conftest import Place
 
 CANARY = "c4n4ry"
 

@@ -119,8 +119,8 @@ def test_rep_25_errors_are_in_the_words_of_the_user_with_file_and_line(
         f'# only: what is meant\nonly = """{only}"""\n'
     )
 
+    app = App.load()
     with pytest.raises(SextonError) as refused:
-        app = App.load()
         app.registry.get("tidy").load(app.database)
 
     said = str(refused.value)
@@ -151,8 +151,8 @@ def test_rep_25_errors_of_policies_name_file_and_line_however_they_are_written(
     Path("sexton.toml").write_text(f'database = "{rows.database}"\n\n[policies.tidy]\n{written}')
     number, _, words = FORMS[written].partition(":")
 
+    app = App.load()
     with pytest.raises(SextonError) as refused:
-        app = App.load()
         app.registry.get("tidy").load(app.database)
 
     assert str(refused.value).startswith(f"sexton.toml line {3 + int(number)}:{words}")

@@ -19,15 +19,15 @@ from sexton.app import App
 from sexton.clock import parse_instant
 from sexton.config import Settings
 from sexton.db.connect import open_database
-from sexton.db.migrate import HEAD_REVISION, migrate
+from sexton.db.migrate import migrate
 from sexton.db.tables import own_tables
 from sexton.testing import run_job
 
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
 
 NOON = "2026-06-15T12:00:00Z"
-REVISIONS = [*(f"{number:04}" for number in range(4, 13)), HEAD_REVISION]
-"""Those that know arming."""
+REVISIONS = [f"{number:04}" for number in range(4, 13)]
+"""Those that know arming, up to the last one whose versions wrote the earlier forms."""
 
 VISITS = Table(
     "visits", MetaData(), Column("id", Integer, primary_key=True), Column("state", Text), Column("ends", UtcDateTime)
