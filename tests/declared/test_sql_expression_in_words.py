@@ -29,6 +29,12 @@ def rows(shop: Shop) -> Shop:
     return shop
 
 
+def load_tidy() -> None:
+    """Read the settings, and the policy with the database at hand."""
+    app = App.load()
+    app.registry.get("tidy").load(app.database)
+
+
 def left(rows: Shop, only: str, **more: Any) -> list[int]:
     """Which rows stay after a purge with this condition."""
     outcome = run_job(rows.engine, rows.armed(purge="log", only=only, max_share=1.0, **more), at=NOON)
@@ -119,9 +125,8 @@ def test_rep_25_errors_are_in_the_words_of_the_user_with_file_and_line(
         f'# only: what is meant\nonly = """{only}"""\n'
     )
 
-    app = App.load()
     with pytest.raises(SextonError) as refused:
-        app.registry.get("tidy").load(app.database)
+        load_tidy()
 
     said = str(refused.value)
     assert said.startswith("sexton.toml line 8: policies.tidy.only: ")
@@ -151,8 +156,7 @@ def test_rep_25_errors_of_policies_name_file_and_line_however_they_are_written(
     Path("sexton.toml").write_text(f'database = "{rows.database}"\n\n[policies.tidy]\n{written}')
     number, _, words = FORMS[written].partition(":")
 
-    app = App.load()
     with pytest.raises(SextonError) as refused:
-        app.registry.get("tidy").load(app.database)
+        load_tidy()
 
     assert str(refused.value).startswith(f"sexton.toml line {3 + int(number)}:{words}")
