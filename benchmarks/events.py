@@ -13,7 +13,7 @@ from sexton.db.column_types import BigKey, UtcDateTime
 from sexton.db.connect import open_database
 from sexton.jobs.job import Job
 from sexton.policies.purge import Purge
-from sexton.slots.run_counts import Counts
+from sexton.run_counts import Counts
 from sexton.testing import postgres, run_job
 
 from .server import connect, create_template, wal_position

@@ -108,7 +108,7 @@ HOMONYMS = {
     "packs/marketplace/options.py": "cancelled: of an order",
     "proposals/propose.py": "failed: of a product's row",
     "runs/archive/archiver.py": "skipped: a count",
-    "slots/run_counts.py": "skipped: a count",
+    "run_counts.py": "skipped: a count",
     "slots/due_run.py": "queued: the number of a run that asks for it",
     "slots/ending.py": "skipped: a count",
     "telemetry/alert_delivery.py": "partial: of an answer",

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from .policies.purge import Purge as Purge
     from .policies.transition import Transition as Transition
     from .policies.warn_once import WarnOnce as WarnOnce
+    from .run_counts import Counts as Counts
     from .runs.python_functions import Run as Run
-    from .slots.run_counts import Counts as Counts
 
 _HOMES = {
     "App": "app",
@@ -77,7 +77,7 @@ _HOMES = {
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",
-    "Counts": "slots.run_counts",
+    "Counts": "run_counts",
     "Run": "runs.python_functions",
 }
 

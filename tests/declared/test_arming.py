@@ -14,11 +14,11 @@ from sexton.db.tables import own_tables
 from sexton.declared.policy_fingerprint import definition_of
 from sexton.guard.arming import arm, arm_job, disarm
 from sexton.policies.contract import Plan
+from sexton.run_counts import Counts
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.runs.runner import planned
 from sexton.runs.stop_signals import Stop
-from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 from tests.support.past_runs import newest_run
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from sexton.slots.run_counts import Counts
+from sexton.run_counts import Counts
 from sexton.testing import run_job
 
 from .shop import Shop

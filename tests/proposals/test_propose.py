@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sexton.proposals.family_by_name import family_of, words_of_name
 from sexton.proposals.proposal_text import proposals_text
 from sexton.proposals.propose import propose
 from sexton.proposals.recognise import SurveyedTable, recognise
-from sexton.proposals.table_name_words import family_of, words_of_name
 from tests.declared.shop import Shop
 
 from .proposing import proposed, settings

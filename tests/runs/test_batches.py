@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton import Job
+from sexton.run_counts import Counts
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.runs.stop_signals import Stop
-from sexton.slots.run_counts import Counts
 from sexton.testing import preview_job, run_job
 from tests.support.database_checks import assert_expired_once, is_free, states
 from tests.support.pace import UNHURRIED, RunClock

@@ -19,9 +19,9 @@ from sexton.db.connect import open_database, read_only
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.errors import JobFailed
+from sexton.run_counts import Counts
 from sexton.runs.failure import MAX_SHOWN_EXCEPTIONS, error_message, raised_at, traceback_text
 from sexton.slots.history import Traceback, history, kept_traceback
-from sexton.slots.run_counts import Counts
 from sexton.telemetry.assessment import assess_jobs
 from sexton.telemetry.incidents import open_incidents
 from sexton.telemetry.logs import ended

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select, update
 
 from sexton import Job
-from sexton.slots.run_counts import Counts
+from sexton.run_counts import Counts
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.support.database_checks import assert_expired_once

@@ -9,8 +9,8 @@ from itertools import cycle
 import pytest
 from sqlalchemy import Engine, update
 
+from sexton.run_counts import Counts
 from sexton.runs import sqlite_yield
-from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, make_sessions

@@ -15,11 +15,11 @@ from sqlalchemy import Engine, insert, select, text
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.errors import DatabaseUnreachable, HeldElsewhere, LeaseLost, SchemaOutdated, SextonError
+from sexton.run_counts import Counts
 from sexton.run_state import TAKING_THE_SLOT, OutcomeCode, RunState
 from sexton.slots.claim import AlreadyDone, Claim, claim, committed, finish
 from sexton.slots.due_run import DueRun
 from sexton.slots.ending import Ending
-from sexton.slots.run_counts import Counts
 from sexton.testing.processes import wait_until
 from tests.support.database_checks import is_free, lease_row, let_leases_end
 from tests.support.patience import PATIENCE

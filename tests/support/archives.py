@@ -15,8 +15,8 @@ from sexton.archives.file_format import ArchiveLine, Manifest, manifest_of
 from sexton.archives.manifests import read_manifest
 from sexton.declared import restore as product
 from sexton.declared.restore import Restored
+from sexton.runs.archive.believed_files import Archive, verify_by_manifest, verify_by_record
 from sexton.runs.archive.records import record_of
-from sexton.runs.archive.verification import Archive, verify_by_manifest, verify_by_record
 
 
 def opened(engine: Engine, path: Path) -> Archive:

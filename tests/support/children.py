@@ -17,9 +17,9 @@ from sexton import Job
 from sexton.cli.main import main
 from sexton.db.connect import open_database
 from sexton.errors import SextonError
+from sexton.run_counts import Counts
 from sexton.runs import batches, hard_limit
 from sexton.runs.context import Limits
-from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 
 from .patience import PATIENCE

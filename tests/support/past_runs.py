@@ -11,9 +11,9 @@ from sexton.clock import parse_instant
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.jobs.job import Job
+from sexton.run_counts import steps_from_json
 from sexton.slots.ending import counts_columns
 from sexton.slots.history import RunRecord, history, set_aside
-from sexton.slots.run_counts import steps_from_json
 from sexton.slots.schedule_overrides import observe
 
 

@@ -15,9 +15,9 @@ from sexton.clock import parse_instant
 from sexton.config.alert_settings import AlertSettings
 from sexton.db.database_identity import identity
 from sexton.db.tables import own_tables
+from sexton.run_counts import Counts
 from sexton.run_state import OutcomeCode
 from sexton.slots.ending import counts_columns
-from sexton.slots.run_counts import Counts
 from sexton.telemetry.alert_texts import IncidentEvent
 from sexton.telemetry.assessment import assess
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
+from ..run_counts import Counts
 from ..runs.context import Watcher, no_watcher
 from ..runs.outcome import Outcome
-from ..slots.run_counts import Counts
 from ..texts import encodable, json_text, one_line, visible
 from ._common import duration_words, table
 

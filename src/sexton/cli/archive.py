@@ -29,14 +29,14 @@ from ..db.tables import own_tables
 from ..declared.restore import restore, triggers
 from ..errors import JobFailed, UsageError
 from ..exit_codes import DONE, FAILED, PARTIAL
+from ..runs.archive.believed_files import verify_by_manifest, verify_by_record
 from ..runs.archive.records import forget, record_of
-from ..runs.archive.verification import verify_by_manifest, verify_by_record
 from ..texts import one_line
 from ._common import add_json, confirmed, open_app, print_json, table
 
 if TYPE_CHECKING:
     from ..declared.restore import Restored
-    from ..runs.archive.verification import Archive
+    from ..runs.archive.believed_files import Archive
 
 ARCHIVE_ACTIONS = ("list", "verify", "restore", "forget")
 MAX_LISTED_FILES = 200

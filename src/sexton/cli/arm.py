@@ -30,12 +30,12 @@ from ..guard.plan_fingerprint import is_confirmed
 from ..jobs.guard_options import Guard
 from ..jobs.job import Job
 from ..policies.contract import Plan
+from ..run_counts import Counts
 from ..run_state import OutcomeCode
 from ..runs.dry_run import counting
 from ..runs.preflight import obstacle
 from ..runs.runner import planned
 from ..slots.history import history
-from ..slots.run_counts import Counts
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview, references_in_words
 from ..statements.samples import oldest_due

@@ -17,7 +17,7 @@ from ..db.connect import read_only
 from ..db.faults import describe, sqlstate
 from ..db.text_output import exact_text_output
 from ..errors import JobFailed
-from ..runs.archive.verification import Archive
+from ..runs.archive.believed_files import Archive
 from ..statements.archive_read_back import is_about_rows
 from ..statements.archive_rows import MAX_READ_BYTES, values_of
 from ..texts import one_line

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, update
 
 from ..db.tables import own_tables
-from ..slots.run_counts import Counts
+from ..run_counts import Counts
 
 
 @dataclass(frozen=True, slots=True)

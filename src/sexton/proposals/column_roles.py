@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.types import Boolean, Date, DateTime, Integer, String, TypeEngine
 
-from .table_name_words import each, singular, words_of_name
+from .family_by_name import each, singular, words_of_name
 
 _FILLERS = frozenset(each("at date day datetime dt dttm epoch int on stamp time timestamp ts tstamp unix utc when"))
 """Words that say of a column only that it is a time."""

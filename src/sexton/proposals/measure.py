@@ -27,7 +27,7 @@ from ..statements.batch_strategy import Request, parameters
 from ..statements.indexes import missing_index
 from ..statements.selection import select_due
 from .column_roles import unit_in
-from .table_name_words import each
+from .family_by_name import each
 
 Answer = TypeVar("Answer")
 

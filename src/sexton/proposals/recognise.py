@@ -10,7 +10,7 @@ from sqlalchemy.types import Boolean, TypeEngine
 
 from ..declared.catalogue import OURS
 from .column_roles import Roles, own_deadline, roles_of
-from .table_name_words import each, family_of, is_business, is_migrations, telling, words_of_name
+from .family_by_name import each, family_of, is_business, is_migrations, telling, words_of_name
 from .vocabulary import (
     BRIEF,
     BUSINESS_WORDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .table_name_words import each
+from .family_by_name import each
 
 BUSINESS_WORDS = frozenset(
     each(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.types import Integer
 
+from .family_by_name import family_of, singular, telling, words_of_name
 from .recognise import VAGUE_LOOKS, Guess, SurveyedTable
 from .survey import Survey, TableReference
-from .table_name_words import family_of, singular, telling, words_of_name
 from .vocabulary import (
     BARE,
     BESIDES,

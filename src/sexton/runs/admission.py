@@ -12,8 +12,8 @@ from ..errors import StoppedByGuard
 from ..guard.arming import adopt, armed_by_earlier, unarmed
 from ..guard.flood import flood_verdict
 from ..policies.contract import Plan
+from ..run_counts import Counts
 from ..run_state import OutcomeCode
-from ..slots.run_counts import Counts
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview
 from .context import RunContext

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from ..db.faults import Fault, classify, while_changing
 from ..errors import JobFailed
 from ..policies.contract import Plan
-from ..slots.run_counts import Counts
+from ..run_counts import Counts
 from ..statements.batch_strategy import BatchStrategy, Request, Result
 from ..statements.moved_rows import UpdateCount, count_updates, may_have_moved
 from ..statements.poison import any_set_aside, forget_healed, next_subject

@@ -17,10 +17,10 @@ from ..db.statement_timeout import canceller, statement_limit
 from ..db.tables import own_tables
 from ..errors import Stopped, TimedOut
 from ..guard.allowance import Allowance
+from ..run_counts import Counts
 from ..run_state import OutcomeCode
 from ..slots.claim import Claim, fenced
 from ..slots.ending import counts_columns
-from ..slots.run_counts import Counts
 from .stop_signals import Stop
 from .throttle import Throttle
 

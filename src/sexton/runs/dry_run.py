@@ -14,8 +14,8 @@ from ..db.statement_timeout import answered_in_time
 from ..errors import JobFailed
 from ..jobs.duration import parse_duration
 from ..jobs.job import Job
+from ..run_counts import Counts
 from ..run_state import RunState
-from ..slots.run_counts import Counts
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview, references_in_words
 from ..statements.samples import Sample, oldest_due

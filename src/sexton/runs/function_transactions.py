@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from ..db.faults import Fault, classify
 from ..db.statement_timeout import canceller
 from ..errors import JobFailed
-from ..slots.run_counts import Counts
+from ..run_counts import Counts
 from .connection_watch import TRANSACTION_ENDS_ITSELF, watched
 from .context import RunContext, milliseconds
 from .process_state import in_this_process

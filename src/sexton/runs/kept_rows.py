@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from ..policies.contract import Plan
+from ..run_counts import Counts
 from ..run_state import ENDED_BY_ITSELF
 from ..slots.history import history
-from ..slots.run_counts import Counts
 from ..statements.unlisted_references import count_referenced, references_text
 from ..statements.vetoing_triggers import vetoing_triggers
 from .batches import Batches

@@ -36,9 +36,9 @@ from ..errors import (
     causes,
 )
 from ..exit_codes import OF_STATE
+from ..run_counts import Counts, total
 from ..run_state import SETTLING, NoRun, OutcomeCode, OutcomeState, RunState
 from ..slots.ending import Ending
-from ..slots.run_counts import Counts, total
 from .context import Failure
 from .failure import own_words
 

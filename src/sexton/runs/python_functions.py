@@ -23,8 +23,8 @@ from sqlalchemy import Connection, Engine
 
 from ..db.connect import read_only
 from ..errors import JobFailed, LeaseLost, Stopped
+from ..run_counts import Counts
 from ..slots.lease import renew, short_transaction
-from ..slots.run_counts import Counts
 from ..texts import one_line
 from .context import RunContext
 from .function_transactions import Transactions

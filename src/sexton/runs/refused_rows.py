@@ -20,7 +20,7 @@ from ..db.faults import Fault, describe, is_reference, while_changing
 from ..db.ledger import subject_text
 from ..errors import JobFailed
 from ..policies.contract import Plan
-from ..slots.run_counts import Counts
+from ..run_counts import Counts
 from ..statements.batch_strategy import BatchStrategy, Request, Result, parameters
 from ..statements.poison import next_subject, quarantine, single_row_plan, take_back
 from ..statements.referencing_tables import FOREIGN_KEY_FAILED, referencing_tables

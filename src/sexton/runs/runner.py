@@ -20,11 +20,11 @@ from ..errors import (
     TimedOut,
 )
 from ..jobs.job import Job
+from ..run_counts import Counts, total
 from ..run_state import RunState
 from ..slots.claim import AlreadyDone, Claim, claim, finish
 from ..slots.due_run import DueRun
 from ..slots.ending import Ending
-from ..slots.run_counts import Counts, total
 from .closing import closed
 from .context import Failure, Limits, RunContext, Watcher, deadline_after, no_watcher
 from .failure import error_message, failed

@@ -25,6 +25,7 @@ from ..db.server_clock import ask_now, database_now, skew
 from ..db.tables import DATABASE, own_tables
 from ..errors import HeldElsewhere, LeaseLost, SextonError
 from ..jobs.fingerprints import differ
+from ..run_counts import Counts
 from ..run_state import TAKING_THE_SLOT, OutcomeCode, RunState
 from ..texts import encodable, one_line
 from .attempts import infrastructure_failures
@@ -32,7 +33,6 @@ from .due_run import DueRun
 from .ending import Ending, counts_columns
 from .lease import Lease, acquire, fence, of_job, release, short_transaction
 from .queue import ask_again, ended_columns
-from .run_counts import Counts
 
 CLOCKS_APART = 60.0
 """Seconds that the clocks of process and database may differ before nothing is started."""

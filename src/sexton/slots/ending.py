@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..run_counts import Counts, total
 from ..run_state import OutcomeCode, OutcomeState
-from .run_counts import Counts, total
 
 
 @dataclass(frozen=True, slots=True)

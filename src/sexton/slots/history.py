@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select
 
 from ..db.tables import own_tables
+from ..run_counts import Counts, steps_from_json, total
 from ..run_state import OutcomeCode, RunState
-from .earlier_rows import read_as_now
-from .run_counts import Counts, steps_from_json, total
+from .rows_before_1013 import read_as_now
 
 
 class Traceback(NamedTuple):

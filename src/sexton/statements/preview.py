@@ -14,7 +14,7 @@ from sqlalchemy import Connection, exists, func, literal_column, not_, select
 
 from ..db.tables import own_tables
 from ..policies.contract import Plan
-from ..slots.run_counts import Counts
+from ..run_counts import Counts
 from .batch_strategy import Request, parameters
 from .poison import any_set_aside
 from .postgresql_batch import counted_changes, rows_by_table

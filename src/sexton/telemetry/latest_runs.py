@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, se
 
 from ..db.for_each import for_each
 from ..db.tables import own_tables
+from ..run_counts import steps_from_json, total
 from ..run_state import FAILURES, NEVER_STARTED, WENT_WELL, RunState
-from ..slots.run_counts import steps_from_json, total
 
 MAX_COUNTED_FAILURES = 1_000
 

@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 from sexton.doctor.inspection import job_warnings
 from sexton.errors import SextonError
 from sexton.policies.purge import Child
+from sexton.run_counts import Counts
 from sexton.runs.context import Limits
-from sexton.slots.run_counts import Counts
 from sexton.testing import preview_job, run_job
 from sexton.testing.processes import wait_until
 from tests.support.pace import limits_sent

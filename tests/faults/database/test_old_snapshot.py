@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
+from sexton.run_counts import Counts
 from sexton.runs.context import Limits
-from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 from tests.support.sessions import NOON, Sessions, make_sessions
 

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Engine, MetaData, Table, Text, exists, not_, sele
 from sexton import Job, Purge, Transition
 from sexton.db.column_types import BigKey
 from sexton.errors import PolicyError
-from sexton.slots.run_counts import Counts
+from sexton.run_counts import Counts
 from sexton.testing import preview_job, run_job
 from tests.support.sessions import NOON, Sessions, make_sessions
 

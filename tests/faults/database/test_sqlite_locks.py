@@ -12,8 +12,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, event
 
+from sexton.run_counts import Counts
 from sexton.runs.context import Limits
-from sexton.slots.run_counts import Counts
 from sexton.testing import preview_job, run_job
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE

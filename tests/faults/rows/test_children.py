@@ -12,9 +12,9 @@ from sexton import Job, Purge, UtcDateTime
 from sexton.db.column_types import BigKey
 from sexton.doctor.inspection import job_warnings
 from sexton.policies.purge import Child
+from sexton.run_counts import Counts
 from sexton.runs.context import Limits
 from sexton.runs.sizing import MAX_BATCH_SECONDS
-from sexton.slots.run_counts import Counts
 from sexton.testing import preview_job, run_job
 from tests.support.pace import limits_sent
 from tests.support.patience import PATIENCE

@@ -11,9 +11,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
+from sexton.run_counts import Counts
 from sexton.runs.context import Limits
 from sexton.runs.left_over import MAX_LOCKED_ROW_WAITS
-from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.faults.database.rivals import background, session, states_seen, wait_for_a_waiter

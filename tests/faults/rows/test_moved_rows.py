@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Engine, text
 
 from sexton import Job
+from sexton.run_counts import Counts
 from sexton.runs.batches import Batches
 from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.runs.runner import planned
-from sexton.slots.run_counts import Counts
 from sexton.statements.batch_strategy import Request
 from sexton.statements.strategy_choice import choose
 from sexton.testing import run_job

@@ -14,8 +14,8 @@ from sqlalchemy import Column, Engine, ForeignKey, MetaData, Table, exists, not_
 from sexton import Job, Transition
 from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
+from sexton.run_counts import Counts
 from sexton.runs.context import Limits
-from sexton.slots.run_counts import Counts
 from sexton.testing import run_job
 from tests.faults.database.rivals import background, session, wait_for_a_waiter
 from tests.support.pace import UNHURRIED

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from sexton.slots.run_counts import Counts
+from sexton.run_counts import Counts
 from sexton.testing import run_job
 from sexton.testing.processes import wait_until
 from tests.faults.database.rivals import background, session

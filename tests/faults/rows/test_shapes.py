@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Column, ColumnElement, Engine, Integer, MetaData, Table, Text, Uuid, insert, select
 
 from sexton import Job, Message, PolicyError, Purge, Transition, UtcDateTime, WarnOnce, now, text_key
+from sexton.run_counts import Counts
 from sexton.runs.context import Limits
-from sexton.slots.run_counts import Counts
 from sexton.testing import preview_job, run_job
 from tests.faults.database.nothing import assert_nothing_started
 from tests.support.sessions import NOON, make_sessions

@@ -14,10 +14,10 @@ from typing import Any
 
 from ...errors import JobFailed
 from ...exit_codes import OF_STATE
+from ...run_counts import steps_from_json
 from ...run_state import OutcomeCode, outcome_state
 from ...runs.context import Failure
 from ...runs.outcome import Outcome
-from ...slots.run_counts import steps_from_json
 
 
 def message_of(outcome: Outcome) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Sequence
-from signal import SIGKILL, SIGTERM, Signals
+from signal import SIGKILL
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,6 +36,7 @@ from .database_outage import DatabaseOutage
 from .leader_inbox import LeaderInbox
 from .leadership import Leadership
 from .readiness import Readiness
+from .shutdown import end_runs
 from .timers import Timers
 
 QUEUE_POLL_SECONDS = 1.0
@@ -260,19 +261,5 @@ class Worker:
         except (SQLAlchemyError, SextonError) as error:
             self.say("the lead could not be given back; it ends by itself", error=in_words(error))
         self.inbox.close()
-        self._signal_all(SIGTERM)
-        for executor in self.executors:
-            executor.leave()
-        deadline = time.monotonic() + self.limits.lease
-        while (alive := [executor for executor in self.executors if executor.alive]) and time.monotonic() < deadline:
-            ready, _, _ = select.select([executor.line for executor in alive if executor.line], [], [], 0.1)
-            for executor in alive:
-                if executor.line in ready:
-                    for done in executor.read():
-                        self._ended(done)
-        self._signal_all(SIGKILL)
+        end_runs(self.executors, self.limits.lease, self._ended)
         self.say("worker ended", reason=self.stop.reason or "its tables are of another version")
-
-    def _signal_all(self, number: Signals) -> None:
-        for executor in self.executors:
-            executor.signal(number)

@@ -1,4 +1,7 @@
-"""A worker that is asked to end does so in its time, also while its database does not answer: nothing is lost by it."""
+"""How a worker ends when it is asked to, by SIGTERM or Ctrl-C: its runs end their batch, within the length of a lease.
+
+It does so in its time also while its database does not answer; nothing is lost by that.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,37 @@ import os
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from signal import SIGKILL
+from signal import SIGKILL, SIGTERM
 
 from ...exit_codes import DONE
 from ...runs.stop_signals import Stop
-from ..executor.process import Executor
+from ..executor.process import Assignment, Executor
 
 SHUTDOWN_GRACE_SECONDS = 3.0
 """Seconds beyond the length of a lease, which runs have to end their batch in."""
+
+
+def end_runs(executors: Sequence[Executor], lease: float, ended: Callable[[Assignment], None]) -> None:
+    """Let all executors end the batch in hand, and leave; after so many seconds they are ended.
+
+    ended: is told each run that came to its end meanwhile.
+    """
+    for executor in executors:
+        executor.signal(SIGTERM)
+    for executor in executors:
+        executor.leave()
+    deadline = time.monotonic() + lease
+    while (alive := [executor for executor in executors if executor.alive]) and time.monotonic() < deadline:
+        ready, _, _ = select.select([executor.line for executor in alive if executor.line], [], [], 0.1)
+        for executor in alive:
+            if executor.line in ready:
+                for done in executor.read():
+                    ended(done)
+    for executor in executors:
+        executor.signal(SIGKILL)
 
 
 @contextmanager

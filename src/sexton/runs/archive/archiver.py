@@ -33,7 +33,7 @@ from ...db.faults import Fault, classify
 from ...errors import JobFailed
 from ...files import make_folder
 from ...policies.contract import ArchiveTo, Plan
-from ...slots.run_counts import Counts
+from ...run_counts import Counts
 from ...statements.archive_columns import columns_of, type_name
 from ...statements.archive_rows import RowKey, WrittenRow, written_row
 from ...statements.batch_strategy import Request

@@ -1,4 +1,4 @@
-"""What a run did, step by step, as kept in `slots.run_counts` and shown to people."""
+"""What a run did, step by step, as kept in `run_counts` and shown to people."""
 
 from __future__ import annotations
 

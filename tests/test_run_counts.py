@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sexton import Counts
-from sexton.slots.run_counts import total
+from sexton.run_counts import total
 
 numbers = st.integers(0, 10**12)
 counts = st.builds(
