@@ -14,6 +14,7 @@ from ..db.faults import Fault, classify, describe
 from ..errors import DatabaseUnreachable, HeldElsewhere, JobFailed, TimedOut
 from ..slots.claim import committed
 from .context import RunContext
+from .outcome import PASSING
 from .sizing import MAX_BATCH_SECONDS
 
 MAX_TRANSACTION_RETRIES = 8
@@ -21,8 +22,6 @@ MAX_TRANSACTION_RETRIES = 8
 
 CLOCKS = 0.05
 """Seconds by which the server may end a statement before we see that the run is over."""
-
-RETRIED_FAULTS = (Fault.RETRY, Fault.LOCKED, Fault.GONE)
 
 T = TypeVar("T")
 
@@ -47,7 +46,7 @@ class TransactionRetries:
             self.context.check()  # by Ctrl-C, or by the end of the run's time
             if self.context.left() <= CLOCKS:
                 raise TimedOut("its timeout passed") from error  # the statement's limit was what was left of the run
-        if fault not in RETRIED_FAULTS:
+        if fault not in PASSING:
             raise JobFailed(describe(error)) from error
         self.tries += 1
         if self.tries <= MAX_TRANSACTION_RETRIES:
