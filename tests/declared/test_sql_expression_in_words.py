@@ -32,7 +32,10 @@ def rows(shop: Shop) -> Shop:
 def load_tidy() -> None:
     """Read the settings, and the policy with the database at hand."""
     app = App.load()
-    app.registry.get("tidy").load(app.database)
+    try:
+        app.registry.get("tidy").load(app.database)
+    finally:
+        app.database.dispose()
 
 
 def left(rows: Shop, only: str, **more: Any) -> list[int]:
