@@ -98,7 +98,7 @@ class App:
             return fingerprint(self.settings)
         from .declared.policy_fingerprint import forms_of
 
-        return fingerprint(self.settings, forms_of(self.settings.policies))
+        return fingerprint(self.settings, forms_of(self.settings.policies, self.policies))
 
     def limits(self, *, row_limit: int | None = None) -> Limits:
         """How runs behave towards their neighbours, from `[run]`."""

@@ -13,6 +13,7 @@ import pytest
 from sexton.app import App
 from sexton.config import Settings, fingerprint
 from sexton.declared.policy_fingerprint import forms_of
+from sexton.declared.policy_tables import policies_of
 from sexton.jobs.fingerprints import differ
 
 from .conftest import Place
@@ -61,7 +62,8 @@ def test_c8_where_a_value_comes_from_does_not_count(place: Place) -> None:
 
 def definition(settings: Settings) -> str:
     """The fingerprint as the app makes it, which knows what counts of a policy."""
-    return fingerprint(settings, forms_of(settings.policies) if settings.policies else None)
+    written = settings.policies
+    return fingerprint(settings, forms_of(written, policies_of(written)[0]) if written else None)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from ..config.policy_settings import PolicySettings
 from ..jobs.fingerprints import digits, of_rule
 from ..jobs.span import parse_span
 from .kinds.registry import BUILT_IN_KINDS, kind_type
-from .policy_tables import policies_of
 
 UNCONFIRMED = ("schedule", "timezone", "timeout", "priority", "limit", "batch", "order", "into")
 """Settings that may change without the policy being another one: when and how fast rows go, not which. Where files of
@@ -61,12 +60,11 @@ def normal_form(settings: PolicySettings, others: Mapping[str, PolicySettings]) 
     return form | ({"own": own} if own else {})
 
 
-def forms_of(written: Mapping[str, Mapping[str, object]]) -> PolicyForms:
+def forms_of(written: Mapping[str, Mapping[str, object]], found: Mapping[str, PolicySettings]) -> PolicyForms:
     """The policies of a settings file, for the fingerprint of all settings.
 
-    Those that can be read with their effective values, the others as they are written.
+    found: those that can be read, which count with their effective values; the others as they are written.
     """
-    found, _ = policies_of(written)
     forms: dict[str, Any] = {name: table for name, table in written.items() if name not in found}
     # Of all kinds of ours, not of those in use: with another kind of policy the settings are others, not the version.
     names = {declared.name for kind in BUILT_IN_KINDS for declared in fields(kind_type(kind))}
