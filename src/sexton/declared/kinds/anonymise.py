@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...config.policy_checks import check_values
-from ...config.policy_in_words import values_in_words
 from ...setting_fields import Misfit, setting
-from .contract import Building, Parts, PolicyKind
-
-if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+from ..new_values import NewValues
 
 
 @dataclass(frozen=True, slots=True)
-class AnonymiseSettings(PolicyKind):
+class AnonymiseSettings(NewValues):
     """Take out of rows what tells about a person."""
 
     action = "anonymise"
@@ -30,7 +25,7 @@ class AnonymiseSettings(PolicyKind):
 
     def check(self) -> None:
         """ValueError where nothing would be changed."""
-        PolicyKind.check(self)
+        NewValues.check(self)
         if not (self.clear or self.set):
             raise Misfit('anonymise needs clear = ["email"] or set = {name = "deleted"}', "clear")
         check_values(self)
@@ -38,15 +33,3 @@ class AnonymiseSettings(PolicyKind):
     def what(self) -> str:
         """The first words of the rule."""
         return f"anonymise rows of {self.table}"
-
-    def own_words(self) -> Iterator[str]:
-        """The new values."""
-        return values_in_words(self)
-
-    def conditions(self, building: Building) -> list[ColumnElement[bool]]:
-        """A row that has the values already is left alone."""
-        return building.unchanged(self.set, self.clear)
-
-    def parts(self, building: Building) -> Parts:
-        """They are given their values."""
-        return Parts(building.update(self.set, self.clear))

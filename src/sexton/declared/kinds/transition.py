@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...config.policy_checks import check_values
-from ...config.policy_in_words import values_in_words
 from ...setting_fields import Misfit, setting
-from .contract import Building, Parts, PolicyKind
-
-if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+from ..new_values import NewValues
 
 
 @dataclass(frozen=True, slots=True)
-class TransitionSettings(PolicyKind):
+class TransitionSettings(NewValues):
     """Move rows to their next state."""
 
     action = "transition"
@@ -28,7 +23,7 @@ class TransitionSettings(PolicyKind):
 
     def check(self) -> None:
         """ValueError where nothing would be changed."""
-        PolicyKind.check(self)
+        NewValues.check(self)
         if not self.set:
             raise Misfit('a transition needs new values, set = {status = "expired"}', "set")
         check_values(self)
@@ -36,15 +31,3 @@ class TransitionSettings(PolicyKind):
     def what(self) -> str:
         """The first words of the rule."""
         return f"set {', '.join(self.set)} in rows of {self.table}"
-
-    def own_words(self) -> Iterator[str]:
-        """The new values."""
-        return values_in_words(self)
-
-    def conditions(self, building: Building) -> list[ColumnElement[bool]]:
-        """A row that has the values already is left alone."""
-        return building.unchanged(self.set, self.clear)
-
-    def parts(self, building: Building) -> Parts:
-        """They are given their values."""
-        return Parts(building.update(self.set, self.clear))
