@@ -12,6 +12,13 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .app import App as App
+    from .call_outcomes import Again as Again
+    from .call_outcomes import CallOutcome as CallOutcome
+    from .call_outcomes import Done as Done
+    from .call_outcomes import Down as Down
+    from .call_outcomes import Failed as Failed
+    from .call_outcomes import Gone as Gone
+    from .call_outcomes import Unknown as Unknown
     from .cli.main import main as main
     from .config import setting as setting
     from .db.column_types import UtcDateTime as UtcDateTime
@@ -42,6 +49,9 @@ if TYPE_CHECKING:
     from .jobs.schedule import cron as cron
     from .jobs.schedule import every as every
     from .outbox.write import tell as tell
+    from .policies.call import Call as Call
+    from .policies.call_rule import Attempt as Attempt
+    from .policies.call_rule import CallColumns as CallColumns
     from .policies.contract import Change as Change
     from .policies.contract import Found as Found
     from .policies.contract import Message as Message
@@ -56,6 +66,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "App": "app",
+    **dict.fromkeys(("Again", "CallOutcome", "Done", "Down", "Failed", "Gone", "Unknown"), "call_outcomes"),
     "main": "cli.main",
     "setting": "config",
     **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),
@@ -73,6 +84,8 @@ _HOMES = {
     "Pack": "jobs.pack",
     **dict.fromkeys(("cron", "every"), "jobs.schedule"),
     "tell": "outbox.write",
+    "Call": "policies.call",
+    **dict.fromkeys(("Attempt", "CallColumns"), "policies.call_rule"),
     **dict.fromkeys(("Change", "Found", "Message", "Plan", "Policy"), "policies.contract"),
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
     "Transition": "policies.transition",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sexton.channels.contract import Notice, Refused, Unavailable, Unknown
+from sexton.channels.contract import Notice, Refused, Unavailable, Unconfirmed
 from sexton.channels.email import EmailChannel, EmailSettings
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE
@@ -86,7 +86,7 @@ def test_m3_a_drop_in_the_middle_of_data_is_no_delivery(relay: Relay, notice: No
 
     with pytest.raises(Unavailable) as dropped:
         channel(relay.port).send(notice)
-    assert not isinstance(dropped.value, Unknown)
+    assert not isinstance(dropped.value, Unconfirmed)
     assert dropped.value.left == ALL
     assert relay.taken == []
 
@@ -97,7 +97,7 @@ def test_m3_a_drop_in_the_middle_of_data_is_no_delivery(relay: Relay, notice: No
 def test_m4_a_drop_after_the_final_dot_is_unknown_and_the_copy_has_the_same_id(relay: Relay, notice: Notice) -> None:
     relay.cut = {"after the dot": 1}
 
-    with pytest.raises(Unknown, match="may have been delivered"):
+    with pytest.raises(Unconfirmed, match="may have been delivered"):
         channel(relay.port).send(notice)
     channel(relay.port).send(notice)
 
@@ -113,10 +113,10 @@ def test_m4_an_answer_later_than_the_limit_is_unknown(relay: Relay, notice: Noti
     for limit in (0.5, 5.0, 50.0):
         with pytest.raises(Unavailable) as late:
             channel(relay.port, answer=limit).send(notice)
-        if isinstance(late.value, Unknown):
+        if isinstance(late.value, Unconfirmed):
             break
 
-    assert isinstance(late.value, Unknown)
+    assert isinstance(late.value, Unconfirmed)
     assert wait_until(lambda: len(relay.taken) == 1, PATIENCE)
 
 
@@ -128,7 +128,7 @@ def test_m5_a_relay_that_asks_for_patience_is_tried_again(relay: Relay, notice: 
     with pytest.raises(Unavailable, match=reply[:3]) as put_off:
         channel(relay.port).send(notice)
     assert put_off.value.left == ALL
-    assert not isinstance(put_off.value, Unknown)
+    assert not isinstance(put_off.value, Unconfirmed)
 
 
 @pytest.mark.parametrize(("phase", "reply"), [("ehlo", "550 go away"), ("mail", "553 not your address")])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sexton.channels.contract import Notice, Refused, Unavailable, Unknown
+from sexton.channels.contract import Notice, Refused, Unavailable, Unconfirmed
 from sexton.channels.email import EmailChannel, EmailSettings
 from sexton.channels.smtp_dialogue import MOST_BYTES, MOST_LINES
 from sexton.testing.processes import wait_until
@@ -118,14 +118,14 @@ def test_sec_10_an_answer_without_end_is_hung_up_on(notice: Notice, phase: str, 
     words = f"at {phase}: more than {MOST_LINES} lines or 64 KiB in one answer"
     with endless(chunk, PHASES[phase]) as relay, pytest.raises(Unavailable, match=words) as told:
         channel(relay.port).send(notice)
-    assert not isinstance(told.value, Unknown)
+    assert not isinstance(told.value, Unconfirmed)
     assert relay.hung_up
     assert MOST_BYTES == 64 * 1024
 
 
 def test_sec_10_the_answer_to_the_whole_letter_is_lost_then(notice: Notice) -> None:
     """It may have been taken."""
-    with endless(b"250-more\r\n" * 1000, b".") as relay, pytest.raises(Unknown, match="may have been delivered"):
+    with endless(b"250-more\r\n" * 1000, b".") as relay, pytest.raises(Unconfirmed, match="may have been delivered"):
         channel(relay.port).send(notice)
     assert relay.hung_up
 

@@ -1,12 +1,20 @@
-"""What a channel is: something that takes a notice to people, and says in two words how that failed."""
+"""What a channel is: something that takes notices and messages to others, and says in one word how that went.
+
+`send` takes one notice of ours to all whom the settings name: alerts. `deliver` takes messages of the outbox, each to
+its own recipient, and answers for each of them alone.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Protocol, TypeVar
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+from ..call_outcomes import Again, CallOutcome, Down, Failed
+from ..call_outcomes import Unknown as UnknownOutcome
+from ..errors import SettingsError
 from ..texts import json_text, one_line, visible
 
 S = TypeVar("S")
@@ -44,6 +52,29 @@ class Notice:
         return [*lines, f"look closer: {self.command}"] if self.command else lines
 
 
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message of the outbox on its way to one recipient.
+
+    id: stable over all attempts, "msg_…"; what a receiver tells a second copy by.  key: the effect key behind it.
+    recipient: the address that the channel takes: of mail, of a webhook, of a person in the product.
+    payload: what the message says.  subject, text, html: made of its template; empty where the route has none.
+    attempt: 1 for the first.  uncertain: an earlier one may have arrived.
+    """
+
+    id: str
+    key: str
+    event: str
+    recipient: str
+    payload: Mapping[str, Any]
+    created_at: datetime
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+    attempt: int = 1
+    uncertain: bool = False
+
+
 class Channel(Protocol):
     """A way to people."""
 
@@ -56,7 +87,7 @@ class Channel(Protocol):
         """Take the notice to all receivers, or to those named in `only`, within seconds; never retries by itself.
 
         Returns receivers who will never take it, with the reason, while others did. Raises Refused, Unavailable
-        or Unknown when nobody, or not everybody, could be told."""
+        or Unconfirmed when nobody, or not everybody, could be told."""
         ...
 
 
@@ -81,12 +112,19 @@ class ConfiguredChannel(ABC, Generic[S]):
     name: in settings, `[channel.NAME]`.  settings_type: a dataclass whose fields are made by `sexton.setting`, all with
     defaults; its `check()` raises ValueError where values do not fit together.
     required: settings without which it cannot send.  library: what has to be installed for it.
+    delivers: whether it takes messages of the outbox, by `deliver`.  batch: how many of them at once.
+    needed_to_deliver: settings without which it cannot deliver.
+    retry: delays after which one that did not arrive is tried again, while a route names no others.
     """
 
     name: ClassVar[str]
     settings_type: ClassVar[type]
     required: ClassVar[tuple[str, ...]] = ()
     library: ClassVar[Library | None] = None
+    delivers: ClassVar[bool] = False
+    batch: ClassVar[int] = 1
+    needed_to_deliver: ClassVar[tuple[str, ...]] = ()
+    retry: ClassVar[tuple[str, ...]] = ("10s", "1m", "5m", "30m")
 
     def __init__(self, settings: S) -> None:
         self.settings = settings
@@ -100,9 +138,30 @@ class ConfiguredChannel(ABC, Generic[S]):
     def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
         """See `Channel.send`."""
 
+    def destination(self, recipient: str) -> str:
+        """What fails together: the relay of a mail, the host of a webhook. It rests as a whole when it is down."""
+        return self.name
+
+    def deliver(self, messages: Sequence[OutgoingMessage], *, seconds: float) -> Iterator[CallOutcome]:
+        """Take messages of one destination to their recipients; an outcome for each, in order, as soon as it is known.
+
+        seconds: until the hard end of the call.  What it raises counts as Again for the message in hand.
+        """
+        raise SettingsError(f"the channel {self.name} takes no messages of the outbox")
+
 
 class ChannelError(Exception):
-    """A notice was not delivered; the text is one line without secrets."""
+    """A notice or a message was not delivered; the text is one line without secrets.
+
+    whole: it says nothing about this message: whoever is called there would not have been reached.
+    """
+
+    whole: bool = False
+
+    def of_all(self) -> Self:
+        """The same error, about the other side as a whole."""
+        self.whole = True
+        return self
 
 
 class Refused(ChannelError):
@@ -132,7 +191,7 @@ class Unavailable(ChannelError):
         super().__init__(text)
 
 
-class Unknown(Unavailable):
+class Unconfirmed(Unavailable):
     """The answer was lost: it may have been delivered. One more try with the same key is right, a third is not."""
 
 
@@ -159,3 +218,13 @@ def shortened(text: str, limit: int) -> str:
 def compact(value: object) -> bytes:
     """JSON without blanks, as UTF-8: what is signed is what is sent."""
     return json_text(value, separators=(",", ":")).encode()
+
+
+def as_outcome(error: ChannelError) -> CallOutcome:
+    """What an error of a channel means for one message. whole: it is about everybody there, see `ChannelError`."""
+    asked = error.retry_after if isinstance(error, Unavailable) else None
+    if error.whole:
+        return Down(str(error), asked, lasting=isinstance(error, Refused))
+    if isinstance(error, Unconfirmed):
+        return UnknownOutcome(str(error))
+    return Again(str(error), asked) if isinstance(error, Unavailable) else Failed(str(error))

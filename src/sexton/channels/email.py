@@ -63,7 +63,7 @@ class EmailChannel(ConfiguredChannel[EmailSettings]):
             yield "security", '"none" sends every message unencrypted; write "starttls" or "tls"'
 
     def send(self, notice: Notice, *, only: Sequence[str] = ()) -> Mapping[str, str]:
-        """Send it. Raises Unknown when the answer to the final dot is lost: the copy has the same Message-ID."""
+        """Send it. Raises Unconfirmed when the answer to the final dot is lost: the copy has the same Message-ID."""
         settings = self.settings
         receivers = [address for address in settings.to if not only or address in only]
         if not receivers:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from ..masking import scrubbed
 from .call_timeout import TooLate, within
-from .contract import ChannelError, Refused, Unavailable, Unknown, shortened
+from .contract import ChannelError, Refused, Unavailable, Unconfirmed, shortened
 from .smtp_dialogue import Relay, RelayBehindTLS, TooMuch
 
 DOT = "the final dot"
@@ -150,7 +150,7 @@ class _Session:
             return Refused(f"the certificate of {host} is not trusted: {error.verify_message}")
         reason = str(error) if isinstance(error, TooMuch) else getattr(error, "strerror", None) or type(error).__name__
         if phase == DOT:
-            return self._later(Unknown, f"{host} did not confirm: {reason}; it may have been delivered")
+            return self._later(Unconfirmed, f"{host} did not confirm: {reason}; it may have been delivered")
         return self._later(Unavailable, f"{host} cannot be reached, or hung up at {phase}: {reason}")
 
     def _later(self, kind: type[Unavailable], text: str) -> Unavailable:

@@ -14,6 +14,7 @@ from sqlalchemy import JSON, Column, Integer, MetaData, SmallInteger, Table, Tex
 
 from ..run_state import OutcomeCode, RunState
 from .column_types import BigKey, Document, Line, Lines, OneOf, OwnInstant
+from .outside_tables import OUTSIDE
 
 SCHEMA = "sexton"
 
@@ -39,6 +40,11 @@ class OwnTables:
     archives: Table
     tracebacks: Table
     identity: Table
+    calls: Table
+    destinations: Table
+    budgets: Table
+    deliveries: Table
+    watermarks: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -52,7 +58,10 @@ def own_tables(dialect: str) -> OwnTables:
     metadata = MetaData()
     makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit, _incidents, _alerts)
     later = (_armed, _archives, _tracebacks, _identity)
-    return OwnTables(metadata, *(make(dialect, metadata) for make in (*makers, *later)))
+    made = [make(dialect, metadata) for make in (*makers, *later)]
+    return OwnTables(
+        metadata, *made, *(_table(dialect, metadata, name, *columns()) for name, columns in OUTSIDE.items())
+    )
 
 
 def _table(dialect: str, metadata: MetaData, name: str, *items: Column[object]) -> Table:
@@ -120,6 +129,7 @@ def _effects(dialect: str, metadata: MetaData) -> Table:
         Column("run_id", BigKey),
         Column("created_at", OwnInstant, nullable=False),
         Column("form", SmallInteger, comment="1: key, subject are read in one way only; NULL: before revision 0010"),
+        Column("delivered_at", OwnInstant, comment="when every message about it had been delivered; NULL: not known"),
     )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from sqlalchemy import (
     Column,
@@ -39,6 +39,9 @@ from ..db.outbox_table import Outbox
 from ..errors import PolicyError
 from ..jobs.guard_options import Guard
 from ..jobs.span import Span
+
+if TYPE_CHECKING:
+    from .call_rule import CallRule
 
 Rows = Mapping[str, FromClause]
 """Relations by name while a batch is built: "picked" (key, order, carried columns of due rows) and every `Found`."""
@@ -196,6 +199,7 @@ class Plan:
     own, it is read before.
     unknown_zone: rows with a date and no known zone, which are never due; None: there can be none.
     archive: deleted rows go into files first.
+    call: each row is called for, outside of any transaction, and what came of it is recorded; nothing else happens.
     limit: rows that one run takes at most.  batch: rows that one batch takes at most.
     lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
     writers lock this row first; a single statement would judge those tables by a snapshot older than the lock.
@@ -226,6 +230,7 @@ class Plan:
     definition: str = ""
     earlier_definitions: tuple[str, ...] = ()
     archive: ArchiveTo | None = None
+    call: CallRule | None = None
     limit: int | None = None
     batch: int | None = None
 

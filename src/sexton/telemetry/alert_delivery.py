@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select, update
 
-from ..channels.contract import Channel, Notice, Refused, Unavailable, Unknown
+from ..channels.contract import Channel, Notice, Refused, Unavailable, Unconfirmed
 from ..channels.registry import channel_for
 from ..config import Settings
 from ..config.alert_settings import MOST_PER_HOUR
@@ -200,7 +200,7 @@ def _judge(
         return
     if state == "later" or row.channel not in channels or not isinstance(outcome, Exception):
         return
-    if isinstance(outcome, Unknown) or _left_behind(row.sending, outcome).get("partial"):
+    if isinstance(outcome, Unconfirmed) or _left_behind(row.sending, outcome).get("partial"):
         return  # the channel works; one answer or one receiver is missing
     kind = REFUSES if isinstance(outcome, Refused) else UNREACHABLE
     channel_broke(connection, row.channel, kind, _reason(outcome), channels, at)
@@ -226,7 +226,7 @@ def _next(row: ClaimedMessage, error: Exception) -> timedelta | None:
     """How long until the next try; None: there is none."""
     if isinstance(error, Refused) or row.attempts > len(DELIVERY_BACKOFF):
         return None
-    if isinstance(error, Unknown) and row.sending.get("unknown"):
+    if isinstance(error, Unconfirmed) and row.sending.get("unknown"):
         return None  # told twice at most
     asked = error.retry_after if isinstance(error, Unavailable) else None
     return max(
@@ -241,7 +241,7 @@ def _left_behind(before: Mapping[str, Any], error: Exception) -> dict[str, Any]:
         after["left"] = list(error.left) or before.get("left", [])
         after["refused"] = {**before.get("refused", {}), **error.refused}
         after["partial"] = bool(before.get("partial")) or error.partial
-        after["unknown"] = bool(before.get("unknown")) or isinstance(error, Unknown)
+        after["unknown"] = bool(before.get("unknown")) or isinstance(error, Unconfirmed)
     return after
 
 

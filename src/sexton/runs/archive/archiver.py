@@ -42,7 +42,7 @@ from ..context import RunContext
 from ..kept_rows import say_kept
 from ..sizing import MAX_BATCH_SECONDS, Sizer
 from ..transaction_retries import TransactionRetries
-from .deletion import Deletion, Gone, delete_rows
+from .deletion import Deletion, DeletionCounts, delete_rows
 from .portions import READ, Portion, Portions, tables_of
 from .records import Batch, give_up, held_by, register, seal_in, unfinished, went
 
@@ -218,7 +218,7 @@ class Archiver:
         kept = self.counts.kept - kept
         return not kept or self.counts.changed > before
 
-    def _try(self, work: Callable[[Connection], Gone], size: int) -> Gone | None:
+    def _try(self, work: Callable[[Connection], DeletionCounts], size: int) -> DeletionCounts | None:
         """One batch; None: once more, or with fewer rows."""
         before = replace(self.counts, also=dict(self.counts.also))
         try:
@@ -234,7 +234,9 @@ class Archiver:
                 self.attempts.backoff_or_raise(error)
             return None
 
-    def _delete_some(self, taken: Deletion, path: Path, left: set[RowKey] | None, connection: Connection) -> Gone:
+    def _delete_some(
+        self, taken: Deletion, path: Path, left: set[RowKey] | None, connection: Connection
+    ) -> DeletionCounts:
         """left: rows of earlier batches of the file that wait, if this is the last one."""
         gone = delete_rows(connection, taken)
         self.counts.add(gone.picked, gone.rows, 0, gone.also)

@@ -46,7 +46,7 @@ class Deletion:
 
 
 @dataclass(slots=True)
-class Gone:
+class DeletionCounts:
     """What became of them. picked: that are there and due; of those rows went.
 
     locked: by others, and left.  poison: refused by the database, and set aside.  kept: neither refused nor gone.
@@ -61,7 +61,7 @@ class Gone:
     also: dict[str, int] = field(default_factory=dict)
     waiting: set[RowKey] = field(default_factory=set)
 
-    def add(self, other: Gone) -> None:
+    def add(self, other: DeletionCounts) -> None:
         """What went, both together."""
         self.rows += other.rows
         for name, count in other.also.items():
@@ -84,13 +84,13 @@ class _StayedError(Exception):
         self.keys = set(keys)
 
 
-def delete_rows(connection: Connection, wanted: Deletion) -> Gone:
+def delete_rows(connection: Connection, wanted: Deletion) -> DeletionCounts:
     """In the transaction at hand: lock, compare, delete children and rows. What changed meanwhile stays."""
     exact_text_output(connection)
     there = _locked(connection, wanted)
     require_columns(connection, tables_of(wanted.plan))
     locked, resting = _missed(connection, wanted, there)
-    gone = Gone(picked=len(there.keys) + len(locked), locked=len(locked), waiting=locked | resting)
+    gone = DeletionCounts(picked=len(there.keys) + len(locked), locked=len(locked), waiting=locked | resting)
     _delete(connection, replace(wanted, rows=[row for row in wanted.rows if row.key in there.unchanged]), gone)
     return gone
 
@@ -160,7 +160,7 @@ def _compared(
     return there
 
 
-def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
+def _delete(connection: Connection, wanted: Deletion, gone: DeletionCounts) -> None:
     """All at once; where the database refuses, or children differ, by halves down to the row."""
     if not wanted.rows:
         return
@@ -191,13 +191,13 @@ def _delete(connection: Connection, wanted: Deletion, gone: Gone) -> None:
         _by_halves(connection, wanted, gone)
 
 
-def _by_halves(connection: Connection, wanted: Deletion, gone: Gone) -> None:
+def _by_halves(connection: Connection, wanted: Deletion, gone: DeletionCounts) -> None:
     half = len(wanted.rows) // 2
     for rows in (wanted.rows[:half], wanted.rows[half:]):
         _delete(connection, replace(wanted, rows=rows), gone)
 
 
-def _set_aside(connection: Connection, wanted: Deletion, gone: Gone, why: str) -> None:
+def _set_aside(connection: Connection, wanted: Deletion, gone: DeletionCounts, why: str) -> None:
     plan, key = wanted.plan, wanted.rows[0].key
     picked, values = keys_relation(connection.dialect.name, plan.table, [key])
     subject = picked_subject(connection, plan, picked, values)
@@ -206,7 +206,9 @@ def _set_aside(connection: Connection, wanted: Deletion, gone: Gone, why: str) -
     gone.waiting.add(key)
 
 
-def _at_once(connection: Connection, wanted: Deletion, picked: FromClause, values: dict[str, Any]) -> Gone | None:
+def _at_once(
+    connection: Connection, wanted: Deletion, picked: FromClause, values: dict[str, Any]
+) -> DeletionCounts | None:
     """None, and nothing done: a row has children that the file does not hold as they are. picked: the wanted rows.
 
     _StayedError: the database kept some.
@@ -217,7 +219,7 @@ def _at_once(connection: Connection, wanted: Deletion, picked: FromClause, value
     known = [_known_children(connection, wanted, change, picked, values) for change in plan.changes]
     if None in known:
         return None
-    gone = Gone()
+    gone = DeletionCounts()
     for change, children in zip(plan.changes, known, strict=True):
         condition, statement = change.condition({"picked": picked}), change.statement({"picked": picked})
         rows = connection.execute(statement, parameters(statement, wanted.request, **values)).rowcount

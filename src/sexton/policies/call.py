@@ -1,0 +1,154 @@
+"""Call: for rows that are due, call something outside, each under a claim, and record what came of it.
+
+    claim    one short transaction: rows that are due and free, attempts + 1, ours until the lease ends; COMMIT
+    call     no transaction: a function of yours, with a hard end
+    record   a second transaction: lock the row, look whether claim and row are still what they were; write; COMMIT
+
+A process that dies in between leaves a claim that ends by itself; the row is then called again, with the same key and
+one attempt more. So a call happens at least once, and what is recorded about it exactly once (promise 3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Column, ColumnElement, Table, true
+
+from ..call_outcomes import CallOutcome
+from ..errors import PolicyError
+from ..jobs.duration import parse_duration
+from .age import require_column
+from .call_rule import CallColumns, CallDelays, CallRule, Rate
+from .contract import Message, Plan, key_of
+
+OnUnknown = Literal["again", "stop"]
+"""What follows when nobody knows whether a call was done: it is made again with the same key, or a person decides."""
+
+RATE = re.compile(r"([0-9]+)/(.+)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """Call `call` for each row of `table` that is due, at least once, with one key that never changes.
+
+    by: the order of calling, oldest first.  when: the condition; asked again before anything is recorded.
+    call: a function of an `Attempt` that returns a `CallOutcome`. With `batch` above 1 it gets several attempts of one
+        destination and returns, better yields, an outcome for each, in their order: what is yielded is recorded soon.
+    key: the stable id of the call, over columns of the row.
+    unchanged: columns that must have the values that the call saw, else the row has moved.
+    destination: who is called, a name or a text column; it rests as a whole when it is down. Default: the step's name.
+    rate: at most so many calls to anyone, "20/10m", in any process; several for several periods.
+    timeout: hard end of one call.  concurrency: calls at once.  per_destination: of those to one destination.
+    retry: delays after the first, second, … attempt, from its end; the last one repeats until `give_up_after`, and
+        without that the attempts end with the list. Or "30s*2^n<=1h": doubled each time, up to an hour.
+    jitter: share by which delays vary at random, at most; 0 or up to 0.5.
+    give_up_after: how long after the first attempt a row is given up, loudly.
+    on_unknown: "again", "stop"; for charges "stop", or `look_up`.
+    look_up: a function of the attempt that asks whether the call before was done; called instead, after Unknown.
+    state: columns of the row that keep its schedule; by default a table of Sexton's does.
+    gave_up, failed, gone, unknown: column -> value, written when a row ends so.  tell: a message when it gave up or
+        failed.
+    name: of the step; default "call_<table>".
+    """
+
+    table: Table
+    by: Column[Any]
+    call: Callable[..., CallOutcome | Iterable[CallOutcome]]
+    key: ColumnElement[str]
+    when: ColumnElement[bool] = field(default_factory=true)
+    unchanged: Sequence[Column[Any]] = ()
+    destination: str | ColumnElement[str] = ""
+    rate: str | Sequence[str] = ()
+    timeout: str = "10s"
+    concurrency: int = 4
+    per_destination: int = 2
+    batch: int = 1
+    retry: Sequence[str] | str = ("1m", "5m", "30m", "2h", "6h")
+    jitter: float = 0.1
+    give_up_after: str | None = None
+    on_unknown: OnUnknown = "again"
+    look_up: Callable[..., CallOutcome] | None = None
+    state: CallColumns | None = None
+    gave_up: Mapping[str, Any] = field(default_factory=dict)
+    failed: Mapping[str, Any] = field(default_factory=dict)
+    gone: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+    tell: Message | None = None
+    name: str = ""
+
+    def plan(self) -> Plan:
+        """The rows that are called for, and how; PolicyError when the policy cannot be right."""
+        require_column(self.table, self.by, "by")
+        own = key_of(self.table)
+        step = self.name or f"call_{self.table.name}"
+        rule = self._rule(step)
+        return Plan(
+            step=step,
+            table=self.table,
+            key=own,
+            order=(self.by, *(column for column in own if column is not self.by)),
+            due=self.when,
+            by=self.by,
+            call=rule,
+        )
+
+    def _rule(self, step: str) -> CallRule:
+        where = f"call for {self.table.fullname}"
+        for name, least, given in (
+            ("concurrency", 1, self.concurrency),
+            ("per_destination", 1, self.per_destination),
+            ("batch", 1, self.batch),
+        ):
+            if given < least:
+                raise PolicyError(f"{where}: {name} starts at {least}")
+        if not 0 <= self.jitter <= 0.5:
+            raise PolicyError(f"{where}: jitter is a share from 0 to 0.5")
+        if not isinstance(self.key, ColumnElement):
+            raise PolicyError(f"{where}: key must be made of the row's columns; write text_key(…)")
+        ends = {"gave_up": self.gave_up, "failed": self.failed, "gone": self.gone, "unknown": self.unknown}
+        for name, values in ends.items():
+            if odd := [column for column in values if column not in self.table.c]:
+                raise PolicyError(f"{where}: {name}: {self.table.fullname} has no column {', '.join(odd)}")
+        rates = (self.rate,) if isinstance(self.rate, str) else tuple(self.rate)
+        return CallRule(
+            function=self.call,
+            key=self.key,
+            when=self.when,
+            unchanged=tuple(self.unchanged),
+            destination=self.destination or step,
+            rates=tuple(parse_rate(one, f"{where}: rate") for one in rates),
+            timeout=self._seconds(self.timeout, f"{where}: timeout"),
+            concurrency=self.concurrency,
+            per_destination=self.per_destination,
+            batch=self.batch,
+            delays=CallDelays.parse(self.retry, self.jitter, f"{where}: retry", repeats=self.give_up_after is not None),
+            horizon=None
+            if self.give_up_after is None
+            else parse_duration(self.give_up_after, where=f"{where}: give_up_after"),
+            on_unknown=self.on_unknown,
+            look_up=self.look_up,
+            state=self.state,
+            endings=ends,
+            tell=self.tell,
+        )
+
+    def _seconds(self, text: str, where: str) -> float:
+        seconds = parse_duration(text, where=where).total_seconds()
+        if seconds <= 0:
+            raise PolicyError(f"{where} must be longer than 0s")
+        return seconds
+
+
+def parse_rate(text: str, where: str = "rate") -> Rate:
+    """Read "20/10m": at most 20 in any 10 minutes. PolicyError, ScheduleError beginning with `where`."""
+    match = RATE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None or int(match[1]) < 1:
+        raise PolicyError(f'{where}: {text!r} is no rate; write "20/10m": at most 20 in any ten minutes')
+    period = parse_duration(match[2], where=where)
+    if period <= timedelta(0):
+        raise PolicyError(f'{where}: {text!r} has no length of time; write "20/10m"')
+    return Rate(int(match[1]), period)

@@ -1,0 +1,173 @@
+"""How rows are called for, as `Call` has settled it: delays, rate, state; and one attempt as a function sees it."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Row
+
+from ..errors import PolicyError
+from ..jobs.backoff import parse_backoff
+from ..jobs.duration import parse_duration
+from .contract import Message
+
+MOST_ASKED_FOR = timedelta(hours=24)
+"""Of a Retry-After at most so much counts (G6): no answer can silence a row for years."""
+
+DOUBLED = re.compile(r"\s*([^*<]+?)\s*\*\s*2\^n\s*(?:<=\s*(.+?)\s*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class CallColumns:
+    """Columns of the product's table that keep the schedule of a row's calls; each may be left out.
+
+    attempts: a whole number.  next_at: due from then on, NULL: at once.  error: text, why not yet.
+    status: one word, a `CallState`; only where the product has such a column to spare.
+    claim, leased_until, first_at, code, run_id: with all of them beside those above nothing is kept elsewhere.
+    A person's UPDATE of `attempts` or `next_at` decides.
+    """
+
+    attempts: Column[Any] | None = None
+    next_at: Column[Any] | None = None
+    error: Column[Any] | None = None
+    status: Column[Any] | None = None
+    claim: Column[Any] | None = None
+    leased_until: Column[Any] | None = None
+    first_at: Column[Any] | None = None
+    code: Column[Any] | None = None
+    run_id: Column[Any] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the row itself keeps everything."""
+        return all(
+            column is not None
+            for column in (self.attempts, self.next_at, self.status, self.claim, self.leased_until, self.first_at)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `number` in any period of that length."""
+
+    number: int
+    period: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelays:
+    """When a call that did not come to its end is made again. Give `listed`, or `base` and `most`.
+
+    repeats: after the last of the list it is used again and again.  jitter: share of a delay that is random.
+    """
+
+    listed: tuple[timedelta, ...] = ()
+    base: timedelta = timedelta(0)
+    most: timedelta = timedelta(days=1)
+    repeats: bool = False
+    jitter: float = 0.0
+
+    @classmethod
+    def parse(cls, written: Sequence[str] | str, jitter: float, where: str, *, repeats: bool) -> CallDelays:
+        """Read ["1h", "6h"], or "30s*2^n<=1h". ScheduleError, PolicyError beginning with `where`."""
+        if isinstance(written, str):
+            match = DOUBLED.fullmatch(written)
+            if match is None:
+                raise PolicyError(f'{where}: {written!r}: write ["1m", "5m"], or "30s*2^n<=1h" for doubled delays')
+            most = parse_duration(match[2], where=where) if match[2] else timedelta(days=1)
+            return cls(base=parse_duration(match[1], where=where), most=most, repeats=True, jitter=jitter)
+        return cls(parse_backoff(written, where=where).delays, repeats=repeats, jitter=jitter)
+
+    def after(
+        self, attempt: int, asked: float | None = None, chance: Callable[[], float] = random.random
+    ) -> timedelta | None:
+        """The rest after attempt `attempt` (the first is 1), from its end; None: there is none left.
+
+        asked: seconds that the other side wants; the longer of both counts.  chance: gives numbers from 0 to 1.
+        """
+        delay = self._delay(attempt)
+        if delay is None:
+            return None
+        delay *= 1 + self.jitter * (2 * chance() - 1)
+        return max(delay, min(timedelta(seconds=max(asked or 0.0, 0.0)), MOST_ASKED_FOR))
+
+    def _delay(self, attempt: int) -> timedelta | None:
+        if self.base:
+            seconds = self.base.total_seconds() * 2.0 ** min(attempt - 1, 64)
+            return min(timedelta(seconds=min(seconds, self.most.total_seconds())), self.most)
+        if attempt <= len(self.listed):
+            return self.listed[attempt - 1]
+        return self.listed[-1] if self.repeats and self.listed else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallRule:
+    """What the runner needs to know beside the plan; fields as in `Call`, checked. timeout: seconds."""
+
+    function: Callable[..., Any]
+    key: ColumnElement[str]
+    when: ColumnElement[bool]
+    destination: str | ColumnElement[str]
+    delays: CallDelays
+    timeout: float
+    unchanged: tuple[Column[Any], ...] = ()
+    rates: tuple[Rate, ...] = ()
+    concurrency: int = 4
+    per_destination: int = 2
+    batch: int = 1
+    horizon: timedelta | None = None
+    on_unknown: str = "again"
+    look_up: Callable[..., Any] | None = None
+    state: CallColumns | None = None
+    endings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tell: Message | None = None
+
+
+class Attempt:
+    """One call as its function sees it.
+
+    row: the row as it was claimed, its columns by name.  key: the stable id; send it along, so that the other side can
+    tell a second copy.  number: 1 for the first attempt.  uncertain: an earlier one may have been done.
+    now: the run's frozen time, aware, UTC.  destination: who is called.
+    """
+
+    def __init__(
+        self,
+        row: Row[Any],
+        key: str,
+        number: int,
+        *,
+        now: datetime,
+        destination: str,
+        ends: float,
+        uncertain: bool = False,
+    ) -> None:
+        self.row = row
+        self.key = key
+        self.number = number
+        self.now = now
+        self.destination = destination
+        self.uncertain = uncertain
+        self._ends = ends
+        self._cancelled = threading.Event()
+
+    @property
+    def left(self) -> float:
+        """Seconds until the hard end of this call; never negative. Give it to whatever takes a timeout."""
+        return max(self._ends - time.monotonic(), 0.0)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the call should end as soon as it can: its time is over, or the process is to end."""
+        return self._cancelled.is_set() or self.left <= 0
+
+    def cancel(self) -> None:
+        """Ask the function to end."""
+        self._cancelled.set()
