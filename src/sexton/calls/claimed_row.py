@@ -16,6 +16,9 @@ from ..policies.call_rule import CallRule
 
 UNKNOWN_CODE = CallState.UNKNOWN.value
 
+UNCERTAIN = "uncertain"
+"""Counts calls that may have been done, and are made again."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRow:
@@ -55,6 +58,13 @@ class Verdict:
     def closed(self) -> bool:
         """Whether nothing comes after it."""
         return self.state is not CallState.WAITING
+
+    @property
+    def word(self) -> str:
+        """As it is counted: how the row ended, or what the call came to; one that may have been done is uncertain."""
+        if self.closed:
+            return self.state.value
+        return UNCERTAIN if self.code == UNKNOWN_CODE else self.code
 
 
 def code_of(outcome: CallOutcome) -> str:

@@ -45,7 +45,8 @@ class Call:
     unchanged: columns that must have the values that the call saw, else the row has moved.
     destination: who is called, a name or a text column; it rests as a whole when it is down. Default: the step's name.
     rate: at most so many calls to anyone, "20/10m", in any process; several for several periods.
-    timeout: hard end of one call.  concurrency: calls at once.  per_destination: of those to one destination.
+    timeout: hard end of one call.  concurrency: calls at once.  per_destination: of those to one
+        destination, where that is a column.
     retry: delays after the first, second, … attempt, from its end; the last one repeats until `give_up_after`, and
         without that the attempts end with the list. Or "30s*2^n<=1h": doubled each time, up to an hour.
     jitter: share by which delays vary at random, at most; 0 or up to 0.5.

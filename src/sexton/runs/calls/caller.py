@@ -102,7 +102,7 @@ class Caller:
         sources = () if self.over is not None else (self.context.stop,)
         self.threads.wait(*sources, seconds=end - time.monotonic())
         self._let_go()
-        self.more = True  # an answer frees a thread; and after an idle second new rows may be due
+        self.more = self.more or self.threads.silent  # an idle second: new rows may be due
 
     def _free(self) -> int:
         if self.context.left() < self.rule.timeout + SPARE_SECONDS:
@@ -223,6 +223,7 @@ class Caller:
         self.counts.changed += recorded.done
         self.counts.told += recorded.told
         self._count(recorded.words)
+        self.more = True  # a thread is free, and whoever was called may take more
         self.context.watch(self.plan.step, self.counts)
 
     def _count(self, words: Mapping[str, int]) -> None:
@@ -238,7 +239,7 @@ class Caller:
         for name, why in self.recorder.resting.items():
             self.context.notes.append(f"{step}: {name} rests: {why}")
         for state in (CallState.GAVE_UP, CallState.UNKNOWN):
-            if number := also.get(state):
+            if number := also.get(state.value):
                 rows = f"{number:,} row{'s' * (number != 1)}"
                 self.context.left_behind.append(f"{step}: {rows} ended as {state.replace('_', ' ')}")
 

@@ -59,7 +59,9 @@ class Claiming:
         clock = ask_now(connection)
         token = secrets.token_hex(8)
         names = self._names(connection, look)
-        may = destinations.available(connection, names, look.at, self.rule.per_destination)
+        one = isinstance(self.rule.destination, str)
+        most = self.rule.concurrency if one else self.rule.per_destination
+        may = destinations.available(connection, names, look.at, most)
         probes = destinations.probes_due(connection, [name for name in names if may[name] == 1], look.at)
         ends = lease_end(clock, self.rule.timeout)
         groups: list[list[ClaimedRow]] = []

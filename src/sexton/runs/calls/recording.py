@@ -127,7 +127,7 @@ class Recording:
             return
         self.store.write(connection, written, at)
         for _, settled in written:
-            recorded.count(settled.state if settled.closed else settled.code)
+            recorded.count(settled.word)
             recorded.done += settled.state is CallState.DONE
         self._forget_done(connection, [row for row, settled in written if settled.state is CallState.DONE], request)
         loud = [row for row, settled in written if settled.state in (CallState.FAILED, CallState.GAVE_UP)]
@@ -151,7 +151,7 @@ class Recording:
     ) -> None:
         """Nothing is written about them, but what the call itself has to say for that case."""
         for answer in moved:
-            recorded.count(CallState.MOVED)
+            recorded.count(CallState.MOVED.value)
             if isinstance(answer.outcome, Done) and answer.outcome.if_moved is not None:
                 with connection.begin_nested():
                     answer.outcome.if_moved(connection)
