@@ -11,8 +11,19 @@ from sqlalchemy import ColumnElement, Connection, case, func, literal, select, u
 from ..call_state import CallState
 from ..policies.call_rule import CallColumns
 from ..policies.contract import Plan
-from .claim_store import ATTEMPTS, CODE, FIRST, STATE, chunks, mapped_values, with_keys, write_rows
-from .claimed_row import ClaimedRow, Verdict
+from .claim_store import (
+    ATTEMPTS,
+    CODE,
+    FIRST,
+    STATE,
+    CallLease,
+    chunks,
+    mapped_values,
+    waiting_again,
+    with_keys,
+    write_rows,
+)
+from .claimed_row import UNKNOWN_CODE, ClaimedRow, Verdict
 
 
 class InRow:
@@ -30,37 +41,43 @@ class InRow:
         assert own.attempts is not None
         assert own.status is not None
         assert own.first_at is not None
-        code = own.code if own.code is not None else own.status
-        pairs = ((own.attempts, ATTEMPTS), (own.status, STATE), (code, CODE), (own.first_at, FIRST))
+        assert own.code is not None
+        pairs = ((own.attempts, ATTEMPTS), (own.status, STATE), (own.code, CODE), (own.first_at, FIRST))
         return [column.label(name) for column, name in pairs], None
 
     def claim(
-        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, clock: datetime, ends: datetime
+        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, at: datetime, lease: CallLease
     ) -> set[str]:
         """The rows are locked, and were asked again when they were: all of them are ours."""
         own = self._columns
         assert own.attempts is not None
-        values = mapped_values(own, status=CallState.CLAIMED, claim=rows[0].token, leased_until=ends, run_id=run)
-        counted = func.coalesce(own.attempts, 0) + 1
-        first = {own.first_at.key: func.coalesce(own.first_at, rows[0].first_at)} if own.first_at is not None else {}
+        assert own.first_at is not None
+        assert own.code is not None
+        assert own.status is not None
+        values = mapped_values(
+            own, status=CallState.CLAIMED, claim=rows[0].token, leased_until=lease.ends, run_id=run
+        ) | {
+            own.attempts.key: func.coalesce(own.attempts, 0) + 1,
+            own.first_at.key: func.coalesce(own.first_at, literal(at, own.first_at.type)),
+            own.code.key: case((own.status == CallState.CLAIMED.value, literal(UNKNOWN_CODE)), else_=own.code),
+        }
         for some in chunks(rows):
-            claimed = update(self._plan.table).where(with_keys(self._plan, some))
-            connection.execute(claimed.values({**values, own.attempts.key: counted, **first}))
+            connection.execute(update(self._plan.table).where(with_keys(self._plan, some)).values(values))
         return {row.subject for row in rows}
 
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
-        """By the column of the claim."""
+        """By the column of the claim. A row that is there no more was taken by nobody: what came of it is told."""
         claim = self._columns.claim
         assert claim is not None
+        others: set[str] = set()
         tokens = {row.key: (row.token, row.subject) for row in rows}
-        ours: set[str] = set()
         for some in chunks(rows):
             found = connection.execute(select(*self._plan.key, claim).where(with_keys(self._plan, some)))
             for one in found:
                 token, subject = tokens[tuple(one[:-1])]
-                if one[-1] == token:
-                    ours.add(subject)
-        return ours
+                if one[-1] != token:
+                    others.add(subject)
+        return {row.subject for row in rows} - others
 
     def write(self, connection: Connection, written: Sequence[tuple[ClaimedRow, Verdict]], at: datetime) -> None:
         """Into the row."""
@@ -69,6 +86,7 @@ class InRow:
         for row, verdict in written:
             values = mapped_values(
                 self._columns,
+                verdict.theirs,
                 status=verdict.state,
                 claim=None,
                 leased_until=None,
@@ -77,7 +95,7 @@ class InRow:
                 error=verdict.error,
             )
             if verdict.attempts != row.attempts:
-                values |= mapped_values(self._columns, attempts=verdict.attempts)
+                values |= mapped_values(self._columns, verdict.theirs, attempts=verdict.attempts)
             if closed is not None and verdict.closed:
                 values[closed.key] = at
             changes.append((row, {**values, **verdict.values}))
@@ -87,6 +105,5 @@ class InRow:
         """The claim goes; the row says itself what it is now, or waits."""
         status = self._columns.status
         assert status is not None
-        waits = case((status == CallState.CLAIMED, literal(CallState.WAITING.value)), else_=status)
-        values = mapped_values(self._columns, status=waits, claim=None, leased_until=None)
+        values = mapped_values(self._columns, status=waiting_again(status), claim=None, leased_until=None)
         write_rows(connection, self._plan, [(row, values) for row in rows])

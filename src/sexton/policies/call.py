@@ -110,6 +110,31 @@ class Call:
 
     def _rule(self, step: str) -> CallRule:
         where = f"call for {self.table.fullname}"
+        self._check(where)
+        rates = (self.rate,) if isinstance(self.rate, str) else tuple(self.rate)
+        horizon = self.give_up_after
+        return CallRule(
+            function=self.call,
+            key=self.key,
+            when=self.when,
+            unchanged=tuple(self.unchanged),
+            destination=step if isinstance(self.destination, str) and not self.destination else self.destination,
+            rates=tuple(parse_rate(one, f"{where}: rate") for one in rates),
+            timeout=self._seconds(self.timeout, f"{where}: timeout"),
+            concurrency=self.concurrency,
+            per_destination=self.per_destination,
+            batch=self.batch,
+            delays=CallDelays.parse(self.retry, self.jitter, f"{where}: retry", repeats=horizon is not None),
+            horizon=None if horizon is None else parse_duration(horizon, where=f"{where}: give_up_after"),
+            on_unknown=self.on_unknown,
+            look_up=self.look_up,
+            state=self.state,
+            endings=self._endings(where),
+            tell=self.tell,
+            after_record=self.after_record,
+        )
+
+    def _check(self, where: str) -> None:
         for name, least, given in (
             ("concurrency", 1, self.concurrency),
             ("per_destination", 1, self.per_destination),
@@ -117,10 +142,14 @@ class Call:
         ):
             if given < least:
                 raise PolicyError(f"{where}: {name} starts at {least}")
+        if self.look_up is not None and self.batch > 1:
+            raise PolicyError(f"{where}: look_up asks about one row at a time, so batch must be 1")
         if not 0 <= self.jitter <= 0.5:
             raise PolicyError(f"{where}: jitter is a share from 0 to 0.5")
         if not isinstance(self.key, ColumnElement):
             raise PolicyError(f"{where}: key must be made of the row's columns; write text_key(…)")
+
+    def _endings(self, where: str) -> dict[str, Mapping[str, Any]]:
         ends: dict[str, Mapping[str, Any]] = {
             CallState.GAVE_UP: self.gave_up,
             CallState.FAILED: self.failed,
@@ -130,29 +159,7 @@ class Call:
         for name, values in ends.items():
             if odd := [column for column in values if column not in self.table.c]:
                 raise PolicyError(f"{where}: {name}: {self.table.fullname} has no column {', '.join(odd)}")
-        rates = (self.rate,) if isinstance(self.rate, str) else tuple(self.rate)
-        return CallRule(
-            function=self.call,
-            key=self.key,
-            when=self.when,
-            unchanged=tuple(self.unchanged),
-            destination=self.destination or step,
-            rates=tuple(parse_rate(one, f"{where}: rate") for one in rates),
-            timeout=self._seconds(self.timeout, f"{where}: timeout"),
-            concurrency=self.concurrency,
-            per_destination=self.per_destination,
-            batch=self.batch,
-            delays=CallDelays.parse(self.retry, self.jitter, f"{where}: retry", repeats=self.give_up_after is not None),
-            horizon=None
-            if self.give_up_after is None
-            else parse_duration(self.give_up_after, where=f"{where}: give_up_after"),
-            on_unknown=self.on_unknown,
-            look_up=self.look_up,
-            state=self.state,
-            endings=ends,
-            tell=self.tell,
-            after_record=self.after_record,
-        )
+        return ends
 
     def _seconds(self, text: str, where: str) -> float:
         seconds = parse_duration(text, where=where).total_seconds()

@@ -97,7 +97,12 @@ def planned(job: Job, database: Engine | None = None) -> list[Any]:
             raise PolicyError(f"{job.name}: its work holds {step!r}, which is neither a policy nor a function")
     if not steps:
         raise PolicyError(f"{job.name}: its work is empty")
-    return [replace(step.plan(), guard=job.guard) if hasattr(step, "plan") else step for step in steps]
+    plans: list[Any] = [replace(step.plan(), guard=job.guard) if hasattr(step, "plan") else step for step in steps]
+    for plan in plans:
+        if not callable(plan) and plan.call is not None and plan.call.needs > job.time_limit.total_seconds():
+            needed = f"a call of {plan.step} may take {plan.call.timeout:g} s, and a run needs 5 s more"
+            raise PolicyError(f"{job.name}: {needed}; its timeout is {job.timeout}")
+    return plans
 
 
 def ready(engine: Engine, job: Job, *, writing: bool = True, seconds: float = inf) -> list[Any]:
