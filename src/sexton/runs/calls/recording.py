@@ -25,7 +25,7 @@ from ...statements.batch_strategy import Request, parameters
 from ...statements.strategy_choice import choose
 from .call_threads import Answer
 
-STILL = "sexton_still"
+STILL_DUE = "sexton_still"
 
 UNRECORDED = "unrecorded"
 """Counts calls that were made, and of which nothing could be written."""
@@ -144,7 +144,7 @@ class Recording:
         for some in chunks(rows):
             asked: Select[Any] = select(
                 *self.plan.key,
-                self.rule.when.label(STILL),
+                self.rule.when.label(STILL_DUE),
                 *(column.label(f"sexton_now_{number}") for number, column in enumerate(read)),
             )
             asked = asked.where(with_keys(self.plan, some)).order_by(*self.plan.key)
