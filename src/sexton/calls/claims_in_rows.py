@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal, update
 
 from ..call_state import CallState
 from ..policies.call_rule import CallColumns
@@ -18,11 +18,10 @@ from .claimed_row import ClaimedRow, Verdict
 class InRow:
     """All of it stands in the row."""
 
-    by_row = True
-
     def __init__(self, plan: Plan, columns: CallColumns) -> None:
         self._plan = plan
         self._columns = columns
+        self.row_claim: ColumnElement[Any] | None = columns.claim
 
     def picked(self) -> tuple[list[ColumnElement[Any]], tuple[Any, Any] | None]:
         """Columns of the row; nothing is joined."""
@@ -44,23 +43,13 @@ class InRow:
         counted = func.coalesce(own.attempts, 0) + 1
         first = {own.first_at.key: func.coalesce(own.first_at, rows[0].first_at)} if own.first_at is not None else {}
         for some in chunks(rows):
-            claimed = update(self._plan.table).where(with_keys(self._plan, some))
+            claimed = update(self._plan.table).where(with_keys(connection.dialect.name, self._plan, some))
             connection.execute(claimed.values({**values, own.attempts.key: counted, **first}))
         return {row.subject for row in rows}
 
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
-        """By the column of the claim."""
-        claim = self._columns.claim
-        assert claim is not None
-        tokens = {row.key: (row.token, row.subject) for row in rows}
-        ours: set[str] = set()
-        for some in chunks(rows):
-            found = connection.execute(select(*self._plan.key, claim).where(with_keys(self._plan, some)))
-            for one in found:
-                token, subject = tokens[tuple(one[:-1])]
-                if one[-1] == token:
-                    ours.add(subject)
-        return ours
+        """Nothing stands elsewhere."""
+        return set()
 
     def write(self, connection: Connection, written: Sequence[tuple[ClaimedRow, Verdict]], at: datetime) -> None:
         """Into the row."""
