@@ -71,10 +71,14 @@ def with_keys(dialect: str, plan: Plan, rows: Sequence[ClaimedRow]) -> ColumnEle
 def write_rows(connection: Connection, plan: Plan, written: Iterable[tuple[ClaimedRow, Mapping[str, Any]]]) -> None:
     """Give rows new values; those that get the same in one statement."""
     for values, rows in _alike(written):
-        for some in chunks(rows):
-            connection.execute(
-                update(plan.table).where(with_keys(connection.dialect.name, plan, some)).values(dict(values))
-            )
+        write_alike(connection, plan, rows, values)
+
+
+def write_alike(connection: Connection, plan: Plan, rows: Sequence[ClaimedRow], values: Mapping[str, Any]) -> None:
+    """Give all these rows the same new values."""
+    for some in chunks(rows):
+        these = with_keys(connection.dialect.name, plan, some)
+        connection.execute(update(plan.table).where(these).values(dict(values)))
 
 
 def _alike(written: Iterable[tuple[ClaimedRow, Mapping[str, Any]]]) -> list[tuple[Mapping[str, Any], list[ClaimedRow]]]:
