@@ -1,0 +1,120 @@
+"""Digests: several facts in one message. Who belongs to it is stamped before it is sent, so that a retry sends the
+same set under the same id.
+
+The first delivery of a digest is called for; the others have its stamp, and end as it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, cast, exists, func, or_, select
+from sqlalchemy.types import Text
+
+from ..call_state import OPEN_CALLS, CallState
+from ..db.sql_expressions import as_text
+from ..db.time_parameters import ago
+from ..policies.contract import Change, Plan, Rows, in_rows
+from .relay import Relay
+
+DIGEST = "digest:"
+"""What a stamp begins with; the number of the first delivery follows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gather:
+    """The policy that stamps: deliveries of one route to one recipient, once the oldest has waited for the window."""
+
+    relay: Relay
+    name: str = "digest"
+
+    def plan(self) -> Plan:
+        """Deliveries without a stamp, of recipients whose window is over."""
+        deliveries = self.relay.deliveries
+        d, other = deliveries.c, deliveries.alias("sexton_other")
+        mine = and_(other.c.route == d.route, other.c.recipient == d.recipient, *self._unstamped(other.c))
+        over = or_(
+            *(
+                and_(d.route == as_text(route.name), other.c.created_at <= ago(route.digest))
+                for route in self.relay.routes
+                if route.digest
+            )
+        )
+        first = select(func.min(other.c.id)).where(mine).correlate(deliveries).scalar_subquery()
+        return Plan(
+            step=self.name,
+            table=deliveries,
+            key=(d.id,),
+            order=(d.id,),
+            due=and_(*self._unstamped(d), exists(select(1).where(mine, over).correlate(deliveries))),
+            main=Change.update(
+                "deliveries",
+                deliveries,
+                lambda rows: in_rows((d.id,), rows["picked"]),
+                lambda rows: {"batch": as_text(DIGEST).op("||")(cast(first, Text))},
+            ),
+        )
+
+    def _unstamped(self, d: Any) -> list[Any]:
+        names = [route.name for route in self.relay.routes if route.digest]
+        return [
+            d.closed_at.is_(None),
+            d.state == CallState.WAITING,
+            d.batch.is_(None),
+            d.outbox == as_text(self.relay.messages.name),
+            d.route.in_(names),
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Follow:
+    """The policy by which the members of a digest end as its first delivery did."""
+
+    relay: Relay
+    name: str = "digest_members"
+
+    def plan(self) -> Plan:
+        """Members that are open, of digests that have ended."""
+        deliveries = self.relay.deliveries
+        d, first = deliveries.c, deliveries.alias("sexton_first")
+        led = and_(
+            first.c.batch == d.batch,
+            first.c.batch == as_text(DIGEST).op("||")(cast(first.c.id, Text)),
+            first.c.outbox == d.outbox,
+            first.c.state.not_in(OPEN_CALLS),
+        )
+
+        def of_first(column: Any) -> Any:
+            return select(column).where(led).correlate(deliveries).limit(1).scalar_subquery()
+
+        def values(_rows: Rows) -> dict[str, Any]:
+            names = ("state", "code", "error", "attempts", "first_at", "run_id")
+            return {name: of_first(first.c[name]) for name in names}
+
+        return Plan(
+            step=self.name,
+            table=deliveries,
+            key=(d.id,),
+            order=(d.id,),
+            due=and_(
+                d.closed_at.is_(None),
+                d.state == CallState.WAITING,
+                d.batch.is_not(None),
+                exists(select(1).where(led).correlate(deliveries)),
+            ),
+            main=Change.update("deliveries", deliveries, lambda rows: in_rows((d.id,), rows["picked"]), values),
+        )
+
+
+def members_of(connection: Connection, relay: Relay, rows: Sequence[Any]) -> dict[int, list[Any]]:
+    """For each delivery the deliveries that its message is about: itself, or all with its stamp, in order."""
+    stamps = [row.batch for row in rows if row.batch is not None]
+    found: dict[str, list[Any]] = {}
+    if stamps:
+        d = relay.deliveries.c
+        asked = select(d.id, d.message, d.batch).where(d.batch.in_(stamps), d.closed_at.is_(None)).order_by(d.id)
+        for member in connection.execute(asked):
+            found.setdefault(member.batch, []).append(member)
+    return {row.id: found.get(row.batch, [row]) if row.batch is not None else [row] for row in rows}
