@@ -9,16 +9,32 @@ A dead letter stays unpublished, with `attempt_count` at least 5: who purges "5 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, case, exists, func, literal_column, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import ClauseElement
 
 from ..call_state import ENDED_BADLY, OPEN_CALLS, CallState
 from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
-from ..db.time_parameters import now
-from ..policies.contract import Change, Found, Plan, Rows
+from ..db.time_parameters import instant_values, now
+from ..policies.contract import Change, Found, Plan, Rows, in_rows
 from .messages import MessageTable
 from .payload import largest, without_fields
 from .relay import Relay
@@ -30,7 +46,7 @@ DEAD_LETTER_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Close:
-    """The policy."""
+    """The policy, for deliveries that no call has ended: what could not be filled in, what was dropped, rows in-app."""
 
     relay: Relay
     name: str = "close"
@@ -39,22 +55,21 @@ class Close:
         """Deliveries that have ended, and their messages."""
         deliveries, messages = self.relay.deliveries, self.relay.messages
         d = deliveries.c
-        ended = d.state.not_in(OPEN_CALLS)
         found = Found("messages", self._messages, lock=messages.table)
         return Plan(
             step=self.name,
             table=deliveries,
             key=(d.id,),
             order=(d.id,),
-            due=and_(d.closed_at.is_(None), ended, d.outbox == as_text(messages.name)),
+            due=and_(d.closed_at.is_(None), d.state.not_in(OPEN_CALLS), d.outbox == as_text(messages.name)),
             lock_first=True,
             lock_also=(found,),
             found=(found,),
-            changes=tuple(self._changes()),
+            changes=Ending(self.relay).changes(),
             main=Change.update(
                 "deliveries",
                 deliveries,
-                lambda rows: d.id.in_(select(rows["picked"].c.id)),
+                lambda rows: in_rows((d.id,), rows["picked"]),
                 lambda rows: {"closed_at": now()},
             ),
             carry=(d.message,),
@@ -67,7 +82,15 @@ class Close:
         asked = select(*(column.label(column.key) for column in columns))
         return asked.where(messages.id.in_(named), messages.published_at.is_(None)).order_by(messages.id)
 
-    def _changes(self) -> list[Change]:
+
+class Ending:
+    """What happens to the messages in a relation "messages", of which a delivery has ended. They are locked."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+
+    def changes(self) -> tuple[Change, ...]:
+        """Published, delivered, dead: each where it is so."""
         messages, effects = self.relay.messages, own_tables(self.relay.dialect).effects
         over = self._over
         changes = [
@@ -87,7 +110,7 @@ class Close:
             ),
         ]
         if messages.attempt_count is None:
-            return changes
+            return tuple(changes)
         dead = Change.update(
             "dead",
             messages.table,
@@ -95,7 +118,7 @@ class Close:
             lambda rows: self._dead(),
             counted=False,
         )
-        return [*changes, dead]
+        return (*changes, dead)
 
     def _among(self, rows: Rows) -> ColumnElement[bool]:
         messages = self.relay.messages
@@ -151,6 +174,26 @@ class Close:
         mine = (d.c.outbox == as_text(messages.name), d.c.message == messages.id_text(), d.c.state.in_(ENDED_BADLY))
         first = select(d.c.error).where(*mine).order_by(d.c.id).limit(1)
         return first.correlate(messages.table).scalar_subquery()
+
+
+def close_messages(connection: Connection, relay: Relay, ids: Sequence[str], at: datetime) -> None:
+    """The same in a transaction that has ended deliveries of these messages: locks them, and looks again."""
+    messages = relay.messages
+    named = messages.id.in_(messages.ids_of(sorted(set(ids))))
+    lock = select(messages.id).where(named, messages.published_at.is_(None)).order_by(messages.id)
+    connection.execute(lock.with_for_update()).all()
+    columns = (messages.id, *messages.told_columns)
+    asked = select(*(column.label(column.key) for column in columns)).where(named, messages.published_at.is_(None))
+    delivered, *others = sorted(Ending(relay).changes(), key=lambda change: change.name != "delivered")
+    for change in (delivered, *others):  # while they are not yet published
+        statement = change.statement({"messages": asked.subquery("messages")})
+        connection.execute(statement, valued(statement, at))
+
+
+def valued(statement: ClauseElement, at: datetime) -> dict[str, Any]:
+    """Values for the logical instants in a statement."""
+    names = {part.key for part in visitors.iterate(statement) if isinstance(part, BindParameter)}
+    return instant_values(names, at)
 
 
 def erased(routes: tuple[Route, ...], messages: MessageTable) -> ColumnElement[Any]:

@@ -7,11 +7,12 @@ transaction; what it reads it reads in short ones of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, and_, or_
+from sqlalchemy import Connection, Engine, and_, or_, select
 
-from ..call_outcomes import Again, CallOutcome, Failed, Gone, Unknown
+from ..call_outcomes import Again, CallOutcome, Failed, Gone
 from ..call_state import CallState
 from ..channels.contract import ChannelError, ConfiguredChannel, OutgoingMessage, as_outcome
 from ..channels.registry import channel_for
@@ -19,8 +20,9 @@ from ..db.connect import read_only
 from ..db.ledger import text_key
 from ..db.sql_expressions import as_text
 from ..policies.call import Call
-from ..policies.call_rule import Attempt, CallColumns
-from .digests import DIGEST, members_of
+from ..policies.call_rule import Attempt, CallColumns, RecordedCall
+from .closing import close_messages
+from .digests import DIGEST, end_members, members_of
 from .relay import Relay
 from .rendering import Renderer, Stored, stored_messages
 from .routes import IN_APP, Route
@@ -73,6 +75,8 @@ def _call(relay: Relay, engine: Engine, name: str, routes: tuple[Route, ...]) ->
         batch=channel.batch,
         retry=first.retry or channel.retry,
         give_up_after=first.give_up_after,
+        on_unknown="once",
+        after_record=partial(_ended, relay),
         state=CallColumns(
             attempts=d.attempts,
             next_at=d.next_at,
@@ -86,6 +90,19 @@ def _call(relay: Relay, engine: Engine, name: str, routes: tuple[Route, ...]) ->
         ),
         name=name,
     )
+
+
+def _ended(relay: Relay, connection: Connection, recorded: Sequence[RecordedCall]) -> None:
+    """In the transaction that records: messages of which nothing is left are closed."""
+    rows = [call.row for call in recorded if call.closed]
+    if not rows:
+        return
+    d = relay.deliveries.c
+    at = connection.execute(select(d.closed_at).where(d.id == rows[-1].id)).scalar_one()
+    ids = [row.message for row in rows]
+    if stamps := [row.batch for row in rows if row.batch is not None]:
+        ids += end_members(connection, relay, stamps, at)
+    close_messages(connection, relay, ids, at)
 
 
 class Sender:
@@ -106,12 +123,11 @@ class Sender:
         prepared = self._prepared(attempts)
         outgoing = [found for found in prepared if isinstance(found, OutgoingMessage)]
         answers = self._answers(outgoing, min(attempt.left for attempt in attempts)) if outgoing else iter(())
-        for attempt, found in zip(attempts, prepared, strict=True):
+        for found in prepared:
             if not isinstance(found, OutgoingMessage):
                 yield found
                 continue
-            answer = next(answers, Again("the channel gave no answer"))
-            yield _settled(answer, attempt)
+            yield next(answers, Again("the channel gave no answer"))
 
     def _answers(self, outgoing: Sequence[OutgoingMessage], seconds: float) -> Iterator[CallOutcome]:
         try:
@@ -165,16 +181,7 @@ class Sender:
 
 def dropped(why: str) -> Gone:
     """It is not sent, and that is right so."""
-    return Gone(why, values={"state": CallState.DROPPED.value})
-
-
-def _settled(answer: CallOutcome, attempt: Attempt) -> CallOutcome:
-    """Of what may have arrived one more copy goes out, no third one: nobody knows, and a person decides."""
-    if isinstance(answer, Unknown) and attempt.uncertain:
-        return Failed(
-            f"nobody knows whether it arrived, twice: {answer.why}", values={"state": CallState.UNKNOWN.value}
-        )
-    return answer
+    return Gone(why, values={"state": CallState.DROPPED})
 
 
 def ready_channels(relay: Relay, settings: Any) -> None:

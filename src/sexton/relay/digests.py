@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, cast, exists, func, or_, select
+from sqlalchemy import Connection, and_, cast, exists, func, or_, select, update
 from sqlalchemy.types import Text
 
-from ..call_state import OPEN_CALLS, CallState
+from ..call_state import CallState
 from ..db.sql_expressions import as_text
 from ..db.time_parameters import ago
-from ..policies.contract import Change, Plan, Rows, in_rows
+from ..policies.contract import Change, Plan, in_rows
 from .relay import Relay
 
 DIGEST = "digest:"
@@ -68,44 +69,19 @@ class Gather:
         ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Follow:
-    """The policy by which the members of a digest end as its first delivery did."""
-
-    relay: Relay
-    name: str = "digest_members"
-
-    def plan(self) -> Plan:
-        """Members that are open, of digests that have ended."""
-        deliveries = self.relay.deliveries
-        d, first = deliveries.c, deliveries.alias("sexton_first")
-        led = and_(
-            first.c.batch == d.batch,
-            first.c.batch == as_text(DIGEST).op("||")(cast(first.c.id, Text)),
-            first.c.outbox == d.outbox,
-            first.c.state.not_in(OPEN_CALLS),
-        )
-
-        def of_first(column: Any) -> Any:
-            return select(column).where(led).correlate(deliveries).limit(1).scalar_subquery()
-
-        def values(_rows: Rows) -> dict[str, Any]:
-            names = ("state", "code", "error", "attempts", "first_at", "run_id")
-            return {name: of_first(first.c[name]) for name in names}
-
-        return Plan(
-            step=self.name,
-            table=deliveries,
-            key=(d.id,),
-            order=(d.id,),
-            due=and_(
-                d.closed_at.is_(None),
-                d.state == CallState.WAITING,
-                d.batch.is_not(None),
-                exists(select(1).where(led).correlate(deliveries)),
-            ),
-            main=Change.update("deliveries", deliveries, lambda rows: in_rows((d.id,), rows["picked"]), values),
-        )
+def end_members(connection: Connection, relay: Relay, stamps: Sequence[str], at: datetime) -> list[str]:
+    """The other members of these digests end as their first has; the ids of the messages of all of them."""
+    d, first = relay.deliveries.c, relay.deliveries.alias("sexton_first")
+    leads = and_(first.c.batch == d.batch, first.c.batch == as_text(DIGEST).op("||")(cast(first.c.id, Text)))
+    names = ("state", "code", "error", "attempts", "first_at", "run_id")
+    of_first = {
+        name: select(first.c[name]).where(leads).correlate(relay.deliveries).scalar_subquery() for name in names
+    }
+    members = (d.batch.in_(stamps), d.outbox == as_text(relay.messages.name))
+    connection.execute(
+        update(relay.deliveries).where(*members, d.closed_at.is_(None)).values({**of_first, "closed_at": at})
+    )
+    return list(connection.execute(select(d.message).where(*members)).scalars())
 
 
 def members_of(connection: Connection, relay: Relay, rows: Sequence[Any]) -> dict[int, list[Any]]:

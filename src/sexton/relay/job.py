@@ -1,23 +1,21 @@
 """The work of `sexton.deliver`: from messages in the outbox to their end, as policies in order; and whether any waits.
 
-close      what ended since the last run, so that a run that is cut short leaves no message open for ever
 in_app     rows of the product, straight from the outbox
 fan_out    a delivery for each route of a new message
 late       what is no longer worth sending
+disabled   what has nobody to go to
 in_app     rows of the product for messages that go elsewhere too
+close      messages whose deliveries ended without a call
 digest     who belongs to which digest
-deliver    a `Call` a channel
-digest     members end as their first
-close      what ended in this run
+deliver    a `Call` a channel; it closes its messages itself
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
 
@@ -28,57 +26,61 @@ from ..db.tables import own_tables
 from .addressing import is_for_any
 from .closing import Close
 from .delivery import delivery_calls, ready_channels
-from .digests import DIGEST, Follow, Gather
+from .digests import DIGEST, Gather
 from .fan_out import MOST_OPEN, FanOut, unbegun
 from .in_app import InAppDeliveries, in_app_steps
-from .lateness import DropLate
+from .lateness import DropLate, GiveUpDisabled
 from .relay import Relay, open_relay
-from .routes import Route
 
 if TYPE_CHECKING:
-    from ..config.route_settings import OutboxSettings
     from ..policies.contract import Policy
+    from .source import RelaySource
 
 NEWEST_LOOKED_AT = 1_000
 """Waiting messages, from the newest on, that an idle look asks about; a run looks at all of them."""
 
 
-def steps(
-    engine: Engine,
-    routes: Sequence[Route],
-    channels: Mapping[str, Any],
-    outbox: OutboxSettings,
-    folder: str = "",
-    lane: int = 1,
-) -> list[Policy]:
-    """The work of `sexton.deliver`, for `LazyWork("sexton.relay.job:steps", (...), asks_database=True)`.
+def steps(engine: Engine, source: RelaySource, lane: int = 1) -> list[Policy]:
+    """The work of `sexton.deliver`: `LazyWork("sexton.relay.job:steps", (source, lane), asks_database=True)`.
 
-    routes: those in force, see `routes_of`.  channels: settings of channels by name.  folder: of the settings file.
     lane: which of several jobs that deliver beside each other; each begins with another channel.
     """
-    relay = open_relay(engine, routes, channels, outbox, Path(folder))
-    ready_channels(relay, channels)
+    relay = open_relay(engine, source.routes, source.channels, source.outbox, Path(source.folder))
+    ready_channels(relay, source.channels)
     return relay_steps(relay, engine, lane)
 
 
+def question(source: RelaySource) -> Callable[[Connection, datetime], bool]:
+    """The demand of the job: `LazyWork("sexton.relay.job:question", (source,))`. The tables are looked up once."""
+
+    def asked(connection: Connection, now: datetime) -> bool:
+        engine = connection.engine
+        if engine not in source.opened:
+            source.opened[engine] = open_relay(
+                engine, source.routes, source.channels, source.outbox, Path(source.folder)
+            )
+        return waiting(connection, source.opened[engine], now)
+
+    return asked
+
+
 def relay_steps(relay: Relay, engine: Engine, lane: int = 1) -> list[Policy]:
-    """The same for a relay that is open."""
+    """The steps of a relay that is open."""
     in_app = in_app_steps(relay)
     calls = delivery_calls(relay, engine)
     first = (lane - 1) % len(calls) if calls else 0
     room = room_left(relay, engine)
-    digests = any(route.digest for route in relay.routes)
-    found: list[Policy] = [Close(relay)]
-    found += [step for step in in_app if not isinstance(step, InAppDeliveries)]
+    found: list[Policy] = [step for step in in_app if not isinstance(step, InAppDeliveries)]
     if room:
         found.append(FanOut(relay, room))
     if any(route.send_before for route in relay.routes):
         found.append(DropLate(relay))
+    found.append(GiveUpDisabled(relay))
     found += [step for step in in_app if isinstance(step, InAppDeliveries)]
-    found += [Gather(relay)] if digests else []
-    found += [*calls[first:], *calls[:first]]
-    found += [Follow(relay)] if digests else []
-    return [*found, replace(Close(relay), name="close_sent")]
+    found.append(Close(relay))
+    if any(route.digest for route in relay.routes):
+        found.append(Gather(relay))
+    return [*found, *calls[first:], *calls[:first]]
 
 
 def room_left(relay: Relay, engine: Engine) -> int:
