@@ -1,4 +1,7 @@
-"""Functions of a product that messages are handed to. `received`: what they got.  `answers`: what they say, in turn."""
+"""Functions of a product that messages are handed to.
+
+received: what they got.  answers: what they say, in turn, by recipient.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from sexton.call_outcomes import CallOutcome, Done, Failed
 from sexton.channels.contract import OutgoingMessage
 
 received: list[OutgoingMessage] = []
-answers: list[CallOutcome] = []
+answers: dict[str, list[CallOutcome]] = {}
 
 
 def on_message(message: OutgoingMessage) -> CallOutcome:
@@ -16,7 +19,8 @@ def on_message(message: OutgoingMessage) -> CallOutcome:
     received.append(message)
     if message.payload.get("fails"):
         return Failed("never")
-    return answers.pop(0) if answers else Done()
+    mine = answers.get(message.recipient, [])
+    return mine.pop(0) if mine else Done()
 
 
 def in_the_record(message: OutgoingMessage, connection: Connection) -> None:

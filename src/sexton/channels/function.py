@@ -39,6 +39,7 @@ class FunctionChannel(ConfiguredChannel[FunctionSettings]):
 
     name = "function"
     settings_type = FunctionSettings
+    addressed = False
     required = ("function",)
     alerts = False
     delivers = True

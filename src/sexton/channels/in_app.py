@@ -27,6 +27,7 @@ class InAppChannel(ConfiguredChannel[InAppSettings]):
 
     name = "in_app"
     settings_type = InAppSettings
+    addressed = False
     required = ("table", "columns")
     alerts = False
     delivers = True

@@ -24,6 +24,7 @@ class LogChannel(ConfiguredChannel[LogSettings]):
 
     name = "log"
     settings_type = LogSettings
+    addressed = False
     delivers = True
     batch = 100
 

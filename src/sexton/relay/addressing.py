@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Table, Text, and_, cast, literal_column, null, or_
 from sqlalchemy.types import TypeEngine
 
+from ..channels.registry import channel_type
 from ..db.column_types import OwnInstant, as_stored, is_time
 from ..db.sql_expressions import as_text
 from ..db.time_parameters import now
@@ -74,9 +75,11 @@ def typed(text: str, messages: MessageTable, rows: FromClause, kind: TypeEngine[
 
 def recipient(route: Route, messages: MessageTable, rows: FromClause) -> Filled:
     """To whom a message goes by the route. A fixed address stays in the settings: it may be a secret."""
+    nowhere: ColumnElement[str] = cast(null(), Text)
     if route.fixed:
-        return Filled(as_text(""), cast(null(), Text))
-    return filled(route.to, messages, rows)
+        return Filled(as_text(""), nowhere)
+    found = filled(route.to, messages, rows)
+    return found if channel_type(route.channel).addressed else Filled(found.value, nowhere)
 
 
 def send_before(route: Route, messages: MessageTable, rows: FromClause) -> ColumnElement[Any]:

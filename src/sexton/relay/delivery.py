@@ -16,11 +16,13 @@ from ..call_outcomes import Again, CallOutcome, Failed, Gone
 from ..call_state import CallState
 from ..channels.contract import ChannelError, ConfiguredChannel, OutgoingMessage, as_outcome
 from ..channels.registry import channel_for
+from ..channels.template_files import TemplateError
 from ..db.connect import read_only
 from ..db.ledger import text_key
 from ..db.sql_expressions import as_text
 from ..policies.call import Call
 from ..policies.call_rule import Attempt, CallColumns, RecordedCall
+from ..texts import one_line
 from .closing import close_messages
 from .digests import DIGEST, end_members, members_of
 from .relay import Relay
@@ -175,8 +177,8 @@ class Sender:
             return self._renderer.message(
                 route, key, bodies, recipient, attempt=attempt.number, uncertain=attempt.uncertain
             )
-        except ChannelError as error:
-            return as_outcome(error)
+        except TemplateError as error:
+            return Failed(one_line(str(error)))
 
 
 def dropped(why: str) -> Gone:

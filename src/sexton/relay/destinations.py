@@ -43,10 +43,9 @@ def destination(route: Route, channel: ConfiguredChannel[Any], recipient: Column
     Of a channel that leads to one place, its own; of a fixed address what the channel says; else the host of a web
     address, or whom the product knows by that name: one receiver that is down holds up no other.
     """
-    if type(channel).destination is ConfiguredChannel.destination:
-        return as_text(channel.name)
-    if route.fixed:
-        return as_text(channel.destination(route.to))
+    anywhere = {channel.destination(f"https://{name}.example/") for name in ("one", "two")}
+    if len(anywhere) == 1 or route.fixed:
+        return as_text(channel.destination(route.to) if route.fixed else anywhere.pop())
     host = as_text(f"{channel.name}:").op("||")(url_host(recipient))
     named = as_text(f"{channel.name}:").op("||")(recipient)
     return case((recipient.like("%://%"), host), else_=named)

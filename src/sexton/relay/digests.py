@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, cast, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, cast, exists, func, or_, select, update
 from sqlalchemy.types import Text
 
 from ..call_state import CallState
 from ..db.sql_expressions import as_text
 from ..db.time_parameters import ago
-from ..policies.contract import Change, Plan, in_rows
+from ..policies.contract import Change, Found, Plan, in_rows
 from .relay import Relay
 
 DIGEST = "digest:"
@@ -43,20 +43,32 @@ class Gather:
                 if route.digest
             )
         )
-        first = select(func.min(other.c.id)).where(mine).correlate(deliveries).scalar_subquery()
         return Plan(
             step=self.name,
             table=deliveries,
             key=(d.id,),
             order=(d.id,),
             due=and_(*self._unstamped(d), exists(select(1).where(mine, over).correlate(deliveries))),
+            # Looked up before the first of them is stamped: SQLite would see that one changed.
+            found=(Found("leaders", lambda rows: self._leaders(rows["picked"])),),
             main=Change.update(
                 "deliveries",
                 deliveries,
                 lambda rows: in_rows((d.id,), rows["picked"]),
-                lambda rows: {"batch": as_text(DIGEST).op("||")(cast(first, Text))},
+                lambda rows: {"batch": self._stamp(rows["leaders"])},
             ),
         )
+
+    def _leaders(self, picked: FromClause) -> Select[Any]:
+        d, other = self.relay.deliveries, self.relay.deliveries.alias("sexton_first")
+        mine = and_(other.c.route == d.c.route, other.c.recipient == d.c.recipient, *self._unstamped(other.c))
+        asked = select(d.c.id.label("member"), func.min(other.c.id).label("leader"))
+        return asked.select_from(d.join(other, mine)).where(d.c.id.in_(select(picked.c.id))).group_by(d.c.id)
+
+    def _stamp(self, leaders: FromClause) -> ColumnElement[str]:
+        mine = select(leaders.c.leader).where(leaders.c.member == self.relay.deliveries.c.id)
+        number = mine.correlate(self.relay.deliveries).scalar_subquery()
+        return as_text(DIGEST).op("||")(cast(number, Text))
 
     def _unstamped(self, d: Any) -> list[Any]:
         names = [route.name for route in self.relay.routes if route.digest]

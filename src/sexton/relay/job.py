@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
@@ -30,7 +29,7 @@ from .digests import DIGEST, Gather
 from .fan_out import MOST_OPEN, FanOut, unbegun
 from .in_app import InAppDeliveries, in_app_steps
 from .lateness import DropLate, GiveUpDisabled
-from .relay import Relay, open_relay
+from .relay import Relay
 
 if TYPE_CHECKING:
     from ..policies.contract import Policy
@@ -45,7 +44,7 @@ def steps(engine: Engine, source: RelaySource, lane: int = 1) -> list[Policy]:
 
     lane: which of several jobs that deliver beside each other; each begins with another channel.
     """
-    relay = open_relay(engine, source.routes, source.channels, source.outbox, Path(source.folder))
+    relay = source.open(engine)
     ready_channels(relay, source.channels)
     return relay_steps(relay, engine, lane)
 
@@ -56,9 +55,7 @@ def question(source: RelaySource) -> Callable[[Connection, datetime], bool]:
     def asked(connection: Connection, now: datetime) -> bool:
         engine = connection.engine
         if engine not in source.opened:
-            source.opened[engine] = open_relay(
-                engine, source.routes, source.channels, source.outbox, Path(source.folder)
-            )
+            source.opened[engine] = source.open(engine)
         return waiting(connection, source.opened[engine], now)
 
     return asked

@@ -32,7 +32,7 @@ class Relay:
     channels: Mapping[str, ConfiguredChannel[Any]]
     targets: Mapping[str, InAppTarget]
     people: Mapping[str, People]
-    templates: Path | None = None
+    templates: tuple[str | Path, ...] = ()
 
     @property
     def deliveries(self) -> Table:
@@ -50,8 +50,10 @@ def open_relay(
     channels: Mapping[str, Any],
     outbox: OutboxSettings,
     folder: Path = Path(),
+    templates: Sequence[str | Path] = (),
 ) -> Relay:
     """The relay of this database. channels: their settings by name.  folder: of the settings file.
+    templates: folders of those that packs bring.
 
     SettingsError for a table or a column that the database does not have.
     """
@@ -68,5 +70,5 @@ def open_relay(
                 targets[route.name] = in_app_target(connection, place.table, place.columns)
             if route.people:
                 people[route.name] = people_of(connection, route)
-    templates = None if outbox.templates is None else folder / outbox.templates
-    return Relay(engine.dialect.name, messages, tuple(routes), made, targets, people, templates)
+    own = () if outbox.templates is None else (folder / outbox.templates,)
+    return Relay(engine.dialect.name, messages, tuple(routes), made, targets, people, (*own, *templates))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
@@ -16,6 +16,9 @@ from ..masking import MASK
 from .messages import MessageTable
 from .relay import Relay
 from .routes import Route
+
+if TYPE_CHECKING:
+    from ..channels.templates import Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,37 +72,32 @@ class Renderer:
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
-        self._templates: Any = None
+        self._templates: Templates | None = None
 
     def message(
         self, route: Route, key: str, stored: Sequence[Stored], recipient: str, *, attempt: int, uncertain: bool
     ) -> OutgoingMessage:
         """The message for one recipient. Several of `stored`: a digest.
 
-        Raises what the template raises: a variable that is missing, a file that is not there.
+        TemplateError, SettingsError: a variable that is missing, a template that is not there.
         """
         first = stored[0]
         payload = dict(first.payload) if not route.digest else digest_payload(stored)
         if route.channel == "log":
             payload = shown_payload(payload, secret_fields(self._relay, first.event))
-        subject, text, html = "", "", ""
-        if route.template:
-            subject, text, html = self._loaded().render(route.template, payload, first.event)
-        return OutgoingMessage(
+        message = OutgoingMessage(
             id=message_id(key),
             key=key,
             event=first.event,
             recipient=recipient,
             payload=payload,
             created_at=first.created_at,
-            subject=subject,
-            text=text,
-            html=html,
             attempt=attempt,
             uncertain=uncertain,
         )
+        return self._loaded().render(route.template, message) if route.template else message
 
-    def _loaded(self) -> Any:
+    def _loaded(self) -> Templates:
         if self._templates is None:
             from ..channels.templates import Templates
 

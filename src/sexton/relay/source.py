@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 class RelaySource:
     """routes: those in force, see `routes_of`.  channels: settings of channels by name.  folder: of the settings file.
 
+    templates: folders of those that packs bring, "sexton.packs.storefront:templates".
+
     opened: the relay by engine, for looks that happen each second.
     """
 
@@ -26,4 +29,11 @@ class RelaySource:
     channels: Mapping[str, Any]
     outbox: OutboxSettings
     folder: str = ""
+    templates: tuple[str, ...] = ()
     opened: MutableMapping[Engine, Relay] = field(default_factory=WeakKeyDictionary)
+
+    def open(self, engine: Engine) -> Relay:
+        """The relay of this database. SettingsError for a table or a column that it does not have."""
+        from .relay import open_relay
+
+        return open_relay(engine, self.routes, self.channels, self.outbox, Path(self.folder), self.templates)
