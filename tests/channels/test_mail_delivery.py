@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import smtplib
 import socket
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import Message
 from itertools import islice
