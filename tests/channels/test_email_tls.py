@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sexton.call_outcomes import Again, Done, Down
+from sexton.call_outcomes import Done, Down
 from sexton.channels.contract import Notice, Refused
 from sexton.channels.email import EmailChannel, EmailSettings
 from tests.support.patience import PATIENCE
@@ -98,7 +98,7 @@ def test_m6_a_certificate_nobody_trusts_stops_the_batch_before_the_password(
 
     outcomes = list(channel(relay).deliver([message("a@example.com"), message("b@example.com")], seconds=PATIENCE))
 
-    assert kinds(outcomes) == [Down, Again]
+    assert kinds(outcomes) == [Down, Down]
     assert isinstance(outcomes[0], Down)
     assert outcomes[0].lasting
     assert "is not trusted" in outcomes[0].why
