@@ -60,6 +60,7 @@ class OutgoingMessage:
     recipient: the address that the channel takes: of mail, of a webhook, of a person in the product.
     payload: what the message says.  subject, text, html: made of its template; empty where the route has none.
     attempt: 1 for the first.  uncertain: an earlier one may have arrived.
+    secrets: keys that sign for this recipient, all that have not expired.
     """
 
     id: str
@@ -73,6 +74,7 @@ class OutgoingMessage:
     html: str = ""
     attempt: int = 1
     uncertain: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Channel(Protocol):

@@ -98,14 +98,16 @@ def exchange(
     headers: Mapping[str, str] | None = None,
     most: int = 0,
     way: WayOut = OWN_WAY,
+    connect: float | None = None,
 ) -> HttpReply:
     """Ask once. seconds: for all of it, from the name of the host to the last byte that is read; a hard end.
 
-    most: bytes of the body that are read. NoAnswer when there is none, ForbiddenPeer."""
+    most: bytes of the body that are read.  connect: seconds of it for the connection alone.
+    NoAnswer when there is none; ForbiddenPeer."""
     watch = _Watch(way.peers_checked)
     if way.peers_checked and is_forbidden(host_in_words(url)):
         raise ForbiddenPeer
-    client = _client(seconds, way)
+    client = _client(httpx2.Timeout(seconds, connect=seconds if connect is None else connect), way)
     sent = {**_ALWAYS, **({"host": way.host_header} if way.host_header else {}), **(headers or {})}
     told: dict[str, Any] = {"trace": watch, **({"sni_hostname": way.name} if way.name else {})}
 
@@ -122,10 +124,10 @@ def exchange(
         raise NoAnswer(f"cannot be reached: {_reason(error)}", sent=sent_out) from None
 
 
-def _client(seconds: float, way: WayOut) -> httpx2.Client:
+def _client(timeout: httpx2.Timeout, way: WayOut) -> httpx2.Client:
     try:
         return httpx2.Client(
-            timeout=seconds,
+            timeout=timeout,
             follow_redirects=False,
             trust_env=way.by_environment,
             proxy=way.proxy,
