@@ -69,8 +69,8 @@ class AddressRange:
         port = (found["port6"] or found["port4"]) if found else None
         try:
             network = ip_network(place)
-            if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-                raise ValueError  # it is judged as IPv4, so it has to be written so
+            if "%" in place or (isinstance(network, IPv6Network) and network.subnet_of(_MAPPED)):
+                raise ValueError  # what is mapped is judged as IPv4, so it has to be written so
             if port is not None and not 1 <= int(port) <= 65535:
                 raise ValueError
         except ValueError:

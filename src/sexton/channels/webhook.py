@@ -63,8 +63,7 @@ class WebhookSettings:
 
     def check(self) -> None:
         """ValueError when the rules about endpoints cannot be read."""
-        parts = urlsplit(self.proxy or "http://none")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if self.proxy is not None and not (self.proxy.startswith(("http://", "https://")) and _host(self.proxy)):
             raise ValueError("proxy is not an address of the web; write for instance http://proxy.example.com:3128")
         self.rules()
 
