@@ -329,6 +329,7 @@ def test_a_proxy_of_the_settings_gets_the_name_and_judges() -> None:
         made = rules(proxy=f"http://127.0.0.1:{proxy.port}")
         post_to_stranger(f"http://{NAME}/x", b"{}", {}, seconds=PATIENCE, rules=made, resolve=never)
 
+    check_stranger_url(f"https://{NAME}/x", made, resolve=never)
     (heard,) = proxy.heard
     assert heard.path == f"http://{NAME}/x"
 

@@ -5,8 +5,10 @@ No redirect is followed, no cookie kept, nothing unpacked; no address is repeate
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -73,6 +75,17 @@ class ForbiddenPeer(Exception):
         super().__init__("leads to where a cloud tells its machines their credentials; correct the url")
 
 
+_thread = threading.local()
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    """The library logs the address of each call, which may hold a secret; calls that are not ours it may log."""
+    return not getattr(_thread, "calls_for_us", False)
+
+
+logging.getLogger(httpx2.__name__).addFilter(_is_not_ours)
+
+
 class _Watch:
     """What the library says at each step of a call. sent: the request has begun to go out."""
 
@@ -112,6 +125,7 @@ def exchange(
     told: dict[str, Any] = {"trace": watch, **({"sni_hostname": way.name} if way.name else {})}
 
     def call() -> HttpReply:
+        _thread.calls_for_us = True  # the thread is made for this call
         with client, client.stream(method, url, content=body, headers=sent, extensions=told) as response:
             return _read(response, most)
 

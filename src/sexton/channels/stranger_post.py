@@ -48,8 +48,10 @@ def system_addresses(name: str) -> list[str]:
 def check_stranger_url(url: str, rules: AddressRules, *, resolve: Resolver = system_addresses) -> None:
     """To be asked when somebody registers an address: Refused, or Unavailable when its name cannot be looked up now.
 
-    It is asked again at each sending, as what a name leads to changes."""
-    _targets(_read(url, rules), rules, resolve, LOOKUP)
+    It is asked again at each sending, as what a name leads to changes. A proxy judges by itself where that is."""
+    read = _read(url, rules)
+    if rules.proxy is None:
+        _targets(read, rules, resolve, LOOKUP)
 
 
 def post_to_stranger(
