@@ -95,8 +95,7 @@ def permits(connection: Connection, name: str, rates: Sequence[Rate], wanted: in
     known = _taken(connection, limits, at)
     if _free(known, limits, wanted) <= 0 and not any(one.set_back for one in known.values()):
         return 0  # looked up without a lock: whoever only waits stops nobody
-    _make_rows(connection, [row for row in limits if row not in known], at)
-    taken = _taken(connection, limits, at, lock=True)
+    taken = _locked(connection, limits, at)
     free = _free(taken, limits, wanted)
     for row, rate in limits.items():
         if free or taken[row].set_back:
@@ -125,19 +124,20 @@ def _free(taken: dict[str, Taken], limits: dict[str, Rate], wanted: int) -> int:
     return max(min([wanted, *left]), 0)
 
 
-def _taken(connection: Connection, limits: dict[str, Rate], at: datetime, *, lock: bool = False) -> dict[str, Taken]:
+def _taken(connection: Connection, limits: dict[str, Rate], at: datetime) -> dict[str, Taken]:
     budgets = own_tables(connection.dialect.name).budgets
-    asked = select(budgets.c.name, budgets.c.taken).where(budgets.c.name.in_(limits)).order_by(budgets.c.name)
-    found = connection.execute(asked.with_for_update() if lock else asked)
+    asked = select(budgets.c.name, budgets.c.taken).where(budgets.c.name.in_(limits))
+    return {name: Taken.read(limits[name].period, stored, at) for name, stored in connection.execute(asked)}
+
+
+def _locked(connection: Connection, limits: dict[str, Rate], at: datetime) -> dict[str, Taken]:
+    """The same of all rows, locked; one that is not there is made. One statement: nobody can purge one in between."""
+    dialect = connection.dialect.name
+    budgets = own_tables(dialect).budgets
+    new = upsert(dialect, budgets).values([{"name": name, "taken": [], "over_at": at} for name in limits])
+    locked = new.on_conflict_do_update(index_elements=[budgets.c.name], set_={"name": budgets.c.name})
+    found = connection.execute(locked.returning(budgets.c.name, budgets.c.taken))
     return {name: Taken.read(limits[name].period, stored, at) for name, stored in found}
-
-
-def _make_rows(connection: Connection, names: Sequence[str], at: datetime) -> None:
-    """A row to lock; two processes that make it at once end with one."""
-    if names:
-        dialect = connection.dialect.name
-        rows = [{"name": name, "taken": [], "over_at": at} for name in names]
-        connection.execute(upsert(dialect, own_tables(dialect).budgets).values(rows).on_conflict_do_nothing())
 
 
 def _write(connection: Connection, name: str, taken: Taken) -> None:
