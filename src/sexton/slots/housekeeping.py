@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Table, and_, exists, or_
 
-from ..db.tables import own_tables
+from ..db.tables import OwnTables, own_tables
 from ..policies.contract import Policy
 from ..policies.purge import Purge
 from ..run_state import KEPT_AS_FAILURE
@@ -39,10 +39,23 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
     ]
     traces = own.tracebacks
     purges.append(Purge(traces, by=traces.c.created_at, keep=keep["tracebacks"], name="tracebacks"))
+    purges += _outside(own, keep)
     if with_outbox:
         events = own.outbox_events
         purges.append(Purge(events, by=events.c.published_at, keep=keep["outbox"], name="outbox"))
     return purges
+
+
+def _outside(own: OwnTables, keep: Mapping[str, str]) -> list[Policy]:
+    """Budgets that nobody has used for a day, and whoever works and has not been called for as long as effects last."""
+    budgets, destinations = own.budgets, own.destinations
+    columns = destinations.c
+    works = and_(*(column.is_(None) for column in (columns.rest_until, columns.first_failed_at, columns.disabled_at)))
+    last = columns.last_ok_at
+    return [
+        Purge(budgets, by=budgets.c.over_at, keep="1d", name="budgets"),
+        Purge(destinations, by=last, keep=keep["effects"], only=works, name="destinations"),
+    ]
 
 
 def _beside_the_newest(runs: Table) -> ColumnElement[bool]:
