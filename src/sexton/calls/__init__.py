@@ -1,1 +1,1 @@
-"""Who may be called now: budgets of calls, and how those who are called are doing. Only our own tables; no call."""
+"""What is on record about calls to the outside: whose row is called for, who rests, how many may begin."""
