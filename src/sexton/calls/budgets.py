@@ -103,6 +103,12 @@ def permits(connection: Connection, name: str, rates: Sequence[Rate], wanted: in
     return free
 
 
+def free_permits(connection: Connection, name: str, rates: Sequence[Rate], wanted: int, at: datetime) -> int:
+    """How many `permits` would give now. Only reads."""
+    limits = _limits(name, rates)
+    return _free(_taken(connection, limits, at), limits, wanted)
+
+
 def next_permit(connection: Connection, name: str, rates: Sequence[Rate], at: datetime) -> datetime:
     """When one more call may begin if nobody else takes the permit: `at`, or later. Only reads."""
     limits = _limits(name, rates)
@@ -120,8 +126,8 @@ def _limits(name: str, rates: Iterable[Rate]) -> dict[str, Rate]:
 
 
 def _free(taken: dict[str, Taken], limits: dict[str, Rate], wanted: int) -> int:
-    left = (rate.number - taken[row].number for row, rate in limits.items() if row in taken)
-    return max(min([wanted, *left]), 0)
+    used = {row: known.number for row, known in taken.items()}
+    return max(min([wanted, *(rate.number - used.get(row, 0) for row, rate in limits.items())]), 0)
 
 
 def _taken(connection: Connection, limits: dict[str, Rate], at: datetime) -> dict[str, Taken]:
