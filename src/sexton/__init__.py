@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .db.column_types import UtcDateTime as UtcDateTime
     from .db.column_types import Word as Word
     from .db.effect_keys import effect_key as effect_key
+    from .db.ledger import delivered as delivered
     from .db.ledger import set_aside as set_aside
     from .db.ledger import text_key as text_key
     from .db.ledger import told as told
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .policies.purge import Purge as Purge
     from .policies.transition import Transition as Transition
     from .policies.warn_once import WarnOnce as WarnOnce
+    from .relay.routes import Route as Route
     from .run_counts import Counts as Counts
     from .runs.python_functions import Run as Run
 
@@ -71,7 +73,7 @@ _HOMES = {
     "setting": "config",
     **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),
     "effect_key": "db.effect_keys",
-    **dict.fromkeys(("set_aside", "text_key", "told"), "db.ledger"),
+    **dict.fromkeys(("delivered", "set_aside", "text_key", "told"), "db.ledger"),
     **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
@@ -90,6 +92,7 @@ _HOMES = {
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",
+    "Route": "relay.routes",
     "Counts": "run_counts",
     "Run": "runs.python_functions",
 }

@@ -34,6 +34,7 @@ class DiscordChannel(ConfiguredChannel[DiscordSettings]):
 
     name = "discord"
     settings_type = DiscordSettings
+    addressed = False
     required = ("url",)
     library = HTTP_LIBRARY
 

@@ -34,6 +34,7 @@ class SlackChannel(ConfiguredChannel[SlackSettings]):
 
     name = "slack"
     settings_type = SlackSettings
+    addressed = False
     required = ("url",)
     library = HTTP_LIBRARY
 
