@@ -43,9 +43,9 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
         Purge(own.incidents, by=incidents.closed_at, keep=keep["incidents"], only=closed, name="incidents"),
         Purge(own.schedules_audit, by=own.schedules_audit.c.changed_at, keep=keep["incidents"], name="schedules_audit"),
     ]
-    purges += _outside(own, keep)
     traces = own.tracebacks
     purges.append(Purge(traces, by=traces.c.created_at, keep=keep["tracebacks"], name="tracebacks"))
+    purges += _outside(own, keep)
     if with_outbox:
         events = own.outbox_events
         purges.append(Purge(events, by=events.c.published_at, keep=keep["outbox"], name="outbox"))
@@ -54,22 +54,16 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
 
 def _outside(own: OwnTables, keep: Mapping[str, str]) -> list[Policy]:
     """Calls, deliveries, and who was called. What ended badly is listed as long as rows that were set aside."""
-    calls, deliveries, destinations = own.calls.c, own.deliveries.c, own.destinations.c
+    calls, deliveries, who = own.calls.c, own.deliveries.c, own.destinations.c
     bad = deliveries.state.in_(ENDED_BADLY)
-    closed, works = (
-        deliveries.closed_at.is_not(None),
-        and_(
-            destinations.rest_until.is_(None),
-            destinations.disabled_at.is_(None),
-            destinations.first_failed_at.is_(None),
-        ),
-    )
+    sent = and_(deliveries.closed_at.is_not(None), ~bad)
+    works = and_(*(column.is_(None) for column in (who.rest_until, who.first_failed_at, who.disabled_at)))
     return [
         # Without it a row that still looks as if it were to be called for would be: a memory, as effects are.
         Purge(own.calls, by=calls.closed_at, keep=keep["effects"], only=calls.closed_at.is_not(None), name="calls"),
-        Purge(own.deliveries, by=deliveries.closed_at, keep=keep["outbox"], only=and_(closed, ~bad), name="deliveries"),
+        Purge(own.deliveries, by=deliveries.closed_at, keep=keep["outbox"], only=sent, name="deliveries"),
         Purge(own.deliveries, by=deliveries.closed_at, keep=keep["poison"], only=bad, name="dead_deliveries"),
-        Purge(own.destinations, by=destinations.last_ok_at, keep=keep["outbox"], only=works, name="destinations"),
+        Purge(own.destinations, by=who.last_ok_at, keep=keep["effects"], only=works, name="destinations"),
         Purge(own.budgets, by=own.budgets.c.over_at, keep="1d", name="budgets"),
     ]
 
