@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .db.time_parameters import ago as ago
     from .db.time_parameters import ahead as ahead
     from .db.time_parameters import now as now
+    from .db.watermarks import rolled_up as rolled_up
     from .errors import PolicyError as PolicyError
     from .errors import SextonError as SextonError
     from .jobs.backoff import parse_backoff as parse_backoff
@@ -77,6 +78,7 @@ _HOMES = {
     **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
+    "rolled_up": "db.watermarks",
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",

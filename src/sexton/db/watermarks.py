@@ -27,6 +27,7 @@ class Watermark:
     """Of one step. closed_to: end of the last window that was computed.  sealed_to: of the last that is no more.
 
     begins_at: start of the first window.  told_from: windows that end later are told.
+    kept_to: sums of windows that end until then stay where no row is left, as rows of theirs may have been purged.
     looked_at: rows that were changed before are in.  definition: schedule and zone of the windows.
     """
 
@@ -35,6 +36,7 @@ class Watermark:
     begins_at: datetime
     told_from: datetime
     sealed_to: datetime | None = None
+    kept_to: datetime | None = None
     looked_at: datetime | None = None
 
 

@@ -120,12 +120,12 @@ def _prepare_rollup(connection: Connection, plan: Plan, rule: RollupRule, writin
     dialect = connection.dialect
     _require_table(connection, rule.into)
     statements = RollupStatements(dialect.name, rule)
-    asked = [statements.preview(), statements.kept()]
+    asked = [statements.preview(True), statements.kept()]
     if dialect.name == "postgresql":
         for table in (plan.table, rule.into):
             _refuse_hidden_rows(connection, table)
-            _refuse_types(connection, table, statements.write(False))
-        asked += [statements.write(True)] if writing else []
+            _refuse_types(connection, table, statements.write(False, False))
+        asked += [statements.write(True, True)] if writing else []
     else:
         require_time_column(connection, plan)
     for statement in asked:

@@ -81,6 +81,7 @@ class RollupStatements:
         self.groups, self.sums = tuple(rule.group), tuple(rule.aggregates)
         self.temporary = _temporary(rule)
         self.write = lru_cache(maxsize=None)(self._write)
+        self.preview = lru_cache(maxsize=None)(self._preview)
 
     # -- what differs
 
@@ -98,8 +99,11 @@ class RollupStatements:
         whole = select(*bounds, *(found.c[name] for name in expressions))
         return whole if rule.group else whole.where(found.c.sexton_rows > 0)
 
-    def differences(self, fresh: FromClause) -> Any:
-        """What has to be written so that `into` holds `fresh`, each with the values that it had."""
+    def differences(self, fresh: FromClause, careful: bool) -> Any:
+        """What has to be written so that `into` holds `fresh`, each with the values that it had.
+
+        careful: nothing is gone where nothing is fresh.
+        """
         kept, names = self.into.c, ("window_start", "window_end", *self.groups)
         same = and_(kept.window_start == fresh.c.window_start, self._same_group(fresh))
         other = [kept[name].is_distinct_from(fresh.c[name]) for name in ("window_end", *self.sums)]
@@ -117,11 +121,13 @@ class RollupStatements:
             *(self._no(kept[name].type).label(name) for name in self.sums),
             *(kept[name].label(f"was_{name}") for name in self.sums),
         ).where(*inside, ~exists(select(1).select_from(fresh).where(same).correlate(self.into)))
+        if careful:
+            gone = gone.where(exists(select(1).select_from(fresh)))
         return union_all(new, gone)
 
-    def preview(self) -> Select[Any]:
+    def _preview(self, careful: bool) -> Select[Any]:
         """How many groups differ, and nothing else."""
-        found = self.differences(self.fresh().cte("sexton_fresh")).cte("sexton_differences")
+        found = self.differences(self.fresh().cte("sexton_fresh"), careful).cte("sexton_differences")
         return select(func.count()).select_from(found)
 
     # -- writing
@@ -140,9 +146,9 @@ class RollupStatements:
         added = insert(self.into).from_select([kept[name] for name in names], rows, include_defaults=False)
         return gone, changed, added
 
-    def _write(self, lines: bool) -> Select[Any]:
+    def _write(self, lines: bool, careful: bool) -> Select[Any]:
         """PostgreSQL: everything about one window. lines: the differences themselves; else only their number."""
-        found = self.differences(self.fresh().cte("sexton_fresh")).cte("sexton_differences")
+        found = self.differences(self.fresh().cte("sexton_fresh"), careful).cte("sexton_differences")
         names = ("sexton_gone", "sexton_changed", "sexton_added")
         done = [
             change.returning(literal_column("1").label("one")).cte(name)
@@ -166,7 +172,7 @@ class RollupStatements:
 
     def statements(self) -> list[ClauseElement]:
         """What finds and writes a window, for people and for EXPLAIN."""
-        return [self.write(False)] if self.dialect == "postgresql" else [self.preview()]
+        return [self.write(False, False)] if self.dialect == "postgresql" else [self.preview(False)]
 
     # -- which windows
 
@@ -189,6 +195,11 @@ class RollupStatements:
         assert changed is not None
         inside = (self.rule.by < _instant(_TO, self.rule.by), changed >= _instant("sexton_since", changed))
         return self.first_row().where(*inside)
+
+    def first_kept(self) -> Select[Any]:
+        """Where the first window in `into` begins."""
+        start = self.into.c.window_start
+        return select(type_coerce(func.min(start), NaiveUtc() if is_naive(start.type) else UtcDateTime()))
 
     def kept_before(self, *, sealed: bool) -> Select[Any]:
         """The end of the last window in `into` that begins at `sexton_window_start` or before.

@@ -100,7 +100,7 @@ class RollupRun:
             if window is None:
                 return
             told_before = reports is not None and reports.told(connection, window)
-            written = writer.write(connection, window, lines=told_before)
+            written = writer.write(connection, window, lines=told_before, careful=walk.is_careful(window))
             told = False
             if reports is not None and told_before:
                 told = bool(written.groups) and reports.correct(connection, window, written.rows)

@@ -35,11 +35,11 @@ def opened(connection: Connection, plan: Plan, rule: RollupRule, request: Reques
         )
     if scope.start is not None or scope.end is not None:
         return _backfill(connection, plan, statements, request, scope, mark)
+    seal_to = rule.windows.previous(request.as_of - rule.lateness)
     if mark is None or scope.rebuild:
-        mark = _first(connection, statements, request, mark, edge)
+        mark = _first(connection, statements, request, mark, edge=edge, seal_to=seal_to)
     if mark is None or edge <= mark.begins_at:
         return None
-    seal_to = rule.windows.previous(request.as_of - rule.lateness)
     return Walk(
         statements,
         request,
@@ -59,7 +59,13 @@ def _changed_to(rule: RollupRule, request: Request, mark: Watermark) -> datetime
 
 
 def _first(
-    connection: Connection, statements: RollupStatements, request: Request, before: Watermark | None, edge: datetime
+    connection: Connection,
+    statements: RollupStatements,
+    request: Request,
+    before: Watermark | None,
+    *,
+    edge: datetime,
+    seal_to: datetime,
 ) -> Watermark | None:
     """The mark from which all windows are computed for which rows are there; None: there is no row.
 
@@ -70,13 +76,15 @@ def _first(
     if oldest is None:
         return None
     kept = _kept_to(connection, statements, request, before, oldest)
-    begins = schedule.previous(oldest) if kept is None else kept
+    first: datetime | None = connection.execute(statements.first_kept()).scalar()
+    begins = schedule.previous(min(oldest, first or oldest)) if kept is None else kept
     same = before is not None and before.definition == statements.rule.definition
     told_from = edge if before is not None else schedule.previous(edge - TICK)
     return Watermark(
         closed_to=begins,
         definition=statements.rule.definition,
         begins_at=begins,
+        kept_to=seal_to if before is None else before.sealed_to or before.kept_to,
         told_from=before.told_from if before is not None and same else told_from,
     )
 
@@ -130,7 +138,7 @@ def _backfill(
         start = max(start, earlier.closed_to)
     if start >= end:
         return None
-    mark = replace(mark, closed_to=start)
+    mark = replace(mark, closed_to=start, kept_to=mark.sealed_to)
     return Walk(statements, request, mark, cursor=start, end=end, seal_to=start, progress=progress)
 
 

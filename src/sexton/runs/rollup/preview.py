@@ -24,7 +24,7 @@ def preview_rollup(
     counts, differing = Counts(), list[Window]()
     walk = opened(connection, plan, rule, request, scope)
     while walk is not None and (window := walk.next(connection)) is not None:
-        groups = _count(connection, walk, walk.statements.preview(), window)
+        groups = _count(connection, walk, walk.statements.preview(walk.is_careful(window)), window)
         told = int(_would_tell(connection, plan, walk, window, groups))
         counts.add(int(bool(groups or told)), groups, told, {COMPUTED: 1})
         if (groups or told) and len(differing) < ROWS:

@@ -53,9 +53,13 @@ class Walk:
             target = min(target, max(self.cursor, self.mark.told_from))
         if target <= self.cursor:
             return None
-        stretch = Window(self.cursor, target)
+        stretch = Window(max(self.cursor, self.mark.kept_to or self.cursor), target)
         self.cursor = target
-        return stretch
+        return stretch if stretch.start < target else None
+
+    def is_careful(self, window: Window) -> bool:
+        """Whether its sums stay where no row is left."""
+        return self.mark.kept_to is not None and window.end <= self.mark.kept_to
 
     @property
     def schedule(self) -> Schedule:

@@ -26,14 +26,18 @@ class WindowWriter:
     def __init__(self, statements: RollupStatements, request: Request) -> None:
         self.statements, self.request = statements, request
 
-    def write(self, connection: Connection, window: Window, *, lines: bool) -> Written:
-        """Make `into` hold what the rows of the window come to. lines: the differences are wanted as well."""
+    def write(self, connection: Connection, window: Window, *, lines: bool, careful: bool) -> Written:
+        """Make `into` hold what the rows of the window come to. lines: the differences are wanted as well.
+
+        careful: where no row is left, its sums stay.
+        """
         if connection.dialect.name == "postgresql":
-            return self._answer(connection, self.statements.write(lines), window, lines)
+            return self._answer(connection, self.statements.write(lines, careful), window, lines)
         table = self.statements.temporary
         connection.execute(CreateTable(table, if_not_exists=True))
         connection.execute(delete(table))
-        connection.execute(self._filling, parameters(self._filling, self.request, **window.values()))
+        filling = self._fillings[careful]
+        connection.execute(filling, parameters(filling, self.request, **window.values()))
         answer = self._answer(connection, self._answers[lines], window, lines)
         if answer.groups:
             for change in self._changes:
@@ -45,10 +49,13 @@ class WindowWriter:
         return connection.execute(self._clearing, stretch.values()).rowcount
 
     @cached_property
-    def _filling(self) -> Any:
-        found = self.statements.differences(self.statements.fresh().cte("sexton_fresh"))
-        names = [column.key for column in self.statements.temporary.c]
-        return insert(self.statements.temporary).from_select(names, found)
+    def _fillings(self) -> dict[bool, Any]:
+        fresh, table = self.statements.fresh().cte("sexton_fresh"), self.statements.temporary
+        names = [column.key for column in table.c]
+        return {
+            careful: insert(table).from_select(names, self.statements.differences(fresh, careful))
+            for careful in (False, True)
+        }
 
     @cached_property
     def _answers(self) -> dict[bool, Any]:

@@ -134,6 +134,7 @@ def _watermarks() -> None:
         sa.Column("closed_to", INSTANT),
         sa.Column("sealed_to", INSTANT),
         sa.Column("begins_at", INSTANT),
+        sa.Column("kept_to", INSTANT),
         sa.Column("told_from", INSTANT),
         sa.Column("looked_at", INSTANT),
         sa.Column("definition", sa.Text),
