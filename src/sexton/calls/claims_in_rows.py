@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal
 
 from ..call_state import CallState
 from ..policies.call_rule import CallColumns
@@ -17,10 +17,9 @@ from .claim_store import (
     FIRST,
     STATE,
     CallLease,
-    chunks,
     mapped_values,
     waiting_again,
-    with_keys,
+    write_alike,
     write_rows,
 )
 from .claimed_row import UNKNOWN_CODE, ClaimedRow, Verdict
@@ -29,11 +28,10 @@ from .claimed_row import UNKNOWN_CODE, ClaimedRow, Verdict
 class InRow:
     """All of it stands in the row."""
 
-    by_row = True
-
     def __init__(self, plan: Plan, columns: CallColumns) -> None:
         self._plan = plan
         self._columns = columns
+        self.row_claim: ColumnElement[Any] | None = columns.claim
 
     def picked(self) -> tuple[list[ColumnElement[Any]], tuple[Any, Any] | None]:
         """Columns of the row; nothing is joined."""
@@ -61,45 +59,48 @@ class InRow:
             own.first_at.key: func.coalesce(own.first_at, literal(at, own.first_at.type)),
             own.code.key: case((own.status == CallState.CLAIMED.value, literal(UNKNOWN_CODE)), else_=own.code),
         }
-        for some in chunks(rows):
-            connection.execute(update(self._plan.table).where(with_keys(self._plan, some)).values(values))
+        write_alike(connection, self._plan, rows, values)
         return {row.subject for row in rows}
 
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
-        """By the column of the claim. A row that is there no more was taken by nobody: what came of it is told."""
-        claim = self._columns.claim
-        assert claim is not None
-        others: set[str] = set()
-        tokens = {row.key: (row.token, row.subject) for row in rows}
-        for some in chunks(rows):
-            found = connection.execute(select(*self._plan.key, claim).where(with_keys(self._plan, some)))
-            for one in found:
-                token, subject = tokens[tuple(one[:-1])]
-                if one[-1] != token:
-                    others.add(subject)
-        return {row.subject for row in rows} - others
+        """Nothing stands elsewhere."""
+        return set()
 
     def write(self, connection: Connection, written: Sequence[tuple[ClaimedRow, Verdict]], at: datetime) -> None:
         """Into the row."""
-        closed = self._plan.table.c.get("closed_at")
-        changes = []
+        groups: dict[tuple[Any, ...], list[ClaimedRow]] = {}
+        single: list[tuple[ClaimedRow, Mapping[str, Any]]] = []
         for row, verdict in written:
-            values = mapped_values(
-                self._columns,
-                verdict.theirs,
-                status=verdict.state,
-                claim=None,
-                leased_until=None,
-                next_at=verdict.next_at,
-                code=verdict.code,
-                error=verdict.error,
-            )
-            if verdict.attempts != row.attempts:
-                values |= mapped_values(self._columns, verdict.theirs, attempts=verdict.attempts)
-            if closed is not None and verdict.closed:
-                values[closed.key] = at
-            changes.append((row, {**values, **verdict.values}))
-        write_rows(connection, self._plan, changes)
+            attempts = None if verdict.attempts == row.attempts else verdict.attempts
+            shape = (verdict.state, verdict.code, verdict.next_at, verdict.error, attempts, verdict.theirs)
+            if verdict.values:
+                single.append((row, {**self._written(at, *shape), **verdict.values}))
+            else:
+                groups.setdefault(shape, []).append(row)
+        for shape, rows in groups.items():
+            write_alike(connection, self._plan, rows, self._written(at, *shape))
+        write_rows(connection, self._plan, single)
+
+    def _written(
+        self,
+        at: datetime,
+        state: CallState,
+        code: str,
+        next_at: datetime | None,
+        error: str | None,
+        attempts: int | None,
+        theirs: frozenset[str],
+    ) -> dict[str, Any]:
+        """attempts: None: as they are.  theirs: as in `Verdict`."""
+        own, closed = self._columns, self._plan.table.c.get("closed_at")
+        values = mapped_values(
+            own, theirs, status=state, claim=None, leased_until=None, next_at=next_at, code=code, error=error
+        )
+        if attempts is not None:
+            values |= mapped_values(own, theirs, attempts=attempts)
+        if closed is not None and state is not CallState.WAITING:
+            values[closed.key] = at
+        return values
 
     def forget(self, connection: Connection, rows: Sequence[ClaimedRow]) -> None:
         """The claim goes; the row says itself what it is now, or waits."""

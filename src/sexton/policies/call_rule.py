@@ -16,14 +16,14 @@ from sqlalchemy import Column, ColumnElement, Connection, Row
 from ..call_state import CallState
 from ..errors import PolicyError
 from ..jobs.backoff import parse_backoff
-from ..jobs.duration import parse_duration
+from ..jobs.duration import format_duration, parse_duration
 from .contract import Message
-
-MOST_ASKED_FOR = timedelta(hours=24)
-"""Of a Retry-After at most so much counts (G6): no answer can silence a row for years."""
 
 SPARE_SECONDS = 5.0
 """Seconds that a run must have left beyond the timeout of a call that it begins."""
+
+MOST_ASKED_FOR = timedelta(hours=24)
+"""Of a Retry-After at most so much counts (G6): no answer can silence a row for years."""
 
 DOUBLED = re.compile(r"\s*([^*<]+?)\s*\*\s*2\^n\s*(?:<=\s*(.+?)\s*)?")
 
@@ -160,10 +160,12 @@ class CallRule:
     tell: Message | None = None
     after_record: AfterRecord | None = None
 
-    @property
-    def needs(self) -> float:
-        """Seconds that a run must have left for a call to begin."""
-        return self.timeout + SPARE_SECONDS
+    def require_time(self, step: str, job: str, limit: timedelta) -> None:
+        """PolicyError where no call could begin and come to its end within the job's timeout."""
+        needed = timedelta(seconds=self.timeout + SPARE_SECONDS)
+        if needed >= limit:
+            words = f"needs a timeout of more than {format_duration(needed)}; the job's is {format_duration(limit)}"
+            raise PolicyError(f"{job}, step {step}: one call may take {self.timeout:g} s, so the job {words}")
 
 
 class Attempt:
@@ -184,6 +186,7 @@ class Attempt:
         destination: str,
         ends: float,
         uncertain: bool = False,
+        cancelled: threading.Event | None = None,
     ) -> None:
         self.row = row
         self.key = key
@@ -192,7 +195,7 @@ class Attempt:
         self.destination = destination
         self.uncertain = uncertain
         self._ends = ends
-        self._cancelled = threading.Event()
+        self._cancelled = cancelled or threading.Event()
 
     @property
     def left(self) -> float:

@@ -62,7 +62,7 @@ def test_again_waits_for_the_list_and_keeps_its_key(shop: Payments) -> None:
     assert_about(second.next_at, NOON + 64 * MINUTE + 6 * HOUR)
     assert (shop.of(1).state, shop.of(1).attempts) == ("gave_up", 3)
     assert last.state == "partial"
-    assert "1 row ended as gave up" in (last.note or "")
+    assert "1 row given up" in (last.note or "")
 
 
 def test_a_horizon_gives_one_last_call_and_then_up(shop: Payments) -> None:

@@ -96,7 +96,7 @@ def test_if_moved_that_raises_is_loud_and_holds_nobody(shop: Payments) -> None:
     run = shop.run(Script({2: [meanwhile(lambda: shop.set(2, status="cancelled"), outcome)]}))
 
     assert run.state == "partial"
-    assert "1 answers could not be recorded" in (run.note or "")
+    assert "1 answer could not be recorded" in (run.note or "")
     assert shop.statuses() == {1: "paid", 2: "cancelled", 3: "paid"}
     assert shop.claimed() == 0
     assert KEY_SECRET not in str(shop.rows_of_calls())

@@ -7,6 +7,7 @@ claim (fenced by the job's lease) ──> threads ──> answers ──> record
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from ...calls.claimed_row import ClaimedRow
 from ...calls.claims_in_calls import InCalls
 from ...calls.claims_in_rows import InRow
 from ...errors import JobFailed, SextonError
-from ...policies.call_rule import Attempt, CallColumns
+from ...policies.call_rule import SPARE_SECONDS, Attempt, CallColumns
 from ...policies.contract import Plan
 from ...run_counts import Counts
 from ...statements.batch_strategy import Request
@@ -43,6 +44,10 @@ MOST_RECORDED = 200
 
 IDLE_SECONDS = 1.0
 """Seconds after which the loop looks again whether it still holds the lease, and whether anything is due."""
+
+
+LOUD = {CallState.GAVE_UP: "given up", CallState.UNKNOWN: "of which nobody knows whether the call was done"}
+"""How rows end that a person has to look at: the run is partial."""
 
 
 class Caller:
@@ -103,7 +108,7 @@ class Caller:
         self.more = self.more or self.threads.silent  # an idle second: new rows may be due
 
     def _free(self) -> int:
-        if self.context.left() < self.rule.needs:
+        if self.context.left() < self.rule.timeout + SPARE_SECONDS:
             return 0
         return self.rule.concurrency - len(self.threads.tasks)
 
@@ -176,6 +181,7 @@ class Caller:
         if not group:
             return
         function = rule.look_up if rule.look_up is not None and group[0].uncertain else rule.function
+        cancelled = threading.Event()
         attempts = [
             Attempt(
                 row.row,
@@ -185,6 +191,7 @@ class Caller:
                 destination=row.destination,
                 ends=ends,
                 uncertain=row.uncertain,
+                cancelled=cancelled,
             )
             for row in group
         ]
@@ -242,11 +249,11 @@ class Caller:
         for name, why in self.recorder.resting.items():
             self.context.notes.append(f"{step}: {name} rests: {why}")
         if number := also.get(UNRECORDED):
-            self.context.left_behind.append(f"{step}: {number:,} answers could not be recorded")
-        for state in (CallState.GAVE_UP, CallState.UNKNOWN):
+            answers = f"{number:,} answer{'s' * (number != 1)}"
+            self.context.left_behind.append(f"{step}: {answers} could not be recorded")
+        for state, words in LOUD.items():
             if number := also.get(state.value):
-                rows = f"{number:,} row{'s' * (number != 1)}"
-                self.context.left_behind.append(f"{step}: {rows} ended as {state.replace('_', ' ')}")
+                self.context.left_behind.append(f"{step}: {number:,} row{'s' * (number != 1)} {words}")
 
 
 def _store(plan: Plan, columns: CallColumns, job: str, dialect: str) -> ClaimStore:

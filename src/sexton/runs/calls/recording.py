@@ -6,12 +6,12 @@ A row that has moved meanwhile is left alone: whoever moved it wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, select
+from sqlalchemy import Column, Connection, Select, null, select
 from sqlalchemy.exc import DBAPIError
 
 from ...call_outcomes import Again, Done, Then, Unknown
@@ -60,12 +60,13 @@ class Recorded:
 class _Standing:
     """A row when it is recorded. still: it is what was called for.  status: what its column for it says, if any.
 
-    theirs: parts of its schedule that somebody has changed since the claim.
+    theirs: parts of its schedule that somebody has changed since the claim.  claim: on it, where that stands in it.
     """
 
     still: bool
     status: Any
     theirs: frozenset[str]
+    claim: str | None = None
 
 
 def _standing(
@@ -115,7 +116,7 @@ class Recording:
         recorded = Recorded()
         rows = [answer.claimed for answer in answers]
         there = self._as_they_are(connection, rows, request)
-        ours = self.store.still_ours(connection, rows)
+        ours = self._ours(connection, rows, there)
         written: list[tuple[ClaimedRow, Verdict]] = []
         moved: list[Answer] = []
         for answer in answers:
@@ -132,6 +133,14 @@ class Recording:
         self._moved(connection, moved, at(answers[-1]), recorded)
         return recorded
 
+    def _ours(
+        self, connection: Connection, rows: Sequence[ClaimedRow], there: Mapping[str, _Standing]
+    ) -> Collection[str]:
+        """The subjects that nobody else has taken. A row that is there no more was taken by nobody."""
+        if self.store.row_claim is None:
+            return self.store.still_ours(connection, rows)
+        return [row.subject for row in rows if row.subject not in there or there[row.subject].claim == row.token]
+
     def _as_they_are(
         self, connection: Connection, rows: Sequence[ClaimedRow], request: Request
     ) -> dict[str, _Standing]:
@@ -141,19 +150,22 @@ class Recording:
         own = self.rule.state or CallColumns()
         schedule = [column for column in (own.attempts, own.next_at, own.status) if column is not None]
         read = [*self.rule.unchanged, *schedule]
+        claim = null() if self.store.row_claim is None else self.store.row_claim
         for some in chunks(rows):
             asked: Select[Any] = select(
                 *self.plan.key,
                 self.rule.when.label(STILL_DUE),
+                claim.label("sexton_claim"),
                 *(column.label(f"sexton_now_{number}") for number, column in enumerate(read)),
             )
-            asked = asked.where(with_keys(self.plan, some)).order_by(*self.plan.key)
+            asked = asked.where(with_keys(connection.dialect.name, self.plan, some)).order_by(*self.plan.key)
             asked = asked.with_for_update(of=self.plan.table)
             width = len(self.plan.key)
             for one in connection.execute(asked, parameters(asked, request)):
                 claimed = before[tuple(one[:width])]
-                values = list(zip(read, one[width + 1 :], strict=True))
-                found[claimed.subject] = _standing(claimed, own, bool(one[width]), values, len(self.rule.unchanged))
+                values = list(zip(read, one[width + 2 :], strict=True))
+                standing = _standing(claimed, own, bool(one[width]), values, len(self.rule.unchanged))
+                found[claimed.subject] = replace(standing, claim=one[width + 1])
         return found
 
     def _applied(self, connection: Connection, answer: Answer, at: datetime) -> Verdict:
@@ -191,7 +203,7 @@ class Recording:
 
     def _forget_done(self, connection: Connection, rows: list[ClaimedRow], request: Request) -> None:
         """Done, and no longer what is called for: nothing need be kept. One that still is rests for good."""
-        if self.store.by_row or not rows:
+        if self.store.row_claim is not None or not rows:
             return
         now = self._as_they_are(connection, rows, request)
         over = [row for row in rows if row.subject not in now or not now[row.subject].still]
@@ -205,7 +217,7 @@ class Recording:
             refused = None
             if isinstance(outcome, Done) and outcome.if_moved is not None:
                 refused = _refused(connection, outcome.if_moved)
-            if refused is None or self.store.by_row:
+            if refused is None or self.store.row_claim is not None:
                 self.store.forget(connection, [claimed])
             else:
                 error = f"it had moved, and that could not be recorded: {refused}"
@@ -218,7 +230,11 @@ class Recording:
         """Put on record, and write a message, about these rows as they are now."""
         assert self.rule.tell is not None
         telling = replace(
-            self.plan, due=with_keys(self.plan, rows), call=None, messages=(self.rule.tell,), outbox=self.plan.outbox
+            self.plan,
+            due=with_keys(connection.dialect.name, self.plan, rows),
+            call=None,
+            messages=(self.rule.tell,),
+            outbox=self.plan.outbox,
         )
         executor = choose(connection, telling, request, by_row=True).executor
         return executor.execute(connection, replace(request, size=len(rows))).told
