@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .db.column_types import UtcDateTime as UtcDateTime
     from .db.column_types import Word as Word
     from .db.effect_keys import effect_key as effect_key
+    from .db.ledger import delivered as delivered
     from .db.ledger import set_aside as set_aside
     from .db.ledger import text_key as text_key
     from .db.ledger import told as told
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .db.time_parameters import ago as ago
     from .db.time_parameters import ahead as ahead
     from .db.time_parameters import now as now
+    from .db.watermarks import rolled_up as rolled_up
     from .errors import PolicyError as PolicyError
     from .errors import SextonError as SextonError
     from .jobs.backoff import parse_backoff as parse_backoff
@@ -61,8 +63,11 @@ if TYPE_CHECKING:
     from .policies.contract import Policy as Policy
     from .policies.purge import Child as Child
     from .policies.purge import Purge as Purge
+    from .policies.rollup import Rollup as Rollup
+    from .policies.rollup_rule import RollupReport as RollupReport
     from .policies.transition import Transition as Transition
     from .policies.warn_once import WarnOnce as WarnOnce
+    from .relay.routes import Route as Route
     from .run_counts import Counts as Counts
     from .runs.python_functions import Run as Run
 
@@ -74,10 +79,11 @@ _HOMES = {
     "setting": "config",
     **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),
     "effect_key": "db.effect_keys",
-    **dict.fromkeys(("set_aside", "text_key", "told"), "db.ledger"),
+    **dict.fromkeys(("delivered", "set_aside", "text_key", "told"), "db.ledger"),
     **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
+    "rolled_up": "db.watermarks",
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",
@@ -91,8 +97,11 @@ _HOMES = {
     **dict.fromkeys(("Attempt", "CallColumns"), "policies.call_rule"),
     **dict.fromkeys(("Change", "Found", "Message", "Plan", "Policy"), "policies.contract"),
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
+    "Rollup": "policies.rollup",
+    "RollupReport": "policies.rollup_rule",
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",
+    "Route": "relay.routes",
     "Counts": "run_counts",
     "Run": "runs.python_functions",
 }

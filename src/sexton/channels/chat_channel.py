@@ -30,6 +30,7 @@ C = TypeVar("C", bound=ChatSettings)
 class ChatChannel(ConfiguredChannel[C]):
     """Posts what `body` makes to `settings.url`."""
 
+    addressed = False
     required = ("url",)
     library = HTTP_LIBRARY
     delivers = True

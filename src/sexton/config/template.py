@@ -114,6 +114,9 @@ def _toml_tables_by_name() -> Iterator[str]:
     yield from _comment(f"{rule_of_name('policies').meaning}. It only counts until `sexton arm stale_sessions`:")
     yield from ("#", "#   [policies.stale_sessions]", '#   purge = "public.sessions"', '#   by = "expires_at"')
     yield ""
+    yield from _comment(f"{rule_of_name('route').meaning}; each with more keys, see the manual:")
+    yield from ("#", "#   [route.order_expired]", '#   event = "order_expired"', '#   channel = "log"')
+    yield ""
     yield from _comment(f"{rule_of_name('pack').meaning}:")
     yield from ("#", "#   [pack.marketplace.tables]", '#   licenses = "vendor_licences"')
 
