@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ..jobs.job import Job, LazyWork
-from ..jobs.schedule import parse_schedule
+from ..jobs.schedule import every
 from .routes import Place, Route, routes_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..config.settings import Settings
     from ..jobs.pack import Pack
     from .relay import Relay
+
+
+DELIVER = "sexton.deliver"
+"""The job that delivers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,13 +64,16 @@ def relay_source(
     return RelaySource(found, settings.channel, settings.outbox, folder, templates)
 
 
-def relay_jobs(source: RelaySource, zone: str = "UTC") -> list[Job]:
-    """`sexton.deliver`, and with more lanes `sexton.deliver_2` and so on, each in a group of its own."""
-    names = ["sexton.deliver", *(f"sexton.deliver_{lane}" for lane in range(2, source.outbox.lanes + 1))]
+def relay_jobs(source: RelaySource) -> list[Job]:
+    """`sexton.deliver`, and with more lanes `sexton.deliver_2` and so on, each in a group of its own.
+
+    Due whenever something waits (`Job.demand`); its schedule is there so that a relay which cannot even look is late.
+    """
+    names = [DELIVER, *(f"{DELIVER}_{lane}" for lane in range(2, source.outbox.lanes + 1))]
     return [
         Job(
             name,
-            schedule=parse_schedule(f"every {source.outbox.every}", zone),
+            schedule=every("1h"),
             work=LazyWork("sexton.relay.job:steps", (source, lane), asks_database=True),
             demand=LazyWork("sexton.relay.job:question", (source,)),
             group=name,
