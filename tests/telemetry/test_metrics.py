@@ -217,7 +217,9 @@ def fill_calls(engine: Engine) -> None:
     add_runs(engine, run_row("shop.a", "succeeded", ended, 0.0, counts=counts))
     add_runs(engine, run_row("shop.a", "succeeded", ended, 0.0, counts={"check": {"also": {"done": 1}}}))
     call = {"step": "check", "destination": CANARY, "attempts": 1, "first_at": now - timedelta(seconds=600)}
-    delivery = dict.fromkeys(("outbox", "message", "message_key", "event_type", "route", "destination"), CANARY)
+    delivery: dict[str, object] = dict.fromkeys(
+        ("outbox", "message", "message_key", "event_type", "route", "destination"), CANARY
+    )
     delivery |= {"recipient": CANARY, "created_at": now - timedelta(seconds=60), "channel": "email", "error": CANARY}
     with engine.begin() as connection:
         for number, (job, state, closed) in enumerate(
@@ -241,9 +243,9 @@ def test_calls_are_counted_by_outcome_and_what_waits_by_age(database: str, engin
     ages = {name: found.pop(name) for name in list(found) if "oldest" in name[0]}
 
     assert found == {
-        ("sexton_calls_total", "shop.a", "check", "done"): 6,
-        ("sexton_calls_total", "shop.a", "check", "again"): 2,
-        ("sexton_calls_total", "shop.a", "check", "down"): 1,
+        ("sexton_calls_total", "shop.a", "done", "check"): 6,
+        ("sexton_calls_total", "shop.a", "again", "check"): 2,
+        ("sexton_calls_total", "shop.a", "down", "check"): 1,
         ("sexton_calls_waiting", "shop.a"): 1,
         ("sexton_calls_ended_badly", "shop.a"): 1,
         ("sexton_deliveries_waiting", "email"): 2,

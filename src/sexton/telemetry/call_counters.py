@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, cast, func, or_, select
 
-from ..call_state import ENDED_BADLY, OPEN_CALLS, CallState
+from ..call_state import OPEN_CALLS, CallState
+from ..db.call_conditions import ended_badly
 from ..db.tables import own_tables
 from ..run_counts import steps_from_json
 
@@ -99,7 +100,7 @@ def open_rows(name: ColumnElement[str], since: ColumnElement[Any], closed: Colum
 
 def dead_rows(name: ColumnElement[str], state: ColumnElement[str], closed: ColumnElement[Any]) -> Select[Any]:
     """Those that ended badly, by name; the newest."""
-    some = select(name.label("name")).where(closed.is_not(None), state.in_(ENDED_BADLY))
+    some = select(name.label("name")).where(ended_badly(state))
     newest = some.order_by(closed.desc()).limit(MAX_COUNTED_CALLS).subquery()
     return select(newest.c.name, func.count().label("number")).group_by(newest.c.name)
 

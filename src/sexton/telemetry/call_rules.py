@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
-from ..call_state import ENDED_BADLY
 from ..calls import destinations
 from ..calls.health import DestinationHealth
+from ..db.call_conditions import ended_badly
 from ..db.tables import own_tables
 from ..masking import scrubbed
 from .alert_rules import RuleMatch, instant_text
@@ -105,7 +105,7 @@ def _of_destination(name: str, one: DestinationHealth) -> str:
 
 def ended_since(name: ColumnElement[str], columns: Any, since: datetime) -> Select[Any]:
     """What ended badly since then, by name; reads what was closed since, by its index."""
-    ended = (columns.closed_at >= since, columns.state.in_(ENDED_BADLY))
+    ended = (columns.closed_at >= since, ended_badly(columns.state))
     oldest = func.min(columns.closed_at, type_=columns.closed_at.type).label("oldest")
     errors = func.max(columns.error).label("error")
     return select(name.label("name"), func.count().label("number"), oldest, errors).where(*ended).group_by(name)
