@@ -52,6 +52,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import NullType, TypeEngine
 
 from ..db.column_types import NaiveUtc, Untyped, UtcDateTime, arithmetic_instant, is_naive
+from ..jobs.duration import TICK
 from ..policies.rollup_rule import RollupRule
 
 MAX_LINES = 100
@@ -80,6 +81,12 @@ class Window(NamedTuple):
     def values(self) -> dict[str, datetime]:
         """For the parameters of the statements."""
         return {_FROM: self.start, _TO: self.end, _START: self.start, _END: self.end}
+
+
+def window_values(rule: RollupRule, now: datetime) -> dict[str, datetime]:
+    """Parameters of the newest closed window, for EXPLAIN."""
+    end = rule.windows.previous(now - rule.close_after)
+    return Window(rule.windows.previous(end - TICK), end).values()
 
 
 class RollupStatements:
