@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from .call_outcomes import Failed as Failed
     from .call_outcomes import Gone as Gone
     from .call_outcomes import Unknown as Unknown
+    from .channels.http_call import HttpAnswer as HttpAnswer
+    from .channels.http_call import http_call as http_call
     from .cli.main import main as main
     from .config import setting as setting
     from .db.column_types import UtcDateTime as UtcDateTime
     from .db.column_types import Word as Word
     from .db.effect_keys import effect_key as effect_key
+    from .db.ledger import delivered as delivered
     from .db.ledger import set_aside as set_aside
     from .db.ledger import text_key as text_key
     from .db.ledger import told as told
@@ -64,17 +67,19 @@ if TYPE_CHECKING:
     from .policies.rollup_rule import RollupReport as RollupReport
     from .policies.transition import Transition as Transition
     from .policies.warn_once import WarnOnce as WarnOnce
+    from .relay.routes import Route as Route
     from .run_counts import Counts as Counts
     from .runs.python_functions import Run as Run
 
 _HOMES = {
     "App": "app",
     **dict.fromkeys(("Again", "CallOutcome", "Done", "Down", "Failed", "Gone", "Unknown"), "call_outcomes"),
+    **dict.fromkeys(("HttpAnswer", "http_call"), "channels.http_call"),
     "main": "cli.main",
     "setting": "config",
     **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),
     "effect_key": "db.effect_keys",
-    **dict.fromkeys(("set_aside", "text_key", "told"), "db.ledger"),
+    **dict.fromkeys(("delivered", "set_aside", "text_key", "told"), "db.ledger"),
     **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
@@ -96,6 +101,7 @@ _HOMES = {
     "RollupReport": "policies.rollup_rule",
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",
+    "Route": "relay.routes",
     "Counts": "run_counts",
     "Run": "runs.python_functions",
 }

@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row
+from sqlalchemy import Column, ColumnElement, Connection, Row
 
+from ..call_state import CallState
 from ..errors import PolicyError
 from ..jobs.backoff import parse_backoff
-from ..jobs.duration import parse_duration
+from ..jobs.duration import format_duration, parse_duration
 from .contract import Message
+
+SPARE_SECONDS = 5.0
+"""Seconds that a run must have left beyond the timeout of a call that it begins."""
 
 MOST_ASKED_FOR = timedelta(hours=24)
 """Of a Retry-After at most so much counts (G6): no answer can silence a row for years."""
@@ -51,6 +55,21 @@ class CallColumns:
             column is not None
             for column in (self.attempts, self.next_at, self.status, self.claim, self.leased_until, self.first_at)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """What was recorded about one row. row: as it was claimed.  state: from now on.  closed: nothing comes after it."""
+
+    row: Row[Any]
+    key: str
+    state: CallState
+    attempts: int
+    closed: bool
+
+
+AfterRecord = Callable[[Connection, Sequence[RecordedCall]], object]
+"""Called inside the transaction that records, once for all that is recorded in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +147,14 @@ class CallRule:
     state: CallColumns | None = None
     endings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tell: Message | None = None
+    after_record: AfterRecord | None = None
+
+    def require_time(self, step: str, job: str, limit: timedelta) -> None:
+        """PolicyError where no call could begin and come to its end within the job's timeout."""
+        needed = timedelta(seconds=self.timeout + SPARE_SECONDS)
+        if needed >= limit:
+            words = f"needs a timeout of more than {format_duration(needed)}; the job's is {format_duration(limit)}"
+            raise PolicyError(f"{job}, step {step}: one call may take {self.timeout:g} s, so the job {words}")
 
 
 class Attempt:
@@ -148,6 +175,7 @@ class Attempt:
         destination: str,
         ends: float,
         uncertain: bool = False,
+        cancelled: threading.Event | None = None,
     ) -> None:
         self.row = row
         self.key = key
@@ -156,7 +184,7 @@ class Attempt:
         self.destination = destination
         self.uncertain = uncertain
         self._ends = ends
-        self._cancelled = threading.Event()
+        self._cancelled = cancelled or threading.Event()
 
     @property
     def left(self) -> float:

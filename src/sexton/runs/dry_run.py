@@ -37,13 +37,19 @@ def counting(connection: Connection, job: Job) -> AbstractContextManager[None]:
 
 
 def _of_policy(connection: Connection, plan: Plan, request: Request, rollup: RollupScope) -> tuple[Counts, Sample, str]:
-    """Counts, samples, and which tables keep rows."""
+    """Counts, samples, and what there is to say: which tables keep rows, who would be called."""
     if plan.rollup is not None:
         from .rollup.preview import preview_rollup
 
         return *preview_rollup(connection, plan, plan.rollup, request, rollup), ""
     said = references_in_words(connection, plan, request)
-    return preview(connection, plan, request), oldest_due(connection, plan, request), said
+    counts, sample = preview(connection, plan, request), oldest_due(connection, plan, request)
+    if plan.call is not None:
+        from .calls.foreseen_calls import foreseen_calls
+
+        calls = foreseen_calls(connection, plan, request)
+        counts.picked, said = calls.number, calls.words(plan.step)
+    return counts, sample, said
 
 
 def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None, rollup: RollupScope = EVERY_RUN) -> Outcome:
