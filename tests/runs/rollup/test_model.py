@@ -23,7 +23,7 @@ from tests.support.sales import REPORT, Sales, at, open_sales
 
 few, many = (
     settings(max_examples=number, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-    for number in (8, 150)
+    for number in (8, 60)
 )
 
 CHANGES = {
