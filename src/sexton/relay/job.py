@@ -29,7 +29,7 @@ from .digests import DIGEST, Gather
 from .fan_out import MOST_OPEN, FanOut, unbegun
 from .in_app import InAppDeliveries, in_app_steps
 from .lateness import DropLate, GiveUpDisabled
-from .relay import Relay
+from .relay import MessageRelay
 
 if TYPE_CHECKING:
     from ..policies.contract import Policy
@@ -61,7 +61,7 @@ def question(source: RelaySource) -> Callable[[Connection, datetime], bool]:
     return asked
 
 
-def relay_steps(relay: Relay, engine: Engine, lane: int = 1) -> list[Policy]:
+def relay_steps(relay: MessageRelay, engine: Engine, lane: int = 1) -> list[Policy]:
     """The steps of a relay that is open."""
     in_app = in_app_steps(relay)
     calls = delivery_calls(relay, engine)
@@ -80,7 +80,7 @@ def relay_steps(relay: Relay, engine: Engine, lane: int = 1) -> list[Policy]:
     return [*found, *calls[first:], *calls[:first]]
 
 
-def room_left(relay: Relay, engine: Engine) -> int:
+def room_left(relay: MessageRelay, engine: Engine) -> int:
     """Messages that may be fanned out now: so many that no more than `MOST_OPEN` deliveries are open."""
     d = relay.deliveries.c
     some = select(d.id).where(d.closed_at.is_(None)).limit(MOST_OPEN).subquery()
@@ -89,7 +89,7 @@ def room_left(relay: Relay, engine: Engine) -> int:
     return max((MOST_OPEN - int(is_open)) // max(len(relay.routes), 1), 0)
 
 
-def waiting(connection: Connection, relay: Relay, now: datetime) -> bool:
+def waiting(connection: Connection, relay: MessageRelay, now: datetime) -> bool:
     """Whether anything is to be done: a new message, a delivery that is due or has ended. Cheap; asked each second.
 
     Reads what is open, never what is closed; of waiting messages the newest, where a new one is.
@@ -112,7 +112,7 @@ def waiting(connection: Connection, relay: Relay, now: datetime) -> bool:
     return connection.execute(fresh).first() is not None
 
 
-def _is_due(relay: Relay, now: datetime) -> ColumnElement[bool]:
+def _is_due(relay: MessageRelay, now: datetime) -> ColumnElement[bool]:
     """Whether a delivery waits for nothing: not for its next try, for a destination that rests, or for its digest."""
     d, rests = relay.deliveries.c, own_tables(relay.dialect).destinations
     resting = exists(
