@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .call_outcomes import Failed as Failed
     from .call_outcomes import Gone as Gone
     from .call_outcomes import Unknown as Unknown
+    from .channels.http_call import HttpAnswer as HttpAnswer
+    from .channels.http_call import http_call as http_call
     from .cli.main import main as main
     from .config import setting as setting
     from .db.column_types import UtcDateTime as UtcDateTime
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from .db.time_parameters import ago as ago
     from .db.time_parameters import ahead as ahead
     from .db.time_parameters import now as now
+    from .db.watermarks import rolled_up as rolled_up
     from .errors import PolicyError as PolicyError
     from .errors import SextonError as SextonError
     from .jobs.backoff import parse_backoff as parse_backoff
@@ -60,6 +63,8 @@ if TYPE_CHECKING:
     from .policies.contract import Policy as Policy
     from .policies.purge import Child as Child
     from .policies.purge import Purge as Purge
+    from .policies.rollup import Rollup as Rollup
+    from .policies.rollup_rule import RollupReport as RollupReport
     from .policies.transition import Transition as Transition
     from .policies.warn_once import WarnOnce as WarnOnce
     from .relay.routes import Route as Route
@@ -69,6 +74,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "App": "app",
     **dict.fromkeys(("Again", "CallOutcome", "Done", "Down", "Failed", "Gone", "Unknown"), "call_outcomes"),
+    **dict.fromkeys(("HttpAnswer", "http_call"), "channels.http_call"),
     "main": "cli.main",
     "setting": "config",
     **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),
@@ -77,6 +83,7 @@ _HOMES = {
     **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
+    "rolled_up": "db.watermarks",
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",
@@ -90,6 +97,8 @@ _HOMES = {
     **dict.fromkeys(("Attempt", "CallColumns"), "policies.call_rule"),
     **dict.fromkeys(("Change", "Found", "Message", "Plan", "Policy"), "policies.contract"),
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
+    "Rollup": "policies.rollup",
+    "RollupReport": "policies.rollup_rule",
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",
     "Route": "relay.routes",

@@ -24,13 +24,13 @@ from .jobs.pack import Pack
 from .jobs.registry import POLICIES, Registry
 from .jobs.schedule import cron, parse_schedule
 from .jobs.stagger import can_stagger, staggered
-from .relay.source import RelaySource, relay_jobs, relay_source
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from .config.policy_settings import SettingPlace
     from .declared.kinds.contract import PolicyKind
+    from .relay.source import RelaySource
     from .runs.context import Limits
 
 
@@ -130,7 +130,7 @@ class App:
             self._take_policies()
         for source in self.settings.jobs:
             self._take(source, partial(jobs_of, source, self.folder))
-        self._take("route", lambda: relay_jobs(self.relay))
+        self._take("outbox", self._deliveries)
         self._take("sexton", lambda: [self._housekeeping()])
         if not self.registry.unloaded:  # else the name may be of a job that could not be loaded
             _refuse_unknown(self.settings.job, self.registry.names(), self._place)
@@ -191,7 +191,14 @@ class App:
     @cached_property
     def relay(self) -> RelaySource | None:
         """What messages are delivered by; None: there is no route. SettingsError for one that cannot work."""
+        from .relay.source import relay_source
+
         return relay_source(self.settings, self.packs, self.options, self._place, str(self.folder))
+
+    def _deliveries(self) -> Iterable[Job]:
+        from .relay.source import relay_jobs
+
+        return relay_jobs(self.relay)
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention

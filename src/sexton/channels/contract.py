@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from ..call_outcomes import Again, CallOutcome, Down, Failed
+from ..call_outcomes import Again, CallOutcome, Down, Failed, Gone
 from ..call_outcomes import Unknown as UnknownOutcome
 from ..errors import SettingsError
 from ..texts import json_text, one_line, visible
@@ -60,6 +60,7 @@ class OutgoingMessage:
     recipient: the address that the channel takes: of mail, of a webhook, of a person in the product.
     payload: what the message says.  subject, text, html: made of its template; empty where the route has none.
     attempt: 1 for the first.  uncertain: an earlier one may have arrived.
+    secrets: keys that sign for this recipient, all that have not expired.
     """
 
     id: str
@@ -73,6 +74,7 @@ class OutgoingMessage:
     html: str = ""
     attempt: int = 1
     uncertain: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Channel(Protocol):
@@ -172,6 +174,10 @@ class Refused(ChannelError):
     """For good: our settings are wrong, or nobody is there any more. Trying again cannot help; a person must look."""
 
 
+class Vanished(Refused):
+    """For good, as there is nobody any more: an endpoint deleted. It is to be disabled; nobody is alarmed."""
+
+
 class Unavailable(ChannelError):
     """Not now. retry_after: seconds the other side asked for, None when it did not.
 
@@ -229,6 +235,8 @@ def as_outcome(error: ChannelError) -> CallOutcome:
     asked = error.retry_after if isinstance(error, Unavailable) else None
     if error.whole:
         return Down(str(error), asked, lasting=isinstance(error, Refused))
+    if isinstance(error, Vanished):
+        return Gone(str(error))
     if isinstance(error, Unconfirmed):
         return UnknownOutcome(str(error))
     return Again(str(error), asked) if isinstance(error, Unavailable) else Failed(str(error))

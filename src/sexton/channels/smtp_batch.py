@@ -1,11 +1,11 @@
 """Mails to one receiver each over one connection, and for each of them what came of it, as soon as it is known.
 
-    before a receiver is named   Down: the relay, or our settings (M6); so does every 421
+    before a receiver is named   Down: the relay, or our settings (M6); so does every 421, for all that are left
     a receiver, or his mail      4xx: Again (M2, M5); 5xx: Failed (M1); cut: Again (M3)
     the final dot                no answer: Unknown (M4)
 
-A connection that broke in the middle is replaced as long as it took a mail before, and once besides; one that served,
-and refuses the next sender, always.
+What was not begun for another reason has lost no attempt. A connection that broke in the middle is replaced as long as
+it took a mail before, and once besides; one that served, and refuses the next sender, always.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import smtplib
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..call_outcomes import Again, CallOutcome, Done, Down, Failed, Unknown
 from .call_timeout import TooLate, within
@@ -29,6 +29,11 @@ _FULL = "5.2.2"
 """The box of the receiver is full: he may tidy up."""
 _QUOTA = "5.4.5"
 """Some hosts answer so when we have sent enough for today."""
+_MAIL_SYSTEM = "4.3."
+"""The relay itself is in trouble (RFC 3463): its disk is full, it takes nothing."""
+
+_MARGIN = 2.0
+"""Seconds, at most, by which a batch ends before it is given up: its outcomes are then still heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def carry_all(
 ) -> Iterator[CallOutcome]:
     """An outcome for each letter, in order. A letter that cannot be one is a `Failed`, and no reason to stop.
 
-    seconds: for all of it. A letter that was not begun is no attempt.
+    seconds: for all of it. A letter that was not begun has lost no attempt.
     """
     batch = _Batch(relay, suspicion, seconds)
     try:
@@ -82,12 +87,12 @@ def carry_all(
 class _Batch:
     def __init__(self, relay: RelaySettings, suspicion: Suspicion, seconds: float) -> None:
         self._relay, self._suspicion = relay, suspicion
-        self._end = time.monotonic() + seconds
+        self._end = time.monotonic() + seconds - min(_MARGIN, seconds / 10)
         self._enough = min(relay.answer, seconds / 4)
         self._conversation: Conversation | None = None
         self._spare = 1
         self._taken = False
-        self._over = ""
+        self._over: Again | Down | None = None
 
     def hang_up(self) -> None:
         """Close the connection."""
@@ -98,12 +103,10 @@ class _Batch:
     def outcome(self, letter: Letter) -> CallOutcome:
         """What came of the letter; or that it was not begun, and why."""
         left = self._end - time.monotonic()
-        if not self._over and (left <= 0 or (self._taken and left < self._enough)):
-            self._over = "the time for these messages was used up"
-        if self._over:
-            return Again(f"not begun: {self._over}", counts=False)
+        if self._over is None and (left <= 0 or (self._taken and left < self._enough)):
+            return self._used_up()
         # None: a connection that had served refused the next sender. A new one has not served, so that ends.
-        return self._attempt(letter) or self._attempt(letter) or Again("not begun", counts=False)
+        return self._over or self._attempt(letter) or self._attempt(letter) or _not_begun("its connections were closed")
 
     def _attempt(self, letter: Letter) -> CallOutcome | None:
         with_relay = self._conversation = self._conversation or Conversation(self._relay)
@@ -139,13 +142,15 @@ class _Batch:
             return self._down(Down(str(error)))
         if not 400 <= code < 600:  # no reply of SMTP at all: nothing of what follows can be understood
             self._replace(str(error))
-            return Unknown(str(error)) if with_relay.phase == DOT else Again(str(error))
+            return Unknown(str(error)) if with_relay.phase == DOT else Again(str(error), fault=True)
         enhanced = match[1] if (match := _ENHANCED.match(words)) else ""
         if code >= 500 and _blames_us(enhanced):
             if self._suspicion.grown(letter.id):
                 return self._down(Down(f"{error}; and so for {BLAMED} messages in a row"))
             return Again(str(error)) if letter.attempt < BLAMED else Failed(str(error))
-        return Again(str(error)) if code < 500 or enhanced == _FULL else Failed(str(error))
+        if code < 500 or enhanced == _FULL:
+            return Again(str(error), fault=enhanced.startswith(_MAIL_SYSTEM))
+        return Failed(str(error))
 
     def _lost(self, with_relay: Conversation, broken: Exception) -> CallOutcome | None:
         """No reply came."""
@@ -153,33 +158,43 @@ class _Batch:
         late = isinstance(broken, TooLate)
         if with_relay.phase not in BEFORE_RECEIVERS:
             self._replace(str(error))
-            return as_outcome(error)
+            outcome = as_outcome(error)
+            return replace(outcome, fault=True) if isinstance(outcome, Again) else outcome
         self.hang_up()
         if with_relay.served and not late:
             return None
         if late and self._taken:
-            self._over = "the time for these messages was used up"
-            return Again(f"not begun: {self._over}", counts=False)
-        outcome = as_outcome(error.of_all())
-        assert isinstance(outcome, Down)
-        return self._down(outcome)
+            return self._used_up()
+        down = as_outcome(error.of_all())
+        assert isinstance(down, Down)
+        return self._down(down)
 
     def _replace(self, why: str) -> None:
         """The next letter gets a new connection, if this one was of use, or is the first to break."""
         if self._conversation is not None and not self._conversation.taken:
             self._spare -= 1
-        self._over = why if self._spare < 0 else ""
+        if self._spare < 0:
+            self._over = _not_begun(why)
         self.hang_up()
 
+    def _used_up(self) -> Again:
+        self._over = _not_begun("the time for these messages was used up")
+        self.hang_up()
+        return self._over
+
     def _down(self, outcome: Down) -> Down:
-        """Nothing more is begun."""
-        self._over = outcome.why
+        """Nothing more is begun: what is left waits as this one does."""
+        self._over = outcome
         self.hang_up()
         return outcome
 
     def _is_ours(self, with_relay: Conversation, code: int) -> bool:
         """Whether a person has to correct our settings; they are right if the relay has taken mail with them."""
         return 500 <= code < 600 and with_relay.phase != "connect" and not self._taken
+
+
+def _not_begun(why: str) -> Again:
+    return Again(f"not begun: {why}", counts=False)
 
 
 def _blames_us(enhanced: str) -> bool:

@@ -18,7 +18,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +76,12 @@ class Templates:
 
     @cached_property
     def _engine(self) -> TemplateEngine:
-        if any(find_spec(module) is None for module in TEMPLATE_LIBRARY.modules):
-            raise SettingsError(f"templates need {TEMPLATE_LIBRARY.words}; run: {TEMPLATE_LIBRARY.install}")
-        from .template_engine import TemplateEngine
-
+        try:
+            from .template_engine import TemplateEngine
+        except ModuleNotFoundError as error:
+            if error.name not in TEMPLATE_LIBRARY.modules:
+                raise
+            raise SettingsError(f"templates need {TEMPLATE_LIBRARY.words}; run: {TEMPLATE_LIBRARY.install}") from None
         return TemplateEngine(self.folders)
 
 

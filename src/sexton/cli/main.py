@@ -33,6 +33,7 @@ COMMANDS = {
     "show": "one run in full",
     "alerts": "what is wrong now, and whether people were told",
     "outbox": "messages: what waits and why; retry, drop, replay",
+    "calls": "rows that are called for: what waits, since when and why",
     "debt": "rows that are due and still there, and how fast they go",
     "metrics": "figures about the jobs for Prometheus",
     "archive": "files of archived rows: list, verify, put back",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from ..errors import SettingsError, suggestion
 from ..files import TRUST
@@ -72,7 +72,7 @@ def from_text(text: str, annotation: Any) -> object:
     if annotation is bool and text in ("true", "false"):
         return text == "true"
     if get_origin(annotation) is tuple:
-        return [item.strip() for item in text.split(",")]
+        return [from_text(item.strip(), get_args(annotation)[0]) for item in text.split(",")]
     return text
 
 

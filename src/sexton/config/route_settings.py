@@ -142,20 +142,6 @@ class OutboxSettings:
         minimum=1,
         maximum=MAX_LANES,
     )
-    every: str = setting(
-        "1m",
-        "how often is looked for what has to be delivered; a worker is told of new messages at once",
-        kind="duration",
-        minimum="1s",
-        maximum="1d",
-    )
-    keep: str = setting(
-        "30d",
-        "how long it stays on record how a message was delivered",
-        kind="duration",
-        minimum="1d",
-        maximum="36500d",
-    )
 
     def check(self) -> None:
         """ValueError for columns of a table that is not given."""

@@ -91,7 +91,7 @@ def env_text(value: object) -> str:
     """A value as the text of a variable: lists with commas, truth values as TOML has them."""
     if isinstance(value, bool):
         return toml_value(value)
-    return ",".join(value) if isinstance(value, list | tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _toml_setting(declared: Field[Any]) -> Iterator[str]:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
 
-from ..call_state import OPEN_CALLS, CallState
+from ..call_state import ENDED_BADLY, OPEN_CALLS, CallState
 from ..db.connect import read_only
 from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
+from ..policies.purge import Purge
 from .addressing import is_for_any
 from .closing import Close
 from .delivery import delivery_calls, ready_channels
@@ -34,6 +35,9 @@ from .relay import MessageRelay
 if TYPE_CHECKING:
     from ..policies.contract import Policy
     from .source import RelaySource
+
+DEAD_LETTERS_LISTED = "30d"
+"""How long a dead letter is listed at least."""
 
 NEWEST_LOOKED_AT = 1_000
 """Waiting messages, from the newest on, that an idle look asks about; a run looks at all of them."""
@@ -77,7 +81,17 @@ def relay_steps(relay: MessageRelay, engine: Engine, lane: int = 1) -> list[Poli
     found.append(Close(relay))
     if any(route.digest for route in relay.routes):
         found.append(Gather(relay))
-    return [*found, *calls[first:], *calls[:first]]
+    return [*found, *calls[first:], *calls[:first], forget_dead(relay)]
+
+
+def forget_dead(relay: MessageRelay) -> Policy:
+    """Dead letters that are listed no longer: their message has gone. As long as it is there, so are they, as without
+    them it would look as if nothing had been begun for it."""
+    deliveries, messages = relay.deliveries, relay.messages
+    d = deliveries.c
+    there = exists(select(1).where(messages.id == messages.id_of(d.message)).correlate(deliveries))
+    gone = and_(d.state.in_(ENDED_BADLY), d.outbox == as_text(messages.name), d.closed_at.is_not(None), ~there)
+    return Purge(deliveries, by=d.closed_at, keep=DEAD_LETTERS_LISTED, only=gone, name="forget")
 
 
 def room_left(relay: MessageRelay, engine: Engine) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ..jobs.job import Job, LazyWork
-from ..jobs.schedule import parse_schedule
+from ..jobs.schedule import every
 from .routes import Route, RoutePlace, routes_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..config.settings import Settings
     from ..jobs.pack import Pack
     from .relay import MessageRelay
+
+
+DELIVER = "sexton.deliver"
+"""The job that delivers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,14 +65,17 @@ def relay_source(
 
 
 def relay_jobs(source: RelaySource | None) -> list[Job]:
-    """`sexton.deliver`, and with more lanes `sexton.deliver_2` and so on, each in a group of its own; None: no job."""
+    """`sexton.deliver`, and with more lanes `sexton.deliver_2` and so on, each in a group of its own; None: no job.
+
+    Due whenever something waits (`Job.demand`); its schedule is there so that a relay which cannot even look is late.
+    """
     if source is None:
         return []
-    names = ["sexton.deliver", *(f"sexton.deliver_{lane}" for lane in range(2, source.outbox.lanes + 1))]
+    names = [DELIVER, *(f"{DELIVER}_{lane}" for lane in range(2, source.outbox.lanes + 1))]
     return [
         Job(
             name,
-            schedule=parse_schedule(f"every {source.outbox.every}", "UTC"),
+            schedule=every("1h"),
             work=LazyWork("sexton.relay.job:steps", (source, lane), asks_database=True),
             demand=LazyWork("sexton.relay.job:question", (source,)),
             group=name,
