@@ -45,7 +45,13 @@ class RelaySource:
         """The relay of this database. SettingsError for a table or a column that it does not have."""
         from .relay import open_relay
 
-        return open_relay(engine, self.routes, self.channels, self.outbox, Path(self.folder), self.templates)
+        return open_relay(engine, self.routes, self.channels, self.outbox, self.template_folders)
+
+    @property
+    def template_folders(self) -> tuple[str | Path, ...]:
+        """Where templates lie: the product's own first, which replace those of packs."""
+        own = () if self.outbox.templates is None else (Path(self.folder) / self.outbox.templates,)
+        return (*own, *self.templates)
 
     def jobs(self) -> list[Job]:
         """`sexton.deliver`, and with more lanes `sexton.deliver_2` and so on, each in a group of its own.
