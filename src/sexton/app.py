@@ -130,7 +130,8 @@ class App:
             self._take_policies()
         for source in self.settings.jobs:
             self._take(source, partial(jobs_of, source, self.folder))
-        self._take("outbox", self._deliveries)
+        if self.settings.route or any(pack.routes for pack in self.packs.values()):
+            self._take("outbox", lambda: [*self.relay.jobs()])
         self._take("sexton", lambda: [self._housekeeping()])
         if not self.registry.unloaded:  # else the name may be of a job that could not be loaded
             _refuse_unknown(self.settings.job, self.registry.names(), self._place)
@@ -189,16 +190,11 @@ class App:
         )
 
     @cached_property
-    def relay(self) -> RelaySource | None:
-        """What messages are delivered by; None: there is no route. SettingsError for one that cannot work."""
+    def relay(self) -> RelaySource:
+        """What messages are delivered by. SettingsError for a route that cannot work."""
         from .relay.source import relay_source
 
         return relay_source(self.settings, self.packs, self.options, self._place, str(self.folder))
-
-    def _deliveries(self) -> Iterable[Job]:
-        from .relay.source import relay_jobs
-
-        return relay_jobs(self.relay)
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention
