@@ -17,7 +17,7 @@ from ..call_state import CallState
 from ..errors import PolicyError
 from ..jobs.backoff import parse_backoff
 from ..jobs.duration import format_duration, parse_duration
-from .contract import Message
+from .plan_parts import Message
 
 SPARE_SECONDS = 5.0
 """Seconds that a run must have left beyond the timeout of a call that it begins."""
@@ -63,13 +63,17 @@ class CallColumns:
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """What was recorded about one row. row: as it was claimed.  state: from now on.  closed: nothing comes after it."""
+    """What was recorded about one row. row: as it was claimed.  state: from now on.  closed: nothing comes after it.
+
+    at: when it ended, by the run's time.
+    """
 
     row: Row[Any]
     key: str
     state: CallState
     attempts: int
     closed: bool
+    at: datetime
 
 
 AfterRecord = Callable[[Connection, Sequence[RecordedCall]], object]
