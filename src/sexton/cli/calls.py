@@ -120,19 +120,21 @@ def _list(app: App, words: list[str], arguments: Namespace) -> int:
         now = ask_now(connection)
         waiting = {(job, plan.step): open_calls(connection, job, plan, most + 1) for job, plan in steps}
         ended = ended_calls(connection, most + 1, job=steps[0][0] if words else None)
-        resting = {name: one for name, one in destinations.listing(connection).items() if one.since is not None}
+        unwell = destinations.unwell(connection)
     listed = [call for calls in waiting.values() for call in calls[:most]]
     if arguments.json:
-        print_json({"calls": [asdict(call) for call in [*listed, *ended[:most]]], "destinations": _json(resting)})
+        print_json({"calls": [asdict(call) for call in [*listed, *ended[:most]]], "destinations": _json(unwell)})
         return DONE
     for (job, step), calls in waiting.items():
         if calls:
             _print(f"{job}, {step}", calls, most)
     if ended:
         _print("ended badly", ended, most, with_job=True)
-    if resting:
-        say("who is not well:", *_rows(resting, now))
-    if not (listed or ended or resting):
+    if unwell:
+        say("who is not well:", *_rows(dict(list(unwell.items())[:most]), now))
+        if len(unwell) > most:
+            say(f"… and {len(unwell) - most:,} more; see: sexton calls destinations")
+    if not (listed or ended or unwell):
         say("nothing waits" if steps else "no job calls anybody")
     return DONE
 
