@@ -150,6 +150,21 @@ def test_calls_that_cannot_be_ended_end_the_run_before_they_are_too_many(
     assert run.total.picked == 4
 
 
+def test_as_many_as_may_be_made_at_once_hang_and_the_others_have_their_call(
+    small: Payments, let_go: threading.Event
+) -> None:
+    small.add(20)
+
+    def call(attempt: Attempt) -> Done:
+        if attempt.row.id in (1, 2):
+            let_go.wait()
+        return Done(PAID)
+
+    run = small.run(call, timeout="1s", concurrency=2)
+
+    assert run.total.also == {"done": 18, "overdue": 2}
+
+
 def test_those_under_way_are_recorded_when_the_run_is_asked_to_stop(small: Payments) -> None:
     """SIGTERM: nothing new begins, the function is told, what it answers is kept."""
     small.add(10)
@@ -176,11 +191,10 @@ def test_no_call_begins_that_could_not_end_within_the_run(small: Payments) -> No
 
 
 def test_a_dry_run_calls_nobody_and_predicts_who_is_called(shop: Payments) -> None:
-    shop.add(5)
-    shop.set(2, status="paid")
+    shop.add(2)
     shop.run(Script({1: [Again("not yet")]}), retry=["1d"])
-    shop.set(3, status="pending")
-    shop.set(4, status="pending")
+    shop.add(2, start=3)
+    shop.add(1, start=5, status="cancelled")
     gateway = Script()
 
     foreseen = preview_job(shop.engine, shop.job(gateway), at=NOON + HOUR)
