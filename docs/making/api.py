@@ -14,11 +14,13 @@ from .markdown import docstring, fenced, page
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Jobs and schedules": ("Job", "Guard", "LazyWork", "Misfire", "cron", "every", "parse_duration", "parse_backoff"),
-    "Policies": ("Purge", "Child", "Transition", "WarnOnce"),
+    "Policies": ("Purge", "Child", "Transition", "WarnOnce", "Rollup", "RollupReport", "rolled_up"),
+    "Calls to the outside": ("Call", "Attempt", "CallColumns", "http_call", "HttpAnswer"),
+    "What a call comes to": ("CallOutcome", "Done", "Again", "Failed", "Gone", "Unknown", "Down"),
     "Parts of a policy": ("Message", "Found", "Change", "Policy", "Plan"),
     "Time in a statement": ("now", "ago", "ahead", "days_left", "UtcDateTime", "Word", "iso_text"),
     "Keys, payloads, refusals": ("text_key", "effect_key", "as_text", "json_payload", "only_if", "told", "set_aside"),
-    "The outbox": ("tell", "Outbox", "own_outbox"),
+    "The outbox": ("tell", "delivered", "Outbox", "own_outbox", "Route"),
     "Functions as work": ("Run", "Counts"),
     "Packs": ("Pack", "setting"),
     "Errors": ("SextonError", "PolicyError"),
@@ -54,7 +56,7 @@ def _parts() -> Iterator[str]:
     yield (
         "All of them come from the package itself: `from sexton import Job, Purge, cron`. "
         "What is not on this page may change without notice. For tests of your own jobs there is "
-        "`sexton.testing`, with `run_job` and `preview_job`."
+        "`sexton.testing`, with `run_job`, `preview_job` and `Outside`."
     )
     for title, group in GROUPS.items():
         yield f"## {title}"

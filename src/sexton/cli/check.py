@@ -26,11 +26,13 @@ from ..db.operator_query import ask_in_own_session
 from ..db.server_clock import ask_now, skew
 from ..doctor.inspection import job_warnings
 from ..doctor.role_trust import of_home, of_role
+from ..doctor.roll_up_waits import rollup_warnings
 from ..doctor.write_access import why_not_openable, why_not_writable
 from ..errors import SettingsError, SextonError
 from ..exit_codes import DONE, FAILED, USAGE
 from ..jobs import crowding
-from ..jobs.job import Job
+from ..jobs.job import Job, LazyWork
+from ..policies.contract import Plan
 from ..runs.failure import error_message
 from ..runs.runner import planned
 from ..slots.schedule_overrides import override_error, overrides
@@ -78,10 +80,11 @@ def _findings(app: App, *, offline: bool) -> Iterator[CheckResult]:
     yield from _not_loaded(app)
     wrong = set[str]()
     for job in app.registry:
-        if job.name.removeprefix("policies.") not in app.settings.policies:  # whose tables only the database knows
+        if not (isinstance(job.work, LazyWork) and job.work.asks_database):  # whose tables only the database knows
             finding = _tried(job.name, lambda job=job: _planned(job))  # type: ignore[misc]
             wrong |= {job.name} if finding.exit_code else set()
             yield finding
+    yield from (CheckResult("wrong", *found, USAGE) for found in _templates(app))
     schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
     for about, text in crowding.crowding_warnings(schedules, datetime.now(UTC)):
         yield CheckResult("warning", about, text)
@@ -97,9 +100,11 @@ def _findings(app: App, *, offline: bool) -> Iterator[CheckResult]:
     if app.settings.run.pause_while is not None:
         yield _tried("run.pause_while", lambda: _brake(app))
     yield from _misfits(app)
+    yield from (CheckResult("warning", *found) for found in _left_alone(app))
     for job in app.registry:
         if job.name not in wrong:
             yield from _here(app, job)
+    yield from (CheckResult("warning", *found) for found in rollup_warnings(_plans(app)))
 
 
 def _exposed(app: App) -> Iterator[tuple[str, str]]:
@@ -171,6 +176,23 @@ def _brake(app: App) -> str:
     return f"can be asked; runs {'rest' if rests else 'go on'} now"
 
 
+def _templates(app: App) -> Iterator[tuple[str, str]]:
+    """Templates of routes that cannot be used."""
+    if app.settings.route:
+        from ..relay.inspection import template_faults
+
+        yield from template_faults(app.relay)
+
+
+def _left_alone(app: App) -> Iterator[tuple[str, str]]:
+    """Messages that wait and that no route takes."""
+    if app.settings.route:
+        from ..relay.inspection import left_alone
+
+        with read_only(app.database) as connection:
+            yield from left_alone(connection, app.relay.open(app.database))
+
+
 def _misfits(app: App) -> Iterator[CheckResult]:
     """Changes by people that have no effect any more."""
     with read_only(app.database) as connection:
@@ -178,6 +200,19 @@ def _misfits(app: App) -> Iterator[CheckResult]:
     for job in app.registry:
         if (why := override_error(job, known.get(job.name))) is not None:
             yield CheckResult("warning", job.name, why)
+
+
+def _plans(app: App) -> Iterator[tuple[str, Plan, str | None]]:
+    """Of all jobs that can be planned, and what a policy of the settings waits for; the others were told about."""
+    for job in app.registry:
+        try:
+            steps = planned(job, app.database)
+        except SextonError:
+            continue
+        declared = app.policies.get(job.name.removeprefix("policies."))
+        for step in steps:
+            if isinstance(step, Plan):
+                yield job.name, step, None if declared is None else declared.before
 
 
 def _here(app: App, job: Job) -> Iterator[CheckResult]:

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from sqlalchemy import and_, select
 
 from ..call_state import CallState
-from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
 from ..db.time_parameters import now
 from ..policies.contract import Change, Plan, in_rows
-from .relay import Relay
+from .relay import MessageRelay
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DropLate:
     """The policy. A delivery that is claimed is looked at by whoever has claimed it."""
 
-    relay: Relay
+    relay: MessageRelay
     name: str = "late"
 
     def plan(self) -> Plan:
@@ -30,8 +29,8 @@ class DropLate:
             step=self.name,
             table=self.relay.deliveries,
             key=(d.id,),
-            order=(d.id,),
-            due=and_(late, d.outbox == as_text(self.relay.messages.name)),
+            order=self.relay.order,
+            due=and_(late, self.relay.mine),
             main=Change.update(
                 "deliveries",
                 self.relay.deliveries,
@@ -48,7 +47,7 @@ class GiveUpDisabled:
     Those that a person paused wait.
     """
 
-    relay: Relay
+    relay: MessageRelay
     name: str = "disabled"
 
     def plan(self) -> Plan:
@@ -60,12 +59,12 @@ class GiveUpDisabled:
             step=self.name,
             table=self.relay.deliveries,
             key=(d.id,),
-            order=(d.id,),
+            order=self.relay.order,
             due=and_(
                 d.closed_at.is_(None),
                 d.state == CallState.WAITING,
                 d.destination.in_(disabled),
-                d.outbox == as_text(self.relay.messages.name),
+                self.relay.mine,
             ),
             main=Change.update(
                 "deliveries",
