@@ -29,6 +29,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Every name of `sexton.__all__`, in the order of the page; a name that is missing stops the generator."""
 
 SIGNATURES = {
+    "Attempt": "Attempt    # the function of a call is given one",
+    "CallOutcome": "CallOutcome = Done | Again | Failed | Gone | Unknown | Down",
     "Policy": "class Policy(Protocol)",
     "Run": "Run    # a job's function is given one",
     "UtcDateTime": "UtcDateTime()",
@@ -38,7 +40,13 @@ SIGNATURES = {
 }
 """Where Python's own signature tells a reader nothing."""
 
-ATTRIBUTES = {"Run": ("dry_run",)}
+NO_DOCSTRING = {
+    "CallOutcome": "What the function of a call returns, and nothing else.",
+    "__version__": "The version of the package.",
+}
+"""What is said about values that can have no docstring."""
+
+ATTRIBUTES = {"Run": ("dry_run",), "Attempt": ("row", "key", "number", "destination", "uncertain", "now")}
 """What a docstring explains beside parameters and fields."""
 
 WIDTH = 100
@@ -67,8 +75,8 @@ def _parts() -> Iterator[str]:
 
 def _described(name: str, thing: Any) -> Iterator[str]:
     yield fenced(SIGNATURES.get(name) or _signature(name, thing), "text")
-    if isinstance(thing, str):
-        yield "The version of the package."
+    if name in NO_DOCSTRING:
+        yield NO_DOCSTRING[name]
         return
     yield docstring(thing.__doc__ or "", _parameters(thing) | set(ATTRIBUTES.get(name, ())))
     if inspect.isclass(thing) and not issubclass(thing, Exception):
