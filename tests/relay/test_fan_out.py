@@ -104,14 +104,14 @@ def test_send_before_priority_and_only_are_kept_with_the_delivery(engine: Engine
 
 def test_hostile_payloads_stop_nobody(engine: Engine) -> None:
     """Lists, numbers, quotes, braces, a recipient without end: each fails by itself, or is taken as it is."""
-    room = open_room(engine, Route("mails", ("x",), "email", to="{payload.to}"), channels=MAIL)
+    room = open_room(engine, Route("mails", ("x",), "email", to="{payload.mail}"), channels=MAIL)
     hostile: list[Any] = [
-        {"to": "a'; DROP TABLE x; --"},
-        {"to": "{payload.to}%s%%:now"},
-        {"to": "x" * 10_000},
-        {"to": ["a", "b"]},
-        {"to": None},
-        {"to": ""},
+        {"mail": "a'; DROP TABLE x; --"},
+        {"mail": "{payload.mail}%s%%:now"},
+        {"mail": "x" * 10_000},
+        {"mail": ["a", "b"]},
+        {"mail": None},
+        {"mail": ""},
         {},
     ]
     for number, payload in enumerate(hostile, start=1):
@@ -121,15 +121,15 @@ def test_hostile_payloads_stop_nobody(engine: Engine) -> None:
 
     found = {int(row.message): (str(row.state), row.recipient[:30], row.error) for row in room.rows()}
     assert found[1] == ("waiting", "a'; DROP TABLE x; --", None)
-    assert found[2] == ("waiting", "{payload.to}%s%%:now", None)
+    assert found[2] == ("waiting", "{payload.mail}%s%%:now", None)
     assert found[3] == ("failed", "x" * 30, "the recipient has over 500 characters")
     assert found[4][0] == "waiting"
-    assert found[5] == found[7] == ("failed", "", "the message has no payload.to")
-    assert found[6] == ("failed", "", "the message has no payload.to")
+    assert found[5] == found[7] == ("failed", "", "the message has no payload.mail")
+    assert found[6] == ("failed", "", "the message has no payload.mail")
 
 
 def test_a_payload_that_is_no_object_has_no_fields(engine: Engine) -> None:
-    room = open_room(engine, Route("mails", ("x",), "email", to="{payload.to}"), channels=MAIL)
+    room = open_room(engine, Route("mails", ("x",), "email", to="{payload.mail}"), channels=MAIL)
     events = own_tables(engine.dialect.name).outbox_events
     room.message(1, "x")
     with engine.begin() as connection:

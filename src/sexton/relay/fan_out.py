@@ -116,7 +116,8 @@ def refusal(relay: MessageRelay, route: Route, rows: FromClause) -> ColumnElemen
 def lacks_to(route: Route) -> ColumnElement[str]:
     """What is said of an empty address, where one is needed."""
     if route.fixed or not channel_type(route.channel).addressed:
-        return cast(null(), Text)
+        nothing: ColumnElement[str] = cast(null(), Text)
+        return nothing
     return as_text(f"the message has no {', '.join(FIELDS.findall(route.to))}")
 
 
