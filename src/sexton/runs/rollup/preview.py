@@ -33,7 +33,7 @@ def preview_rollup(
         if stretch is not None and (stale := _count(connection, walk, walk.statements.count_between(), stretch)):
             counts.add(1, stale, 0, {})
     shown: list[dict[str, str | None]] = [
-        {"window_start": f"{window.start:%Y-%m-%d %H:%M}", "window_end": f"{window.end:%Y-%m-%d %H:%M}"}
+        {"window_start": f"{window.start:%Y-%m-%dT%H:%MZ}", "window_end": f"{window.end:%Y-%m-%dT%H:%MZ}"}
         for window in differing
     ]
     return counts, Sample(("window_start",), "window_end", shown)
@@ -51,4 +51,4 @@ def _would_tell(connection: Connection, plan: Plan, walk: Walk, window: Window, 
         return False
     if Reports(walk.statements, rule.report, walk.request, plan.step).told(connection, window):
         return groups > 0
-    return walk.progress is None and window.end > walk.mark.told_from
+    return walk.is_news(window)

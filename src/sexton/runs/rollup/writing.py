@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, delete, insert
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ...statements.batch_strategy import Request, parameters
-from ...statements.rollup_windows import RollupStatements, Window
+from ...statements.rollup_windows import GROUPS, RollupStatements, Window
 
 
-class Written(NamedTuple):
+class WrittenWindows(NamedTuple):
     """groups: how many were written, changed or deleted.  rows: the first of these differences, where asked for."""
 
     groups: int
@@ -26,7 +26,7 @@ class WindowWriter:
     def __init__(self, statements: RollupStatements, request: Request) -> None:
         self.statements, self.request = statements, request
 
-    def write(self, connection: Connection, window: Window, *, lines: bool, careful: bool) -> Written:
+    def write(self, connection: Connection, window: Window, *, lines: bool, careful: bool) -> WrittenWindows:
         """Make `into` hold what the rows of the window come to. lines: the differences are wanted as well.
 
         careful: where no row is left, its sums stay.
@@ -35,6 +35,8 @@ class WindowWriter:
             return self._answer(connection, self.statements.write(lines, careful), window, lines)
         table = self.statements.temporary
         connection.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
         connection.execute(delete(table))
         filling = self._fillings[careful]
         connection.execute(filling, parameters(filling, self.request, **window.values()))
@@ -69,9 +71,9 @@ class WindowWriter:
     def _clearing(self) -> Any:
         return self.statements.clear()
 
-    def _answer(self, connection: Connection, statement: Any, window: Window, lines: bool) -> Written:
+    def _answer(self, connection: Connection, statement: Any, window: Window, lines: bool) -> WrittenWindows:
         found = connection.execute(statement, parameters(statement, self.request, **window.values()))
         if not lines:
-            return Written(found.scalar_one())
+            return WrittenWindows(found.scalar_one())
         rows = found.mappings().all()
-        return Written(rows[0]["groups"] if rows else 0, rows)
+        return WrittenWindows(rows[0][GROUPS] if rows else 0, rows)
