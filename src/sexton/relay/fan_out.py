@@ -17,7 +17,6 @@ from sqlalchemy import (
     and_,
     case,
     cast,
-    exists,
     func,
     literal_column,
     null,
@@ -123,10 +122,15 @@ def lacks_to(route: Route) -> ColumnElement[str]:
 
 
 def unbegun(relay: MessageRelay) -> ColumnElement[bool]:
-    """Whether a message waits, and nothing has been begun for it."""
+    """Whether a message waits, and nothing has been begun for it.
+
+    By one look into the index a message. NOT EXISTS may be made a join, and before a table of ours has statistics that
+    join reads all deliveries of the outbox for each message: 6,500 messages took nine seconds.
+    """
     messages, deliveries = relay.messages, relay.deliveries
     mine = and_(deliveries.c.outbox == as_text(messages.name), deliveries.c.message == messages.id_text())
-    return and_(messages.published_at.is_(None), ~exists(select(1).where(mine).correlate(messages.table)))
+    first = select(deliveries.c.id).where(mine).correlate(messages.table).limit(1).scalar_subquery()
+    return and_(messages.published_at.is_(None), first.is_(None))
 
 
 def as_number(value: int) -> ColumnElement[int]:
