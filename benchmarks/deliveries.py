@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine
@@ -89,8 +90,6 @@ def giant_in_app(url: str) -> float:
 
 def to_nobody(engine: Engine) -> MessageRelay:
     """A relay whose only channel takes everything."""
-    from dataclasses import replace
-
     relay = open_relay(engine, [Route("all", ("code",), "log")], {}, OutboxSettings())
     return replace(relay, channels={"log": NobodyChannel(LogSettings())})
 

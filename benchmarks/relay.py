@@ -7,24 +7,28 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 
 from sexton.db.connect import open_database
+from sexton.relay.relay import MessageRelay
 from sexton.testing import postgres
 
 from .deliveries import bare_loop, fill, giant_in_app, into_the_product, relay_seconds, to_nobody
 from .figures import Options, Row, median, note
-from .server import create_template, durable_server
+from .server import create_template, durable_server, on_fresh_copy
 
 LEAST_R1, AIM_R1 = 0.25, 0.5
 LEAST_R2 = 0.7
 MOST_MESSAGES = 100_000
 
+Pair = tuple[str, Callable[[str], float], Callable[[Engine], MessageRelay]]
+"""Its id, the other side, and ours."""
 
-def measure(options: Options) -> list[Row]:
-    """Both, interleaved, each on fresh copies of one database."""
+
+def run(options: Options) -> list[Row]:
+    """Both, interleaved, each side on a fresh copy of one database."""
     rows = min(options.rows, MOST_MESSAGES)
     with durable_server() as server:
-        fill(create_template(server, "relay_template"), rows)
-        first = _ratio(server, options.rounds, rows, bare_loop, to_nobody, "R1")
-        second = _ratio(server, options.rounds, rows, giant_in_app, into_the_product, "R2")
+        fill(create_template(server, "messages"), rows)
+        first = _ratio(server, options.rounds, rows, ("R1", bare_loop, to_nobody))
+        second = _ratio(server, options.rounds, rows, ("R2", giant_in_app, into_the_product))
     return [
         Row(
             id="R1",
@@ -41,30 +45,20 @@ def measure(options: Options) -> list[Row]:
     ]
 
 
-def _ratio(
-    server: postgres.Server,
-    rounds: int,
-    rows: int,
-    bare: Callable[[str], float],
-    relay: Callable[[Engine], object],
-    identity: str,
-) -> float:
+def _ratio(server: postgres.Server, rounds: int, rows: int, pair: Pair) -> float:
+    identity, bare, relay = pair
     ratios = []
-    for number in range(rounds):
-        one, other = (_copy(server, f"relay_{identity.lower()}_{number}_{side}") for side in ("bare", "ours"))
-        plain = bare(one)
-        engine = open_database(other)
-        try:
-            ours = relay_seconds(engine, relay(engine), rows)  # type: ignore[arg-type]
-        finally:
-            engine.dispose()
+    for _ in range(rounds):
+        plain = on_fresh_copy(server, "messages", bare)
+        ours = on_fresh_copy(server, "messages", lambda url: _seconds(url, relay, rows))
         ratios.append(plain / ours)
-        note(f"{identity}: {rows / plain:,.0f} messages/s bare, {rows / ours:,.0f} by the relay: {plain / ours:.2f}")
-        for name in ("bare", "ours"):
-            server.drop_database(f"relay_{identity.lower()}_{number}_{name}")
+        note(f"  {identity}: {rows / plain:,.0f} messages/s bare, {rows / ours:,.0f} by the relay: {plain / ours:.2f}")
     return median(ratios)
 
 
-def _copy(server: postgres.Server, name: str) -> str:
-    server.drop_database(name)
-    return server.create_database(name, template="relay_template")
+def _seconds(url: str, relay: Callable[[Engine], MessageRelay], rows: int) -> float:
+    engine = open_database(url)
+    try:
+        return relay_seconds(engine, relay(engine), rows)
+    finally:
+        engine.dispose()
