@@ -47,12 +47,14 @@ class Mailroom:
             fact = {"key": key, "job": "test", "subject": str(number), "created_at": written, "form": 1}
             connection.execute(insert(own.effects).values(fact))
 
-    def run(self, at: str = NOON, *, only: Sequence[str] = (), calls: bool = False) -> Outcome:
+    def run(
+        self, at: str = NOON, *, only: Sequence[str] = (), calls: bool = False, job: str = "sexton.deliver"
+    ) -> Outcome:
         """The steps of the relay, without those that call unless `calls`."""
         found = [step for step in relay_steps(self.relay, self.engine) if calls or not isinstance(step, Call)]
         if only:
             found = [step for step in found if step.plan().step in only]
-        return run_job(self.engine, Job("sexton.deliver", work=found, guard=None), at=at, raise_errors=True)
+        return run_job(self.engine, Job(job, work=found, guard=None), at=at, raise_errors=True)
 
     def end(self, message: int, state: CallState, *, route: str | None = None, attempts: int = 1) -> None:
         """What a call would record."""

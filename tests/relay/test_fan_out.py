@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from typing import Any
 
+from sqlalchemy import Engine, update
+
+from sexton.channels.email import EmailSettings
 from sexton.clock import parse_instant
+from sexton.db.tables import own_tables
 from sexton.relay.routes import Route
 
 from .mailroom import NOON, open_room
+
+MAIL = {"email": EmailSettings(host="127.0.0.1", sender="shop@example.com")}
 
 
 def test_each_route_of_an_event_gets_a_delivery(engine: Engine) -> None:
@@ -94,3 +100,41 @@ def test_send_before_priority_and_only_are_kept_with_the_delivery(engine: Engine
         "field": (parse_instant("2026-06-15 12:30"), 0),
     }
     assert room.rows()[0].created_at == parse_instant(NOON)
+
+
+def test_hostile_payloads_stop_nobody(engine: Engine) -> None:
+    """Lists, numbers, quotes, braces, a recipient without end: each fails by itself, or is taken as it is."""
+    room = open_room(engine, Route("mails", ("x",), "email", to="{payload.mail}"), channels=MAIL)
+    hostile: list[Any] = [
+        {"mail": "a'; DROP TABLE x; --"},
+        {"mail": "{payload.mail}%s%%:now"},
+        {"mail": "x" * 10_000},
+        {"mail": ["a", "b"]},
+        {"mail": None},
+        {"mail": ""},
+        {},
+    ]
+    for number, payload in enumerate(hostile, start=1):
+        room.message(number, "x", **payload)
+
+    room.run(only=["fan_out"])
+
+    found = {int(row.message): (str(row.state), row.recipient[:30], row.error) for row in room.rows()}
+    assert found[1] == ("waiting", "a'; DROP TABLE x; --", None)
+    assert found[2] == ("waiting", "{payload.mail}%s%%:now", None)
+    assert found[3] == ("failed", "x" * 30, "the recipient has over 500 characters")
+    assert found[4][0] == "waiting"
+    assert found[5] == found[7] == ("failed", "", "the message has no payload.mail")
+    assert found[6] == ("failed", "", "the message has no payload.mail")
+
+
+def test_a_payload_that_is_no_object_has_no_fields(engine: Engine) -> None:
+    room = open_room(engine, Route("mails", ("x",), "email", to="{payload.mail}"), channels=MAIL)
+    events = own_tables(engine.dialect.name).outbox_events
+    room.message(1, "x")
+    with engine.begin() as connection:
+        connection.execute(update(events).values(payload=[1, 2]))
+
+    room.run(only=["fan_out"])
+
+    assert room.deliveries() == ["1 mails - failed"]

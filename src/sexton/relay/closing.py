@@ -15,17 +15,23 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BindParameter,
+    Column,
     ColumnElement,
     Connection,
     FromClause,
     Select,
+    Text,
     and_,
+    any_,
     case,
-    exists,
     func,
+    literal,
     literal_column,
+    null,
     select,
+    update,
 )
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
@@ -98,7 +104,7 @@ class MessageEnding:
                 "published",
                 messages.table,
                 lambda rows: and_(self._among(rows), ~over(OPEN_CALLS, ENDED_BADLY)),
-                lambda rows: self._published(),
+                lambda rows: self.published_values(self._attempts()),
                 counted=False,
             ),
             Change.update(
@@ -115,7 +121,7 @@ class MessageEnding:
             "dead",
             messages.table,
             lambda rows: and_(self._among(rows), ~over(OPEN_CALLS), over(ENDED_BADLY)),
-            lambda rows: self._dead(),
+            lambda rows: self.dead_values(self._attempts(), self._error()),
             counted=False,
         )
         return (*changes, dead)
@@ -129,8 +135,9 @@ class MessageEnding:
         messages, d = self.relay.messages, self.relay.deliveries.alias("sexton_other")
         of = messages.id_text(rows)
         mine = (d.c.outbox == as_text(messages.name), d.c.message == of)
-        asked = select(1).where(*mine, d.c.state.in_([state for group in states for state in group]))
-        return exists(asked.correlate(messages.table if rows is None else rows))
+        asked = select(d.c.id).where(*mine, d.c.state.in_([state for group in states for state in group]))
+        # One look into the index a message, see `fan_out.unbegun`.
+        return asked.correlate(messages.table if rows is None else rows).limit(1).scalar_subquery().is_not(None)
 
     def _delivered(self, rows: Rows) -> Select[Any]:
         """Keys of the messages of which nothing is left, and at least one delivery arrived."""
@@ -140,27 +147,29 @@ class MessageEnding:
             ~over(OPEN_CALLS, ENDED_BADLY, rows=found), over((CallState.DONE,), rows=found)
         )
 
-    def _published(self) -> dict[str, Any]:
+    def published_values(self, attempts: ColumnElement[int]) -> dict[str, Any]:
+        """What is written about a message of which nothing is left. attempts: the most of its deliveries."""
         messages = self.relay.messages
         values: dict[str, Any] = {messages.published_at.key: now(messages.published_at.type)}
         if messages.attempt_count is not None:
-            values[messages.attempt_count.key] = largest(messages.attempt_count, self._attempts())
+            values[messages.attempt_count.key] = largest(messages.attempt_count, attempts)
         if any(route.secret for route in self.relay.routes):
             values[messages.payload.key] = erased(self.relay.routes, messages)
         return values
 
-    def _dead(self) -> dict[str, Any]:
+    def dead_values(self, attempts: ColumnElement[int], error: ColumnElement[str]) -> dict[str, Any]:
+        """What is written about a dead letter."""
         messages = self.relay.messages
         assert messages.attempt_count is not None
         values: dict[str, Any] = {
             messages.attempt_count.key: largest(
-                messages.attempt_count, self._attempts(), literal_column(str(DEAD_LETTER_ATTEMPTS))
+                messages.attempt_count, attempts, literal_column(str(DEAD_LETTER_ATTEMPTS))
             )
         }
         if messages.last_attempted_at is not None:
             values[messages.last_attempted_at.key] = now(messages.last_attempted_at.type)
         if messages.last_error is not None:
-            values[messages.last_error.key] = self._error()
+            values[messages.last_error.key] = error
         return values
 
     def _attempts(self) -> ColumnElement[int]:
@@ -177,17 +186,78 @@ class MessageEnding:
 
 
 def close_messages(connection: Connection, relay: MessageRelay, ids: Sequence[str], at: datetime) -> None:
-    """The same in a transaction that has ended deliveries of these messages: locks them, and looks again."""
+    """The same in a transaction that has ended deliveries of these messages: locks them, and looks again.
+
+    In a few look-ups by key, as this is done with every hundred answers.
+    """
+    waiting = _locked(connection, relay, sorted(set(ids)))
+    if not waiting:
+        return
+    published: dict[int, list[str]] = {}
+    dead: dict[tuple[int, str | None], list[str]] = {}
+    arrived: list[str] = []
+    for row in connection.execute(_standing(relay, list(waiting))):
+        if row.is_open:
+            continue
+        if row.is_bad:
+            dead.setdefault((row.attempts, row.error), []).append(row.message)
+            continue
+        published.setdefault(row.attempts, []).append(row.message)
+        if row.is_done:
+            arrived.append(waiting[row.message])
+    messages, ending = relay.messages, MessageEnding(relay)
+    for attempts, some in published.items():
+        _write(connection, messages, some, ending.published_values(literal(attempts)), at)
+    for (attempts, error), some in dead.items() if messages.attempt_count is not None else ():
+        _write(connection, messages, some, ending.dead_values(literal(attempts), literal(error, Text())), at)
+    effects = own_tables(relay.dialect).effects
+    if arrived:
+        told = update(effects).where(among(effects.c.key, arrived, relay.dialect), effects.c.delivered_at.is_(None))
+        connection.execute(told.values(delivered_at=at))
+
+
+def _locked(connection: Connection, relay: MessageRelay, ids: Sequence[str]) -> dict[str, str]:
+    """The keys of those that are not yet published, by their ids; locked in the order of ids."""
     messages = relay.messages
-    named = messages.id.in_(messages.ids_of(sorted(set(ids))))
-    lock = select(messages.id).where(named, messages.published_at.is_(None)).order_by(messages.id)
-    connection.execute(lock.with_for_update()).all()
-    columns = (messages.id, *messages.told_columns)
-    asked = select(*(column.label(column.key) for column in columns)).where(named, messages.published_at.is_(None))
-    delivered, *others = sorted(MessageEnding(relay).changes(), key=lambda change: change.name != "delivered")
-    for change in (delivered, *others):  # while they are not yet published
-        statement = change.statement({"messages": asked.subquery("messages")})
-        connection.execute(statement, valued(statement, at))
+    asked = select(messages.id_text(), messages.key_text()).where(
+        among(messages.id, messages.ids_of(ids), relay.dialect), messages.published_at.is_(None)
+    )
+    return {row[0]: row[1] for row in connection.execute(asked.order_by(messages.id).with_for_update())}
+
+
+def _standing(relay: MessageRelay, ids: Sequence[str]) -> Select[Any]:
+    """How the deliveries of each of these messages are."""
+    d = relay.deliveries.c
+
+    def some(states: tuple[CallState, ...]) -> ColumnElement[int]:
+        return func.max(case((d.state.in_(states), 1), else_=0))
+
+    error = func.max(case((d.state.in_(ENDED_BADLY), d.error), else_=null()), type_=Text())
+    asked = select(
+        d.message,
+        some(OPEN_CALLS).label("is_open"),
+        some(ENDED_BADLY).label("is_bad"),
+        some((CallState.DONE,)).label("is_done"),
+        func.max(d.attempts).label("attempts"),
+        error.label("error"),
+    )
+    mine = (d.outbox == as_text(relay.messages.name), among(d.message, ids, relay.dialect))
+    return asked.where(*mine).group_by(d.message)
+
+
+def _write(
+    connection: Connection, messages: MessageTable, ids: Sequence[str], values: dict[str, Any], at: datetime
+) -> None:
+    dialect = connection.dialect.name
+    statement = update(messages.table).where(among(messages.id, messages.ids_of(ids), dialect)).values(values)
+    connection.execute(statement, valued(statement, at))
+
+
+def among(column: Column[Any], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:
+    """Whether the column has one of these values; on PostgreSQL one array, so that the statement is always the same."""
+    if dialect == "postgresql":
+        return column == any_(literal(list(values), ARRAY(column.type)))
+    return column.in_(values)
 
 
 def valued(statement: ClauseElement, at: datetime) -> dict[str, Any]:
