@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .db.ledger import told as told
     from .db.outbox_table import Outbox as Outbox
     from .db.outbox_table import own_outbox as own_outbox
+    from .db.server_clock import ask_now as ask_now
     from .db.sql_expressions import as_text as as_text
     from .db.sql_expressions import days_left as days_left
     from .db.sql_expressions import iso_text as iso_text
@@ -74,6 +75,7 @@ _HOMES = {
     **dict.fromkeys(("set_aside", "text_key", "told"), "db.ledger"),
     **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
+    "ask_now": "db.server_clock",
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",

@@ -1,0 +1,82 @@
+"""Storefront: stock that carts hold, payments, notices about orders, resets, accounts, sales (ORA-SUM).
+
+What helps a customer who waits runs before what only tidies up: priority 10 for the ticket's HIGH, 0 for MEDIUM, -5 for
+LOW. What a change of an order tells is no job: `order_notices.order_status_changed` is called where it changes.
+"""
+
+from collections.abc import Sequence
+
+from sexton import Job, LazyWork, Pack, cron, every
+
+from .options import StorefrontOptions
+
+HIGH_PRIORITY = 10
+LOW_PRIORITY = -5
+
+
+def jobs(options: StorefrontOptions, dialect: str) -> Sequence[Job]:
+    """The seven jobs. `[job."…"]` in the settings moves them.
+
+    Four have no guard: that most holds or resets have run out is what is to be expected after a night without a run.
+    """
+
+    def work(path: str) -> LazyWork:
+        return LazyWork(f"sexton.packs.storefront.{path}", (options,))
+
+    return [
+        Job(
+            "storefront.release_stale_holds",
+            schedule=every("5m"),
+            priority=HIGH_PRIORITY,
+            guard=None,
+            work=work("retention:holds"),
+            description="delete holds on stock that have run out and whose order nobody is paying (ORA-INV.1)",
+        ),
+        Job(
+            "storefront.check_payments",
+            schedule=every("10m"),
+            priority=HIGH_PRIORITY,
+            guard=None,
+            work=work("check_payments:steps"),
+            description="ask the gateway about payments of which it has not told, and settle them (ORA-PAY.1)",
+        ),
+        Job(
+            "storefront.check_low_stock",
+            schedule=every("1h"),
+            guard=None,
+            work=work("low_stock:steps"),
+            description="tell the admin about products that have become low, in one message (ORA-INV.2)",
+        ),
+        Job(
+            "storefront.purge_password_resets",
+            schedule=every("1h"),
+            guard=None,
+            work=work("retention:password_resets"),
+            description="delete password resets that were used, or have run out a day ago (ORA-PWD)",
+        ),
+        Job(
+            "storefront.sales_summary",
+            schedule=cron("5 18 * * *", tz=options.timezone),
+            priority=LOW_PRIORITY,
+            guard=None,
+            work=work("sales:summary"),
+            description="sum up the day's sales by currency, and tell the admin (ORA-ANA)",
+        ),
+        Job(
+            "storefront.purge_notifications",
+            schedule=cron("0 2 * * *", tz=options.timezone),
+            priority=LOW_PRIORITY,
+            work=work("retention:notifications"),
+            description="delete notifications that were read, past keeping (ORA-NTF.2)",
+        ),
+        Job(
+            "storefront.purge_unverified_users",
+            schedule=cron("0 3 1 * *", tz=options.timezone),
+            priority=LOW_PRIORITY,
+            work=work("users:unverified"),
+            description="delete accounts that were never verified and on which nothing hangs (ORA-USR)",
+        ),
+    ]
+
+
+pack = Pack("storefront", options=StorefrontOptions, jobs=jobs)
