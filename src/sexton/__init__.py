@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from .policies.contract import Policy as Policy
     from .policies.purge import Child as Child
     from .policies.purge import Purge as Purge
+    from .policies.rollup import Rollup as Rollup
+    from .policies.rollup_rule import RollupReport as RollupReport
     from .policies.transition import Transition as Transition
     from .policies.warn_once import WarnOnce as WarnOnce
     from .run_counts import Counts as Counts
@@ -90,6 +92,8 @@ _HOMES = {
     **dict.fromkeys(("Attempt", "CallColumns"), "policies.call_rule"),
     **dict.fromkeys(("Change", "Found", "Message", "Plan", "Policy"), "policies.contract"),
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
+    "Rollup": "policies.rollup",
+    "RollupReport": "policies.rollup_rule",
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",
     "Counts": "run_counts",

@@ -42,6 +42,7 @@ from ..jobs.span import Span
 
 if TYPE_CHECKING:
     from .call_rule import CallRule
+    from .rollup_rule import RollupRule
 
 Rows = Mapping[str, FromClause]
 """Relations by name while a batch is built: "picked" (key, order, carried columns of due rows) and every `Found`."""
@@ -200,6 +201,7 @@ class Plan:
     unknown_zone: rows with a date and no known zone, which are never due; None: there can be none.
     archive: deleted rows go into files first.
     call: each row is called for, outside of any transaction, and what came of it is recorded; nothing else happens.
+    rollup: rows are summed up by windows; nothing happens to them.
     limit: rows that one run takes at most.  batch: rows that one batch takes at most.
     lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
     writers lock this row first; a single statement would judge those tables by a snapshot older than the lock.
@@ -231,6 +233,7 @@ class Plan:
     earlier_definitions: tuple[str, ...] = ()
     archive: ArchiveTo | None = None
     call: CallRule | None = None
+    rollup: RollupRule | None = None
     limit: int | None = None
     batch: int | None = None
 
