@@ -145,7 +145,7 @@ class Storefront:
     # --- running
 
     def job(self, name: str) -> Job:
-        """One of the pack's jobs by its short name; its work is built once. Without its guard: all rows are due here."""
+        """One of the pack's jobs by its short name; built once, and without its guard: all rows are due here."""
         if name not in self.jobs:
             jobs = {job.name: job for job in pack.jobs(self.options, self.engine.dialect.name)}
             job = jobs[STOREFRONT_JOBS[name]]
