@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .call_outcomes import Failed as Failed
     from .call_outcomes import Gone as Gone
     from .call_outcomes import Unknown as Unknown
+    from .channels.http_call import HttpAnswer as HttpAnswer
+    from .channels.http_call import http_call as http_call
     from .cli.main import main as main
     from .config import setting as setting
     from .db.column_types import UtcDateTime as UtcDateTime
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "App": "app",
     **dict.fromkeys(("Again", "CallOutcome", "Done", "Down", "Failed", "Gone", "Unknown"), "call_outcomes"),
+    **dict.fromkeys(("HttpAnswer", "http_call"), "channels.http_call"),
     "main": "cli.main",
     "setting": "config",
     **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),

@@ -151,7 +151,7 @@ def test_sec_25_a_name_that_leads_there_is_found_out_before_anything_is_sent(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As DNS may answer otherwise each time, the connection itself is asked. Loopback stands for such an address."""
-    monkeypatch.setattr("sexton.channels.http_post.is_forbidden", lambda host: host == "127.0.0.1")
+    monkeypatch.setattr("sexton.channels.http_exchange.is_forbidden", lambda host: host == "127.0.0.1")
 
     with pytest.raises(Refused, match="localhost leads to where a cloud"):
         post(web.url.replace("127.0.0.1", "localhost"), b"{}")

@@ -21,7 +21,10 @@ from sexton.errors import SettingsError
 from sexton.setting_fields import own_settings, rule_of
 
 FOLDER = Path(registry.__file__).parent
-PARTS = {"contract", "registry", "call_timeout", "chat_text", "http_post", "smtp_dialogue", "smtp_session", "__init__"}
+PARTS = {
+    *("contract", "registry", "call_timeout", "chat_text", "smtp_dialogue", "smtp_session", "__init__"),
+    *("http_exchange", "http_post", "http_call"),
+}
 """Files of the folder that are no channel, but what channels share."""
 
 

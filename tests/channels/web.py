@@ -21,7 +21,7 @@ from tests.support.patience import PATIENCE
 
 def patient_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """No call of a channel is given up because the machine is busy, unless the test says after how long."""
-    monkeypatch.setattr(post, "__kwdefaults__", {"deadline": PATIENCE})
+    monkeypatch.setattr(post, "__kwdefaults__", {**(post.__kwdefaults__ or {}), "deadline": PATIENCE})
     monkeypatch.setattr(EmailChannel.__init__, "__kwdefaults__", {"answer": PATIENCE, "whole": PATIENCE})
 
 

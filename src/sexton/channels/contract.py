@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from ..call_outcomes import Again, CallOutcome, Down, Failed
+from ..call_outcomes import Again, CallOutcome, Down, Failed, Gone
 from ..call_outcomes import Unknown as UnknownOutcome
 from ..errors import SettingsError
 from ..texts import json_text, one_line, visible
@@ -168,6 +168,10 @@ class Refused(ChannelError):
     """For good: our settings are wrong, or nobody is there any more. Trying again cannot help; a person must look."""
 
 
+class Vanished(Refused):
+    """For good, as there is nobody any more: an endpoint deleted. It is to be disabled; nobody is alarmed."""
+
+
 class Unavailable(ChannelError):
     """Not now. retry_after: seconds the other side asked for, None when it did not.
 
@@ -225,6 +229,8 @@ def as_outcome(error: ChannelError) -> CallOutcome:
     asked = error.retry_after if isinstance(error, Unavailable) else None
     if error.whole:
         return Down(str(error), asked, lasting=isinstance(error, Refused))
+    if isinstance(error, Vanished):
+        return Gone(str(error))
     if isinstance(error, Unconfirmed):
         return UnknownOutcome(str(error))
     return Again(str(error), asked) if isinstance(error, Unavailable) else Failed(str(error))
