@@ -37,11 +37,13 @@ class Done:
 class Again:
     """Not yet. after: seconds that the other side asked for (Retry-After), None when it did not; at most a day of it
     counts.  counts: False, where this was no attempt: the other side has not even looked at it.
+    fault: the other side failed (a 5xx, a timeout); when three different rows in sequence end so, it rests as a whole.
     """
 
     why: str = ""
     after: float | None = None
     counts: bool = True
+    fault: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)
     then: Then | None = None
 

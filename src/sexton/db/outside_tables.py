@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Integer, Text
 
 from ..call_state import CallState
-from .column_types import BigKey, Line, OneOf, OwnInstant
+from .column_types import BigKey, Document, Line, OneOf, OwnInstant
 
 
 def _call_columns() -> tuple[Column[Any], ...]:
@@ -42,14 +42,14 @@ def _destinations() -> tuple[Column[Any], ...]:
         Column("name", Text, primary_key=True),
         Column("rest_until", OwnInstant, comment="nobody calls it before; NULL: it works"),
         Column("rests", Integer, nullable=False, server_default="0", comment="in a row, each twice as long"),
+        Column("lasting", Text, comment="fingerprint of the settings it rests for; NULL: of no settings"),
         Column("probe", Text, comment="claim of the one call that finds out whether it is back"),
         Column("probe_until", OwnInstant, comment="until then that claim stands"),
-        Column("slots", Integer, comment="calls at once after a rest: 1, 2, 4, then NULL: as many as the step has"),
-        Column("failures", Integer, nullable=False, server_default="0", comment="of different rows in sequence"),
-        Column("failed_subject", Text, comment="the last of them"),
+        Column("since_rest", Integer, comment="calls that went well since it rested, up to 7; NULL: trusted"),
+        Column("failed_subjects", Document, comment="different rows in sequence whose calls failed"),
         Column("first_failed_at", OwnInstant, comment="since when it has failed; set once"),
         Column("last_failed_at", OwnInstant),
-        Column("last_ok_at", OwnInstant),
+        Column("last_ok_at", OwnInstant, comment="to the minute"),
         Column("disabled_at", OwnInstant, comment="nobody calls it until a person enables it"),
         Column("disabled_by", Line, comment="a person who paused it; NULL: by itself"),
         Column("reason", Line, comment="why it rests or is disabled"),
@@ -58,8 +58,11 @@ def _destinations() -> tuple[Column[Any], ...]:
 
 def _budgets() -> tuple[Column[Any], ...]:
     return (
-        Column("name", Text, primary_key=True, comment="the destination or step, and the rate"),
-        Column("next_free_at", OwnInstant, nullable=False, comment="when the next call may begin"),
+        Column("name", Text, primary_key=True, comment="the destination or step, and the length of time"),
+        Column(
+            "taken", Document, nullable=False, comment="permits that still count: [microseconds since 1970, number]"
+        ),
+        Column("over_at", OwnInstant, nullable=False, comment="when the last of them counts no more"),
     )
 
 

@@ -32,9 +32,17 @@ def run_due(
     waiting = DueQueue(app.registry)
     for found in due(app, jobs):
         waiting.add(found)
+    demanding = [job for job in jobs or app.registry if job.demand is not None]
     codes: list[int] = []
     # Claiming the rest after a signal, only to give it up, would cost each of them an attempt.
-    while not stop.asked and (run := waiting.next((), 1)) is not None:
+    while not stop.asked:
+        run = waiting.next((), 1)
+        if run is None and demanding:  # what the others did may be something to do for these
+            for found in due(app, demanding):
+                waiting.add(found)
+            demanding, run = [], waiting.next((), 1)
+        if run is None:
+            break
         try:
             outcome = execute(run)
         except (DatabaseUnreachable, SchemaOutdated):

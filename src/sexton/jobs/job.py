@@ -76,6 +76,8 @@ class Job:
     catch_up: a job that is seen for the first time runs at once, for its latest slot; False: at its next slot.
     overlap: a slot that comes while the job runs is made up afterwards ("queue"), or given up ("skip").
     guard: what its policies may take at once, see `Guard`; None: whatever is due.
+    demand: `LazyWork` of a function of a connection and the time, which tells whether something waits for the job: then
+        it is due, beside its schedule.
     enabled: False: only by hand, whatever is rescheduled; set by `[job."name"] enabled`.
     group: jobs of one group never run beside each other in a worker; "" stands for the first word of the name.
     Raises PolicyError or ScheduleError, one line that begins with the job's name.
@@ -92,6 +94,7 @@ class Job:
     catch_up: bool = False
     overlap: str = "queue"
     group: str = ""
+    demand: LazyWork | None = None
     enabled: bool = True
     description: str = ""
     guard: Guard | None = GUARDED
@@ -106,6 +109,7 @@ class Job:
         self._check("misfire", "Misfire(...)", Misfire)
         self._check("priority", "a whole number", int)
         self._check("guard", "Guard(...) or None", Guard | None)
+        self._check("demand", "LazyWork(...) or None", LazyWork | None)
         if self.overlap not in OVERLAPS:
             raise ScheduleError(
                 f"job {self.name}: overlap {self.overlap!r} is not known{suggestion(str(self.overlap), OVERLAPS)}"

@@ -16,17 +16,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Column, ColumnElement, Table, true
+from sqlalchemy import Column, ColumnElement, Table, and_, true
 
 from ..call_outcomes import CallOutcome
+from ..call_state import CallState
+from ..db.call_conditions import callable_by_row, callable_now
 from ..errors import PolicyError
 from ..jobs.duration import parse_duration
 from .age import require_column
-from .call_rule import CallColumns, CallDelays, CallRule, Rate
+from .call_rule import AfterRecord, CallColumns, CallDelays, CallRule, Rate
 from .contract import Message, Plan, key_of
 
-OnUnknown = Literal["again", "stop"]
-"""What follows when nobody knows whether a call was done: it is made again with the same key, or a person decides."""
+OnUnknown = Literal["again", "once", "stop"]
+"""What follows when nobody knows whether a call was done: it is made again with the same key, as often as the delays
+say, or one more time; or a person decides."""
 
 RATE = re.compile(r"([0-9]+)/(.+)")
 
@@ -42,16 +45,18 @@ class Call:
     unchanged: columns that must have the values that the call saw, else the row has moved.
     destination: who is called, a name or a text column; it rests as a whole when it is down. Default: the step's name.
     rate: at most so many calls to anyone, "20/10m", in any process; several for several periods.
-    timeout: hard end of one call.  concurrency: calls at once.  per_destination: of those to one destination.
+    timeout: hard end of one call.  concurrency: calls at once.  per_destination: of those to one
+        destination, where that is a column.
     retry: delays after the first, second, … attempt, from its end; the last one repeats until `give_up_after`, and
         without that the attempts end with the list. Or "30s*2^n<=1h": doubled each time, up to an hour.
     jitter: share by which delays vary at random, at most; 0 or up to 0.5.
     give_up_after: how long after the first attempt a row is given up, loudly.
-    on_unknown: "again", "stop"; for charges "stop", or `look_up`.
+    on_unknown: "again"; "once": one more time; "stop", for charges, where there is no `look_up`.
     look_up: a function of the attempt that asks whether the call before was done; called instead, after Unknown.
     state: columns of the row that keep its schedule; by default a table of Sexton's does.
     gave_up, failed, gone, unknown: column -> value, written when a row ends so.  tell: a message when it gave up or
         failed.
+    after_record: called in each transaction that records, with its connection and all that was recorded in it.
     name: of the step; default "call_<table>".
     """
 
@@ -78,6 +83,7 @@ class Call:
     gone: Mapping[str, Any] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
     tell: Message | None = None
+    after_record: AfterRecord | None = None
     name: str = ""
 
     def plan(self) -> Plan:
@@ -91,10 +97,16 @@ class Call:
             table=self.table,
             key=own,
             order=(self.by, *(column for column in own if column is not self.by)),
-            due=self.when,
+            due=and_(self.when, self._callable(step, own)),
             by=self.by,
             call=rule,
         )
+
+    def _callable(self, step: str, key: tuple[Column[Any], ...]) -> ColumnElement[bool]:
+        own = self.state or CallColumns()
+        if own.status is not None and own.next_at is not None and own.leased_until is not None and own.whole:
+            return callable_by_row(own.status, own.next_at, own.leased_until)
+        return callable_now(step, key, own.next_at)
 
     def _rule(self, step: str) -> CallRule:
         where = f"call for {self.table.fullname}"
@@ -109,7 +121,12 @@ class Call:
             raise PolicyError(f"{where}: jitter is a share from 0 to 0.5")
         if not isinstance(self.key, ColumnElement):
             raise PolicyError(f"{where}: key must be made of the row's columns; write text_key(…)")
-        ends = {"gave_up": self.gave_up, "failed": self.failed, "gone": self.gone, "unknown": self.unknown}
+        ends: dict[str, Mapping[str, Any]] = {
+            CallState.GAVE_UP: self.gave_up,
+            CallState.FAILED: self.failed,
+            CallState.GONE: self.gone,
+            CallState.UNKNOWN: self.unknown,
+        }
         for name, values in ends.items():
             if odd := [column for column in values if column not in self.table.c]:
                 raise PolicyError(f"{where}: {name}: {self.table.fullname} has no column {', '.join(odd)}")
@@ -134,6 +151,7 @@ class Call:
             state=self.state,
             endings=ends,
             tell=self.tell,
+            after_record=self.after_record,
         )
 
     def _seconds(self, text: str, where: str) -> float:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row
+from sqlalchemy import Column, ColumnElement, Connection, Row
 
+from ..call_state import CallState
 from ..errors import PolicyError
 from ..jobs.backoff import parse_backoff
 from ..jobs.duration import parse_duration
@@ -51,6 +52,21 @@ class CallColumns:
             column is not None
             for column in (self.attempts, self.next_at, self.status, self.claim, self.leased_until, self.first_at)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """What was recorded about one row. row: as it was claimed.  state: from now on.  closed: nothing comes after it."""
+
+    row: Row[Any]
+    key: str
+    state: CallState
+    attempts: int
+    closed: bool
+
+
+AfterRecord = Callable[[Connection, Sequence[RecordedCall]], object]
+"""Called inside the transaction that records, once for all that is recorded in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +144,7 @@ class CallRule:
     state: CallColumns | None = None
     endings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tell: Message | None = None
+    after_record: AfterRecord | None = None
 
 
 class Attempt:

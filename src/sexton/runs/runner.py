@@ -232,6 +232,11 @@ def _step(context: RunContext, plan: Any) -> None:
 
         Archiver(context, plan, plan.archive).run()
         return
+    if plan.call is not None:
+        from .calls.caller import Caller
+
+        Caller(context, plan).run()
+        return
 
     batches = Batches(context, plan)
     batches.run()

@@ -47,7 +47,8 @@ class NewestAttempt:
 
 
 def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: Collection[str] = ()) -> list[DueRun]:
-    """What has to run at `now`: what people asked for, then slots in the order of the jobs; usually nothing.
+    """What has to run at `now`: what people asked for, then slots in the order of the jobs, then jobs for
+    which something waits; usually nothing.
 
     In the same transaction new expressions are noted, and slots that were given up are written down. A job whose
     expression cannot be noted, as somebody holds its row, is left to the next look.
@@ -60,7 +61,30 @@ def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: C
     if noted:
         known = overrides(connection, jobs)
     jobs = [job for job in jobs if job.name not in held]
-    return [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now, busy)]
+    return [
+        *_asked_for(connection, jobs),
+        *_slots(connection, jobs, known, now, busy),
+        *_in_demand(connection, jobs, known, now, busy),
+    ]
+
+
+def _in_demand(
+    connection: Connection,
+    jobs: Sequence[Job],
+    known: Mapping[str, ScheduleOverride],
+    now: datetime,
+    busy: Collection[str],
+) -> Iterator[DueRun]:
+    """Jobs for which something waits, and that are neither paused, disabled nor under way."""
+    if not any(job.demand is not None for job in jobs):
+        return
+    from .demand import in_demand
+
+    changes = {job.name: known.get(job.name) for job in jobs}
+    free = [job for job in jobs if job.enabled and job.name not in busy]
+    free = [job for job in free if (change := changes[job.name]) is None or not change.paused(now)]
+    for name in sorted(in_demand(connection, free, now)):
+        yield DueRun(name, None)
 
 
 def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[DueRun]:

@@ -11,7 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...app import App
 from ...db.connect import read_only
+from ...db.server_clock import ask_now
 from ...jobs.job import Job
+from ...slots.demand import in_demand
 from ...slots.due import newest_attempts, tried_again
 from ...slots.due_run import DueRun
 from ...slots.queue import waiting
@@ -37,6 +39,7 @@ class LeaderInbox:
         self._deaf = 0
         self._doubted = 0.0
         self._version = -1
+        self._demanding = [job for job in app.registry if job.demand is not None]
 
     def sources(self) -> list[Listener]:
         """What else to select on."""
@@ -78,10 +81,12 @@ class LeaderInbox:
             return []
 
     def changed(self) -> tuple[bool, set[str]]:
-        """Whether somebody changed a schedule since the last time, and the jobs that somebody asked for."""
+        """Whether somebody changed a schedule since the last time, and the jobs that are asked for or in demand."""
         with read_only(self._app.database) as connection:
             now = version(connection)
             asked = {job for _, job in waiting(connection)}
+            if self._demanding:
+                asked |= in_demand(connection, self._demanding, ask_now(connection))
         before, self._version = self._version, now
         return now != before and before >= 0, asked
 

@@ -80,11 +80,11 @@ def _destinations() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("rest_until", INSTANT),
         sa.Column("rests", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("lasting", sa.Text),
         sa.Column("probe", sa.Text),
         sa.Column("probe_until", INSTANT),
-        sa.Column("slots", sa.Integer),
-        sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
-        sa.Column("failed_subject", sa.Text),
+        sa.Column("since_rest", sa.Integer),
+        sa.Column("failed_subjects", sa.JSON),
         sa.Column("first_failed_at", INSTANT),
         sa.Column("last_failed_at", INSTANT),
         sa.Column("last_ok_at", INSTANT),
@@ -98,7 +98,8 @@ def _budgets() -> None:
     _create(
         "budgets",
         sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("next_free_at", INSTANT, nullable=False),
+        sa.Column("taken", sa.JSON, nullable=False),
+        sa.Column("over_at", INSTANT, nullable=False),
     )
 
 

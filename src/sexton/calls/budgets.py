@@ -1,0 +1,154 @@
+"""Budgets: at most N calls in any W, whatever process makes them; one small row for a name and a length of time.
+
+The row keeps when permits were taken, and each counts for W from then on. So N may begin at once, and never more than N
+do in any W, wherever one lays it. A theoretical arrival time (GCRA), which needs one instant only, keeps that promise
+with step = W / (N − b + 1) for b at once: of "20/10m", a run every ten minutes would get ten.
+
+A permit is taken in the transaction that claims the rows, and counts from that moment; the call begins a little later.
+A process that dies after it only loses permits. No permit is ever given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from ..db.tables import own_tables
+from ..db.upsert import upsert
+from ..policies.call_rule import Rate
+
+MOST_INSTANTS = 50
+"""Of a budget up to this number every permit is kept with its own instant. Of larger ones, permits of the same fiftieth
+of W are kept together and count until the last of them does: up to 2 % of W too long, never too short."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Permits of one budget that still count. groups: (microseconds since 1970, how many), oldest first."""
+
+    period: timedelta
+    groups: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def read(cls, period: timedelta, stored: Any, at: datetime) -> Taken:
+        """What a row says, as it counts at `at`. What is no list of ours says nothing.
+
+        A permit from further ahead than W was given by a clock that has been set back since; it counts from now.
+        """
+        length, now = period // _MICROSECOND, _micros(at)
+        found = [(now if then > now + length else then, number) for then, number in _pairs(stored)]
+        return cls(period, tuple(sorted(group for group in found if group[0] + length > now)))
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return sum(number for _, number in self.groups)
+
+    def more(self, number: int, at: datetime, rate: Rate) -> Taken:
+        """The same with `number` permits taken at `at`; when the clock was set back a little, at the latest so far."""
+        moment = max([_micros(at), *(then for then, _ in self.groups[-1:])])
+        grain = self.period // _MICROSECOND // MOST_INSTANTS if rate.number > MOST_INSTANTS else 1
+        kept, joined = list(self.groups), 0
+        if kept and kept[-1][0] // max(grain, 1) == moment // max(grain, 1):
+            joined = kept.pop()[1]
+        return Taken(self.period, (*kept, (moment, joined + number)))
+
+    def free_from(self, most: int, at: datetime) -> datetime:
+        """When fewer than `most` count: `at`, or later."""
+        left, ends = self.number, at
+        for then, number in self.groups:
+            if left < most:
+                break
+            left, ends = left - number, _instant(then) + self.period
+        return max(ends, at)
+
+    @property
+    def over_at(self) -> datetime:
+        """When none of them counts any more."""
+        return _instant(self.groups[-1][0]) + self.period if self.groups else _EPOCH
+
+
+def permits(connection: Connection, name: str, rates: Sequence[Rate], wanted: int, at: datetime) -> int:
+    """How many of `wanted` calls may begin now under all rates; exactly so many are taken, with the caller's COMMIT.
+
+    name: who shares the budget. Its rows are one for each length of time, so that a new N holds at once for what was
+    begun under the old one.  at: the database's time.  Without rates all of them may.
+    """
+    limits = _limits(name, rates)
+    if not limits or wanted <= 0:
+        return max(wanted, 0)
+    known = _taken(connection, limits, at)
+    if _free(known, limits, wanted) <= 0:  # looked up without a lock: whoever only waits stops nobody
+        return 0
+    _make_rows(connection, [row for row in limits if row not in known], at)
+    taken = _taken(connection, limits, at, lock=True)
+    free = _free(taken, limits, wanted)
+    if free > 0:
+        for row, rate in limits.items():
+            _write(connection, row, taken[row].more(free, at, rate))
+    return max(free, 0)
+
+
+def next_permit(connection: Connection, name: str, rates: Sequence[Rate], at: datetime) -> datetime:
+    """When one more call may begin if nobody else takes the permit: `at`, or later. Only reads."""
+    limits = _limits(name, rates)
+    taken = _taken(connection, limits, at)
+    return max([at, *(taken[row].free_from(rate.number, at) for row, rate in limits.items() if row in taken)])
+
+
+def _limits(name: str, rates: Iterable[Rate]) -> dict[str, Rate]:
+    """The rate for each row, in the order in which rows are locked; of two for the same length the lower one."""
+    limits: dict[str, Rate] = {}
+    for rate in rates:
+        row = f"{name} in {rate.period.total_seconds():g}s"
+        limits[row] = min(rate, limits.get(row, rate), key=lambda one: one.number)
+    return dict(sorted(limits.items()))
+
+
+def _free(taken: dict[str, Taken], limits: dict[str, Rate], wanted: int) -> int:
+    return min(wanted, *(rate.number - taken[row].number for row, rate in limits.items() if row in taken), wanted)
+
+
+def _taken(connection: Connection, limits: dict[str, Rate], at: datetime, *, lock: bool = False) -> dict[str, Taken]:
+    budgets = own_tables(connection.dialect.name).budgets
+    asked = select(budgets.c.name, budgets.c.taken).where(budgets.c.name.in_(limits)).order_by(budgets.c.name)
+    found = connection.execute(asked.with_for_update() if lock else asked)
+    return {name: Taken.read(limits[name].period, stored, at) for name, stored in found}
+
+
+def _make_rows(connection: Connection, names: Sequence[str], at: datetime) -> None:
+    """A row to lock; two processes that make it at once end with one."""
+    if names:
+        dialect = connection.dialect.name
+        rows = [{"name": name, "taken": [], "over_at": at} for name in names]
+        connection.execute(upsert(dialect, own_tables(dialect).budgets).values(rows).on_conflict_do_nothing())
+
+
+def _write(connection: Connection, name: str, taken: Taken) -> None:
+    budgets = own_tables(connection.dialect.name).budgets
+    values = {"taken": taken.groups, "over_at": taken.over_at}
+    connection.execute(update(budgets).where(budgets.c.name == name).values(values))
+
+
+def _pairs(stored: Any) -> list[tuple[int, int]]:
+    """Only pairs of whole numbers, the second above 0."""
+    if not isinstance(stored, list):
+        return []
+    pairs = [tuple(pair) for pair in stored if isinstance(pair, list) and len(pair) == 2]
+    return [pair for pair in pairs if all(type(part) is int for part in pair) and pair[1] > 0]
+
+
+def _micros(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def _instant(micros: int) -> datetime:
+    return _EPOCH + micros * _MICROSECOND

@@ -1,0 +1,105 @@
+"""What a place is that keeps claims, `claims_in_calls` and `claims_in_rows`; and what both do alike.
+
+Both write set by set: rows that are to get the same values get them in one statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any, Protocol
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    tuple_,
+    update,
+)
+
+from ..call_state import CallState
+from ..policies.call_rule import CallColumns
+from ..policies.contract import Plan
+from .claimed_row import UNKNOWN_CODE, ClaimedRow, Verdict
+
+ATTEMPTS, STATE, CODE, FIRST = "sexton_attempts", "sexton_state", "sexton_code", "sexton_first_at"
+SUBJECT = "sexton_subject"
+
+KEYS_PER_STATEMENT = 500
+"""Keys in one statement; SQLite takes no more than 32,766 parameters, and composite keys need several each."""
+
+
+class ClaimStore(Protocol):
+    """Keeps who calls for which row, and when it is called for next."""
+
+    by_row: bool
+    """Whether all of it stands in the row, so that nothing is left once the row says that it is done."""
+
+    def picked(self) -> tuple[list[ColumnElement[Any]], tuple[Any, Any] | None]:
+        """What a pick has to read beside the row (`ATTEMPTS`, `STATE`, `CODE`, `FIRST`), and what it joins, how."""
+        ...
+
+    def claim(
+        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, clock: datetime, ends: datetime
+    ) -> set[str]:
+        """Make the rows ours until `ends`; the subjects of those that are."""
+        ...
+
+    def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
+        """The subjects of those whose claim is still ours, locked; the rows themselves are locked before."""
+        ...
+
+    def write(self, connection: Connection, written: Sequence[tuple[ClaimedRow, Verdict]], at: datetime) -> None:
+        """What follows, and the claim given back."""
+        ...
+
+    def forget(self, connection: Connection, rows: Sequence[ClaimedRow]) -> None:
+        """Nothing is to be kept about them: they are no longer called for."""
+        ...
+
+
+def chunks(rows: Sequence[Any], size: int = KEYS_PER_STATEMENT) -> Iterable[Sequence[Any]]:
+    """The rows, so many at a time."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def with_keys(plan: Plan, rows: Sequence[ClaimedRow]) -> ColumnElement[bool]:
+    """Whether a row is one of these."""
+    if len(plan.key) == 1:
+        return plan.key[0].in_([row.key[0] for row in rows])
+    return tuple_(*plan.key).in_([row.key for row in rows])
+
+
+def write_rows(connection: Connection, plan: Plan, written: Iterable[tuple[ClaimedRow, Mapping[str, Any]]]) -> None:
+    """Give rows new values; those that get the same in one statement."""
+    for values, rows in _alike(written):
+        for some in chunks(rows):
+            connection.execute(update(plan.table).where(with_keys(plan, some)).values(dict(values)))
+
+
+def _alike(written: Iterable[tuple[ClaimedRow, Mapping[str, Any]]]) -> list[tuple[Mapping[str, Any], list[ClaimedRow]]]:
+    groups: dict[str, tuple[Mapping[str, Any], list[ClaimedRow]]] = {}
+    for row, values in written:
+        if values:
+            groups.setdefault(repr(sorted(values.items(), key=itemgetter(0))), (values, []))[1].append(row)
+    return list(groups.values())
+
+
+def mapped_values(own: CallColumns, **values: Any) -> dict[str, Any]:
+    """By the names of the columns that are there."""
+    there = {name: getattr(own, name) for name in values}
+    return {column.key: values[name] for name, column in there.items() if column is not None}
+
+
+def was_uncertain(state: str | None, code: str | None) -> bool:
+    """Whether an earlier call may have been done: its claim ended without a word, or its answer was lost."""
+    return state == CallState.CLAIMED or code == UNKNOWN_CODE
+
+
+def lease_end(clock: datetime, timeout: float) -> datetime:
+    """Until when a claim stands that is made by this clock: past any call, and its record."""
+    return clock + timedelta(seconds=timeout + RECORDING_SECONDS)
+
+
+RECORDING_SECONDS = 30.0
+"""Seconds that a claim stands beyond the hard end of its call, for recording it."""

@@ -1,0 +1,126 @@
+"""Claims that stand in table `calls`; what the product keeps itself of the schedule stands in its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, bindparam, delete, or_, select, update
+
+from ..call_state import CallState
+from ..db.ledger import subject_text
+from ..db.sql_expressions import JOB
+from ..db.tables import own_tables
+from ..db.upsert import upsert
+from ..policies.call_rule import CallColumns
+from ..policies.contract import Plan
+from .claim_store import ATTEMPTS, CODE, FIRST, STATE, chunks, mapped_values, write_rows
+from .claimed_row import ClaimedRow, Verdict
+
+
+class InCalls:
+    """Claims stand in table `calls`; attempts, next call and the like in the row, as far as it has columns for them."""
+
+    by_row = False
+
+    def __init__(self, plan: Plan, columns: CallColumns, job: str, dialect: str) -> None:
+        self._plan, self._columns, self._job = plan, columns, job
+        self._calls = own_tables(dialect).calls
+        self._dialect = dialect
+
+    def picked(self) -> tuple[list[ColumnElement[Any]], tuple[Any, Any] | None]:
+        """Joined to `calls`."""
+        calls = self._calls.c
+        on = and_(
+            calls.job == bindparam(JOB, type_=Text()),
+            calls.step == self._plan.step,
+            calls.subject == subject_text(self._plan.key),
+        )
+        attempts = self._columns.attempts if self._columns.attempts is not None else calls.attempts
+        pairs = ((attempts, ATTEMPTS), (calls.state, STATE), (calls.code, CODE), (calls.first_at, FIRST))
+        return [column.label(name) for column, name in pairs], (self._calls, on)
+
+    def claim(
+        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, clock: datetime, ends: datetime
+    ) -> set[str]:
+        """One statement. Whoever committed a claim after our look has it: his row is not free by then."""
+        calls = self._calls
+        made = upsert(self._dialect, calls).values(
+            [self._row(row, run, ends) for row in sorted(rows, key=lambda row: row.subject)]
+        )
+        new = made.excluded
+        free = or_(
+            calls.c.state == CallState.WAITING, and_(calls.c.state == CallState.CLAIMED, calls.c.leased_until <= clock)
+        )
+        names = ("claim", "leased_until", "attempts", "state", "run_id", "destination")
+        taken = made.on_conflict_do_update(
+            index_elements=[calls.c.job, calls.c.step, calls.c.subject],
+            set_={name: new[name] for name in names},
+            where=free,
+        )
+        ours = set(connection.execute(taken.returning(calls.c.subject)).scalars())
+        own = self._columns
+        changes = [
+            (row, mapped_values(own, attempts=row.attempts, status=CallState.CLAIMED))
+            for row in rows
+            if row.subject in ours
+        ]
+        write_rows(connection, self._plan, changes)
+        return ours
+
+    def _row(self, row: ClaimedRow, run: int, ends: datetime) -> dict[str, Any]:
+        return {
+            "job": self._job,
+            "step": self._plan.step,
+            "subject": row.subject,
+            "destination": row.destination,
+            "claim": row.token,
+            "leased_until": ends,
+            "attempts": row.attempts,
+            "first_at": row.first_at,
+            "state": CallState.CLAIMED,
+            "run_id": run,
+        }
+
+    def _these(self, rows: Sequence[ClaimedRow]) -> tuple[ColumnElement[bool], ...]:
+        calls, subjects = self._calls.c, sorted(row.subject for row in rows)
+        return calls.job == self._job, calls.step == self._plan.step, calls.subject.in_(subjects)
+
+    def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
+        """By its claim, locked in the order of subjects."""
+        calls = self._calls.c
+        tokens = {row.subject: row.token for row in rows}
+        ours: set[str] = set()
+        for some in chunks(rows):
+            asked: Select[Any] = select(calls.subject, calls.claim).where(*self._these(some)).order_by(calls.subject)
+            found = connection.execute(asked.with_for_update())
+            ours |= {one.subject for one in found if one.claim == tokens[one.subject]}
+        return ours
+
+    def write(self, connection: Connection, written: Sequence[tuple[ClaimedRow, Verdict]], at: datetime) -> None:
+        """Into `calls`, and what the product keeps itself into the row."""
+        own = self._columns
+        groups: dict[tuple[Any, ...], list[ClaimedRow]] = {}
+        for row, verdict in written:
+            # What the product keeps itself it decides alone: a second date here could say something else.
+            next_at = None if own.next_at is not None else verdict.next_at
+            groups.setdefault((verdict.state, verdict.code, verdict.attempts, next_at, verdict.error), []).append(row)
+        for (state, code, attempts, next_at, error), rows in groups.items():
+            closed_at = None if state is CallState.WAITING else at
+            values = {"state": state, "code": code, "attempts": attempts, "next_at": next_at, "error": error}
+            values |= {"claim": None, "leased_until": None, "closed_at": closed_at}
+            for some in chunks(rows):
+                connection.execute(update(self._calls).where(*self._these(some)).values(values))
+        changes = []
+        for row, verdict in written:
+            mapped = mapped_values(
+                own, attempts=verdict.attempts, next_at=verdict.next_at, error=verdict.error, status=verdict.state
+            )
+            changes.append((row, {**mapped, **verdict.values}))
+        write_rows(connection, self._plan, changes)
+
+    def forget(self, connection: Connection, rows: Sequence[ClaimedRow]) -> None:
+        """Whatever is due of it later begins anew."""
+        for some in chunks(rows):
+            connection.execute(delete(self._calls).where(*self._these(some)))

@@ -1,0 +1,190 @@
+"""Calls in threads of their own, each with a hard end; what they come to arrives in one place that can be selected on.
+
+A thread that goes on past the end of its call cannot be stopped. It is let go of: its rows stay claimed until the
+lease ends, and what it answers until then is still taken.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from ...call_outcomes import Again, CallOutcome, Done, Down, Failed, Gone, Unknown
+from ...calls.claimed_row import ClaimedRow
+from ...policies.call_rule import Attempt
+
+OUTCOMES = (Done, Again, Failed, Gone, Unknown, Down)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call came to. began: False: it was not even begun.  error: what the function raised."""
+
+    claimed: ClaimedRow
+    outcome: CallOutcome
+    ended: float
+    began: bool = True
+    error: BaseException | None = None
+
+
+@dataclass(slots=True, eq=False)
+class CallTask:
+    """One call of the function, for one row or for several of one destination. ends: monotonic time of its hard end."""
+
+    rows: Sequence[ClaimedRow]
+    attempts: Sequence[Attempt]
+    function: Callable[..., Any]
+    several: bool
+    ends: float
+    answered: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def destination(self) -> str:
+        """Who is called."""
+        return self.rows[0].destination
+
+    def cancel(self) -> None:
+        """Ask the function to end."""
+        for attempt in self.attempts:
+            attempt.cancel()
+
+
+class CallThreads:
+    """Runs tasks, and hands out their answers. Used by one thread; close it at the end."""
+
+    def __init__(self) -> None:
+        self._answers: SimpleQueue[Answer] = SimpleQueue()
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        os.set_blocking(self._reader, False)
+        self._lock = threading.Lock()
+        self._closed = False
+        self.tasks: list[CallTask] = []
+        self.abandoned: list[CallTask] = []
+
+    def start(self, task: CallTask) -> None:
+        """Begin it."""
+        self.tasks.append(task)
+        threading.Thread(target=self._work, args=(task,), name=f"call to {task.destination}", daemon=True).start()
+
+    def wait(self, *sources: Any, seconds: float) -> None:
+        """Until there is an answer, one of the sources is readable, or that time is over."""
+        if self.silent:
+            select.select([self._reader, *sources], [], [], max(seconds, 0.0))
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has arrived that was not taken."""
+        return self._answers.empty()
+
+    def answers(self, most: int) -> list[Answer]:
+        """What has arrived, and tasks that are over are forgotten."""
+        with self._lock, suppress(BlockingIOError):
+            os.read(self._reader, 65536)
+        found: list[Answer] = []
+        while len(found) < most:
+            try:
+                found.append(self._answers.get_nowait())
+            except Empty:
+                break
+        self.tasks = [task for task in self.tasks if not task.over.is_set()]
+        self.abandoned = [task for task in self.abandoned if not task.over.is_set()]
+        return found
+
+    def let_go(self, now: float) -> list[CallTask]:
+        """Tasks that are past their end, asked to end and no longer waited for."""
+        late = [task for task in self.tasks if task.ends <= now and not task.over.is_set()]
+        for task in late:
+            task.cancel()
+        self.tasks = [task for task in self.tasks if task not in late]
+        self.abandoned += late
+        return late
+
+    @property
+    def next_end(self) -> float:
+        """Monotonic time of the next hard end; far away without a task."""
+        return min((task.ends for task in self.tasks), default=time.monotonic() + 3600)
+
+    def close(self) -> None:
+        """Nobody listens any more."""
+        with self._lock:
+            self._closed = True
+            os.close(self._reader)
+            os.close(self._writer)
+
+    def _work(self, task: CallTask) -> None:
+        try:
+            for answer in _answers_of(task):
+                task.answered += 1
+                self._hand_in(answer)
+        finally:
+            task.over.set()
+            self._ring()
+
+    def _hand_in(self, answer: Answer) -> None:
+        self._answers.put(answer)
+        self._ring()
+
+    def _ring(self) -> None:
+        with self._lock:
+            if not self._closed:
+                with suppress(BlockingIOError):  # nobody has read for long; what is there will be heard
+                    os.write(self._writer, b".")
+
+
+def _answers_of(task: CallTask) -> Iterator[Answer]:
+    """An answer for each row, whatever the function does."""
+    if not task.several:
+        outcome, error = _called(lambda: task.function(task.attempts[0]))
+        yield Answer(task.rows[0], outcome, time.monotonic(), error=error)
+        return
+    waiting = list(task.rows)
+    lazily = False
+    try:
+        given = task.function(task.attempts)
+        lazily = inspect.isgenerator(given)
+        for outcome in _each(given):
+            if not waiting:
+                return
+            yield Answer(waiting.pop(0), _checked(outcome), time.monotonic())
+        why: BaseException | None = None
+    except BaseException as error:  # a thread of ours ends by no error of others
+        why = error
+    for number, row in enumerate(waiting):
+        # A generator had one of them in hand, and no other; of a list nobody knows.
+        untouched = lazily and (number > 0 or why is None)
+        outcome = _of_error(why) if why is not None else Again("the function gave no answer for it")
+        yield Answer(row, outcome, time.monotonic(), began=not untouched, error=why if number == 0 else None)
+
+
+def _each(given: object) -> Iterable[Any]:
+    if not isinstance(given, Iterable):
+        raise TypeError(f"a call for several rows returns an outcome for each, not {type(given).__name__}")
+    return given
+
+
+def _called(call: Callable[[], Any]) -> tuple[CallOutcome, BaseException | None]:
+    try:
+        return _checked(call()), None
+    except BaseException as error:  # likewise
+        return _of_error(error), error
+
+
+def _checked(outcome: object) -> CallOutcome:
+    if not isinstance(outcome, OUTCOMES):
+        raise TypeError(f"a call returns Done, Again, Failed, Gone, Unknown or Down, not {type(outcome).__name__}")
+    return outcome
+
+
+def _of_error(error: BaseException | None) -> CallOutcome:
+    """Only its kind: the text of an error may hold anything, the secrets of a request too."""
+    return Again(f"raised {type(error).__name__}", fault=True)

@@ -1,0 +1,248 @@
+"""The loop of a step that calls: claim as many rows as there are free threads, wait, record what has arrived.
+
+claim (fenced by the job's lease) ──> threads ──> answers ──> record (fenced by the claim)
+    ^                                                              │
+    └────────────── as long as rows are due, and time is left ─────┘
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ...call_outcomes import Unknown
+from ...call_state import CallState
+from ...calls.claim_store import ClaimStore
+from ...calls.claimed_row import ClaimedRow
+from ...calls.claims_in_calls import InCalls
+from ...calls.claims_in_rows import InRow
+from ...errors import JobFailed, SextonError
+from ...policies.call_rule import Attempt, CallColumns
+from ...policies.contract import Plan
+from ...run_counts import Counts
+from ...statements.batch_strategy import Request
+from ..context import RunContext
+from ..failure import failed
+from ..sizing import MAX_BATCH_SECONDS
+from ..transaction_retries import TransactionRetries
+from .call_threads import Answer, CallTask, CallThreads
+from .claiming import Claiming, Look
+from .recorder import Recorder
+from .recording import Recording
+
+SPARE_SECONDS = 5.0
+"""Seconds that a run must have left beyond the timeout of a call that it begins."""
+
+LAST_SECONDS = 10.0
+"""Seconds that calls under way have to end once somebody asked the run to stop."""
+
+MOST_RECORDED = 200
+"""Answers that one transaction records at most."""
+
+IDLE_SECONDS = 1.0
+"""Seconds after which the loop looks again whether it still holds the lease, and whether anything is due."""
+
+
+class Caller:
+    """Executes one step that calls, inside one run."""
+
+    def __init__(self, context: RunContext, plan: Plan) -> None:
+        assert plan.call is not None
+        self.context, self.plan, self.rule = context, plan, plan.call
+        self.counts = context.steps.setdefault(plan.step, Counts())
+        claim = context.claim
+        self.request = Request(0, None, claim.as_of, claim.job, claim.run_id)
+        store = _store(plan, self.rule.state or CallColumns(), claim.job, context.engine.dialect.name)
+        self.claiming = Claiming(plan, self.rule, store)
+        self.recorder = Recorder(context, Recording(plan, self.rule, store), self.request, self._at)
+        self.retries = TransactionRetries(context, plan.table.fullname)
+        self.threads = CallThreads()
+        self.began = time.monotonic()
+        self.late: list[Answer] = []
+        self.more = True
+        self.explained = ""
+        self.over: SextonError | None = None
+        """Why no further call begins; raised once those under way have been recorded."""
+        self.last = float("inf")
+        """Monotonic time after which nothing that is under way is waited for."""
+
+    def run(self) -> None:
+        """Until nothing is due any more, or no time is left. Raises as `Batches.run` does."""
+        try:
+            while self._turn():
+                pass
+        finally:
+            self.threads.close()
+        self._say()
+        if self.over is not None:
+            raise self.over
+
+    def _turn(self) -> bool:
+        """One round; whether there is another."""
+        self._record(self._arrived())
+        self._ask_whether_over()
+        claims = self.over is None and self.more and self._free() > 0
+        if claims:
+            self._claim()
+        if not self.threads.tasks and not self.late and self.threads.silent:
+            return claims
+        if time.monotonic() >= self.last:
+            return False
+        if not self.late and self.threads.silent:
+            self._wait()
+        return True
+
+    def _wait(self) -> None:
+        end = min(self.threads.next_end, self.last, time.monotonic() + IDLE_SECONDS)
+        sources = () if self.over is not None else (self.context.stop,)
+        self.threads.wait(*sources, seconds=end - time.monotonic())
+        self._let_go()
+        self.more = self.more or self.threads.silent  # an idle second: new rows may be due
+
+    def _free(self) -> int:
+        if self.context.left() < self.rule.timeout + SPARE_SECONDS:
+            return 0
+        return self.rule.concurrency - len(self.threads.tasks)
+
+    def _at(self, monotonic: float) -> datetime:
+        """The run's time at that moment: what it is frozen at, and what has passed since."""
+        return self.context.claim.as_of + timedelta(seconds=max(monotonic - self.began, 0.0))
+
+    def _ask_whether_over(self) -> None:
+        """Somebody asked to stop, the time is over, the lease is lost: nothing new begins, and what is done is kept."""
+        if self.over is not None:
+            return
+        try:
+            self.context.check()
+            if self.threads.tasks:
+                self._keep_lease()
+        except SextonError as error:
+            self._end(error)
+
+    def _end(self, error: SextonError, seconds: float = LAST_SECONDS) -> None:
+        """Nothing new begins. seconds: for what is under way."""
+        self.over, self.last = error, time.monotonic() + seconds
+        for task in self.threads.tasks:
+            task.cancel()
+
+    def _keep_lease(self) -> None:
+        if time.monotonic() - self.context.claim.lease.renewed < self.context.limits.renew:
+            return
+        self.retries.side_transaction(lambda _connection: None)  # the fence renews
+
+    def _claim(self) -> None:
+        look = Look(self.request, self._at(time.monotonic()), self._free(), self._busy())
+        before = self.counts.picked
+
+        def claim(connection: Connection) -> list[list[ClaimedRow]]:
+            groups = self.claiming.claim(connection, look)
+            self.counts.picked = before + sum(map(len, groups))
+            return groups
+
+        try:
+            groups = self._claimed(claim)
+        except SextonError as error:
+            self._end(error)
+            return
+        if groups is None:
+            self.counts.picked = before
+            return
+        self.more = len(groups) >= look.free
+        for group in groups:
+            self._start(group)
+
+    def _claimed(self, claim: Callable[[Connection], list[list[ClaimedRow]]]) -> list[list[ClaimedRow]] | None:
+        """None: it did not go through, and is to be tried again."""
+        try:
+            return self.retries.commit_once(claim, lock=MAX_BATCH_SECONDS, statement=self.context.limits.statement)
+        except DBAPIError as error:
+            self.retries.backoff_or_raise(error)
+            return None
+
+    def _busy(self) -> Counter[str]:
+        """Calls under way to each destination; those that were let go of may still be there."""
+        return Counter(task.destination for task in (*self.threads.tasks, *self.threads.abandoned))
+
+    def _start(self, group: Sequence[ClaimedRow]) -> None:
+        rule, now = self.rule, time.monotonic()
+        ends = min(now + rule.timeout, self.context.deadline)
+        function = rule.function
+        if group[0].uncertain and rule.batch == 1:
+            if rule.look_up is not None:
+                function = rule.look_up
+            elif rule.on_unknown == "stop":
+                self.late.append(Answer(group[0], Unknown("its process ended before the answer came"), now))
+                return
+        attempts = [
+            Attempt(
+                row.row,
+                row.call_key,
+                row.attempts,
+                now=self.context.claim.as_of,
+                destination=row.destination,
+                ends=ends,
+                uncertain=row.uncertain,
+            )
+            for row in group
+        ]
+        self.threads.start(CallTask(group, attempts, function, rule.batch > 1, ends))
+
+    def _arrived(self) -> list[Answer]:
+        """Answers to be recorded together: at most one of each row."""
+        found = [*self.late, *self.threads.answers(MOST_RECORDED)]
+        subjects: set[str] = set()
+        self.late = []
+        for answer in found[:]:
+            if answer.claimed.subject in subjects:
+                self.late.append(answer)
+                found.remove(answer)
+            subjects.add(answer.claimed.subject)
+        return found
+
+    def _let_go(self) -> None:
+        """Calls past their hard end: their rows stay claimed until the lease ends, as they may still be done."""
+        for task in self.threads.let_go(time.monotonic()):
+            missing = task.rows[task.answered :]
+            self.recorder.overdue(missing[:1], self._at(time.monotonic()))
+            self._count({"overdue": len(missing)})
+        if len(self.threads.abandoned) >= 2 * self.rule.concurrency and self.over is None:
+            words = f"{len(self.threads.abandoned)} calls went on past {self.rule.timeout:g} s and cannot be ended"
+            self._end(JobFailed(f"{self.plan.step}: {words}; give them a limit of their own"), 0.0)
+
+    def _record(self, answers: list[Answer]) -> None:
+        if not answers:
+            return
+        if not self.explained and (error := next((one.error for one in answers if one.error is not None), None)):
+            self.explained = failed(self.context, error)
+        recorded = self.recorder.record(answers)
+        self.counts.changed += recorded.done
+        self.counts.told += recorded.told
+        self._count(recorded.words)
+        self.more = True  # a thread is free, and whoever was called may take more
+        self.context.watch(self.plan.step, self.counts)
+
+    def _count(self, words: Mapping[str, int]) -> None:
+        for word, number in words.items():
+            if number:
+                self.counts.also[word] = self.counts.also.get(word, 0) + number
+
+    def _say(self) -> None:
+        """What history says beside the counts."""
+        also, step = self.counts.also, self.plan.step
+        if self.explained:
+            self.context.notes.append(f"{step}: a call raised {self.explained}")
+        for name, why in self.recorder.resting.items():
+            self.context.notes.append(f"{step}: {name} rests: {why}")
+        for state in (CallState.GAVE_UP, CallState.UNKNOWN):
+            if number := also.get(state.value):
+                rows = f"{number:,} row{'s' * (number != 1)}"
+                self.context.left_behind.append(f"{step}: {rows} ended as {state.replace('_', ' ')}")
+
+
+def _store(plan: Plan, columns: CallColumns, job: str, dialect: str) -> ClaimStore:
+    return InRow(plan, columns) if columns.whole else InCalls(plan, columns, job, dialect)
