@@ -97,6 +97,12 @@ def permits(connection: Connection, name: str, rates: Sequence[Rate], wanted: in
     return max(free, 0)
 
 
+def free_permits(connection: Connection, name: str, rates: Sequence[Rate], wanted: int, at: datetime) -> int:
+    """How many `permits` would give now. Only reads."""
+    limits = _limits(name, rates)
+    return max(_free(_taken(connection, limits, at), limits, wanted), 0) if limits else wanted
+
+
 def next_permit(connection: Connection, name: str, rates: Sequence[Rate], at: datetime) -> datetime:
     """When one more call may begin if nobody else takes the permit: `at`, or later. Only reads."""
     limits = _limits(name, rates)
@@ -114,7 +120,8 @@ def _limits(name: str, rates: Iterable[Rate]) -> dict[str, Rate]:
 
 
 def _free(taken: dict[str, Taken], limits: dict[str, Rate], wanted: int) -> int:
-    return min(wanted, *(rate.number - taken[row].number for row, rate in limits.items() if row in taken), wanted)
+    used = {row: known.number for row, known in taken.items()}
+    return min([wanted, *(rate.number - used.get(row, 0) for row, rate in limits.items())])
 
 
 def _taken(connection: Connection, limits: dict[str, Rate], at: datetime, *, lock: bool = False) -> dict[str, Taken]:

@@ -16,6 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from ..db.effect_keys import KEY_FORM, MAX_KEY_CHARACTERS, storable
 from ..db.ledger import CURRENT_FORM
+from ..db.notify import notify
 from ..db.outbox_table import Outbox, own_outbox
 from ..db.server_clock import ask_now
 from ..db.sql_expressions import JOB, RUN
@@ -70,12 +71,14 @@ def tell(
     by: str = "",
     at: datetime | None = None,
     outbox: Outbox | None = None,
+    wake: bool = True,
 ) -> bool:
     """Put one fact on record and write its message, in the caller's transaction; False when it was told before.
 
     For functions and for a product's own code; policies tell through their statements.
     key: made by `effect_key`, or any text; a long one is bounded as that does.  subject: likewise.
     by: who tells, a job's name.  at: the instant written; the database's time by default.
+    wake: let a worker deliver at once (PostgreSQL); else it finds the message within a second.
     """
     dialect = connection.dialect.name
     effects = own_tables(dialect).effects
@@ -97,6 +100,8 @@ def tell(
         if column is not None:
             message[column.key] = value
     connection.execute(insert(target.table).values(message))
+    if wake:
+        notify(connection)
     return True
 
 

@@ -16,8 +16,11 @@ from sqlalchemy import Column, ColumnElement, Connection, Row
 from ..call_state import CallState
 from ..errors import PolicyError
 from ..jobs.backoff import parse_backoff
-from ..jobs.duration import parse_duration
+from ..jobs.duration import format_duration, parse_duration
 from .contract import Message
+
+SPARE_SECONDS = 5.0
+"""Seconds that a run must have left beyond the timeout of a call that it begins."""
 
 MOST_ASKED_FOR = timedelta(hours=24)
 """Of a Retry-After at most so much counts (G6): no answer can silence a row for years."""
@@ -145,6 +148,13 @@ class CallRule:
     endings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tell: Message | None = None
     after_record: AfterRecord | None = None
+
+    def require_time(self, step: str, job: str, limit: timedelta) -> None:
+        """PolicyError where no call could begin and come to its end within the job's timeout."""
+        needed = timedelta(seconds=self.timeout + SPARE_SECONDS)
+        if needed >= limit:
+            words = f"needs a timeout of more than {format_duration(needed)}; the job's is {format_duration(limit)}"
+            raise PolicyError(f"{job}, step {step}: one call may take {self.timeout:g} s, so the job {words}")
 
 
 class Attempt:

@@ -52,6 +52,12 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
             counts[plan.step] = preview(connection, plan, request)
             samples[plan.step] = oldest_due(connection, plan, request)
             notes.append(references_in_words(connection, plan, request))
+            if plan.call is not None:
+                from .calls.foreseen_calls import foreseen_calls
+
+                calls = foreseen_calls(connection, plan, request)
+                counts[plan.step].picked = calls.number
+                notes.append(calls.words(plan.step))
         why, code = foreseen(connection, own, request)
         notes.append(why or "")
     for plan in plans:

@@ -97,7 +97,11 @@ def planned(job: Job, database: Engine | None = None) -> list[Any]:
             raise PolicyError(f"{job.name}: its work holds {step!r}, which is neither a policy nor a function")
     if not steps:
         raise PolicyError(f"{job.name}: its work is empty")
-    return [replace(step.plan(), guard=job.guard) if hasattr(step, "plan") else step for step in steps]
+    plans: list[Any] = [replace(step.plan(), guard=job.guard) if hasattr(step, "plan") else step for step in steps]
+    for plan in plans:
+        if not callable(plan) and plan.call is not None:
+            plan.call.require_time(plan.step, job.name, job.time_limit)
+    return plans
 
 
 def ready(engine: Engine, job: Job, *, writing: bool = True, seconds: float = inf) -> list[Any]:

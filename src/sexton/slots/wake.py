@@ -1,7 +1,4 @@
-"""Wake a worker that waits: PostgreSQL's NOTIFY, delivered with the commit. Elsewhere workers look once a second.
-
-Any role that may connect can notify: what is heard is a hint, and never more than a reason to look (SEC-2).
-"""
+"""Wake a worker that waits, and understand what wakes one. What is heard is a hint: a reason to look (SEC-2)."""
 
 from __future__ import annotations
 
@@ -9,10 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-NOTIFY_CHANNEL = "sexton_wake"
-"""Workers LISTEN on it; a pooler may swallow it, so they look once a second anyway."""
+from ..db.notify import notify
 
 _HINT = re.compile(rb"([a-z][a-z0-9_.]{0,199}) ([0-9]{1,18})")
 """Job and number of a queued run. Bytes: no other digits than those of ASCII; eighteen fit into a bigint."""
@@ -30,11 +26,7 @@ def wake(connection: Connection, what: str = "") -> None:
 
     what: "JOB NUMBER" of a queued run, or empty for a changed schedule.
     """
-    if connection.dialect.name == "postgresql":
-        fits = _HINT.fullmatch(what.encode()) is not None
-        connection.execute(
-            text("SELECT pg_notify(:channel, :what)"), {"channel": NOTIFY_CHANNEL, "what": what if fits else ""}
-        )
+    notify(connection, what if _HINT.fullmatch(what.encode()) is not None else "")
 
 
 def understood(payloads: Iterable[bytes]) -> Hints:

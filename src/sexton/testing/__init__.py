@@ -2,6 +2,8 @@
 
 run = run_job(engine, expire_orders, at="2026-03-27T02:30Z")
 assert run.state == "succeeded" and run.total.changed == 1
+
+`Outside` stands in for whatever a `Call` calls: see `sexton.testing.outside`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ..runs.outcome import Outcome
+    from .outside import Outside as Outside
 
 
 def run_job(
@@ -62,3 +65,11 @@ def _instant(at: str | datetime | None) -> datetime | None:
     if at is None:
         return None
     return parse_instant(at) if isinstance(at, str) else in_utc(at)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Outside":
+        from .outside import Outside
+
+        return Outside
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

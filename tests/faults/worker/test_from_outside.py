@@ -14,6 +14,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from sexton import App, Job
 from sexton.config import Settings
+from sexton.db.notify import NOTIFY_CHANNEL
 from sexton.engines.executor.messages import MAX_MESSAGE_BYTES, JsonPipe, in_form, message_of
 from sexton.engines.run_order import DueQueue
 from sexton.engines.worker.leader_inbox import LeaderInbox
@@ -22,7 +23,7 @@ from sexton.run_state import RunState
 from sexton.runs.outcome import Outcome
 from sexton.slots.due_run import DueRun
 from sexton.slots.queue import enqueue
-from sexton.slots.wake import NOTIFY_CHANNEL, understood
+from sexton.slots.wake import understood
 from sexton.testing.postgres import Server
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE

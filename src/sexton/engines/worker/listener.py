@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from ...slots.wake import NOTIFY_CHANNEL
+from ...db.notify import NOTIFY_CHANNEL
 
 
 class Listener:

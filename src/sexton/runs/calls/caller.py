@@ -22,7 +22,7 @@ from ...calls.claimed_row import ClaimedRow
 from ...calls.claims_in_calls import InCalls
 from ...calls.claims_in_rows import InRow
 from ...errors import JobFailed, SextonError
-from ...policies.call_rule import Attempt, CallColumns
+from ...policies.call_rule import SPARE_SECONDS, Attempt, CallColumns
 from ...policies.contract import Plan
 from ...run_counts import Counts
 from ...statements.batch_strategy import Request
@@ -35,9 +35,6 @@ from .claiming import Claiming, Look
 from .recorder import Recorder
 from .recording import Recording
 
-SPARE_SECONDS = 5.0
-"""Seconds that a run must have left beyond the timeout of a call that it begins."""
-
 LAST_SECONDS = 10.0
 """Seconds that calls under way have to end once somebody asked the run to stop."""
 
@@ -46,6 +43,10 @@ MOST_RECORDED = 200
 
 IDLE_SECONDS = 1.0
 """Seconds after which the loop looks again whether it still holds the lease, and whether anything is due."""
+
+
+LOUD = {CallState.GAVE_UP: "given up", CallState.UNKNOWN: "of which nobody knows whether the call was done"}
+"""How rows end that a person has to look at: the run is partial."""
 
 
 class Caller:
@@ -238,10 +239,9 @@ class Caller:
             self.context.notes.append(f"{step}: a call raised {self.explained}")
         for name, why in self.recorder.resting.items():
             self.context.notes.append(f"{step}: {name} rests: {why}")
-        for state in (CallState.GAVE_UP, CallState.UNKNOWN):
+        for state, words in LOUD.items():
             if number := also.get(state.value):
-                rows = f"{number:,} row{'s' * (number != 1)}"
-                self.context.left_behind.append(f"{step}: {rows} ended as {state.replace('_', ' ')}")
+                self.context.left_behind.append(f"{step}: {number:,} row{'s' * (number != 1)} {words}")
 
 
 def _store(plan: Plan, columns: CallColumns, job: str, dialect: str) -> ClaimStore:
