@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Engine, Table, delete, insert, select, update
 
@@ -82,7 +83,7 @@ class Storefront:
         self._add(self.own.orders, id=number, **row)
         for place, (product, pieces) in enumerate((items or {}).items()):
             self._need(self.own.products, product, self.product)
-            key = {"id": f"{number}-{place}"} if self.options.text_ids else {}
+            key = {"number": {}, "text": {"id": f"{number}-{place}"}}.get(self.options.ids, {"id": str(uuid4())})
             self._add(self.own.order_items, order_id=number, product_id=product, quantity=pieces, **key)
 
     def hold(self, number: Any, *, product: Any, expires: Time, pieces: int = 1, order: Any = None) -> None:

@@ -22,6 +22,8 @@ STOREFRONT_TABLES = (
 )
 """Logical names of the pack's tables; `tables` and `columns` map them to what a shop already has."""
 
+KINDS_OF_IDS = ("number", "text", "uuid")
+
 REFERENCE = re.compile(r"(?:\w+\.)?\w+\.\w+")
 
 
@@ -37,7 +39,7 @@ class StorefrontOptions:
         'names your columns have here, by table: { payments = { transaction_id = "razorpay_id" } }',
         keys=STOREFRONT_TABLES,
     )
-    text_ids: bool = setting(False, "true: ids in your tables are texts or UUIDs, not numbers")
+    ids: str = setting("number", 'what ids are in your tables: "number", "text", or "uuid" on PostgreSQL')
     settle_window: str = setting(
         "15m",
         "how long a payment that is under way keeps the holds of its order, although they have run out",
@@ -120,6 +122,8 @@ class StorefrontOptions:
             raise ValueError(
                 f'failed_for_good "{self.failed_for_good}" must be shorter than give_up_after "{self.give_up_after}"'
             )
+        if self.ids not in KINDS_OF_IDS:
+            raise ValueError(f'ids: {self.ids!r} is no kind of ids; write "number", "text" or "uuid"')
         for guard in self.user_guards:
             if not REFERENCE.fullmatch(guard):
                 raise ValueError(f'user_guards: {guard!r} is no column of a table; write "reviews.user_id"')

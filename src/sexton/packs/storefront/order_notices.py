@@ -130,7 +130,7 @@ def _facts(
 
 def _notify(connection: Connection, own: StorefrontTables, options: StorefrontOptions, row: Mapping[str, Any]) -> None:
     """Write the row; a text id is made here, as no database does that by itself."""
-    key = {"id": str(uuid4())} if options.text_ids else {}
+    key = {"id": str(uuid4())} if options.ids != "number" else {}
     connection.execute(insert(own.notifications).values({**key, **row}))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Integer, MetaData, Table, Text, UniqueConstraint, Uuid
 from sqlalchemy.types import JSON
 
 from sexton import Outbox, UtcDateTime, Word
@@ -49,7 +49,7 @@ class StorefrontTables:
 
 def storefront_tables(options: StorefrontOptions) -> StorefrontTables:
     """All tables under the shop's names. PolicyError for a mapped column that the pack does not use."""
-    key = Word if options.text_ids else Number
+    key = {"number": Number, "text": Text(), "uuid": Uuid(as_uuid=False)}[options.ids]
     mapped = MappedTables("storefront", options.tables, options.columns, EMPTY, key=key)
     return StorefrontTables(
         mapped.metadata,
