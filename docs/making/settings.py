@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin
 
 from sexton.config.environment import variables
 from sexton.config.policy_settings import PolicySettings
+from sexton.config.route_settings import RouteSettings
 from sexton.config.settings import JobSettings, Settings
 from sexton.config.template import heading, limits, rule_of_name, toml_value
 from sexton.config.value_types import WORDS
@@ -90,6 +91,7 @@ def settings_reference(kinds: Mapping[str, type] | None = None) -> str:
     for path, cls in groups(Settings):
         parts += _section(f"`[{dotted(path)}]`", cls, own_settings(cls), path)
     parts += _section('`[job."NAME"]`', JobSettings, fields(JobSettings), ("job", "NAME"))
+    parts += _section("`[route.NAME]`", RouteSettings, fields(RouteSettings), ("route", "NAME"))
     parts += _section("`[policies.NAME]`", PolicySettings, fields(PolicySettings), ("policies", "NAME"))
     shared = {declared.name for declared in fields(PolicySettings)}
     for name, kind in (kinds or {}).items():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .db.column_types import UtcDateTime as UtcDateTime
     from .db.column_types import Word as Word
     from .db.effect_keys import effect_key as effect_key
+    from .db.ledger import delivered as delivered
     from .db.ledger import set_aside as set_aside
     from .db.ledger import text_key as text_key
     from .db.ledger import told as told
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from .policies.rollup_rule import RollupReport as RollupReport
     from .policies.transition import Transition as Transition
     from .policies.warn_once import WarnOnce as WarnOnce
+    from .relay.routes import Route as Route
     from .run_counts import Counts as Counts
     from .runs.python_functions import Run as Run
 
@@ -77,7 +79,7 @@ _HOMES = {
     "setting": "config",
     **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),
     "effect_key": "db.effect_keys",
-    **dict.fromkeys(("set_aside", "text_key", "told"), "db.ledger"),
+    **dict.fromkeys(("delivered", "set_aside", "text_key", "told"), "db.ledger"),
     **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
     "ask_now": "db.server_clock",
@@ -99,6 +101,7 @@ _HOMES = {
     "RollupReport": "policies.rollup_rule",
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",
+    "Route": "relay.routes",
     "Counts": "run_counts",
     "Run": "runs.python_functions",
 }

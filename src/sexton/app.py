@@ -129,6 +129,7 @@ class App:
             self._take_policies()
         for source in self.settings.jobs:
             self._take(source, partial(jobs_of, source, self.folder))
+        self._take("outbox", self._deliveries)
         self._take("sexton", lambda: [self._housekeeping()])
         if not self.registry.unloaded:  # else the name may be of a job that could not be loaded
             _refuse_unknown(self.settings.job, self.registry.names(), self._place)
@@ -185,6 +186,15 @@ class App:
             description=sentence(settings),
             guard=Guard(settings.max_share, arm=True),
         )
+
+    def _deliveries(self) -> Iterable[Job]:
+        """The jobs that deliver messages, where any route says to whom."""
+        if not self.settings.route and not any(pack.routes for pack in self.packs.values()):
+            return []
+        from .relay.source import relay_jobs, relay_source
+
+        source = relay_source(self.settings, self.packs, self.options, self._place, str(self.folder))
+        return [] if source is None else relay_jobs(source)
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention

@@ -78,11 +78,13 @@ class Down:
     """The other side as a whole: no connection, no credentials, too many requests. The row loses no attempt.
 
     after: seconds that it asked for.  lasting: no use before somebody changes something, such as credentials.
+    counts: True, where it was an attempt all the same: a stranger's endpoint that is down for ever ends so.
     """
 
     why: str = ""
     after: float | None = None
     lasting: bool = False
+    counts: bool = False
 
 
 CallOutcome = Done | Again | Failed | Gone | Unknown | Down

@@ -21,20 +21,29 @@ from tests.support.patience import PATIENCE
 class Relay:
     """What it answers, and what it took.
 
-    receivers: replies to RCPT by address, in order, then 250.  mail, ehlo, data, auth: replies instead of success.
-    cut: "in DATA" hangs up after three lines, "after the dot" when all has arrived; so many times as given.
-    slow: seconds that it takes for its answer to the final dot.
+    receivers: replies to RCPT by address, in order, then 250.  dots: the same to the final dot.
+    mail, ehlo, data, auth: replies instead of success.
+    cut: "in DATA" hangs up after three lines, "after the dot" when all has arrived, "at MAIL" before it answers; so
+        many times as given.
+    most: mails that it takes over one connection, before it answers `enough` to MAIL and hangs up.
+    slow: seconds that it takes for its answer to the final dot.  utf8: it offers SMTPUTF8.
+    taken: receivers and content.  senders: what came after MAIL FROM, as it was written.
     """
 
     port: int = 0
     receivers: dict[str, list[str]] = field(default_factory=dict)
     mail: str | None = None
     ehlo: str | None = None
+    dots: dict[str, list[str]] = field(default_factory=dict)
     data: str | None = None
     auth: str | None = None
     cut: dict[str, int] = field(default_factory=dict)
+    most: int | None = None
+    enough: str = "421 4.7.0 enough for one connection"
     slow: float = 0.0
+    utf8: bool = False
     taken: list[tuple[list[str], Message]] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
     sessions: int = 0
 
     def cuts(self, where: str) -> bool:
@@ -55,6 +64,7 @@ class _Handler:
     ) -> str:
         if self.relay.mail is None:
             envelope.mail_from = address
+            envelope.mail_options.extend(options)
         return self.relay.mail or "250 OK"
 
     async def handle_RCPT(  # noqa: N802
@@ -69,7 +79,12 @@ class _Handler:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         if self.relay.data is not None:
             return self.relay.data
+        scripted = self.relay.dots.get(envelope.rcpt_tos[0], [])
+        if scripted and not (reply := scripted.pop(0)).startswith("2"):
+            return reply
         assert isinstance(envelope.content, bytes)
+        assert isinstance(server, _Server)
+        server.carried += 1
         self.relay.taken.append((list(envelope.rcpt_tos), message_from_bytes(envelope.content)))
         if self.relay.cuts("after the dot"):
             assert isinstance(server.transport, asyncio.Transport)
@@ -80,6 +95,18 @@ class _Handler:
 
 class _Server(SMTP):
     relay: Relay
+    carried = 0
+
+    async def smtp_MAIL(self, arg: str) -> None:  # noqa: N802
+        self.relay.senders.append(arg)
+        full = self.relay.most is not None and self.carried >= self.relay.most
+        if full:
+            await self.push(self.relay.enough)
+        if full or self.relay.cuts("at MAIL"):
+            assert isinstance(self.transport, asyncio.Transport)
+            self.transport.close() if full else self.transport.abort()
+            return
+        await super().smtp_MAIL(arg)
 
     async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802
         self.relay.sessions += 1
@@ -122,6 +149,7 @@ def relay_server(tls: ssl.SSLContext | None = None) -> Iterator[Relay]:
             loop=loop,
             tls_context=tls,
             require_starttls=tls is not None,
+            enable_SMTPUTF8=relay.utf8,
         )
         server.relay = relay
         return server

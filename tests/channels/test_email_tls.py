@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from sexton.call_outcomes import Done, Down
 from sexton.channels.contract import Notice, Refused
 from sexton.channels.email import EmailChannel, EmailSettings
 from tests.support.patience import PATIENCE
 from tests.support.require import missing
 
 from .relay import Relay, relay_server
+from .test_mail_delivery import kinds, message
 
 
 def certificate(folder: Path, host: str) -> tuple[Path, Path]:
@@ -79,3 +81,25 @@ def test_m6_a_certificate_of_another_host_is_refused(relay: Relay, notice: Notic
     with pytest.raises(Refused, match="is not trusted"):
         channel(relay).send(notice)
     assert relay.taken == []
+
+
+def test_a_batch_goes_through_a_trusted_relay(relay: Relay) -> None:
+    outcomes = list(channel(relay).deliver([message("a@example.com"), message("b@example.com")], seconds=PATIENCE))
+
+    assert kinds(outcomes) == [Done, Done]
+    assert relay.told() == ["a@example.com", "b@example.com"]
+
+
+def test_m6_a_certificate_nobody_trusts_stops_the_batch_before_the_password(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(M6) Lasting: somebody has to look."""
+    monkeypatch.delenv("SSL_CERT_FILE")
+
+    outcomes = list(channel(relay).deliver([message("a@example.com"), message("b@example.com")], seconds=PATIENCE))
+
+    assert kinds(outcomes) == [Down, Down]
+    assert isinstance(outcomes[0], Down)
+    assert outcomes[0].lasting
+    assert "is not trusted" in outcomes[0].why
+    assert relay.senders == []

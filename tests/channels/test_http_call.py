@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 
+import httpx2
 import pytest
 
 from sexton import Again, Down, Failed, Gone, HttpAnswer, Unknown, http_call
@@ -214,3 +216,15 @@ def test_g2_headers_beyond_the_limit_are_no_answer() -> None:
 
     assert isinstance(found, Again)
     assert "more than 32 KiB of headers" in found.why
+
+
+def test_no_log_has_the_address_of_a_call_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """(G7) Programs that log everything do so with the addresses of their own calls only."""
+    caplog.set_level(logging.DEBUG)
+    with hostile_server(says({})) as server:
+        http_call("POST", server.url, json={}, headers=KEY, timeout=PATIENCE)
+        assert CANARY not in caplog.text
+
+        with httpx2.Client(trust_env=False) as client:
+            client.get(server.url, timeout=PATIENCE)
+    assert CANARY in caplog.text

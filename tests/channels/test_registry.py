@@ -23,7 +23,10 @@ from sexton.setting_fields import own_settings, rule_of
 FOLDER = Path(registry.__file__).parent
 PARTS = {
     *("contract", "registry", "call_timeout", "chat_text", "smtp_dialogue", "smtp_session", "__init__"),
-    *("http_exchange", "http_post", "http_call"),
+    *("http_exchange", "http_post", "http_call", "one_by_one", "chat_channel"),
+    *("address_rules", "endpoint_health", "stranger_post", "stranger_url"),
+    *("smtp_batch", "mail_address", "mail_message"),
+    *("templates", "template_files", "template_engine", "template_filters"),
 }
 """Files of the folder that are no channel, but what channels share."""
 

@@ -125,7 +125,7 @@ def test_sec_26_the_image_has_what_the_extras_need_that_make_lock_names() -> Non
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(one for name in extras for one in project["optional-dependencies"][name])]
     names = {re.split(r"[\[<>=!~; ]", requirement)[0] for requirement in wanted}
-    assert extras == {"postgres", "web", "alerts"}
+    assert extras == {"postgres", "web", "alerts", "mail"}
     assert names <= set(pins("deploy/requirements.lock"))
 
 

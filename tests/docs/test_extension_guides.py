@@ -7,12 +7,16 @@ import os
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Engine, text
 
+from sexton import Again, Done, Down, Failed, Gone
 from sexton.channels import registry as channels
+from sexton.channels.contract import ConfiguredChannel, OutgoingMessage
 from sexton.config import environment, load
 from sexton.config.policy_in_words import sentence
 from sexton.config.template import env_template, toml_template
@@ -23,6 +27,7 @@ from sexton.errors import SettingsError
 from tests.channels.web import Web, web_server
 from tests.cli.shell import Shell
 from tests.support.databases import Databases, kinds_for
+from tests.support.patience import PATIENCE
 
 from .pages import DOCS, blocks
 
@@ -85,6 +90,27 @@ def test_the_channel_of_the_guide_delivers_a_real_alert(pager: Shell, web: Web) 
     assert "no more stock" in message["text"]
     assert message["id"].startswith("alert:")
     assert "not sent" not in pager.sexton("alerts").out
+
+
+def test_the_channel_of_the_guide_delivers_messages_one_by_one(
+    here: Path, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(promise 3) Each with the id that is the same in every try, and an outcome of its own."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    installed("write-a-channel.md", here)
+    channel = channels.channel_for("pager", {"pager": SimpleNamespace(url=web.url, urgency=3, mute=False)})
+    assert isinstance(channel, ConfiguredChannel)
+    assert channel.delivers
+    web.answers = [(204, {}), (500, {}), (401, {}), (400, {}), (410, {})]
+    message = OutgoingMessage(
+        "msg_7", "late:7", "payment.late", "+4930123", {"payment": 7}, datetime.now(UTC), text="look"
+    )
+
+    outcomes = list(channel.deliver([message] * 5, seconds=PATIENCE))
+
+    assert [type(one) for one in outcomes] == [Done, Again, Down, Failed, Gone]
+    told = web.requests[0].json()
+    assert (told["id"], told["text"], told["to"]) == ("msg_7", "look", "+4930123")
 
 
 def test_it_is_tried_checked_and_set_like_one_of_ours(pager: Shell, web: Web) -> None:

@@ -32,10 +32,14 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Permits of one budget that still count. groups: (microseconds since 1970, how many), oldest first."""
+    """Permits of one budget that still count. groups: (microseconds since 1970, how many), oldest first.
+
+    set_back: whether the clock was so far ahead once that the row has to be written anew, taken or not.
+    """
 
     period: timedelta
     groups: tuple[tuple[int, int], ...] = ()
+    set_back: bool = False
 
     @classmethod
     def read(cls, period: timedelta, stored: Any, at: datetime) -> Taken:
@@ -44,8 +48,9 @@ class Taken:
         A permit from further ahead than W was given by a clock that has been set back since; it counts from now.
         """
         length, now = period // _MICROSECOND, _micros(at)
-        found = [(now if then > now + length else then, number) for then, number in _pairs(stored)]
-        return cls(period, tuple(sorted(group for group in found if group[0] + length > now)))
+        pairs = _pairs(stored)
+        found = [(now if then > now + length else then, number) for then, number in pairs]
+        return cls(period, tuple(sorted(group for group in found if group[0] + length > now)), found != pairs)
 
     @property
     def number(self) -> int:
@@ -54,6 +59,8 @@ class Taken:
 
     def more(self, number: int, at: datetime, rate: Rate) -> Taken:
         """The same with `number` permits taken at `at`; when the clock was set back a little, at the latest so far."""
+        if not number:
+            return self
         moment = max([_micros(at), *(then for then, _ in self.groups[-1:])])
         grain = self.period // _MICROSECOND // MOST_INSTANTS if rate.number > MOST_INSTANTS else 1
         kept, joined = list(self.groups), 0
@@ -86,21 +93,20 @@ def permits(connection: Connection, name: str, rates: Sequence[Rate], wanted: in
     if not limits or wanted <= 0:
         return max(wanted, 0)
     known = _taken(connection, limits, at)
-    if _free(known, limits, wanted) <= 0:  # looked up without a lock: whoever only waits stops nobody
-        return 0
-    _make_rows(connection, [row for row in limits if row not in known], at)
-    taken = _taken(connection, limits, at, lock=True)
+    if _free(known, limits, wanted) <= 0 and not any(one.set_back for one in known.values()):
+        return 0  # looked up without a lock: whoever only waits stops nobody
+    taken = _locked(connection, limits, at)
     free = _free(taken, limits, wanted)
-    if free > 0:
-        for row, rate in limits.items():
+    for row, rate in limits.items():
+        if free or taken[row].set_back:
             _write(connection, row, taken[row].more(free, at, rate))
-    return max(free, 0)
+    return free
 
 
 def free_permits(connection: Connection, name: str, rates: Sequence[Rate], wanted: int, at: datetime) -> int:
     """How many `permits` would give now. Only reads."""
     limits = _limits(name, rates)
-    return max(_free(_taken(connection, limits, at), limits, wanted), 0) if limits else wanted
+    return _free(_taken(connection, limits, at), limits, wanted)
 
 
 def next_permit(connection: Connection, name: str, rates: Sequence[Rate], at: datetime) -> datetime:
@@ -121,22 +127,23 @@ def _limits(name: str, rates: Iterable[Rate]) -> dict[str, Rate]:
 
 def _free(taken: dict[str, Taken], limits: dict[str, Rate], wanted: int) -> int:
     used = {row: known.number for row, known in taken.items()}
-    return min([wanted, *(rate.number - used.get(row, 0) for row, rate in limits.items())])
+    return max(min([wanted, *(rate.number - used.get(row, 0) for row, rate in limits.items())]), 0)
 
 
-def _taken(connection: Connection, limits: dict[str, Rate], at: datetime, *, lock: bool = False) -> dict[str, Taken]:
+def _taken(connection: Connection, limits: dict[str, Rate], at: datetime) -> dict[str, Taken]:
     budgets = own_tables(connection.dialect.name).budgets
-    asked = select(budgets.c.name, budgets.c.taken).where(budgets.c.name.in_(limits)).order_by(budgets.c.name)
-    found = connection.execute(asked.with_for_update() if lock else asked)
+    asked = select(budgets.c.name, budgets.c.taken).where(budgets.c.name.in_(limits))
+    return {name: Taken.read(limits[name].period, stored, at) for name, stored in connection.execute(asked)}
+
+
+def _locked(connection: Connection, limits: dict[str, Rate], at: datetime) -> dict[str, Taken]:
+    """The same of all rows, locked; one that is not there is made. One statement: nobody can purge one in between."""
+    dialect = connection.dialect.name
+    budgets = own_tables(dialect).budgets
+    new = upsert(dialect, budgets).values([{"name": name, "taken": [], "over_at": at} for name in limits])
+    locked = new.on_conflict_do_update(index_elements=[budgets.c.name], set_={"name": budgets.c.name})
+    found = connection.execute(locked.returning(budgets.c.name, budgets.c.taken))
     return {name: Taken.read(limits[name].period, stored, at) for name, stored in found}
-
-
-def _make_rows(connection: Connection, names: Sequence[str], at: datetime) -> None:
-    """A row to lock; two processes that make it at once end with one."""
-    if names:
-        dialect = connection.dialect.name
-        rows = [{"name": name, "taken": [], "over_at": at} for name in names]
-        connection.execute(upsert(dialect, own_tables(dialect).budgets).values(rows).on_conflict_do_nothing())
 
 
 def _write(connection: Connection, name: str, taken: Taken) -> None:

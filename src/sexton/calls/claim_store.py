@@ -10,12 +10,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, Protocol
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    tuple_,
-    update,
-)
+from sqlalchemy import ARRAY, ColumnElement, Connection, any_, literal, tuple_, update
 
 from ..call_state import CallState
 from ..policies.call_rule import CallColumns
@@ -32,8 +27,8 @@ KEYS_PER_STATEMENT = 500
 class ClaimStore(Protocol):
     """Keeps who calls for which row, and when it is called for next."""
 
-    by_row: bool
-    """Whether all of it stands in the row, so that nothing is left once the row says that it is done."""
+    row_claim: ColumnElement[Any] | None
+    """The column of the row that holds the claim; None: it stands elsewhere, and so does all that is kept."""
 
     def picked(self) -> tuple[list[ColumnElement[Any]], tuple[Any, Any] | None]:
         """What a pick has to read beside the row (`ATTEMPTS`, `STATE`, `CODE`, `FIRST`), and what it joins, how."""
@@ -46,7 +41,7 @@ class ClaimStore(Protocol):
         ...
 
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
-        """The subjects of those whose claim is still ours, locked; the rows themselves are locked before."""
+        """The subjects of those whose claim is still ours, locked, where it does not stand in the row (`row_claim`)."""
         ...
 
     def write(self, connection: Connection, written: Sequence[tuple[ClaimedRow, Verdict]], at: datetime) -> None:
@@ -63,18 +58,27 @@ def chunks(rows: Sequence[Any], size: int = KEYS_PER_STATEMENT) -> Iterable[Sequ
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def with_keys(plan: Plan, rows: Sequence[ClaimedRow]) -> ColumnElement[bool]:
-    """Whether a row is one of these."""
+def with_keys(dialect: str, plan: Plan, rows: Sequence[ClaimedRow]) -> ColumnElement[bool]:
+    """Whether a row is one of these; on PostgreSQL as one array, whose statement is the same however many they are."""
     if len(plan.key) == 1:
-        return plan.key[0].in_([row.key[0] for row in rows])
+        keys = [row.key[0] for row in rows]
+        if dialect == "postgresql":
+            return plan.key[0] == any_(literal(keys, ARRAY(plan.key[0].type)))
+        return plan.key[0].in_(keys)
     return tuple_(*plan.key).in_([row.key for row in rows])
 
 
 def write_rows(connection: Connection, plan: Plan, written: Iterable[tuple[ClaimedRow, Mapping[str, Any]]]) -> None:
     """Give rows new values; those that get the same in one statement."""
     for values, rows in _alike(written):
-        for some in chunks(rows):
-            connection.execute(update(plan.table).where(with_keys(plan, some)).values(dict(values)))
+        write_alike(connection, plan, rows, values)
+
+
+def write_alike(connection: Connection, plan: Plan, rows: Sequence[ClaimedRow], values: Mapping[str, Any]) -> None:
+    """Give all these rows the same new values."""
+    for some in chunks(rows):
+        these = with_keys(connection.dialect.name, plan, some)
+        connection.execute(update(plan.table).where(these).values(dict(values)))
 
 
 def _alike(written: Iterable[tuple[ClaimedRow, Mapping[str, Any]]]) -> list[tuple[Mapping[str, Any], list[ClaimedRow]]]:

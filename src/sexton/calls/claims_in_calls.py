@@ -22,7 +22,7 @@ from .claimed_row import ClaimedRow, Verdict
 class InCalls:
     """Claims stand in table `calls`; attempts, next call and the like in the row, as far as it has columns for them."""
 
-    by_row = False
+    row_claim: ColumnElement[Any] | None = None
 
     def __init__(self, plan: Plan, columns: CallColumns, job: str, dialect: str) -> None:
         self._plan, self._columns, self._job = plan, columns, job

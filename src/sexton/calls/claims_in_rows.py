@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal, update
 
 from ..call_state import CallState
 from ..policies.call_rule import CallColumns
 from ..policies.contract import Plan
-from .claim_store import ATTEMPTS, CODE, FIRST, STATE, chunks, mapped_values, with_keys, write_rows
+from .claim_store import ATTEMPTS, CODE, FIRST, STATE, chunks, mapped_values, with_keys, write_alike, write_rows
 from .claimed_row import ClaimedRow, Verdict
 
 
 class InRow:
     """All of it stands in the row."""
 
-    by_row = True
-
     def __init__(self, plan: Plan, columns: CallColumns) -> None:
         self._plan = plan
         self._columns = columns
+        self.row_claim: ColumnElement[Any] | None = columns.claim
 
     def picked(self) -> tuple[list[ColumnElement[Any]], tuple[Any, Any] | None]:
         """Columns of the row; nothing is joined."""
@@ -44,44 +43,48 @@ class InRow:
         counted = func.coalesce(own.attempts, 0) + 1
         first = {own.first_at.key: func.coalesce(own.first_at, rows[0].first_at)} if own.first_at is not None else {}
         for some in chunks(rows):
-            claimed = update(self._plan.table).where(with_keys(self._plan, some))
+            claimed = update(self._plan.table).where(with_keys(connection.dialect.name, self._plan, some))
             connection.execute(claimed.values({**values, own.attempts.key: counted, **first}))
         return {row.subject for row in rows}
 
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
-        """By the column of the claim."""
-        claim = self._columns.claim
-        assert claim is not None
-        tokens = {row.key: (row.token, row.subject) for row in rows}
-        ours: set[str] = set()
-        for some in chunks(rows):
-            found = connection.execute(select(*self._plan.key, claim).where(with_keys(self._plan, some)))
-            for one in found:
-                token, subject = tokens[tuple(one[:-1])]
-                if one[-1] == token:
-                    ours.add(subject)
-        return ours
+        """Nothing stands elsewhere."""
+        return set()
 
     def write(self, connection: Connection, written: Sequence[tuple[ClaimedRow, Verdict]], at: datetime) -> None:
         """Into the row."""
-        closed = self._plan.table.c.get("closed_at")
-        changes = []
+        groups: dict[tuple[Any, ...], list[ClaimedRow]] = {}
+        single: list[tuple[ClaimedRow, Mapping[str, Any]]] = []
         for row, verdict in written:
-            values = mapped_values(
-                self._columns,
-                status=verdict.state,
-                claim=None,
-                leased_until=None,
-                next_at=verdict.next_at,
-                code=verdict.code,
-                error=verdict.error,
-            )
-            if verdict.attempts != row.attempts:
-                values |= mapped_values(self._columns, attempts=verdict.attempts)
-            if closed is not None and verdict.closed:
-                values[closed.key] = at
-            changes.append((row, {**values, **verdict.values}))
-        write_rows(connection, self._plan, changes)
+            attempts = None if verdict.attempts == row.attempts else verdict.attempts
+            shape = (verdict.state, verdict.code, verdict.next_at, verdict.error, attempts)
+            if verdict.values:
+                single.append((row, {**self._written(at, *shape), **verdict.values}))
+            else:
+                groups.setdefault(shape, []).append(row)
+        for shape, rows in groups.items():
+            write_alike(connection, self._plan, rows, self._written(at, *shape))
+        write_rows(connection, self._plan, single)
+
+    def _written(
+        self,
+        at: datetime,
+        state: CallState,
+        code: str,
+        next_at: datetime | None,
+        error: str | None,
+        attempts: int | None,
+    ) -> dict[str, Any]:
+        """attempts: None: as they are."""
+        own, closed = self._columns, self._plan.table.c.get("closed_at")
+        values = mapped_values(
+            own, status=state, claim=None, leased_until=None, next_at=next_at, code=code, error=error
+        )
+        if attempts is not None:
+            values |= mapped_values(own, attempts=attempts)
+        if closed is not None and state is not CallState.WAITING:
+            values[closed.key] = at
+        return values
 
     def forget(self, connection: Connection, rows: Sequence[ClaimedRow]) -> None:
         """The claim goes; the row says itself what it is now, or waits."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial, reduce
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, CursorResult, select, update
 
 from ..db.tables import own_tables
 from ..db.upsert import upsert
@@ -159,22 +159,32 @@ def _alter(
     before = {name: seen.get(name, DestinationHealth()) for name in alterations}
     names = sorted(name for name in alterations if alterations[name](before[name]) != before[name])
     if names:
-        _make_rows(connection, [name for name in names if name not in seen])
-        before |= _read(connection, names, lock=True)
+        before |= _locked(connection, names)
     now = {name: alter(before[name]) for name, alter in alterations.items()}
     for name in names:
         _write(connection, name, before[name], now[name])
     return before, now
 
 
-def _read(connection: Connection, names: Collection[str] | None, *, lock: bool = False) -> dict[str, DestinationHealth]:
+def _read(connection: Connection, names: Collection[str] | None) -> dict[str, DestinationHealth]:
     table = own_tables(connection.dialect.name).destinations
     asked = select(table).order_by(table.c.name)
-    if names is not None:
-        asked = asked.where(table.c.name.in_(names))
-    rows = connection.execute(asked.with_for_update() if lock else asked).mappings()
+    return _typed(connection.execute(asked if names is None else asked.where(table.c.name.in_(names))))
+
+
+def _locked(connection: Connection, names: Sequence[str]) -> dict[str, DestinationHealth]:
+    """Those rows, locked; one that is not there is made. One statement: nobody can purge one in between."""
+    dialect = connection.dialect.name
+    table = own_tables(dialect).destinations
+    new = upsert(dialect, table).values([{"name": name, "rests": 0, "failed_subjects": []} for name in names])
+    locked = new.on_conflict_do_update(index_elements=[table.c.name], set_={"name": table.c.name})
+    return _typed(connection.execute(locked.returning(*table.c)))
+
+
+def _typed(rows: CursorResult[Any]) -> dict[str, DestinationHealth]:
     return {
-        row["name"]: DestinationHealth(**{column: _value(column, row[column]) for column in _COLUMNS}) for row in rows
+        row["name"]: DestinationHealth(**{column: _value(column, row[column]) for column in _COLUMNS})
+        for row in rows.mappings()
     }
 
 
@@ -182,14 +192,6 @@ def _value(column: str, stored: Any) -> Any:
     if column != "failed_subjects":
         return stored
     return tuple(map(str, stored)) if isinstance(stored, list) else ()
-
-
-def _make_rows(connection: Connection, names: Sequence[str]) -> None:
-    """Rows to lock; two processes that make one at once end with one."""
-    if names:
-        dialect = connection.dialect.name
-        rows = [{"name": name, "rests": 0, "failed_subjects": []} for name in names]
-        connection.execute(upsert(dialect, own_tables(dialect).destinations).values(rows).on_conflict_do_nothing())
 
 
 def _write(connection: Connection, name: str, before: DestinationHealth, now: DestinationHealth) -> None:

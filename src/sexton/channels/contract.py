@@ -60,6 +60,7 @@ class OutgoingMessage:
     recipient: the address that the channel takes: of mail, of a webhook, of a person in the product.
     payload: what the message says.  subject, text, html: made of its template; empty where the route has none.
     attempt: 1 for the first.  uncertain: an earlier one may have arrived.
+    secrets: keys that sign for this recipient, all that have not expired.
     """
 
     id: str
@@ -73,6 +74,7 @@ class OutgoingMessage:
     html: str = ""
     attempt: int = 1
     uncertain: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Channel(Protocol):
@@ -112,6 +114,8 @@ class ConfiguredChannel(ABC, Generic[S]):
     name: in settings, `[channel.NAME]`.  settings_type: a dataclass whose fields are made by `sexton.setting`, all with
     defaults; its `check()` raises ValueError where values do not fit together.
     required: settings without which it cannot send.  library: what has to be installed for it.
+    alerts: whether it takes notices, by `send`.
+    addressed: whether a message needs a recipient; False: it leads to one place.
     delivers: whether it takes messages of the outbox, by `deliver`.  batch: how many of them at once.
     needed_to_deliver: settings without which it cannot deliver.
     retry: delays after which one that did not arrive is tried again, while a route names no others.
@@ -121,6 +125,8 @@ class ConfiguredChannel(ABC, Generic[S]):
     settings_type: ClassVar[type]
     required: ClassVar[tuple[str, ...]] = ()
     library: ClassVar[Library | None] = None
+    alerts: ClassVar[bool] = True
+    addressed: ClassVar[bool] = True
     delivers: ClassVar[bool] = False
     batch: ClassVar[int] = 1
     needed_to_deliver: ClassVar[tuple[str, ...]] = ()

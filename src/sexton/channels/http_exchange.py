@@ -5,8 +5,10 @@ No redirect is followed, no cookie kept, nothing unpacked; no address is repeate
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -73,6 +75,17 @@ class ForbiddenPeer(Exception):
         super().__init__("leads to where a cloud tells its machines their credentials; correct the url")
 
 
+_thread = threading.local()
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    """The library logs the address of each call, which may hold a secret; calls that are not ours it may log."""
+    return not getattr(_thread, "calls_for_us", False)
+
+
+logging.getLogger(httpx2.__name__).addFilter(_is_not_ours)
+
+
 class _Watch:
     """What the library says at each step of a call. sent: the request has begun to go out."""
 
@@ -98,18 +111,21 @@ def exchange(
     headers: Mapping[str, str] | None = None,
     most: int = 0,
     way: WayOut = OWN_WAY,
+    connect: float | None = None,
 ) -> HttpReply:
     """Ask once. seconds: for all of it, from the name of the host to the last byte that is read; a hard end.
 
-    most: bytes of the body that are read. NoAnswer when there is none, ForbiddenPeer."""
+    most: bytes of the body that are read.  connect: seconds of it for the connection alone.
+    NoAnswer when there is none; ForbiddenPeer."""
     watch = _Watch(way.peers_checked)
     if way.peers_checked and is_forbidden(host_in_words(url)):
         raise ForbiddenPeer
-    client = _client(seconds, way)
+    client = _client(httpx2.Timeout(seconds, connect=seconds if connect is None else connect), way)
     sent = {**_ALWAYS, **({"host": way.host_header} if way.host_header else {}), **(headers or {})}
     told: dict[str, Any] = {"trace": watch, **({"sni_hostname": way.name} if way.name else {})}
 
     def call() -> HttpReply:
+        _thread.calls_for_us = True  # the thread is made for this call
         with client, client.stream(method, url, content=body, headers=sent, extensions=told) as response:
             return _read(response, most)
 
@@ -122,10 +138,10 @@ def exchange(
         raise NoAnswer(f"cannot be reached: {_reason(error)}", sent=sent_out) from None
 
 
-def _client(seconds: float, way: WayOut) -> httpx2.Client:
+def _client(timeout: httpx2.Timeout, way: WayOut) -> httpx2.Client:
     try:
         return httpx2.Client(
-            timeout=seconds,
+            timeout=timeout,
             follow_redirects=False,
             trust_env=way.by_environment,
             proxy=way.proxy,

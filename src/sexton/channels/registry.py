@@ -29,8 +29,13 @@ BUILT_IN_CHANNELS = {
     "webhook": "WebhookChannel",
     "slack": "SlackChannel",
     "discord": "DiscordChannel",
+    "in_app": "InAppChannel",
+    "function": "FunctionChannel",
 }
 """The channels of this folder: each in the file of its name."""
+
+ONLY_MESSAGES = ("in_app", "function")
+"""Those of them that take no alerts: known without importing them."""
 
 
 @cache
@@ -54,6 +59,11 @@ def require(name: str) -> None:
     """ValueError, with the nearest names, when no channel is called so; none is imported for that."""
     if name not in BUILT_IN_CHANNELS and name not in _installed():
         raise ValueError(f"no channel named {name!r}{suggestion(name, names())}")
+
+
+def takes_alerts(name: str) -> bool:
+    """Whether the channel takes notices, and not messages of the outbox only."""
+    return channel_type(name).alerts
 
 
 def settings_of(name: str, given: Mapping[str, Any]) -> Any:

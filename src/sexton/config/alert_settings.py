@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ..channels.registry import BUILT_IN_CHANNELS, missing
+from ..channels.registry import BUILT_IN_CHANNELS, ONLY_MESSAGES, missing, takes_alerts
 from ..setting_fields import Misfit, setting
 
 MOST_PER_HOUR = 30
 """Messages that one channel gets in an hour, unless settings say otherwise."""
+
+_ALERTED = [name for name in BUILT_IN_CHANNELS if name not in ONLY_MESSAGES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class AlertSettings:
 
     channels: tuple[str, ...] = setting(
         ("log",),
-        f"channels that are told: {', '.join(BUILT_IN_CHANNELS)}, or one that a package of yours brings; all but log "
+        f"channels that are told: {', '.join(_ALERTED)}, or one that a package of yours brings; all but log "
         "need their table [channel.NAME]",
         kind="channel",
     )
@@ -90,6 +92,8 @@ class AlertSettings:
 def check_channels(alerts: AlertSettings, given: Mapping[str, Any]) -> None:
     """Misfit, a ValueError, when a channel is to be told that is not set up. given: settings of channels by name."""
     for name in alerts.channels:
+        if not takes_alerts(name):
+            raise Misfit(f'"{name}" takes messages of the outbox only, no alerts', "alerts", "channels")
         if absent := missing(name, given):
             keys = ", ".join(absent)
             raise Misfit(f'"{name}" is not set up; give [channel.{name}] its {keys}', "alerts", "channels")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from ..errors import SettingsError, suggestion
 from ..files import TRUST
@@ -55,7 +55,7 @@ def path_of(name: str, *, where: str) -> SettingPath:
     if (found := known(name)) is not None:
         return found[0]
     group = name.removeprefix(PREFIX).partition("__")[0].lower()
-    if group in ("job", "pack", "policies"):
+    if group in ("job", "pack", "policies", "route"):
         raise SettingsError(
             f"{where}: {name}: settings of one {group} are read from sexton.toml only, from [{group}.NAME]; "
             f"the environment sets single values, {PREFIX}RUN__… and {PREFIX}RETENTION__…"
@@ -72,7 +72,7 @@ def from_text(text: str, annotation: Any) -> object:
     if annotation is bool and text in ("true", "false"):
         return text == "true"
     if get_origin(annotation) is tuple:
-        return [item.strip() for item in text.split(",")]
+        return [from_text(item.strip(), get_args(annotation)[0]) for item in text.split(",")]
     return text
 
 

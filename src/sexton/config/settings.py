@@ -17,6 +17,7 @@ from ..channels.registry import SETTINGS
 from ..setting_fields import setting
 from .alert_settings import AlertSettings, check_channels
 from .monitoring_settings import MetricsSettings, WebSettings
+from .route_settings import OutboxSettings, RouteSettings
 from .worker_settings import WorkerSettings
 
 
@@ -258,8 +259,12 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     channel: Mapping[str, Any] = setting(
-        {}, "where each channel of alerts leads, by its name", groups=SETTINGS, hint="write [channel.NAME]"
+        {}, "where each channel of alerts and messages leads, by its name", groups=SETTINGS, hint="write [channel.NAME]"
     )
+    route: Mapping[str, RouteSettings] = setting(
+        {}, "which messages of the outbox go where, by a name of your choice", hint="write [route.NAME]"
+    )
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     web: WebSettings = field(default_factory=WebSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)

@@ -91,7 +91,7 @@ def env_text(value: object) -> str:
     """A value as the text of a variable: lists with commas, truth values as TOML has them."""
     if isinstance(value, bool):
         return toml_value(value)
-    return ",".join(value) if isinstance(value, list | tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _toml_setting(declared: Field[Any]) -> Iterator[str]:
@@ -113,6 +113,9 @@ def _toml_tables_by_name() -> Iterator[str]:
     yield ""
     yield from _comment(f"{rule_of_name('policies').meaning}. It only counts until `sexton arm stale_sessions`:")
     yield from ("#", "#   [policies.stale_sessions]", '#   purge = "public.sessions"', '#   by = "expires_at"')
+    yield ""
+    yield from _comment(f"{rule_of_name('route').meaning}; each with more keys, see the manual:")
+    yield from ("#", "#   [route.order_expired]", '#   event = "order_expired"', '#   channel = "log"')
     yield ""
     yield from _comment(f"{rule_of_name('pack').meaning}:")
     yield from ("#", "#   [pack.marketplace.tables]", '#   licenses = "vendor_licences"')

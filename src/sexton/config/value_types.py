@@ -129,6 +129,12 @@ def _webhook_secret(value: str, rule: SettingRule) -> None:
         raise ValueError('this is not a key for signatures; write "whsec_" and at least 16 bytes in base64')
 
 
+def _function(value: str, rule: SettingRule) -> None:
+    module, colon, name = value.partition(":")
+    if not colon or not _MODULE.fullmatch(module) or not name.isidentifier():
+        raise ValueError(f'{value!r} is no function; write "package.module:function"')
+
+
 def _any(value: str, rule: SettingRule) -> None:
     """A text without a kind may be anything."""
 
@@ -147,6 +153,7 @@ KINDS: Mapping[str, Callable[[str, SettingRule], None]] = {
     "url": _url,
     "host": _host,
     "webhook secret": _webhook_secret,
+    "function": _function,
 }
 
 WORDS: Mapping[str, str] = {
@@ -163,6 +170,7 @@ WORDS: Mapping[str, str] = {
     "url": "a web address",
     "host": "a host's name",
     "webhook secret": "a key for signatures",
+    "function": "a function",
 }
 
 

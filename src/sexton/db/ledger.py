@@ -136,6 +136,18 @@ def told(key: ColumnElement[str], *, age: str = "0s", subject: Sequence[Column[A
     return or_(*known) if len(known) > 1 else known[0]
 
 
+def delivered(key: ColumnElement[str], *, age: str = "0s", subject: Sequence[Column[Any]] = ()) -> ColumnElement[bool]:
+    """Whether the message about the effect `key` has arrived; with `age` ("24h"): for at least that long.
+
+    For a purge that is not to happen before somebody has been told: told is not delivered, as a mail may wait for days.
+    subject: as in `told`.
+    """
+    since = effect_column("delivered_at", UtcDateTime()) <= ago(age)
+    known = [on_record(key, since)]
+    known += [on_record(former, condition, since) for former, condition in former_keys(key, subject)]
+    return or_(*known) if len(known) > 1 else known[0]
+
+
 def effect_column(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
     """A column of the effect that a condition is on."""
     return literal_column(f"sexton_noticed.{name}", kind)

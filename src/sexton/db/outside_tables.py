@@ -22,7 +22,7 @@ def _call_columns() -> tuple[Column[Any], ...]:
         Column("code", Text, comment="what the last one came to: done, again, failed, gone, unknown, down, error"),
         Column("error", Line, comment="why, one line without secrets"),
         Column("run_id", BigKey, comment="of the last attempt"),
-        Column("note", Line, comment="what a person did: retried, cancelled"),
+        Column("note", Line, comment="what a person did: retry, cancel, and who"),
     )
 
 

@@ -18,6 +18,8 @@ class Pack:
     demo: `LazyWork` of a `Demo`; None: the pack has no demonstration.
     keeps_outbox: whether, with these options, its jobs purge Sexton's own outbox and the housekeeping need not;
         None: they never do.
+    routes: given the options, the `Route`s of its messages, each of which `[route.NAME]` can change; None: it has none.
+    templates: the folder of those that its routes name, "sexton.packs.storefront:templates".
     """
 
     name: str
@@ -25,3 +27,5 @@ class Pack:
     jobs: Callable[[Any, str], Sequence[Job]]
     demo: LazyWork | None = None
     keeps_outbox: Callable[[Any], bool] | None = None
+    routes: Callable[[Any], Sequence[Any]] | None = None
+    templates: str = ""

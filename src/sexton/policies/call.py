@@ -136,7 +136,7 @@ class Call:
             key=self.key,
             when=self.when,
             unchanged=tuple(self.unchanged),
-            destination=self.destination or step,
+            destination=step if isinstance(self.destination, str) and not self.destination else self.destination,
             rates=tuple(parse_rate(one, f"{where}: rate") for one in rates),
             timeout=self._seconds(self.timeout, f"{where}: timeout"),
             concurrency=self.concurrency,

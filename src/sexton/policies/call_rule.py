@@ -175,6 +175,7 @@ class Attempt:
         destination: str,
         ends: float,
         uncertain: bool = False,
+        cancelled: threading.Event | None = None,
     ) -> None:
         self.row = row
         self.key = key
@@ -183,7 +184,7 @@ class Attempt:
         self.destination = destination
         self.uncertain = uncertain
         self._ends = ends
-        self._cancelled = threading.Event()
+        self._cancelled = cancelled or threading.Event()
 
     @property
     def left(self) -> float:

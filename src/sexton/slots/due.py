@@ -61,11 +61,8 @@ def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: C
     if noted:
         known = overrides(connection, jobs)
     jobs = [job for job in jobs if job.name not in held]
-    return [
-        *_asked_for(connection, jobs),
-        *_slots(connection, jobs, known, now, busy),
-        *_in_demand(connection, jobs, known, now, busy),
-    ]
+    found = [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now, busy)]
+    return [*found, *_in_demand(connection, jobs, known, now, {*busy, *(run.job for run in found)})]
 
 
 def _in_demand(
@@ -75,7 +72,7 @@ def _in_demand(
     now: datetime,
     busy: Collection[str],
 ) -> Iterator[DueRun]:
-    """Jobs for which something waits, and that are neither paused, disabled nor under way."""
+    """Jobs for which something waits, and that are neither paused, disabled, under way, nor due anyway."""
     if not any(job.demand is not None for job in jobs):
         return
     from .demand import in_demand

@@ -10,10 +10,14 @@ from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Table, and_, exists, or_
 
-from ..db.tables import own_tables
+from ..call_state import ENDED_BADLY
+from ..db.tables import OwnTables, own_tables
 from ..policies.contract import Policy
 from ..policies.purge import Purge
 from ..run_state import KEPT_AS_FAILURE
+
+DELIVERIES = "sexton.deliver"
+"""How the names of jobs begin that run whenever a message waits: thousands of runs a day, of which few say anything."""
 
 
 def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Policy]:
@@ -28,9 +32,11 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
     ended = runs.finished_at.is_not(None)
     closed = incidents.closed_at.is_not(None)  # an open one stays, however old
     told = _beside_the_newest(own.runs)
+    short = and_(runs.job.startswith(DELIVERIES, autoescape=True), runs.slot.is_(None))
     purges: list[Policy] = [
         Purge(own.runs, by=runs.finished_at, keep=keep["runs"], only=and_(ended, ~failed, told), name="runs"),
         Purge(own.runs, by=runs.finished_at, keep=keep["failed_runs"], only=and_(failed, told), name="failed_runs"),
+        Purge(own.runs, by=runs.finished_at, keep="2d", only=and_(ended, ~failed, short), name="deliveries_made"),
         Purge(own.effects, by=own.effects.c.created_at, keep=keep["effects"], name="effects"),
         Purge(own.poison, by=poison.last_seen_at, keep=keep["poison"], name="poison"),
         Purge(own.alerts, by=own.alerts.c.created_at, keep=keep["incidents"], name="alerts"),
@@ -39,10 +45,27 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
     ]
     traces = own.tracebacks
     purges.append(Purge(traces, by=traces.c.created_at, keep=keep["tracebacks"], name="tracebacks"))
+    purges += _outside(own, keep)
     if with_outbox:
         events = own.outbox_events
         purges.append(Purge(events, by=events.c.published_at, keep=keep["outbox"], name="outbox"))
     return purges
+
+
+def _outside(own: OwnTables, keep: Mapping[str, str]) -> list[Policy]:
+    """Calls, deliveries, and who was called. What ended badly is listed as long as rows that were set aside."""
+    calls, deliveries, who = own.calls.c, own.deliveries.c, own.destinations.c
+    bad = deliveries.state.in_(ENDED_BADLY)
+    sent = and_(deliveries.closed_at.is_not(None), ~bad)
+    works = and_(*(column.is_(None) for column in (who.rest_until, who.first_failed_at, who.disabled_at)))
+    return [
+        # Without it a row that still looks as if it were to be called for would be: a memory, as effects are.
+        Purge(own.calls, by=calls.closed_at, keep=keep["effects"], only=calls.closed_at.is_not(None), name="calls"),
+        Purge(own.deliveries, by=deliveries.closed_at, keep=keep["outbox"], only=sent, name="deliveries"),
+        Purge(own.deliveries, by=deliveries.closed_at, keep=keep["poison"], only=bad, name="dead_deliveries"),
+        Purge(own.destinations, by=who.last_ok_at, keep=keep["effects"], only=works, name="destinations"),
+        Purge(own.budgets, by=own.budgets.c.over_at, keep="1d", name="budgets"),
+    ]
 
 
 def _beside_the_newest(runs: Table) -> ColumnElement[bool]:

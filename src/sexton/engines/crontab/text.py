@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from ...jobs.duration import duration_in_words
 from ...jobs.job import Job
+from ...jobs.schedule import Schedule
 from ...texts import one_line, visible
 from .command_line import Place
 from .slot_fields import every_minutes, fields_for
@@ -86,12 +87,18 @@ def _each(jobs: list[Job], place: Place, wishes: Wishes, now: datetime) -> Itera
     for job in jobs:
         yield from ("", f"# {_about(job)}")
         if job.schedule is not None:
-            fields = fields_for(job.schedule, wishes.server, wishes.grain, now)
+            # What waits for it may come at any time; a slot of its schedule is found by the same line.
+            fields = every_minutes(wishes.grain) if job.demand else _fields(job.schedule, wishes, now)
             yield f"{fields} {place.command(job.name)}"
+
+
+def _fields(schedule: Schedule, wishes: Wishes, now: datetime) -> str:
+    return fields_for(schedule, wishes.server, wishes.grain, now)
 
 
 def _about(job: Job) -> str:
     when = "only by hand" if job.schedule is None else job.schedule.words()
+    when = when if job.demand is None else f"whenever something waits for it, and {when}"
     # A description may be anything; a line feed in it would begin a line of the crontab.
     purpose = visible(one_line(" ".join(job.description.split())))
     return f"{job.name}: {purpose}; {when}" if purpose else f"{job.name}: {when}"

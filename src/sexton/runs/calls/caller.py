@@ -7,6 +7,7 @@ claim (fenced by the job's lease) ──> threads ──> answers ──> record
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -179,6 +180,7 @@ class Caller:
             elif rule.on_unknown == "stop":
                 self.late.append(Answer(group[0], Unknown("its process ended before the answer came"), now))
                 return
+        cancelled = threading.Event()
         attempts = [
             Attempt(
                 row.row,
@@ -188,6 +190,7 @@ class Caller:
                 destination=row.destination,
                 ends=ends,
                 uncertain=row.uncertain,
+                cancelled=cancelled,
             )
             for row in group
         ]

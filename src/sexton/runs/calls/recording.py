@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, null, select
 from sqlalchemy.exc import DBAPIError
 
 from ...call_outcomes import Again, Done
@@ -50,6 +50,13 @@ class Recorded:
             self.count(word, number)
 
 
+class _Now(NamedTuple):
+    """A row as it is now. still: it is what was called for.  claim: on it, where that stands in the row."""
+
+    still: bool
+    claim: str | None
+
+
 class Recording:
     """Records for one step."""
 
@@ -64,15 +71,19 @@ class Recording:
         answers: of different rows.  at: when the call ended, by the run's time.
         """
         recorded = Recorded()
-        there = self._as_they_are(connection, [answer.claimed for answer in answers], request)
-        ours = self.store.still_ours(connection, [answer.claimed for answer in answers])
+        rows = [answer.claimed for answer in answers]
+        there = self._as_they_are(connection, rows, request)
+        if self.store.row_claim is None:
+            ours = self.store.still_ours(connection, rows)
+        else:
+            ours = {row.subject for row in rows if row.subject in there and there[row.subject].claim == row.token}
         written: list[tuple[ClaimedRow, Verdict]] = []
         moved: list[Answer] = []
         for answer in answers:
             claimed = answer.claimed
             if claimed.subject not in ours:
                 recorded.count("late")
-            elif not there.get(claimed.subject):
+            elif claimed.subject not in there or not there[claimed.subject].still:
                 moved.append(answer)
             else:
                 written.append((claimed, self._applied(connection, answer, at(answer))))
@@ -80,23 +91,25 @@ class Recording:
         self._moved(connection, moved, request, at(answers[-1]), recorded)
         return recorded
 
-    def _as_they_are(self, connection: Connection, rows: Sequence[ClaimedRow], request: Request) -> dict[str, bool]:
-        """Locks the rows: by subject, whether each is still what was called for. Those that are gone are missing."""
+    def _as_they_are(self, connection: Connection, rows: Sequence[ClaimedRow], request: Request) -> dict[str, _Now]:
+        """Locks the rows: by subject, what each is now. Those that are gone are missing."""
         before = {row.key: row for row in rows}
-        found: dict[str, bool] = {}
+        found: dict[str, _Now] = {}
+        claim = null() if self.store.row_claim is None else self.store.row_claim
         for some in chunks(rows):
             asked: Select[Any] = select(
                 *self.plan.key,
                 self.rule.when.label(STILL),
+                claim.label("sexton_claim"),
                 *(column.label(f"sexton_was_{number}") for number, column in enumerate(self.rule.unchanged)),
             )
-            asked = asked.where(with_keys(self.plan, some)).order_by(*self.plan.key)
+            asked = asked.where(with_keys(connection.dialect.name, self.plan, some)).order_by(*self.plan.key)
             asked = asked.with_for_update(of=self.plan.table)
             width = len(self.plan.key)
             for one in connection.execute(asked, parameters(asked, request)):
                 claimed = before[tuple(one[:width])]
                 was = [claimed.row._mapping[column.key] for column in self.rule.unchanged]
-                found[claimed.subject] = bool(one[width]) and list(one[width + 1 :]) == was
+                found[claimed.subject] = _Now(bool(one[width]) and list(one[width + 2 :]) == was, one[width + 1])
         return found
 
     def _applied(self, connection: Connection, answer: Answer, at: datetime) -> Verdict:
@@ -141,10 +154,10 @@ class Recording:
 
     def _forget_done(self, connection: Connection, rows: list[ClaimedRow], request: Request) -> None:
         """Done, and no longer what is called for: nothing need be kept. One that still is rests for good."""
-        if self.store.by_row or not rows:
+        if self.store.row_claim is not None or not rows:
             return
-        still = self._as_they_are(connection, rows, request)
-        self.store.forget(connection, [row for row in rows if not still.get(row.subject)])
+        now = self._as_they_are(connection, rows, request)
+        self.store.forget(connection, [row for row in rows if row.subject not in now or not now[row.subject].still])
 
     def _moved(
         self, connection: Connection, moved: Sequence[Answer], request: Request, at: datetime, recorded: Recorded
@@ -162,7 +175,11 @@ class Recording:
         """Put on record, and write a message, about these rows as they are now."""
         assert self.rule.tell is not None
         telling = replace(
-            self.plan, due=with_keys(self.plan, rows), call=None, messages=(self.rule.tell,), outbox=self.plan.outbox
+            self.plan,
+            due=with_keys(connection.dialect.name, self.plan, rows),
+            call=None,
+            messages=(self.rule.tell,),
+            outbox=self.plan.outbox,
         )
         executor = choose(connection, telling, request, by_row=True).executor
         return executor.execute(connection, replace(request, size=len(rows))).told

@@ -1,0 +1,123 @@
+"""Fan-out: for each message that a route takes and nothing was begun for, a row of `deliveries` for each of its routes.
+
+Set-based, and by what is missing, never by the highest id seen: a transaction that wrote a lower id may commit later
+(R20). A message is locked first, and looked at again: two relays at once write no row twice. What a route cannot fill
+in is written as failed: the message is a dead letter with the name of the field, and the others go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
+from sqlalchemy.types import Integer, Text
+
+from ..call_state import CallState
+from ..db.sql_expressions import as_text
+from ..db.time_parameters import now
+from ..policies.contract import Change, Plan
+from .addressing import is_for, is_for_any, recipient, send_before
+from .destinations import destination
+from .relay import Relay
+from .routes import IN_APP, Route
+
+MOST_OPEN = 100_000
+"""Deliveries that are open at once; with so many, no further messages are fanned out."""
+
+LONGEST_RECIPIENT = 500
+"""Characters; more do not fit into an index."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FanOut:
+    """The policy. room: messages that one run may begin."""
+
+    relay: Relay
+    room: int = MOST_OPEN
+    name: str = "fan_out"
+
+    def plan(self) -> Plan:
+        """Messages without deliveries, and the rows inserted about them."""
+        relay, messages = self.relay, self.relay.messages
+        return Plan(
+            step=self.name,
+            table=messages.table,
+            key=(messages.id,),
+            order=(messages.id,),
+            due=and_(is_for_any(relay.routes, messages, messages.table), unbegun(relay)),
+            changes=(Change.insert("deliveries", relay.deliveries, lambda rows: self._rows(rows["picked"])),),
+            carry=messages.told_columns,
+            lock_first=True,
+            limit=self.room,
+        )
+
+    def _rows(self, picked: FromClause) -> Select[Any]:
+        each = [self._by(route, picked) for route in self.relay.routes]
+        if len(each) == 1:
+            return each[0]
+        together = union_all(*each).subquery("by_route")
+        return select(*together.c)
+
+    def _by(self, route: Route, picked: FromClause) -> Select[Any]:
+        relay, messages = self.relay, self.relay.messages
+        to = recipient(route, messages, picked)
+        address = func.coalesce(to.value, as_text(""), type_=Text())
+        problem = refusal(relay, route, picked)
+        failed = problem.is_not(None)
+        return select(
+            as_text(messages.name).label("outbox"),
+            messages.id_text(picked).label("message"),
+            messages.key_text(picked).label("message_key"),
+            as_text(picked.c[messages.event_type.key]).label("event_type"),
+            as_text(route.name).label("route"),
+            as_text(route.channel).label("channel"),
+            func.coalesce(destination(route, relay.channels[route.channel], address), as_text(route.channel)).label(
+                "destination"
+            ),
+            func.substr(address, 1, LONGEST_RECIPIENT).label("recipient"),
+            # The smallest goes first, so that one index in one direction gives the order.
+            as_number(-route.priority).label("priority"),
+            send_before(route, messages, picked).label("send_before"),
+            now().label("created_at"),
+            case((failed, as_text(CallState.FAILED.value)), else_=as_text(CallState.WAITING.value)).label("state"),
+            case((failed, as_text(CallState.FAILED.value)), else_=null()).label("code"),
+            problem.label("error"),
+        ).where(is_for(route, messages, picked))
+
+
+def refusal(relay: Relay, route: Route, rows: FromClause) -> ColumnElement[str]:
+    """Why a message cannot go by the route, as one line; NULL: it can."""
+    to = recipient(route, relay.messages, rows)
+    lacks: ColumnElement[str] = as_text("the message has no ").op("||")(to.missing)
+    if route.channel == IN_APP:
+        missing = relay.targets[route.name].missing(relay.messages, rows)
+        lacks = func.coalesce(as_text("the message has no ").op("||")(missing), lacks, type_=Text())
+    too_long = case(
+        (func.length(to.value) > LONGEST_RECIPIENT, as_text(f"the recipient has over {LONGEST_RECIPIENT} characters"))
+    )
+    return func.coalesce(lacks, too_long, type_=Text())
+
+
+def unbegun(relay: Relay) -> ColumnElement[bool]:
+    """Whether a message waits, and nothing has been begun for it."""
+    messages, deliveries = relay.messages, relay.deliveries
+    mine = and_(deliveries.c.outbox == as_text(messages.name), deliveries.c.message == messages.id_text())
+    return and_(messages.published_at.is_(None), ~exists(select(1).where(mine).correlate(messages.table)))
+
+
+def as_number(value: int) -> ColumnElement[int]:
+    """A whole number as SQL."""
+    return literal_column(str(value), Integer())

@@ -1,0 +1,132 @@
+"""The work of `sexton.deliver`: from messages in the outbox to their end, as policies in order; and whether any waits.
+
+in_app     rows of the product, straight from the outbox
+fan_out    a delivery for each route of a new message
+late       what is no longer worth sending
+disabled   what has nobody to go to
+in_app     rows of the product for messages that go elsewhere too
+close      messages whose deliveries ended without a call
+digest     who belongs to which digest
+deliver    a `Call` a channel; it closes its messages itself
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
+
+from ..call_state import OPEN_CALLS, CallState
+from ..db.connect import read_only
+from ..db.sql_expressions import as_text
+from ..db.tables import own_tables
+from .addressing import is_for_any
+from .closing import Close
+from .delivery import delivery_calls, ready_channels
+from .digests import DIGEST, Gather
+from .fan_out import MOST_OPEN, FanOut, unbegun
+from .in_app import InAppDeliveries, in_app_steps
+from .lateness import DropLate, GiveUpDisabled
+from .relay import Relay
+
+if TYPE_CHECKING:
+    from ..policies.contract import Policy
+    from .source import RelaySource
+
+NEWEST_LOOKED_AT = 1_000
+"""Waiting messages, from the newest on, that an idle look asks about; a run looks at all of them."""
+
+
+def steps(engine: Engine, source: RelaySource, lane: int = 1) -> list[Policy]:
+    """The work of `sexton.deliver`: `LazyWork("sexton.relay.job:steps", (source, lane), asks_database=True)`.
+
+    lane: which of several jobs that deliver beside each other; each begins with another channel.
+    """
+    relay = source.open(engine)
+    ready_channels(relay, source.channels)
+    return relay_steps(relay, engine, lane)
+
+
+def question(source: RelaySource) -> Callable[[Connection, datetime], bool]:
+    """The demand of the job: `LazyWork("sexton.relay.job:question", (source,))`. The tables are looked up once."""
+
+    def asked(connection: Connection, now: datetime) -> bool:
+        engine = connection.engine
+        if engine not in source.opened:
+            source.opened[engine] = source.open(engine)
+        return waiting(connection, source.opened[engine], now)
+
+    return asked
+
+
+def relay_steps(relay: Relay, engine: Engine, lane: int = 1) -> list[Policy]:
+    """The steps of a relay that is open."""
+    in_app = in_app_steps(relay)
+    calls = delivery_calls(relay, engine)
+    first = (lane - 1) % len(calls) if calls else 0
+    room = room_left(relay, engine)
+    found: list[Policy] = [step for step in in_app if not isinstance(step, InAppDeliveries)]
+    if room:
+        found.append(FanOut(relay, room))
+    if any(route.send_before for route in relay.routes):
+        found.append(DropLate(relay))
+    found.append(GiveUpDisabled(relay))
+    found += [step for step in in_app if isinstance(step, InAppDeliveries)]
+    found.append(Close(relay))
+    if any(route.digest for route in relay.routes):
+        found.append(Gather(relay))
+    return [*found, *calls[first:], *calls[:first]]
+
+
+def room_left(relay: Relay, engine: Engine) -> int:
+    """Messages that may be fanned out now: so many that no more than `MOST_OPEN` deliveries are open."""
+    d = relay.deliveries.c
+    some = select(d.id).where(d.closed_at.is_(None)).limit(MOST_OPEN).subquery()
+    with read_only(engine) as connection:
+        is_open = connection.execute(select(func.count()).select_from(some)).scalar_one()
+    return max((MOST_OPEN - int(is_open)) // max(len(relay.routes), 1), 0)
+
+
+def waiting(connection: Connection, relay: Relay, now: datetime) -> bool:
+    """Whether anything is to be done: a new message, a delivery that is due or has ended. Cheap; asked each second.
+
+    Reads what is open, never what is closed; of waiting messages the newest, where a new one is.
+    """
+    d, messages = relay.deliveries.c, relay.messages
+    ended = d.state.not_in(OPEN_CALLS)
+    lost = and_(d.state == CallState.CLAIMED, d.leased_until <= now)
+    if connection.execute(
+        select(1).where(d.closed_at.is_(None), or_(_is_due(relay, now), ended, lost)).limit(1)
+    ).first():
+        return True
+    newest = (
+        select(messages.id)
+        .where(messages.published_at.is_(None), is_for_any(relay.routes, messages, messages.table))
+        .order_by(messages.id.desc())
+        .limit(NEWEST_LOOKED_AT)
+        .subquery("newest")
+    )
+    fresh = select(1).where(messages.id.in_(select(newest.c[messages.id.key])), unbegun(relay)).limit(1)
+    return connection.execute(fresh).first() is not None
+
+
+def _is_due(relay: Relay, now: datetime) -> ColumnElement[bool]:
+    """Whether a delivery waits for nothing: not for its next try, for a destination that rests, or for its digest."""
+    d, rests = relay.deliveries.c, own_tables(relay.dialect).destinations
+    resting = exists(
+        select(1)
+        .where(rests.c.name == d.destination, or_(rests.c.disabled_at.is_not(None), rests.c.rest_until > now))
+        .correlate(relay.deliveries)
+    )
+    digests = [route for route in relay.routes if route.window is not None]
+    gathered = [
+        and_(d.route == as_text(route.name), d.batch.is_(None), d.created_at <= now - route.window)
+        for route in digests
+        if route.window is not None
+    ]
+    leads = d.batch == as_text(DIGEST).op("||")(as_text(d.id))
+    plain = d.route.not_in([route.name for route in digests])
+    in_time = or_(d.next_at.is_(None), d.next_at <= now)
+    return and_(d.state == CallState.WAITING, in_time, ~resting, or_(plain, leads, *gathered))

@@ -1,0 +1,74 @@
+"""What the steps of a relay share: the outbox, its routes, their channels, and the tables that they look into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, Table
+
+from ..channels.contract import ConfiguredChannel
+from ..channels.registry import channel_type, settings_of
+from ..db.connect import read_only
+from ..db.tables import own_tables
+from .in_app_target import InAppTarget, in_app_target
+from .messages import MessageTable, mapped_messages, own_messages
+from .people import People, people_of
+from .routes import IN_APP, Route
+
+if TYPE_CHECKING:
+    from ..config.route_settings import OutboxSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relay:
+    """One outbox on its way out. channels, targets, people: by the names of channels and of routes."""
+
+    dialect: str
+    messages: MessageTable
+    routes: tuple[Route, ...]
+    channels: Mapping[str, ConfiguredChannel[Any]]
+    targets: Mapping[str, InAppTarget]
+    people: Mapping[str, People]
+    templates: tuple[str | Path, ...] = ()
+
+    @property
+    def deliveries(self) -> Table:
+        """The table of deliveries."""
+        return own_tables(self.dialect).deliveries
+
+    def route(self, name: str) -> Route | None:
+        """The route of that name; None: it is no longer there."""
+        return next((route for route in self.routes if route.name == name), None)
+
+
+def open_relay(
+    engine: Engine,
+    routes: Sequence[Route],
+    channels: Mapping[str, Any],
+    outbox: OutboxSettings,
+    folder: Path = Path(),
+    templates: Sequence[str | Path] = (),
+) -> Relay:
+    """The relay of this database. channels: their settings by name.  folder: of the settings file.
+    templates: folders of those that packs bring.
+
+    SettingsError for a table or a column that the database does not have.
+    """
+    messages = own_messages(engine.dialect.name)
+    if outbox.table is not None:
+        messages = mapped_messages(engine, outbox.table, outbox.columns)
+    made = {name: channel_type(name)(settings_of(name, channels)) for name in {route.channel for route in routes}}
+    targets: dict[str, InAppTarget] = {}
+    people: dict[str, People] = {}
+    with read_only(engine) as connection:
+        for route in routes:
+            if route.channel == IN_APP:
+                place = made[IN_APP].settings
+                targets[route.name] = in_app_target(connection, place.table, place.columns)
+            if route.people:
+                people[route.name] = people_of(connection, route)
+    own = () if outbox.templates is None else (folder / outbox.templates,)
+    return Relay(engine.dialect.name, messages, tuple(routes), made, targets, people, (*own, *templates))
