@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .jobs.job import Job as Job
     from .jobs.job import LazyWork as LazyWork
     from .jobs.misfire import Misfire as Misfire
+    from .jobs.pack import Demonstration as Demonstration
     from .jobs.pack import Pack as Pack
     from .jobs.schedule import cron as cron
     from .jobs.schedule import every as every
@@ -90,7 +91,7 @@ _HOMES = {
     "Guard": "jobs.guard_options",
     **dict.fromkeys(("Job", "LazyWork"), "jobs.job"),
     "Misfire": "jobs.misfire",
-    "Pack": "jobs.pack",
+    **dict.fromkeys(("Demonstration", "Pack"), "jobs.pack"),
     **dict.fromkeys(("cron", "every"), "jobs.schedule"),
     "tell": "outbox.write",
     "Call": "policies.call",

@@ -31,7 +31,7 @@ def test_ora_ntf_1_each_of_the_six_states_gives_a_row_and_a_message_once(shop: S
     (row,), (message,) = shop.notices(), shop.sent()
     assert (row.user_id, row.type, row.is_read, row.created_at) == (9, message.event_type, False, NOON)
     assert row.metadata == {"orderId": 1, "orderNumber": "N1"}
-    assert (row.title, row.message) == (message.payload["title"], message.payload["message"])
+    assert (row.title, row.message) == (message.payload["title"], message.payload["text"])
     assert "N1" in row.message
     assert message.recipient == "9"
     assert shop.effects() == [f"order:1:{status}"]

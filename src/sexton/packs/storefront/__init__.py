@@ -5,6 +5,7 @@ LOW. What a change of an order tells is no job: `order_notices.order_status_chan
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from sexton import Job, LazyWork, Pack, cron, every
 
@@ -79,4 +80,20 @@ def jobs(options: StorefrontOptions, dialect: str) -> Sequence[Job]:
     ]
 
 
-pack = Pack("storefront", options=StorefrontOptions, jobs=jobs)
+def routes(options: StorefrontOptions) -> Sequence[Any]:
+    """The pack's mails, by `mail = true`; `[route.NAME]` in the settings changes one."""
+    if not options.mail:
+        return ()
+    from .mails import mail_routes  # loads the relay's code
+
+    return mail_routes(options)
+
+
+pack = Pack(
+    "storefront",
+    options=StorefrontOptions,
+    jobs=jobs,
+    demo=LazyWork("sexton.packs.storefront.demo:demonstration"),
+    routes=routes,
+    templates="sexton.packs.storefront:templates",
+)

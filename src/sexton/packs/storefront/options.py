@@ -55,8 +55,9 @@ class StorefrontOptions:
     low_stock_repeat: str = setting(
         "1d", "how often a product that stays low is told again", kind="duration", minimum="1h"
     )
-    admin: str = setting(
-        "admin", "who is told about stock, sales and money, as the recipient of the message; for instance an address"
+    admin: str = setting("admin", "who is told about stock, sales and money: the recipient of these messages")
+    mail: bool = setting(
+        False, "send notices of orders to customers, and the others to `admin`, by mail; needs [channel.email]"
     )
     check_after: str = setting(
         "10m", "how old a pending payment is when the gateway is asked about it", kind="duration", minimum="1m"
@@ -122,6 +123,8 @@ class StorefrontOptions:
             raise ValueError(
                 f'failed_for_good "{self.failed_for_good}" must be shorter than give_up_after "{self.give_up_after}"'
             )
+        if self.mail and "@" not in self.admin:
+            raise ValueError(f"admin: {self.admin!r} is no address, and mail is to be sent there")
         if self.ids not in KINDS_OF_IDS:
             raise ValueError(f'ids: {self.ids!r} is no kind of ids; write "number", "text" or "uuid"')
         for guard in self.user_guards:

@@ -94,7 +94,7 @@ def order_status_changed(
         key=effect_key("order", plain(order.id), status),
         subject=str(order.id),
         to=str(order.user_id),
-        payload={"title": notice.title, "message": text, **_facts(connection, own, options, order, at)},
+        payload={"title": notice.title, "text": text, **_facts(connection, own, options, order, at)},
         by=by,
         at=at,
         outbox=own.outbox,
