@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .db.time_parameters import ago as ago
     from .db.time_parameters import ahead as ahead
     from .db.time_parameters import now as now
+    from .db.watermarks import rolled_up as rolled_up
     from .errors import PolicyError as PolicyError
     from .errors import SextonError as SextonError
     from .jobs.backoff import parse_backoff as parse_backoff
@@ -85,6 +86,7 @@ _HOMES = {
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
     "ask_now": "db.server_clock",
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
+    "rolled_up": "db.watermarks",
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",

@@ -18,6 +18,7 @@ from ..engines.contract import execute, own_process
 from ..errors import UsageError
 from ..exit_codes import DONE, FAILED, HELD, USAGE, worst
 from ..jobs.job import Job
+from ..jobs.rollup_scope import EVERY_RUN, RollupScope
 from ..run_state import QUIET
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions
@@ -25,6 +26,7 @@ from ..runs.stop_signals import Stop, on_signals
 from ..slots.due_run import DueRun
 from ..telemetry import logs
 from ._common import add_json, add_now, add_yes, open_app, refuse_future
+from ._rollup_options import add_rollup, require_rollup, rollup_scope
 from ._run_report import closing_line, progress, sample_lines, step_table
 
 
@@ -35,6 +37,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="count what would happen, change nothing")
     add_now(parser)
     add_yes(parser)
+    add_rollup(parser)
     parser.add_argument("--quiet", action="store_true", help="print nothing unless something failed")
     add_json(parser)
 
@@ -46,12 +49,14 @@ def run(arguments: Namespace) -> int:
     if arguments.due and (arguments.dry_run or arguments.now):
         raise UsageError("--due takes no --dry-run and no --now; name a job for those")
     refuse_future(arguments)
+    scope = rollup_scope(arguments)
     app = open_app(arguments, partly=True)
     named = [app.registry.get(name) for name in arguments.jobs]
     stop = Stop()
     with on_signals(stop, then_ends=True):
         if not arguments.due:
-            return _by_hand(app, named[0], arguments, stop)
+            require_rollup(app, named[0], scope)
+            return _by_hand(app, named[0], arguments, stop, scope)
         codes = [*_not_loaded(app, named), *_all_due(app, named, arguments, stop)]
         if not stop.asked:
             _tell_somebody(app, codes)
@@ -101,21 +106,21 @@ def _tell_somebody(app: App, codes: list[int]) -> None:
         rounds.make(failed=FAILED in codes or USAGE in codes)
 
 
-def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop) -> int:
+def _by_hand(app: App, job: Job, arguments: Namespace, stop: Stop, scope: RollupScope) -> int:
     if not arguments.dry_run:
-        outcome = _execute_here(app, DueRun(job.name, as_of=arguments.now), arguments, stop)
+        outcome = _execute_here(app, DueRun(job.name, as_of=arguments.now), arguments, stop, scope)
         if outcome.refused:
             complain(str(outcome.error))
         return outcome.exit_code
     from ..runs.dry_run import dry_run  # cron lines need not load it
 
     began = time.monotonic()
-    outcome = stop.interrupting(lambda: dry_run(app.database, job, as_of=arguments.now))
+    outcome = stop.interrupting(lambda: dry_run(app.database, job, as_of=arguments.now, rollup=scope))
     tell(outcome, time.monotonic() - began, arguments, dry=True)
     return outcome.exit_code
 
 
-def _execute_here(app: App, due: DueRun, arguments: Namespace, stop: Stop) -> Outcome:
+def _execute_here(app: App, due: DueRun, arguments: Namespace, stop: Stop, scope: RollupScope = EVERY_RUN) -> Outcome:
     """Run one job and tell about it: a table on a terminal, JSON lines elsewhere."""
     silent = _for_people(arguments) or arguments.quiet
     began = time.monotonic()
@@ -126,6 +131,7 @@ def _execute_here(app: App, due: DueRun, arguments: Namespace, stop: Stop) -> Ou
             stop=stop,
             watch=watch,
             started=None if silent else lambda claim: logs.emit(logs.started(claim)),
+            rollup=scope,
         )
         outcome = execute(app, due, options)
     if not outcome.refused or arguments.due:

@@ -92,6 +92,10 @@ def _watermarks() -> tuple[Column[Any], ...]:
         Column("step", Text, primary_key=True),
         Column("closed_to", OwnInstant, comment="end of the last window that was computed"),
         Column("sealed_to", OwnInstant, comment="end of the last window that is computed no more"),
+        Column("begins_at", OwnInstant, comment="start of the first window"),
+        Column("kept_to", OwnInstant, comment="sums before stay where no row is left: rows may have been purged"),
+        Column("told_from", OwnInstant, comment="windows that end later are told"),
+        Column("looked_at", OwnInstant, comment="rows that were changed before are in; NULL: no run came to its end"),
         Column("definition", Line, comment="schedule and zone of its windows"),
         Column("updated_at", OwnInstant, nullable=False),
     )

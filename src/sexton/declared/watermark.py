@@ -8,12 +8,13 @@ each row is asked as well whether the other still wants it, however late it came
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, false
 
 from ..config.policy_settings import PolicySettings
+from ..db.watermarks import LATE_COMMIT_MARGIN
 from ..jobs.span import Span, parse_span
 from ..run_state import TOOK_NOT_ALL, RunState
 from ..slots.history import history
@@ -22,9 +23,6 @@ from .time_columns import TimeMeaning
 
 MAX_RUNS_SEARCHED = 200
 """Newest runs among which it is looked for."""
-
-LATE_COMMIT_MARGIN = timedelta(hours=1)
-"""How long after its time a row may be committed and still be seen by the other policy first."""
 
 
 def passed_watermark(

@@ -57,3 +57,8 @@ class RollupRule:
     close_after: timedelta
     changed_at: Column[Any] | None = None
     report: RollupReport | None = None
+
+    @property
+    def definition(self) -> str:
+        """Schedule and zone, which must not change under summaries that are there."""
+        return f"{self.windows.text} {self.windows.zone}"

@@ -30,7 +30,8 @@ def only_counted(context: RunContext, plans: list[Any]) -> bool:
         why = unarmed(connection, request.job, own)
         fresh = armed_by_earlier(connection, request.job, own) if why is None else []
         for plan in own if why is not None else ():
-            context.steps[plan.step] = Counts(picked=preview(connection, plan, request).picked)
+            if plan.rollup is None:  # which takes no rows
+                context.steps[plan.step] = Counts(picked=preview(connection, plan, request).picked)
     if fresh:
         with context.transaction(lock=context.limits.statement, statement=context.limits.statement) as connection:
             adopt(connection, request.job, fresh)

@@ -17,6 +17,7 @@ from ..db.statement_timeout import canceller, statement_limit
 from ..db.tables import own_tables
 from ..errors import Stopped, TimedOut
 from ..guard.allowance import Allowance
+from ..jobs.rollup_scope import EVERY_RUN, RollupScope
 from ..run_counts import Counts
 from ..run_state import OutcomeCode
 from ..slots.claim import Claim, fenced
@@ -88,6 +89,8 @@ class RunContext:
     steps: dict[str, Counts] = field(default_factory=dict)
     batches: int = 0
     throttle: Throttle = field(init=False)
+    rollup: RollupScope = EVERY_RUN
+    """Which windows its roll-ups compute."""
     allowance: Allowance | None = None
     """What the step takes rows by, beyond its limits."""
     notes: list[str] = field(default_factory=list)

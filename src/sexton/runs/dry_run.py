@@ -14,6 +14,8 @@ from ..db.statement_timeout import answered_in_time
 from ..errors import JobFailed
 from ..jobs.duration import parse_duration
 from ..jobs.job import Job
+from ..jobs.rollup_scope import EVERY_RUN, RollupScope
+from ..policies.contract import Plan
 from ..run_counts import Counts
 from ..run_state import RunState
 from ..statements.batch_strategy import Request
@@ -34,9 +36,26 @@ def counting(connection: Connection, job: Job) -> AbstractContextManager[None]:
     return answered_in_time(connection, parse_duration(job.timeout).total_seconds(), what, advice)
 
 
-def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outcome:
+def _of_policy(connection: Connection, plan: Plan, request: Request, rollup: RollupScope) -> tuple[Counts, Sample, str]:
+    """Counts, samples, and what there is to say: which tables keep rows, who would be called."""
+    if plan.rollup is not None:
+        from .rollup.preview import preview_rollup
+
+        return *preview_rollup(connection, plan, plan.rollup, request, rollup), ""
+    said = references_in_words(connection, plan, request)
+    counts, sample = preview(connection, plan, request), oldest_due(connection, plan, request)
+    if plan.call is not None:
+        from .calls.foreseen_calls import foreseen_calls
+
+        calls = foreseen_calls(connection, plan, request)
+        counts.picked, said = calls.number, calls.words(plan.step)
+    return counts, sample, said
+
+
+def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None, rollup: RollupScope = EVERY_RUN) -> Outcome:
     """What `run` would count now, or at `as_of`, with samples; reads one snapshot and changes nothing.
 
+    rollup: which windows its roll-ups would compute.
     note, code: why a run would not do that as things stand: the guard would not let it, the database refuses
     it, or other tables keep rows.  TimedOut: counting took longer than a run may take.
     """
@@ -49,15 +68,8 @@ def dry_run(engine: Engine, job: Job, *, as_of: datetime | None = None) -> Outco
         at = as_of or ask_now(connection)
         own, request = [plan for plan in plans if not callable(plan)], Request(0, None, at, job.name, None)
         for plan in own:
-            counts[plan.step] = preview(connection, plan, request)
-            samples[plan.step] = oldest_due(connection, plan, request)
-            notes.append(references_in_words(connection, plan, request))
-            if plan.call is not None:
-                from .calls.foreseen_calls import foreseen_calls
-
-                calls = foreseen_calls(connection, plan, request)
-                counts[plan.step].picked = calls.number
-                notes.append(calls.words(plan.step))
+            counts[plan.step], samples[plan.step], note = _of_policy(connection, plan, request, rollup)
+            notes.append(note)
         why, code = foreseen(connection, own, request)
         notes.append(why or "")
     for plan in plans:

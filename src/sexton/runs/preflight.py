@@ -27,6 +27,7 @@ from ..db.statement_timeout import limited_time
 from ..db.time_parameters import parse_instant_name
 from ..errors import HeldElsewhere, PolicyError
 from ..policies.contract import Change, Plan
+from ..policies.rollup_rule import RollupRule
 from ..statements.postgresql_batch import LOCKED_KEYS, batch_statement, lock_statement
 from ..statements.preview import preview_statement, writing_statements
 from ..statements.vetoing_triggers import rewrite_rules
@@ -84,6 +85,9 @@ def obstacle(engine: Engine, job: str, plans: Iterable[Any]) -> str:
 def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
     dialect = connection.dialect
     _require_table(connection, plan.table)
+    if plan.rollup is not None:
+        _prepare_rollup(connection, plan, plan.rollup, writing)
+        return
     asked = preview_statement(dialect.name, plan, excluding=True)
     if dialect.name != "postgresql":
         require_time_column(connection, plan)
@@ -108,6 +112,24 @@ def _prepare(connection: Connection, plan: Plan, writing: bool) -> None:
         lock = lock_statement(plan, onward=False, excluding=True, waiting=False)
         _explain(connection, render(lock, dialect, naming=_null))
     _explain(connection, render(whole, dialect, naming=lambda name: _null(name, len(plan.key))))
+
+
+def _prepare_rollup(connection: Connection, plan: Plan, rule: RollupRule, writing: bool) -> None:
+    from ..statements.rollup_windows import RollupStatements
+
+    dialect = connection.dialect
+    _require_table(connection, rule.into)
+    statements = RollupStatements(dialect.name, rule)
+    asked = [statements.preview(True), statements.kept()]
+    if dialect.name == "postgresql":
+        for table in (plan.table, rule.into):
+            _refuse_hidden_rows(connection, table)
+            _refuse_types(connection, table, statements.write(False, False))
+        asked += [statements.write(True, True)] if writing else []
+    else:
+        require_time_column(connection, plan)
+    for statement in asked:
+        _explain(connection, render(statement, dialect, naming=_null))
 
 
 def _tables(plan: Plan, whole: ClauseElement) -> set[Table]:

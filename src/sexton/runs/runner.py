@@ -20,6 +20,7 @@ from ..errors import (
     TimedOut,
 )
 from ..jobs.job import Job
+from ..jobs.rollup_scope import RollupScope
 from ..run_counts import Counts, total
 from ..run_state import RunState
 from ..slots.claim import AlreadyDone, Claim, claim, finish
@@ -44,6 +45,7 @@ class RunOptions:
 
     limits: by default those of the settings' defaults.  definition: fingerprint of the settings; "": not known.
     stop: asks the run to end after its batch.  watch: told after each batch.  started: called once the run is ours.
+    rollup: which windows its roll-ups compute; None: those of every run.
     last_word: the process belongs to the run, and is ended after this word when the run does not end; None: it is
     not.  watched: a worker looks after this process, and puts a run on record that did not even begin.
     """
@@ -54,6 +56,7 @@ class RunOptions:
     watch: Watcher = no_watcher
     started: Callable[[Claim], None] | None = None
     last_word: LastWord | None = None
+    rollup: RollupScope | None = None
     watched: bool = False
 
 
@@ -130,6 +133,7 @@ def run(database: Engine, job: Job, due: DueRun, options: RunOptions | None = No
         options.started(claimed)
     stop = options.stop or Stop()
     context = RunContext(database, claimed, starting.limits, starting.deadline, stop, options.watch)
+    context.rollup = options.rollup or context.rollup
     with _ending(starting.deadline, options.last_word, partial(_overdue, context)):
         ending = _execute(context, plans)
     return _close(context, ending)
@@ -240,6 +244,11 @@ def _step(context: RunContext, plan: Any) -> None:
         from .calls.caller import Caller
 
         Caller(context, plan).run()
+        return
+    if plan.rollup is not None:
+        from .rollup.executor import RollupRun
+
+        RollupRun(context, plan, plan.rollup).run()
         return
 
     batches = Batches(context, plan)

@@ -46,6 +46,11 @@ def choose(connection: Connection, plan: Plan, probe: Request, *, by_row: bool =
 
     by_row: the number of rows must be exact, so nothing may be swept by block.
     """
+    if plan.rollup is not None:
+        from .rollup_windows import RollupStatements
+
+        found = RollupStatements(connection.dialect.name, plan.rollup).statements()
+        return Choice(CteBatches(plan), "window by window, oldest first; what differs is written", found[0])
     if plan.archive is None:
         return _choose(connection, plan, probe, by_row)
     from .archive_rows import select_due_rows

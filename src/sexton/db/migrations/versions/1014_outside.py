@@ -134,6 +134,10 @@ def _watermarks() -> None:
         sa.Column("step", sa.Text, primary_key=True),
         sa.Column("closed_to", INSTANT),
         sa.Column("sealed_to", INSTANT),
+        sa.Column("begins_at", INSTANT),
+        sa.Column("kept_to", INSTANT),
+        sa.Column("told_from", INSTANT),
+        sa.Column("looked_at", INSTANT),
         sa.Column("definition", sa.Text),
         sa.Column("updated_at", INSTANT, nullable=False),
     )

@@ -1,0 +1,79 @@
+"""Which windows a run goes through: from the oldest that may differ to the newest that is closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from ...db.watermarks import LATE_COMMIT_MARGIN, Watermark
+from ...jobs.schedule import Schedule
+from ...statements.batch_strategy import Request, parameters
+from ...statements.rollup_windows import RollupStatements, Window
+
+
+@dataclass(slots=True)
+class Walk:
+    """cursor: start of the next window.  end: of the last.  mark: of the step, before and while it goes on.
+
+    seal_to: end of the last window that is past its lateness.  progress: the name under which a backfill keeps how far
+    it has come; None: it is no backfill, and moves the mark of the step.
+    changed_to: before it only windows are computed whose rows were changed since the mark looked at them.
+    """
+
+    statements: RollupStatements
+    request: Request
+    mark: Watermark
+    cursor: datetime
+    end: datetime
+    seal_to: datetime
+    progress: str | None = None
+    changed_to: datetime | None = None
+    finished: bool = False
+
+    def next(self, connection: Connection) -> Window | None:
+        """The next window; None: that was the last."""
+        if self.changed_to is not None and self.cursor < self.changed_to:
+            self._to_changed(connection, self.changed_to)
+        self.finished = self.cursor >= self.end
+        return None if self.finished else Window(self.cursor, self.schedule.next(self.cursor))
+
+    def passed(self, connection: Connection, window: Window, *, differs: bool) -> Window | None:
+        """Go on behind `window`. A stretch without rows behind it, of which nothing is told, is passed over as one.
+
+        So one row of 1970 among those of today costs no fifty years of windows. That stretch; None: there is none.
+        """
+        self.cursor = window.end
+        if differs or (window.end > self.mark.told_from and self.progress is None) or self.cursor >= self.end:
+            return None
+        row = self._row(connection, "first_row", self.cursor)
+        target = self.end if row is None else min(self.end, max(self.cursor, self.schedule.previous(row)))
+        if self.progress is None:
+            target = min(target, max(self.cursor, self.mark.told_from))
+        if target <= self.cursor:
+            return None
+        stretch = Window(max(self.cursor, self.mark.kept_to or self.cursor), target)
+        self.cursor = target
+        return stretch if stretch.start < target else None
+
+    def is_careful(self, window: Window) -> bool:
+        """Whether its sums stay where no row is left."""
+        return self.mark.kept_to is not None and window.end <= self.mark.kept_to
+
+    @property
+    def schedule(self) -> Schedule:
+        """Of the windows."""
+        return self.statements.rule.windows
+
+    def _to_changed(self, connection: Connection, limit: datetime) -> None:
+        row = self._row(connection, "first_changed_row", self.cursor, limit)
+        self.cursor = limit if row is None else max(self.cursor, self.schedule.previous(row))
+
+    def _row(self, connection: Connection, which: str, start: datetime, end: datetime | None = None) -> datetime | None:
+        asked = getattr(self.statements, which)()
+        looked_at = self.mark.looked_at or self.mark.begins_at
+        more = {"sexton_since": looked_at - LATE_COMMIT_MARGIN}
+        values = parameters(asked, self.request, **Window(start, end or start).values(), **more)
+        found: datetime | None = connection.execute(asked, values).scalar()
+        return found
