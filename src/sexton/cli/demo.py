@@ -196,11 +196,12 @@ def _told(app: App) -> None:
         body = json.dumps(payload, separators=(", ", ": "))
         example = f"to {to}: {body}" if to else body
         say_while_read(f"  {counts[event]:>5,} {event}", f"        {shorten(example, 72)}")
+    say_while_read("")
 
 
 def _next(app: App) -> None:
     at = datetime.now(UTC)
-    say_while_read("", "Next due:")
+    say_while_read("Next due:")
     slots = [(job.schedule.next(at), job.name) for job in app.registry if job.schedule is not None]
     for due, name in sorted(slots):
         say_while_read(f"  {due:%a %d %b %H:%M} UTC  {name}")

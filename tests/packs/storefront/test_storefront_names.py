@@ -177,6 +177,17 @@ def test_a_shop_may_bring_its_own_gateway() -> None:
     assert "qXcanary" not in repr(gateway)
 
 
+def test_a_key_may_come_out_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """G5: so it need not stand in a file; a variable that is not set is one clear line."""
+    options = StorefrontOptions(gateway_key="env:SHOP_KEY", gateway_secret="env:SHOP_SECRET")
+    monkeypatch.setenv("SHOP_KEY", "rzp_1")
+    with pytest.raises(UsageError, match=r"gateway_secret: the environment has no SHOP_SECRET"):
+        gateway_of(options)
+    monkeypatch.setenv("SHOP_SECRET", "qXcanary")
+
+    assert gateway_of(options) == RazorpayGateway("https://api.razorpay.com", "rzp_1", "qXcanary")
+
+
 @pytest.mark.parametrize("wrong", ["nowhere.at_all:gateway", "sexton.packs.storefront.gateway:nothing", "nocolon"])
 def test_a_gateway_that_cannot_be_loaded_is_one_clear_line(wrong: str) -> None:
     """ORA-PAY.1"""

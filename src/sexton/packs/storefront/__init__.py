@@ -16,21 +16,19 @@ LOW_PRIORITY = -5
 
 
 def jobs(options: StorefrontOptions, dialect: str) -> Sequence[Job]:
-    """The seven jobs. `[job."…"]` in the settings moves them.
+    """The seven jobs. `[job."…"]` in the settings moves them."""
+    return [*_for_customers(options), *_tidying(options)]
 
-    Four have no guard: that most holds or resets have run out is what is to be expected after a night without a run.
-    """
 
-    def work(path: str) -> LazyWork:
-        return LazyWork(f"sexton.packs.storefront.{path}", (options,))
-
+def _for_customers(options: StorefrontOptions) -> list[Job]:
+    """What somebody waits for. Without a guard: after a night without a run most of it is due."""
     return [
         Job(
             "storefront.release_stale_holds",
             schedule=every("5m"),
             priority=HIGH_PRIORITY,
             guard=None,
-            work=work("retention:holds"),
+            work=_work("retention:holds", options),
             description="delete holds on stock that have run out and whose order nobody is paying (ORA-INV.1)",
         ),
         Job(
@@ -38,46 +36,55 @@ def jobs(options: StorefrontOptions, dialect: str) -> Sequence[Job]:
             schedule=every("10m"),
             priority=HIGH_PRIORITY,
             guard=None,
-            work=work("check_payments:steps"),
+            work=_work("check_payments:steps", options),
             description="ask the gateway about payments of which it has not told, and settle them (ORA-PAY.1)",
         ),
         Job(
             "storefront.check_low_stock",
             schedule=every("1h"),
             guard=None,
-            work=work("low_stock:steps"),
+            work=_work("low_stock:steps", options),
             description="tell the admin about products that have become low, in one message (ORA-INV.2)",
         ),
+    ]
+
+
+def _tidying(options: StorefrontOptions) -> list[Job]:
+    return [
         Job(
             "storefront.purge_password_resets",
             schedule=every("1h"),
-            guard=None,
-            work=work("retention:password_resets"),
+            guard=None,  # most resets have run out whenever one looks
+            work=_work("retention:password_resets", options),
             description="delete password resets that were used, or have run out a day ago (ORA-PWD)",
         ),
         Job(
             "storefront.sales_summary",
             schedule=cron("5 18 * * *", tz=options.timezone),
             priority=LOW_PRIORITY,
-            guard=None,
-            work=work("sales:summary"),
+            guard=None,  # it takes nothing away
+            work=_work("sales:summary", options),
             description="sum up the day's sales by currency, and tell the admin (ORA-ANA)",
         ),
         Job(
             "storefront.purge_notifications",
             schedule=cron("0 2 * * *", tz=options.timezone),
             priority=LOW_PRIORITY,
-            work=work("retention:notifications"),
+            work=_work("retention:notifications", options),
             description="delete notifications that were read, past keeping (ORA-NTF.2)",
         ),
         Job(
             "storefront.purge_unverified_users",
             schedule=cron("0 3 1 * *", tz=options.timezone),
             priority=LOW_PRIORITY,
-            work=work("users:unverified"),
+            work=_work("users:unverified", options),
             description="delete accounts that were never verified and on which nothing hangs (ORA-USR)",
         ),
     ]
+
+
+def _work(path: str, options: StorefrontOptions) -> LazyWork:
+    return LazyWork(f"sexton.packs.storefront.{path}", (options,))
 
 
 def routes(options: StorefrontOptions) -> Sequence[Any]:

@@ -99,7 +99,7 @@ class _Shop:
         back = select(func.count()).select_from(outbox.table).where(outbox.event_type == PAYMENT_REFUND_DUE)
         number = int(connection.execute(back).scalar_one())
         yield f"  {number:>3} have to go back: the order was cancelled, is sold out, or was paid twice"
-        yield f"  {states[PENDING]:>3} asked about again: failed for now, an answer that was lost, another amount than ours"
+        yield f"  {states[PENDING]:>3} asked about again: failed for now, an answer that was lost, another amount"
         yield ""
 
     def _stock(self, connection: Connection) -> Iterator[str]:
@@ -116,7 +116,8 @@ class _Shop:
             day = f"{row.window_end.astimezone(self._zone):%a %d %b}"
             bar = "█" * max(round(row.revenue / most * CHART_WIDTH), 1) if row.currency == "INR" else ""
             money = f"{row.revenue / 100:>12,.2f} {row.currency}"
-            yield f"  {day if bar else '':<10} {money} {row.orders:>3} orders  {bar}".rstrip()
+            orders = f"{row.orders:>3} order{' ' if row.orders == 1 else 's'}"
+            yield f"  {day if bar else '':<10} {money} {orders}  {bar}".rstrip()
         yield ""
 
     def _letters(self) -> Iterator[str]:

@@ -117,29 +117,24 @@ def _late(own: StorefrontTables, rows: ShopRows, gateway: DemoGateway, now: date
         }
     )
     rows[own.order_items].append({"order_id": number, "product_id": product, "quantity": 1})
-    rows[own.payments].append(
-        {
-            "id": number,
-            "order_id": number,
-            "gateway_order_id": f"order_{number}",
-            "status": "PENDING",
-            "amount": 450_000,
-            "currency": "INR",
-            "created_at": created,
-        }
-    )
-    rows[own.inventory_locks].append(
-        {
-            "id": number,
-            "product_id": product,
-            "order_id": number,
-            "quantity": 1,
-            "expires_at": created + timedelta(minutes=15),
-        }
-    )
+    rows[own.payments].append(_payment(number, created))
+    hold = {"id": number, "product_id": product, "order_id": number, "quantity": 1}
+    rows[own.inventory_locks].append({**hold, "expires_at": created + timedelta(minutes=15)})
     gateway.payments[f"order_{number}"] = _known(number, story)
     if story == "answer lost":
         gateway.failing.add(f"order_{number}")
+
+
+def _payment(number: int, created: datetime) -> dict[str, Any]:
+    return {
+        "id": number,
+        "order_id": number,
+        "gateway_order_id": f"order_{number}",
+        "status": "PENDING",
+        "amount": 450_000,
+        "currency": "INR",
+        "created_at": created,
+    }
 
 
 def _known(number: int, story: str) -> list[dict[str, Any]]:

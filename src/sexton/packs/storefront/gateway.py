@@ -8,6 +8,7 @@ Each method makes one call, ends in time, and returns what it was told or the ou
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ from sexton import Again, CallOutcome, HttpAnswer, PolicyError, http_call
 
 from .options import StorefrontOptions
 
-KNOWN = ("created", "authorized", "captured", "refunded", "failed")
+FROM_ENVIRONMENT = "env:"
+"""How an option says that a variable of the environment has its value."""
+
+KNOWN_STATES = ("created", "authorized", "captured", "refunded", "failed")
 """States of a payment at the gateway; another one means nothing to us."""
 
 
@@ -99,7 +103,7 @@ def read_payment(said: Any) -> GatewayPayment | None:
         return None
     texts = [said.get(name) for name in ("id", "status", "currency")]
     order, amount = said.get("order_id"), said.get("amount")
-    if not all(isinstance(text, str) and text for text in texts) or texts[1] not in KNOWN:
+    if not all(isinstance(text, str) and text for text in texts) or texts[1] not in KNOWN_STATES:
         return None
     if not isinstance(amount, int) or isinstance(amount, bool) or amount < 0 or not isinstance(order, str | None):
         return None
@@ -110,7 +114,8 @@ def read_payment(said: Any) -> GatewayPayment | None:
 def gateway_of(options: StorefrontOptions) -> PaymentGateway:
     """The gateway that the options name. PolicyError for one that cannot be loaded."""
     if not options.gateway:
-        return RazorpayGateway(options.gateway_url, options.gateway_key, options.gateway_secret)
+        key, secret = (_secret(options, name) for name in ("gateway_key", "gateway_secret"))
+        return RazorpayGateway(options.gateway_url, key, secret)
     module, _, name = options.gateway.partition(":")
     try:
         made: PaymentGateway = getattr(import_module(module), name)(options)
@@ -118,3 +123,14 @@ def gateway_of(options: StorefrontOptions) -> PaymentGateway:
         kind = type(error).__name__
         raise PolicyError(f"pack.storefront.gateway: {options.gateway!r} gives no gateway ({kind})") from None
     return made
+
+
+def _secret(options: StorefrontOptions, name: str) -> str:
+    """What the option holds, or the variable that it names. PolicyError for one that is not set."""
+    given: str = getattr(options, name)
+    if not given.startswith(FROM_ENVIRONMENT):
+        return given
+    variable = given.removeprefix(FROM_ENVIRONMENT)
+    if not os.environ.get(variable):
+        raise PolicyError(f"pack.storefront.{name}: the environment has no {variable}; set it where the job runs")
+    return os.environ[variable]

@@ -23,10 +23,10 @@ from .stock import held_pieces
 from .tables import StorefrontTables, storefront_tables
 
 LOW_STOCK_ALERT = "LOW_STOCK_ALERT"
-MOST_LISTED = 200
+PRODUCTS_NAMED = 200
 """Products that one message names; it counts the others."""
 
-MOST_TOLD = 5000
+PRODUCTS_TOLD = 5000
 """Products that one message is about; the next run tells about more."""
 
 
@@ -75,7 +75,7 @@ def _digest(own: StorefrontTables, options: StorefrontOptions) -> Callable[[Run]
             if run.dry_run:
                 return _foreseen(connection, own, options, run.now, untold)
             due = select(products.id).where(products.low_since.is_not(None), untold).order_by(products.id)
-            ids = [row.id for row in connection.execute(due.limit(MOST_TOLD).with_for_update())]
+            ids = [row.id for row in connection.execute(due.limit(PRODUCTS_TOLD).with_for_update())]
             if not ids:
                 return Counts()
             if not _tell(connection, own, options, run, ids):
@@ -97,7 +97,7 @@ def _foreseen(
     """What the digest will count once the steps before it have done their work."""
     stays = and_(own.products.c.low_since.is_not(None), not_(_recovers(own, options, at)))
     due = select(func.count()).select_from(own.products).where(or_(stays, _begins(own, options, at)), untold)
-    number = min(int(connection.execute(due).scalar_one()), MOST_TOLD)
+    number = min(int(connection.execute(due).scalar_one()), PRODUCTS_TOLD)
     return Counts(picked=number, changed=number, told=min(number, 1))
 
 
@@ -108,7 +108,7 @@ def _tell(
     products = own.products.c
     free = (products.stock - held_pieces(own, options, run.now)).label("free")
     asked = select(products.id, products.name, products.stock, free, products.low_since).order_by(products.id)
-    rows = connection.execute(asked.where(products.id.in_(ids[:MOST_LISTED]))).all()
+    rows = connection.execute(asked.where(products.id.in_(ids[:PRODUCTS_NAMED]))).all()
     return tell(
         connection,
         LOW_STOCK_ALERT,

@@ -76,8 +76,10 @@ class StorefrontOptions:
         "", 'a gateway of your own, "package.module:function", called with these options; default: Razorpay\'s'
     )
     gateway_url: str = setting("https://api.razorpay.com", "where the gateway is", kind="url")
-    gateway_key: str = setting("", "id of the key with which the gateway is asked", secret=True)
-    gateway_secret: str = setting("", "its secret", secret=True)
+    gateway_key: str = setting(
+        "", 'id of the key with which the gateway is asked; "env:NAME": what that variable holds', secret=True
+    )
+    gateway_secret: str = setting("", 'its secret; "env:NAME" likewise', secret=True)
     gateway_rate: str = setting("20/10m", "how many payments are asked about at most, in any such time")
     gateway_timeout: str = setting("10s", "how long one answer of the gateway may take", kind="duration", minimum="1s")
     payable: tuple[str, ...] = setting(

@@ -38,6 +38,11 @@ class OrderNotice:
     text: str
     untracked: str = ""
 
+    def about(self, order: Any) -> str:
+        """The text for one order."""
+        text = self.text if order.tracking_number or not self.untracked else self.untracked
+        return text.format(number=order.order_number, tracking=order.tracking_number)
+
 
 ORDER_NOTICES: Mapping[str, OrderNotice] = {
     "PLACED": OrderNotice("ORDER_PLACED", "Order received", "Thank you: order {number} has reached us."),
@@ -81,29 +86,30 @@ def order_status_changed(
         LOG.warning("storefront: order %s came to %r, of which nobody is told", order_id, status)
         return False
     own = storefront_tables(options)
-    order = connection.execute(select(own.orders).where(own.orders.c.id == order_id)).one_or_none()
-    if order is None:
-        raise SextonError(f"there is no order {order_id}")
-    at = at or ask_now(connection)
-    text = (notice.text if order.tracking_number or not notice.untracked else notice.untracked).format(
-        number=order.order_number, tracking=order.tracking_number
-    )
+    order, at = _order(connection, own, order_id), at or ask_now(connection)
+    words = {"title": notice.title, "text": notice.about(order)}
     told = tell(
         connection,
         notice.event,
         key=effect_key("order", plain(order.id), status),
         subject=str(order.id),
         to=str(order.user_id),
-        payload={"title": notice.title, "text": text, **_facts(connection, own, options, order, at)},
+        payload={**words, **_facts(connection, own, options, order, at)},
         by=by,
         at=at,
         outbox=own.outbox,
     )
     if told:
-        row = {"user_id": order.user_id, "type": notice.event, "title": notice.title, "message": text}
-        row |= {"metadata": {"orderId": plain(order.id), "orderNumber": order.order_number}}
-        _notify(connection, own, options, row | {"is_read": False, "created_at": at})
+        row = {"user_id": order.user_id, "type": notice.event, "title": notice.title, "message": words["text"]}
+        _notify(connection, own, options, order, row | {"created_at": at})
     return told
+
+
+def _order(connection: Connection, own: StorefrontTables, order_id: object) -> Any:
+    order = connection.execute(select(own.orders).where(own.orders.c.id == order_id)).one_or_none()
+    if order is None:
+        raise SextonError(f"there is no order {order_id}")
+    return order
 
 
 def _facts(
@@ -128,10 +134,13 @@ def _facts(
     }
 
 
-def _notify(connection: Connection, own: StorefrontTables, options: StorefrontOptions, row: Mapping[str, Any]) -> None:
-    """Write the row; a text id is made here, as no database does that by itself."""
+def _notify(
+    connection: Connection, own: StorefrontTables, options: StorefrontOptions, order: Any, row: Mapping[str, Any]
+) -> None:
+    """Write the row; an id that is no number is made here, as few databases do that by themselves."""
     key = {"id": str(uuid4())} if options.ids != "number" else {}
-    connection.execute(insert(own.notifications).values({**key, **row}))
+    about = {"orderId": plain(order.id), "orderNumber": order.order_number}
+    connection.execute(insert(own.notifications).values({**key, **row, "metadata": about, "is_read": False}))
 
 
 def plain(key: Any) -> int | str:
