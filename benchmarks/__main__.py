@@ -26,6 +26,7 @@ GROUPS = {
     "startup": ("E1", "E2", "E3"),
     "schedules": ("D1", "D2"),
     "trigger": ("J3",),
+    "mail": ("L1",),
 }
 """Module and the targets it measures; those of one module are measured together."""
 

@@ -43,6 +43,7 @@ UPWARDS = {
 """Texts that name a module above, and why they may."""
 
 UNNAMED = {
+    "sexton.channels.function": "the function of the product that a message is handed to",
     "sexton.channels.registry": "looks for the library that a channel names, and imports nothing",
     "sexton.jobs.job": "LazyWork: what a job names; its own texts are checked here",
     "sexton.jobs.modules": "the product's own modules of jobs",

@@ -22,10 +22,12 @@ def _parts() -> Iterator[str]:
         "that cron started count like those of a worker. When the tables cannot be read, `sexton_up` is 0 and "
         "everything else is absent."
     )
-    yield table(["metric", "kind", "label", "meaning"], (_row(metric) for metric in METRICS))
+    yield table(["metric", "kind", "labels", "meaning"], (_row(metric) for metric in METRICS))
     yield (
         "A counter is declared under the name that the ticket gives it, `job_success`; its series ends in `_total`, as "
-        "Prometheus wants it. The label `job` holds names of jobs in the registry and nothing else."
+        "Prometheus wants it. The label `job` holds names of jobs in the registry and nothing else. `step` is a step "
+        "that calls, `outcome` what its calls came to; what a job keeps about its calls in columns of the product is "
+        "in `sexton_calls` only."
     )
     yield "## What counters count"
     yield (
@@ -50,4 +52,5 @@ def _parts() -> Iterator[str]:
 
 def _row(metric: MetricFamily) -> list[str]:
     name = metric.name + ("_total" if metric.kind == COUNTER else "")
-    return [code(name), metric.kind, code("job") if metric.of_job else "", inline(sentence(metric.meaning))]
+    labels = (*(["job"] if metric.of_job else []), *metric.labels)
+    return [code(name), metric.kind, ", ".join(map(code, labels)), inline(sentence(metric.meaning))]

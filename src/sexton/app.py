@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from .config.policy_settings import SettingPlace
     from .declared.kinds.contract import PolicyKind
+    from .relay.source import RelaySource
     from .runs.context import Limits
 
 
@@ -187,14 +188,17 @@ class App:
             guard=Guard(settings.max_share, arm=True),
         )
 
-    def _deliveries(self) -> Iterable[Job]:
-        """The jobs that deliver messages, where any route says to whom."""
-        if not self.settings.route and not any(pack.routes for pack in self.packs.values()):
-            return []
-        from .relay.source import relay_jobs, relay_source
+    @cached_property
+    def relay(self) -> RelaySource | None:
+        """What messages are delivered by; None: there is no route. SettingsError for one that cannot work."""
+        from .relay.source import relay_source
 
-        source = relay_source(self.settings, self.packs, self.options, self._place, str(self.folder))
-        return [] if source is None else relay_jobs(source)
+        return relay_source(self.settings, self.packs, self.options, self._place, str(self.folder))
+
+    def _deliveries(self) -> Iterable[Job]:
+        from .relay.source import relay_jobs
+
+        return relay_jobs(self.relay)
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention

@@ -19,8 +19,27 @@ Then = Callable[[Any], object]
 """Gets the SQLAlchemy connection of the transaction that records the answer. Keep it short; never call out there."""
 
 
+class _Checked:
+    """TypeError where a field is not what its type says: a mistake of the function, which must not stop the others."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name, kinds, what in _FIELDS:
+            given = getattr(self, name, None)
+            if given is not None and not isinstance(given, kinds):
+                raise TypeError(f"{type(self).__name__}: {name} must be {what}, not {type(given).__name__}")
+
+
+_FIELDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("why", (str,), "a text"),
+    ("after", (int, float), "a number of seconds"),
+    ("values", (Mapping,), "a mapping of column names to values"),
+)
+
+
 @dataclass(frozen=True, slots=True)
-class Done:
+class Done(_Checked):
     """It came to its end. values: column -> new value, of the row.  then: more to write.
 
     if_moved: called instead of `then` when the row has moved since it was picked: money that came for an order that
@@ -34,7 +53,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Again(_Checked):
     """Not yet. after: seconds that the other side asked for (Retry-After), None when it did not; at most a day of it
     counts.  counts: False, where this was no attempt: the other side has not even looked at it.
     fault: the other side failed (a 5xx, a timeout); when three different rows in sequence end so, it rests as a whole.
@@ -49,7 +68,7 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(_Checked):
     """Never: trying again cannot help, and a person should know."""
 
     why: str = ""
@@ -58,7 +77,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(_Checked):
     """Never, as whoever was called is there no more: an address given up, an endpoint deleted. Nobody is alarmed."""
 
     why: str = ""
@@ -67,14 +86,14 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(_Checked):
     """The answer was lost after all was handed over: it may have been done. What follows says `Call.on_unknown`."""
 
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Down:
+class Down(_Checked):
     """The other side as a whole: no connection, no credentials, too many requests. The row loses no attempt.
 
     after: seconds that it asked for.  lasting: no use before somebody changes something, such as credentials.

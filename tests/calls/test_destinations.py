@@ -22,6 +22,7 @@ from sexton.calls.destinations import (
     reset,
     resume,
     take_probe,
+    unwell,
     went_well,
 )
 from sexton.calls.health import CallReport, DestinationHealth, FailureKind, HealthChange
@@ -460,3 +461,14 @@ def test_what_somebody_left_in_a_row_stops_nothing(caller: Caller) -> None:
     assert caller.room(1) == 1
     assert caller.fails(2) is RESTS
     assert caller.room(3) == 0
+
+
+def test_those_that_are_not_well_are_listed_by_themselves(engine: Engine) -> None:
+    with engine.begin() as connection:
+        went_well(connection, "works", "1", NOON)
+        failed(connection, "once", "1", "500", NOON, kind=FailureKind.ROW)
+        failed(connection, "rests", "1", "refused", NOON, kind=FailureKind.DOWN)
+        pause(connection, "paused", "ann", "why not", NOON)
+
+        assert list(unwell(connection)) == ["paused", "rests"]
+        assert list(listing(connection)) == ["once", "paused", "rests", "works"]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import Engine, literal, select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from sexton import Again, CallOutcome, Done, Down, Failed, Gone, SextonError
@@ -18,6 +19,7 @@ from sexton.channels.contract import OutgoingMessage, Refused
 from sexton.channels.http_post import LONGEST_CALL_WAIT
 from sexton.channels.webhook import WebhookChannel, WebhookSettings, signed
 from sexton.config.reading import read_into
+from sexton.relay.destinations import url_host
 from tests.support.hostile_http import Hostile, answers, drips, hostile_server, redirects, silent
 from tests.support.patience import PATIENCE
 
@@ -270,8 +272,8 @@ def test_outcomes_come_as_soon_as_they_are_known() -> None:
 @pytest.mark.parametrize(
     ("recipient", "name"),
     [
-        ("https://Hooks.Example.com:8443/x", "webhook:hooks.example.com"),
-        ("https://[2001:db8::1]/x", "webhook:2001:db8::1"),
+        ("https://Hooks.Example.com:8443/x", "webhook:hooks.example.com:8443"),
+        ("https://[2001:db8::1]/x", "webhook:[2001:db8::1]"),
         ("", "webhook:ours.example"),
         ("https://[broken", "webhook"),
     ],
@@ -329,3 +331,21 @@ def test_what_a_terminal_would_obey_is_escaped_and_reads_back() -> None:
     body = server.heard[0].body
     assert b'"a\\u2028b"' in body
     assert json.loads(body)["data"] == MESSAGE.payload
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://Hooks.Example.com:8443/x?y#z",
+        "https://a.example",
+        "https://a.example?x=/",
+        "https://user:pass@a.example/x@y",
+        "https://[2001:DB8::1]:8443/x",
+    ],
+)
+def test_w8_the_relay_reads_the_same_host_out_of_an_address(engine: Engine, url: str) -> None:
+    """It asks the database, for many rows at once; the name of a host must not depend on who asks."""
+    with engine.connect() as connection:
+        place = connection.execute(select(url_host(literal(url)))).scalar_one()
+
+    assert WebhookChannel(WebhookSettings()).destination(url) == f"webhook:{place}"

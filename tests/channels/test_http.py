@@ -7,8 +7,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from sexton.channels.contract import Refused, Unavailable
-from sexton.channels.http_post import LONGEST_WAIT, post, retry_after
+from sexton.channels.contract import ChannelError, Refused, Unavailable, Vanished
+from sexton.channels.http_post import LONGEST_CALL_WAIT, LONGEST_WAIT, post, retry_after
 from tests.support.patience import PATIENCE
 
 from .web import Web, dripping, flooding, web_server
@@ -73,6 +73,56 @@ def test_g6_what_a_server_asks_for_is_honoured_within_an_hour(header: str | None
     assert retry_after(header, NOW) == seconds
 
 
+@pytest.mark.parametrize(
+    ("status", "header", "whole"),
+    [
+        (401, None, True),
+        (403, None, True),
+        (429, None, True),
+        (503, "7", True),
+        (503, "soon", False),
+        (500, "7", False),
+        (400, None, False),
+        (404, None, False),
+        (302, None, False),
+        (410, None, False),
+    ],
+)
+def test_g1_g5_what_says_nothing_about_this_message_is_about_all(
+    web: Web, status: int, header: str | None, whole: bool
+) -> None:
+    """(G1) (G5)"""
+    web.answers = [(status, {"retry-after": header} if header else {})]
+
+    with pytest.raises(ChannelError) as failed:
+        post(web.url, b"{}")
+    assert failed.value.whole == whole
+
+
+def test_w7_who_is_gone_is_told_apart_from_who_refuses(web: Web) -> None:
+    web.answers = [(410, {}), (404, {}), (404, {})]
+
+    assert [type(failure_of(web)), type(failure_of(web)), type(failure_of(web, gone=(404, 410)))] == [
+        Vanished,
+        Refused,
+        Vanished,
+    ]
+
+
+def failure_of(web: Web, gone: tuple[int, ...] = (410,)) -> ChannelError:
+    with pytest.raises(ChannelError) as failed:
+        post(web.url, b"{}", gone=gone)
+    return failed.value
+
+
+def test_g6_a_call_may_be_asked_to_rest_for_a_day(web: Web) -> None:
+    web.answers = [(429, {"retry-after": "999999"})]
+
+    with pytest.raises(Unavailable) as later:
+        post(web.url, b"{}", longest_wait=LONGEST_CALL_WAIT)
+    assert later.value.retry_after == LONGEST_CALL_WAIT
+
+
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("100000000000000", LONGEST_WAIT), ("soon", None)])
 def test_g6_the_header_reaches_the_one_who_asks(web: Web, header: str, seconds: float | None) -> None:
     web.answers = [(429, {"retry-after": header})]
@@ -98,6 +148,15 @@ def test_g2_a_server_that_drips_ends_with_the_deadline(first: bytes) -> None:
     """It drips for longer than any test lasts; had it come to its end, the words would be others."""
     with dripping(first, b"x") as port, pytest.raises(Unavailable, match="did not answer within"):
         post(f"http://127.0.0.1:{port}/", b"{}", deadline=0.5)
+
+
+def test_g2_who_was_reached_and_is_slow_is_not_down(web: Web) -> None:
+    with dripping(b"", b"x") as port, pytest.raises(Unavailable) as slow:
+        post(f"http://127.0.0.1:{port}/", b"{}", deadline=0.5)
+    with pytest.raises(Unavailable) as away:
+        post("http://127.0.0.1:1/", b"{}")
+
+    assert (slow.value.whole, away.value.whole) == (False, True)
 
 
 def test_g1_nobody_listens() -> None:

@@ -228,3 +228,35 @@ def test_no_log_has_the_address_of_a_call_of_ours(caplog: pytest.LogCaptureFixtu
         with httpx2.Client(trust_env=False) as client:
             client.get(server.url, timeout=PATIENCE)
     assert CANARY in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/a\nb", "k"),
+        ("/a\x00b", "k"),
+        ("/" + "a" * 70_000, "k"),
+        ("/a", "k\r\nx-injected: 1"),
+        ("/a", "ключ"),
+        (":port/a", "k"),
+    ],
+    ids=["line feed", "NUL", "too long", "header in a header", "no letter of a header", "no port"],
+)
+def test_g1_what_one_row_makes_wrong_is_not_the_other_side_s_fault(path: str, key: str) -> None:
+    """Else one row with an odd key would rest the gateway for all."""
+    with hostile_server(says({})) as server:
+        found = http_call(
+            "POST", f"http://127.0.0.1:{server.port}{path}", json={}, headers={"x-key": key}, timeout=PATIENCE
+        )
+
+    assert isinstance(found, Failed)
+    assert "cannot be asked" in found.why
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("url", ["", "/orders/7", "ftp://127.0.0.1/x", "http:///x", "http://[::1"])
+def test_an_address_that_is_none_is_a_failure_in_one_line(url: str) -> None:
+    found = http_call("GET", url, timeout=PATIENCE)
+
+    assert isinstance(found, Failed)
+    assert "\n" not in found.why

@@ -167,6 +167,18 @@ def test_m3_a_cut_before_the_dot_is_tried_again_and_the_batch_goes_on(relay: Rel
     assert relay.sessions == 2
 
 
+def test_m3_a_small_mail_that_is_cut_is_never_taken_for_sent(relay: Relay) -> None:
+    """(M3) It is all on its way before the relay hangs up. We look whether it has before the dot; where its end comes
+    later than that, nobody can tell it from M4."""
+    relay.cut = {"in DATA": 1}
+
+    outcomes = deliver(relay, message(A), message(B))
+
+    assert isinstance(outcomes[0], Again | Unknown)
+    assert isinstance(outcomes[1], Done)
+    assert relay.told() == [B]
+
+
 def test_m3_a_relay_that_always_cuts_is_left_alone(relay: Relay) -> None:
     """(M3) One new connection is tried; what was not begun is no attempt."""
     relay.cut = {"in DATA": 99}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, func
 
-from sexton import Message, PolicyError, Purge, Transition, UtcDateTime, WarnOnce, text_key
+from sexton import Message, PolicyError, Purge, Rollup, Transition, UtcDateTime, WarnOnce, cron, rolled_up, text_key
 from sexton.errors import ScheduleError, UsageError
 from sexton.policies.contract import Plan, Policy
 from sexton.policies.purge import Child
@@ -124,3 +125,48 @@ def test_only_a_purge_of_single_rows_may_be_swept() -> None:
     found = [policy.plan().only_deletes for policy in (plain, with_child, telling, locking, transition())]
 
     assert found == [True, False, False, False, False]
+
+
+DAYS = cron("0 0 * * *", tz="UTC")
+kept = Table(
+    "kept",
+    metadata,
+    Column("window_start", UtcDateTime),
+    Column("window_end", UtcDateTime),
+    Column("status", Text),
+    Column("number", Integer),
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"aggregates": {}}, "aggregates is empty"),
+        ({"aggregates": {"sum": func.count()}}, "kept has no column sum"),
+        ({"aggregates": {"status": func.count()}}, "status would be written twice"),
+        ({"windows": "0 0 * * *"}, "windows is '0 0"),
+        ({"into": things}, "into is the table itself"),
+        ({"into": others}, "others has no column window_start, window_end"),
+        ({"by": others.c.ends_at}, "by is others.ends_at"),
+        ({"by": columns.status}, "which is no time"),
+        ({"changed_at": columns.status}, "which is no time"),
+        ({"lateness": "soon"}, "lateness"),
+        ({"close_after": "-5m"}, "close_after"),
+    ],
+)
+def test_a_roll_up_that_cannot_be_right_is_refused(options: dict[str, Any], said: str) -> None:
+    usual = {
+        "by": columns.ends_at,
+        "group": [columns.status],
+        "aggregates": {"number": func.count()},
+        "into": kept,
+        "windows": DAYS,
+    }
+
+    with pytest.raises(UsageError, match=re.escape(said)):
+        Rollup(things, **{**usual, **options}).plan()
+
+
+def test_rolled_up_wants_a_time() -> None:
+    with pytest.raises(PolicyError, match="which is no time"):
+        rolled_up(columns.status, "shop.sales", "sales")

@@ -22,7 +22,7 @@ from sexton.config.route_settings import OutboxSettings
 from sexton.db.tables import own_tables
 from sexton.policies.call import Call
 from sexton.relay.job import relay_steps
-from sexton.relay.relay import Relay, open_relay
+from sexton.relay.relay import MessageRelay, open_relay
 from sexton.relay.routes import Route
 from sexton.runs.outcome import Outcome
 from sexton.testing import run_job
@@ -35,7 +35,7 @@ class Mailroom:
     """Sexton's own outbox on one engine."""
 
     engine: Engine
-    relay: Relay
+    relay: MessageRelay
 
     def message(self, number: int, event: str, *, to: str | None = None, at: str = NOON, **payload: Any) -> None:
         """A message that waits; its key is "event:number"."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Column, MetaData, Table, select
+from sqlalchemy import Column, MetaData, Table, insert, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
 
-from sexton import Change, Purge, UtcDateTime
+from sexton import Change, Purge, UtcDateTime, rolled_up
 from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
 from sexton.db.render import render
@@ -20,7 +20,9 @@ from sexton.runs.runner import planned
 from sexton.statements.postgresql_batch import CteBatches, batch_statement
 from sexton.statements.postgresql_purge import WindowPurge
 from sexton.statements.preview import preview_statement
+from sexton.statements.rollup_windows import RollupStatements
 from sexton.statements.sqlite_batch import KeyedDelete, TemporaryRows
+from tests.support.sales import open_sales
 
 FOLDER = Path(__file__).parent
 WIDTH = 110
@@ -36,7 +38,8 @@ BREAKS = (
 
 def texts() -> dict[str, str]:
     """File name, relative to this folder -> what it must hold."""
-    return {**{f"marketplace/{name}.sql": text for name, text in _marketplace()}, "changes/insert.sql": _inserting()}
+    others = {"changes/insert.sql": _inserting(), "rollup/sales.sql": _rolling_up()}
+    return {**{f"marketplace/{name}.sql": text for name, text in _marketplace()}, **others}
 
 
 def statements(plan: Plan) -> Iterator[tuple[str, ClauseElement]]:
@@ -77,6 +80,33 @@ def _inserting() -> str:
         parts.append(part(f"{name}: the insert", change.statement({"picked": bookings}), engine.dialect))
         dry = preview_statement(engine.dialect.name, plan)
         parts.append(part(f"{name}: the dry run", dry, engine.dialect))
+    return "\n".join(parts)
+
+
+def _rolling_up() -> str:
+    """One window of a roll-up, what seals it, and what waits for that."""
+    postgresql = open_database("postgresql+psycopg://")
+    sqlite = open_database("sqlite://")
+    parts = []
+    for name, engine in (("PostgreSQL", postgresql), ("SQLite", sqlite)):
+        shop = open_sales(engine, make=False)
+        rule = shop.policy(changed_at=shop.orders.c.updated_at).plan().rollup
+        assert rule is not None
+        dialect, found = engine.dialect, RollupStatements(engine.dialect.name, rule)
+        if name == "PostgreSQL":
+            parts.append(
+                part(f"{name}: a window that was told, its differences as an answer", found.write(True, False), dialect)
+            )
+        else:
+            fresh = found.differences(found.fresh().cte("sexton_fresh"), False)
+            filling = insert(found.temporary).from_select([column.key for column in found.temporary.c], fresh)
+            parts.append(part(f"{name}: the differences of a window", filling, dialect))
+            parts += [part(f"{name}: a change", change, dialect) for change in found.changes(found.temporary)]
+        parts.append(part(f"{name}: the dry run", found.preview(False), dialect))
+        parts.append(part(f"{name}: the same where no row may be left", found.preview(True), dialect))
+        parts.append(part(f"{name}: the next window with a changed row", found.first_changed_row(), dialect))
+        waits = select(shop.orders.c.id).where(rolled_up(shop.orders.c.created_at, "shop.sales", "sales"))
+        parts.append(part(f"{name}: rows that may be purged", waits, dialect))
     return "\n".join(parts)
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Engine, Index, MetaData, Table, Text, delete, func, insert, select, update
 
-from sexton import Job, Rollup, RollupReport, UtcDateTime, cron
+from sexton import Job, Rollup, RollupReport, UtcDateTime, cron, every
 from sexton.db.column_types import BigKey
+from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
 from sexton.db.watermarks import Watermark, read_watermark
 from sexton.jobs.rollup_scope import EVERY_RUN, RollupScope
@@ -25,6 +26,7 @@ from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.testing import preview_job, run_job
 
+from .children import NEVER, SMALL, Break, run_and_tell
 from .pace import UNHURRIED
 
 JOB, STEP = "shop.sales", "sales"
@@ -173,3 +175,10 @@ def open_sales(engine: Engine, *, make: bool = True) -> Sales:
     if make:
         metadata.create_all(engine)
     return Sales(engine, orders, sums)
+
+
+def run_hours(url: str, *, now: str, breaking: Break = NEVER) -> int:
+    """A child that runs the roll-up of each hour, and tells it; breaks as it is told."""
+    engine = open_database(url)
+    job = open_sales(engine, make=False).job(windows=every("1h"), tell=REPORT)
+    return run_and_tell(engine, job, at=at(now), limits=SMALL, breaking=breaking)

@@ -33,6 +33,17 @@ INSERT INTO sexton.outbox_events (key, event_type, payload, created_at, publishe
 INSERT INTO sexton.incidents (job, kind, text, opened_at, told_at, closed_at)
     SELECT 'shop.job_1', 'late', '', t, t, CASE WHEN n > 1 THEN t END
     FROM (SELECT n, timestamptz '2026-06-15Z' - n * interval '1 min' AS t FROM generate_series(1, 20000) n) AS x;
+INSERT INTO sexton.calls (job, step, subject, destination, attempts, first_at, state, closed_at)
+    SELECT 'shop.job_' || (n % 4), 's', n::text, 'gateway', 1, t, CASE WHEN n % 100 > 1 THEN 'done' WHEN n % 100 = 1
+        THEN 'failed' ELSE 'waiting' END, CASE WHEN n % 100 > 0 THEN t END
+    FROM (SELECT n, timestamptz '2026-06-15Z' - n * interval '1 min' AS t FROM generate_series(1, 40000) n) AS x;
+INSERT INTO sexton.deliveries (outbox, message, message_key, event_type, route, channel, destination, recipient,
+        created_at, state, closed_at)
+    SELECT 'o', n::text, n::text, 'x', 'r', 'email', 'relay', 'a', t, CASE WHEN n % 100 > 1 THEN 'done' WHEN n % 100 = 1
+        THEN 'failed' ELSE 'waiting' END, CASE WHEN n % 100 > 0 THEN t END
+    FROM (SELECT n, timestamptz '2026-06-15Z' - n * interval '1 min' AS t FROM generate_series(1, 40000) n) AS x;
+INSERT INTO sexton.destinations (name, rest_until)
+    SELECT n::text, CASE WHEN n % 100 = 0 THEN timestamptz '2026-06-15Z' END FROM generate_series(1, 20000) n;
 ANALYZE;
 """
 
@@ -46,6 +57,10 @@ INSERT INTO sexton_runs (job, database, slot, attempt, state, worker, epoch, as_
 
 WHOLE = {"leases", "schedules", "poison"}
 """Tables that may be read from end to end: one row a job; and `poison`, which is read up to a limit."""
+
+
+PARTIAL = ("_open", "_ended_badly", "_unwell")
+"""Ends of the names of indexes that hold few of the rows; SQLite calls reading one of them a scan."""
 
 
 @pytest.fixture
@@ -102,7 +117,9 @@ def test_x9_sqlite_searches_too(engine: Engine, sent: list[tuple[str, Any]]) -> 
             scans += [
                 detail
                 for detail in details
-                if detail.startswith("SCAN sexton_") and detail.split()[1].removeprefix("sexton_") not in WHOLE
+                if detail.startswith("SCAN sexton_")
+                and detail.split()[1].removeprefix("sexton_") not in WHOLE
+                and not detail.endswith(PARTIAL)
             ]
 
     assert scans == []

@@ -130,7 +130,7 @@ def test_x9_hours_that_are_long_over_are_read_once(engine: Engine, asked: list[s
     asked.clear()
     read(engine, at("22:30:15"), keeping)
 
-    assert whole_day - len(asked) == 2 * 21
+    assert whole_day - len(asked) == 3 * 21
 
 
 def test_counters_start_anew_at_midnight(engine: Engine) -> None:

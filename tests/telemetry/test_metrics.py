@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from sqlalchemy import Engine, insert
 
 from sexton import Job, every
+from sexton.calls import destinations
+from sexton.calls.health import FailureKind
 from sexton.db.tables import own_tables
 from sexton.errors import DatabaseUnreachable, SextonError
 from sexton.telemetry.health_reader import HealthReader, HealthReading
@@ -101,6 +104,7 @@ def test_pf_136_6_every_metric_has_its_value(database: str, engine: Engine) -> N
         "sexton_leader_missing": 0,
         "sexton_outbox_waiting": 1,
         "sexton_outbox_stuck": 1,
+        "sexton_destinations_unwell": 0,
     }
 
 
@@ -201,3 +205,53 @@ def test_a_textfile_that_cannot_be_written_leaves_nothing(database: str, tmp_pat
         write_textfile(path, answered(database))
 
     assert list(tmp_path.iterdir()) == [path]
+
+
+def fill_calls(engine: Engine) -> None:
+    """What calls came to, and what waits."""
+    now = database_time(engine)
+    own = own_tables(engine.dialect.name)
+    also = {"done": 5, "again": 2, "down": 1, CANARY: 9}
+    ended = now + timedelta(seconds=50)
+    counts = {"check": {"picked": 8, "also": also}, f"{CANARY} 7": {"also": also}, "purge": {"also": {"items": 3}}}
+    add_runs(engine, run_row("shop.a", "succeeded", ended, 0.0, counts=counts))
+    add_runs(engine, run_row("shop.a", "succeeded", ended, 0.0, counts={"check": {"also": {"done": 1}}}))
+    call = {"step": "check", "destination": CANARY, "attempts": 1, "first_at": now - timedelta(seconds=600)}
+    delivery: dict[str, object] = dict.fromkeys(
+        ("outbox", "message", "message_key", "event_type", "route", "destination"), CANARY
+    )
+    delivery |= {"recipient": CANARY, "created_at": now - timedelta(seconds=60), "channel": "email", "error": CANARY}
+    with engine.begin() as connection:
+        for number, (job, state, closed) in enumerate(
+            [("shop.a", "waiting", None), ("shop.a", "gave_up", now), ("shop.a", "done", now), (CANARY, "failed", now)]
+        ):
+            row = {"job": job, "subject": str(number), "state": state, "closed_at": closed}
+            connection.execute(insert(own.calls).values(call | row))
+        for number, (state, closed) in enumerate([("waiting", None), ("claimed", None), ("failed", now)]):
+            row = {"message": str(number), "state": state, "closed_at": closed}
+            connection.execute(insert(own.deliveries).values(delivery | row))
+        destinations.failed(connection, CANARY, "1", CANARY, now, kind=FailureKind.DOWN)
+        destinations.went_well(connection, "gateway", "1", now)
+
+
+def test_calls_are_counted_by_outcome_and_what_waits_by_age(database: str, engine: Engine) -> None:
+    """And nothing of their rows, or of whoever is called, comes out (X9)."""
+    fill_calls(engine)
+
+    text, _ = exposition(answered(database))
+    found = {name: value for name, value in samples(text).items() if re.match("sexton_(calls|deliver|destin)", name[0])}
+    ages = {name: found.pop(name) for name in list(found) if "oldest" in name[0]}
+
+    assert found == {
+        ("sexton_calls_total", "shop.a", "done", "check"): 6,
+        ("sexton_calls_total", "shop.a", "again", "check"): 2,
+        ("sexton_calls_total", "shop.a", "down", "check"): 1,
+        ("sexton_calls_waiting", "shop.a"): 1,
+        ("sexton_calls_ended_badly", "shop.a"): 1,
+        ("sexton_deliveries_waiting", "email"): 2,
+        ("sexton_deliveries_dead", "email"): 1,
+        ("sexton_destinations_unwell",): 1,
+    }
+    assert 600 <= ages["sexton_calls_oldest_seconds", "shop.a"] < 600 + PATIENCE
+    assert 60 <= ages["sexton_deliveries_oldest_seconds", "email"] < 60 + PATIENCE
+    assert CANARY not in text.decode()

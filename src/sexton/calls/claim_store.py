@@ -5,12 +5,13 @@ Both write set by set: rows that are to get the same values get them in one stat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, Protocol
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, any_, literal, tuple_, update
+from sqlalchemy import ARRAY, ColumnElement, Connection, any_, case, literal, tuple_, update
 
 from ..call_state import CallState
 from ..policies.call_rule import CallColumns
@@ -24,6 +25,14 @@ KEYS_PER_STATEMENT = 500
 """Keys in one statement; SQLite takes no more than 32,766 parameters, and composite keys need several each."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallLease:
+    """How long claims stand that are made now; by the database's clock. now: its time.  ends: of the claims."""
+
+    now: datetime
+    ends: datetime
+
+
 class ClaimStore(Protocol):
     """Keeps who calls for which row, and when it is called for next."""
 
@@ -35,9 +44,9 @@ class ClaimStore(Protocol):
         ...
 
     def claim(
-        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, clock: datetime, ends: datetime
+        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, at: datetime, lease: CallLease
     ) -> set[str]:
-        """Make the rows ours until `ends`; the subjects of those that are."""
+        """Make the rows ours for the lease; the subjects of those that are. at: the run's time."""
         ...
 
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
@@ -89,15 +98,25 @@ def _alike(written: Iterable[tuple[ClaimedRow, Mapping[str, Any]]]) -> list[tupl
     return list(groups.values())
 
 
-def mapped_values(own: CallColumns, **values: Any) -> dict[str, Any]:
-    """By the names of the columns that are there."""
-    there = {name: getattr(own, name) for name in values}
+def mapped_values(own: CallColumns, theirs: Collection[str] = (), **values: Any) -> dict[str, Any]:
+    """By the names of the columns that are there. theirs: those that a person has changed, and that stay so."""
+    there = {name: getattr(own, name) for name in values if name not in theirs}
     return {column.key: values[name] for name, column in there.items() if column is not None}
 
 
 def was_uncertain(state: str | None, code: str | None) -> bool:
     """Whether an earlier call may have been done: its claim ended without a word, or its answer was lost."""
     return state == CallState.CLAIMED or code == UNKNOWN_CODE
+
+
+def is_spent(state: str | None, code: str | None) -> bool:
+    """Whether a call that was made once more, for that reason, ended without a word as well."""
+    return state == CallState.CLAIMED and code == UNKNOWN_CODE
+
+
+def waiting_again(status: ColumnElement[Any]) -> ColumnElement[Any]:
+    """For a row whose claim is given back: it waits, unless somebody has said since what it is."""
+    return case((status == CallState.CLAIMED, literal(CallState.WAITING.value)), else_=status)
 
 
 def lease_end(clock: datetime, timeout: float) -> datetime:

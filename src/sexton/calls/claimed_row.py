@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -20,12 +20,17 @@ UNCERTAIN = "uncertain"
 """Counts calls that may have been done, and are made again."""
 
 
+WITHOUT_LIST = timedelta(minutes=1)
+"""The rest after a call that was no attempt, where no delay is given at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedRow:
     """A row that is ours to call for. row: its columns, and ours.  key: values of its key.  subject: the key as text.
 
     call_key: the stable id.  attempts: this one counted.  uncertain: an earlier one may have been done.
     token: of the claim; whoever has taken the row since has another one.
+    spent: the call that was made once more, as an earlier one may have been done, had no answer either.
     """
 
     row: Row[Any]
@@ -37,13 +42,16 @@ class ClaimedRow:
     first_at: datetime
     token: str
     uncertain: bool = False
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is written about a row after a call. next_at: of a row that waits; None: at once, or never.
 
-    values: of the row itself.  then: more to write.  code: what the call came to, one word.
+    values: of the row itself.  then: more to write.  code: what the call came to, one word; or that an earlier one
+    may have been done, if this one has not told.  counted: the word by which it is counted, where that is not `code`.
+    theirs: parts of the schedule that a person has changed since the claim, and that stay as they are.
     """
 
     state: CallState
@@ -53,6 +61,8 @@ class Verdict:
     error: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     then: Then | None = None
+    counted: str = ""
+    theirs: frozenset[str] = frozenset()
 
     @property
     def closed(self) -> bool:
@@ -64,7 +74,7 @@ class Verdict:
         """As it is counted: how the row ended, or what the call came to; one that may have been done is uncertain."""
         if self.closed:
             return self.state.value
-        return UNCERTAIN if self.code == UNKNOWN_CODE else self.code
+        return self.counted or (UNCERTAIN if self.code == UNKNOWN_CODE else self.code)
 
 
 def code_of(outcome: CallOutcome) -> str:
@@ -80,6 +90,26 @@ def verdict(
     chance: Callable[[], float] = random.random,
 ) -> Verdict:
     """What follows from the outcome of a call that ended `at`, by the run's time; chance: see `CallDelays.after`."""
+    settled = _settled(rule, claimed, outcome, at, chance)
+    if claimed.uncertain and not settled.closed and _says_nothing(outcome):
+        return replace(settled, code=UNKNOWN_CODE, counted=settled.word)
+    return settled
+
+
+def not_recorded(outcome: CallOutcome, why: str) -> CallOutcome:
+    """Instead of an outcome that the database refuses. What was done out there, and is not on record, nobody knows."""
+    words = f"could not be recorded: {why}"
+    return Unknown(words) if isinstance(outcome, Done | Unknown) else Again(words)
+
+
+def _says_nothing(outcome: CallOutcome) -> bool:
+    """Whether the other side has not said a word about the row: what was uncertain before still is."""
+    return isinstance(outcome, Down) or (isinstance(outcome, Again) and (outcome.fault or not outcome.counts))
+
+
+def _settled(
+    rule: CallRule, claimed: ClaimedRow, outcome: CallOutcome, at: datetime, chance: Callable[[], float]
+) -> Verdict:
     code = code_of(outcome)
     if isinstance(outcome, Done):
         return Verdict(CallState.DONE, code, claimed.attempts, None, outcome.why or None, outcome.values, outcome.then)
@@ -113,7 +143,7 @@ def _again(
     rest = rule.delays.after(max(attempts, 1), outcome.after, chance)
     if outcome.counts and (rest is None or (end is not None and at >= end)):
         return _ended(rule, CallState.GAVE_UP, code, claimed, outcome.why)
-    next_at = at if rest is None else at + rest
+    next_at = at + (WITHOUT_LIST if rest is None else rest)
     if end is not None and at < end < next_at:
         next_at = end  # one last call, and then no more
     return Verdict(CallState.WAITING, code, attempts, next_at, outcome.why or None)

@@ -6,7 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, bindparam, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from ..call_state import CallState
 from ..db.ledger import subject_text
@@ -15,8 +29,8 @@ from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..policies.call_rule import CallColumns
 from ..policies.contract import Plan
-from .claim_store import ATTEMPTS, CODE, FIRST, STATE, chunks, mapped_values, write_rows
-from .claimed_row import ClaimedRow, Verdict
+from .claim_store import ATTEMPTS, CODE, FIRST, STATE, CallLease, chunks, mapped_values, waiting_again, write_rows
+from .claimed_row import UNKNOWN_CODE, ClaimedRow, Verdict
 
 
 class InCalls:
@@ -42,24 +56,13 @@ class InCalls:
         return [column.label(name) for column, name in pairs], (self._calls, on)
 
     def claim(
-        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, clock: datetime, ends: datetime
+        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, at: datetime, lease: CallLease
     ) -> set[str]:
-        """One statement. Whoever committed a claim after our look has it: his row is not free by then."""
-        calls = self._calls
-        made = upsert(self._dialect, calls).values(
-            [self._row(row, run, ends) for row in sorted(rows, key=lambda row: row.subject)]
-        )
-        new = made.excluded
-        free = or_(
-            calls.c.state == CallState.WAITING, and_(calls.c.state == CallState.CLAIMED, calls.c.leased_until <= clock)
-        )
-        names = ("claim", "leased_until", "attempts", "state", "run_id", "destination")
-        taken = made.on_conflict_do_update(
-            index_elements=[calls.c.job, calls.c.step, calls.c.subject],
-            set_={name: new[name] for name in names},
-            where=free,
-        )
-        ours = set(connection.execute(taken.returning(calls.c.subject)).scalars())
+        """One statement. Whoever claimed a row after our look has it, also if he has given it back by now."""
+        ours: set[str] = set()
+        for some in chunks(sorted(rows, key=lambda row: row.subject)):
+            made = upsert(self._dialect, self._calls).values([self._row(row, run, lease.ends) for row in some])
+            ours |= set(connection.execute(self._taken(made, at, lease.now)).scalars())
         own = self._columns
         changes = [
             (row, mapped_values(own, attempts=row.attempts, status=CallState.CLAIMED))
@@ -68,6 +71,22 @@ class InCalls:
         ]
         write_rows(connection, self._plan, changes)
         return ours
+
+    def _taken(self, made: Any, at: datetime, clock: datetime) -> Any:
+        """Where there is something about the row already, it must be free now, as it was when we looked."""
+        calls, new = self._calls.c, made.excluded
+        waits = and_(calls.state == CallState.WAITING, or_(calls.next_at.is_(None), calls.next_at <= at))
+        free = or_(waits, and_(calls.state == CallState.CLAIMED, calls.leased_until <= clock))
+        if self._columns.attempts is None:
+            free = and_(free, calls.attempts == new.attempts - 1)
+        names = ("claim", "leased_until", "attempts", "state", "run_id", "destination")
+        lost = case((calls.state == CallState.CLAIMED, literal(UNKNOWN_CODE)), else_=calls.code)
+        first_at = func.coalesce(calls.first_at, new.first_at)
+        return made.on_conflict_do_update(
+            index_elements=[calls.job, calls.step, calls.subject],
+            set_={**{name: new[name] for name in names}, "code": lost, "first_at": first_at},
+            where=free,
+        ).returning(calls.subject)
 
     def _row(self, row: ClaimedRow, run: int, ends: datetime) -> dict[str, Any]:
         return {
@@ -115,12 +134,19 @@ class InCalls:
         changes = []
         for row, verdict in written:
             mapped = mapped_values(
-                own, attempts=verdict.attempts, next_at=verdict.next_at, error=verdict.error, status=verdict.state
+                own,
+                verdict.theirs,
+                attempts=verdict.attempts,
+                next_at=verdict.next_at,
+                error=verdict.error,
+                status=verdict.state,
             )
             changes.append((row, {**mapped, **verdict.values}))
         write_rows(connection, self._plan, changes)
 
     def forget(self, connection: Connection, rows: Sequence[ClaimedRow]) -> None:
         """Whatever is due of it later begins anew."""
+        if (status := self._columns.status) is not None:
+            write_rows(connection, self._plan, [(row, {status.key: waiting_again(status)}) for row in rows])
         for some in chunks(rows):
             connection.execute(delete(self._calls).where(*self._these(some)))

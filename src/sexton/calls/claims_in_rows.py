@@ -6,13 +6,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal
 
 from ..call_state import CallState
 from ..policies.call_rule import CallColumns
 from ..policies.contract import Plan
-from .claim_store import ATTEMPTS, CODE, FIRST, STATE, chunks, mapped_values, with_keys, write_alike, write_rows
-from .claimed_row import ClaimedRow, Verdict
+from .claim_store import (
+    ATTEMPTS,
+    CODE,
+    FIRST,
+    STATE,
+    CallLease,
+    mapped_values,
+    waiting_again,
+    write_alike,
+    write_rows,
+)
+from .claimed_row import UNKNOWN_CODE, ClaimedRow, Verdict
 
 
 class InRow:
@@ -29,22 +39,27 @@ class InRow:
         assert own.attempts is not None
         assert own.status is not None
         assert own.first_at is not None
-        code = own.code if own.code is not None else own.status
-        pairs = ((own.attempts, ATTEMPTS), (own.status, STATE), (code, CODE), (own.first_at, FIRST))
+        assert own.code is not None
+        pairs = ((own.attempts, ATTEMPTS), (own.status, STATE), (own.code, CODE), (own.first_at, FIRST))
         return [column.label(name) for column, name in pairs], None
 
     def claim(
-        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, clock: datetime, ends: datetime
+        self, connection: Connection, rows: Sequence[ClaimedRow], run: int, at: datetime, lease: CallLease
     ) -> set[str]:
         """The rows are locked, and were asked again when they were: all of them are ours."""
         own = self._columns
         assert own.attempts is not None
-        values = mapped_values(own, status=CallState.CLAIMED, claim=rows[0].token, leased_until=ends, run_id=run)
-        counted = func.coalesce(own.attempts, 0) + 1
-        first = {own.first_at.key: func.coalesce(own.first_at, rows[0].first_at)} if own.first_at is not None else {}
-        for some in chunks(rows):
-            claimed = update(self._plan.table).where(with_keys(connection.dialect.name, self._plan, some))
-            connection.execute(claimed.values({**values, own.attempts.key: counted, **first}))
+        assert own.first_at is not None
+        assert own.code is not None
+        assert own.status is not None
+        values = mapped_values(
+            own, status=CallState.CLAIMED, claim=rows[0].token, leased_until=lease.ends, run_id=run
+        ) | {
+            own.attempts.key: func.coalesce(own.attempts, 0) + 1,
+            own.first_at.key: func.coalesce(own.first_at, literal(at, own.first_at.type)),
+            own.code.key: case((own.status == CallState.CLAIMED.value, literal(UNKNOWN_CODE)), else_=own.code),
+        }
+        write_alike(connection, self._plan, rows, values)
         return {row.subject for row in rows}
 
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
@@ -57,7 +72,7 @@ class InRow:
         single: list[tuple[ClaimedRow, Mapping[str, Any]]] = []
         for row, verdict in written:
             attempts = None if verdict.attempts == row.attempts else verdict.attempts
-            shape = (verdict.state, verdict.code, verdict.next_at, verdict.error, attempts)
+            shape = (verdict.state, verdict.code, verdict.next_at, verdict.error, attempts, verdict.theirs)
             if verdict.values:
                 single.append((row, {**self._written(at, *shape), **verdict.values}))
             else:
@@ -74,14 +89,15 @@ class InRow:
         next_at: datetime | None,
         error: str | None,
         attempts: int | None,
+        theirs: frozenset[str],
     ) -> dict[str, Any]:
-        """attempts: None: as they are."""
+        """attempts: None: as they are.  theirs: as in `Verdict`."""
         own, closed = self._columns, self._plan.table.c.get("closed_at")
         values = mapped_values(
-            own, status=state, claim=None, leased_until=None, next_at=next_at, code=code, error=error
+            own, theirs, status=state, claim=None, leased_until=None, next_at=next_at, code=code, error=error
         )
         if attempts is not None:
-            values |= mapped_values(own, attempts=attempts)
+            values |= mapped_values(own, theirs, attempts=attempts)
         if closed is not None and state is not CallState.WAITING:
             values[closed.key] = at
         return values
@@ -90,6 +106,5 @@ class InRow:
         """The claim goes; the row says itself what it is now, or waits."""
         status = self._columns.status
         assert status is not None
-        waits = case((status == CallState.CLAIMED, literal(CallState.WAITING.value)), else_=status)
-        values = mapped_values(self._columns, status=waits, claim=None, leased_until=None)
+        values = mapped_values(self._columns, status=waiting_again(status), claim=None, leased_until=None)
         write_rows(connection, self._plan, [(row, values) for row in rows])

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial, reduce
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, select, update
+from sqlalchemy import ColumnElement, Connection, CursorResult, or_, select, true, update
 
 from ..db.tables import own_tables
 from ..db.upsert import upsert
@@ -139,12 +139,19 @@ def resume(connection: Connection, name: str) -> bool:
 
 def health_of(connection: Connection, names: Collection[str]) -> dict[str, DestinationHealth]:
     """Those that are known, by name. Only reads."""
-    return _read(connection, names) if names else {}
+    name = own_tables(connection.dialect.name).destinations.c.name
+    return _read(connection, name.in_(names)) if names else {}
 
 
 def listing(connection: Connection) -> dict[str, DestinationHealth]:
     """All that are known, sorted by name: `since`, `reason`, `rest_until`. Only reads."""
-    return _read(connection, None)
+    return _read(connection, true())
+
+
+def unwell(connection: Connection) -> dict[str, DestinationHealth]:
+    """Those that rest or are disabled, sorted by name. Only reads."""
+    columns = own_tables(connection.dialect.name).destinations.c
+    return _read(connection, or_(columns.rest_until.is_not(None), columns.disabled_at.is_not(None)))
 
 
 def _after_all(health: DestinationHealth, reports: Iterable[CallReport], at: datetime) -> DestinationHealth:
@@ -166,10 +173,9 @@ def _alter(
     return before, now
 
 
-def _read(connection: Connection, names: Collection[str] | None) -> dict[str, DestinationHealth]:
+def _read(connection: Connection, which: ColumnElement[bool]) -> dict[str, DestinationHealth]:
     table = own_tables(connection.dialect.name).destinations
-    asked = select(table).order_by(table.c.name)
-    return _typed(connection.execute(asked if names is None else asked.where(table.c.name.in_(names))))
+    return _typed(connection.execute(select(table).where(which).order_by(table.c.name)))
 
 
 def _locked(connection: Connection, names: Sequence[str]) -> dict[str, DestinationHealth]:

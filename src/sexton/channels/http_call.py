@@ -53,10 +53,11 @@ def http_call(
     json: sent as the body, None: no body.  headers: credentials and the key of the call go here.
     timeout: seconds for the whole call, a hard end (G2): `call.left`.
     answers: further statuses that are answers, such as 404 for "no such payment".
-    Down: no connection, 401, 403, 429, 503 with Retry-After.  Gone: 410.  Failed: other 4xx.
+    Down: no connection, 401, 403, 429, 503 with Retry-After.  Gone: 410.
+    Failed: other 4xx, and what cannot be asked: a line feed in the address or a header.
     Again: 5xx, time is up, a redirect, which is never followed (G7), and what is no JSON or longer than 1 MiB (G3).
     Unknown instead, where a POST or PATCH may have been done. The address and the answer are in no outcome."""
-    from .http_exchange import ForbiddenPeer, NoAnswer, exchange, host_in_words  # loads the HTTP library
+    from .http_exchange import ForbiddenPeer, NoAnswer, NoQuestion, exchange, host_in_words  # loads the HTTP library
     from .http_post import JSON_TYPE
 
     where = host_in_words(url)
@@ -68,6 +69,8 @@ def http_call(
         reply = exchange(method, url, seconds=timeout, body=body, headers=sent, most=MOST_JSON_BYTES)
     except ForbiddenPeer as error:
         return Down(f"{where} {error}", lasting=True)
+    except NoQuestion as error:
+        return Failed(f"{where} {error}")
     except NoAnswer as error:
         return _lost(method, f"{where} {error}") if error.sent else Down(f"{where} {error}")
     if 200 <= reply.status < 300 or reply.status in answers:

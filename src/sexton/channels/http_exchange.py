@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -22,6 +24,9 @@ from .call_timeout import TooLate, within
 
 MOST_HEAD_BYTES = 32 * 1024
 """Bytes that names and values of an answer's headers may have."""
+
+_BREAKS = re.compile(r"[\r\n\0]")
+"""What would end a header, and begin another one."""
 
 _ALWAYS = {"user-agent": "sexton", "accept-encoding": "identity"}
 
@@ -66,6 +71,10 @@ class NoAnswer(Exception):
     def __init__(self, reason: str, *, sent: bool, late: bool = False) -> None:
         self.sent, self.late = sent, late
         super().__init__(reason)
+
+
+class NoQuestion(Exception):
+    """The address or a header cannot be right; nothing was sent. It says nothing about the other side."""
 
 
 class ForbiddenPeer(Exception):
@@ -116,24 +125,27 @@ def exchange(
     """Ask once. seconds: for all of it, from the name of the host to the last byte that is read; a hard end.
 
     most: bytes of the body that are read.  connect: seconds of it for the connection alone.
-    NoAnswer when there is none; ForbiddenPeer."""
+    NoAnswer when there is none; ForbiddenPeer, NoQuestion."""
     watch = _Watch(way.peers_checked)
     if way.peers_checked and is_forbidden(host_in_words(url)):
         raise ForbiddenPeer
     client = _client(httpx2.Timeout(seconds, connect=seconds if connect is None else connect), way)
     sent = {**_ALWAYS, **({"host": way.host_header} if way.host_header else {}), **(headers or {})}
     told: dict[str, Any] = {"trace": watch, **({"sni_hostname": way.name} if way.name else {})}
+    request = _request(client, method, url, body, sent, told)
 
     def call() -> HttpReply:
         _thread.calls_for_us = True  # the thread is made for this call
-        with client, client.stream(method, url, content=body, headers=sent, extensions=told) as response:
-            return _read(response, most)
+        with client:
+            response = client.send(request, stream=True)
+            with closing(response):
+                return _read(response, most)
 
     try:
         return within(seconds, call, client.close)
     except (TooLate, httpx2.TimeoutException):
         raise NoAnswer(f"did not answer within {seconds:.0f} s", sent=watch.sent, late=True) from None
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:  # the last of an empty label: "a..b"
+    except (httpx2.HTTPError, OSError, UnicodeError) as error:  # the last of an empty label: "a..b"
         sent_out = watch.sent and not isinstance(error, httpx2.ConnectError | httpx2.ProxyError)
         raise NoAnswer(f"cannot be reached: {_reason(error)}", sent=sent_out) from None
 
@@ -149,6 +161,21 @@ def _client(timeout: httpx2.Timeout, way: WayOut) -> httpx2.Client:
         )
     except Exception as error:  # the environment may name a proxy that it cannot use
         raise NoAnswer(f"cannot be called from here: {type(error).__name__}", sent=False) from None
+
+
+def _request(
+    client: httpx2.Client, method: str, url: str, body: bytes, headers: Mapping[str, str], told: dict[str, Any]
+) -> httpx2.Request:
+    try:
+        if any(_BREAKS.search(text) for text in (method, *headers, *headers.values())):
+            raise ValueError
+        request = client.build_request(method, url, content=body, headers=headers, extensions=told)
+        if request.url.scheme not in ("http", "https") or not request.url.host:
+            raise ValueError
+    except (httpx2.InvalidURL, ValueError, TypeError) as error:
+        client.close()
+        raise NoQuestion(f"cannot be asked: address or headers are not right ({type(error).__name__})") from None
+    return request
 
 
 def host_in_words(url: str) -> str:

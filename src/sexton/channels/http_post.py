@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from .contract import DEADLINE, ChannelError, Refused, Unavailable, Vanished
-from .http_exchange import ForbiddenPeer, HttpReply, NoAnswer, exchange, host_in_words
+from .http_exchange import ForbiddenPeer, HttpReply, NoAnswer, NoQuestion, exchange, host_in_words
 
 LONGEST_WAIT = 3600.0
 """Seconds: what a server asks for beyond this is cut, so that no answer can silence a channel of alerts for good."""
@@ -47,6 +47,8 @@ def post(
         reply = exchange("POST", url, seconds=deadline, body=body, headers={**JSON_TYPE, **(headers or {})})
     except ForbiddenPeer as error:
         raise Refused(f"{where} {error}").of_all() from None
+    except NoQuestion as error:
+        raise Refused(f"{where} {error}") from None
     except NoAnswer as error:
         raise unanswered(where, error) from None
     if not 200 <= reply.status < 300:

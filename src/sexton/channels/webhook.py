@@ -63,7 +63,7 @@ class WebhookSettings:
 
     def check(self) -> None:
         """ValueError when the rules about endpoints cannot be read."""
-        if self.proxy is not None and not (self.proxy.startswith(("http://", "https://")) and _host(self.proxy)):
+        if self.proxy is not None and not (self.proxy.startswith(("http://", "https://")) and _place(self.proxy)):
             raise ValueError("proxy is not an address of the web; write for instance http://proxy.example.com:3128")
         self.rules()
 
@@ -108,9 +108,9 @@ class WebhookChannel(ConfiguredChannel[WebhookSettings]):
         return {}
 
     def destination(self, recipient: str) -> str:
-        """Its host: what fails together."""
-        host = _host(recipient or self.settings.url or "")
-        return f"{self.name}:{host}" if host else self.name
+        """Its host, with the port: what fails together."""
+        place = _place(recipient or self.settings.url or "")
+        return f"{self.name}:{place}" if place else self.name
 
     def check_recipient(self, recipient: str) -> None:
         """Whether a stranger may register this address. Raises Refused, or Unavailable when nobody can say now.
@@ -178,8 +178,9 @@ def _instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _host(url: str) -> str:
+def _place(url: str) -> str:
+    """Host and port of an address, as the relay reads them; never the rest, which may be a secret."""
     try:
-        return (urlsplit(url).hostname or "").removesuffix(".")
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
     except ValueError:
         return ""

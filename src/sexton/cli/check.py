@@ -26,11 +26,13 @@ from ..db.operator_query import ask_in_own_session
 from ..db.server_clock import ask_now, skew
 from ..doctor.inspection import job_warnings
 from ..doctor.role_trust import of_home, of_role
+from ..doctor.roll_up_waits import rollup_warnings
 from ..doctor.write_access import why_not_openable, why_not_writable
 from ..errors import SettingsError, SextonError
 from ..exit_codes import DONE, FAILED, USAGE
 from ..jobs import crowding
 from ..jobs.job import Job
+from ..policies.contract import Plan
 from ..runs.failure import error_message
 from ..runs.runner import planned
 from ..slots.schedule_overrides import override_error, overrides
@@ -100,6 +102,7 @@ def _findings(app: App, *, offline: bool) -> Iterator[CheckResult]:
     for job in app.registry:
         if job.name not in wrong:
             yield from _here(app, job)
+    yield from (CheckResult("warning", *found) for found in rollup_warnings(_plans(app)))
 
 
 def _exposed(app: App) -> Iterator[tuple[str, str]]:
@@ -178,6 +181,19 @@ def _misfits(app: App) -> Iterator[CheckResult]:
     for job in app.registry:
         if (why := override_error(job, known.get(job.name))) is not None:
             yield CheckResult("warning", job.name, why)
+
+
+def _plans(app: App) -> Iterator[tuple[str, Plan, str | None]]:
+    """Of all jobs that can be planned, and what a policy of the settings waits for; the others were told about."""
+    for job in app.registry:
+        try:
+            steps = planned(job, app.database)
+        except SextonError:
+            continue
+        declared = app.policies.get(job.name.removeprefix("policies."))
+        for step in steps:
+            if isinstance(step, Plan):
+                yield job.name, step, None if declared is None else declared.before
 
 
 def _here(app: App, job: Job) -> Iterator[CheckResult]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "history": "what ran, how it ended, what it did",
     "show": "one run in full",
     "alerts": "what is wrong now, and whether people were told",
+    "outbox": "messages: what waits and why; retry, drop, replay",
     "calls": "rows that are called for: what waits, since when and why",
     "debt": "rows that are due and still there, and how fast they go",
     "metrics": "figures about the jobs for Prometheus",

@@ -57,7 +57,9 @@ def _which(settings: PolicySettings) -> Iterator[str]:
     if settings.keep_last is not None:
         per = f" of each {_and(settings.per)}" if settings.per else ""
         yield f"keeps the newest {settings.keep_last:,}{per}"
-    if settings.before is not None:
+    if settings.before is not None and "." in settings.before:
+        yield f"waits until windows of the roll-up in {settings.before} are sealed"
+    elif settings.before is not None:
         yield f"waits until policy {settings.before} has been through"
 
 

@@ -75,7 +75,10 @@ class PolicySettings:
         {}, "tables whose rows keep those alive that they refer to, and their column that does"
     )
     before: str | None = setting(
-        None, "another policy: only rows whose time it has been through", example="archive_orders"
+        None,
+        "another policy: only rows whose time it has been through; or the job of a roll-up, such as `shop.sales`: only "
+        "rows of windows that it computes no more",
+        example="archive_orders",
     )
     event: str | None = setting(
         None, "what the message about each row is called; by default there is none, but for a warning its name"

@@ -67,6 +67,14 @@ def forget_watermark(connection: Connection, job: str, step: str) -> None:
     connection.execute(delete(marks).where(marks.c.job == job, marks.c.step == step))
 
 
+def sealed_by(connection: Connection, job: str) -> datetime | None:
+    """Until when all roll-ups of the job are sealed; None: one of them is not at all, or none has ever run."""
+    marks = own_tables(connection.dialect.name).watermarks
+    ends = connection.execute(select(marks.c.sealed_to).where(marks.c.job == job)).scalars().all()
+    known = [end for end in ends if end is not None]
+    return min(known) if known and len(known) == len(ends) else None
+
+
 def rolled_up(by: Column[Any], job: str, step: str) -> ColumnElement[bool]:
     """Whether a row lies in a window that the roll-up computes no more: for `only` of a policy that purges its rows.
 

@@ -27,7 +27,7 @@ from .renewed_children import RenewableChildren, renewable_children
 from .rule_bounds import RuleBounds
 from .sql_condition import read_condition
 from .time_columns import Moment, rule_condition, time_meaning
-from .watermark import passed_watermark
+from .watermark import passed_watermark, sealed_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +184,10 @@ class PolicyBuilding:
         return NoticeBuilder(self.catalogue, self.name, self.settings, self.table, self.by, self.meaning, self.moments)
 
     def _passed(self, name: str) -> list[ColumnElement[bool]]:
-        other = self.declared.others[name]
         assert self.by is not None
+        if "." in name:
+            return [sealed_windows(self.catalogue, self.by, self.meaning, name)]
+        other = self.declared.others[name]
         conditions = [passed_watermark(self.catalogue, self.by, self.meaning, name, other)]
         if self.catalogue.same(self.catalogue.table(other.table), self.table) and other.before is None:
             wanted = PolicyBuilding(self.catalogue, self.declared, name, other, self.table).due()

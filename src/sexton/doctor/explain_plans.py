@@ -17,6 +17,7 @@ from ..statements.batch_strategy import parameters
 from ..statements.indexes import missing_index
 from ..statements.postgresql_batch import LOCKED_KEYS
 from ..statements.postgresql_purge import SweepPurge, WindowPurge, window_end_parameter
+from ..statements.rollup_windows import window_values
 from ..statements.selection import cursor_parameter, cursor_value, due_condition, limit
 from ..statements.strategy_choice import Choice, choose
 from .finding import ROWS_KNOWN, Case, Finding
@@ -142,6 +143,8 @@ def _rows(connection: Connection, name: str) -> int:
 def _more(connection: Connection, case: Case, choice: Choice) -> dict[str, Any]:
     """What the run would bind beside its time and size: where its first batch begins and ends, looked up unlocked."""
     plan, request = case.plan, case.request
+    if plan.rollup is not None:
+        return window_values(plan.rollup, request.as_of)
     if isinstance(choice.executor, SweepPurge):
         return {"sexton_from": "(0,0)", "sexton_to": f"({SweepPurge.first},0)"}
     if plan.lock_first:
@@ -163,7 +166,12 @@ def _sqlite(connection: Connection, case: Case, choice: Choice) -> Iterator[Find
     rows = [
         row
         for statement in choice.statements()
-        for row in _explained(connection, statement, "EXPLAIN QUERY PLAN", parameters(statement, case.request))
+        for row in _explained(
+            connection,
+            statement,
+            "EXPLAIN QUERY PLAN",
+            parameters(statement, case.request, **_more(connection, case, choice)),
+        )
     ]
     depth: dict[int, int] = {}
     for number, parent, _, _ in rows:

@@ -8,7 +8,7 @@ changes none, it is the first of the key. What cascades reach is done as the own
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,11 @@ from ..db.identifiers import quoted, quoted_table
 from ..db.tables import SCHEMA, own_tables
 from ..jobs.job import Job
 from ..policies.contract import Change, Plan
+from ..policies.rollup_rule import RollupRule
 from ..runs.runner import planned
 from ..statements.postgresql_batch import batch_statement
 from ..statements.preview import preview_statement, relations
+from ..statements.rollup_windows import RollupStatements
 from ..statements.unlisted_references import unlisted_references
 from ..texts import one_line
 
@@ -82,7 +84,7 @@ def _lines(connection: Connection, jobs: Iterable[Job], role: str) -> Iterator[s
     for job in jobs:
         for step in planned(job, connection.engine):
             if isinstance(step, Plan):
-                _of_plan(connection, step, needs)
+                _of_step(connection, step, needs)
             else:
                 functions.append(f"-- {job.name}: a Python function; grant what it uses, nobody else can know")
     yield f"-- CREATE ROLE {to} LOGIN; it owns nothing and is a member of nothing. Run this as the owner of all."
@@ -166,6 +168,13 @@ def _for_locks(table: Table) -> str:
     return str(next(column.name for column in (*table.primary_key.columns, *table.c) if not column.system))
 
 
+def _of_step(connection: Connection, plan: Plan, needs: dict[str, _Needs]) -> None:
+    if plan.rollup is None:
+        _of_plan(connection, plan, needs)
+    else:
+        _of_rollup(plan.rollup, lambda table: needs.setdefault(table.fullname, _Needs(table)))
+
+
 def _of_plan(connection: Connection, plan: Plan, needs: dict[str, _Needs]) -> None:
     """What a step reads, locks, changes and deletes, on the product's tables."""
 
@@ -189,6 +198,21 @@ def _of_plan(connection: Connection, plan: Plan, needs: dict[str, _Needs]) -> No
     for reference in unlisted_references(connection, plan):
         names = [name for name, _ in reference.columns]
         of(_named(reference.name, reference.schema, names)).read.update(dict.fromkeys(names))
+
+
+def _of_rollup(rule: RollupRule, of: Callable[[Table], _Needs]) -> None:
+    """It reads one table and writes the other; it locks no row of the product's."""
+    statements = RollupStatements("postgresql", rule)
+    asked = [statements.write(True, True), statements.kept(), statements.kept_before(sealed=True)]
+    if rule.changed_at is not None:
+        asked.append(statements.first_changed_row())
+    for part in (part for statement in asked for part in _columns(statement)):
+        of(part.table).read[part.name] = None
+    into = of(rule.into)
+    into.insert = into.delete = True
+    into.update.update((rule.into.c[name].name, None) for name in ("window_end", *rule.aggregates))
+    if rule.report is not None and rule.report.outbox is not None:
+        of(rule.report.outbox.table).insert = True
 
 
 def _of_change(plan: Plan, change: Change, rows: dict[str, Any], one: _Needs) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from ..db.tables import SCHEMA
 from ..policies.contract import Plan
 from ..statements.postgresql_batch import batch_statement
+from ..statements.rollup_windows import RollupStatements
 from .finding import Case, Finding
 
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -31,6 +32,9 @@ def rights_for(connection: Connection, case: Case) -> Iterator[Finding]:
 
 def needed_privileges(plan: Plan) -> dict[Table, set[str]]:
     """The tables that a step uses, and what it has to be allowed there; what a cascade reaches is not among them."""
+    if plan.rollup is not None:
+        statement = RollupStatements("postgresql", plan.rollup).write(False, False)
+        return {table: {"SELECT"} for table in _read(statement)} | {plan.rollup.into: set(PRIVILEGES)}
     rights: dict[Table, set[str]] = {plan.table: {"SELECT", "UPDATE"}}  # UPDATE: to lock rows
     for table in _read(batch_statement(plan, excluding=True)):
         rights.setdefault(table, set()).add("SELECT")

@@ -110,27 +110,9 @@ class Call:
 
     def _rule(self, step: str) -> CallRule:
         where = f"call for {self.table.fullname}"
-        for name, least, given in (
-            ("concurrency", 1, self.concurrency),
-            ("per_destination", 1, self.per_destination),
-            ("batch", 1, self.batch),
-        ):
-            if given < least:
-                raise PolicyError(f"{where}: {name} starts at {least}")
-        if not 0 <= self.jitter <= 0.5:
-            raise PolicyError(f"{where}: jitter is a share from 0 to 0.5")
-        if not isinstance(self.key, ColumnElement):
-            raise PolicyError(f"{where}: key must be made of the row's columns; write text_key(…)")
-        ends: dict[str, Mapping[str, Any]] = {
-            CallState.GAVE_UP: self.gave_up,
-            CallState.FAILED: self.failed,
-            CallState.GONE: self.gone,
-            CallState.UNKNOWN: self.unknown,
-        }
-        for name, values in ends.items():
-            if odd := [column for column in values if column not in self.table.c]:
-                raise PolicyError(f"{where}: {name}: {self.table.fullname} has no column {', '.join(odd)}")
+        self._check(where)
         rates = (self.rate,) if isinstance(self.rate, str) else tuple(self.rate)
+        horizon = self.give_up_after
         return CallRule(
             function=self.call,
             key=self.key,
@@ -142,17 +124,42 @@ class Call:
             concurrency=self.concurrency,
             per_destination=self.per_destination,
             batch=self.batch,
-            delays=CallDelays.parse(self.retry, self.jitter, f"{where}: retry", repeats=self.give_up_after is not None),
-            horizon=None
-            if self.give_up_after is None
-            else parse_duration(self.give_up_after, where=f"{where}: give_up_after"),
+            delays=CallDelays.parse(self.retry, self.jitter, f"{where}: retry", repeats=horizon is not None),
+            horizon=None if horizon is None else parse_duration(horizon, where=f"{where}: give_up_after"),
             on_unknown=self.on_unknown,
             look_up=self.look_up,
             state=self.state,
-            endings=ends,
+            endings=self._endings(where),
             tell=self.tell,
             after_record=self.after_record,
         )
+
+    def _check(self, where: str) -> None:
+        for name, least, given in (
+            ("concurrency", 1, self.concurrency),
+            ("per_destination", 1, self.per_destination),
+            ("batch", 1, self.batch),
+        ):
+            if given < least:
+                raise PolicyError(f"{where}: {name} starts at {least}")
+        if self.look_up is not None and self.batch > 1:
+            raise PolicyError(f"{where}: look_up asks about one row at a time, so batch must be 1")
+        if not 0 <= self.jitter <= 0.5:
+            raise PolicyError(f"{where}: jitter is a share from 0 to 0.5")
+        if not isinstance(self.key, ColumnElement):
+            raise PolicyError(f"{where}: key must be made of the row's columns; write text_key(…)")
+
+    def _endings(self, where: str) -> dict[str, Mapping[str, Any]]:
+        ends: dict[str, Mapping[str, Any]] = {
+            CallState.GAVE_UP: self.gave_up,
+            CallState.FAILED: self.failed,
+            CallState.GONE: self.gone,
+            CallState.UNKNOWN: self.unknown,
+        }
+        for name, values in ends.items():
+            if odd := [column for column in values if column not in self.table.c]:
+                raise PolicyError(f"{where}: {name}: {self.table.fullname} has no column {', '.join(odd)}")
+        return ends
 
     def _seconds(self, text: str, where: str) -> float:
         seconds = parse_duration(text, where=where).total_seconds()

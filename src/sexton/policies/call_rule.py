@@ -34,7 +34,8 @@ class CallColumns:
 
     attempts: a whole number.  next_at: due from then on, NULL: at once.  error: text, why not yet.
     status: one word, a `CallState`; only where the product has such a column to spare.
-    claim, leased_until, first_at, code, run_id: with all of them beside those above nothing is kept elsewhere.
+    claim, leased_until, first_at, code: with all of them beside attempts, next_at and status nothing is kept elsewhere.
+    run_id: of the last attempt, a whole number.
     A person's UPDATE of `attempts` or `next_at` decides.
     """
 
@@ -53,7 +54,10 @@ class CallColumns:
         """Whether the row itself keeps everything."""
         return all(
             column is not None
-            for column in (self.attempts, self.next_at, self.status, self.claim, self.leased_until, self.first_at)
+            for column in (
+                *(self.attempts, self.next_at, self.status, self.claim, self.leased_until, self.first_at),
+                self.code,  # without it nobody would know that a call may have been done
+            )
         )
 
 
@@ -115,7 +119,7 @@ class CallDelays:
         if delay is None:
             return None
         delay *= 1 + self.jitter * (2 * chance() - 1)
-        return max(delay, min(timedelta(seconds=max(asked or 0.0, 0.0)), MOST_ASKED_FOR))
+        return max(delay, asked_for(asked))
 
     def _delay(self, attempt: int) -> timedelta | None:
         if self.base:
@@ -124,6 +128,13 @@ class CallDelays:
         if attempt <= len(self.listed):
             return self.listed[attempt - 1]
         return self.listed[-1] if self.repeats and self.listed else None
+
+
+def asked_for(seconds: float | None) -> timedelta:
+    """A rest that the other side wants, within the cap (G6). What is no length of time asks for nothing."""
+    if seconds is None or not seconds > 0:  # not a number is not above 0 either
+        return timedelta(0)
+    return timedelta(seconds=min(seconds, MOST_ASKED_FOR.total_seconds()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

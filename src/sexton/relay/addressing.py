@@ -16,7 +16,7 @@ from ..jobs.duration import parse_duration
 from .instants import later_instant, read_instant
 from .messages import MessageTable, text_or_null
 from .payload import first_missing, joined, payload_field
-from .routes import FIELDS, Route
+from .routes import ANY_RECIPIENT, FIELDS, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ def recipient(route: Route, messages: MessageTable, rows: FromClause) -> Filled:
     if route.fixed:
         return Filled(as_text(""), nowhere)
     found = filled(route.to, messages, rows)
-    return found if channel_type(route.channel).addressed else Filled(found.value, nowhere)
+    needed = channel_type(route.channel).addressed or route.to != ANY_RECIPIENT
+    return found if needed else Filled(found.value, nowhere)
 
 
 def send_before(route: Route, messages: MessageTable, rows: FromClause) -> ColumnElement[Any]:

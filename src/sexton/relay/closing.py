@@ -37,7 +37,7 @@ from ..db.time_parameters import instant_values, now
 from ..policies.contract import Change, Found, Plan, Rows, in_rows
 from .messages import MessageTable
 from .payload import largest, without_fields
-from .relay import Relay
+from .relay import MessageRelay
 from .routes import Route
 
 DEAD_LETTER_ATTEMPTS = 5
@@ -48,7 +48,7 @@ DEAD_LETTER_ATTEMPTS = 5
 class Close:
     """The policy, for deliveries that no call has ended: what could not be filled in, what was dropped, rows in-app."""
 
-    relay: Relay
+    relay: MessageRelay
     name: str = "close"
 
     def plan(self) -> Plan:
@@ -65,7 +65,7 @@ class Close:
             lock_first=True,
             lock_also=(found,),
             found=(found,),
-            changes=Ending(self.relay).changes(),
+            changes=MessageEnding(self.relay).changes(),
             main=Change.update(
                 "deliveries",
                 deliveries,
@@ -83,10 +83,10 @@ class Close:
         return asked.where(messages.id.in_(named), messages.published_at.is_(None)).order_by(messages.id)
 
 
-class Ending:
+class MessageEnding:
     """What happens to the messages in a relation "messages", of which a delivery has ended. They are locked."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: MessageRelay) -> None:
         self.relay = relay
 
     def changes(self) -> tuple[Change, ...]:
@@ -176,7 +176,7 @@ class Ending:
         return first.correlate(messages.table).scalar_subquery()
 
 
-def close_messages(connection: Connection, relay: Relay, ids: Sequence[str], at: datetime) -> None:
+def close_messages(connection: Connection, relay: MessageRelay, ids: Sequence[str], at: datetime) -> None:
     """The same in a transaction that has ended deliveries of these messages: locks them, and looks again."""
     messages = relay.messages
     named = messages.id.in_(messages.ids_of(sorted(set(ids))))
@@ -184,7 +184,7 @@ def close_messages(connection: Connection, relay: Relay, ids: Sequence[str], at:
     connection.execute(lock.with_for_update()).all()
     columns = (messages.id, *messages.told_columns)
     asked = select(*(column.label(column.key) for column in columns)).where(named, messages.published_at.is_(None))
-    delivered, *others = sorted(Ending(relay).changes(), key=lambda change: change.name != "delivered")
+    delivered, *others = sorted(MessageEnding(relay).changes(), key=lambda change: change.name != "delivered")
     for change in (delivered, *others):  # while they are not yet published
         statement = change.statement({"messages": asked.subquery("messages")})
         connection.execute(statement, valued(statement, at))

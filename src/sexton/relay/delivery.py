@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select
 
 from ..call_outcomes import Again, CallOutcome, Failed, Gone
 from ..call_state import CallState
@@ -25,7 +25,7 @@ from ..policies.call_rule import Attempt, CallColumns, RecordedCall
 from ..texts import one_line
 from .closing import close_messages
 from .digests import DIGEST, end_members, members_of
-from .relay import Relay
+from .relay import MessageRelay
 from .rendering import Renderer, Stored, stored_messages
 from .routes import IN_APP, Route
 
@@ -33,7 +33,7 @@ DELIVERY_TIMEOUT = "60s"
 """Hard end of one call: a batch of mails through one connection."""
 
 
-def lanes_of(relay: Relay) -> list[tuple[str, tuple[Route, ...]]]:
+def lanes_of(relay: MessageRelay) -> list[tuple[str, tuple[Route, ...]]]:
     """Steps by name, and the routes of each, the most urgent first."""
     groups: dict[tuple[Any, ...], list[Route]] = {}
     for route in relay.routes:
@@ -47,30 +47,21 @@ def lanes_of(relay: Relay) -> list[tuple[str, tuple[Route, ...]]]:
     return sorted(found.items(), key=lambda one: -max(route.priority for route in one[1]))
 
 
-def delivery_calls(relay: Relay, engine: Engine) -> list[Call]:
+def delivery_calls(relay: MessageRelay, engine: Engine) -> list[Call]:
     """The policies that call, one a lane."""
     return [_call(relay, engine, name, routes) for name, routes in lanes_of(relay)]
 
 
-def _call(relay: Relay, engine: Engine, name: str, routes: tuple[Route, ...]) -> Call:
+def _call(relay: MessageRelay, engine: Engine, name: str, routes: tuple[Route, ...]) -> Call:
     d, first = relay.deliveries.c, routes[0]
     channel = relay.channels[first.channel]
     sender = Sender(relay, engine, channel)
-    digests = [route.name for route in routes if route.digest]
-    when = [
-        d.closed_at.is_(None),
-        d.outbox == as_text(relay.messages.name),
-        d.route.in_([route.name for route in routes]),
-    ]
-    if digests:
-        leader = as_text(DIGEST).op("||")(as_text(d.id))
-        when.append(or_(d.route.not_in(digests), d.batch == leader))
     return Call(
         relay.deliveries,
         by=d.priority,
         call=sender.many if channel.batch > 1 else sender.one,
         key=text_key("delivery", d.id),
-        when=and_(*when),
+        when=_when(relay, routes),
         destination=d.destination,
         rate=first.rates,
         timeout=DELIVERY_TIMEOUT,
@@ -94,7 +85,22 @@ def _call(relay: Relay, engine: Engine, name: str, routes: tuple[Route, ...]) ->
     )
 
 
-def _ended(relay: Relay, connection: Connection, recorded: Sequence[RecordedCall]) -> None:
+def _when(relay: MessageRelay, routes: tuple[Route, ...]) -> ColumnElement[bool]:
+    """Deliveries by these routes; of a digest the first one."""
+    d = relay.deliveries.c
+    mine = and_(
+        d.closed_at.is_(None),
+        d.outbox == as_text(relay.messages.name),
+        d.route.in_([route.name for route in routes]),
+    )
+    digests = [route.name for route in routes if route.digest]
+    if not digests:
+        return mine
+    leads = d.batch == as_text(DIGEST).op("||")(as_text(d.id))
+    return and_(mine, or_(d.route.not_in(digests), leads))
+
+
+def _ended(relay: MessageRelay, connection: Connection, recorded: Sequence[RecordedCall]) -> None:
     """In the transaction that records: messages of which nothing is left are closed."""
     rows = [call.row for call in recorded if call.closed]
     if not rows:
@@ -110,7 +116,7 @@ def _ended(relay: Relay, connection: Connection, recorded: Sequence[RecordedCall
 class Sender:
     """What a `Call` calls: one delivery, or several of one destination."""
 
-    def __init__(self, relay: Relay, engine: Engine, channel: ConfiguredChannel[Any]) -> None:
+    def __init__(self, relay: MessageRelay, engine: Engine, channel: ConfiguredChannel[Any]) -> None:
         self._relay = relay
         self._engine = engine
         self._channel = channel
@@ -186,7 +192,7 @@ def dropped(why: str) -> Gone:
     return Gone(why, values={"state": CallState.DROPPED})
 
 
-def ready_channels(relay: Relay, settings: Any) -> None:
+def ready_channels(relay: MessageRelay, settings: Any) -> None:
     """SettingsError when the library that a channel of a route needs is not installed."""
     for name in relay.channels:
         if name != IN_APP:

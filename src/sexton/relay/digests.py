@@ -18,7 +18,7 @@ from ..call_state import CallState
 from ..db.sql_expressions import as_text
 from ..db.time_parameters import ago
 from ..policies.contract import Change, Found, Plan, in_rows
-from .relay import Relay
+from .relay import MessageRelay
 
 DIGEST = "digest:"
 """What a stamp begins with; the number of the first delivery follows."""
@@ -28,7 +28,7 @@ DIGEST = "digest:"
 class Gather:
     """The policy that stamps: deliveries of one route to one recipient, once the oldest has waited for the window."""
 
-    relay: Relay
+    relay: MessageRelay
     name: str = "digest"
 
     def plan(self) -> Plan:
@@ -81,7 +81,7 @@ class Gather:
         ]
 
 
-def end_members(connection: Connection, relay: Relay, stamps: Sequence[str], at: datetime) -> list[str]:
+def end_members(connection: Connection, relay: MessageRelay, stamps: Sequence[str], at: datetime) -> list[str]:
     """The other members of these digests end as their first has; the ids of the messages of all of them."""
     d, first = relay.deliveries.c, relay.deliveries.alias("sexton_first")
     leads = and_(first.c.batch == d.batch, first.c.batch == as_text(DIGEST).op("||")(cast(first.c.id, Text)))
@@ -96,7 +96,7 @@ def end_members(connection: Connection, relay: Relay, stamps: Sequence[str], at:
     return list(connection.execute(select(d.message).where(*members)).scalars())
 
 
-def members_of(connection: Connection, relay: Relay, rows: Sequence[Any]) -> dict[int, list[Any]]:
+def members_of(connection: Connection, relay: MessageRelay, rows: Sequence[Any]) -> dict[int, list[Any]]:
     """For each delivery the deliveries that its message is about: itself, or all with its stamp, in order."""
     stamps = [row.batch for row in rows if row.batch is not None]
     found: dict[str, list[Any]] = {}

@@ -31,7 +31,7 @@ from ..db.time_parameters import now
 from ..policies.contract import Change, Plan
 from .addressing import is_for, is_for_any, recipient, send_before
 from .destinations import destination
-from .relay import Relay
+from .relay import MessageRelay
 from .routes import IN_APP, Route
 
 MOST_OPEN = 100_000
@@ -45,7 +45,7 @@ LONGEST_RECIPIENT = 500
 class FanOut:
     """The policy. room: messages that one run may begin."""
 
-    relay: Relay
+    relay: MessageRelay
     room: int = MOST_OPEN
     name: str = "fan_out"
 
@@ -98,7 +98,7 @@ class FanOut:
         ).where(is_for(route, messages, picked))
 
 
-def refusal(relay: Relay, route: Route, rows: FromClause) -> ColumnElement[str]:
+def refusal(relay: MessageRelay, route: Route, rows: FromClause) -> ColumnElement[str]:
     """Why a message cannot go by the route, as one line; NULL: it can."""
     to = recipient(route, relay.messages, rows)
     lacks: ColumnElement[str] = as_text("the message has no ").op("||")(to.missing)
@@ -111,7 +111,7 @@ def refusal(relay: Relay, route: Route, rows: FromClause) -> ColumnElement[str]:
     return func.coalesce(lacks, too_long, type_=Text())
 
 
-def unbegun(relay: Relay) -> ColumnElement[bool]:
+def unbegun(relay: MessageRelay) -> ColumnElement[bool]:
     """Whether a message waits, and nothing has been begun for it."""
     messages, deliveries = relay.messages, relay.deliveries
     mine = and_(deliveries.c.outbox == as_text(messages.name), deliveries.c.message == messages.id_text())

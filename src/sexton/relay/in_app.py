@@ -20,11 +20,11 @@ from ..policies.contract import Change, Found, Plan, Rows, in_rows
 from .addressing import is_for
 from .closing import erased
 from .fan_out import refusal, unbegun
-from .relay import Relay
+from .relay import MessageRelay
 from .routes import IN_APP, Route
 
 
-def straight_routes(relay: Relay) -> Iterator[tuple[Route, tuple[str, ...]]]:
+def straight_routes(relay: MessageRelay) -> Iterator[tuple[Route, tuple[str, ...]]]:
     """Routes in the product, each with those of its events that no other route takes."""
     for route in relay.routes:
         others = [other for other in relay.routes if other is not route]
@@ -37,7 +37,7 @@ def straight_routes(relay: Relay) -> Iterator[tuple[Route, tuple[str, ...]]]:
 class StraightInApp:
     """The policy for events that go nowhere but into the product."""
 
-    relay: Relay
+    relay: MessageRelay
     route: Route
     events: tuple[str, ...]
 
@@ -88,7 +88,7 @@ class StraightInApp:
 class InAppDeliveries:
     """The policy for deliveries into the product, of messages that go elsewhere too."""
 
-    relay: Relay
+    relay: MessageRelay
     route: Route
 
     def plan(self) -> Plan:
@@ -130,7 +130,7 @@ class InAppDeliveries:
         return {"state": words, "code": words, "attempts": d.attempts + 1, "first_at": now(), "error": why}
 
 
-def in_app_steps(relay: Relay) -> list[StraightInApp | InAppDeliveries]:
+def in_app_steps(relay: MessageRelay) -> list[StraightInApp | InAppDeliveries]:
     """All that writes rows of the product, the straight way first."""
     straight = [StraightInApp(relay, route, events) for route, events in straight_routes(relay)]
     return [*straight, *(InAppDeliveries(relay, route) for route in relay.routes if route.channel == IN_APP)]

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
 
-from ..call_state import OPEN_CALLS, CallState
+from ..call_state import ENDED_BADLY, OPEN_CALLS, CallState
 from ..db.connect import read_only
 from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
+from ..policies.purge import Purge
 from .addressing import is_for_any
 from .closing import Close
 from .delivery import delivery_calls, ready_channels
@@ -29,11 +30,14 @@ from .digests import DIGEST, Gather
 from .fan_out import MOST_OPEN, FanOut, unbegun
 from .in_app import InAppDeliveries, in_app_steps
 from .lateness import DropLate, GiveUpDisabled
-from .relay import Relay
+from .relay import MessageRelay
 
 if TYPE_CHECKING:
     from ..policies.contract import Policy
     from .source import RelaySource
+
+DEAD_LETTERS_LISTED = "30d"
+"""How long a dead letter is listed at least."""
 
 NEWEST_LOOKED_AT = 1_000
 """Waiting messages, from the newest on, that an idle look asks about; a run looks at all of them."""
@@ -61,7 +65,7 @@ def question(source: RelaySource) -> Callable[[Connection, datetime], bool]:
     return asked
 
 
-def relay_steps(relay: Relay, engine: Engine, lane: int = 1) -> list[Policy]:
+def relay_steps(relay: MessageRelay, engine: Engine, lane: int = 1) -> list[Policy]:
     """The steps of a relay that is open."""
     in_app = in_app_steps(relay)
     calls = delivery_calls(relay, engine)
@@ -77,10 +81,20 @@ def relay_steps(relay: Relay, engine: Engine, lane: int = 1) -> list[Policy]:
     found.append(Close(relay))
     if any(route.digest for route in relay.routes):
         found.append(Gather(relay))
-    return [*found, *calls[first:], *calls[:first]]
+    return [*found, *calls[first:], *calls[:first], forget_dead(relay)]
 
 
-def room_left(relay: Relay, engine: Engine) -> int:
+def forget_dead(relay: MessageRelay) -> Policy:
+    """Dead letters that are listed no longer: their message has gone. As long as it is there, so are they, as without
+    them it would look as if nothing had been begun for it."""
+    deliveries, messages = relay.deliveries, relay.messages
+    d = deliveries.c
+    there = exists(select(1).where(messages.id == messages.id_of(d.message)).correlate(deliveries))
+    gone = and_(d.state.in_(ENDED_BADLY), d.outbox == as_text(messages.name), d.closed_at.is_not(None), ~there)
+    return Purge(deliveries, by=d.closed_at, keep=DEAD_LETTERS_LISTED, only=gone, name="forget")
+
+
+def room_left(relay: MessageRelay, engine: Engine) -> int:
     """Messages that may be fanned out now: so many that no more than `MOST_OPEN` deliveries are open."""
     d = relay.deliveries.c
     some = select(d.id).where(d.closed_at.is_(None)).limit(MOST_OPEN).subquery()
@@ -89,7 +103,7 @@ def room_left(relay: Relay, engine: Engine) -> int:
     return max((MOST_OPEN - int(is_open)) // max(len(relay.routes), 1), 0)
 
 
-def waiting(connection: Connection, relay: Relay, now: datetime) -> bool:
+def waiting(connection: Connection, relay: MessageRelay, now: datetime) -> bool:
     """Whether anything is to be done: a new message, a delivery that is due or has ended. Cheap; asked each second.
 
     Reads what is open, never what is closed; of waiting messages the newest, where a new one is.
@@ -112,7 +126,7 @@ def waiting(connection: Connection, relay: Relay, now: datetime) -> bool:
     return connection.execute(fresh).first() is not None
 
 
-def _is_due(relay: Relay, now: datetime) -> ColumnElement[bool]:
+def _is_due(relay: MessageRelay, now: datetime) -> ColumnElement[bool]:
     """Whether a delivery waits for nothing: not for its next try, for a destination that rests, or for its digest."""
     d, rests = relay.deliveries.c, own_tables(relay.dialect).destinations
     resting = exists(

@@ -11,14 +11,14 @@ from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
 from ..db.time_parameters import now
 from ..policies.contract import Change, Plan, in_rows
-from .relay import Relay
+from .relay import MessageRelay
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DropLate:
     """The policy. A delivery that is claimed is looked at by whoever has claimed it."""
 
-    relay: Relay
+    relay: MessageRelay
     name: str = "late"
 
     def plan(self) -> Plan:
@@ -48,7 +48,7 @@ class GiveUpDisabled:
     Those that a person paused wait.
     """
 
-    relay: Relay
+    relay: MessageRelay
     name: str = "disabled"
 
     def plan(self) -> Plan:

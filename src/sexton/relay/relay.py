@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Relay:
+class MessageRelay:
     """One outbox on its way out. channels, targets, people: by the names of channels and of routes."""
 
     dialect: str
@@ -51,7 +51,7 @@ def open_relay(
     outbox: OutboxSettings,
     folder: Path = Path(),
     templates: Sequence[str | Path] = (),
-) -> Relay:
+) -> MessageRelay:
     """The relay of this database. channels: their settings by name.  folder: of the settings file.
     templates: folders of those that packs bring.
 
@@ -71,4 +71,4 @@ def open_relay(
             if route.people:
                 people[route.name] = people_of(connection, route)
     own = () if outbox.templates is None else (folder / outbox.templates,)
-    return Relay(engine.dialect.name, messages, tuple(routes), made, targets, people, (*own, *templates))
+    return MessageRelay(engine.dialect.name, messages, tuple(routes), made, targets, people, (*own, *templates))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from ..channels.contract import OutgoingMessage
 from ..masking import MASK
 from .messages import MessageTable
-from .relay import Relay
+from .relay import MessageRelay
 from .routes import Route
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def shown_payload(payload: Mapping[str, Any], secret: Sequence[str]) -> dict[str
     return seen
 
 
-def secret_fields(relay: Relay, event: str) -> tuple[str, ...]:
+def secret_fields(relay: MessageRelay, event: str) -> tuple[str, ...]:
     """Fields that a route of this event calls secret."""
     return tuple({name: None for route in relay.routes if route.takes(event) for name in route.secret})
 
@@ -70,7 +70,7 @@ def secret_fields(relay: Relay, event: str) -> tuple[str, ...]:
 class Renderer:
     """Makes messages of what lies in the outbox. Templates are loaded when the first one is needed."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: MessageRelay) -> None:
         self._relay = relay
         self._templates: Templates | None = None
 

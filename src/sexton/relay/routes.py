@@ -25,6 +25,9 @@ EVERY_EVENT = "*"
 IN_APP = "in_app"
 """The channel whose messages are rows of a table of the product; the relay writes them itself."""
 
+ANY_RECIPIENT = "{recipient}"
+"""As `to` of a route: whom the message names. Channels that lead to one place need nobody."""
+
 FIELDS = re.compile(r"\{([^{}]*)\}")
 _FIELD = re.compile(r"recipient|event|key|created_at|now|payload(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
@@ -44,7 +47,7 @@ class Route:
     name: str
     events: tuple[str, ...]
     channel: str
-    to: str = "{recipient}"
+    to: str = ANY_RECIPIENT
     people: str = ""
     people_key: str = "id"
     address: str = ""
@@ -86,11 +89,11 @@ class Route:
         return self.takes_all or event in self.events
 
 
-Place = Callable[[Sequence[str]], str]
+RoutePlace = Callable[[Sequence[str]], str]
 
 
 def routes_of(
-    brought: Iterable[Route], given: Mapping[str, RouteSettings], channels: Mapping[str, Any], place: Place
+    brought: Iterable[Route], given: Mapping[str, RouteSettings], channels: Mapping[str, Any], place: RoutePlace
 ) -> tuple[Route, ...]:
     """All routes in force: those that packs brought, changed and joined by those given in the settings.
 
@@ -111,7 +114,7 @@ def routes_of(
     return tuple(found.values())
 
 
-def _changed(name: str, route: Route | None, settings: RouteSettings, place: Place) -> Route:
+def _changed(name: str, route: Route | None, settings: RouteSettings, place: RoutePlace) -> Route:
     """The route with what is given about it."""
     event = settings.event
     changes: dict[str, Any] = {} if event is None else {"events": (event,) if isinstance(event, str) else tuple(event)}  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from ..jobs.job import Job, LazyWork
 from ..jobs.schedule import every
-from .routes import Place, Route, routes_of
+from .routes import Route, RoutePlace, routes_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..config.route_settings import OutboxSettings
     from ..config.settings import Settings
     from ..jobs.pack import Pack
-    from .relay import Relay
+    from .relay import MessageRelay
 
 
 DELIVER = "sexton.deliver"
@@ -39,9 +39,9 @@ class RelaySource:
     outbox: OutboxSettings
     folder: str = ""
     templates: tuple[str, ...] = ()
-    opened: MutableMapping[Engine, Relay] = field(default_factory=WeakKeyDictionary)
+    opened: MutableMapping[Engine, MessageRelay] = field(default_factory=WeakKeyDictionary)
 
-    def open(self, engine: Engine) -> Relay:
+    def open(self, engine: Engine) -> MessageRelay:
         """The relay of this database. SettingsError for a table or a column that it does not have."""
         from .relay import open_relay
 
@@ -49,7 +49,7 @@ class RelaySource:
 
 
 def relay_source(
-    settings: Settings, packs: Mapping[str, Pack], options: Mapping[str, Any], place: Place, folder: str = ""
+    settings: Settings, packs: Mapping[str, Pack], options: Mapping[str, Any], place: RoutePlace, folder: str = ""
 ) -> RelaySource | None:
     """What these settings and packs make of it; None: no route is there, so every message is left alone.
 
@@ -64,11 +64,13 @@ def relay_source(
     return RelaySource(found, settings.channel, settings.outbox, folder, templates)
 
 
-def relay_jobs(source: RelaySource) -> list[Job]:
-    """`sexton.deliver`, and with more lanes `sexton.deliver_2` and so on, each in a group of its own.
+def relay_jobs(source: RelaySource | None) -> list[Job]:
+    """`sexton.deliver`, and with more lanes `sexton.deliver_2` and so on, each in a group of its own; None: no job.
 
     Due whenever something waits (`Job.demand`); its schedule is there so that a relay which cannot even look is late.
     """
+    if source is None:
+        return []
     names = [DELIVER, *(f"{DELIVER}_{lane}" for lane in range(2, source.outbox.lanes + 1))]
     return [
         Job(

@@ -54,17 +54,20 @@ _BETWEEN = {
 }
 
 
-def failed(context: RunContext, error: BaseException) -> str:
-    """Keep what is to be known of it, in the run's context and in the database; it in one line, for history."""
+def failed(context: RunContext, error: BaseException, *, message: bool = True) -> str:
+    """Keep what is to be known of it, in the run's context and in the database; it in one line, for history.
+
+    message: False where its words may hold anything, such as the secrets of a request: only its kind is kept.
+    """
     context.failure = Failure(error)
     if context.limits.tracebacks:
         with suppress(BaseException):  # memory is short, a frame is odd, the database is gone: it fails all the same
-            text, place = traceback_text(error), raised_at(error)
+            text, place = traceback_text(error, message=message), raised_at(error)
             if place is not None or not isinstance(error, DBAPIError):
                 context.failure = Failure(error, place, text)
                 with short_transaction(context.engine, context.limits.lease) as connection:
                     _keep(connection, context.claim.run_id, text, place)
-    return error_message(error)
+    return error_message(error) if message else _kind(error)
 
 
 def error_message(error: BaseException) -> str:
@@ -78,9 +81,12 @@ def own_words(error: SextonError) -> str:
     return _message(error, MAX_TEXT_CHARACTERS, first=True)
 
 
-def traceback_text(error: BaseException) -> str:
-    """Frames, causes and members of groups much as Python prints them, without secrets and without values."""
-    told = "\n".join(_told(error, set())).split("\n")
+def traceback_text(error: BaseException, *, message: bool = True) -> str:
+    """Frames, causes and members of groups much as Python prints them, without secrets and without values.
+
+    message: False leaves out what the exceptions say.
+    """
+    told = "\n".join(_told(error, set(), message)).split("\n")
     # Each line by itself, and not all of a huge one: what looks for secrets takes longer than the text is long.
     return lines("\n".join(scrubbed(line[: 4 * LINE])[:LINE] for line in told), MAX_LINES_BYTES)
 
@@ -104,25 +110,25 @@ def _keep(connection: Connection, run_id: int, text: str, place: str | None) -> 
     connection.execute(new.on_conflict_do_update(index_elements=["run_id"], set_=values))
 
 
-def _told(error: BaseException, seen: set[int]) -> Iterator[str]:
+def _told(error: BaseException, seen: set[int], message: bool) -> Iterator[str]:
     seen.add(id(error))
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if before is not None and id(before) not in seen and len(seen) < MAX_SHOWN_EXCEPTIONS:
-        yield from _told(before, seen)
+        yield from _told(before, seen, message)
         yield f"\n{_BETWEEN[before is error.__cause__]}\n"
     if frames := _frames(error.__traceback__):
         own = next((place for place, frame in enumerate(frames) if not _ours(frame)), 0)
         del frames[:own]  # how Sexton came to the function tells nobody anything
         yield "Traceback (most recent call last):"
         yield "".join(frames.format()).rstrip("\n")
-    yield f"{_kind(error)}: {_message(error, MESSAGE)}"
-    notes = getattr(error, "__notes__", None)
+    yield f"{_kind(error)}: {_message(error, MESSAGE)}" if message else _kind(error)
+    notes = getattr(error, "__notes__", None) if message else None
     if isinstance(notes, list | tuple):
         yield from (note[:MESSAGE] for note in notes[:MAX_SHOWN_EXCEPTIONS] if isinstance(note, str))
     members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     for number, member in enumerate(members, 1):
         if id(member) not in seen and len(seen) < MAX_SHOWN_EXCEPTIONS:
-            told = "\n".join(_told(member, seen))
+            told = "\n".join(_told(member, seen, message))
             yield f"  {number} of {len(members)} in it:\n{told}".replace("\n", "\n    ")
 
 

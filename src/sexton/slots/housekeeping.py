@@ -53,7 +53,7 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
 
 
 def _outside(own: OwnTables, keep: Mapping[str, str]) -> list[Policy]:
-    """Calls, deliveries, and who was called. What ended badly is listed as long as rows that were set aside."""
+    """Calls, deliveries, and who was called. A dead letter goes when its message has gone: the relay sees to that."""
     calls, deliveries, who = own.calls.c, own.deliveries.c, own.destinations.c
     bad = deliveries.state.in_(ENDED_BADLY)
     sent = and_(deliveries.closed_at.is_not(None), ~bad)
@@ -62,7 +62,6 @@ def _outside(own: OwnTables, keep: Mapping[str, str]) -> list[Policy]:
         # Without it a row that still looks as if it were to be called for would be: a memory, as effects are.
         Purge(own.calls, by=calls.closed_at, keep=keep["effects"], only=calls.closed_at.is_not(None), name="calls"),
         Purge(own.deliveries, by=deliveries.closed_at, keep=keep["outbox"], only=sent, name="deliveries"),
-        Purge(own.deliveries, by=deliveries.closed_at, keep=keep["poison"], only=bad, name="dead_deliveries"),
         Purge(own.destinations, by=who.last_ok_at, keep=keep["effects"], only=works, name="destinations"),
         Purge(own.budgets, by=own.budgets.c.over_at, keep="1d", name="budgets"),
     ]

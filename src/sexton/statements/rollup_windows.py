@@ -22,6 +22,7 @@ from sqlalchemy import (
     Delete,
     Enum,
     FromClause,
+    Index,
     Insert,
     Integer,
     MetaData,
@@ -51,6 +52,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import NullType, TypeEngine
 
 from ..db.column_types import NaiveUtc, Untyped, UtcDateTime, arithmetic_instant, is_naive
+from ..jobs.duration import TICK
 from ..policies.rollup_rule import RollupRule
 
 MAX_LINES = 100
@@ -59,7 +61,15 @@ MAX_LINES = 100
 ADDED, CHANGED, GONE = 0, 1, 2
 """Kinds of differences."""
 
+KIND, GROUPS = "sexton_kind", "sexton_groups"
+"""Names of columns beside those of `into`: which kind of difference it is, and how many groups there are in all."""
+
 _FROM, _TO, _START, _END = "sexton_rows_from", "sexton_rows_to", "sexton_window_start", "sexton_window_end"
+
+
+def before(name: str) -> str:
+    """Name of the column with the value that was kept until now."""
+    return f"sexton_before_{name}"
 
 
 class Window(NamedTuple):
@@ -71,6 +81,12 @@ class Window(NamedTuple):
     def values(self) -> dict[str, datetime]:
         """For the parameters of the statements."""
         return {_FROM: self.start, _TO: self.end, _START: self.start, _END: self.end}
+
+
+def window_values(rule: RollupRule, now: datetime) -> dict[str, datetime]:
+    """Parameters of the newest closed window, for EXPLAIN."""
+    end = rule.windows.previous(now - rule.close_after)
+    return Window(rule.windows.previous(end - TICK), end).values()
 
 
 class RollupStatements:
@@ -109,17 +125,17 @@ class RollupStatements:
         other = [kept[name].is_distinct_from(fresh.c[name]) for name in ("window_end", *self.sums)]
         kind = case((kept.window_start.is_(None), literal_column(str(ADDED))), else_=literal_column(str(CHANGED)))
         new = select(
-            type_coerce(kind, Integer).label("kind"),
+            type_coerce(kind, Integer).label(KIND),
             *(fresh.c[name].label(name) for name in (*names, *self.sums)),
-            *(kept[name].label(f"was_{name}") for name in self.sums),
+            *(kept[name].label(before(name)) for name in self.sums),
         ).select_from(fresh.outerjoin(self.into, same))
         new = new.where(or_(kept.window_start.is_(None), *other))
         inside = (kept.window_start >= self._bound(_START), kept.window_start < self._bound(_END))
         gone = select(
-            literal_column(str(GONE), Integer).label("kind"),
+            literal_column(str(GONE), Integer).label(KIND),
             *(kept[name].label(name) for name in names),
             *(self._no(kept[name].type).label(name) for name in self.sums),
-            *(kept[name].label(f"was_{name}") for name in self.sums),
+            *(kept[name].label(before(name)) for name in self.sums),
         ).where(*inside, ~exists(select(1).select_from(fresh).where(same).correlate(self.into)))
         if careful:
             gone = gone.where(exists(select(1).select_from(fresh)))
@@ -137,12 +153,12 @@ class RollupStatements:
         kept, found = self.into.c, differences.c
         this = and_(kept.window_start == found.window_start, self._same_group(differences))
         gone = delete(self.into).where(
-            exists(select(1).select_from(differences).where(found.kind == GONE, this).correlate(self.into))
+            exists(select(1).select_from(differences).where(found[KIND] == GONE, this).correlate(self.into))
         )
         new = {kept[name]: found[name] for name in ("window_end", *self.sums)}
-        changed = update(self.into).where(found.kind == CHANGED, this).values(new)
+        changed = update(self.into).where(found[KIND] == CHANGED, this).values(new)
         names = ("window_start", "window_end", *self.groups, *self.sums)
-        rows = select(*(found[name] for name in names)).where(found.kind == ADDED)
+        rows = select(*(found[name] for name in names)).where(found[KIND] == ADDED)
         added = insert(self.into).from_select([kept[name] for name in names], rows, include_defaults=False)
         return gone, changed, added
 
@@ -159,14 +175,14 @@ class RollupStatements:
     def answer(self, differences: FromClause, lines: bool) -> Select[Any]:
         """The number of differences; or the first of them, each with that number."""
         if not lines:
-            return select(func.count().label("groups")).select_from(differences)
+            return select(func.count().label(GROUPS)).select_from(differences)
         groups = [differences.c[name].nulls_first() for name in self.groups]
-        return select(func.count().over().label("groups"), differences).order_by(*groups).limit(MAX_LINES)
+        return select(func.count().over().label(GROUPS), differences).order_by(*groups).limit(MAX_LINES)
 
     def kept(self) -> Select[Any]:
         """What is kept of a window, as a message shows it: the first groups, each with how many there are."""
         columns = [self.into.c[name] for name in (*self.groups, *self.sums)]
-        found = select(func.count().over().label("groups"), *columns)
+        found = select(func.count().over().label(GROUPS), *columns)
         found = found.where(self.into.c.window_start == self._bound(_START))
         return found.order_by(*(self.into.c[name].nulls_first() for name in self.groups)).limit(MAX_LINES)
 
@@ -266,11 +282,12 @@ def _temporary(rule: RollupRule) -> Table:
     """Where SQLite keeps the differences of one window, its name holding its shape: connections are used again."""
     kept = rule.into.c
     names = ("window_start", "window_end", *rule.group, *rule.aggregates)
-    columns: list[Column[Any]] = [Column("kind", Integer)]
+    columns: list[Column[Any]] = [Column(KIND, Integer)]
     columns += [Column(name, _untyped(kept[name].type)) for name in names]
-    columns += [Column(f"was_{name}", _untyped(kept[name].type)) for name in rule.aggregates]
+    columns += [Column(before(name), _untyped(kept[name].type)) for name in rule.aggregates]
     shape = ",".join(f"{column.name} {column.type!r}" for column in columns)
-    return Table(f"sexton_differences_{crc32(shape.encode()):08x}", MetaData(), *columns, schema="temp")
+    name = f"sexton_differences_{crc32(shape.encode()):08x}"
+    return Table(name, MetaData(), *columns, Index(f"{name}_group", "window_start", *rule.group), schema="temp")
 
 
 def _untyped(kind: TypeEngine[Any]) -> TypeEngine[Any]:

@@ -24,10 +24,20 @@ TITLES = {
     "late": "late",
     "duration": "unusual duration",
     "effect": "no effect",
+    "resting": "not to be reached",
+    "calls_ended": "calls ended badly",
+    "dead_letters": "messages did not get through",
     "channel_refuses": "alerts are refused",
     "channel_unreachable": "alerts do not arrive",
     "channel_flooded": "alerts are held back",
 }
+
+_COMMANDS = {
+    "resting": "sexton calls destinations",
+    "calls_ended": "sexton calls {}",
+    "dead_letters": "sexton outbox",
+}
+"""What to type, by kind."""
 
 _BEFORE = {
     "remind": "still: ",
@@ -119,6 +129,8 @@ def _command(event: IncidentEvent, run: int | None) -> str:
         return "sexton alerts"
     if event.kind.startswith("channel_"):
         return f"sexton alerts --test {event.job}"
+    if event.kind in _COMMANDS:
+        return _COMMANDS[event.kind].format(event.job)
     if event.kind == "unloaded":
         return "sexton check"
     return f"sexton history {event.job}" if run is None else f"sexton show {run}"

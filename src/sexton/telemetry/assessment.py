@@ -18,6 +18,7 @@ from ..slots.schedule_overrides import ScheduleOverride, in_force, overrides
 from .alert_rules import NONE_UNLOADED, RuleMatch, Unloaded, may_be_silent, rule_matches, silent
 from .alert_rules import unloaded as not_loaded
 from .alert_texts import IncidentEvent, NotificationContext
+from .call_rules import ABOUT_CALLS, ENDED, RESTING, call_matches
 from .incidents import (
     CHANNEL_BROKEN,
     FLAPPING_WINDOW,
@@ -34,7 +35,7 @@ from .incidents import (
 from .lateness import read_lateness, read_leases
 from .run_evidence import Evidence, cut_off, days_with_effect, ended_since, last_effect, recent_runs
 
-ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded")
+ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded", *ABOUT_CALLS)
 """Kinds of incidents that are not about a job."""
 
 HABIT_DAYS = 14
@@ -104,6 +105,7 @@ def examine(
         found.update(((job.name, match.kind), match) for match in rule_matches(job, evidence, settings))
         if _is_silent(connection, job, evidence, settings.silent_days):
             found[job.name, "effect"] = silent(job, evidence, settings.silent_days)
+    found.update(call_matches(connection, defined, now))
     found.update(((source, "unloaded"), not_loaded(source, why, now)) for source, why in unloaded.items())
     return Assessment(now, found, defined, known, complete=not unloaded)
 
@@ -182,6 +184,8 @@ def _recovery(incident: Incident, findings: Assessment) -> str:
         return f"{name} is no longer among the channels"
     if incident.kind == "unloaded":
         return f"{name} can be loaded again, or is asked for no more"
+    if incident.kind in ABOUT_CALLS:
+        return f"{name} is called again" if incident.kind == RESTING else f"nothing more was lost through {name}"
     if job is None:
         return f"{name} is no longer defined"
     if incident.kind == "late" and change is not None and change.paused(findings.now):
@@ -196,6 +200,7 @@ def _recovery(incident: Incident, findings: Assessment) -> str:
         "failure_rate": "fails less often again",
         "late": "has run its slots again",
         "duration": "takes as long as it used to",
+        ENDED: "has had no call that ended badly for a day, or somebody has seen to them",
         "effect": "changes or tells something again",
     }
     return f"{name} {words.get(incident.kind, 'is well again')}"

@@ -19,6 +19,7 @@ from ..db.run_aggregates import count_of_run, seconds_between
 from ..db.tables import own_tables
 from ..run_state import ENDED_BY_ITSELF, FAILURES, WENT_WELL, RunState
 from ..slots.ending import COUNTED
+from .call_counters import CallCounters, Outcomes, add_outcomes, read_calls
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """Upper ends of the buckets of run times, in seconds."""
@@ -58,6 +59,7 @@ class CounterValues:
     incidents: dict[str, int]
     waiting: int
     stuck: int
+    calls: CallCounters = field(default_factory=CallCounters)
 
 
 class CounterReader:
@@ -67,6 +69,7 @@ class CounterReader:
         self._names = list(names)
         self._since = self._upto = datetime.min.replace(tzinfo=UTC)
         self._kept: dict[str, JobCounters] = {}
+        self._outcomes: Outcomes = {}
 
     def read(self, connection: Connection, now: datetime) -> CounterValues:
         """As of `now`, the database's time. When a statement runs out of time, the next call goes on from there."""
@@ -74,30 +77,35 @@ class CounterReader:
         if since != self._since:
             self._since = self._upto = since
             self._kept = {name: JobCounters() for name in self._names}
+            self._outcomes = {}
         while self._upto + 2 * COUNTED_HOUR <= now:  # a run that ends is on record within seconds, so an hour is plenty
-            _add_up(connection, self._kept, self._upto, self._upto + COUNTED_HOUR)
+            self._add_up(connection, self._kept, self._outcomes, self._upto, self._upto + COUNTED_HOUR)
             self._upto += COUNTED_HOUR
-        jobs = deepcopy(self._kept)
-        _add_up(connection, jobs, self._upto, now + COUNTED_HOUR)
+        jobs, outcomes = deepcopy(self._kept), dict(self._outcomes)
+        self._add_up(connection, jobs, outcomes, self._upto, now + COUNTED_HOUR)
         outbox = connection.execute(outbox_waiting(connection.dialect.name, now)).one()
         queued, poison, incidents = (
             {row.job: row.many for row in connection.execute(asked) if row.job in jobs}
             for asked in counts_by_job(connection.dialect.name)
         )
-        return CounterValues(since, jobs, queued, poison, incidents, int(outbox.waiting), int(outbox.stuck or 0))
+        calls = read_calls(connection, outcomes)
+        return CounterValues(since, jobs, queued, poison, incidents, int(outbox.waiting), int(outbox.stuck or 0), calls)
 
-
-def _add_up(connection: Connection, jobs: dict[str, JobCounters], start: datetime, end: datetime) -> None:
-    """Add what ended in start <= … < end, all of it or, when a statement fails, nothing. Other jobs are left out."""
-    dialect = connection.dialect.name
-    ended = connection.execute(runs_between(dialect, start, end)).all()
-    for row in connection.execute(rows_between(dialect, start, end)).all():
-        if row.job in jobs:
-            for name in COUNTED:
-                setattr(jobs[row.job], name, getattr(jobs[row.job], name) + int(getattr(row, name)))
-    for row in ended:
-        if row.job in jobs:
-            _add(jobs[row.job], row)
+    def _add_up(
+        self, connection: Connection, jobs: dict[str, JobCounters], outcomes: Outcomes, start: datetime, end: datetime
+    ) -> None:
+        """Add what ended in start <= … < end, all of it or, when a statement fails, nothing. Others are left out."""
+        dialect = connection.dialect.name
+        ended = connection.execute(runs_between(dialect, start, end)).all()
+        counted = connection.execute(rows_between(dialect, start, end)).all()
+        add_outcomes(connection, outcomes, set(self._names), start, end)
+        for row in counted:
+            if row.job in jobs:
+                for name in COUNTED:
+                    setattr(jobs[row.job], name, getattr(jobs[row.job], name) + int(getattr(row, name)))
+        for row in ended:
+            if row.job in jobs:
+                _add(jobs[row.job], row)
 
 
 def _add(tally: JobCounters, row: Any) -> None:

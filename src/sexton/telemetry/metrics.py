@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import Metric
 
 from .. import files
 from ..errors import SextonError
+from .call_counters import Waiting
 from .counters import BUCKETS, STUCK_ATTEMPTS, JobCounters
 from .health import Health, JobHealth
 from .health_reader import HealthReader, HealthReading
@@ -27,12 +28,13 @@ COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
 
 @dataclass(frozen=True, slots=True)
 class MetricFamily:
-    """One metric. of_job: it has the label `job`. A counter's series is called `name` + "_total"."""
+    """One metric. of_job: it has the label `job`.  labels: others. A counter's series is called `name` + "_total"."""
 
     name: str
     kind: str
     meaning: str
     of_job: bool = True
+    labels: tuple[str, ...] = ()
 
 
 UP = MetricFamily("sexton_up", GAUGE, "1: the tables could be read; 0: they could not, and nothing else is told", False)
@@ -74,6 +76,34 @@ STUCK = MetricFamily(
     f"of the 10000 oldest of them those tried {STUCK_ATTEMPTS} times or older than a day",
     False,
 )
+CALLS = MetricFamily("sexton_calls", COUNTER, "what calls to the outside came to", labels=("step", "outcome"))
+CALLS_WAITING = MetricFamily(
+    "sexton_calls_waiting", GAUGE, "rows that are called for, and not yet at their end; of all jobs 10000 are counted"
+)
+CALLS_OLDEST = MetricFamily(
+    "sexton_calls_oldest_seconds", GAUGE, "how long ago the first call for the oldest of them began"
+)
+CALLS_ENDED_BADLY = MetricFamily(
+    "sexton_calls_ended_badly",
+    GAUGE,
+    "rows whose calls failed, were given up, or may have been done; of all jobs 10000 are counted",
+)
+DELIVERIES_WAITING = MetricFamily(
+    "sexton_deliveries_waiting",
+    GAUGE,
+    "messages on their way, by channel; of all channels 10000 are counted",
+    False,
+    ("channel",),
+)
+DELIVERIES_OLDEST = MetricFamily(
+    "sexton_deliveries_oldest_seconds", GAUGE, "how long the oldest of them has been waiting", False, ("channel",)
+)
+DELIVERIES_DEAD = MetricFamily(
+    "sexton_deliveries_dead", GAUGE, "messages that did not get through; of all channels 10000", False, ("channel",)
+)
+UNWELL = MetricFamily(
+    "sexton_destinations_unwell", GAUGE, "those who are called that rest or are disabled, at most 10000", False
+)
 SINCE = MetricFamily("sexton_counted_since_timestamp_seconds", GAUGE, "midnight UTC, from which counters count", False)
 
 METRICS = (
@@ -90,7 +120,8 @@ METRICS = (
         PAUSED,
     ),
     *(PICKED, CHANGED, TOLD, LOCK_SKIPS, MISSED, POISON, QUEUED, OPEN_INCIDENTS, DEBT, DEBT_AGE),
-    *(HAS_LEADER, LEADER_MISSING, WAITING, STUCK, SINCE),
+    *(CALLS, CALLS_WAITING, CALLS_OLDEST, CALLS_ENDED_BADLY, DELIVERIES_WAITING, DELIVERIES_OLDEST, DELIVERIES_DEAD),
+    *(UNWELL, HAS_LEADER, LEADER_MISSING, WAITING, STUCK, SINCE),
 )
 """Everything that is exposed, in this order."""
 
@@ -126,6 +157,9 @@ def families(answer: HealthReading | SextonError) -> list[Metric]:
             suffix = "_total" if declared.kind == COUNTER else ""
             made[declared].add_sample(declared.name + suffix, {"job": job.job}, value)
         _add_histogram(made[JOB_DURATION], job.job, answer.tallies.jobs[job.job])
+    for declared, labels, value in _of_calls(answer):
+        suffix = "_total" if declared.kind == COUNTER else ""
+        made[declared].add_sample(declared.name + suffix, labels, value)
     return list(made.values())
 
 
@@ -174,6 +208,7 @@ def _whole(answer: HealthReading) -> Iterator[MetricSample]:
     yield LEADER_MISSING, health.leader_missing
     yield WAITING, answer.tallies.waiting
     yield STUCK, answer.tallies.stuck
+    yield UNWELL, answer.tallies.calls.unwell
     yield SINCE, answer.tallies.since.timestamp()
 
 
@@ -201,6 +236,28 @@ def _of_job(job: JobHealth, answer: HealthReading) -> Iterator[MetricSample]:
         yield DEBT, sum(debt.rows or 0 for debt in debts)
         oldest = min((debt.since for debt in debts if debt.since), default=answer.health.now)
         yield DEBT_AGE, max((answer.health.now - oldest).total_seconds(), 0.0)
+
+
+def _of_calls(answer: HealthReading) -> Iterator[tuple[MetricFamily, dict[str, str], float]]:
+    """With their labels. A job that has never called anybody has none."""
+    calls, now = answer.tallies.calls, answer.health.now
+    jobs = {job.job for job in answer.health.jobs}
+    for (job, step, outcome), number in sorted(calls.outcomes.items()):
+        yield CALLS, {"job": job, "step": step, "outcome": outcome}, number
+    for job in sorted(jobs & {*calls.calls, *calls.ended_badly}):
+        waiting = calls.calls.get(job, Waiting(0))
+        yield CALLS_WAITING, {"job": job}, waiting.number
+        yield CALLS_OLDEST, {"job": job}, _seconds_since(waiting.oldest, now)
+        yield CALLS_ENDED_BADLY, {"job": job}, calls.ended_badly.get(job, 0)
+    for channel in sorted({*calls.deliveries, *calls.dead}):
+        waiting = calls.deliveries.get(channel, Waiting(0))
+        yield DELIVERIES_WAITING, {"channel": channel}, waiting.number
+        yield DELIVERIES_OLDEST, {"channel": channel}, _seconds_since(waiting.oldest, now)
+        yield DELIVERIES_DEAD, {"channel": channel}, calls.dead.get(channel, 0)
+
+
+def _seconds_since(instant: datetime | None, now: datetime) -> float:
+    return 0.0 if instant is None else max((now - instant).total_seconds(), 0.0)
 
 
 def _add_histogram(family: Metric, job: str, tally: JobCounters) -> None:

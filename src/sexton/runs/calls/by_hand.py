@@ -10,8 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Table, Text, and_, case, literal, null, or_, select, update
 
-from ...call_state import ENDED_BADLY, CallState
+from ...call_state import CallState
 from ...calls.claimed_row import UNKNOWN_CODE
+from ...db.call_conditions import ended_badly as is_ended_badly
 from ...db.ledger import subject_text
 from ...db.tables import own_tables
 from ...db.upsert import upsert
@@ -72,7 +73,7 @@ def cancel(connection: Connection, job: str, plan: Plan, subjects: Sequence[str]
 def ended_badly(connection: Connection, job: str, plan: Plan) -> list[str]:
     """The subjects of all rows of the step that failed, were given up, or of which nobody knows."""
     calls = own_tables(connection.dialect.name).calls
-    these = (calls.c.job == job, calls.c.step == plan.step, calls.c.state.in_(ENDED_BADLY))
+    these = (calls.c.job == job, calls.c.step == plan.step, is_ended_badly(calls.c.state))
     return list(connection.execute(select(calls.c.subject).where(*these).order_by(calls.c.subject)).scalars())
 
 

@@ -115,7 +115,9 @@ class CallThreads:
         return min((task.ends for task in self.tasks), default=time.monotonic() + 3600)
 
     def close(self) -> None:
-        """Nobody listens any more."""
+        """Nobody listens any more; what is still under way is asked to end."""
+        for task in self.tasks:
+            task.cancel()
         with self._lock:
             self._closed = True
             os.close(self._reader)

@@ -34,7 +34,7 @@ from ..transaction_retries import TransactionRetries
 from .call_threads import Answer, CallTask, CallThreads
 from .claiming import Claiming, Look
 from .recorder import Recorder
-from .recording import Recording
+from .recording import UNRECORDED, Recorded, Recording
 
 LAST_SECONDS = 10.0
 """Seconds that calls under way have to end once somebody asked the run to stop."""
@@ -87,11 +87,12 @@ class Caller:
     def _turn(self) -> bool:
         """One round; whether there is another."""
         self._record(self._arrived())
+        self._count_all(self.recorder.record_held())
         self._ask_whether_over()
         claims = self.over is None and self.more and self._free() > 0
         if claims:
             self._claim()
-        if not self.threads.tasks and not self.late and self.threads.silent:
+        if not self.threads.tasks and not self.late and not self.recorder.held and self.threads.silent:
             return claims
         if time.monotonic() >= self.last:
             return False
@@ -149,6 +150,7 @@ class Caller:
         try:
             groups = self._claimed(claim)
         except SextonError as error:
+            self.counts.picked = before
             self._end(error)
             return
         if groups is None:
@@ -173,13 +175,12 @@ class Caller:
     def _start(self, group: Sequence[ClaimedRow]) -> None:
         rule, now = self.rule, time.monotonic()
         ends = min(now + rule.timeout, self.context.deadline)
-        function = rule.function
-        if group[0].uncertain and rule.batch == 1:
-            if rule.look_up is not None:
-                function = rule.look_up
-            elif rule.on_unknown == "stop":
-                self.late.append(Answer(group[0], Unknown("its process ended before the answer came"), now))
-                return
+        lost = Unknown("its process ended before the answer came")
+        self.late += [Answer(row, lost, now, began=False) for row in group if self._called_no_more(row)]
+        group = [row for row in group if not self._called_no_more(row)]
+        if not group:
+            return
+        function = rule.look_up if rule.look_up is not None and group[0].uncertain else rule.function
         cancelled = threading.Event()
         attempts = [
             Attempt(
@@ -196,17 +197,20 @@ class Caller:
         ]
         self.threads.start(CallTask(group, attempts, function, rule.batch > 1, ends))
 
+    def _called_no_more(self, row: ClaimedRow) -> bool:
+        """A call for it may have been done, and that is all there will be."""
+        if not row.uncertain or self.rule.look_up is not None:
+            return False
+        return self.rule.on_unknown == "stop" or (self.rule.on_unknown == "once" and row.spent)
+
     def _arrived(self) -> list[Answer]:
         """Answers to be recorded together: at most one of each row."""
-        found = [*self.late, *self.threads.answers(MOST_RECORDED)]
-        subjects: set[str] = set()
-        self.late = []
-        for answer in found[:]:
-            if answer.claimed.subject in subjects:
+        found: dict[str, Answer] = {}
+        late, self.late = self.late, []
+        for answer in (*late, *self.threads.answers(MOST_RECORDED)):
+            if found.setdefault(answer.claimed.subject, answer) is not answer:
                 self.late.append(answer)
-                found.remove(answer)
-            subjects.add(answer.claimed.subject)
-        return found
+        return list(found.values())
 
     def _let_go(self) -> None:
         """Calls past their hard end: their rows stay claimed until the lease ends, as they may still be done."""
@@ -222,13 +226,15 @@ class Caller:
         if not answers:
             return
         if not self.explained and (error := next((one.error for one in answers if one.error is not None), None)):
-            self.explained = failed(self.context, error)
-        recorded = self.recorder.record(answers)
+            self.explained = failed(self.context, error, message=False)
+        self._count_all(self.recorder.record(answers))
+        self.more = True  # a thread is free, and whoever was called may take more
+        self.context.watch(self.plan.step, self.counts)
+
+    def _count_all(self, recorded: Recorded) -> None:
         self.counts.changed += recorded.done
         self.counts.told += recorded.told
         self._count(recorded.words)
-        self.more = True  # a thread is free, and whoever was called may take more
-        self.context.watch(self.plan.step, self.counts)
 
     def _count(self, words: Mapping[str, int]) -> None:
         for word, number in words.items():
@@ -242,6 +248,9 @@ class Caller:
             self.context.notes.append(f"{step}: a call raised {self.explained}")
         for name, why in self.recorder.resting.items():
             self.context.notes.append(f"{step}: {name} rests: {why}")
+        if number := also.get(UNRECORDED):
+            answers = f"{number:,} answer{'s' * (number != 1)}"
+            self.context.left_behind.append(f"{step}: {answers} could not be recorded")
         for state, words in LOUD.items():
             if number := also.get(state.value):
                 self.context.left_behind.append(f"{step}: {number:,} row{'s' * (number != 1)} {words}")

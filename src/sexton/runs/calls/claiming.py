@@ -17,7 +17,19 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, 
 from sqlalchemy.types import Text
 
 from ...calls import budgets, destinations
-from ...calls.claim_store import ATTEMPTS, CODE, FIRST, STATE, SUBJECT, ClaimStore, chunks, lease_end, was_uncertain
+from ...calls.claim_store import (
+    ATTEMPTS,
+    CODE,
+    FIRST,
+    STATE,
+    SUBJECT,
+    CallLease,
+    ClaimStore,
+    chunks,
+    is_spent,
+    lease_end,
+    was_uncertain,
+)
 from ...calls.claimed_row import ClaimedRow
 from ...db.ledger import subject_text
 from ...db.server_clock import ask_now
@@ -63,7 +75,7 @@ class Claiming:
         most = self.rule.concurrency if one else self.rule.per_destination
         may = destinations.available(connection, names, look.at, most)
         probes = destinations.probes_due(connection, [name for name in names if may[name] == 1], look.at)
-        ends = lease_end(clock, self.rule.timeout)
+        lease = CallLease(clock, lease_end(clock, self.rule.timeout))
         groups: list[list[ClaimedRow]] = []
         for name in names:
             calls = min(may[name] - look.busy.get(name, 0), look.free - len(groups))
@@ -81,16 +93,16 @@ class Claiming:
             self._after = name
             if len(groups) >= look.free:
                 break
-        return self._make_ours(connection, look, groups, clock, ends)
+        return self._make_ours(connection, look, groups, lease)
 
     def _make_ours(
-        self, connection: Connection, look: Look, groups: list[list[ClaimedRow]], clock: datetime, ends: datetime
+        self, connection: Connection, look: Look, groups: list[list[ClaimedRow]], lease: CallLease
     ) -> list[list[ClaimedRow]]:
         rows = [row for group in groups for row in group]
         if not rows:
             return []
         assert look.request.run_id is not None
-        ours = self.store.claim(connection, rows, look.request.run_id, clock, ends)
+        ours = self.store.claim(connection, rows, look.request.run_id, look.at, lease)
         kept = [[row for row in group if row.subject in ours] for group in groups]
         return [group for group in kept if group]
 
@@ -163,4 +175,5 @@ class Claiming:
             first_at=known[FIRST] or at,
             token=token,
             uncertain=was_uncertain(known[STATE], known[CODE]),
+            spent=is_spent(known[STATE], known[CODE]),
         )

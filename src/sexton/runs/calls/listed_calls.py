@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, func, literal, null, select
 
-from ...call_state import ENDED_BADLY, OPEN_CALLS, CallState
+from ...call_state import OPEN_CALLS, CallState
 from ...calls import budgets, destinations
 from ...calls.claims_in_calls import InCalls
 from ...calls.health import DestinationHealth
+from ...db.call_conditions import ended_badly
 from ...db.ledger import subject_text
 from ...db.server_clock import ask_now
 from ...db.tables import own_tables
@@ -113,7 +114,7 @@ def ended_calls(
     """
     calls = own_tables(connection.dialect.name).calls
     asked = select(calls).order_by(calls.c.closed_at.desc(), calls.c.subject).limit(most)
-    asked = asked.where(calls.c.subject.in_(subjects) if subjects else calls.c.state.in_(ENDED_BADLY))
+    asked = asked.where(calls.c.subject.in_(subjects) if subjects else ended_badly(calls.c.state))
     if job is not None:
         asked = asked.where(calls.c.job == job)
     return [

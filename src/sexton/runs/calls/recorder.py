@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -15,21 +16,28 @@ from sqlalchemy.exc import DBAPIError
 from ...call_outcomes import Again, Down, Unknown
 from ...calls import destinations
 from ...calls.claim_store import RECORDING_SECONDS
-from ...calls.claimed_row import ClaimedRow
+from ...calls.claimed_row import ClaimedRow, not_recorded
 from ...calls.health import SUCCESSES_TO_TRUST, CallReport, FailureKind, HealthChange
 from ...db.faults import Fault, classify, describe, while_changing
 from ...db.statement_timeout import statement_limit
 from ...statements.batch_strategy import Request
 from ..context import RunContext, milliseconds
-from ..outcome import PASSING
 from .call_threads import Answer
-from .recording import Recorded, Recording
+from .recording import UNRECORDED, Recorded, Recording
+
+T = TypeVar("T")
 
 LOCK_SECONDS = 2.0
-"""Seconds that recording waits for a row that others hold, each time; it tries for as long as the claims stand."""
+"""Seconds that recording waits for rows that others hold."""
+
+BRIEF_SECONDS = 0.05
+"""The same for a row of which it is known that somebody held it: the others must not wait for it again."""
 
 PAUSE_SECONDS = 0.1
 """Seconds between two tries."""
+
+HELD_SECONDS = 1.0
+"""Seconds after which a row that was held is tried again."""
 
 
 class Recorder:
@@ -40,55 +48,89 @@ class Recorder:
     ) -> None:
         self.resting: dict[str, str] = {}
         """Who began to rest, and why."""
+        self.held: list[Answer] = []
+        """Answers about rows that others have locked; tried again for as long as the claims stand."""
+        self._again = 0.0
         self._context, self._recording, self._request, self._at = context, recording, request, at
 
     def record(self, answers: Sequence[Answer]) -> Recorded:
-        """All of them at once; each alone where one of them is refused, and as not recorded where that is the one.
+        """All of them at once; each alone where one of them is refused or locked by others.
 
         DBAPIError: the database is lost for longer than the claims stand.
         """
+        reports = _reports(answers)
+        return self._record(answers, reports, LOCK_SECONDS)
+
+    def record_held(self) -> Recorded:
+        """What was held, if it is time to try again; each alone."""
+        whole = Recorded()
+        if not self.held or time.monotonic() < self._again:
+            return whole
+        held, self.held = self.held, []
+        for answer in held:
+            if time.monotonic() > answer.ended + RECORDING_SECONDS:
+                whole.count(UNRECORDED)  # its claim ends, and it is called again
+            else:
+                whole.add(self._record([answer], [], BRIEF_SECONDS))
+        return whole
+
+    def _record(self, answers: Sequence[Answer], reports: Sequence[CallReport], wait: float) -> Recorded:
         try:
-            return self._transact(answers)
-        except DBAPIError as error:
-            if while_changing(error) is not Fault.POISON:
+            return self._transact(answers, reports, wait)
+        except Exception as error:
+            fault = while_changing(error) if isinstance(error, DBAPIError) else Fault.POISON
+            if fault not in (Fault.POISON, Fault.LOCKED, Fault.CANCELLED):
                 raise
             if len(answers) == 1:
-                words = f"could not be recorded: {describe(error)}"
-                return self._transact([replace(answers[0], outcome=Again(words), began=True)])
+                return self._alone(answers[0], reports, error, fault, wait)
         whole = Recorded()
         for answer in answers:
-            whole.add(self.record([answer]))
+            own = [report for report in reports if report.subject == answer.claimed.subject]
+            whole.add(self._record([answer], own, BRIEF_SECONDS))
         return whole
+
+    def _alone(
+        self, answer: Answer, reports: Sequence[CallReport], error: Exception, fault: Fault, wait: float
+    ) -> Recorded:
+        """One that cannot be recorded as it is: it has to wait, or is recorded as such."""
+        if fault is Fault.LOCKED:
+            self.held.append(answer)
+            self._again = time.monotonic() + HELD_SECONDS
+            return Recorded()
+        words = describe(error) if isinstance(error, DBAPIError) else type(error).__name__
+        return self._transact([replace(answer, outcome=not_recorded(answer.outcome, words), began=True)], reports, wait)
 
     def overdue(self, rows: Sequence[ClaimedRow], at: datetime) -> None:
         """Calls that had no answer in time: their rows stay claimed, but who was called may be down."""
-        for row in rows:
-            report = CallReport(row.destination, row.subject, FailureKind.ROW, "no answer in time")
-            with _transaction(self._context) as connection:
-                self._note(destinations.record(connection, [report], at), [report])
+        reports = [CallReport(row.destination, row.subject, FailureKind.ROW, "no answer in time") for row in rows]
+        if reports:
+            changes = self._patiently(lambda connection: destinations.record(connection, reports, at), LOCK_SECONDS)
+            self._note(changes, reports)
 
-    def _transact(self, answers: Sequence[Answer]) -> Recorded:
-        """Tried again for as long as the claims stand. After a lost COMMIT the claim says whether it counted."""
-        end, lost = time.monotonic() + RECORDING_SECONDS, False
-        reports = _reports(answers)
+    def _transact(self, answers: Sequence[Answer], reports: Sequence[CallReport], wait: float) -> Recorded:
+        """After a lost answer to COMMIT the claims say whether it counted: then none of them is ours any more."""
+        before: list[Recorded] = []
+
+        def work(connection: Connection) -> dict[str, HealthChange]:
+            recorded = self._recording.record(connection, answers, self._request, lambda one: self._at(one.ended))
+            # What a try before has recorded is not lost by a second one that finds the claims gone.
+            before[:] = before if before and set(recorded.words) <= {"late"} else [recorded]
+            return destinations.record(connection, reports, self._at(time.monotonic()))
+
+        self._note(self._patiently(work, wait), reports)
+        return before[0]
+
+    def _patiently(self, work: Callable[[Connection], T], wait: float) -> T:
+        """Tried again for as long as the claims stand. wait: seconds for a lock."""
+        end = time.monotonic() + RECORDING_SECONDS
         while True:
             try:
-                with _transaction(self._context) as connection:
-                    recorded = self._recording.record(
-                        connection, answers, self._request, lambda one: self._at(one.ended)
-                    )
-                    changes = destinations.record(connection, reports, self._at(time.monotonic()))
+                with _transaction(self._context, wait) as connection:
+                    return work(connection)
             except DBAPIError as error:
-                fault = classify(error)
-                if fault not in PASSING or time.monotonic() > end:
+                if classify(error) not in (Fault.RETRY, Fault.GONE) or time.monotonic() > end:
                     raise
-                lost = lost or fault is Fault.GONE
                 time.sleep(PAUSE_SECONDS)
-                continue
-            self._note(changes, reports)
-            if lost and (late := recorded.words.pop("late", 0)):
-                recorded.words["recorded"] = late
-            return recorded
 
     def _note(self, changes: dict[str, HealthChange], reports: Sequence[CallReport]) -> None:
         for name, change in changes.items():
@@ -125,14 +167,14 @@ def _report(answer: Answer) -> CallReport:
 
 
 @contextmanager
-def _transaction(context: RunContext) -> Iterator[Connection]:
+def _transaction(context: RunContext, wait: float) -> Iterator[Connection]:
     """One that the claim fences, and not the job's lease."""
     engine: Engine = context.engine
     statement = context.limits.statement
     with engine.begin() as connection, statement_limit(connection, statement):
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(
-                f"SET LOCAL lock_timeout = '{milliseconds(min(LOCK_SECONDS, statement))}';"
+                f"SET LOCAL lock_timeout = '{milliseconds(min(wait, statement))}';"
                 f" SET LOCAL statement_timeout = '{milliseconds(statement)}';"
                 f" SET LOCAL idle_in_transaction_session_timeout = '{milliseconds(RECORDING_SECONDS)}'"
             )

@@ -6,26 +6,32 @@ A row that has moved meanwhile is left alone: whoever moved it wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, Select, null, select
+from sqlalchemy import Column, Connection, Select, null, select
 from sqlalchemy.exc import DBAPIError
 
-from ...call_outcomes import Again, Done
+from ...call_outcomes import Again, Done, Then, Unknown
 from ...call_state import CallState
 from ...calls.claim_store import ClaimStore, chunks, with_keys
-from ...calls.claimed_row import ClaimedRow, Verdict, verdict
+from ...calls.claimed_row import ClaimedRow, Verdict, code_of, not_recorded, verdict
 from ...db.faults import Fault, describe, while_changing
-from ...policies.call_rule import CallRule, RecordedCall
+from ...policies.call_rule import CallColumns, CallRule, RecordedCall
 from ...policies.contract import Plan
 from ...statements.batch_strategy import Request, parameters
 from ...statements.strategy_choice import choose
 from .call_threads import Answer
 
-STILL = "sexton_still"
+STILL_DUE = "sexton_still"
+
+UNRECORDED = "unrecorded"
+"""Counts calls that were made, and of which nothing could be written."""
+
+SCHEDULE = frozenset(("attempts", "next_at", "error", "status"))
+"""Parts of a row's schedule, by their names in `CallColumns`."""
 
 
 @dataclass(slots=True)
@@ -50,11 +56,48 @@ class Recorded:
             self.count(word, number)
 
 
-class _Now(NamedTuple):
-    """A row as it is now. still: it is what was called for.  claim: on it, where that stands in the row."""
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A row when it is recorded. still: it is what was called for.  status: what its column for it says, if any.
+
+    theirs: parts of its schedule that somebody has changed since the claim.  claim: on it, where that stands in it.
+    """
 
     still: bool
-    claim: str | None
+    status: Any
+    theirs: frozenset[str]
+    claim: str | None = None
+
+
+def _standing(
+    claimed: ClaimedRow, own: CallColumns, still: bool, values: list[tuple[Column[Any], Any]], unchanged: int
+) -> _Standing:
+    """values: of the columns that must be unchanged, so many; then of the schedule."""
+    was = claimed.row._mapping
+    still = still and all(now == was[column.key] for column, now in values[:unchanged])
+    theirs, status = set(), None
+    for column, now in values[unchanged:]:
+        if column is own.attempts and now != claimed.attempts:
+            theirs.add("attempts")
+        elif column is own.next_at and now != was[column.key]:
+            theirs.add("next_at")
+        elif column is own.status:
+            status = now
+    return _Standing(still, status, frozenset(theirs))
+
+
+def _refused(connection: Connection, then: Then) -> str | None:
+    """Write what belongs to the record; why that cannot be, in words without secrets. DBAPIError: try all again."""
+    try:
+        with connection.begin_nested():
+            then(connection)
+    except Exception as error:
+        if not isinstance(error, DBAPIError):
+            return type(error).__name__
+        if while_changing(error) is not Fault.POISON:
+            raise
+        return describe(error)
+    return None
 
 
 class Recording:
@@ -66,67 +109,73 @@ class Recording:
     def record(
         self, connection: Connection, answers: Sequence[Answer], request: Request, at: Callable[[Answer], datetime]
     ) -> Recorded:
-        """All of it, in the transaction at hand. DBAPIError: nothing of it.
+        """All of it, in the transaction at hand. Whatever it raises: nothing of it.
 
         answers: of different rows.  at: when the call ended, by the run's time.
         """
         recorded = Recorded()
         rows = [answer.claimed for answer in answers]
         there = self._as_they_are(connection, rows, request)
-        if self.store.row_claim is None:
-            ours = self.store.still_ours(connection, rows)
-        else:
-            ours = {row.subject for row in rows if row.subject in there and there[row.subject].claim == row.token}
+        ours = self._ours(connection, rows, there)
         written: list[tuple[ClaimedRow, Verdict]] = []
         moved: list[Answer] = []
         for answer in answers:
             claimed = answer.claimed
+            standing = there.get(claimed.subject)
             if claimed.subject not in ours:
                 recorded.count("late")
-            elif claimed.subject not in there or not there[claimed.subject].still:
+            elif standing is None or not standing.still or standing.status not in (None, CallState.CLAIMED):
                 moved.append(answer)
             else:
-                written.append((claimed, self._applied(connection, answer, at(answer))))
+                settled = replace(self._applied(connection, answer, at(answer)), theirs=standing.theirs)
+                written.append((claimed, settled))
         self._write(connection, written, request, at(answers[-1]), recorded)
-        self._moved(connection, moved, request, at(answers[-1]), recorded)
+        self._moved(connection, moved, at(answers[-1]), recorded)
         return recorded
 
-    def _as_they_are(self, connection: Connection, rows: Sequence[ClaimedRow], request: Request) -> dict[str, _Now]:
-        """Locks the rows: by subject, what each is now. Those that are gone are missing."""
+    def _ours(
+        self, connection: Connection, rows: Sequence[ClaimedRow], there: Mapping[str, _Standing]
+    ) -> Collection[str]:
+        """The subjects that nobody else has taken. A row that is there no more was taken by nobody."""
+        if self.store.row_claim is None:
+            return self.store.still_ours(connection, rows)
+        return [row.subject for row in rows if row.subject not in there or there[row.subject].claim == row.token]
+
+    def _as_they_are(
+        self, connection: Connection, rows: Sequence[ClaimedRow], request: Request
+    ) -> dict[str, _Standing]:
+        """Locks the rows: by subject, how each stands now. Those that are gone are missing."""
         before = {row.key: row for row in rows}
-        found: dict[str, _Now] = {}
+        found: dict[str, _Standing] = {}
+        own = self.rule.state or CallColumns()
+        schedule = [column for column in (own.attempts, own.next_at, own.status) if column is not None]
+        read = [*self.rule.unchanged, *schedule]
         claim = null() if self.store.row_claim is None else self.store.row_claim
         for some in chunks(rows):
             asked: Select[Any] = select(
                 *self.plan.key,
-                self.rule.when.label(STILL),
+                self.rule.when.label(STILL_DUE),
                 claim.label("sexton_claim"),
-                *(column.label(f"sexton_was_{number}") for number, column in enumerate(self.rule.unchanged)),
+                *(column.label(f"sexton_now_{number}") for number, column in enumerate(read)),
             )
             asked = asked.where(with_keys(connection.dialect.name, self.plan, some)).order_by(*self.plan.key)
             asked = asked.with_for_update(of=self.plan.table)
             width = len(self.plan.key)
             for one in connection.execute(asked, parameters(asked, request)):
                 claimed = before[tuple(one[:width])]
-                was = [claimed.row._mapping[column.key] for column in self.rule.unchanged]
-                found[claimed.subject] = _Now(bool(one[width]) and list(one[width + 2 :]) == was, one[width + 1])
+                values = list(zip(read, one[width + 2 :], strict=True))
+                standing = _standing(claimed, own, bool(one[width]), values, len(self.rule.unchanged))
+                found[claimed.subject] = replace(standing, claim=one[width + 1])
         return found
 
     def _applied(self, connection: Connection, answer: Answer, at: datetime) -> Verdict:
         """The verdict; `then` is called here, and what it refuses makes one of the call's attempts."""
-        outcome = answer.outcome if answer.began else Again(answer.outcome.why, counts=False)
+        outcome = answer.outcome
+        if not answer.began and not isinstance(outcome, Unknown):
+            outcome = Again(outcome.why, counts=False)
         settled = verdict(self.rule, answer.claimed, outcome, at)
-        if settled.then is None:
-            return settled
-        try:
-            with connection.begin_nested():
-                settled.then(connection)
-        except Exception as error:
-            if isinstance(error, DBAPIError) and while_changing(error) is not Fault.POISON:
-                raise
-            words = describe(error) if isinstance(error, DBAPIError) else type(error).__name__
-            return verdict(self.rule, answer.claimed, Again(f"could not be recorded: {words}"), at)
-        return settled
+        refused = None if settled.then is None else _refused(connection, settled.then)
+        return settled if refused is None else verdict(self.rule, answer.claimed, not_recorded(outcome, refused), at)
 
     def _write(
         self,
@@ -157,19 +206,25 @@ class Recording:
         if self.store.row_claim is not None or not rows:
             return
         now = self._as_they_are(connection, rows, request)
-        self.store.forget(connection, [row for row in rows if row.subject not in now or not now[row.subject].still])
+        over = [row for row in rows if row.subject not in now or not now[row.subject].still]
+        self.store.forget(connection, over)
 
-    def _moved(
-        self, connection: Connection, moved: Sequence[Answer], request: Request, at: datetime, recorded: Recorded
-    ) -> None:
+    def _moved(self, connection: Connection, moved: Sequence[Answer], at: datetime, recorded: Recorded) -> None:
         """Nothing is written about them, but what the call itself has to say for that case."""
         for answer in moved:
             recorded.count(CallState.MOVED.value)
-            if isinstance(answer.outcome, Done) and answer.outcome.if_moved is not None:
-                with connection.begin_nested():
-                    answer.outcome.if_moved(connection)
-        if moved:
-            self.store.forget(connection, [answer.claimed for answer in moved])
+            outcome, claimed = answer.outcome, answer.claimed
+            refused = None
+            if isinstance(outcome, Done) and outcome.if_moved is not None:
+                refused = _refused(connection, outcome.if_moved)
+            if refused is None or self.store.row_claim is not None:
+                self.store.forget(connection, [claimed])
+            else:
+                error = f"it had moved, and that could not be recorded: {refused}"
+                kept = Verdict(CallState.MOVED, code_of(outcome), claimed.attempts, error=error, theirs=SCHEDULE)
+                self.store.write(connection, [(claimed, kept)], at)
+            if refused is not None:
+                recorded.count(UNRECORDED)
 
     def _tell(self, connection: Connection, rows: Sequence[ClaimedRow], request: Request) -> int:
         """Put on record, and write a message, about these rows as they are now."""

@@ -15,7 +15,7 @@ from ...db.tables import own_tables
 from ...outbox.write import tell
 from ...policies.rollup_rule import RollupReport
 from ...statements.batch_strategy import Request, parameters
-from ...statements.rollup_windows import RollupStatements, Window
+from ...statements.rollup_windows import GROUPS, RollupStatements, Window, before
 
 _AT_ONCE = 50
 """Corrections that are looked for in one question."""
@@ -51,7 +51,7 @@ class Reports:
 
     def _line(self, row: RowMapping) -> dict[str, Any]:
         group = {name: _plain(row[name]) for name in self.statements.groups}
-        return group | {name: _plain(_added(row[name], row[f"was_{name}"])) for name in self.statements.sums}
+        return group | {name: _plain(_added(row[name], row[before(name)])) for name in self.statements.sums}
 
     def _send(
         self,
@@ -67,7 +67,7 @@ class Reports:
             "window_start": iso(window.start),
             "window_end": iso(window.end),
             "zone": self.statements.rule.windows.zone,
-            "groups": rows[0]["groups"] if rows else 0,
+            "groups": rows[0][GROUPS] if rows else 0,
             **own,
         }
         return tell(
@@ -93,10 +93,10 @@ def _known(connection: Connection, keys: list[str]) -> int:
     return connection.execute(select(func.count()).where(effects.c.key.in_(wanted))).scalar_one()
 
 
-def _added(now: Any, before: Any) -> Any:
+def _added(now: Any, earlier: Any) -> Any:
     """The difference of numbers, NULL being none; any other value as it is now."""
-    if all(value is None or _is_number(value) for value in (now, before)):
-        return (0 if now is None else now) - (0 if before is None else before)
+    if all(value is None or _is_number(value) for value in (now, earlier)):
+        return (0 if now is None else now) - (0 if earlier is None else earlier)
     return now
 
 

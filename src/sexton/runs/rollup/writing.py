@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, delete, insert
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ...statements.batch_strategy import Request, parameters
-from ...statements.rollup_windows import RollupStatements, Window
+from ...statements.rollup_windows import GROUPS, RollupStatements, Window
 
 
 class Written(NamedTuple):
@@ -35,6 +35,8 @@ class WindowWriter:
             return self._answer(connection, self.statements.write(lines, careful), window, lines)
         table = self.statements.temporary
         connection.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
         connection.execute(delete(table))
         filling = self._fillings[careful]
         connection.execute(filling, parameters(filling, self.request, **window.values()))
@@ -74,4 +76,4 @@ class WindowWriter:
         if not lines:
             return Written(found.scalar_one())
         rows = found.mappings().all()
-        return Written(rows[0]["groups"] if rows else 0, rows)
+        return Written(rows[0][GROUPS] if rows else 0, rows)

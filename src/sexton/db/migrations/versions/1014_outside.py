@@ -15,6 +15,9 @@ from sexton.db.tables import own_name
 revision = "1014"
 down_revision = "1013"
 
+ENDED_BADLY = "state IN ('failed', 'gave_up', 'unknown')"
+"""Few of many rows: who looks for them reads no others."""
+
 INSTANT = sa.DateTime(timezone=True)
 
 
@@ -72,6 +75,8 @@ def _calls() -> None:
     )
     _index("sexton_calls_claimed", "calls", ["claim"], "claim IS NOT NULL")
     _index("sexton_calls_closed", "calls", ["closed_at"], "closed_at IS NOT NULL")
+    _index("sexton_calls_open", "calls", ["job", "first_at"], "closed_at IS NULL")
+    _index("sexton_calls_ended_badly", "calls", ["closed_at"], ENDED_BADLY)
 
 
 def _destinations() -> None:
@@ -92,6 +97,7 @@ def _destinations() -> None:
         sa.Column("disabled_by", sa.Text),
         sa.Column("reason", sa.Text),
     )
+    _index("sexton_destinations_unwell", "destinations", ["name"], "rest_until IS NOT NULL OR disabled_at IS NOT NULL")
 
 
 def _budgets() -> None:
@@ -125,6 +131,7 @@ def _deliveries() -> None:
     _index("sexton_deliveries_once", "deliveries", ["outbox", "message", "channel", "recipient", "route"], unique=True)
     _index("sexton_deliveries_open", "deliveries", ["destination", "priority", "id"], "closed_at IS NULL")
     _index("sexton_deliveries_closed", "deliveries", ["closed_at"], "closed_at IS NOT NULL")
+    _index("sexton_deliveries_ended_badly", "deliveries", ["closed_at"], ENDED_BADLY)
 
 
 def _watermarks() -> None:
