@@ -107,6 +107,7 @@ HOMONYMS = {
     "packs/marketplace/demo.py": "failed: of a payment",
     "packs/marketplace/options.py": "cancelled: of an order",
     "packs/storefront/check_payments.py": "failed: of a payment at the gateway",
+    "packs/storefront/demo.py": "cancelled: of an order",
     "packs/storefront/demo_rows.py": "failed: of a payment at the gateway",
     "packs/storefront/gateway.py": "failed: of a payment at the gateway",
     "packs/storefront/payments.py": "failed: of a payment at the gateway",

@@ -24,7 +24,7 @@ STOREFRONT_TABLES = (
 
 KINDS_OF_IDS = ("number", "text", "uuid")
 
-REFERENCE = re.compile(r"(?:\w+\.)?\w+\.\w+")
+GUARD_COLUMN = re.compile(r"(?:\w+\.)?\w+\.\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,5 +130,5 @@ class StorefrontOptions:
         if self.ids not in KINDS_OF_IDS:
             raise ValueError(f'ids: {self.ids!r} is no kind of ids; write "number", "text" or "uuid"')
         for guard in self.user_guards:
-            if not REFERENCE.fullmatch(guard):
+            if not GUARD_COLUMN.fullmatch(guard):
                 raise ValueError(f'user_guards: {guard!r} is no column of a table; write "reviews.user_id"')
