@@ -225,8 +225,8 @@ class Storefront:
 
 
 def open_storefront(engine: Engine, **options: Any) -> Storefront:
-    """Create the tables on `engine`, as `options` of the pack name them."""
-    chosen = StorefrontOptions(**options)
+    """Create the tables on `engine`, as `options` of the pack name them; the gateway has a key unless they say so."""
+    chosen = StorefrontOptions(**{"gateway_key": "key", "gateway_secret": "secret", **options})
     own = storefront_tables(chosen)
     own.metadata.create_all(engine, checkfirst=False)
     return Storefront(engine, chosen, own)

@@ -335,6 +335,19 @@ def test_no_key_of_the_gateway_is_left_behind(shop: Storefront, gateway: Scripte
     assert "rzp_test_key" not in str(shop.dump())
 
 
+def test_a_gateway_without_a_key_is_not_asked_and_costs_nobody_an_attempt(
+    engine: Engine, gateway: ScriptedGateway
+) -> None:
+    """G5: it rests, and says what has to be set."""
+    shop = open_storefront(engine, gateway_url=gateway.url, gateway_secret="")
+    pending(shop, 1)
+
+    shop.run("payments", at=NOON)
+
+    assert (gateway.asked, checks(shop), shop.payments()) == ([], {1: 0}, {1: "PENDING"})
+    assert "gateway_key and gateway_secret are not set" in str(shop.dump())
+
+
 def test_a_dry_run_asks_nobody(shop: Storefront, gateway: ScriptedGateway) -> None:
     """ORA-PAY.1"""
     pending(shop, 1)

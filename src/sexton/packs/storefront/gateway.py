@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from sexton import Again, CallOutcome, HttpAnswer, PolicyError, http_call
+from sexton import Again, CallOutcome, Down, HttpAnswer, PolicyError, http_call
 
 from .options import StorefrontOptions
 
@@ -60,6 +60,8 @@ class RazorpayGateway:
 
     def find(self, order: str | None, payment: str | None, *, timeout: float) -> Sequence[GatewayPayment] | CallOutcome:
         """See `PaymentGateway.find`; 404 means that there is none."""
+        if not self.key or not self.secret:
+            return Down("pack.storefront: gateway_key and gateway_secret are not set", lasting=True)
         path = f"orders/{quote(order, safe='')}/payments" if order else f"payments/{quote(payment or '', safe='')}"
         answer = http_call("GET", f"{self._base}/{path}", headers=self._headers(), timeout=timeout, answers=(400, 404))
         if not isinstance(answer, HttpAnswer):

@@ -130,7 +130,9 @@ def _payments(mapped: MappedTables) -> Table:
         "next_check_at": UtcDateTime,
         "created_at": UtcDateTime,
     }
-    return mapped.table("payments", columns, "status created_at id")
+    payments = mapped.table("payments", columns, "status created_at id")
+    mapped.index(payments, "gateway_order_id")
+    return payments
 
 
 def _notifications(mapped: MappedTables) -> Table:
