@@ -102,6 +102,7 @@ def test_sec_9_nothing_is_printed_but_by_the_console(path: Path) -> None:
 
 
 HOMONYMS = {
+    "call_state.py": "failed: of a call",
     "config/policy_settings.py": "failed: an example of a product's column",
     "db/tables.py": "skipped: a column of counts",
     "packs/marketplace/demo.py": "failed: of a payment",

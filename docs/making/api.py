@@ -14,11 +14,13 @@ from .markdown import docstring, fenced, page
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Jobs and schedules": ("Job", "Guard", "LazyWork", "Misfire", "cron", "every", "parse_duration", "parse_backoff"),
-    "Policies": ("Purge", "Child", "Transition", "WarnOnce"),
+    "Policies": ("Purge", "Child", "Transition", "WarnOnce", "Rollup", "RollupReport", "rolled_up"),
+    "Calls to the outside": ("Call", "Attempt", "CallColumns", "http_call", "HttpAnswer"),
+    "What a call comes to": ("CallOutcome", "Done", "Again", "Failed", "Gone", "Unknown", "Down"),
     "Parts of a policy": ("Message", "Found", "Change", "Policy", "Plan"),
     "Time in a statement": ("now", "ago", "ahead", "days_left", "UtcDateTime", "Word", "iso_text"),
     "Keys, payloads, refusals": ("text_key", "effect_key", "as_text", "json_payload", "only_if", "told", "set_aside"),
-    "The outbox": ("tell", "Outbox", "own_outbox"),
+    "The outbox": ("tell", "delivered", "Outbox", "own_outbox", "Route"),
     "Functions as work": ("Run", "Counts"),
     "Packs": ("Pack", "setting"),
     "Errors": ("SextonError", "PolicyError"),
@@ -27,6 +29,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Every name of `sexton.__all__`, in the order of the page; a name that is missing stops the generator."""
 
 SIGNATURES = {
+    "Attempt": "Attempt    # the function of a call is given one",
+    "CallOutcome": "CallOutcome = Done | Again | Failed | Gone | Unknown | Down",
     "Policy": "class Policy(Protocol)",
     "Run": "Run    # a job's function is given one",
     "UtcDateTime": "UtcDateTime()",
@@ -36,7 +40,13 @@ SIGNATURES = {
 }
 """Where Python's own signature tells a reader nothing."""
 
-ATTRIBUTES = {"Run": ("dry_run",)}
+NO_DOCSTRING = {
+    "CallOutcome": "What the function of a call returns, and nothing else.",
+    "__version__": "The version of the package.",
+}
+"""What is said about values that can have no docstring."""
+
+ATTRIBUTES = {"Run": ("dry_run",), "Attempt": ("row", "key", "number", "destination", "uncertain", "now")}
 """What a docstring explains beside parameters and fields."""
 
 WIDTH = 100
@@ -54,7 +64,7 @@ def _parts() -> Iterator[str]:
     yield (
         "All of them come from the package itself: `from sexton import Job, Purge, cron`. "
         "What is not on this page may change without notice. For tests of your own jobs there is "
-        "`sexton.testing`, with `run_job` and `preview_job`."
+        "`sexton.testing`, with `run_job`, `preview_job` and `Outside`."
     )
     for title, group in GROUPS.items():
         yield f"## {title}"
@@ -65,8 +75,8 @@ def _parts() -> Iterator[str]:
 
 def _described(name: str, thing: Any) -> Iterator[str]:
     yield fenced(SIGNATURES.get(name) or _signature(name, thing), "text")
-    if isinstance(thing, str):
-        yield "The version of the package."
+    if name in NO_DOCSTRING:
+        yield NO_DOCSTRING[name]
         return
     yield docstring(thing.__doc__ or "", _parameters(thing) | set(ATTRIBUTES.get(name, ())))
     if inspect.isclass(thing) and not issubclass(thing, Exception):

@@ -30,6 +30,11 @@ PURPOSES = {
     "archives": "Files that rows were written to before they were deleted; kept as long as you keep the files.",
     "identity": "Who this database is to receivers of messages: one row, made at random by `sexton migrate`.",
     "tracebacks": "Of functions that failed: one row a run, kept for a time of its own, `retention.tracebacks`.",
+    "calls": "Rows that something outside is called for: who does, how often it was tried, when it is tried next.",
+    "destinations": "Whoever is called: whether it works, rests, or is disabled, and since when.",
+    "budgets": "Calls that count against a rate, of all processes together.",
+    "deliveries": "The way of one message by one route to one receiver.",
+    "watermarks": "How far a roll-up has come: windows that are computed, and those that are computed no more.",
     "armed": "Policies of the settings file that people have confirmed; the others only count.",
 }
 """What each table is for. A table without an entry stops the generator."""

@@ -13,7 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .config import CONFIG, JobSettings, Settings, dotted, fingerprint, installation, load_placed, read_at
+from .config import CONFIG, JobSettings, Settings, dotted, fingerprint, load_placed, read_at
+from .config.job_overrides import key_of_job, overridden, spread
 from .errors import PolicyError, SettingsError, UsageError, suggestion
 from .jobs.duration import parse_duration
 from .jobs.foreign_code import guarded
@@ -23,7 +24,6 @@ from .jobs.modules import jobs_of, place_of, require_trusted_source
 from .jobs.pack import Pack
 from .jobs.registry import POLICIES, Registry
 from .jobs.schedule import cron, parse_schedule
-from .jobs.stagger import can_stagger, staggered
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -130,7 +130,8 @@ class App:
             self._take_policies()
         for source in self.settings.jobs:
             self._take(source, partial(jobs_of, source, self.folder))
-        self._take("outbox", self._deliveries)
+        if self.settings.route or any(pack.routes for pack in self.packs.values()):
+            self._take("outbox", lambda: [*self.relay.jobs()])
         self._take("sexton", lambda: [self._housekeeping()])
         if not self.registry.unloaded:  # else the name may be of a job that could not be loaded
             _refuse_unknown(self.settings.job, self.registry.names(), self._place)
@@ -144,10 +145,10 @@ class App:
         for job in found:
             override = self.settings.job.get(job.name)
             try:
-                changed = _spread(_overridden(job, override, self.settings.timezone), override, self.settings)
+                changed = spread(overridden(job, override, self.settings.timezone), override, self.settings)
             except UsageError as error:
                 where = self._place(("job", job.name))
-                self.registry.unloaded[job.name] = type(error)(f"{where}{str(error).removeprefix(_key(job))}")
+                self.registry.unloaded[job.name] = type(error)(f"{where}{str(error).removeprefix(key_of_job(job))}")
                 continue
             try:
                 self.registry.add(changed)
@@ -189,16 +190,11 @@ class App:
         )
 
     @cached_property
-    def relay(self) -> RelaySource | None:
-        """What messages are delivered by; None: there is no route. SettingsError for one that cannot work."""
+    def relay(self) -> RelaySource:
+        """What messages are delivered by. SettingsError for a route that cannot work."""
         from .relay.source import relay_source
 
         return relay_source(self.settings, self.packs, self.options, self._place, str(self.folder))
-
-    def _deliveries(self) -> Iterable[Job]:
-        from .relay.source import relay_jobs
-
-        return relay_jobs(self.relay)
 
     def _housekeeping(self) -> Job:
         kept = self.settings.retention
@@ -242,59 +238,3 @@ def _refuse_unknown(overrides: Mapping[str, JobSettings], names: list[str], plac
     for name in overrides:
         if name not in names:
             raise SettingsError(f"{place(('job', name))}: no job has this name{suggestion(name, names)}")
-
-
-def _key(job: Job) -> str:
-    return f'job."{job.name}"'
-
-
-def _overridden(job: Job, override: JobSettings | None, zone: str) -> Job:
-    """The job with what `[job."name"]` changes about it."""
-    if override is None:
-        return job
-    schedule = job.schedule
-    if override.schedule is not None or override.timezone is not None:
-        written = override.schedule or (schedule.text if schedule else None)
-        if written is None:
-            raise SettingsError(f"{_key(job)}.timezone: this job has no schedule; give one too")
-        schedule = parse_schedule(written, override.timezone or (schedule.zone if schedule else zone))
-    return replace(
-        job,
-        schedule=None if override.enabled is False else schedule,
-        enabled=override.enabled is not False,
-        timeout=override.timeout or job.timeout,
-        overlap=override.overlap or job.overlap,
-        catch_up=job.catch_up if override.catch_up is None else override.catch_up,
-        group=override.group or job.group,
-        priority=job.priority if override.priority is None else override.priority,
-        guard=_guard(job, override),
-    )
-
-
-def _guard(job: Job, override: JobSettings) -> Guard | None:
-    """What `[job."name"]` says about the job's guard. SettingsError where a policy of the settings says it already."""
-    given = (override.guard, override.max_share, override.arm)
-    if given == (None, None, None):
-        return job.guard
-    if job.name.startswith("policies."):
-        raise SettingsError(
-            f'job."{job.name}": how it is guarded stands in [{job.name}]: max_share; `sexton arm` lets it take rows'
-        )
-    if override.guard is False:
-        return None
-    own = job.guard or Guard()
-    share = own.max_share if override.max_share is None else override.max_share
-    return Guard(share, own.arm if override.arm is None else override.arm)
-
-
-def _spread(job: Job, override: JobSettings | None, settings: Settings) -> Job:
-    """The job with an offset of its own where `stagger` asks for one."""
-    asked = override.stagger if override is not None else None
-    if asked and job.schedule is not None and not can_stagger(job.schedule):
-        raise SettingsError(
-            f'{_key(job)}.stagger: only a schedule such as "every 1h", from 5 minutes on and without an offset, '
-            "can be staggered"
-        )
-    if job.schedule is None or not (settings.stagger if asked is None else asked):
-        return job
-    return replace(job, schedule=staggered(job.schedule, installation(settings), job.name))

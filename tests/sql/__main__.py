@@ -7,6 +7,7 @@ from contextlib import closing
 from sexton.db.connect import open_database
 from tests.support.databases import Databases, kinds_for
 
+from .calls import texts_of_calls
 from .declared import declared_texts, make_tables
 from .texts import FOLDER, texts
 
@@ -27,7 +28,7 @@ def _declared() -> dict[str, str]:
 if __name__ == "__main__":
     for stale in FOLDER.rglob("*.sql"):
         stale.unlink()
-    for name, text in (texts() | _declared()).items():
+    for name, text in (texts() | texts_of_calls() | _declared()).items():
         path = FOLDER / name
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(text)

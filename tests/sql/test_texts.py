@@ -9,6 +9,7 @@ from sexton.db.render import render
 from sexton.statements.batch_strategy import Request, parameters
 from tests.support.market import NOW, at, open_market
 
+from .calls import texts_of_calls
 from .texts import FOLDER, plans, statements, texts, wrap
 
 MARK = "2026-06-01 00:00:00+00"
@@ -19,7 +20,7 @@ MEND = "the SQL of a policy has changed; if that is meant, run: python -m tests.
 
 def test_every_file_holds_what_runs() -> None:
     there = {path.relative_to(FOLDER).as_posix(): path.read_text() for path in FOLDER.glob("*/*.sql")}
-    wanted = texts()
+    wanted = texts() | texts_of_calls()
 
     assert sorted(there) == sorted(wanted), MEND
     stale = [name for name in wanted if there[name] != wanted[name]]

@@ -31,7 +31,7 @@ from ..doctor.write_access import why_not_openable, why_not_writable
 from ..errors import SettingsError, SextonError
 from ..exit_codes import DONE, FAILED, USAGE
 from ..jobs import crowding
-from ..jobs.job import Job
+from ..jobs.job import Job, LazyWork
 from ..policies.contract import Plan
 from ..runs.failure import error_message
 from ..runs.runner import planned
@@ -80,10 +80,11 @@ def _findings(app: App, *, offline: bool) -> Iterator[CheckResult]:
     yield from _not_loaded(app)
     wrong = set[str]()
     for job in app.registry:
-        if job.name.removeprefix("policies.") not in app.settings.policies:  # whose tables only the database knows
+        if not (isinstance(job.work, LazyWork) and job.work.asks_database):  # whose tables only the database knows
             finding = _tried(job.name, lambda job=job: _planned(job))  # type: ignore[misc]
             wrong |= {job.name} if finding.exit_code else set()
             yield finding
+    yield from (CheckResult("wrong", *found, USAGE) for found in _templates(app))
     schedules = {job.name: job.schedule for job in app.registry if job.schedule is not None}
     for about, text in crowding.crowding_warnings(schedules, datetime.now(UTC)):
         yield CheckResult("warning", about, text)
@@ -99,6 +100,7 @@ def _findings(app: App, *, offline: bool) -> Iterator[CheckResult]:
     if app.settings.run.pause_while is not None:
         yield _tried("run.pause_while", lambda: _brake(app))
     yield from _misfits(app)
+    yield from (CheckResult("warning", *found) for found in _left_alone(app))
     for job in app.registry:
         if job.name not in wrong:
             yield from _here(app, job)
@@ -172,6 +174,23 @@ def _brake(app: App) -> str:
     except DBAPIError as error:
         raise SettingsError(f"cannot be asked: {describe(error)}") from error
     return f"can be asked; runs {'rest' if rests else 'go on'} now"
+
+
+def _templates(app: App) -> Iterator[tuple[str, str]]:
+    """Templates of routes that cannot be used."""
+    if app.settings.route:
+        from ..relay.inspection import template_faults
+
+        yield from template_faults(app.relay)
+
+
+def _left_alone(app: App) -> Iterator[tuple[str, str]]:
+    """Messages that wait and that no route takes."""
+    if app.settings.route:
+        from ..relay.inspection import left_alone
+
+        with read_only(app.database) as connection:
+            yield from left_alone(connection, app.relay.open(app.database))
 
 
 def _misfits(app: App) -> Iterator[CheckResult]:

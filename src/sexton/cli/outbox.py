@@ -66,10 +66,7 @@ def run(arguments: Namespace) -> int:
 
 def _relay(app: App) -> MessageRelay:
     """The relay of the app's database; without routes, too, as messages wait all the same."""
-    from ..relay.source import RelaySource
-
-    none = RelaySource((), app.settings.channel, app.settings.outbox)
-    return (app.relay or none).open(app.database)
+    return app.relay.open(app.database)
 
 
 def _list(app: App, arguments: Namespace) -> int:

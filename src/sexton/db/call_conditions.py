@@ -17,6 +17,7 @@ from .column_types import UtcDateTime
 from .ledger import subject_text
 from .server_clock import database_now
 from .sql_expressions import JOB, as_text
+from .tables import own_name
 from .time_parameters import now
 
 
@@ -41,7 +42,8 @@ class not_called(FunctionElement[bool]):  # noqa: N801
 
 @compiles(not_called)
 def _not_called(element: not_called, compiler: SQLCompiler, **kw: Any) -> str:
-    table = "sexton_calls" if compiler.dialect.name == "sqlite" else "sexton.calls"
+    name, schema = own_name(compiler.dialect.name, "calls")
+    table = f"{schema}.{name}" if schema else name
     job, step, subject, at, clock = [compiler.process(clause, **kw) for clause in element.clauses]
     waits = f"sexton_called.state = '{CallState.WAITING}' AND coalesce(sexton_called.next_at <= {at}, true)"
     over = f"sexton_called.state = '{CallState.CLAIMED}' AND sexton_called.leased_until <= {clock}"

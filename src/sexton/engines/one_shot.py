@@ -36,12 +36,7 @@ def run_due(
     codes: list[int] = []
     # Claiming the rest after a signal, only to give it up, would cost each of them an attempt.
     while not stop.asked:
-        run = waiting.next((), 1)
-        if run is None and demanding:  # what the others did may be something to do for these
-            for found in due(app, demanding):
-                waiting.add(found)
-            demanding, run = [], waiting.next((), 1)
-        if run is None:
+        if (run := waiting.next((), 1) or _demanded(app, demanding, waiting)) is None:
             break
         try:
             outcome = execute(run)
@@ -57,3 +52,11 @@ def run_due(
         if waiting.ended(run.job, outcome).in_the_way:
             break
     return codes
+
+
+def _demanded(app: App, demanding: list[Job], waiting: DueQueue) -> DueRun | None:
+    """Once nothing else is left: what the others did may be something to do for these, which are asked once."""
+    for found in due(app, demanding) if demanding else ():
+        waiting.add(found)
+    demanding.clear()
+    return waiting.next((), 1)

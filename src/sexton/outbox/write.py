@@ -90,7 +90,22 @@ def tell(
     statement = upsert(dialect, effects).values(fact).on_conflict_do_nothing(index_elements=[effects.c.key])
     if connection.execute(statement.returning(effects.c.key)).first() is None:
         return False
-    target = outbox or own_outbox(dialect)
+    _write(connection, outbox or own_outbox(dialect), event, key, to, payload, at)
+    if wake:
+        notify(connection)
+    return True
+
+
+def _write(
+    connection: Connection,
+    target: Outbox,
+    event: str,
+    key: str,
+    to: str | None,
+    payload: Mapping[str, Any],
+    at: datetime,
+) -> None:
+    """The message. Where the table has no column for the key, it travels in the payload."""
     message: dict[str, Any] = {
         target.event_type.key: event,
         target.payload.key: dict(payload) if target.key is not None else {**payload, "key": key},
@@ -100,9 +115,6 @@ def tell(
         if column is not None:
             message[column.key] = value
     connection.execute(insert(target.table).values(message))
-    if wake:
-        notify(connection)
-    return True
 
 
 def _before(connection: Connection, key: str) -> bool:

@@ -17,7 +17,7 @@ from ..call_state import CallState
 from ..errors import PolicyError
 from ..jobs.backoff import parse_backoff
 from ..jobs.duration import format_duration, parse_duration
-from .contract import Message
+from .plan_parts import Message
 
 SPARE_SECONDS = 5.0
 """Seconds that a run must have left beyond the timeout of a call that it begins."""

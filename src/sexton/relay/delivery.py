@@ -90,7 +90,7 @@ def _when(relay: MessageRelay, routes: tuple[Route, ...]) -> ColumnElement[bool]
     d = relay.deliveries.c
     mine = and_(
         d.closed_at.is_(None),
-        d.outbox == as_text(relay.messages.name),
+        relay.mine,
         d.route.in_([route.name for route in routes]),
     )
     digests = [route.name for route in routes if route.digest]

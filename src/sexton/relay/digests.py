@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, cast, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, cast, func, or_, select, tuple_, update
 from sqlalchemy.types import Text
 
 from ..call_state import CallState
+from ..db.column_types import BigKey, OwnInstant
 from ..db.sql_expressions import as_text
 from ..db.time_parameters import ago
 from ..policies.contract import Change, Found, Plan, in_rows
@@ -34,21 +35,21 @@ class Gather:
     def plan(self) -> Plan:
         """Deliveries without a stamp, of recipients whose window is over."""
         deliveries = self.relay.deliveries
-        d, other = deliveries.c, deliveries.alias("sexton_other")
-        mine = and_(other.c.route == d.route, other.c.recipient == d.recipient, *self._unstamped(other.c))
+        d, groups = deliveries.c, self._groups("sexton_groups")
         over = or_(
             *(
-                and_(d.route == as_text(route.name), other.c.created_at <= ago(route.digest))
+                and_(groups.c.route == as_text(route.name), groups.c.oldest <= ago(route.digest))
                 for route in self.relay.routes
                 if route.digest
             )
         )
+        ready = select(groups.c.route, groups.c.recipient).where(over)
         return Plan(
             step=self.name,
             table=deliveries,
             key=(d.id,),
-            order=(d.id,),
-            due=and_(*self._unstamped(d), exists(select(1).where(mine, over).correlate(deliveries))),
+            order=self.relay.order,
+            due=and_(*self._unstamped(d), tuple_(d.route, d.recipient).in_(ready)),
             # Looked up before the first of them is stamped: SQLite would see that one changed.
             found=(Found("leaders", lambda rows: self._leaders(rows["picked"])),),
             main=Change.update(
@@ -57,13 +58,25 @@ class Gather:
                 lambda rows: in_rows((d.id,), rows["picked"]),
                 lambda rows: {"batch": self._stamp(rows["leaders"])},
             ),
+            carry=(d.route, d.recipient),
         )
 
+    def _groups(self, name: str) -> FromClause:
+        """Route and recipient of what has no stamp yet, with the first and the oldest of them: read once."""
+        other = self.relay.deliveries.alias("sexton_other")
+        asked = select(
+            other.c.route,
+            other.c.recipient,
+            func.min(other.c.id).label("leader"),
+            func.min(other.c.created_at, type_=OwnInstant()).label("oldest"),
+        )
+        grouped = asked.where(*self._unstamped(other.c)).group_by(other.c.route, other.c.recipient)
+        return grouped.subquery(name)
+
     def _leaders(self, picked: FromClause) -> Select[Any]:
-        d, other = self.relay.deliveries, self.relay.deliveries.alias("sexton_first")
-        mine = and_(other.c.route == d.c.route, other.c.recipient == d.c.recipient, *self._unstamped(other.c))
-        asked = select(d.c.id.label("member"), func.min(other.c.id).label("leader"))
-        return asked.select_from(d.join(other, mine)).where(d.c.id.in_(select(picked.c.id))).group_by(d.c.id)
+        groups = self._groups("sexton_leaders")
+        same = and_(groups.c.route == picked.c.route, groups.c.recipient == picked.c.recipient)
+        return select(picked.c.id.label("member"), groups.c.leader).select_from(picked.join(groups, same))
 
     def _stamp(self, leaders: FromClause) -> ColumnElement[str]:
         mine = select(leaders.c.leader).where(leaders.c.member == self.relay.deliveries.c.id)
@@ -76,24 +89,24 @@ class Gather:
             d.closed_at.is_(None),
             d.state == CallState.WAITING,
             d.batch.is_(None),
-            d.outbox == as_text(self.relay.messages.name),
+            func.coalesce(d.outbox, as_text("")) == as_text(self.relay.messages.name),
             d.route.in_(names),
         ]
 
 
 def end_members(connection: Connection, relay: MessageRelay, stamps: Sequence[str], at: datetime) -> list[str]:
-    """The other members of these digests end as their first has; the ids of the messages of all of them."""
+    """The other members of these digests end as their first has; the ids of their messages."""
     d, first = relay.deliveries.c, relay.deliveries.alias("sexton_first")
-    leads = and_(first.c.batch == d.batch, first.c.batch == as_text(DIGEST).op("||")(cast(first.c.id, Text)))
+    number = cast(func.substr(d.batch, len(DIGEST) + 1), BigKey)
+    leads = first.c.id == number
     names = ("state", "code", "error", "attempts", "first_at", "run_id")
     of_first = {
         name: select(first.c[name]).where(leads).correlate(relay.deliveries).scalar_subquery() for name in names
     }
-    members = (d.batch.in_(stamps), d.outbox == as_text(relay.messages.name))
-    connection.execute(
-        update(relay.deliveries).where(*members, d.closed_at.is_(None)).values({**of_first, "closed_at": at})
-    )
-    return list(connection.execute(select(d.message).where(*members)).scalars())
+    members = (d.batch.in_(stamps), d.closed_at.is_(None), relay.mine)
+    ids = list(connection.execute(select(d.message).where(*members)).scalars())
+    connection.execute(update(relay.deliveries).where(*members).values({**of_first, "closed_at": at}))
+    return ids
 
 
 def members_of(connection: Connection, relay: MessageRelay, rows: Sequence[Any]) -> dict[int, list[Any]]:

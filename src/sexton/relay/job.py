@@ -90,7 +90,7 @@ def forget_dead(relay: MessageRelay) -> Policy:
     deliveries, messages = relay.deliveries, relay.messages
     d = deliveries.c
     there = exists(select(1).where(messages.id == messages.id_of(d.message)).correlate(deliveries))
-    gone = and_(d.state.in_(ENDED_BADLY), d.outbox == as_text(messages.name), d.closed_at.is_not(None), ~there)
+    gone = and_(d.state.in_(ENDED_BADLY), relay.mine, d.closed_at.is_not(None), ~there)
     return Purge(deliveries, by=d.closed_at, keep=DEAD_LETTERS_LISTED, only=gone, name="forget")
 
 
@@ -111,9 +111,8 @@ def waiting(connection: Connection, relay: MessageRelay, now: datetime) -> bool:
     d, messages = relay.deliveries.c, relay.messages
     ended = d.state.not_in(OPEN_CALLS)
     lost = and_(d.state == CallState.CLAIMED, d.leased_until <= now)
-    if connection.execute(
-        select(1).where(d.closed_at.is_(None), or_(_is_due(relay, now), ended, lost)).limit(1)
-    ).first():
+    asked = select(d.id).where(d.closed_at.is_(None), or_(_is_due(relay, now), ended, lost))
+    if connection.execute(asked.order_by(*relay.order).limit(1)).first():
         return True
     newest = (
         select(messages.id)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from sqlalchemy import and_, select
 
 from ..call_state import CallState
-from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
 from ..db.time_parameters import now
 from ..policies.contract import Change, Plan, in_rows
@@ -30,8 +29,8 @@ class DropLate:
             step=self.name,
             table=self.relay.deliveries,
             key=(d.id,),
-            order=(d.id,),
-            due=and_(late, d.outbox == as_text(self.relay.messages.name)),
+            order=self.relay.order,
+            due=and_(late, self.relay.mine),
             main=Change.update(
                 "deliveries",
                 self.relay.deliveries,
@@ -60,12 +59,12 @@ class GiveUpDisabled:
             step=self.name,
             table=self.relay.deliveries,
             key=(d.id,),
-            order=(d.id,),
+            order=self.relay.order,
             due=and_(
                 d.closed_at.is_(None),
                 d.state == CallState.WAITING,
                 d.destination.in_(disabled),
-                d.outbox == as_text(self.relay.messages.name),
+                self.relay.mine,
             ),
             main=Change.update(
                 "deliveries",

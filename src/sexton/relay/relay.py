@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Table
+from sqlalchemy import Column, ColumnElement, Engine, Table, func
 
 from ..channels.contract import ConfiguredChannel
 from ..channels.registry import channel_type, settings_of
 from ..db.connect import read_only
+from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
 from .in_app_target import InAppTarget, in_app_target
 from .messages import MessageTable, mapped_messages, own_messages
@@ -39,6 +40,18 @@ class MessageRelay:
         """The table of deliveries."""
         return own_tables(self.dialect).deliveries
 
+    @property
+    def mine(self) -> ColumnElement[bool]:
+        """Deliveries of this outbox. Written so that no index is read for it: what is open has one of its own, and
+        nearly all that was ever delivered is of one outbox."""
+        return func.coalesce(self.deliveries.c.outbox, as_text("")) == as_text(self.messages.name)
+
+    @property
+    def order(self) -> tuple[Column[Any], ...]:
+        """The order of the index of what is open."""
+        d = self.deliveries.c
+        return (d.destination, d.priority, d.id)
+
     def route(self, name: str) -> Route | None:
         """The route of that name; None: it is no longer there."""
         return next((route for route in self.routes if route.name == name), None)
@@ -49,11 +62,9 @@ def open_relay(
     routes: Sequence[Route],
     channels: Mapping[str, Any],
     outbox: OutboxSettings,
-    folder: Path = Path(),
     templates: Sequence[str | Path] = (),
 ) -> MessageRelay:
-    """The relay of this database. channels: their settings by name.  folder: of the settings file.
-    templates: folders of those that packs bring.
+    """The relay of this database. channels: their settings by name.  templates: folders.
 
     SettingsError for a table or a column that the database does not have.
     """
@@ -70,5 +81,4 @@ def open_relay(
                 targets[route.name] = in_app_target(connection, place.table, place.columns)
             if route.people:
                 people[route.name] = people_of(connection, route)
-    own = () if outbox.templates is None else (folder / outbox.templates,)
-    return MessageRelay(engine.dialect.name, messages, tuple(routes), made, targets, people, (*own, *templates))
+    return MessageRelay(engine.dialect.name, messages, tuple(routes), made, targets, people, tuple(templates))

@@ -45,43 +45,45 @@ class RelaySource:
         """The relay of this database. SettingsError for a table or a column that it does not have."""
         from .relay import open_relay
 
-        return open_relay(engine, self.routes, self.channels, self.outbox, Path(self.folder), self.templates)
+        return open_relay(engine, self.routes, self.channels, self.outbox, self.template_folders)
+
+    @property
+    def template_folders(self) -> tuple[str | Path, ...]:
+        """Where templates lie: the product's own first, which replace those of packs."""
+        own = () if self.outbox.templates is None else (Path(self.folder) / self.outbox.templates,)
+        return (*own, *self.templates)
+
+    def jobs(self) -> list[Job]:
+        """`sexton.deliver`, and with more lanes `sexton.deliver_2` and so on, each in a group of its own.
+
+        Due whenever something waits (`Job.demand`); its schedule is there so that a relay which cannot even look is
+        late. None without routes.
+        """
+        names = [DELIVER, *(f"{DELIVER}_{lane}" for lane in range(2, self.outbox.lanes + 1))]
+        return [
+            Job(
+                name,
+                schedule=every("1h"),
+                work=LazyWork("sexton.relay.job:steps", (self, lane), asks_database=True),
+                demand=LazyWork("sexton.relay.job:question", (self,)),
+                group=name,
+                catch_up=True,
+                description="deliver messages of the outbox",
+                guard=None,
+            )
+            for lane, name in enumerate(names if self.routes else [], start=1)
+        ]
 
 
 def relay_source(
     settings: Settings, packs: Mapping[str, Pack], options: Mapping[str, Any], place: RoutePlace, folder: str = ""
-) -> RelaySource | None:
-    """What these settings and packs make of it; None: no route is there, so every message is left alone.
+) -> RelaySource:
+    """What these settings and packs make of it. Without any route every message is left alone.
 
     options: of each pack.  place: where a key of the settings stands, for messages.
     SettingsError for a route that cannot work.
     """
     brought = [route for name, pack in packs.items() if pack.routes for route in pack.routes(options[name])]
     found = routes_of(brought, settings.route, settings.channel, place)
-    if not found:
-        return None
     templates = tuple(pack.templates for pack in packs.values() if pack.templates)
     return RelaySource(found, settings.channel, settings.outbox, folder, templates)
-
-
-def relay_jobs(source: RelaySource | None) -> list[Job]:
-    """`sexton.deliver`, and with more lanes `sexton.deliver_2` and so on, each in a group of its own; None: no job.
-
-    Due whenever something waits (`Job.demand`); its schedule is there so that a relay which cannot even look is late.
-    """
-    if source is None:
-        return []
-    names = [DELIVER, *(f"{DELIVER}_{lane}" for lane in range(2, source.outbox.lanes + 1))]
-    return [
-        Job(
-            name,
-            schedule=every("1h"),
-            work=LazyWork("sexton.relay.job:steps", (source, lane), asks_database=True),
-            demand=LazyWork("sexton.relay.job:question", (source,)),
-            group=name,
-            catch_up=True,
-            description="deliver messages of the outbox",
-            guard=None,
-        )
-        for lane, name in enumerate(names, start=1)
-    ]

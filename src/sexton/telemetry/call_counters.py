@@ -31,12 +31,12 @@ OUTCOME_WORDS = (
 _PLAIN_NAME = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 """Names that become labels: those of steps and channels are ours, and a row that somebody wrote names none."""
 
-Outcomes = dict[tuple[str, str, str], int]
+OutcomeCounts = dict[tuple[str, str, str], int]
 """How often, by job, step and outcome."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingCalls:
     """number: rows, at most `MAX_COUNTED_CALLS` of all jobs or channels.  oldest: since when the first has waited."""
 
     number: int
@@ -50,15 +50,17 @@ class CallCounters:
     unwell: of whoever is called those that rest or are disabled.
     """
 
-    outcomes: Outcomes = field(default_factory=dict)
-    calls: Mapping[str, Waiting] = field(default_factory=dict)
+    outcomes: OutcomeCounts = field(default_factory=dict)
+    calls: Mapping[str, WaitingCalls] = field(default_factory=dict)
     ended_badly: Mapping[str, int] = field(default_factory=dict)
-    deliveries: Mapping[str, Waiting] = field(default_factory=dict)
+    deliveries: Mapping[str, WaitingCalls] = field(default_factory=dict)
     dead: Mapping[str, int] = field(default_factory=dict)
     unwell: int = 0
 
 
-def add_outcomes(connection: Connection, outcomes: Outcomes, names: set[str], start: datetime, end: datetime) -> None:
+def add_outcomes(
+    connection: Connection, outcomes: OutcomeCounts, names: set[str], start: datetime, end: datetime
+) -> None:
     """Add what the runs of these jobs came to that ended in start <= … < end."""
     rows = connection.execute(runs_that_called(connection.dialect.name, start, end)).all()
     for job, kept in rows:
@@ -69,7 +71,7 @@ def add_outcomes(connection: Connection, outcomes: Outcomes, names: set[str], st
                     outcomes[job, step, word] = outcomes.get((job, step, word), 0) + number
 
 
-def read_calls(connection: Connection, outcomes: Outcomes) -> CallCounters:
+def read_calls(connection: Connection, outcomes: OutcomeCounts) -> CallCounters:
     """What waits now, beside these outcomes."""
     own = own_tables(connection.dialect.name)
     calls, deliveries = own.calls.c, own.deliveries.c
@@ -112,9 +114,9 @@ def counted_unwell(dialect: str) -> Select[Any]:
     return select(func.count()).select_from(some.limit(MAX_COUNTED_CALLS).subquery())
 
 
-def _waiting(connection: Connection, asked: Select[Any]) -> dict[str, Waiting]:
+def _waiting(connection: Connection, asked: Select[Any]) -> dict[str, WaitingCalls]:
     rows = connection.execute(asked).all()
-    return {row.name: Waiting(row.number, row.oldest) for row in rows if _PLAIN_NAME.fullmatch(row.name)}
+    return {row.name: WaitingCalls(row.number, row.oldest) for row in rows if _PLAIN_NAME.fullmatch(row.name)}
 
 
 def _numbers(connection: Connection, asked: Select[Any]) -> dict[str, int]:

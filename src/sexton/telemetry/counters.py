@@ -19,7 +19,7 @@ from ..db.run_aggregates import count_of_run, seconds_between
 from ..db.tables import own_tables
 from ..run_state import ENDED_BY_ITSELF, FAILURES, WENT_WELL, RunState
 from ..slots.ending import COUNTED
-from .call_counters import CallCounters, Outcomes, add_outcomes, read_calls
+from .call_counters import CallCounters, OutcomeCounts, add_outcomes, read_calls
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """Upper ends of the buckets of run times, in seconds."""
@@ -69,7 +69,7 @@ class CounterReader:
         self._names = list(names)
         self._since = self._upto = datetime.min.replace(tzinfo=UTC)
         self._kept: dict[str, JobCounters] = {}
-        self._outcomes: Outcomes = {}
+        self._outcomes: OutcomeCounts = {}
 
     def read(self, connection: Connection, now: datetime) -> CounterValues:
         """As of `now`, the database's time. When a statement runs out of time, the next call goes on from there."""
@@ -92,7 +92,12 @@ class CounterReader:
         return CounterValues(since, jobs, queued, poison, incidents, int(outbox.waiting), int(outbox.stuck or 0), calls)
 
     def _add_up(
-        self, connection: Connection, jobs: dict[str, JobCounters], outcomes: Outcomes, start: datetime, end: datetime
+        self,
+        connection: Connection,
+        jobs: dict[str, JobCounters],
+        outcomes: OutcomeCounts,
+        start: datetime,
+        end: datetime,
     ) -> None:
         """Add what ended in start <= … < end, all of it or, when a statement fails, nothing. Others are left out."""
         dialect = connection.dialect.name

@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 
 from .. import files
 from ..errors import SextonError
-from .call_counters import Waiting
+from .call_counters import WaitingCalls
 from .counters import BUCKETS, STUCK_ATTEMPTS, JobCounters
 from .health import Health, JobHealth
 from .health_reader import HealthReader, HealthReading
@@ -245,12 +245,12 @@ def _of_calls(answer: HealthReading) -> Iterator[tuple[MetricFamily, dict[str, s
     for (job, step, outcome), number in sorted(calls.outcomes.items()):
         yield CALLS, {"job": job, "step": step, "outcome": outcome}, number
     for job in sorted(jobs & {*calls.calls, *calls.ended_badly}):
-        waiting = calls.calls.get(job, Waiting(0))
+        waiting = calls.calls.get(job, WaitingCalls(0))
         yield CALLS_WAITING, {"job": job}, waiting.number
         yield CALLS_OLDEST, {"job": job}, _seconds_since(waiting.oldest, now)
         yield CALLS_ENDED_BADLY, {"job": job}, calls.ended_badly.get(job, 0)
     for channel in sorted({*calls.deliveries, *calls.dead}):
-        waiting = calls.deliveries.get(channel, Waiting(0))
+        waiting = calls.deliveries.get(channel, WaitingCalls(0))
         yield DELIVERIES_WAITING, {"channel": channel}, waiting.number
         yield DELIVERIES_OLDEST, {"channel": channel}, _seconds_since(waiting.oldest, now)
         yield DELIVERIES_DEAD, {"channel": channel}, calls.dead.get(channel, 0)

@@ -21,13 +21,14 @@ from ..db.effect_keys import subject_of
 from ..jobs.job import Job
 from ..policies.call_rule import Attempt, CallRule
 from ..policies.contract import Plan
+from .jobs import run_job
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ..runs.outcome import Outcome
 
-Answer = CallOutcome | Exception
+ScriptedAnswer = CallOutcome | Exception
 """What a call comes to; an exception is raised by it."""
 
 LONGEST = timedelta(days=400)
@@ -52,7 +53,7 @@ class Outside:
     AssertionError, as is one for a subject whose key has changed.
     """
 
-    def __init__(self, answers: Mapping[str, Sequence[Answer]]) -> None:
+    def __init__(self, answers: Mapping[str, Sequence[ScriptedAnswer]]) -> None:
         self.calls: list[MadeCall] = []
         self._answers = {subject: list(given) for subject, given in answers.items()}
         self._wrong: list[str] = []
@@ -70,8 +71,6 @@ class Outside:
         the database's driver. A rate is no limit here. AssertionError when a call was made that the test did not
         expect, or when an answer is left.
         """
-        from . import run_job
-
         now, end = _instant(at), None if until is None else _instant(until)
         last = now + LONGEST if end is None else end
         scripted = replace(job, work=[_Scripted(self, step) for step in _steps(job, engine)])

@@ -186,4 +186,4 @@ def test_a_dry_run_shows_the_windows_that_differ(engine: Engine) -> None:
 
     found = shop.preview("2026-03-02 14:00").samples["sales"].rows
 
-    assert found == [{"window_start": "2026-02-28 12:30", "window_end": "2026-03-01 12:30"}]
+    assert found == [{"window_start": "2026-02-28T12:30Z", "window_end": "2026-03-01T12:30Z"}]

@@ -33,7 +33,7 @@ def preview_rollup(
         if stretch is not None and (stale := _count(connection, walk, walk.statements.count_between(), stretch)):
             counts.add(1, stale, 0, {})
     shown: list[dict[str, str | None]] = [
-        {"window_start": f"{window.start:%Y-%m-%d %H:%M}", "window_end": f"{window.end:%Y-%m-%d %H:%M}"}
+        {"window_start": f"{window.start:%Y-%m-%dT%H:%MZ}", "window_end": f"{window.end:%Y-%m-%dT%H:%MZ}"}
         for window in differing
     ]
     return counts, Sample(("window_start",), "window_end", shown)

@@ -13,7 +13,7 @@ from ...statements.batch_strategy import Request, parameters
 from ...statements.rollup_windows import GROUPS, RollupStatements, Window
 
 
-class Written(NamedTuple):
+class WrittenWindows(NamedTuple):
     """groups: how many were written, changed or deleted.  rows: the first of these differences, where asked for."""
 
     groups: int
@@ -26,7 +26,7 @@ class WindowWriter:
     def __init__(self, statements: RollupStatements, request: Request) -> None:
         self.statements, self.request = statements, request
 
-    def write(self, connection: Connection, window: Window, *, lines: bool, careful: bool) -> Written:
+    def write(self, connection: Connection, window: Window, *, lines: bool, careful: bool) -> WrittenWindows:
         """Make `into` hold what the rows of the window come to. lines: the differences are wanted as well.
 
         careful: where no row is left, its sums stay.
@@ -71,9 +71,9 @@ class WindowWriter:
     def _clearing(self) -> Any:
         return self.statements.clear()
 
-    def _answer(self, connection: Connection, statement: Any, window: Window, lines: bool) -> Written:
+    def _answer(self, connection: Connection, statement: Any, window: Window, lines: bool) -> WrittenWindows:
         found = connection.execute(statement, parameters(statement, self.request, **window.values()))
         if not lines:
-            return Written(found.scalar_one())
+            return WrittenWindows(found.scalar_one())
         rows = found.mappings().all()
-        return Written(rows[0][GROUPS] if rows else 0, rows)
+        return WrittenWindows(rows[0][GROUPS] if rows else 0, rows)
