@@ -69,7 +69,7 @@ def storefront_tables(options: StorefrontOptions) -> StorefrontTables:
 def _users(mapped: MappedTables) -> Table:
     columns = {"id": mapped.key, "email": Text, "name": Text, "is_verified": Boolean}
     columns |= {"verification_sent_at": UtcDateTime, "created_at": UtcDateTime}
-    return mapped.table("users", columns, "created_at id")
+    return mapped.table("users", columns, "is_verified created_at id")
 
 
 def _products(mapped: MappedTables) -> Table:
