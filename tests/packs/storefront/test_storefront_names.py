@@ -132,9 +132,9 @@ def test_ora_sum_the_jobs_run_when_and_in_the_order_that_the_ticket_says() -> No
 
     assert listed == {
         "storefront.release_stale_holds": ("every 5m", HIGH_PRIORITY),
-        "storefront.check_payments": ("every 10m", HIGH_PRIORITY),
-        "storefront.check_low_stock": ("every 1h", 0),
-        "storefront.purge_password_resets": ("every 1h", 0),
+        "storefront.check_payments": ("every 10m offset 2m", HIGH_PRIORITY),
+        "storefront.check_low_stock": ("every 1h offset 7m", 0),
+        "storefront.purge_password_resets": ("every 1h offset 18m", 0),
         "storefront.sales_summary": ("5 18 * * *", LOW_PRIORITY),
         "storefront.purge_notifications": ("0 2 * * *", LOW_PRIORITY),
         "storefront.purge_unverified_users": ("0 3 1 * *", LOW_PRIORITY),

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from sexton.packs.storefront.payments import confirm
 from sexton.packs.storefront.stock import free_pieces
 from sexton.runs.context import Limits
 from sexton.testing.processes import wait_until
+from tests.cli.shell import Shell
 from tests.support.gateway import paid, says_payments, scripted_gateway
 from tests.support.market import at
 from tests.support.patience import PATIENCE
@@ -234,3 +236,76 @@ def test_g4_two_processes_take_in_the_same_money_and_stock_adds_up(shop: Storefr
     assert all(sorted(pair) == ["already", "confirmed"] for pair in confirmed)
     assert (shop.stock(), len(shop.sent("ORDER_CONFIRMED"))) == ({7: 0}, 12)
     assert len(shop.sent("payment_refund_due")) == 8
+
+
+SETTINGS = """
+database = "{database}"
+packs = ["storefront"]
+[pack.storefront]
+gateway_url = "{gateway}"
+gateway_key = "key"
+gateway_secret = "secret"
+gateway_rate = "1000/10m"
+gateway_timeout = "60s"
+"""
+
+
+@pytest.mark.slow
+@on_postgresql
+def test_g4_a_process_that_reconciles_and_one_that_takes_webhooks_settle_each_payment_once(
+    shop: Storefront, tmp_path: Path
+) -> None:
+    """G4, ORA-PAY.1: `sexton run` in one process, the webhooks in another, about the same 20 payments."""
+    shop.product(7, stock=12)
+    url = shop.engine.url.render_as_string(hide_password=False)
+    with scripted_gateway() as gateway:
+        for number in range(1, 21):
+            shop.order(number, items={7: 1})
+            shop.payment(number, created="2026-06-15 11:00")
+            gateway.plan[f"order_{number}"] = [says_payments(paid(f"pay_{number}", f"order_{number}"))]
+        (tmp_path / "sexton.toml").write_text(SETTINGS.format(database=url, gateway=gateway.url))
+        webhooks = subprocess.Popen([sys.executable, "-c", WEBHOOKS, url, "20"], stdout=subprocess.PIPE, text=True)
+        job = Shell(tmp_path).sexton("run", "storefront.check_payments", "--now", "2026-06-15T12:00Z")
+        webhooks.communicate(timeout=PATIENCE)
+
+    assert (job.code, webhooks.returncode) == (0, 0), job.err
+    states = list(shop.payments().values())
+    assert (states.count("CAPTURED"), states.count("refund_due")) == (12, 8)
+    assert (shop.stock(), len(shop.sent("ORDER_CONFIRMED")), len(shop.sent("payment_refund_due"))) == ({7: 0}, 12, 8)
+
+
+@pytest.mark.slow
+@on_postgresql
+def test_two_processes_that_release_and_extend_holds_lose_none_that_was_extended(
+    shop: Storefront, tmp_path: Path
+) -> None:
+    """ORA-INV.1: a checkout extends every second hold while the job runs; it is told which of them it still has."""
+    shop.product(7, stock=1000)
+    with shop.engine.begin() as connection:
+        rows = [{"id": n, "product_id": 7, "quantity": 1, "expires_at": at("2026-06-15 11:00")} for n in range(1, 201)]
+        connection.execute(insert(shop.own.inventory_locks), rows)
+    url = shop.engine.url.render_as_string(hide_password=False)
+    (tmp_path / "sexton.toml").write_text(f'database = "{url}"\npacks = ["storefront"]\n')
+
+    checkout = subprocess.Popen([sys.executable, "-c", EXTEND, url], stdout=subprocess.PIPE, text=True)
+    job = Shell(tmp_path).sexton("run", "storefront.release_stale_holds", "--now", "2026-06-15T12:00Z")
+    extended = {int(word) for word in checkout.communicate(timeout=PATIENCE)[0].split()}
+
+    assert (job.code, checkout.returncode) == (0, 0), job.err
+    assert set(shop.holds()) == extended
+
+
+EXTEND = """
+import sys
+from sqlalchemy import text
+from sexton.db.connect import open_database
+
+engine, kept = open_database(sys.argv[1]), []
+for number in range(2, 201, 2):
+    with engine.begin() as connection:
+        extend = text("UPDATE inventory_locks SET expires_at = '2026-06-15 13:00Z' WHERE id = :number")
+        if connection.execute(extend, {"number": number}).rowcount:
+            kept.append(number)
+engine.dispose()
+print(*kept)
+"""

@@ -16,7 +16,7 @@ LOW_PRIORITY = -5
 
 
 def jobs(options: StorefrontOptions, dialect: str) -> Sequence[Job]:
-    """The seven jobs. `[job."…"]` in the settings moves them."""
+    """The seven jobs, at minutes of their own. `[job."…"]` in the settings moves them."""
     return [*_for_customers(options), *_tidying(options)]
 
 
@@ -33,7 +33,7 @@ def _for_customers(options: StorefrontOptions) -> list[Job]:
         ),
         Job(
             "storefront.check_payments",
-            schedule=every("10m"),
+            schedule=every("10m", offset="2m"),
             priority=HIGH_PRIORITY,
             guard=None,
             work=_work("check_payments:steps", options),
@@ -41,7 +41,7 @@ def _for_customers(options: StorefrontOptions) -> list[Job]:
         ),
         Job(
             "storefront.check_low_stock",
-            schedule=every("1h"),
+            schedule=every("1h", offset="7m"),
             guard=None,
             work=_work("low_stock:steps", options),
             description="tell the admin about products that have become low, in one message (ORA-INV.2)",
@@ -53,7 +53,7 @@ def _tidying(options: StorefrontOptions) -> list[Job]:
     return [
         Job(
             "storefront.purge_password_resets",
-            schedule=every("1h"),
+            schedule=every("1h", offset="18m"),
             guard=None,  # most resets have run out whenever one looks
             work=_work("retention:password_resets", options),
             description="delete password resets that were used, or have run out a day ago (ORA-PWD)",
