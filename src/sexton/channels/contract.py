@@ -116,6 +116,7 @@ class ConfiguredChannel(ABC, Generic[S]):
     required: settings without which it cannot send.  library: what has to be installed for it.
     alerts: whether it takes notices, by `send`.
     addressed: whether a message needs a recipient; False: it leads to one place.
+    strangers: whether recipients are web addresses that others chose; those that fail for days are disabled.
     delivers: whether it takes messages of the outbox, by `deliver`.  batch: how many of them at once.
     needed_to_deliver: settings without which it cannot deliver.
     retry: delays after which one that did not arrive is tried again, while a route names no others.
@@ -128,6 +129,7 @@ class ConfiguredChannel(ABC, Generic[S]):
     alerts: ClassVar[bool] = True
     addressed: ClassVar[bool] = True
     delivers: ClassVar[bool] = False
+    strangers: ClassVar[bool] = False
     batch: ClassVar[int] = 1
     needed_to_deliver: ClassVar[tuple[str, ...]] = ()
     retry: ClassVar[tuple[str, ...]] = ("10s", "1m", "5m", "30m")

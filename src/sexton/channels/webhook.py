@@ -83,6 +83,7 @@ class WebhookChannel(ConfiguredChannel[WebhookSettings]):
     required = ("url",)
     library = HTTP_LIBRARY
     delivers = True
+    strangers = True
     retry: ClassVar[tuple[str, ...]] = ("1m", "5m", "30m", "2h")
 
     def __init__(

@@ -40,6 +40,11 @@ class RouteSettings:
         "columns of it that must all be true, asked again when a message is sent; else it is dropped",
         example=("is_active", "wants_mail"),
     )
+    secrets: tuple[str, ...] | None = setting(
+        None,
+        "columns of it with the secrets that sign messages to a web address there, of which each that is given signs",
+        example=("webhook_secret", "previous_secret"),
+    )
     template: str | None = setting(
         None, "name of the template that makes subject and text of it, see [outbox] templates", example="order_expired"
     )
@@ -101,7 +106,7 @@ class RouteSettings:
             isinstance(one, list | tuple) and one and all(isinstance(name, str) and name.strip() for name in one)
         ):
             raise Misfit('must be the name of an event in quotes, or a list of them; "*" means all', "event")
-        for name in ("people_key", "address", "wanted"):
+        for name in ("people_key", "address", "wanted", "secrets"):
             if getattr(self, name) and self.people == "":
                 raise Misfit("give `people` too: the table that has this column", name)
 

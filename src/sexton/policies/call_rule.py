@@ -63,13 +63,17 @@ class CallColumns:
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """What was recorded about one row. row: as it was claimed.  state: from now on.  closed: nothing comes after it."""
+    """What was recorded about one row. row: as it was claimed.  state: from now on.  closed: nothing comes after it.
+
+    at: when it ended, by the run's time.
+    """
 
     row: Row[Any]
     key: str
     state: CallState
     attempts: int
     closed: bool
+    at: datetime
 
 
 AfterRecord = Callable[[Connection, Sequence[RecordedCall]], object]

@@ -7,6 +7,7 @@ transaction; what it reads it reads in short ones of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..policies.call_rule import Attempt, CallColumns, RecordedCall
 from ..texts import one_line
 from .closing import close_messages
 from .digests import DIGEST, end_members, members_of
+from .endpoints import after_calls, disabled
 from .relay import MessageRelay
 from .rendering import Renderer, Stored, stored_messages
 from .routes import IN_APP, Route
@@ -69,7 +71,7 @@ def _call(relay: MessageRelay, engine: Engine, name: str, routes: tuple[Route, .
         retry=first.retry or channel.retry,
         give_up_after=first.give_up_after,
         on_unknown="once",
-        after_record=partial(_ended, relay),
+        after_record=partial(_ended, relay, sender),
         state=CallColumns(
             attempts=d.attempts,
             next_at=d.next_at,
@@ -100,8 +102,10 @@ def _when(relay: MessageRelay, routes: tuple[Route, ...]) -> ColumnElement[bool]
     return and_(mine, or_(d.route.not_in(digests), leads))
 
 
-def _ended(relay: MessageRelay, connection: Connection, recorded: Sequence[RecordedCall]) -> None:
-    """In the transaction that records: messages of which nothing is left are closed."""
+def _ended(relay: MessageRelay, sender: Sender, connection: Connection, recorded: Sequence[RecordedCall]) -> None:
+    """In the transaction that records: messages of which nothing is left are closed, and endpoints are judged."""
+    if called := {call.row.id: address for call in recorded if (address := sender.endpoints.pop(call.row.id, None))}:
+        after_calls(connection, recorded, called)
     rows = [call.row for call in recorded if call.closed]
     if not rows:
         return
@@ -121,6 +125,8 @@ class Sender:
         self._engine = engine
         self._channel = channel
         self._renderer = Renderer(relay)
+        self.endpoints: dict[Any, str] = {}
+        """Addresses of strangers that are called, by the id of the delivery, until it is recorded."""
 
     def one(self, attempt: Attempt) -> CallOutcome:
         """Deliver one."""
@@ -154,7 +160,27 @@ class Sender:
                 asked = {attempt.row.recipient for attempt in attempts if attempt.row.route == name}
                 found = self._relay.people[name].of(connection, asked)
                 people.update({(name, recipient): found.get(recipient) for recipient in asked})
-        return [self._message(attempt, members, stored, people) for attempt in attempts]
+            prepared = [self._message(attempt, members, stored, people) for attempt in attempts]
+            return self._without_disabled(connection, attempts, prepared)
+
+    def _without_disabled(
+        self, connection: Connection, attempts: Sequence[Attempt], found: list[CallOutcome | OutgoingMessage]
+    ) -> list[CallOutcome | OutgoingMessage]:
+        """Endpoints of strangers that are disabled get nothing; `sexton outbox replay` sends it later."""
+        pairs = zip(attempts, found, strict=True)
+        strangers = {
+            attempt.row.id: one.recipient
+            for attempt, one in pairs
+            if isinstance(one, OutgoingMessage) and self._channel.strangers and "://" in one.recipient
+        }
+        off = disabled(connection, set(strangers.values())) if strangers else {}
+        self.endpoints |= {number: address for number, address in strangers.items() if address not in off}
+        return [
+            Gone(f"its endpoint is disabled since {off[address]:%Y-%m-%d}")
+            if (address := strangers.get(attempt.row.id)) in off
+            else one
+            for attempt, one in zip(attempts, found, strict=True)
+        ]
 
     def _message(
         self, attempt: Attempt, members: dict[int, list[Any]], stored: dict[str, Stored], people: dict[Any, Any]
@@ -169,6 +195,7 @@ class Sender:
         if row.send_before is not None and row.send_before <= attempt.now:
             return dropped("too late to be sent")
         recipient: str = route.to if route.fixed else row.recipient
+        secrets: tuple[str, ...] = ()
         if route.people:
             person = people[(route.name, row.recipient)]
             if person is None:
@@ -177,12 +204,13 @@ class Sender:
                 return dropped(f"not wanted: {person.refuses} is not true")
             if person.address is None:
                 return Gone(f"{route.people} has no {route.address} for the recipient")
-            recipient = str(person.address or recipient)
+            recipient, secrets = str(person.address or recipient), person.secrets
         key = row.batch if route.digest else row.message_key
         try:
-            return self._renderer.message(
+            made = self._renderer.message(
                 route, key, bodies, recipient, attempt=attempt.number, uncertain=attempt.uncertain
             )
+            return replace(made, secrets=secrets) if secrets else made
         except TemplateError as error:
             return Failed(one_line(str(error)))
 

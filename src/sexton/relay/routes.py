@@ -40,6 +40,7 @@ class Route:
     A pack brings its own, `Pack(routes=...)`; `[route.NAME]` of the settings changes one, or switches it off.
     events: names as `event_type` has them; "*" for all.  to: "{recipient}", "{payload.email}" or a fixed address.
     people, people_key, address, wanted: where the address is asked, each time one is sent.
+    secrets: columns there with what signs messages to a web address, all of which have not expired.
     send_before: too late from then on, "2h" after its writing or "{payload.FIELD}".  digest: of that length of time.
     only: fields of the payload that must hold a text.  secret: fields that are shown nowhere, and erased at the end.
     """
@@ -52,6 +53,7 @@ class Route:
     people_key: str = "id"
     address: str = ""
     wanted: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     template: str = ""
     send_before: str = ""
     digest: str = ""
@@ -156,7 +158,7 @@ def _check(route: Route, channels: Mapping[str, Any], place: Callable[[str], str
 
 
 def _check_in_app(route: Route, place: Callable[[str], str]) -> None:
-    odd = ("people", "address", "wanted", "template", "digest", "retry", "per_minute", "per_hour")
+    odd = ("people", "address", "wanted", "secrets", "template", "digest", "retry", "per_minute", "per_hour")
     if given := [name for name in odd if getattr(route, name)]:
         raise SettingsError(f"{place(given[0])}: messages in the product are rows, and have no {given[0]}; remove it")
 

@@ -147,7 +147,8 @@ def _reports(answers: Sequence[Answer]) -> list[CallReport]:
     reports: list[CallReport] = []
     well: Counter[str] = Counter()
     for answer in answers:
-        if answer.began:
+        # What was no attempt says nothing about the other side.
+        if answer.began and not (isinstance(answer.outcome, Again) and not answer.outcome.counts):
             report = _report(answer)
             well[report.destination] = well[report.destination] + 1 if report.failure is None else 0
             if well[report.destination] <= SUCCESSES_TO_TRUST:

@@ -198,7 +198,7 @@ class Recording:
         if self.rule.after_record is not None:
             self.rule.after_record(
                 connection,
-                [RecordedCall(row.row, row.call_key, one.state, one.attempts, one.closed) for row, one in written],
+                [RecordedCall(row.row, row.call_key, one.state, one.attempts, one.closed, at) for row, one in written],
             )
 
     def _forget_done(self, connection: Connection, rows: list[ClaimedRow], request: Request) -> None:
