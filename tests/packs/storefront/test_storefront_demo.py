@@ -22,7 +22,7 @@ def test_the_demonstration_of_the_shop_tells_its_story(tmp_path: Path, options: 
     assert "3 have to go back" in done.out
     assert "of 95 the shop has 90 back" in done.out
     assert re.search(r"^  \w{3} \d\d \w{3} +[\d,.]+ INR +\d+ orders?  █+$", done.out, re.MULTILINE)
-    for subject in ("Order ORA-09014 is confirmed", "Low on stock: ", "Sales until ", "Payment 9014 needs you"):
+    for subject in ("Order ORA-09001 is confirmed", "Low on stock: ", "Sales until ", "Payment 9012 needs you"):
         assert f"  Subject: {subject}" in done.out
     again = done.out.partition("nothing is done twice.")[2].partition("\n\n")[0].strip().splitlines()[1:]
     assert len(again) == 8

@@ -125,7 +125,8 @@ class _Shop:
         chosen: list[DemoMail] = []
         for words in SHOWN_MAILS:
             fitting = [mail for mail in mails if words in f"{mail.subject} {' '.join(mail.lines)}"]
-            chosen += fitting[-1:] if words.startswith("Sales") else fitting[:1]
+            # Mails arrive in any order; the same one is shown each time.
+            chosen += fitting[-1:] if words.startswith("Sales") else sorted(fitting, key=lambda mail: mail.subject)[:1]
         yield f"{len(mails)} mails arrived at a server on this machine; some of them:"
         for mail in dict.fromkeys(map(id, chosen)):
             shown = next(one for one in chosen if id(one) == mail)
