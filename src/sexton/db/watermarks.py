@@ -28,7 +28,7 @@ class Watermark:
 
     begins_at: start of the first window.  told_from: windows that end later are told.
     kept_to: sums of windows that end until then stay where no row is left, as rows of theirs may have been purged.
-    looked_at: rows that were changed before are in.  definition: schedule and zone of the windows.
+    looked_at: rows that were changed before are in.  definition: schedule and zone of the windows; "": a backfill's.
     """
 
     closed_to: datetime
@@ -70,7 +70,8 @@ def forget_watermark(connection: Connection, job: str, step: str) -> None:
 def sealed_by(connection: Connection, job: str) -> datetime | None:
     """Until when all roll-ups of the job are sealed; None: one of them is not at all, or none has ever run."""
     marks = own_tables(connection.dialect.name).watermarks
-    ends = connection.execute(select(marks.c.sealed_to).where(marks.c.job == job)).scalars().all()
+    of_steps = (marks.c.job == job, marks.c.definition != "")  # the others are how far backfills have come
+    ends = connection.execute(select(marks.c.sealed_to).where(*of_steps)).scalars().all()
     known = [end for end in ends if end is not None]
     return min(known) if known and len(known) == len(ends) else None
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 
 from sexton import Job, PolicyError, Purge, cron, rolled_up
+from sexton.db.watermarks import sealed_by
 from sexton.jobs.rollup_scope import RollupScope
 from sexton.testing import run_job
 from tests.support.pace import UNHURRIED
@@ -279,6 +280,21 @@ def test_a_stretch_that_was_interrupted_goes_on_where_it_ended(engine: Engine) -
 
     assert rounds == [3, 3, 2]
     assert totals(shop)[:10] == [1, 4, 6, 8, 10, 12, 14, 16, 18, 10]
+
+
+def test_a_stretch_that_nobody_takes_up_again_keeps_no_purge_waiting(engine: Engine) -> None:
+    shop = open_sales(engine)
+    days(shop, end=20)
+    shop.run("2026-03-19 13:00")
+    shop.change(5, total_minor=50)
+    few = replace(UNHURRIED, row_limit=1)
+    shop.run("2026-03-19 13:00", scope=RollupScope(start=at("2026-03-02 00:00")), limits=few, foreseen=False)
+
+    shop.run("2026-03-25 13:00")
+
+    with engine.connect() as connection:
+        assert sealed_by(connection, JOB) == at("2026-03-22 12:30")
+        assert sealed_by(connection, "shop.other") is None
 
 
 def test_before_the_first_run_there_is_nothing_to_do_again(engine: Engine) -> None:

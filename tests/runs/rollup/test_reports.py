@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, Numeric, Table, Text, func, insert, select
+from sqlalchemy import Column, Engine, Integer, MetaData, Numeric, Table, Text, delete, func, insert, select
 
 from sexton import Job, Rollup, RollupReport, UtcDateTime, cron
+from sexton.db.tables import own_tables
+from sexton.jobs.rollup_scope import RollupScope
 from sexton.testing import run_job
 from tests.support.sales import REPORT, at, open_sales
 
@@ -187,3 +189,20 @@ def test_a_dry_run_shows_the_windows_that_differ(engine: Engine) -> None:
     found = shop.preview("2026-03-02 14:00").samples["sales"].rows
 
     assert found == [{"window_start": "2026-02-28T12:30Z", "window_end": "2026-03-01T12:30Z"}]
+
+
+def test_nothing_is_told_again_when_its_effect_is_forgotten(engine: Engine) -> None:
+    """Effects are kept for 400 days; a rebuild, or a lateness of years, goes further back."""
+    shop = open_sales(engine)
+    for day in range(1, 5):
+        shop.order(f"2026-03-0{day} 10:00", "INR", day)
+        shop.run(f"2026-03-0{day} 13:00", tell=REPORT)
+    before = shop.told()
+    with engine.begin() as connection:
+        connection.execute(delete(own_tables(engine.dialect.name).effects))
+
+    shop.run("2026-03-04 14:00", tell=REPORT)
+    shop.run("2026-03-04 14:00", tell=REPORT, scope=RollupScope(rebuild=True))
+    shop.run("2026-03-05 13:00", tell=REPORT)
+
+    assert shop.told() == [*before, "2026-03-05T12:30: "]

@@ -104,7 +104,7 @@ class RollupRun:
             told = False
             if reports is not None and told_before:
                 told = bool(written.groups) and reports.correct(connection, window, written.rows)
-            elif reports is not None and walk.progress is None and window.end > walk.mark.told_from:
+            elif reports is not None and walk.is_news(window):
                 told = reports.tell(connection, window)
             self._count(written.groups, told, computed=1)
             stretch = walk.passed(connection, window, differs=bool(written.groups))

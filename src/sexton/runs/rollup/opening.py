@@ -78,14 +78,16 @@ def _first(
     kept = _kept_to(connection, statements, request, before, oldest)
     first: datetime | None = connection.execute(statements.first_kept()).scalar()
     begins = schedule.previous(min(oldest, first or oldest)) if kept is None else kept
-    same = before is not None and before.definition == statements.rule.definition
-    told_from = edge if before is not None else schedule.previous(edge - TICK)
+    told_from = schedule.previous(edge - TICK)
+    if before is not None:
+        same = before.definition == statements.rule.definition
+        told_from = max(before.told_from, before.closed_to) if same else edge
     return Watermark(
         closed_to=begins,
         definition=statements.rule.definition,
         begins_at=begins,
         kept_to=seal_to if before is None else before.sealed_to or before.kept_to,
-        told_from=before.told_from if before is not None and same else told_from,
+        told_from=told_from,
     )
 
 
@@ -138,7 +140,7 @@ def _backfill(
         start = max(start, earlier.closed_to)
     if start >= end:
         return None
-    mark = replace(mark, closed_to=start, kept_to=mark.sealed_to)
+    mark = replace(mark, closed_to=start, kept_to=mark.sealed_to, definition="")  # no mark that anybody waits for
     return Walk(statements, request, mark, cursor=start, end=end, seal_to=start, progress=progress)
 
 

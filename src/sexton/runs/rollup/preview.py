@@ -51,4 +51,4 @@ def _would_tell(connection: Connection, plan: Plan, walk: Walk, window: Window, 
         return False
     if Reports(walk.statements, rule.report, walk.request, plan.step).told(connection, window):
         return groups > 0
-    return walk.progress is None and window.end > walk.mark.told_from
+    return walk.is_news(window)

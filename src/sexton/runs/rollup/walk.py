@@ -45,17 +45,21 @@ class Walk:
         So one row of 1970 among those of today costs no fifty years of windows. That stretch; None: there is none.
         """
         self.cursor = window.end
-        if differs or (window.end > self.mark.told_from and self.progress is None) or self.cursor >= self.end:
+        if differs or self.is_news(window) or self.cursor >= self.end:
             return None
         row = self._row(connection, "first_row", self.cursor)
         target = self.end if row is None else min(self.end, max(self.cursor, self.schedule.previous(row)))
         if self.progress is None:
-            target = min(target, max(self.cursor, self.mark.told_from))
+            target = min(target, max(self.cursor, self.mark.told_from, self.mark.closed_to))
         if target <= self.cursor:
             return None
         stretch = Window(max(self.cursor, self.mark.kept_to or self.cursor), target)
         self.cursor = target
         return stretch if stretch.start < target else None
+
+    def is_news(self, window: Window) -> bool:
+        """Whether the window is told. The effects do not decide that alone: they are forgotten after some time."""
+        return self.progress is None and window.end > max(self.mark.told_from, self.mark.closed_to)
 
     def is_careful(self, window: Window) -> bool:
         """Whether its sums stay where no row is left."""
