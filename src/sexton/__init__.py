@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .db.ledger import told as told
     from .db.outbox_table import Outbox as Outbox
     from .db.outbox_table import own_outbox as own_outbox
+    from .db.server_clock import ask_now as ask_now
     from .db.sql_expressions import as_text as as_text
     from .db.sql_expressions import days_left as days_left
     from .db.sql_expressions import iso_text as iso_text
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from .jobs.job import Job as Job
     from .jobs.job import LazyWork as LazyWork
     from .jobs.misfire import Misfire as Misfire
+    from .jobs.pack import Demonstration as Demonstration
     from .jobs.pack import Pack as Pack
     from .jobs.schedule import cron as cron
     from .jobs.schedule import every as every
@@ -82,6 +84,7 @@ _HOMES = {
     **dict.fromkeys(("delivered", "set_aside", "text_key", "told"), "db.ledger"),
     **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
+    "ask_now": "db.server_clock",
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
     "rolled_up": "db.watermarks",
     **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
@@ -90,7 +93,7 @@ _HOMES = {
     "Guard": "jobs.guard_options",
     **dict.fromkeys(("Job", "LazyWork"), "jobs.job"),
     "Misfire": "jobs.misfire",
-    "Pack": "jobs.pack",
+    **dict.fromkeys(("Demonstration", "Pack"), "jobs.pack"),
     **dict.fromkeys(("cron", "every"), "jobs.schedule"),
     "tell": "outbox.write",
     "Call": "policies.call",

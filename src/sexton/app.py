@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .runs.context import Limits
 
 
-PACKS = ("marketplace",)
+PACKS = ("marketplace", "storefront")
 """Packs that ship with Sexton."""
 
 

@@ -19,6 +19,7 @@ class Counts:
     kept: found, and not changed by the database: a trigger would not have it.  referred: not deleted, as rows of
     tables that the policy does not list refer to them.
     told_before: facts whose message was withheld, as they were on record.
+    call_milliseconds: that calls to the outside took, all together; no two runs take the same.
     """
 
     picked: int = 0
@@ -30,6 +31,7 @@ class Counts:
     kept: int = 0
     referred: int = 0
     told_before: int = 0
+    call_milliseconds: int = field(default=0, compare=False)
 
     @property
     def taken(self) -> int:
@@ -49,7 +51,7 @@ class Counts:
     def as_json(self) -> dict[str, Any]:
         """For the run row: zeros of what is rare left out."""
         shown: dict[str, Any] = {"picked": self.picked, "changed": self.changed, "told": self.told}
-        for name in ("also", *LEFT, "told_before"):
+        for name in ("also", *LEFT, "told_before", "call_milliseconds"):
             if getattr(self, name):
                 shown[name] = getattr(self, name)
         return shown
@@ -82,6 +84,7 @@ def total(steps: Mapping[str, Counts]) -> Counts:
     whole = Counts()
     for counts in steps.values():
         whole.add(counts.picked, counts.changed, counts.told, counts.also, counts.told_before)
+        whole.call_milliseconds += counts.call_milliseconds
         for name in LEFT:
             setattr(whole, name, getattr(whole, name) + getattr(counts, name))
     return whole

@@ -19,6 +19,7 @@ from sexton.db.faults import Fault
 from sexton.db.tables import own_tables
 from sexton.exit_codes import OF_STATE
 from sexton.packs.marketplace.options import Options
+from sexton.packs.storefront.options import StorefrontOptions
 from sexton.run_state import RunState
 from sexton.setting_fields import leaves
 
@@ -69,11 +70,12 @@ def test_every_setting_and_variable_is_in_the_manual() -> None:
         assert f"| `{name}` |" in page
 
 
-def test_every_option_of_the_pack_is_in_the_manual() -> None:
+def test_every_option_of_the_packs_is_in_the_manual() -> None:
     """ORA-BP.6"""
-    page = text_of("marketplace.md")
-    for path, _, _ in leaves(Options):
-        assert f"| `{path[-1]}` |" in page
+    for name, options in (("marketplace", Options), ("storefront", StorefrontOptions)):
+        page = text_of(f"{name}.md")
+        for path, _, _ in leaves(options):
+            assert f"| `{path[-1]}` |" in page
 
 
 def test_every_public_name_is_in_the_manual() -> None:

@@ -1,4 +1,4 @@
-"""The statements of every marketplace policy as text to read: one file a step, all dialects in it."""
+"""The statements of the policies of the packs as text to read: one file a step, all dialects in it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sqlalchemy import Column, MetaData, Table, insert, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
 
-from sexton import Change, Purge, UtcDateTime, rolled_up
+from sexton import Change, Pack, Purge, UtcDateTime, rolled_up
 from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
 from sexton.db.render import render
-from sexton.packs.marketplace import pack
-from sexton.packs.marketplace.options import Options
+from sexton.packs.marketplace import pack as marketplace
+from sexton.packs.storefront import pack as storefront
 from sexton.policies.contract import Plan
 from sexton.runs.runner import planned
 from sexton.statements.postgresql_batch import CteBatches, batch_statement
@@ -25,6 +25,7 @@ from sexton.statements.sqlite_batch import KeyedDelete, TemporaryRows
 from tests.support.sales import open_sales
 
 FOLDER = Path(__file__).parent
+PACKS = (marketplace, storefront)
 WIDTH = 110
 BREAKS = (
     ", ",
@@ -39,7 +40,8 @@ BREAKS = (
 def texts() -> dict[str, str]:
     """File name, relative to this folder -> what it must hold."""
     others = {"changes/insert.sql": _inserting(), "rollup/sales.sql": _rolling_up()}
-    return {**{f"marketplace/{name}.sql": text for name, text in _marketplace()}, **others}
+    packs = {f"{pack.name}/{name}.sql": text for pack in PACKS for name, text in _pack(pack)}
+    return packs | others
 
 
 def statements(plan: Plan) -> Iterator[tuple[str, ClauseElement]]:
@@ -56,11 +58,12 @@ def statements(plan: Plan) -> Iterator[tuple[str, ClauseElement]]:
     yield "the batch", batch
 
 
-def plans(dialect: str) -> Iterator[tuple[str, Plan]]:
-    """Every step of every job of the pack, as "job.step"."""
-    for job in pack.jobs(Options(), dialect):
+def plans(dialect: str, pack: Pack = marketplace) -> Iterator[tuple[str, Plan]]:
+    """Every step of every job of a pack that changes rows in batches, as "job.step"."""
+    for job in pack.jobs(pack.options(), dialect):
         for plan in planned(job):
-            yield f"{job.name.partition('.')[2]}.{plan.step}", plan
+            if not callable(plan) and plan.call is None and plan.rollup is None:
+                yield f"{job.name.partition('.')[2]}.{plan.step}", plan
 
 
 def _inserting() -> str:
@@ -110,11 +113,11 @@ def _rolling_up() -> str:
     return "\n".join(parts)
 
 
-def _marketplace() -> Iterator[tuple[str, str]]:
+def _pack(pack: Pack) -> Iterator[tuple[str, str]]:
     postgresql = open_database("postgresql+psycopg://").dialect
     sqlite = open_database("sqlite://").dialect
-    twins = dict(plans("sqlite"))
-    for name, plan in plans("postgresql"):
+    twins = dict(plans("sqlite", pack))
+    for name, plan in plans("postgresql", pack):
         twin = twins[name]
         in_sqlite = KeyedDelete(twin) if twin.only_deletes else TemporaryRows(twin)
         parts = [part(f"PostgreSQL: {title}", statement, postgresql) for title, statement in statements(plan)]

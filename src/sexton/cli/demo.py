@@ -10,13 +10,13 @@ import tempfile
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import shorten, wrap
 
 from ..app import App
-from ..config import Settings
+from ..config import Settings, read_into
 from ..console import say_while_read
 from ..db.connect import place, read_only
 from ..db.migrate import migrate
@@ -25,6 +25,7 @@ from ..engines.contract import execute
 from ..errors import SextonError, UsageError
 from ..files import make_folder, write_new
 from ..guard.arming import arm_job
+from ..jobs.pack import Demonstration
 from ..run_state import RunState
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
@@ -36,7 +37,7 @@ from ._run_report import progress, step_table
 
 EARLIER = timedelta(days=2)
 
-TOML = """# Made by `sexton demo --keep`: try sexton jobs, sexton history, sexton explain marketplace.expire_orders
+TOML = """# Made by `sexton demo --keep`: try sexton jobs, sexton history, sexton explain JOB
 database = "{database}"
 packs = ["{pack}"]
 """
@@ -58,20 +59,45 @@ def run(arguments: Namespace) -> int:
         raise UsageError("--scale starts at 1")
     if arguments.keep and (arguments.postgres or arguments.database):
         raise UsageError("--keep goes with SQLite only")
-    with _database(arguments) as url:
-        app = App(Settings(database=url, packs=(arguments.pack,)))
+    shown = _demonstration(arguments.pack)
+    with _database(arguments) as url, shown.services() if shown.services else nullcontext({}) as further:
+        app = App(read_into(Settings, {"database": url, "packs": [arguments.pack], **further}, where="demo"))
         try:
-            now = _prepare(app, arguments)
-            _before(app, arguments.pack, now - EARLIER)
-            first = [_run(app, name, now) for name in _names(app, arguments.pack)]
-            _again(app, arguments.pack, now)
-            _told(app)
-            _next(app)
+            first = _show(app, arguments, shown)
         finally:
             app.database.dispose()
     if arguments.keep:
         say_while_read("", f"kept: {arguments.keep}; try:  cd {arguments.keep} && sexton history")
     return max((outcome.exit_code for outcome in first if outcome.state != RunState.PARTIAL), default=0)
+
+
+def _demonstration(pack: str) -> Demonstration:
+    """What there is to show. SettingsError for a pack that is not there."""
+    found = App(Settings(packs=(pack,))).packs[pack].demo
+    if found is None:
+        raise SextonError(f"pack {pack} has no demonstration")
+    shown = found.load()
+    assert isinstance(shown, Demonstration)
+    return shown
+
+
+def _show(app: App, arguments: Namespace, shown: Demonstration) -> list[Outcome]:
+    now = _prepare(app, arguments, shown)
+    names = [*_names(app, arguments.pack), *shown.also]
+    if shown.earlier:
+        _before(app, names, now - EARLIER)
+    else:
+        for name in names:
+            if app.registry.get(name).guard is not None:
+                _arm(app, name, now)
+    first = [_run(app, name, now) for name in names]
+    if shown.story is not None:
+        say_while_read(*shown.story(app.database), "")
+    _again(app, names, now)
+    if shown.story is None:
+        _told(app)
+    _next(app)
+    return first
 
 
 @contextmanager
@@ -99,20 +125,16 @@ def _database(arguments: Namespace) -> Iterator[str]:
             yield f"sqlite:///{temporary}/sexton.db"
 
 
-def _prepare(app: App, arguments: Namespace) -> datetime:
-    pack = app.packs[arguments.pack]
-    if pack.demo is None:
-        raise SextonError(f"pack {pack.name} has no demonstration")
+def _prepare(app: App, arguments: Namespace, shown: Demonstration) -> datetime:
     migrate(app.database)
-    seed = pack.demo.load()
     with app.database.begin() as connection:
         now = ask_now(connection)
         from sqlalchemy import inspect
 
-        if inspect(connection).has_table("licenses"):
+        if inspect(connection).has_table(shown.table):
             raise UsageError("this database has tables of the demonstration already; give it an empty one")
-    made = seed(app.database, now, arguments.scale)  # type: ignore[operator]
-    say_while_read(f"A {pack.name} in {place(app.database.url)}:")
+    made = shown.seed(app.database, now, arguments.scale)
+    say_while_read(f"A {arguments.pack} in {place(app.database.url)}:")
     listing = ", ".join(f"{rows:,} {name.replace('_', ' ')}" for name, rows in made.items())
     say_while_read(*wrap(listing, 78, initial_indent="  ", subsequent_indent="  "), "")
     return now
@@ -122,11 +144,11 @@ def _names(app: App, pack: str) -> list[str]:
     return [job.name for job in app.registry if job.name.startswith(f"{pack}.")]
 
 
-def _before(app: App, pack: str, at: datetime) -> None:
+def _before(app: App, names: list[str], at: datetime) -> None:
     """What is deleted today must have been on record for a day; so somebody armed the jobs and ran them before."""
-    for name in _names(app, pack):
+    for name in names:
         _arm(app, name, at)
-    outcomes = [_quietly(app, name, at) for name in _names(app, pack)]
+    outcomes = [_quietly(app, name, at) for name in names]
     whole = [outcome.total for outcome in outcomes]
     changed, told = sum(counts.changed for counts in whole), sum(counts.told for counts in whole)
     done = f"{changed:,} rows changed, {told:,} facts told"
@@ -157,9 +179,9 @@ def _run(app: App, name: str, now: datetime) -> Outcome:
     return outcome
 
 
-def _again(app: App, pack: str, now: datetime) -> None:
+def _again(app: App, names: list[str], now: datetime) -> None:
     rows = []
-    for name in _names(app, pack):
+    for name in names:
         outcome = _quietly(app, name, now)
         rows.append([name, outcome.total.changed, outcome.total.told])
     say_while_read("Once more, all of them, at the same instant: nothing is done twice.")
@@ -174,11 +196,12 @@ def _told(app: App) -> None:
         body = json.dumps(payload, separators=(", ", ": "))
         example = f"to {to}: {body}" if to else body
         say_while_read(f"  {counts[event]:>5,} {event}", f"        {shorten(example, 72)}")
+    say_while_read("")
 
 
 def _next(app: App) -> None:
     at = datetime.now(UTC)
-    say_while_read("", "Next due:")
+    say_while_read("Next due:")
     slots = [(job.schedule.next(at), job.name) for job in app.registry if job.schedule is not None]
     for due, name in sorted(slots):
         say_while_read(f"  {due:%a %d %b %H:%M} UTC  {name}")

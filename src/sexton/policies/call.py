@@ -56,6 +56,8 @@ class Call:
     state: columns of the row that keep its schedule; by default a table of Sexton's does.
     gave_up, failed, gone, unknown: column -> value, written when a row ends so.  tell: a message when it gave up or
         failed.
+    settings: fingerprint of what a call is made with, such as credentials: when it changes, whoever rested because of
+        them is called again.
     after_record: called in each transaction that records, with its connection and all that was recorded in it.
     name: of the step; default "call_<table>".
     """
@@ -83,6 +85,7 @@ class Call:
     gone: Mapping[str, Any] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
     tell: Message | None = None
+    settings: str = ""
     after_record: AfterRecord | None = None
     name: str = ""
 
@@ -131,6 +134,7 @@ class Call:
             state=self.state,
             endings=self._endings(where),
             tell=self.tell,
+            settings=self.settings,
             after_record=self.after_record,
         )
 

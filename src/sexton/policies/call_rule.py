@@ -162,6 +162,7 @@ class CallRule:
     state: CallColumns | None = None
     endings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tell: Message | None = None
+    settings: str = ""
     after_record: AfterRecord | None = None
 
     def require_time(self, step: str, job: str, limit: timedelta) -> None:

@@ -6,8 +6,10 @@ transaction; what it reads it reads in short ones of its own.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -71,6 +73,7 @@ def _call(relay: MessageRelay, engine: Engine, name: str, routes: tuple[Route, .
         retry=first.retry or channel.retry,
         give_up_after=first.give_up_after,
         on_unknown="once",
+        settings=settings_fingerprint(channel.settings),
         after_record=partial(_ended, relay, sender),
         state=CallColumns(
             attempts=d.attempts,
@@ -213,6 +216,12 @@ class Sender:
             return replace(made, secrets=secrets) if secrets else made
         except TemplateError as error:
             return Failed(one_line(str(error)))
+
+
+def settings_fingerprint(settings: Any) -> str:
+    """Of what a channel is called with, secrets included: it changes with each of them, and tells none."""
+    told = json.dumps(asdict(settings), sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def dropped(why: str) -> Gone:

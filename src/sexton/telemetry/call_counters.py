@@ -28,6 +28,9 @@ OUTCOME_WORDS = (
 )
 """What a call can come to, as runs count it; other words beside them are rows that hung on others."""
 
+MILLISECONDS = "milliseconds"
+"""Beside the outcomes of a step: how long its calls took, all together."""
+
 _PLAIN_NAME = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 """Names that become labels: those of steps and channels are ours, and a row that somebody wrote names none."""
 
@@ -66,6 +69,9 @@ def add_outcomes(
     for job, kept in rows:
         steps = steps_from_json(kept) if job in names else {}
         for step, counts in steps.items():
+            if counts.call_milliseconds and _PLAIN_NAME.fullmatch(step):
+                spent = (job, step, MILLISECONDS)
+                outcomes[spent] = outcomes.get(spent, 0) + counts.call_milliseconds
             for word in OUTCOME_WORDS if _PLAIN_NAME.fullmatch(step) else ():
                 if number := counts.also.get(word, 0):
                     outcomes[job, step, word] = outcomes.get((job, step, word), 0) + number

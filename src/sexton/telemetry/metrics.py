@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 
 from .. import files
 from ..errors import SextonError
-from .call_counters import WaitingCalls
+from .call_counters import MILLISECONDS, WaitingCalls
 from .counters import BUCKETS, STUCK_ATTEMPTS, JobCounters
 from .health import Health, JobHealth
 from .health_reader import HealthReader, HealthReading
@@ -77,6 +77,7 @@ STUCK = MetricFamily(
     False,
 )
 CALLS = MetricFamily("sexton_calls", COUNTER, "what calls to the outside came to", labels=("step", "outcome"))
+CALL_SECONDS = MetricFamily("sexton_call_seconds", COUNTER, "how long these calls took, all together", labels=("step",))
 CALLS_WAITING = MetricFamily(
     "sexton_calls_waiting", GAUGE, "rows that are called for, and not yet at their end; of all jobs 10000 are counted"
 )
@@ -120,7 +121,16 @@ METRICS = (
         PAUSED,
     ),
     *(PICKED, CHANGED, TOLD, LOCK_SKIPS, MISSED, POISON, QUEUED, OPEN_INCIDENTS, DEBT, DEBT_AGE),
-    *(CALLS, CALLS_WAITING, CALLS_OLDEST, CALLS_ENDED_BADLY, DELIVERIES_WAITING, DELIVERIES_OLDEST, DELIVERIES_DEAD),
+    *(
+        CALLS,
+        CALL_SECONDS,
+        CALLS_WAITING,
+        CALLS_OLDEST,
+        CALLS_ENDED_BADLY,
+        DELIVERIES_WAITING,
+        DELIVERIES_OLDEST,
+        DELIVERIES_DEAD,
+    ),
     *(UNWELL, HAS_LEADER, LEADER_MISSING, WAITING, STUCK, SINCE),
 )
 """Everything that is exposed, in this order."""
@@ -243,7 +253,10 @@ def _of_calls(answer: HealthReading) -> Iterator[tuple[MetricFamily, dict[str, s
     calls, now = answer.tallies.calls, answer.health.now
     jobs = {job.job for job in answer.health.jobs}
     for (job, step, outcome), number in sorted(calls.outcomes.items()):
-        yield CALLS, {"job": job, "step": step, "outcome": outcome}, number
+        if outcome == MILLISECONDS:
+            yield CALL_SECONDS, {"job": job, "step": step}, number / 1000
+        else:
+            yield CALLS, {"job": job, "step": step, "outcome": outcome}, number
     for job in sorted(jobs & {*calls.calls, *calls.ended_badly}):
         waiting = calls.calls.get(job, WaitingCalls(0))
         yield CALLS_WAITING, {"job": job}, waiting.number

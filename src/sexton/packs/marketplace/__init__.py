@@ -50,6 +50,6 @@ pack = Pack(
     "marketplace",
     options=Options,
     jobs=jobs,
-    demo=LazyWork("sexton.packs.marketplace.demo:seeding"),
+    demo=LazyWork("sexton.packs.marketplace.demo:demonstration"),
     keeps_outbox=lambda options: "outbox_events" not in options.tables,
 )

@@ -6,14 +6,13 @@ on a boundary, media shared by two licences, orders kept alive by a payment, sto
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from sqlalchemy import Engine, Table, insert
 
-from sexton import own_outbox
+from sexton import Demonstration, own_outbox
 
 from .options import Options
 from .tables import Tables, tables
@@ -22,9 +21,9 @@ DemoRow = dict[str, Any]
 DAY = timedelta(days=1)
 
 
-def seeding() -> Callable[[Engine, datetime, int], dict[str, int]]:
-    """The function that makes the tables and fills them; see `seed`."""
-    return seed
+def demonstration() -> Demonstration:
+    """What is deleted today must have been on record for a day: so the jobs ran before."""
+    return Demonstration(seed, "licenses", earlier=True)
 
 
 def seed(engine: Engine, now: datetime, scale: int = 1) -> dict[str, int]:

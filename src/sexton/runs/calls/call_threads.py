@@ -44,6 +44,7 @@ class CallTask:
     function: Callable[..., Any]
     several: bool
     ends: float
+    began: float = field(default_factory=time.monotonic)
     answered: int = 0
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -70,6 +71,8 @@ class CallThreads:
         self._closed = False
         self.tasks: list[CallTask] = []
         self.abandoned: list[CallTask] = []
+        self.seconds = 0.0
+        """That calls which are over took, all together."""
 
     def start(self, task: CallTask) -> None:
         """Begin it."""
@@ -129,6 +132,8 @@ class CallThreads:
                 task.answered += 1
                 self._hand_in(answer)
         finally:
+            with self._lock:
+                self.seconds += time.monotonic() - task.began
             task.over.set()
             self._ring()
 

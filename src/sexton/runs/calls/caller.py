@@ -229,6 +229,7 @@ class Caller:
         if not self.explained and (error := next((one.error for one in answers if one.error is not None), None)):
             self.explained = failed(self.context, error, message=False)
         self._count_all(self.recorder.record(answers))
+        self.counts.call_milliseconds = round(self.threads.seconds * 1000)
         self.more = True  # a thread is free, and whoever was called may take more
         self.context.watch(self.plan.step, self.counts)
 

@@ -63,37 +63,48 @@ class Claiming:
     def __init__(self, plan: Plan, rule: CallRule, store: ClaimStore) -> None:
         self.plan, self.rule, self.store = plan, rule, store
         self._after = ""
+        self._asked = False
         self._pick = lru_cache(maxsize=2)(self._build_pick)
         self._list = lru_cache(maxsize=1)(self._build_list)
 
     def claim(self, connection: Connection, look: Look) -> list[list[ClaimedRow]]:
         """Rows that are ours from the commit on, in groups of one call each. Fewer than are free: there are no more."""
-        clock = ask_now(connection)
-        token = secrets.token_hex(8)
+        clock, token = ask_now(connection), secrets.token_hex(8)
         names = self._names(connection, look)
+        self._end_lasting_rests(connection, names, look)
         one = isinstance(self.rule.destination, str)
-        most = self.rule.concurrency if one else self.rule.per_destination
-        may = destinations.available(connection, names, look.at, most)
-        probes = destinations.probes_due(connection, [name for name in names if may[name] == 1], look.at)
-        lease = CallLease(clock, lease_end(clock, self.rule.timeout))
+        may = destinations.available(
+            connection, names, look.at, self.rule.concurrency if one else self.rule.per_destination
+        )
+        free = {name: calls for name in names if (calls := may[name] - look.busy.get(name, 0)) > 0}
+        probes = destinations.probes_due(connection, [name for name in free if may[name] == 1], look.at)
         groups: list[list[ClaimedRow]] = []
-        for name in names:
-            calls = min(may[name] - look.busy.get(name, 0), look.free - len(groups))
-            if calls <= 0:
-                continue
-            probing = name in probes
-            rows = self._rows(connection, look, name, 1 if probing else calls * self.rule.batch, token, probing)
-            if (
-                rows
-                and probing
-                and not destinations.take_probe(connection, name, token, lease_end(look.at, self.rule.timeout), look.at)
-            ):
-                continue  # somebody else finds out whether it is back
+        turn = list(free)[: look.free]
+        # In the order of their names, in which all processes lock them; who comes first, the turn has decided.
+        for name in sorted(turn):
+            calls = min(free[name], look.free - len(groups))
+            rows = self._granted(connection, look, name, calls, token, probing=name in probes) if calls > 0 else []
             groups += [list(group) for group in chunks(rows, self.rule.batch)]
-            self._after = name
-            if len(groups) >= look.free:
-                break
-        return self._make_ours(connection, look, groups, lease)
+        self._after = turn[-1] if turn else self._after
+        return self._make_ours(connection, look, groups, CallLease(clock, lease_end(clock, self.rule.timeout)))
+
+    def _end_lasting_rests(self, connection: Connection, names: list[str], look: Look) -> None:
+        """Once a run: whoever rests as somebody has to change something is called again when that was changed."""
+        if self.rule.settings and not self._asked:
+            self._asked = True
+            destinations.reset(connection, dict.fromkeys(names, self.rule.settings), look.at)
+
+    def _granted(
+        self, connection: Connection, look: Look, name: str, calls: int, token: str, *, probing: bool
+    ) -> list[ClaimedRow]:
+        """Rows of one destination that may be called for: found, then its probe if one is due, then permits."""
+        rows = self._rows(connection, look, name, 1 if probing else calls * self.rule.batch, token, probing)
+        ends = lease_end(look.at, self.rule.timeout)
+        if rows and probing and not destinations.take_probe(connection, name, token, ends, look.at):
+            return []  # somebody else finds out whether it is back
+        if rows and self.rule.rates:
+            return rows[: budgets.permits(connection, name, self.rule.rates, len(rows), ask_now(connection))]
+        return rows
 
     def _make_ours(
         self, connection: Connection, look: Look, groups: list[list[ClaimedRow]], lease: CallLease
@@ -138,12 +149,10 @@ class Claiming:
     def _rows(
         self, connection: Connection, look: Look, name: str, most: int, token: str, probing: bool
     ) -> list[ClaimedRow]:
-        """Rows of one destination, locked, as many as may be called for now."""
+        """Rows of one destination, locked, as many as `most`."""
         statement = self._pick(probing)
         request = Request(most, None, look.request.as_of, look.request.job, look.request.run_id)
         found = connection.execute(statement, parameters(statement, request, **{WHO: name})).all()
-        if found and self.rule.rates:
-            found = found[: budgets.permits(connection, name, self.rule.rates, len(found), ask_now(connection))]
         return [self._claimed(row, look.at, token) for row in found]
 
     def _build_pick(self, probing: bool) -> Select[Any]:

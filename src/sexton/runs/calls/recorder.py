@@ -52,13 +52,14 @@ class Recorder:
         """Answers about rows that others have locked; tried again for as long as the claims stand."""
         self._again = 0.0
         self._context, self._recording, self._request, self._at = context, recording, request, at
+        self._settings = recording.rule.settings
 
     def record(self, answers: Sequence[Answer]) -> Recorded:
         """All of them at once; each alone where one of them is refused or locked by others.
 
         DBAPIError: the database is lost for longer than the claims stand.
         """
-        reports = _reports(answers)
+        reports = _reports(answers, self._settings)
         return self._record(answers, reports, LOCK_SECONDS)
 
     def record_held(self) -> Recorded:
@@ -142,26 +143,26 @@ class Recorder:
                 self.resting.pop(name, None)
 
 
-def _reports(answers: Sequence[Answer]) -> list[CallReport]:
+def _reports(answers: Sequence[Answer], settings: str) -> list[CallReport]:
     """What the calls say about those who were called; of many that went well one after the other some say it all."""
     reports: list[CallReport] = []
     well: Counter[str] = Counter()
     for answer in answers:
         # What was no attempt says nothing about the other side.
         if answer.began and not (isinstance(answer.outcome, Again) and not answer.outcome.counts):
-            report = _report(answer)
+            report = _report(answer, settings)
             well[report.destination] = well[report.destination] + 1 if report.failure is None else 0
             if well[report.destination] <= SUCCESSES_TO_TRUST:
                 reports.append(report)
     return reports
 
 
-def _report(answer: Answer) -> CallReport:
+def _report(answer: Answer, settings: str) -> CallReport:
     """What the outcome says about whoever was called. An answer that is about the row alone went well."""
     claimed, outcome = answer.claimed, answer.outcome
     if isinstance(outcome, Down):
         kind = FailureKind.LASTING if outcome.lasting else FailureKind.DOWN
-        return CallReport(claimed.destination, claimed.subject, kind, outcome.why, outcome.after)
+        return CallReport(claimed.destination, claimed.subject, kind, outcome.why, outcome.after, settings)
     if isinstance(outcome, Unknown) or (isinstance(outcome, Again) and outcome.fault):
         return CallReport(claimed.destination, claimed.subject, FailureKind.ROW, outcome.why)
     return CallReport(claimed.destination, claimed.subject)

@@ -1,0 +1,53 @@
+-- PostgreSQL: where the batch ends
+SELECT CAST(password_resets.expires_at AS TEXT) AS anon_1, password_resets.id AS id
+FROM password_resets
+WHERE (password_resets.expires_at, password_resets.id) > (CAST(:after_0 AS timestamp with time zone),
+    :after_1) AND password_resets.expires_at < :now_minus_1d ORDER BY password_resets.expires_at,
+    password_resets.id
+ LIMIT 1 OFFSET :batch;
+
+-- PostgreSQL: the batch
+DELETE FROM password_resets WHERE password_resets.expires_at < :now_minus_1d AND (password_resets.expires_at,
+    password_resets.id) > (CAST(:after_0 AS timestamp with time zone), :after_1)
+    AND (password_resets.expires_at, password_resets.id) <= (CAST(:upto_0 AS timestamp with time zone),
+    :upto_1);
+
+-- PostgreSQL: the batch, when somebody holds one of its rows
+WITH picked AS
+(SELECT password_resets.id AS id, password_resets.expires_at AS expires_at
+FROM password_resets
+WHERE password_resets.expires_at < :now_minus_1d ORDER BY password_resets.expires_at, password_resets.id
+ LIMIT :batch FOR UPDATE OF password_resets SKIP LOCKED),
+changed AS
+(DELETE FROM password_resets WHERE password_resets.id IN (SELECT picked.id
+FROM picked) RETURNING 1 AS one)
+ SELECT (SELECT count(*) AS count_1
+FROM picked) AS picked, (SELECT count(*) AS count_2
+FROM changed) AS changed, 0 AS told, 0 AS told_before, (SELECT CAST(picked.expires_at AS TEXT) AS anon_1
+FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
+ LIMIT 1) AS last_0, (SELECT picked.id AS id
+FROM picked ORDER BY picked.expires_at DESC, picked.id DESC
+ LIMIT 1) AS last_1;
+
+-- PostgreSQL: the dry run
+WITH sexton_picked AS
+(SELECT password_resets.id AS id, password_resets.expires_at AS expires_at
+FROM password_resets
+WHERE password_resets.expires_at < :now_minus_1d)
+ SELECT (SELECT count(*) AS count_1
+FROM sexton_picked) AS picked, 0 AS told;
+
+-- SQLite: the batch begins
+DELETE FROM password_resets WHERE password_resets.id IN (SELECT anon_1.id
+FROM (SELECT password_resets.id AS id
+FROM password_resets
+WHERE password_resets.expires_at < :now_minus_1d ORDER BY password_resets.expires_at, password_resets.id
+ LIMIT :batch OFFSET 0) AS anon_1);
+
+-- SQLite: the dry run
+WITH sexton_picked AS
+(SELECT password_resets.id AS id, password_resets.expires_at AS expires_at
+FROM password_resets
+WHERE password_resets.expires_at < :now_minus_1d)
+ SELECT (SELECT count(*) AS count_1
+FROM sexton_picked) AS picked, 0 AS told;
