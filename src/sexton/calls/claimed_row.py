@@ -145,7 +145,9 @@ def _again(
     rest = rule.delays.after(max(attempts, 1), outcome.after, chance)
     if outcome.counts and (rest is None or (end is not None and at >= end)):
         return _ended(rule, CallState.GAVE_UP, code, claimed, outcome.why)
-    next_at = at + (WITHOUT_LIST if rest is None else rest)
+    if rest is None:  # no attempt, so it goes on, with the last delay there is
+        rest = rule.delays.listed[-1] if rule.delays.listed else WITHOUT_LIST
+    next_at = at + rest
     if end is not None and at < end < next_at:
         next_at = end  # one last call, and then no more
     return Verdict(CallState.WAITING, code, attempts, next_at, outcome.why or None)
