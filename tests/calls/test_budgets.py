@@ -138,6 +138,13 @@ def test_a_large_budget_keeps_a_small_row(engine: Engine) -> None:
     assert over_at == NOON + timedelta(seconds=5380 + 3600)
 
 
+def test_permits_of_a_large_budget_come_back_at_most_a_fiftieth_of_the_time_late(engine: Engine) -> None:
+    for second in range(100):
+        taken(engine, 1, "100/100s", after=second)
+
+    assert [taken(engine, 9, "100/100s", after=after) for after in (100.9, 101, 102.9, 103)] == [0, 2, 0, 2]
+
+
 class Model:
     """A list of all calls."""
 

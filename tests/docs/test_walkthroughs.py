@@ -38,7 +38,7 @@ WITH_COMMANDS = [page for page in pages() if any(block.language == "console" for
 
 
 def test_the_tutorial_shows_commands() -> None:
-    guides = ("tutorial/first-job.md", "how-to/write-a-policy.md", "how-to/diet.md")
+    guides = ("tutorial/first-job.md", "how-to/write-a-policy.md", "how-to/diet.md", "how-to/calls.md")
     assert {ROOT / "README.md", *(DOCS / guide for guide in guides)} == set(WITH_COMMANDS)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, update
 from sexton.call_state import CallState
 from sexton.calls import destinations
 from sexton.calls.health import FailureKind
+from sexton.channels.endpoint_health import endpoint_name
 from sexton.db.tables import own_tables
 from sexton.telemetry.call_rules import MOST_NAMED
 
@@ -88,6 +89,14 @@ def test_w7_what_is_there_no_more_is_told_and_what_a_person_paused_is_not(quiet:
         destinations.pause(connection, "paused", "ann", "moving", at("15 12:05"))
 
     assert [(event.job, event.kind) for event in quiet.assess("15 12:06")] == [("gone", "resting")]
+
+
+def test_w7_the_endpoint_of_a_stranger_is_its_owners_affair(quiet: Past) -> None:
+    """(W7)"""
+    with quiet.engine.begin() as connection:
+        destinations.disable(connection, endpoint_name("https://hooks.example/a"), "410 Gone", at("15 12:05"))
+
+    assert quiet.events("15 12:30") == []
 
 
 def test_receivers_that_are_down_by_the_hundred_fill_no_mailbox(quiet: Past) -> None:

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Executable, select, update
 
 from ..db.tables import own_tables
 from ..db.upsert import upsert
@@ -137,13 +138,22 @@ def _taken(connection: Connection, limits: dict[str, Rate], at: datetime) -> dic
 
 
 def _locked(connection: Connection, limits: dict[str, Rate], at: datetime) -> dict[str, Taken]:
-    """The same of all rows, locked; one that is not there is made. One statement: nobody can purge one in between."""
-    dialect = connection.dialect.name
+    """The same of all rows, locked; one that is not there is made. In one statement: nobody can purge it in between."""
+    lock = _lock(connection.dialect.name)
+    found = {}
+    for name, rate in limits.items():
+        stored = connection.execute(lock, {"name": name, "taken": [], "over_at": at}).scalar_one()
+        found[name] = Taken.read(rate.period, stored, at)
+    return found
+
+
+@cache
+def _lock(dialect: str) -> Executable:
+    """Built once: building and keying it again for every claim costs as much as its round trip."""
     budgets = own_tables(dialect).budgets
-    new = upsert(dialect, budgets).values([{"name": name, "taken": [], "over_at": at} for name in limits])
+    new = upsert(dialect, budgets)
     locked = new.on_conflict_do_update(index_elements=[budgets.c.name], set_={"name": budgets.c.name})
-    found = connection.execute(locked.returning(budgets.c.name, budgets.c.taken))
-    return {name: Taken.read(limits[name].period, stored, at) for name, stored in found}
+    return locked.returning(budgets.c.taken)
 
 
 def _write(connection: Connection, name: str, taken: Taken) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, CursorResult, Executable, or_, select, true, update
 
 from ..db.tables import own_tables
 from ..db.upsert import upsert
@@ -179,12 +179,20 @@ def _read(connection: Connection, which: ColumnElement[bool]) -> dict[str, Desti
 
 
 def _locked(connection: Connection, names: Sequence[str]) -> dict[str, DestinationHealth]:
-    """Those rows, locked; one that is not there is made. One statement: nobody can purge one in between."""
-    dialect = connection.dialect.name
+    """Those rows, locked; one that is not there is made. In one statement: nobody can purge it in between."""
+    found: dict[str, DestinationHealth] = {}
+    for name in names:
+        found |= _typed(
+            connection.execute(_lock(connection.dialect.name), {"name": name, "rests": 0, "failed_subjects": []})
+        )
+    return found
+
+
+@cache
+def _lock(dialect: str) -> Executable:
     table = own_tables(dialect).destinations
-    new = upsert(dialect, table).values([{"name": name, "rests": 0, "failed_subjects": []} for name in names])
-    locked = new.on_conflict_do_update(index_elements=[table.c.name], set_={"name": table.c.name})
-    return _typed(connection.execute(locked.returning(*table.c)))
+    new = upsert(dialect, table)
+    return new.on_conflict_do_update(index_elements=[table.c.name], set_={"name": table.c.name}).returning(*table.c)
 
 
 def _typed(rows: CursorResult[Any]) -> dict[str, DestinationHealth]:

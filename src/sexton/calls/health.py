@@ -150,6 +150,8 @@ def without_rest(health: DestinationHealth) -> DestinationHealth:
 def _after_success(health: DestinationHealth, at: datetime) -> DestinationHealth:
     noted = health.last_ok_at is not None and abs(at - health.last_ok_at) < SUCCESS_IS_WRITTEN
     seen = health if noted else replace(health, last_ok_at=at)
+    if health.first_failed_at is None and health.since_rest is None and health.rest_until is None:
+        return seen  # as most of them do
     if health.disabled_at is not None or health.rests_at(at):
         return seen  # it had begun before: whoever asked for a rest gets it all the same
     works = replace(seen, failed_subjects=(), first_failed_at=None)

@@ -18,6 +18,9 @@ WITHOUT_SUCCESS = timedelta(days=5)
 APART = timedelta(hours=12)
 """Between the first failure and another one before the last: it has failed on and on, not once."""
 
+ENDPOINT = "endpoint:"
+"""How the name of every endpoint begins where its health is kept; no one else who is called has such a name."""
+
 OWNER_TOLD_AFTER = timedelta(days=1)
 """From the first failure to the warning."""
 
@@ -69,4 +72,4 @@ class EndpointHealth:
 
 def endpoint_name(url: str) -> str:
     """What an endpoint is called where its health is kept: its address may be a secret, and a host may have many."""
-    return f"endpoint:{hashlib.sha256(url.encode()).hexdigest()[:32]}"
+    return f"{ENDPOINT}{hashlib.sha256(url.encode()).hexdigest()[:32]}"

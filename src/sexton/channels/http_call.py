@@ -55,7 +55,8 @@ def http_call(
     answers: further statuses that are answers, such as 404 for "no such payment".
     Down: no connection, 401, 403, 429, 503 with Retry-After.  Gone: 410.
     Failed: other 4xx, and what cannot be asked: a line feed in the address or a header.
-    Again: 5xx, time is up, a redirect, which is never followed (G7), and what is no JSON or longer than 1 MiB (G3).
+    Again: a redirect, which is never followed (G7); and, as a fault of theirs, 5xx, time is up, and what is no JSON or
+    longer than 1 MiB (G3).
     Unknown instead, where a POST or PATCH may have been done. The address and the answer are in no outcome."""
     from .http_exchange import ForbiddenPeer, NoAnswer, NoQuestion, exchange, host_in_words  # loads the HTTP library
     from .http_post import JSON_TYPE
@@ -102,7 +103,7 @@ def _outcome(method: str, where: str, reply: HttpReply) -> CallOutcome:
     if status in (401, 403):
         return Down(f"{why}; check the credentials", lasting=True)
     if status in (408, 425, 503):
-        return Again(why, asked)
+        return Again(why, asked, fault=True)
     if status >= 500:
         return _lost(method, why)
     if status == 410:
@@ -111,7 +112,7 @@ def _outcome(method: str, where: str, reply: HttpReply) -> CallOutcome:
 
 
 def _lost(method: str, why: str) -> CallOutcome:
-    return Again(why) if method.upper() in REPEATABLE else UnknownOutcome(why)
+    return Again(why, fault=True) if method.upper() in REPEATABLE else UnknownOutcome(why)
 
 
 def _read(body: bytes) -> Any:

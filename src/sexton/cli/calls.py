@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from ..runs.calls.listed_calls import ListedCall
 
 CALL_ACTIONS = ("list", "show", "retry", "cancel", "destinations", "pause", "resume")
-CALL_HEADINGS = ("ROW", "SINCE (UTC)", "TRIES", "WHY")
-DESTINATION_HEADINGS = ("DESTINATION", "SINCE (UTC)", "WHY")
+CALL_HEADINGS = ("ROW", "SINCE (UTC)", "TRIES", "UNTIL (UTC)", "WHY")
+DESTINATION_HEADINGS = ("DESTINATION", "SINCE (UTC)", "UNTIL (UTC)", "WHY")
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -120,19 +120,21 @@ def _list(app: App, words: list[str], arguments: Namespace) -> int:
         now = ask_now(connection)
         waiting = {(job, plan.step): open_calls(connection, job, plan, most + 1) for job, plan in steps}
         ended = ended_calls(connection, most + 1, job=steps[0][0] if words else None)
-        resting = {name: one for name, one in destinations.listing(connection).items() if one.since is not None}
+        unwell = destinations.unwell(connection)
     listed = [call for calls in waiting.values() for call in calls[:most]]
     if arguments.json:
-        print_json({"calls": [asdict(call) for call in [*listed, *ended[:most]]], "destinations": _json(resting)})
+        print_json({"calls": [asdict(call) for call in [*listed, *ended[:most]]], "destinations": _json(unwell)})
         return DONE
     for (job, step), calls in waiting.items():
         if calls:
             _print(f"{job}, {step}", calls, most)
     if ended:
         _print("ended badly", ended, most, with_job=True)
-    if resting:
-        say("who is not well:", *_rows(resting, now))
-    if not (listed or ended or resting):
+    if unwell:
+        say("who is not well:", *_rows(dict(list(unwell.items())[:most]), now))
+        if len(unwell) > most:
+            say(f"… and {len(unwell) - most:,} more; see: sexton calls destinations")
+    if not (listed or ended or unwell):
         say("nothing waits" if steps else "no job calls anybody")
     return DONE
 
@@ -143,7 +145,8 @@ def _print(title: str, calls: list[ListedCall], most: int, *, with_job: bool = F
             f"{call.job} {call.subject}" if with_job else call.subject,
             f"{call.since:%m-%d %H:%M}" if call.since else "",
             call.attempts,
-            call.why + (f", until {call.until:%m-%d %H:%M:%S}" if call.until else ""),
+            f"{call.until:%m-%d %H:%M:%S}" if call.until else "",
+            call.why,
         )
         for call in calls[:most]
     ]
@@ -265,7 +268,15 @@ def _json(known: dict[str, DestinationHealth]) -> list[dict[str, Any]]:
 
 
 def _rows(known: dict[str, DestinationHealth], now: datetime) -> list[str]:
-    rows = [(name, f"{one.since:%m-%d %H:%M}" if one.since else "", _how(one, now)) for name, one in known.items()]
+    rows = [
+        (
+            name,
+            f"{one.since:%m-%d %H:%M}" if one.since else "",
+            f"{one.rest_until:%m-%d %H:%M:%S}" if one.rest_until and one.rests_at(now) else "",
+            _how(one, now),
+        )
+        for name, one in known.items()
+    ]
     return table(DESTINATION_HEADINGS, rows, shrink="WHY")
 
 
@@ -275,4 +286,4 @@ def _how(one: DestinationHealth, now: datetime) -> str:
         return f"paused by {one.disabled_by}: {why}" if one.disabled_by else f"disabled: {why}"
     if one.rest_until is None:
         return "some calls failed" if one.first_failed_at is not None else "works"
-    return f"rests until {one.rest_until:%m-%d %H:%M:%S}: {why}" if one.rests_at(now) else f"to be probed: {why}"
+    return f"rests: {why}" if one.rests_at(now) else f"one call will find out whether it is back: {why}"

@@ -44,6 +44,9 @@ def only_counted(context: RunContext, plans: list[Any]) -> bool:
 
 def may_run(context: RunContext, plan: Plan) -> None:
     """StoppedByGuard when far too many rows of the step are due. An allowance is taken along, or ended."""
+    context.allowance = None
+    if plan.guard is None or plan.harmless:
+        return  # nothing limits it, so nothing need be asked
     with read_only(context.engine) as connection, limited_time(connection, max(context.left(), 0.001)):
         said = flood_verdict(connection, plan, _request(context), context.limits.row_limit)
     if said.stop is not None:

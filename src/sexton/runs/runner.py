@@ -32,6 +32,7 @@ from .failure import error_message, failed
 from .hard_limit import OVERDUE, process_ends_at
 from .outcome import Outcome, ended_by
 from .python_functions import call, step_name
+from .readiness_cache import is_ready, was_ready_lately
 from .stop_signals import Stop
 from .unstartable import not_ours, record_unstartable
 
@@ -160,7 +161,11 @@ def _loaded(starting: _Start, job: Job) -> list[Any]:
     overdue = Outcome(job.name, OVERDUE.state, error=str(late), code=OVERDUE.code, failure=Failure(late), refused=True)
     with _ending(starting.deadline, last_word, lambda: (overdue, partial(starting.unstartable, late, OVERDUE))):
         try:
-            return ready(starting.database, job, seconds=max(starting.deadline - time.monotonic(), 0.001))
+            if was_ready_lately(starting.database, job):
+                return planned(job, starting.database)
+            plans = ready(starting.database, job, seconds=max(starting.deadline - time.monotonic(), 0.001))
+            is_ready(starting.database, job)
+            return plans
         except HeldElsewhere:
             return planned(
                 job, starting.database

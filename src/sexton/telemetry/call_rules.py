@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from ..calls import destinations
 from ..calls.health import DestinationHealth
+from ..channels.endpoint_health import ENDPOINT
 from ..db.call_conditions import ended_badly
 from ..db.tables import own_tables
 from ..masking import scrubbed
@@ -64,8 +65,9 @@ def call_matches(connection: Connection, jobs: Collection[str], now: datetime) -
 
 
 def resting(unwell: dict[str, DestinationHealth], now: datetime) -> Iterator[tuple[str, RuleMatch]]:
-    """Those that people have to know about; not those that a person paused."""
-    told = {name: one for name, one in unwell.items() if _is_told(one, now)}
+    """Those that people have to know about; not those that a person paused, nor endpoints of strangers: their owners
+    are told."""
+    told = {name: one for name, one in unwell.items() if not name.startswith(ENDPOINT) and _is_told(one, now)}
     oldest = sorted(told.items(), key=lambda one: (one[1].since or now, one[0]))
     for name, one in oldest[:MOST_NAMED]:
         yield name, RuleMatch(RESTING, _of_destination(name, one), one.since or now, _in_short(one.reason))

@@ -25,7 +25,7 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 
 """Upper ends of the buckets of run times, in seconds."""
 
 MAX_COUNTED_WAITING = 10_000
-"""Waiting messages and rows set aside are counted up to here, so that a flood of them costs no more."""
+"""WaitingCalls messages and rows set aside are counted up to here, so that a flood of them costs no more."""
 
 COUNTED_HOUR = timedelta(hours=1)
 STUCK_ATTEMPTS = 5

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ from sqlalchemy import Column, Engine, MetaData, Table, Text, insert, select
 
 from sexton import Again, Attempt, Call, CallOutcome, Done, Down, Job, PolicyError, UtcDateTime, text_key
 from sexton.db.column_types import BigKey
+from sexton.runs.context import Limits
 from sexton.runs.stop_signals import Stop
 from sexton.testing import preview_job, run_job
-from tests.support.children import SMALL
-from tests.support.database_checks import let_leases_end
+from tests.support.database_checks import lease_row, let_leases_end
 from tests.support.mortal_calls import Receiver, assert_called_as_promised, call_until_death, make_witnesses
 from tests.support.pace import UNHURRIED
 from tests.support.patience import PATIENCE
-from tests.support.payments import DAY, HOUR, PAID, Payments, Script, make_payments
+from tests.support.payments import DAY, HOUR, JOB, PAID, Payments, Script, make_payments
 from tests.support.sessions import NOON
 from tests.support.workers import Gate, Start
 
@@ -150,6 +149,21 @@ def test_calls_that_cannot_be_ended_end_the_run_before_they_are_too_many(
     assert run.total.picked == 4
 
 
+def test_as_many_as_may_be_made_at_once_hang_and_the_others_have_their_call(
+    small: Payments, let_go: threading.Event
+) -> None:
+    small.add(20)
+
+    def call(attempt: Attempt) -> Done:
+        if attempt.row.id in (1, 2):
+            let_go.wait()
+        return Done(PAID)
+
+    run = small.run(call, timeout="1s", concurrency=2)
+
+    assert run.total.also == {"done": 18, "overdue": 2}
+
+
 def test_those_under_way_are_recorded_when_the_run_is_asked_to_stop(small: Payments) -> None:
     """SIGTERM: nothing new begins, the function is told, what it answers is kept."""
     small.add(10)
@@ -176,11 +190,10 @@ def test_no_call_begins_that_could_not_end_within_the_run(small: Payments) -> No
 
 
 def test_a_dry_run_calls_nobody_and_predicts_who_is_called(shop: Payments) -> None:
-    shop.add(5)
-    shop.set(2, status="paid")
+    shop.add(2)
     shop.run(Script({1: [Again("not yet")]}), retry=["1d"])
-    shop.set(3, status="pending")
-    shop.set(4, status="pending")
+    shop.add(2, start=3)
+    shop.add(1, start=5, status="cancelled")
     gateway = Script()
 
     foreseen = preview_job(shop.engine, shop.job(gateway), at=NOON + HOUR)
@@ -304,7 +317,6 @@ def test_composite_and_text_keys(engine: Engine) -> None:
         rows = [{"shop": shop, "number": number, "status": "new", "made_at": NOON - HOUR} for shop, number in keys]
         connection.execute(insert(table), rows)
     seen: list[tuple[str, int]] = []
-    first = threading.Event()
 
     def call(attempt: Attempt) -> CallOutcome:
         again = (attempt.row.shop, attempt.row.number) not in seen
@@ -317,7 +329,6 @@ def test_composite_and_text_keys(engine: Engine) -> None:
     for at in (NOON, NOON + DAY):
         run_job(engine, job, at=at)
 
-    assert not first.is_set()
     assert sorted(seen) == sorted([*keys, *keys])
     with engine.connect() as connection:
         assert set(connection.execute(select(table.c.status)).scalars()) == {"sent"}
@@ -339,17 +350,22 @@ def test_leases_are_judged_by_the_database_and_what_is_due_by_the_run(small: Pay
     assert small.statuses() == {1: "paid"}
 
 
-def test_a_run_keeps_its_lease_while_a_call_takes_long(small: Payments, let_go: threading.Event) -> None:
+def test_a_run_keeps_its_lease_while_a_call_takes_long(small: Payments) -> None:
+    """The call ends once the lease has been renewed; if it never were, this would never end."""
     small.add(1)
-    limits = SMALL.__class__(lease=UNHURRIED.lease, renew=0.01, statement=PATIENCE)
-    before = time.monotonic()
 
-    run = small.run(
-        lambda _: let_go.wait(2.5) or Done(PAID), timeout="3m", job_timeout="1h", running={"limits": limits}
-    )
+    def call(_: Attempt) -> Done:
+        first = lease_row(small.engine, f"job:{JOB}")
+        end = time.monotonic() + PATIENCE
+        while lease_row(small.engine, f"job:{JOB}") == first:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return Done(PAID)
 
-    assert run.state == "succeeded"
-    assert time.monotonic() - before >= timedelta(seconds=2.5).total_seconds()
+    limits = Limits(lease=UNHURRIED.lease, renew=0.01, statement=PATIENCE)
+    run = small.run(call, timeout="5m", job_timeout="1h", running={"limits": limits})
+
+    assert (run.state, run.total.changed) == ("succeeded", 1)
 
 
 def test_what_a_process_that_died_had_claimed_is_taken_with_all_its_attempts(small: Payments) -> None:

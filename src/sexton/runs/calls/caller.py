@@ -169,8 +169,9 @@ class Caller:
             return None
 
     def _busy(self) -> Counter[str]:
-        """Calls under way to each destination; those that were let go of may still be there."""
-        return Counter(task.destination for task in (*self.threads.tasks, *self.threads.abandoned))
+        """Calls under way to each destination; of several, those that were let go of hold up their own alone."""
+        held = () if isinstance(self.rule.destination, str) else self.threads.abandoned
+        return Counter(task.destination for task in (*self.threads.tasks, *held))
 
     def _start(self, group: Sequence[ClaimedRow]) -> None:
         rule, now = self.rule, time.monotonic()
