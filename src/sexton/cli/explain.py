@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from ..db.statement_timeout import answered_in_time, limited_time
 from ..errors import SextonError
 from ..guard.arming import DECLARED, armed_row, called, unarmed
 from ..jobs.job import Job
+from ..policies.call_rule import CallRule
 from ..policies.contract import Plan
 from ..runs.preflight import PLANNING
 from ..runs.runner import planned
@@ -41,7 +43,7 @@ def run(arguments: Namespace) -> int:
     app = open_app(arguments, partly=True)
     job = app.registry.get(arguments.job)
     plans = planned(job, app.database)
-    steps, rule = [_step(app, step) for step in plans], _rule(app, job, plans)
+    steps, rule = [_step(app, job, step) for step in plans], _rule(app, job, plans)
     slots = _next_slots(job)
     if arguments.json:
         print_json(
@@ -57,11 +59,12 @@ def run(arguments: Namespace) -> int:
     say(f"{job.name}: {one_line(job.description)}" if job.description else job.name)
     for line in rule:
         say(f"  {line}")
-    say(f"  due {job.schedule.words() if job.schedule else 'only by hand'}; timeout {job.timeout}")
+    say(f"  due {job.due_words}; timeout {job.timeout}")
     for slot in slots:
         say(f"    {slot:%a %Y-%m-%d %H:%M} UTC")
     for number, step in enumerate(steps, 1):
         say("", f"-- step {number}, {step['step']}: {step['how']}")
+        say(*(line for part in step.get("call", {}).items() for line in _part_lines(*part)))
         if step["sql"]:
             say(*f"{step['sql']};".split("\n"))
     return 0
@@ -102,9 +105,16 @@ def _next_slots(job: Job) -> list[datetime]:
     return slots
 
 
-def _step(app: App, step: Any) -> dict[str, Any]:
+def _part_lines(part: str, words: str) -> list[str]:
+    """Of what a call does: one part, as comments of SQL on lines for 80 columns."""
+    return wrap(one_line(words), 78, initial_indent=f"--   {part:<6}  ", subsequent_indent="--           ")
+
+
+def _step(app: App, job: Job, step: Any) -> dict[str, Any]:
     if not isinstance(step, Plan):
         return {"step": getattr(step, "__name__", "function"), "how": "a Python function", "sql": ""}
+    if step.call is not None:
+        return _calling(app, job, step, step.call)
     try:
         choice = _choice(app, step)
     except (SextonError, DBAPIError) as error:
@@ -112,6 +122,15 @@ def _step(app: App, step: Any) -> dict[str, Any]:
         return {"step": step.step, "how": f"not known: {why}", "sql": _general(app, step)}
     statements = [render(statement, app.database.dialect) for statement in choice.statements()]
     return {"step": step.step, "how": choice.reason, "sql": ";\n\n".join(statements)}
+
+
+def _calling(app: App, job: Job, plan: Plan, rule: CallRule) -> dict[str, Any]:
+    """Of a step that calls: what happens to a row, and what finds the rows. Needs no database."""
+    from ..runs.calls.call_in_words import call_in_words, claim_statement
+
+    how = "each row is claimed, called for, and what came of it is recorded"
+    sql = render(claim_statement(plan, job.name, app.database.dialect.name), app.database.dialect)
+    return {"step": plan.step, "how": how, "call": dict(call_in_words(rule)), "sql": sql}
 
 
 def _choice(app: App, plan: Plan) -> Choice:

@@ -122,6 +122,12 @@ class Job:
         """`timeout` as a length of time; longer than nothing."""
         return parse_duration(self.timeout, where=f"job {self.name}: timeout")
 
+    @property
+    def due_words(self) -> str:
+        """When it is due: "every hour", "only by hand", "whenever something waits for it, and every hour"."""
+        words = "only by hand" if self.schedule is None else self.schedule.words()
+        return words if self.demand is None else f"whenever something waits for it, and {words}"
+
     def load(self, database: Engine | None = None) -> object:
         """The work itself; imports it now if it is LazyWork. Raises PolicyError when that fails.
 

@@ -97,8 +97,6 @@ def _fields(schedule: Schedule, wishes: Wishes, now: datetime) -> str:
 
 
 def _about(job: Job) -> str:
-    when = "only by hand" if job.schedule is None else job.schedule.words()
-    when = when if job.demand is None else f"whenever something waits for it, and {when}"
     # A description may be anything; a line feed in it would begin a line of the crontab.
     purpose = visible(one_line(" ".join(job.description.split())))
-    return f"{job.name}: {purpose}; {when}" if purpose else f"{job.name}: {when}"
+    return f"{job.name}: {purpose}; {job.due_words}" if purpose else f"{job.name}: {job.due_words}"

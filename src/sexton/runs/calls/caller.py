@@ -59,7 +59,7 @@ class Caller:
         self.counts = context.steps.setdefault(plan.step, Counts())
         claim = context.claim
         self.request = Request(0, None, claim.as_of, claim.job, claim.run_id)
-        store = _store(plan, self.rule.state or CallColumns(), claim.job, context.engine.dialect.name)
+        store = store_of(plan, self.rule.state or CallColumns(), claim.job, context.engine.dialect.name)
         self.claiming = Claiming(plan, self.rule, store)
         self.recorder = Recorder(context, Recording(plan, self.rule, store), self.request, self._at)
         self.retries = TransactionRetries(context, plan.table.fullname)
@@ -258,5 +258,6 @@ class Caller:
                 self.context.left_behind.append(f"{step}: {number:,} row{'s' * (number != 1)} {words}")
 
 
-def _store(plan: Plan, columns: CallColumns, job: str, dialect: str) -> ClaimStore:
+def store_of(plan: Plan, columns: CallColumns, job: str, dialect: str) -> ClaimStore:
+    """Where claims stand: in the product's row, if that keeps everything, or in table `calls`."""
     return InRow(plan, columns) if columns.whole else InCalls(plan, columns, job, dialect)

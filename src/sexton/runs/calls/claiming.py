@@ -67,6 +67,11 @@ class Claiming:
         self._pick = lru_cache(maxsize=2)(self._build_pick)
         self._list = lru_cache(maxsize=1)(self._build_list)
 
+    @property
+    def statement(self) -> Select[Any]:
+        """What finds the rows of a claim and locks them."""
+        return self._pick(False)
+
     def claim(self, connection: Connection, look: Look) -> list[list[ClaimedRow]]:
         """Rows that are ours from the commit on, in groups of one call each. Fewer than are free: there are no more."""
         clock, token = ask_now(connection), secrets.token_hex(8)
