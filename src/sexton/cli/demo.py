@@ -152,7 +152,8 @@ def _before(app: App, names: list[str], at: datetime) -> None:
     whole = [outcome.total for outcome in outcomes]
     changed, told = sum(counts.changed for counts in whole), sum(counts.told for counts in whole)
     done = f"{changed:,} rows changed, {told:,} facts told"
-    say_while_read(f"Two days ago ({at:%d %b %H:%M} UTC) all jobs were armed and ran once: {done}.", "")
+    words = f"Two days ago ({at:%d %b %H:%M} UTC) all jobs were armed and ran once: {done}."
+    say_while_read(*wrap(words, 80), "")
 
 
 def _arm(app: App, name: str, at: datetime) -> None:
@@ -172,7 +173,7 @@ def _run(app: App, name: str, now: datetime) -> Outcome:
     began = time.monotonic()
     with progress(name) as watch:
         outcome = execute(app, DueRun(name, as_of=now), RunOptions(watch=watch))
-    say_while_read(f"{name}: {job.description}")
+    say_while_read(*wrap(f"{name}: {job.description}", 80, subsequent_indent="  ", break_on_hyphens=False))
     say_while_read(*step_table(outcome.steps))
     note = f": {outcome.said}" if outcome.said else ""
     say_while_read(f"{outcome.state} in {duration_words(time.monotonic() - began)}{note}", "")
@@ -202,6 +203,9 @@ def _told(app: App) -> None:
 def _next(app: App) -> None:
     at = datetime.now(UTC)
     say_while_read("Next due:")
-    slots = [(job.schedule.next(at), job.name) for job in app.registry if job.schedule is not None]
+    for job in app.registry:
+        if job.demand is not None:
+            say_while_read(f"  {'when something waits':<20}  {job.name}")
+    slots = [(job.schedule.next(at), job.name) for job in app.registry if job.schedule and job.demand is None]
     for due, name in sorted(slots):
         say_while_read(f"  {due:%a %d %b %H:%M} UTC  {name}")

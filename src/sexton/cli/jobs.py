@@ -94,6 +94,7 @@ def _plain(listed: Listed) -> dict[str, object]:
         "name": job.name,
         "schedule": job.schedule.text if job.schedule else None,
         "timezone": job.schedule.zone if job.schedule else None,
+        "on_demand": job.demand is not None,
         "next": listed.next,
         "timeout": job.timeout,
         "priority": job.priority,
@@ -105,8 +106,9 @@ def _plain(listed: Listed) -> dict[str, object]:
 def _row(listed: Listed, at: datetime) -> tuple[str, ...]:
     job = listed.job
     if job.schedule is None:
-        return (job.name, "by hand", "", "", "")
+        return (job.name, "by hand" if job.demand is None else "on demand", "", "", "")
+    words = job.schedule.text if job.demand is None else f"on demand, {job.schedule.text}"
     if listed.next is None:
-        return (job.name, job.schedule.text, job.schedule.zone, "paused", "")
+        return (job.name, words, job.schedule.zone, "paused", "")
     wait = f"in {duration_words((listed.next - at).total_seconds())}"
-    return (job.name, job.schedule.text, job.schedule.zone, f"{listed.next:%a %d %b %H:%M} UTC", wait)
+    return (job.name, words, job.schedule.zone, f"{listed.next:%a %d %b %H:%M} UTC", wait)

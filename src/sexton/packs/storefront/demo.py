@@ -98,7 +98,7 @@ class _Shop:
         outbox = own_outbox(connection.dialect.name)
         back = select(func.count()).select_from(outbox.table).where(outbox.event_type == PAYMENT_REFUND_DUE)
         number = int(connection.execute(back).scalar_one())
-        yield f"  {number:>3} have to go back: the order was cancelled, is sold out, or was paid twice"
+        yield f"  {number:>3} have to go back: the order was cancelled, is sold out, or was paid already"
         yield f"  {states[PENDING]:>3} asked about again: failed for now, an answer that was lost, another amount"
         yield ""
 
