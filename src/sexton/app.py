@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .config import CONFIG, JobSettings, Settings, dotted, fingerprint, load_placed, read_at
+from .config import CONFIG, JobSettings, Settings, dotted, load_placed, read_at
 from .config.job_overrides import key_of_job, overridden, spread
 from .errors import PolicyError, SettingsError, UsageError, suggestion
 from .jobs.duration import parse_duration
@@ -95,6 +95,8 @@ class App:
     @cached_property
     def definition(self) -> str:
         """Fingerprint of the settings, kept with every run: two processes with different settings become visible."""
+        from .config.fingerprint import fingerprint
+
         if not self.settings.policies:
             return fingerprint(self.settings)
         from .declared.policy_fingerprint import forms_of

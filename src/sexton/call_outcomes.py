@@ -98,12 +98,14 @@ class Down(_Checked):
 
     after: seconds that it asked for.  lasting: no use before somebody changes something, such as credentials.
     counts: True, where it was an attempt all the same: a stranger's endpoint that is down for ever ends so.
+    last: True, where the row has waited long enough: it is given up with this call.
     """
 
     why: str = ""
     after: float | None = None
     lasting: bool = False
     counts: bool = False
+    last: bool = False
 
 
 CallOutcome = Done | Again | Failed | Gone | Unknown | Down

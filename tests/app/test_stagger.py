@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sexton.app import App
-from sexton.config import JobSettings, Settings, installation
+from sexton.config import JobSettings, Settings
+from sexton.config.fingerprint import installation
 from sexton.errors import SettingsError
 
 JOBS = """

@@ -11,8 +11,6 @@ from sqlalchemy import Connection, Engine, select, text, update
 
 from sexton.calls.destinations import (
     available,
-    disable,
-    failed,
     give_back_probe,
     health_of,
     listing,
@@ -23,10 +21,10 @@ from sexton.calls.destinations import (
     resume,
     take_probe,
     unwell,
-    went_well,
 )
 from sexton.calls.health import CallReport, DestinationHealth, FailureKind, HealthChange
 from sexton.db.tables import own_tables
+from tests.support.called import failed, went_well
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON
 
@@ -300,21 +298,6 @@ def test_since_when_it_fails_is_set_once_and_ended_by_a_success(caller: Caller) 
     assert failing.since == at(0)
     assert failing.reason == "row at 300"
     assert (works.since, works.reason) == (None, None)
-
-
-def test_what_is_gone_is_called_no_more_until_a_person_says_so(caller: Caller) -> None:
-    """(W7) 410, or too long without a success"""
-    with caller.engine.begin() as connection:
-        assert disable(connection, NAME, "410 Gone", at(5))
-        assert not disable(connection, NAME, "again", at(6))
-    caller.succeeds(7)
-    assert [caller.room(DAY), caller.fails(8), caller.probes(100 * DAY)] == [0, None, False]
-    assert (caller.health().since, caller.health().reason) == (at(5), "410 Gone")
-
-    with caller.engine.begin() as connection:
-        assert resume(connection, NAME)
-        assert not resume(connection, NAME)
-    assert caller.room(DAY) == 1
 
 
 def test_a_person_pauses_and_resumes(caller: Caller) -> None:

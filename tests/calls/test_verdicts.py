@@ -92,7 +92,7 @@ OUTCOMES = st.one_of(
     st.builds(Failed),
     st.builds(Gone),
     st.builds(Unknown),
-    st.builds(Down, after=st.none() | st.floats()),
+    st.builds(Down, after=st.none() | st.floats(), last=st.booleans()),
 )
 
 SITUATIONS = st.builds(
@@ -140,7 +140,7 @@ def expected_state(one: Situation) -> CallState:
     if isinstance(outcome, Done | Failed | Gone):
         return {Done: CallState.DONE, Failed: CallState.FAILED, Gone: CallState.GONE}[type(outcome)]
     if isinstance(outcome, Down) or (isinstance(outcome, Again) and not outcome.counts):
-        return CallState.WAITING
+        return CallState.GAVE_UP if isinstance(outcome, Down) and outcome.last else CallState.WAITING
     if isinstance(outcome, Unknown) and not one.looks_up:
         stops = {"again": False, "once": one.uncertain, "stop": True}
         if stops[one.on_unknown]:
@@ -157,7 +157,8 @@ def expected_state(one: Situation) -> CallState:
 def test_verdicts_are_those_of_the_model(one: Situation) -> None:
     found = judged(one)
 
-    given_back = isinstance(one.outcome, Down) or (isinstance(one.outcome, Again) and not one.outcome.counts)
+    untouched = isinstance(one.outcome, Down) or (isinstance(one.outcome, Again) and not one.outcome.counts)
+    given_back = untouched and not found.closed
     assert found.state is expected_state(one)
     assert found.attempts == one.attempts - given_back
     if found.closed:

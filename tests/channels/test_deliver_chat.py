@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sexton import Again, Done, Down, Failed, Gone
+from sexton import Again, Done, Down, Failed
 from sexton.channels.chat_channel import ChatChannel
 from sexton.channels.contract import Notice, OutgoingMessage, Unavailable
 from sexton.channels.discord import MAX_DISCORD_UNITS, DiscordChannel, DiscordSettings
@@ -85,14 +85,16 @@ def test_a_text_too_long_is_cut_inside_its_code(kind: str) -> None:
 
 @both
 @pytest.mark.parametrize(
-    ("status", "outcome"), [(400, Failed), (401, Down), (404, Gone), (410, Gone), (429, Down), (500, Again)]
+    ("status", "outcome"), [(400, Failed), (401, Down), (404, Down), (410, Down), (429, Down), (500, Again)]
 )
 def test_w7_g5_what_an_answer_comes_to(kind: str, status: int, outcome: type) -> None:
-    """(W7) (G5) A webhook that was deleted is gone: it is disabled until a person gives another."""
+    """(W7) (G5) Where a webhook was deleted all messages wait until a person gives another address."""
     with hostile_server(answers(status)) as server:
         (found,) = channel(kind, server).deliver([MESSAGE], seconds=PATIENCE)
 
     assert type(found) is outcome
+    assert not isinstance(found, Down) or (found.lasting, found.counts) == (status != 429, False)
+    assert not isinstance(found, Again) or found.fault
     assert CANARY not in str(found)
 
 

@@ -143,7 +143,7 @@ OUTCOMES_OF_OURS = [
     (401, Down),
     (403, Down),
     (404, Failed),
-    (410, Gone),
+    (410, Down),
     (429, Down),
     (500, Again),
     (503, Again),
@@ -158,6 +158,7 @@ def test_g1_g5_w7_what_ours_answers(status: int, outcome: object) -> None:
 
     assert type(found) is (outcome if isinstance(outcome, type) else type(outcome))
     assert not isinstance(found, Down) or (found.lasting, found.counts) == (status != 429, False)
+    assert not isinstance(found, Again) or found.fault
     assert CANARY not in str(found)
 
 
@@ -183,6 +184,7 @@ def test_w4_w7_what_an_endpoint_answers(status: int, kind: type) -> None:
 
     assert type(found) is kind
     assert not isinstance(found, Down) or (found.lasting, found.counts) == (False, True)
+    assert not isinstance(found, Again) or found.fault == (status >= 500)
     assert CANARY not in str(found)
 
 

@@ -14,6 +14,7 @@ from sexton.calls import destinations
 from sexton.clock import parse_instant
 from sexton.db.server_clock import ask_now, database_now
 from sexton.db.tables import own_tables
+from tests.support.called import went_well
 from tests.support.calling_jobs import payments
 from tests.support.sessions import NOON
 
@@ -255,16 +256,16 @@ def test_destinations_are_listed_with_what_is_wrong(shop: Shop) -> None:
     nobody = shop.sexton("calls", "destinations")
     with shop.engine.begin() as connection:
         now = ask_now(connection)
-        destinations.went_well(connection, "fine", "1", now)
-        destinations.disable(connection, "gone", "410 Gone", now)
+        went_well(connection, "fine", "1", now)
+        destinations.pause(connection, "paused", "ann", "moving", now)
     known = shop.sexton("calls", "destinations")
     as_json = json.loads(shop.sexton("calls", "destinations", "--json").out)
 
     assert nobody.out == "nobody has been called yet\n"
     assert known.out.splitlines()[0].split() == ["DESTINATION", "SINCE", "(UTC)", "UNTIL", "(UTC)", "WHY"]
     assert known.out.splitlines()[1].split() == ["fine", "works"]
-    assert known.out.splitlines()[2].endswith("disabled: 410 Gone")
-    assert [(one["destination"], one["reason"]) for one in as_json] == [("fine", None), ("gone", "410 Gone")]
+    assert known.out.splitlines()[2].endswith("paused by ann: moving")
+    assert [(one["destination"], one["reason"]) for one in as_json] == [("fine", None), ("paused", "moving")]
 
 
 @pytest.mark.databases("sqlite")

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sexton.config import Settings, fingerprint
+from sexton.config import Settings
 from sexton.config.alert_settings import AlertSettings
+from sexton.config.fingerprint import fingerprint
 
 from .conftest import Place
 

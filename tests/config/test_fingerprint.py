@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from sexton.app import App
-from sexton.config import Settings, fingerprint
+from sexton.config import Settings
+from sexton.config.fingerprint import fingerprint
 from sexton.declared.policy_fingerprint import forms_of
 from sexton.declared.policy_tables import policies_of
 from sexton.jobs.fingerprints import differ
@@ -139,7 +140,8 @@ def test_c8_policies_of_a_kind_that_was_not_in_use_are_other_settings() -> None:
 
 
 def test_c8_the_fingerprint_is_the_same_in_every_process() -> None:
-    program = "from sexton.config import Settings, fingerprint; print(fingerprint(Settings()))"
+    names = "from sexton.config import Settings; from sexton.config.fingerprint import fingerprint"
+    program = f"{names}; print(fingerprint(Settings()))"
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == fingerprint(Settings())
     assert re.fullmatch(r"2\.[0-9a-f]{4}:[0-9a-f]{16}", other.stdout.strip())

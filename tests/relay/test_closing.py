@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from sexton.call_state import CallState
 from sexton.clock import parse_instant
+from sexton.relay import decisions
 from sexton.relay.routes import Route
 
 from .mailroom import NOON, Mailroom, open_room
@@ -79,3 +80,23 @@ def test_closing_twice_changes_nothing(room: Mailroom) -> None:
 
     assert again.total.picked == 0
     assert room.published() == {1: parse_instant(NOON)}
+
+
+def test_all_dead_letters_are_decided_about_however_many_there_are(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decisions, "DEAD_AT_ONCE", 2)
+    for number in range(2, 6):
+        room.message(number, "code", pin="1")
+    room.run(only=["fan_out"])
+    for number in range(1, 6):
+        room.end(number, CallState.FAILED)
+    room.run(only=["close"])
+
+    with room.engine.begin() as connection:
+        decision = decisions.Decision("ann", parse_instant(NOON))
+        each = decisions.of_the_dead(connection, room.relay, decision)
+        numbers = [decisions.drop_deliveries(connection, room.relay, one) for one in each]
+
+    assert numbers == [4, 4, 2]
+    assert all(room.published().values())

@@ -7,12 +7,15 @@ import json
 import pytest
 from sqlalchemy import Engine, text
 
-from sexton.call_outcomes import Again, Done, Failed
+from sexton.call_outcomes import Again, Done, Down, Failed
 from sexton.channels.contract import OutgoingMessage
 from sexton.channels.function import FunctionSettings
+from sexton.channels.slack import SlackSettings
+from sexton.channels.webhook import WebhookSettings
 from sexton.clock import parse_instant
 from sexton.relay.rendering import message_id
 from sexton.relay.routes import Route
+from tests.support.hostile_http import answers, hostile_server
 
 from . import product_hooks
 from .mailroom import NOON, open_room
@@ -175,3 +178,49 @@ def test_a_failing_digest_ends_all_of_its_members(engine: Engine) -> None:
 
     assert room.deliveries() == ["1 hook ada failed", "2 hook ada failed"]
     assert [room.stored(number).attempt_count for number in (1, 2)] == [5, 5]
+
+
+def test_g1_what_met_nobody_for_a_week_is_a_dead_letter_after_one_more_call(engine: Engine) -> None:
+    """(G1) A rest eats no attempts, and ends loudly all the same; whoever was not called since waits on."""
+    room = open_room(engine, Route("hook", ("code",), "function"), channels=HOOK)
+    room.message(1, "code")
+    room.message(2, "code")
+    product_hooks.answers[""] = [Down("refused")] * 4
+
+    for day in ("15", "21", "22"):
+        room.run(f"2026-06-{day} 12:00", calls=True)
+        if day == "21":
+            assert [row.attempts for row in room.rows()] == [0, 0]
+    assert room.deliveries() == ["1 hook - gave_up", "2 hook - waiting"]
+
+    room.run("2026-06-25 12:00", calls=True)
+    assert room.deliveries() == ["1 hook - gave_up", "2 hook - done"]
+
+
+def test_w7_a_chat_that_was_deleted_loses_no_message_and_waits_for_another_address(engine: Engine) -> None:
+    """(W7) One place of ours: not each message is gone, but all of them wait, and one a day finds out."""
+    with hostile_server(*[answers(404)] * 3, answers(200)) as server:
+        settings = SlackSettings(f"http://127.0.0.1:{server.port}/hook")
+        room = open_room(engine, Route("ops", ("code",), "slack"), channels={"slack": settings})
+        room.message(1, "code", text="one")
+        room.message(2, "code", text="two")
+        for at in ("2026-06-15 12:00", "2026-06-15 18:00", "2026-06-16 12:30"):
+            room.run(at, calls=True)
+        waiting = (room.deliveries(), len(server.heard))
+        room.run("2026-06-17 13:00", calls=True)
+
+    assert waiting == (["1 ops - waiting", "2 ops - waiting"], 3)
+    assert room.deliveries() == ["1 ops - done", "2 ops - done"]
+
+
+def test_g1_three_failures_of_our_own_endpoint_in_sequence_and_it_rests(engine: Engine) -> None:
+    """(G1) A 5xx says little about one message, and much about three."""
+    with hostile_server(answers(500)) as server:
+        settings = WebhookSettings(url=f"http://127.0.0.1:{server.port}/hook")
+        room = open_room(engine, Route("ops", ("code",), "webhook", to=""), channels={"webhook": settings})
+        for number in range(1, 9):
+            room.message(number, "code")
+        room.run(calls=True)
+        heard = len(server.heard)
+
+    assert 3 <= heard < 8

@@ -12,7 +12,7 @@ from sexton.channels.webhook import WebhookSettings
 from sexton.config.reading import read_into
 from sexton.config.route_settings import OutboxSettings, RouteSettings
 from sexton.errors import SettingsError, UsageError
-from sexton.relay.routes import Route, routes_of, unrouted
+from sexton.relay.routes import Route, routes_of
 from sexton.setting_fields import dotted
 
 MAIL = {"email": EmailSettings(host="smtp.example.com", sender="shop@example.com")}
@@ -89,10 +89,6 @@ def test_in_app_rows_have_no_template() -> None:
 def test_columns_without_a_table_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"outbox\.columns: give `table` too"):
         read_into(OutboxSettings, {"columns": {"id": "nr"}}, where="outbox")
-
-
-def test_events_without_a_route_are_found() -> None:
-    assert unrouted(["a", "b", "c"], [Route("r", ("a", "c"), "log")]) == ["b"]
 
 
 def test_a_webhook_goes_to_the_url_of_ours_where_a_route_names_nobody() -> None:

@@ -217,6 +217,7 @@ def make_payments(engine: Engine, kept: str = "ours", *, create: bool = True) ->
         Column("first_at", UtcDateTime),
         Column("code", Text),
         Column("run_id", BigKey),
+        Column("closed_at", UtcDateTime),
     )
     Index("payments_created", table.c.created_at, table.c.id)
     Index("payments_shop", table.c.shop, table.c.created_at, table.c.id)

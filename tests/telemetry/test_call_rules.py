@@ -13,6 +13,7 @@ from sexton.calls.health import FailureKind
 from sexton.channels.endpoint_health import endpoint_name
 from sexton.db.tables import own_tables
 from sexton.telemetry.call_rules import MOST_NAMED
+from tests.support.called import failed, went_well
 
 from .past import ONE_CHANNEL, Past, at
 
@@ -30,7 +31,7 @@ def fails(
     past: Past, now: str, name: str = "gateway", kind: FailureKind = FailureKind.DOWN, settings: str = ""
 ) -> None:
     with past.engine.begin() as connection:
-        destinations.failed(connection, name, "1", "connection refused", at(now), kind=kind, settings=settings)
+        failed(connection, name, "1", "connection refused", at(now), kind=kind, settings=settings)
 
 
 def ends(past: Past, now: str, subject: str, state: CallState = CallState.GAVE_UP, job: str = "shop.hourly") -> None:
@@ -60,7 +61,7 @@ def test_g5_one_that_is_down_is_one_incident_from_two_minutes_on(quiet: Past) ->
     assert quiet.events("15 12:11") == []
 
     with quiet.engine.begin() as connection:
-        destinations.went_well(connection, "gateway", "1", at("15 12:40"))
+        went_well(connection, "gateway", "1", at("15 12:40"))
     assert quiet.events("15 12:41") == [("close", "resting")]
     opened, closed = (row.message for row in quiet.messages())
     assert opened["title"] == "not to be reached: gateway"
@@ -84,8 +85,8 @@ def test_g5_refused_credentials_are_told_at_once(quiet: Past) -> None:
 
 def test_w7_what_is_there_no_more_is_told_and_what_a_person_paused_is_not(quiet: Past) -> None:
     """(W7)"""
+    fails(quiet, "15 12:05", "gone", FailureKind.LASTING)
     with quiet.engine.begin() as connection:
-        destinations.disable(connection, "gone", "410 Gone", at("15 12:05"))
         destinations.pause(connection, "paused", "ann", "moving", at("15 12:05"))
 
     assert [(event.job, event.kind) for event in quiet.assess("15 12:06")] == [("gone", "resting")]
@@ -93,8 +94,7 @@ def test_w7_what_is_there_no_more_is_told_and_what_a_person_paused_is_not(quiet:
 
 def test_w7_the_endpoint_of_a_stranger_is_its_owners_affair(quiet: Past) -> None:
     """(W7)"""
-    with quiet.engine.begin() as connection:
-        destinations.disable(connection, endpoint_name("https://hooks.example/a"), "410 Gone", at("15 12:05"))
+    fails(quiet, "15 12:05", endpoint_name("https://hooks.example/a"), FailureKind.LASTING)
 
     assert quiet.events("15 12:30") == []
 

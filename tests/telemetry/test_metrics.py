@@ -15,12 +15,12 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from sqlalchemy import Engine, insert
 
 from sexton import Job, every
-from sexton.calls import destinations
 from sexton.calls.health import FailureKind
 from sexton.db.tables import own_tables
 from sexton.errors import DatabaseUnreachable, SextonError
 from sexton.telemetry.health_reader import HealthReader, HealthReading
 from sexton.telemetry.metrics import COUNTER, METRICS, Collector, exposition, write_textfile
+from tests.support.called import failed, went_well
 from tests.support.past_runs import add_lease, add_runs, database_time, run_row
 from tests.support.patience import PATIENCE
 
@@ -230,8 +230,8 @@ def fill_calls(engine: Engine) -> None:
         for number, (state, closed) in enumerate([("waiting", None), ("claimed", None), ("failed", now)]):
             row = {"message": str(number), "state": state, "closed_at": closed}
             connection.execute(insert(own.deliveries).values(delivery | row))
-        destinations.failed(connection, CANARY, "1", CANARY, now, kind=FailureKind.DOWN)
-        destinations.went_well(connection, "gateway", "1", now)
+        failed(connection, CANARY, "1", CANARY, now, kind=FailureKind.DOWN)
+        went_well(connection, "gateway", "1", now)
 
 
 def test_calls_are_counted_by_outcome_and_what_waits_by_age(database: str, engine: Engine) -> None:

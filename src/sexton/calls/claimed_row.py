@@ -117,6 +117,8 @@ def _settled(
         state = CallState.FAILED if isinstance(outcome, Failed) else CallState.GONE
         values = {**rule.endings.get(state, {}), **outcome.values}
         return Verdict(state, code, claimed.attempts, None, outcome.why or None, values, outcome.then)
+    if isinstance(outcome, Down) and outcome.last:
+        return _ended(rule, CallState.GAVE_UP, code, claimed, outcome.why)
     if isinstance(outcome, Down) and outcome.counts:
         return _again(rule, claimed, Again(outcome.why, outcome.after), at, chance, code=code)
     if isinstance(outcome, Down):

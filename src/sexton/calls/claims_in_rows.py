@@ -92,14 +92,14 @@ class InRow:
         theirs: frozenset[str],
     ) -> dict[str, Any]:
         """attempts: None: as they are.  theirs: as in `Verdict`."""
-        own, closed = self._columns, self._plan.table.c.get("closed_at")
+        own = self._columns
         values = mapped_values(
             own, theirs, status=state, claim=None, leased_until=None, next_at=next_at, code=code, error=error
         )
         if attempts is not None:
             values |= mapped_values(own, theirs, attempts=attempts)
-        if closed is not None and state is not CallState.WAITING:
-            values[closed.key] = at
+        if state is not CallState.WAITING:
+            values |= mapped_values(own, closed_at=at)
         return values
 
     def forget(self, connection: Connection, rows: Sequence[ClaimedRow]) -> None:

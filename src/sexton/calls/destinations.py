@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, CursorResult, Executable, or_,
 
 from ..db.tables import own_tables
 from ..db.upsert import upsert
-from .health import CallReport, DestinationHealth, FailureKind, HealthChange, after, changed, with_probe, without_rest
+from .health import CallReport, DestinationHealth, HealthChange, after, changed, with_probe, without_rest
 
 _COLUMNS = tuple(field.name for field in fields(DestinationHealth))
 
@@ -58,34 +58,11 @@ def give_back_probe(connection: Connection, name: str, claim: str) -> None:
     _alter(connection, {name: free})
 
 
-def went_well(connection: Connection, name: str, subject: str, at: datetime) -> HealthChange | None:
-    """It answered, if only that the row is wrong. BACK, when it had rested."""
-    return record(connection, [CallReport(name, subject)], at).get(name)
-
-
-def failed(
-    connection: Connection,
-    name: str,
-    subject: str,
-    why: str,
-    at: datetime,
-    *,
-    kind: FailureKind,
-    asked: float | None = None,
-    settings: str = "",
-) -> HealthChange | None:
-    """A call failed in a way that may be the other side's; `CallReport` has the fields. RESTS, when it now begins to.
+def record(connection: Connection, reports: Sequence[CallReport], at: datetime) -> dict[str, HealthChange]:
+    """What calls said, in the order in which they ended; what changed, by name: BACK, when one had rested and answered.
 
     A probe that fails, whatever the kind, makes the rest twice as long. Calls that had begun before it rested are no
-    further failures.
-    """
-    return record(connection, [CallReport(name, subject, kind, why, asked, settings)], at).get(name)
-
-
-def record(connection: Connection, reports: Sequence[CallReport], at: datetime) -> dict[str, HealthChange]:
-    """The same for many calls, in the order in which they ended; what changed, by name.
-
-    Nothing is written or locked where one that works goes on working: one SELECT for all.
+    further failures. Nothing is written or locked where one that works goes on working: one SELECT for all.
     """
     by_name: dict[str, list[CallReport]] = {}
     for report in reports:
@@ -112,16 +89,6 @@ def reset(connection: Connection, settings: Mapping[str, str], at: datetime) -> 
 def pause(connection: Connection, name: str, by: str, reason: str, at: datetime) -> None:
     """A person stops all calls to it, until `resume`."""
     _alter(connection, {name: lambda health: replace(health, disabled_at=at, disabled_by=by, reason=reason)})
-
-
-def disable(connection: Connection, name: str, reason: str, at: datetime) -> bool:
-    """It is there no more, or has failed for too long: no calls until `resume`. False when it was disabled before."""
-
-    def stop(health: DestinationHealth) -> DestinationHealth:
-        return health if health.disabled_at is not None else replace(health, disabled_at=at, reason=reason)
-
-    before, _ = _alter(connection, {name: stop})
-    return before[name].disabled_at is None
 
 
 def resume(connection: Connection, name: str) -> bool:

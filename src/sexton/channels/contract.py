@@ -164,13 +164,20 @@ class ChannelError(Exception):
     """A notice or a message was not delivered; the text is one line without secrets.
 
     whole: it says nothing about this message: whoever is called there would not have been reached.
+    fault: the other side failed; after three different messages in sequence it rests.
     """
 
     whole: bool = False
+    fault: bool = False
 
     def of_all(self) -> Self:
         """The same error, about the other side as a whole."""
         self.whole = True
+        return self
+
+    def of_server(self) -> Self:
+        """The same error, as a failure of the other side that may be about this message alone: a 5xx, a timeout."""
+        self.fault = True
         return self
 
 
@@ -243,4 +250,4 @@ def as_outcome(error: ChannelError) -> CallOutcome:
         return Gone(str(error))
     if isinstance(error, Unconfirmed):
         return UnknownOutcome(str(error))
-    return Again(str(error), asked) if isinstance(error, Unavailable) else Failed(str(error))
+    return Again(str(error), asked, fault=error.fault) if isinstance(error, Unavailable) else Failed(str(error))

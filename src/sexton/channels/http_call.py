@@ -94,11 +94,11 @@ def _answer(method: str, where: str, reply: HttpReply, *, known: bool) -> HttpAn
 
 
 def _outcome(method: str, where: str, reply: HttpReply) -> CallOutcome:
-    from .http_post import LONGEST_CALL_WAIT, retry_after, status_in_words
+    from .http_post import LONGEST_CALL_WAIT, asks_for_rest, retry_after, status_in_words
 
     why, status = status_in_words(where, reply.status), reply.status
     asked = retry_after(reply.headers.get("retry-after"), datetime.now(UTC), LONGEST_CALL_WAIT)
-    if status == 429 or (status == 503 and asked is not None):
+    if asks_for_rest(status, asked):
         return Down(why, asked)
     if status in (401, 403):
         return Down(f"{why}; check the credentials", lasting=True)

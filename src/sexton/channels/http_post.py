@@ -22,8 +22,10 @@ LONGEST_CALL_WAIT = 86_400.0
 
 JSON_TYPE = {"content-type": "application/json"}
 
+LATER = (408, 425, 429)
+"""Statuses below 500 after which the same may be asked again."""
+
 _SECONDS = re.compile(r"[0-9]+")
-_LATER = (408, 425, 429)
 _CREDENTIALS = (401, 403)
 
 
@@ -40,7 +42,8 @@ def post(
 
     deadline: seconds for the whole call, from the name of the host to the head of the answer.
     longest_wait: seconds of a Retry-After that count.  gone: statuses that say that nobody is there any more.
-    Refused: a redirect, 401, 403 and other 4xx, an address where clouds tell credentials (SEC-25). Vanished: `gone`.
+    Refused: a redirect, 401, 403 and other 4xx, an address where clouds tell credentials (SEC-25). Vanished: `gone`,
+    about all messages: the address is ours, and what is to go there waits until a person gives another.
     Unavailable: 408, 425, 429, 5xx, no connection, no answer. What says nothing about this message is `whole`."""
     where = host_in_words(url)
     try:
@@ -58,23 +61,28 @@ def post(
 def unanswered(where: str, error: NoAnswer) -> Unavailable:
     """Not now; without a connection it says nothing about the message."""
     later = Unavailable(f"{where} {error}")
-    return later if error.sent else later.of_all()
+    return later.of_server() if error.sent else later.of_all()
 
 
 def failure(where: str, reply: HttpReply, longest_wait: float, gone: Sequence[int] = (410,)) -> ChannelError:
     """What a status other than 2xx means for who posts."""
     answer = status_in_words(where, reply.status)
-    if reply.status in _LATER or reply.status >= 500:
+    if reply.status in LATER or reply.status >= 500:
         asked = retry_after(reply.headers.get("retry-after"), datetime.now(UTC), longest_wait)
         later = Unavailable(answer, retry_after=asked)
-        return later.of_all() if reply.status == 429 or (reply.status == 503 and asked is not None) else later
+        return later.of_all() if asks_for_rest(reply.status, asked) else later.of_server()
     if reply.status in gone:
-        return Vanished(answer)
+        return Vanished(f"{answer}; nobody is there any more, give another url").of_all()
     if 300 <= reply.status < 400:
         return Refused(f"{answer}; redirects are not followed, correct the url")
     if reply.status in _CREDENTIALS:
         return Refused(f"{answer}; check url and secret").of_all()
     return Refused(answer)
+
+
+def asks_for_rest(status: int, asked: float | None) -> bool:
+    """Whether the other side wants no calls at all for a while. asked: seconds of its Retry-After, None without one."""
+    return status == 429 or (status == 503 and asked is not None)
 
 
 def status_in_words(where: str, status: int) -> str:

@@ -37,6 +37,9 @@ BUILT_IN_CHANNELS = {
 ONLY_MESSAGES = ("in_app", "function")
 """Those of them that take no alerts: known without importing them."""
 
+NEED_NO_SETTINGS = ("log",)
+"""Those of them that take alerts and need no settings: likewise, as nearly all starts ask about them."""
+
 
 @cache
 def channel_type(name: str) -> type[ConfiguredChannel[Any]]:
@@ -63,7 +66,7 @@ def require(name: str) -> None:
 
 def takes_alerts(name: str) -> bool:
     """Whether the channel takes notices, and not messages of the outbox only."""
-    return channel_type(name).alerts
+    return name in NEED_NO_SETTINGS or channel_type(name).alerts
 
 
 def settings_of(name: str, given: Mapping[str, Any]) -> Any:
@@ -73,7 +76,7 @@ def settings_of(name: str, given: Mapping[str, Any]) -> Any:
 
 def missing(name: str, given: Mapping[str, Any]) -> list[str]:
     """The settings without which the channel cannot send, and which are not given."""
-    needed = channel_type(name).required
+    needed = () if name in NEED_NO_SETTINGS else channel_type(name).required
     return [key for key in needed if not getattr(settings_of(name, given), key)]
 
 

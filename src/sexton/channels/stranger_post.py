@@ -164,7 +164,7 @@ def _refusal(host: str, status: int, wish: str | None) -> ChannelError:
     """What a status other than 2xx means: by Standard Webhooks only 410 is for good."""
     from datetime import UTC, datetime
 
-    from .http_post import LONGEST_CALL_WAIT, retry_after, status_in_words
+    from .http_post import LATER, LONGEST_CALL_WAIT, asks_for_rest, retry_after, status_in_words
 
     answer = status_in_words(host, status)
     if status == 410:
@@ -172,4 +172,6 @@ def _refusal(host: str, status: int, wish: str | None) -> ChannelError:
     asked = retry_after(wish, datetime.now(UTC), LONGEST_CALL_WAIT)
     follow = "; redirects are not followed" if 300 <= status < 400 else ""
     later = Unavailable(f"{answer}{follow}", retry_after=asked)
-    return later.of_all() if status == 429 or (status == 503 and asked is not None) else later
+    if asks_for_rest(status, asked):
+        return later.of_all()
+    return later.of_server() if status in LATER or status >= 500 else later

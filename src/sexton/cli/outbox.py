@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..app import App
@@ -153,14 +154,13 @@ def _decide(app: App, arguments: Namespace) -> int:
     with _changing(app) as connection:
         ids = tuple(_id(relay, name) for name in arguments.names)
         decision = decisions.Decision(operator_identity(), ask_now(connection), ids, arguments.route)
-        if arguments.dead:
-            decision = decisions.of_the_dead(connection, relay, decision)
-        if arguments.action == "retry":
-            number = decisions.retry_deliveries(connection, relay, decision)
-        elif arguments.action == "drop":
-            number = decisions.drop_deliveries(connection, relay, decision)
-        else:
-            number = decisions.replay_messages(connection, relay, decision, as_new=arguments.as_new)
+        made: Callable[..., int] = {
+            "retry": decisions.retry_deliveries,
+            "drop": decisions.drop_deliveries,
+            "replay": partial(decisions.replay_messages, as_new=arguments.as_new),
+        }[arguments.action]
+        each = decisions.of_the_dead(connection, relay, decision) if arguments.dead else (decision,)
+        number = sum(made(connection, relay, one) for one in each)
     done = {"retry": "due now", "drop": "dropped", "replay": "sent once more by the next run"}[arguments.action]
     say(f"{number} {'delivery' if number == 1 else 'deliveries'} {done}")
     return DONE if number else FAILED

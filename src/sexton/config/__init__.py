@@ -3,7 +3,6 @@
 from ..masking import shown
 from ..setting_fields import dotted, setting
 from .environment import CONFIG, PREFIX
-from .fingerprint import fingerprint, installation
 from .reading import read_at, read_into
 from .settings import JobSettings, RetentionSettings, RunSettings, Settings
 from .sources import load, load_placed
@@ -16,8 +15,6 @@ __all__ = [
     "RunSettings",
     "Settings",
     "dotted",
-    "fingerprint",
-    "installation",
     "load",
     "load_placed",
     "read_at",

@@ -8,8 +8,6 @@ from ..errors import SettingsError
 from ..jobs.guard_options import Guard
 from ..jobs.job import Job
 from ..jobs.schedule import parse_schedule
-from ..jobs.stagger import can_stagger, staggered
-from .fingerprint import installation
 from .settings import JobSettings, Settings
 
 
@@ -59,11 +57,14 @@ def _guard(job: Job, override: JobSettings) -> Guard | None:
 def spread(job: Job, override: JobSettings | None, settings: Settings) -> Job:
     """The job with an offset of its own where `stagger` asks for one."""
     asked = override.stagger if override is not None else None
-    if asked and job.schedule is not None and not can_stagger(job.schedule):
+    if job.schedule is None or not (settings.stagger if asked is None else asked):
+        return job
+    from ..jobs.stagger import can_stagger, staggered
+    from .fingerprint import installation
+
+    if asked and not can_stagger(job.schedule):
         raise SettingsError(
             f'{key_of_job(job)}.stagger: only a schedule such as "every 1h", from 5 minutes on and without an offset, '
             "can be staggered"
         )
-    if job.schedule is None or not (settings.stagger if asked is None else asked):
-        return job
     return replace(job, schedule=staggered(job.schedule, installation(settings), job.name))

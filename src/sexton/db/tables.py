@@ -14,7 +14,6 @@ from sqlalchemy import JSON, Column, Integer, MetaData, SmallInteger, Table, Tex
 
 from ..run_state import OutcomeCode, RunState
 from .column_types import BigKey, Document, Line, Lines, OneOf, OwnInstant
-from .outside_tables import OUTSIDE
 
 SCHEMA = "sexton"
 
@@ -57,6 +56,8 @@ def own_tables(dialect: str) -> OwnTables:
     """Our tables as the dialect ("postgresql", "sqlite") names them."""
     metadata = MetaData()
     makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit, _incidents, _alerts)
+    from .outside_tables import OUTSIDE
+
     later = (_armed, _archives, _tracebacks, _identity)
     made = [make(dialect, metadata) for make in (*makers, *later)]
     return OwnTables(

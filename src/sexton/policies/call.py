@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Column, ColumnElement, Table, and_, true
+from sqlalchemy import Column, ColumnElement, Table, and_, literal_column, true
 
 from ..call_outcomes import CallOutcome
 from ..call_state import CallState
@@ -44,6 +44,7 @@ class Call:
     key: the stable id of the call, over columns of the row.
     unchanged: columns that must have the values that the call saw, else the row has moved.
     destination: who is called, a name or a text column; it rests as a whole when it is down. Default: the step's name.
+        A row whose column is NULL or empty is not called for, and `sexton calls` says so.
     rate: at most so many calls to anyone, "20/10m", in any process; several for several periods.
     timeout: hard end of one call.  concurrency: calls at once.  per_destination: of those to one
         destination, where that is a column.
@@ -100,10 +101,14 @@ class Call:
             table=self.table,
             key=own,
             order=(self.by, *(column for column in own if column is not self.by)),
-            due=and_(self.when, self._callable(step, own)),
+            due=and_(self.when, self._has_destination(), self._callable(step, own)),
             by=self.by,
             call=rule,
         )
+
+    def _has_destination(self) -> ColumnElement[bool]:
+        """Nobody can be called for a row that names nobody, by NULL or an empty text."""
+        return true() if isinstance(self.destination, str) else self.destination > literal_column("''")
 
     def _callable(self, step: str, key: tuple[Column[Any], ...]) -> ColumnElement[bool]:
         own = self.state or CallColumns()

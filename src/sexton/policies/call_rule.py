@@ -35,7 +35,7 @@ class CallColumns:
     attempts: a whole number.  next_at: due from then on, NULL: at once.  error: text, why not yet.
     status: one word, a `CallState`; only where the product has such a column to spare.
     claim, leased_until, first_at, code: with all of them beside attempts, next_at and status nothing is kept elsewhere.
-    run_id: of the last attempt, a whole number.
+    run_id: of the last attempt, a whole number.  closed_at: since when nothing comes after it; where the row keeps all.
     A person's UPDATE of `attempts` or `next_at` decides.
     """
 
@@ -48,6 +48,7 @@ class CallColumns:
     first_at: Column[Any] | None = None
     code: Column[Any] | None = None
     run_id: Column[Any] | None = None
+    closed_at: Column[Any] | None = None
 
     @property
     def whole(self) -> bool:

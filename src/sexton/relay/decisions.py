@@ -5,7 +5,7 @@ Each is on record with the delivery, with who decided: `deliveries.note`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, null, or_, select, update
 
 from ..call_state import ENDED_BADLY, OPEN_CALLS, CallState
 from ..clock import iso
+from ..db.call_conditions import ended_badly
 from ..db.notify import notify
 from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
@@ -21,6 +22,9 @@ from ..errors import UsageError
 from .closing import close_messages
 from .relay import MessageRelay
 from .rendering import payload_of, secret_fields
+
+DEAD_AT_ONCE = 500
+"""Dead letters that are decided about by one statement: no database takes an unlimited number of parameters."""
 
 CLAIM_ENDS = {"claim": None, "leased_until": None, "run_id": None}
 
@@ -161,16 +165,20 @@ def _refuse_erased(connection: Connection, relay: MessageRelay, decision: Decisi
             raise UsageError(f"message {number}: its field {gone[0]} was erased when it ended; it cannot be sent again")
 
 
-def of_the_dead(connection: Connection, relay: MessageRelay, decision: Decision) -> Decision:
-    """The same decision about every dead letter. UsageError when there is none."""
-    d = relay.deliveries.c
-    asked = select(d.message).where(d.outbox == as_text(relay.messages.name), d.state.in_(ENDED_BADLY)).distinct()
+def of_the_dead(connection: Connection, relay: MessageRelay, decision: Decision) -> Iterator[Decision]:
+    """The same decision about every dead letter, some at a time: make each before the next is asked for.
+
+    Read by the index of what ended badly. UsageError when there is none.
+    """
+    d, found = relay.deliveries.c, False
+    asked = select(d.message).where(relay.mine, ended_badly(d.state)).distinct().limit(DEAD_AT_ONCE)
     if decision.route:
         asked = asked.where(d.route == decision.route)
-    found = tuple(connection.execute(asked.order_by(d.message)).scalars())
+    while some := tuple(connection.execute(asked).scalars()):
+        found = True
+        yield replace(decision, messages=some)
     if not found:
         raise UsageError("there is no dead letter")
-    return replace(decision, messages=found)
 
 
 def known_destinations(connection: Connection, relay: MessageRelay) -> list[str]:

@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, or_
 
-from ..call_outcomes import Again, CallOutcome, Failed, Gone
+from ..call_outcomes import Again, CallOutcome, Down, Failed, Gone
 from ..call_state import CallState
 from ..channels.contract import ChannelError, ConfiguredChannel, OutgoingMessage, as_outcome
 from ..channels.registry import channel_for
@@ -35,6 +36,10 @@ from .routes import IN_APP, Route
 
 DELIVERY_TIMEOUT = "60s"
 """Hard end of one call: a batch of mails through one connection."""
+
+WAITS_AT_MOST = timedelta(days=7)
+"""From the fan-out on. A delivery that is older, and whose call finds the other side down once more, is a dead letter:
+loud, and never without a call after a rest."""
 
 
 def lanes_of(relay: MessageRelay) -> list[tuple[str, tuple[Route, ...]]]:
@@ -85,6 +90,7 @@ def _call(relay: MessageRelay, engine: Engine, name: str, routes: tuple[Route, .
             first_at=d.first_at,
             code=d.code,
             run_id=d.run_id,
+            closed_at=d.closed_at,
         ),
         name=name,
     )
@@ -139,11 +145,13 @@ class Sender:
         prepared = self._prepared(attempts)
         outgoing = [found for found in prepared if isinstance(found, OutgoingMessage)]
         answers = self._answers(outgoing, min(attempt.left for attempt in attempts)) if outgoing else iter(())
-        for found in prepared:
+        for attempt, found in zip(attempts, prepared, strict=True):
             if not isinstance(found, OutgoingMessage):
                 yield found
                 continue
-            yield next(answers, Again("the channel gave no answer"))
+            outcome = next(answers, Again("the channel gave no answer"))
+            over = attempt.row.created_at <= attempt.now - WAITS_AT_MOST
+            yield replace(outcome, last=True) if over and isinstance(outcome, Down) else outcome
 
     def _answers(self, outgoing: Sequence[OutgoingMessage], seconds: float) -> Iterator[CallOutcome]:
         try:

@@ -1,16 +1,12 @@
-"""What is odd about the outbox: for `sexton check`, for incidents and for metrics. Only reads."""
+"""What is odd about the outbox: for `sexton check`. Only reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
 
-from ..call_state import ENDED_BADLY
-from ..db.tables import own_tables
 from .fan_out import unbegun
 from .relay import MessageRelay
 
@@ -19,17 +15,6 @@ if TYPE_CHECKING:
 
 EVENTS_LOOKED_AT = 10_000
 """Waiting messages whose events `left_alone` looks at."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetters:
-    """Deliveries of one route that came to a bad end. newest: when the last one did, so that it can be told once."""
-
-    route: str
-    channel: str
-    event: str
-    number: int
-    newest: datetime
 
 
 def template_faults(source: RelaySource) -> Iterator[tuple[str, str]]:
@@ -60,22 +45,3 @@ def left_alone(connection: Connection, relay: MessageRelay) -> Iterator[tuple[st
         if not any(route.takes(str(event)) for route in relay.routes):
             many = f"{number:,} message{'s' * (number != 1)}"
             yield "outbox", f"no route takes {event}: {many} left alone, for another relay or for ever"
-
-
-def dead_letters(connection: Connection, since: datetime) -> list[DeadLetters]:
-    """What came to a bad end since then, by route and event: somebody has to look. For incidents."""
-    d = own_tables(connection.dialect.name).deliveries.c
-    asked = (
-        select(d.route, d.channel, d.event_type, func.count(), func.max(d.closed_at, type_=d.closed_at.type))
-        .where(d.closed_at >= since, d.state.in_(ENDED_BADLY))
-        .group_by(d.route, d.channel, d.event_type)
-        .order_by(d.route, d.event_type)
-    )
-    return [DeadLetters(*row) for row in connection.execute(asked)]
-
-
-def oldest_open(connection: Connection) -> dict[str, datetime]:
-    """By channel since when its oldest delivery has been open. Reads what is open only. For metrics."""
-    d = own_tables(connection.dialect.name).deliveries.c
-    asked = select(d.channel, func.min(d.created_at, type_=d.created_at.type)).where(d.closed_at.is_(None))
-    return {row[0]: row[1] for row in connection.execute(asked.group_by(d.channel))}

@@ -3,7 +3,6 @@
 in_app     rows of the product, straight from the outbox
 fan_out    a delivery for each route of a new message
 late       what is no longer worth sending
-disabled   what has nobody to go to
 in_app     rows of the product for messages that go elsewhere too
 close      messages whose deliveries ended without a call
 digest     who belongs to which digest
@@ -29,7 +28,7 @@ from .delivery import delivery_calls, ready_channels
 from .digests import DIGEST, Gather
 from .fan_out import MOST_OPEN, FanOut, unbegun
 from .in_app import InAppDeliveries, in_app_steps
-from .lateness import DropLate, GiveUpDisabled
+from .lateness import DropLate
 from .relay import MessageRelay
 
 if TYPE_CHECKING:
@@ -76,7 +75,6 @@ def relay_steps(relay: MessageRelay, engine: Engine, lane: int = 1) -> list[Poli
         found.append(FanOut(relay, room))
     if any(route.send_before for route in relay.routes):
         found.append(DropLate(relay))
-    found.append(GiveUpDisabled(relay))
     found += [step for step in in_app if isinstance(step, InAppDeliveries)]
     found.append(Close(relay))
     if any(route.digest for route in relay.routes):

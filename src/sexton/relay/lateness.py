@@ -1,13 +1,12 @@
-"""What is no longer worth sending, or has nobody to go to: ended set-based, before anybody is called."""
+"""What is no longer worth sending: ended set-based, before anybody is called."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_
 
 from ..call_state import CallState
-from ..db.tables import own_tables
 from ..db.time_parameters import now
 from ..policies.contract import Change, Plan, in_rows
 from .relay import MessageRelay
@@ -31,41 +30,6 @@ class DropLate:
             key=(d.id,),
             order=self.relay.order,
             due=and_(late, self.relay.mine),
-            main=Change.update(
-                "deliveries",
-                self.relay.deliveries,
-                lambda rows: in_rows((d.id,), rows["picked"]),
-                lambda rows: values,
-            ),
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GiveUpDisabled:
-    """The policy for receivers that are there no more, or failed for days: their deliveries are gone, and replayable.
-
-    Those that a person paused wait.
-    """
-
-    relay: MessageRelay
-    name: str = "disabled"
-
-    def plan(self) -> Plan:
-        """Deliveries to a destination that disabled itself."""
-        d, who = self.relay.deliveries.c, own_tables(self.relay.dialect).destinations.c
-        disabled = select(who.name).where(who.disabled_at.is_not(None), who.disabled_by.is_(None))
-        values = {"state": CallState.GONE, "code": CallState.GONE.value, "error": "the destination is disabled"}
-        return Plan(
-            step=self.name,
-            table=self.relay.deliveries,
-            key=(d.id,),
-            order=self.relay.order,
-            due=and_(
-                d.closed_at.is_(None),
-                d.state == CallState.WAITING,
-                d.destination.in_(disabled),
-                self.relay.mine,
-            ),
             main=Change.update(
                 "deliveries",
                 self.relay.deliveries,

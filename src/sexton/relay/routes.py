@@ -189,8 +189,3 @@ def _channel(route: Route, channels: Mapping[str, Any], place: Callable[[str], s
             f"{place('channel')}: {route.channel} is not set up; give [channel.{route.channel}] its {', '.join(absent)}"
         )
     return kind
-
-
-def unrouted(events: Iterable[str], routes: Sequence[Route]) -> list[str]:
-    """Of these events those that no route takes: they are left alone."""
-    return [event for event in events if not any(route.takes(event) for route in routes)]

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, select
 
-from ..call_state import ENDED_BADLY, OPEN_CALLS, CallState
+from ..call_state import OPEN_CALLS, CallState
 from ..calls import budgets, destinations
 from ..calls.health import DestinationHealth
+from ..db.call_conditions import ended_badly
 from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
 from ..policies.call import parse_rate
+from .fan_out import unbegun
 from .relay import MessageRelay
 from .rendering import payload_of, secret_fields, shown_payload
 
@@ -40,14 +42,13 @@ def waiting_list(
     connection: Connection, relay: MessageRelay, now: datetime, *, limit: int, all_states: bool = False, route: str = ""
 ) -> list[Waiting]:
     """What is open or dead, the oldest first; all_states: what has ended well, too. At most `limit` of each kind."""
-    d, messages = relay.deliveries.c, relay.messages
-    wanted = [d.outbox == as_text(messages.name)]
-    if not all_states:
-        wanted.append(or_(d.state.in_(OPEN_CALLS), d.state.in_(ENDED_BADLY)))
+    d = relay.deliveries.c
+    asked = select(relay.deliveries).where(relay.mine).order_by(d.id).limit(limit)
     if route:
-        wanted.append(d.route == route)
-    asked = select(relay.deliveries).where(*wanted).order_by(d.created_at, d.id).limit(limit)
-    rows = connection.execute(asked).all()
+        asked = asked.where(d.route == route)
+    # Each by its own index: nearly all that was ever delivered is neither.
+    kinds = [asked] if all_states else [asked.where(d.closed_at.is_(None)), asked.where(dead(d))]
+    rows = sorted((row for kind in kinds for row in connection.execute(kind)), key=lambda row: row.id)[:limit]
     reasons = Reasons(connection, relay, now, {row.destination for row in rows})
     found = [
         Waiting(
@@ -64,6 +65,11 @@ def waiting_list(
         for row in rows
     ]
     return found if route else [*found, *_new(connection, relay, limit)]
+
+
+def dead(d: Any) -> ColumnElement[bool]:
+    """Closed, and to a bad end. d: the columns of `deliveries`."""
+    return and_(d.closed_at.is_not(None), ended_badly(d.state))
 
 
 class Reasons:
@@ -146,13 +152,12 @@ def _new(connection: Connection, relay: MessageRelay, limit: int) -> Iterator[Wa
 
 
 def _without_deliveries(relay: MessageRelay) -> Select[Any]:
-    messages, d = relay.messages, relay.deliveries.c
-    mine = and_(d.outbox == as_text(messages.name), d.message == messages.id_text())
+    messages = relay.messages
     recipient = as_text("") if messages.recipient is None else messages.recipient
     return (
         select(messages.id_text().label("id"), messages.event_type.label("event_type"), messages.created_at)
         .add_columns(recipient.label("recipient"))
-        .where(messages.published_at.is_(None), ~exists(select(1).where(mine).correlate(messages.table)))
+        .where(unbegun(relay))
         .order_by(messages.id)
     )
 
@@ -193,12 +198,3 @@ def message_facts(connection: Connection, relay: MessageRelay, message: str, now
         for one in deliveries
     ]
     return {**row, "payload": payload, "deliveries": each}
-
-
-def counts_by_state(connection: Connection, relay: MessageRelay) -> dict[str, int]:
-    """How many deliveries are open or dead, by state."""
-    d = relay.deliveries.c
-    asked = select(d.state, func.count()).where(
-        d.outbox == as_text(relay.messages.name), or_(d.closed_at.is_(None), d.state.in_(ENDED_BADLY))
-    )
-    return {str(state): number for state, number in connection.execute(asked.group_by(d.state))}

@@ -31,7 +31,6 @@ from .context import Failure, Limits, RunContext, Watcher, deadline_after, no_wa
 from .failure import error_message, failed
 from .hard_limit import OVERDUE, process_ends_at
 from .outcome import Outcome, ended_by
-from .python_functions import call, step_name
 from .readiness_cache import is_ready, was_ready_lately
 from .stop_signals import Stop
 from .unstartable import not_ours, record_unstartable
@@ -231,6 +230,8 @@ def _steps(context: RunContext, plans: list[Any]) -> None:
 def _step(context: RunContext, plan: Any) -> None:
     context.check()
     if callable(plan):
+        from .python_functions import call, step_name
+
         call(context, step_name(plan, context.steps), plan)
         return
     # Imported here: a job that is a plain function needs none of the batch machinery.

@@ -90,16 +90,12 @@ def dead_letters_match(dead: EndedBadly) -> RuleMatch:
 
 
 def _is_told(one: DestinationHealth, now: datetime) -> bool:
-    if one.disabled_at is not None:
-        return one.disabled_by is None
-    if one.rest_until is None:
+    if one.disabled_at is not None or one.rest_until is None:
         return False
     return one.lasting is not None or now - (one.first_failed_at or now) >= RESTING_IS_TOLD_AFTER
 
 
 def _of_destination(name: str, one: DestinationHealth) -> str:
-    if one.disabled_at is not None:
-        return f"{name} is called no more, as it is not there any more or failed for too long"
     if one.lasting is not None:
         return f"{name} refuses us; it is tried once a day, or when its settings have changed"
     return f"{name} is down since {instant_text(one.since)}" if one.since else f"{name} is down"

@@ -77,3 +77,12 @@ def test_charges_that_may_have_been_made_are_left_to_a_person(
     assert [shop.of(number).state for number in lost] == ["unknown"] * batch
     assert run.state == "partial"
     assert "rests" not in (run.note or "")
+
+
+def test_a_column_of_the_product_that_is_not_mapped_stays_its_own(shop: Payments) -> None:
+    shop.add(1)
+
+    shop.run(Script())
+
+    assert shop.statuses() == {1: "paid"}
+    assert shop.row(1).closed_at is None

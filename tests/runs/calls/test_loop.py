@@ -14,7 +14,9 @@ from sqlalchemy import Column, Engine, MetaData, Table, Text, insert, select
 
 from sexton import Again, Attempt, Call, CallOutcome, Done, Down, Job, PolicyError, UtcDateTime, text_key
 from sexton.db.column_types import BigKey
+from sexton.runs.calls.listed_calls import open_calls
 from sexton.runs.context import Limits
+from sexton.runs.runner import planned
 from sexton.runs.stop_signals import Stop
 from sexton.testing import preview_job, run_job
 from tests.support.database_checks import lease_row, let_leases_end
@@ -203,6 +205,23 @@ def test_a_dry_run_calls_nobody_and_predicts_who_is_called(shop: Payments) -> No
     assert made == []
     assert foreseen.total.picked == run.total.picked == 2
     assert gateway.ids == [3, 4]
+
+
+def test_rows_that_name_nobody_are_neither_foreseen_nor_called_and_say_so(shop: Payments) -> None:
+    for number, name in enumerate((None, "", "gateway"), 1):
+        shop.add(1, start=number, shop=name)
+    job = shop.job(Script(), destination=shop.table.c.shop)
+
+    foreseen = preview_job(shop.engine, job, at=NOON)
+    run = run_job(shop.engine, job, at=NOON)
+    with shop.engine.connect() as connection:
+        listed = open_calls(connection, job.name, planned(job)[0], 9)
+
+    assert foreseen.total.picked == run.total.picked == 1
+    assert [(one.subject, one.why) for one in listed] == [
+        ("1", "its destination is empty: nobody to call"),
+        ("2", "its destination is empty: nobody to call"),
+    ]
 
 
 def test_two_processes_call_for_each_row_once(small: Payments, database: str, tmp_path: Path, start: Start) -> None:

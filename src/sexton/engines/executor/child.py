@@ -87,8 +87,10 @@ def _end_with_parent() -> None:
 
 def _warm(app: App) -> None:
     """Load what a run needs and open the connection, so that the first trigger does not wait for it."""
-    from ...runs import admission, batches, kept_rows, left_over, preflight  # noqa: F401
+    from ...db.tables import own_tables
+    from ...runs import admission, batches, kept_rows, left_over, preflight, python_functions  # noqa: F401
 
+    own_tables(app.dialect)
     assert app.definition  # the fingerprint of the settings, which each run keeps
     with suppress(SextonError), read_only(app.database):
         pass

@@ -85,7 +85,7 @@ def _there(connection: Connection, job: str, plan: Plan, subjects: Sequence[str]
     subject = subject_text(plan.key)
     asked = select(subject.label("subject"), who.label("name")).where(subject.in_(subjects)).select_from(plan.table)
     found = connection.execute(asked, parameters(asked, Request(0, None, at, job, None)))
-    return {row.subject: row.name for row in found}
+    return {row.subject: row.name or "" for row in found}
 
 
 def _settled(note: str) -> dict[str, object]:

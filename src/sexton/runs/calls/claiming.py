@@ -108,7 +108,9 @@ class Claiming:
         if rows and probing and not destinations.take_probe(connection, name, token, ends, look.at):
             return []  # somebody else finds out whether it is back
         if rows and self.rule.rates:
-            return rows[: budgets.permits(connection, name, self.rule.rates, len(rows), ask_now(connection))]
+            rows = rows[: budgets.permits(connection, name, self.rule.rates, len(rows), ask_now(connection))]
+            if probing and not rows:
+                destinations.give_back_probe(connection, name, token)
         return rows
 
     def _make_ours(

@@ -61,6 +61,8 @@ class _Reasons:
             if call.claimed_until is not None and call.claimed_until > self.now:
                 return f"is called now, by run {call.run}", call.claimed_until
             return "its process ended in the call; called again at the next run", None
+        if not call.destination:
+            return "its destination is empty: nobody to call", None
         health = self.health.get(call.destination, DestinationHealth())
         if health.disabled_at is not None:
             who = f"paused by {health.disabled_by}" if health.disabled_by else "disabled"
@@ -201,7 +203,7 @@ def _listed(job: str, plan: Plan, row: Row[Any]) -> ListedCall:
         job=job,
         step=plan.step,
         subject=known["subject"],
-        destination=known["destination"],
+        destination=known["destination"] or "",
         state=known["state"],
         attempts=known["kept_attempts"] or 0,
         since=known["kept_first_at"] or (own_time if isinstance(own_time, datetime) else None),
