@@ -3,7 +3,7 @@
 in_app     rows of the product, straight from the outbox
 fan_out    a delivery for each route of a new message
 late       what is no longer worth sending
-disabled   what has nobody to go to
+disabled   what has nobody to go to, where a destination is disabled
 in_app     rows of the product for messages that go elsewhere too
 close      messages whose deliveries ended without a call
 digest     who belongs to which digest
@@ -29,7 +29,7 @@ from .delivery import delivery_calls, ready_channels
 from .digests import DIGEST, Gather
 from .fan_out import MOST_OPEN, FanOut, unbegun
 from .in_app import InAppDeliveries, in_app_steps
-from .lateness import DropLate, GiveUpDisabled
+from .lateness import DropLate, GiveUpDisabled, disabled_destinations
 from .relay import MessageRelay
 
 if TYPE_CHECKING:
@@ -70,13 +70,15 @@ def relay_steps(relay: MessageRelay, engine: Engine, lane: int = 1) -> list[Poli
     in_app = in_app_steps(relay)
     calls = delivery_calls(relay, engine)
     first = (lane - 1) % len(calls) if calls else 0
-    room = room_left(relay, engine)
+    with read_only(engine) as connection:
+        room, disabled = room_left(connection, relay), any_disabled(connection, relay)
     found: list[Policy] = [step for step in in_app if not isinstance(step, InAppDeliveries)]
     if room:
         found.append(FanOut(relay, room))
     if any(route.send_before for route in relay.routes):
         found.append(DropLate(relay))
-    found.append(GiveUpDisabled(relay))
+    if disabled:
+        found.append(GiveUpDisabled(relay))
     found += [step for step in in_app if isinstance(step, InAppDeliveries)]
     found.append(Close(relay))
     if any(route.digest for route in relay.routes):
@@ -94,13 +96,17 @@ def forget_dead(relay: MessageRelay) -> Policy:
     return Purge(deliveries, by=d.closed_at, keep=DEAD_LETTERS_LISTED, only=gone, name="forget")
 
 
-def room_left(relay: MessageRelay, engine: Engine) -> int:
+def room_left(connection: Connection, relay: MessageRelay) -> int:
     """Messages that may be fanned out now: so many that no more than `MOST_OPEN` deliveries are open."""
     d = relay.deliveries.c
     some = select(d.id).where(d.closed_at.is_(None)).limit(MOST_OPEN).subquery()
-    with read_only(engine) as connection:
-        is_open = connection.execute(select(func.count()).select_from(some)).scalar_one()
+    is_open = connection.execute(select(func.count()).select_from(some)).scalar_one()
     return max((MOST_OPEN - int(is_open)) // max(len(relay.routes), 1), 0)
+
+
+def any_disabled(connection: Connection, relay: MessageRelay) -> bool:
+    """Whether a destination has disabled itself; else no run has to look for deliveries to one."""
+    return connection.execute(disabled_destinations(relay).limit(1)).first() is not None
 
 
 def waiting(connection: Connection, relay: MessageRelay, now: datetime) -> bool:

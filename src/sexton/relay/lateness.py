@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import Select, and_, select
 
 from ..call_state import CallState
 from ..db.tables import own_tables
@@ -52,8 +53,7 @@ class GiveUpDisabled:
 
     def plan(self) -> Plan:
         """Deliveries to a destination that disabled itself."""
-        d, who = self.relay.deliveries.c, own_tables(self.relay.dialect).destinations.c
-        disabled = select(who.name).where(who.disabled_at.is_not(None), who.disabled_by.is_(None))
+        d = self.relay.deliveries.c
         values = {"state": CallState.GONE, "code": CallState.GONE.value, "error": "the destination is disabled"}
         return Plan(
             step=self.name,
@@ -63,7 +63,7 @@ class GiveUpDisabled:
             due=and_(
                 d.closed_at.is_(None),
                 d.state == CallState.WAITING,
-                d.destination.in_(disabled),
+                d.destination.in_(disabled_destinations(self.relay)),
                 self.relay.mine,
             ),
             main=Change.update(
@@ -73,3 +73,9 @@ class GiveUpDisabled:
                 lambda rows: values,
             ),
         )
+
+
+def disabled_destinations(relay: MessageRelay) -> Select[Any]:
+    """Names of those that nobody has paused, and that are called no more."""
+    who = own_tables(relay.dialect).destinations.c
+    return select(who.name).where(who.disabled_at.is_not(None), who.disabled_by.is_(None))
