@@ -69,8 +69,8 @@ def open_database(url: str | URL, *, create: bool = True, trusted: Sequence[str]
         target,
         hide_parameters=True,
         enable_from_linting=False,
-        pool_size=2,
-        max_overflow=2,
+        pool_size=3,  # of a run that calls: itself, and two that call; one beyond the pool is opened anew each time
+        max_overflow=1,
         pool_timeout=10,
         execution_options={TRUSTED_ROLES: tuple(trusted)},
         connect_args=arguments,

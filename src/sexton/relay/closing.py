@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BindParameter,
     ColumnElement,
     Connection,
@@ -224,23 +225,30 @@ def _locked(connection: Connection, relay: MessageRelay, ids: Sequence[str]) -> 
 
 
 def _standing(relay: MessageRelay, ids: Sequence[str]) -> Select[Any]:
-    """How the deliveries of each of these messages are."""
+    """How the deliveries of each of these messages are.
+
+    On PostgreSQL by one look into the index a message, see `fan_out.unbegun`: a list of messages it may look for among
+    all deliveries of the outbox.
+    """
     d = relay.deliveries.c
 
     def some(states: tuple[CallState, ...]) -> ColumnElement[int]:
         return func.max(case((d.state.in_(states), 1), else_=0))
 
     error = func.max(case((d.state.in_(ENDED_BADLY), d.error), else_=null()), type_=Text())
-    asked = select(
-        d.message,
+    columns = (
         some(OPEN_CALLS).label("is_open"),
         some(ENDED_BADLY).label("is_bad"),
         some((CallState.DONE,)).label("is_done"),
         func.max(d.attempts).label("attempts"),
         error.label("error"),
     )
-    mine = (d.outbox == as_text(relay.messages.name), among(d.message, ids, relay.dialect))
-    return asked.where(*mine).group_by(d.message)
+    mine = d.outbox == as_text(relay.messages.name)
+    if relay.dialect != "postgresql":
+        return select(d.message, *columns).where(mine, d.message.in_(ids)).group_by(d.message)
+    named = func.unnest(literal(list(ids), ARRAY(Text()))).table_valued("message").render_derived("sexton_named")
+    each = select(*columns).where(mine, d.message == named.c.message).lateral("sexton_standing")
+    return select(named.c.message, *each.c).join_from(named, each, each.c.attempts.is_not(None))
 
 
 def _write(

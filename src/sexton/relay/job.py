@@ -69,7 +69,8 @@ def relay_steps(relay: MessageRelay, engine: Engine, lane: int = 1) -> list[Poli
     in_app = in_app_steps(relay)
     calls = delivery_calls(relay, engine)
     first = (lane - 1) % len(calls) if calls else 0
-    room = room_left(relay, engine)
+    with read_only(engine) as connection:
+        room = room_left(connection, relay)
     found: list[Policy] = [step for step in in_app if not isinstance(step, InAppDeliveries)]
     if room:
         found.append(FanOut(relay, room))
@@ -92,12 +93,11 @@ def forget_dead(relay: MessageRelay) -> Policy:
     return Purge(deliveries, by=d.closed_at, keep=DEAD_LETTERS_LISTED, only=gone, name="forget")
 
 
-def room_left(relay: MessageRelay, engine: Engine) -> int:
+def room_left(connection: Connection, relay: MessageRelay) -> int:
     """Messages that may be fanned out now: so many that no more than `MOST_OPEN` deliveries are open."""
     d = relay.deliveries.c
     some = select(d.id).where(d.closed_at.is_(None)).limit(MOST_OPEN).subquery()
-    with read_only(engine) as connection:
-        is_open = connection.execute(select(func.count()).select_from(some)).scalar_one()
+    is_open = connection.execute(select(func.count()).select_from(some)).scalar_one()
     return max((MOST_OPEN - int(is_open)) // max(len(relay.routes), 1), 0)
 
 
