@@ -328,3 +328,17 @@ def test_whatever_a_payload_holds_is_said_and_kept(payload: dict[str, Any]) -> N
     assert said.text
     with pytest.raises(TypeError):
         frozen(payload)["x"] = 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ payload[pin] }}", "{% include pin %}", "{{ pin[pin] }}", "{{ pin|attr(pin) }}", "{{ pin|attr('__class__') }}"],
+)
+def test_a_name_that_a_message_gave_is_in_no_error(tmp_path: Path, source: str) -> None:
+    made = templates(tmp_path, code=source)
+
+    with pytest.raises(TemplateError) as caught:
+        made.render("code", message({"pin": "qXcanaryX7"}))
+
+    assert "template code.txt, line 1: " in str(caught.value)
+    assert "qXcanaryX7" not in str(caught.value)

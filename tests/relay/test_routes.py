@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sexton.channels.email import EmailSettings
+from sexton.channels.webhook import WebhookSettings
 from sexton.config.reading import read_into
 from sexton.config.route_settings import OutboxSettings, RouteSettings
 from sexton.errors import SettingsError, UsageError
@@ -92,3 +93,15 @@ def test_columns_without_a_table_are_refused() -> None:
 
 def test_events_without_a_route_are_found() -> None:
     assert unrouted(["a", "b", "c"], [Route("r", ("a", "c"), "log")]) == ["b"]
+
+
+def test_a_webhook_goes_to_the_url_of_ours_where_a_route_names_nobody() -> None:
+    ours = {"webhook": WebhookSettings(url="https://ours.example/hook")}
+
+    found = routes(
+        channels=ours,
+        ours={"event": "a", "channel": "webhook"},
+        theirs={"event": "b", "channel": "webhook", "to": "{recipient}"},
+    )
+
+    assert [route.to for route in found] == ["", "{recipient}"]

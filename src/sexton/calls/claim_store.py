@@ -21,7 +21,7 @@ from .claimed_row import UNKNOWN_CODE, ClaimedRow, Verdict
 ATTEMPTS, STATE, CODE, FIRST = "sexton_attempts", "sexton_state", "sexton_code", "sexton_first_at"
 SUBJECT = "sexton_subject"
 
-KEYS_PER_STATEMENT = 500
+KEYS_PER_STATEMENT = 1_000
 """Keys in one statement; SQLite takes no more than 32,766 parameters, and composite keys need several each."""
 
 

@@ -119,6 +119,7 @@ class ConfiguredChannel(ABC, Generic[S]):
     strangers: whether recipients are web addresses that others chose; those that fail for days are disabled.
     delivers: whether it takes messages of the outbox, by `deliver`.  batch: how many of them at once.
     needed_to_deliver: settings without which it cannot deliver.
+    own_place: setting with an address that messages go to by routes which name nobody; "": there is none.
     retry: delays after which one that did not arrive is tried again, while a route names no others.
     """
 
@@ -132,6 +133,7 @@ class ConfiguredChannel(ABC, Generic[S]):
     strangers: ClassVar[bool] = False
     batch: ClassVar[int] = 1
     needed_to_deliver: ClassVar[tuple[str, ...]] = ()
+    own_place: ClassVar[str] = ""
     retry: ClassVar[tuple[str, ...]] = ("10s", "1m", "5m", "30m")
 
     def __init__(self, settings: S) -> None:

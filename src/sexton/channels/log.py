@@ -26,7 +26,7 @@ class LogChannel(ConfiguredChannel[LogSettings]):
     settings_type = LogSettings
     addressed = False
     delivers = True
-    batch = 100
+    batch = 1_000
 
     def __init__(self, settings: LogSettings, *, stream: TextIO | None = None) -> None:
         super().__init__(settings)

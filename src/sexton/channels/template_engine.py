@@ -6,6 +6,7 @@ Imported only where a template is used.
 from __future__ import annotations
 
 import json
+import linecache
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,9 +16,11 @@ from typing import Any
 
 import jinja2
 from jinja2 import meta
+from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..errors import SettingsError, suggestion
+from ..masking import MASK
 from ..texts import one_line
 from .contract import OutgoingMessage
 from .template_files import HTML, TemplateError
@@ -28,6 +31,7 @@ MOST_RENDERED = 1024 * 1024
 
 _PACKAGE = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*):([\w./-]+)")
 _MISSING = re.compile(r"'(.+)' is not in the message")
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 class TemplateEngine:
@@ -76,7 +80,7 @@ class TemplateEngine:
                 if size > MOST_RENDERED:
                     raise FilterError(f"it becomes more than {MOST_RENDERED:,} characters")
         except Exception as error:  # code of others: filters, and what they call
-            text = _words(error)
+            text = _words_without_values(error)
             if (missing := _MISSING.fullmatch(text)) is not None:
                 text += suggestion(missing[1], names)
             raise TemplateError(f"template {_place(error, file)}: {text} (event {message.event})") from None
@@ -168,6 +172,23 @@ def _place(error: Exception, file: str) -> str:
         return file
     inner = Path(found[-1].filename)
     return f"{file if file.endswith(inner.name) else inner.name}, line {found[-1].lineno}"
+
+
+def _words_without_values(error: Exception) -> str:
+    """The same for an error that a message led to: a name that no template has in its text is one of its values."""
+    if isinstance(error, jinja2.TemplateNotFound) and not _is_written(error, str(error.name)):
+        return "there is no template of the name that it asks for"
+    words = _words(error)
+    if isinstance(error, jinja2.UndefinedError | SecurityError):
+        return _QUOTED.sub(lambda name: name[0] if _is_written(error, name[1]) else MASK, words)
+    return words
+
+
+def _is_written(error: Exception, name: str) -> bool:
+    """Whether a template that the error came through has this name in its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    files = {frame.filename for frame in frames if Path(frame.filename).suffix in (".txt", HTML)}
+    return any(name in line for file in files for line in linecache.getlines(file))
 
 
 def _words(error: Exception) -> str:

@@ -84,6 +84,7 @@ class WebhookChannel(ConfiguredChannel[WebhookSettings]):
     library = HTTP_LIBRARY
     delivers = True
     strangers = True
+    own_place = "url"
     retry: ClassVar[tuple[str, ...]] = ("1m", "5m", "30m", "2h")
 
     def __init__(

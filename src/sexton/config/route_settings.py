@@ -25,7 +25,7 @@ class RouteSettings:
     to: str | None = setting(
         None,
         'whom: "{recipient}" of the message, which is the default, "{payload.FIELD}", or a fixed address; channels '
-        "that lead to one place need none",
+        "that lead to one place need none, nor does a webhook with a url of yours",
         example="{payload.email}",
     )
     people: str | None = setting(

@@ -68,6 +68,8 @@ class Plan:
     call: each row is called for, outside of any transaction, and what came of it is recorded; nothing else happens.
     rollup: rows are summed up by windows; nothing happens to them.
     limit: rows that one run takes at most.  batch: rows that one batch takes at most.
+    batch_seconds: that one batch should take; None: what the run aims at. For rows that nobody else waits for, as those
+    of an outbox: a statement has fixed costs, and larger batches have fewer of them.
     lock_first: lock in one statement, ask `due` again in the next. For predicates that look at other tables, whose
     writers lock this row first; a single statement would judge those tables by a snapshot older than the lock.
     lock_also: rows of other tables that `due` looks at and that go along, locked in between, as their writers may lock
@@ -101,6 +103,7 @@ class Plan:
     rollup: RollupRule | None = None
     limit: int | None = None
     batch: int | None = None
+    batch_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """PolicyError for an insert where only picked rows can be meant, or where files could not hold it."""

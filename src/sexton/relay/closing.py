@@ -15,16 +15,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BindParameter,
-    Column,
     ColumnElement,
     Connection,
     FromClause,
     Select,
     Text,
     and_,
-    any_,
     case,
     func,
     literal,
@@ -41,7 +38,7 @@ from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
 from ..db.time_parameters import instant_values, now
 from ..policies.contract import Change, Found, Plan, Rows, in_rows
-from .messages import MessageTable
+from .messages import BATCH_SECONDS, MessageTable, among
 from .payload import largest, without_fields
 from .relay import MessageRelay
 from .routes import Route
@@ -79,6 +76,7 @@ class Close:
                 lambda rows: {"closed_at": now()},
             ),
             carry=(d.message,),
+            batch_seconds=BATCH_SECONDS,
         )
 
     def _messages(self, rows: Rows) -> Select[Any]:
@@ -251,13 +249,6 @@ def _write(
     dialect = connection.dialect.name
     statement = update(messages.table).where(among(messages.id, messages.ids_of(ids), dialect)).values(values)
     connection.execute(statement, valued(statement, at))
-
-
-def among(column: Column[Any], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:
-    """Whether the column has one of these values; on PostgreSQL one array, so that the statement is always the same."""
-    if dialect == "postgresql":
-        return column == any_(literal(list(values), ARRAY(column.type)))
-    return column.in_(values)
 
 
 def valued(statement: ClauseElement, at: datetime) -> dict[str, Any]:

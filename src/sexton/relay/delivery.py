@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, or_
 
 from ..call_outcomes import Again, CallOutcome, Failed, Gone
 from ..call_state import CallState
@@ -112,8 +112,7 @@ def _ended(relay: MessageRelay, sender: Sender, connection: Connection, recorded
     rows = [call.row for call in recorded if call.closed]
     if not rows:
         return
-    d = relay.deliveries.c
-    at = connection.execute(select(d.closed_at).where(d.id == rows[-1].id)).scalar_one()
+    at = recorded[-1].at
     ids = [row.message for row in rows]
     if stamps := [row.batch for row in rows if row.batch is not None]:
         ids += end_members(connection, relay, stamps, at)

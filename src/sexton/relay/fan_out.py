@@ -32,6 +32,7 @@ from ..db.time_parameters import now
 from ..policies.contract import Change, Plan
 from .addressing import is_for, is_for_any, recipient, send_before
 from .destinations import destination
+from .messages import BATCH_SECONDS
 from .relay import MessageRelay
 from .routes import FIELDS, IN_APP, Route
 
@@ -63,6 +64,7 @@ class FanOut:
             carry=messages.told_columns,
             lock_first=True,
             limit=self.room,
+            batch_seconds=BATCH_SECONDS,
         )
 
     def _rows(self, picked: FromClause) -> Select[Any]:

@@ -20,6 +20,7 @@ from ..policies.contract import Change, Found, Plan, Rows, in_rows
 from .addressing import is_for
 from .closing import erased
 from .fan_out import refusal, unbegun
+from .messages import BATCH_SECONDS
 from .relay import MessageRelay
 from .routes import IN_APP, Route
 
@@ -74,6 +75,7 @@ class StraightInApp:
                 lambda rows: self._published(),
             ),
             carry=messages.told_columns,
+            batch_seconds=BATCH_SECONDS,
         )
 
     def _published(self) -> dict[str, Any]:
@@ -113,6 +115,7 @@ class InAppDeliveries:
                 "deliveries", self.relay.deliveries, lambda rows: in_rows((d.id,), rows["picked"]), self._ended
             ),
             carry=(d.message,),
+            batch_seconds=BATCH_SECONDS,
         )
 
     def _messages(self, rows: Rows) -> Select[Any]:

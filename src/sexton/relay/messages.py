@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     Column,
     ColumnElement,
     Connection,
@@ -16,8 +17,10 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    any_,
     cast,
     func,
+    literal,
 )
 from sqlalchemy import inspect as look_into
 from sqlalchemy.types import JSON, DateTime, Integer, NullType
@@ -33,6 +36,9 @@ from .payload import payload_field
 NEEDED_COLUMNS = ("id", "event_type", "payload", "created_at", "published_at")
 USED_COLUMNS = ("key", "recipient", "attempt_count", "last_attempted_at", "last_error")
 """Of a product's outbox: those that it must have, and those that are used where it has them."""
+
+BATCH_SECONDS = 0.1
+"""Seconds that a batch over messages should take: who writes messages waits for none of these rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,13 @@ def _kind(wanted: str, found: Any) -> Any:
     if wanted in ("key", "recipient", "event_type", "last_error"):
         return Text()
     return Text() if isinstance(found, NullType) else found
+
+
+def among(column: Column[Any], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:
+    """Whether the column has one of these values; on PostgreSQL one array, so that the statement is always the same."""
+    if dialect == "postgresql":
+        return column == any_(literal(list(values), ARRAY(column.type)))
+    return column.in_(values)
 
 
 def text_or_null(column: Column[Any] | None, rows: Any) -> ColumnElement[str] | None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from ..channels.contract import OutgoingMessage
 from ..masking import MASK
-from .messages import MessageTable
+from .messages import MessageTable, among
 from .relay import MessageRelay
 from .routes import Route
 
@@ -33,7 +33,7 @@ class Stored:
 def stored_messages(connection: Connection, messages: MessageTable, ids: Sequence[str]) -> dict[str, Stored]:
     """Those that are still there, by their id as text."""
     asked = select(messages.id_text().label("id"), messages.event_type, messages.payload, messages.created_at)
-    rows = connection.execute(asked.where(messages.id.in_(messages.ids_of(ids))))
+    rows = connection.execute(asked.where(among(messages.id, messages.ids_of(ids), connection.dialect.name)))
     return {row[0]: Stored(str(row[1]), payload_of(row[2]), row[3]) for row in rows}
 
 

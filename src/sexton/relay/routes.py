@@ -111,6 +111,8 @@ def routes_of(
             del found[name]
             continue
         found[name] = _changed(name, found.get(name), settings, place)
+        if settings.to is None and _leads_home(found[name], channels):
+            found[name] = replace(found[name], to="")
     for route in found.values():
         _check(route, channels, lambda key, name=route.name: place(("route", name, key)))  # type: ignore[misc]
     return tuple(found.values())
@@ -132,6 +134,17 @@ def _changed(name: str, route: Route | None, settings: RouteSettings, place: Rou
         if not given:
             raise SettingsError(f"{place(('route', name))}: this route has no {key}; give it one")
     return Route(name, **changes)
+
+
+def _leads_home(route: Route, channels: Mapping[str, Any]) -> bool:
+    """Whether it names nobody, and its channel has an address of ours: a webhook with a `url`."""
+    if route.to != ANY_RECIPIENT or route.people:
+        return False
+    try:
+        place = channel_type(route.channel).own_place
+    except ValueError:
+        return False  # `_check` says which channels there are
+    return bool(place) and bool(getattr(settings_of(route.channel, channels), place))
 
 
 def _check(route: Route, channels: Mapping[str, Any], place: Callable[[str], str]) -> None:

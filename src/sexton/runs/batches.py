@@ -172,6 +172,8 @@ class Batches:
     def _goal(self) -> float:
         if self.context.engine.dialect.name == "sqlite":
             return SQLITE_TARGET_FACTOR * self.context.limits.batch
+        if self.plan.batch_seconds is not None:
+            return self.plan.batch_seconds
         return self.context.limits.batch * (1 if self.plan.only_deletes else TELLING)
 
     def _size(self) -> int:

@@ -39,7 +39,7 @@ from .recording import UNRECORDED, Recorded, Recording
 LAST_SECONDS = 10.0
 """Seconds that calls under way have to end once somebody asked the run to stop."""
 
-MOST_RECORDED = 200
+MOST_RECORDED = 1_000
 """Answers that one transaction records at most."""
 
 IDLE_SECONDS = 1.0

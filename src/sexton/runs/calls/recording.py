@@ -33,6 +33,9 @@ UNRECORDED = "unrecorded"
 SCHEDULE = frozenset(("attempts", "next_at", "error", "status"))
 """Parts of a row's schedule, by their names in `CallColumns`."""
 
+NOTHING: frozenset[str] = frozenset()
+"""No part of it, as of nearly all rows."""
+
 
 @dataclass(slots=True)
 class Recorded:
@@ -70,20 +73,24 @@ class _Standing:
 
 
 def _standing(
-    claimed: ClaimedRow, own: CallColumns, still: bool, values: list[tuple[Column[Any], Any]], unchanged: int
+    claimed: ClaimedRow, own: CallColumns, found: Sequence[Any], read: Sequence[Column[Any]], unchanged: int
 ) -> _Standing:
-    """values: of the columns that must be unchanged, so many; then of the schedule."""
+    """found: whether it is still called for, the claim, and values of the columns read: those that must be unchanged,
+    so many; then of the schedule."""
     was = claimed.row._mapping
-    still = still and all(now == was[column.key] for column, now in values[:unchanged])
-    theirs, status = set(), None
-    for column, now in values[unchanged:]:
+    still, claim, *values = found
+    still = bool(still) and all(
+        now == was[column.key] for column, now in zip(read[:unchanged], values[:unchanged], strict=True)
+    )
+    theirs, status = NOTHING, None
+    for column, now in zip(read[unchanged:], values[unchanged:], strict=True):
         if column is own.attempts and now != claimed.attempts:
-            theirs.add("attempts")
+            theirs |= {"attempts"}
         elif column is own.next_at and now != was[column.key]:
-            theirs.add("next_at")
+            theirs |= {"next_at"}
         elif column is own.status:
             status = now
-    return _Standing(still, status, frozenset(theirs))
+    return _Standing(still, status, theirs, claim)
 
 
 def _refused(connection: Connection, then: Then) -> str | None:
@@ -127,7 +134,8 @@ class Recording:
             elif standing is None or not standing.still or standing.status not in (None, CallState.CLAIMED):
                 moved.append(answer)
             else:
-                settled = replace(self._applied(connection, answer, at(answer)), theirs=standing.theirs)
+                settled = self._applied(connection, answer, at(answer))
+                settled = replace(settled, theirs=standing.theirs) if standing.theirs else settled
                 written.append((claimed, settled))
         self._write(connection, written, request, at(answers[-1]), recorded)
         self._moved(connection, moved, at(answers[-1]), recorded)
@@ -163,9 +171,7 @@ class Recording:
             width = len(self.plan.key)
             for one in connection.execute(asked, parameters(asked, request)):
                 claimed = before[tuple(one[:width])]
-                values = list(zip(read, one[width + 2 :], strict=True))
-                standing = _standing(claimed, own, bool(one[width]), values, len(self.rule.unchanged))
-                found[claimed.subject] = replace(standing, claim=one[width + 1])
+                found[claimed.subject] = _standing(claimed, own, one[width:], read, len(self.rule.unchanged))
         return found
 
     def _applied(self, connection: Connection, answer: Answer, at: datetime) -> Verdict:
