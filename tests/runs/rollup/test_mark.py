@@ -40,7 +40,7 @@ def test_the_mark_says_what_is_closed_and_what_is_sealed(engine: Engine) -> None
     assert mark.sealed_to == at("2026-03-05 12:30")
 
 
-def test_t13_a_sealed_window_is_never_computed_again(engine: Engine) -> None:
+def test_a_sealed_window_is_never_computed_again(engine: Engine) -> None:
     """Trap 13, timescaledb#2198: a refresh after the purge of its rows would take the sums away."""
     shop = open_sales(engine)
     days(shop)
