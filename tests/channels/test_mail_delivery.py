@@ -56,7 +56,7 @@ def kinds(outcomes: Sequence[CallOutcome]) -> list[type[CallOutcome]]:
 
 
 def test_a_batch_takes_one_connection_and_each_mail_has_one_recipient(relay: Relay) -> None:
-    """Nobody sees who else was told (R23)."""
+    """Nobody sees who else was told."""
     outcomes = deliver(relay, message(A), message(B), message(C))
 
     assert kinds(outcomes) == [Done, Done, Done]

@@ -1,4 +1,4 @@
-"""REP-6, REP-29, REP-39, REP-40: one table of outcomes, and every engine runs through it.
+"""REP-6, REP-29, REP-39, REP-40, ORA-APP: one table of outcomes, and every engine runs through it.
 
 For whatever a job does there is one state, one line of history, one answer to what becomes of its slot and of the
 later one; whoever starts it. The table is `tests/support/outcome_jobs.py`, the engines are in `engines.py`.

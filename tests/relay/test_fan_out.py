@@ -55,8 +55,8 @@ def test_twice_is_once(engine: Engine) -> None:
     assert again.total.picked == 0
 
 
-def test_a_message_with_a_lower_id_that_commits_later_is_found_r20(engine: Engine) -> None:
-    """R20: never `id > last`."""
+def test_a_message_with_a_lower_id_that_commits_later_is_found(engine: Engine) -> None:
+    """New messages are never looked for by `id > last`."""
     room = open_room(engine, Route("mails", ("order_expired",), "log", to="ops"))
     room.message(9, "order_expired")
     room.run(only=["fan_out"])

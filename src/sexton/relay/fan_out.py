@@ -1,7 +1,7 @@
 """Fan-out: for each message that a route takes and nothing was begun for, a row of `deliveries` for each of its routes.
 
-Set-based, and by what is missing, never by the highest id seen: a transaction that wrote a lower id may commit later
-(R20). A message is locked first, and looked at again: two relays at once write no row twice. What a route cannot fill
+Set-based, and by what is missing, never by the highest id seen: a transaction that wrote a lower id may commit
+later. A message is locked first, and looked at again: two relays at once write no row twice. What a route cannot fill
 in is written as failed: the message is a dead letter with the name of the field, and the others go on.
 """
 

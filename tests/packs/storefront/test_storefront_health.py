@@ -42,7 +42,7 @@ def app(database: str) -> Any:
 
 
 def test_ora_mon_1_the_health_page_has_what_the_ticket_asks_for(app: App) -> None:
-    """ORA-MON.1: last cleanup, last stock check, uptime, counts, from the database; ORA-APP: by the door of engines."""
+    """ORA-MON.1: last cleanup, last stock check, uptime, and how often each was done, from the database."""
     reader = HealthReader.of(app.settings, app.registry, patience=PATIENCE, statement=PATIENCE)
     with serving(app, "127.0.0.1:0", None, reader) as (host, port):
         connection = HTTPConnection(host, port, timeout=PATIENCE)
