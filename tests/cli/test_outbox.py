@@ -79,7 +79,7 @@ def test_each_line_says_what_waits_and_why(shop: Inside) -> None:
     ]
     assert "1  order_expired by mails to ada@example.com\n" in text
     assert re.search(r"waiting for .*; log is paused by .*: tea\n", re.sub(r"\n\s+", " ", text) + "\n") is not None
-    assert "failed for" in text
+    assert "failed, written " in text
     assert "the message has no payload.email" in re.sub(r"\n\s+", " ", text)
     assert "1234" not in text
 

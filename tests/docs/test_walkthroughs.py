@@ -38,8 +38,9 @@ WITH_COMMANDS = [page for page in pages() if any(block.language == "console" for
 
 
 def test_the_tutorial_shows_commands() -> None:
-    guides = ("tutorial/first-job.md", "how-to/write-a-policy.md", "how-to/diet.md", "how-to/calls.md")
-    assert {ROOT / "README.md", *(DOCS / guide for guide in guides)} == set(WITH_COMMANDS)
+    guides = ("write-a-policy.md", "diet.md", "calls.md", "roll-up.md")
+    walked = {ROOT / "README.md", DOCS / "tutorial" / "first-job.md", *(DOCS / "how-to" / guide for guide in guides)}
+    assert walked == set(WITH_COMMANDS)
 
 
 DUE = (cron("37 3 * * *"), cron("10 4 * * *", "Europe/Berlin"))

@@ -21,6 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..app import App
+from ..call_state import ENDED_BADLY, NOTHING_LEFT
 from ..console import say
 from ..errors import UsageError, suggestion
 from ..exit_codes import DONE, FAILED
@@ -91,11 +92,17 @@ def _list(app: App, arguments: Namespace) -> int:
         return DONE
     for one in found:
         age = duration_words(max((now - one.since).total_seconds(), 0.0))
-        tries = f", {one.attempts} tries" if one.attempts else ""
+        tries = f", {_tries(one.attempts)}" if one.attempts else ""
         route = f" by {one.route}" if one.route else ""
         to = f" to {one.recipient}" if one.recipient else ""
-        say(*_folded(f"{one.message}  {one.event}{route}{to}", f"{one.state} for {age}{tries}; {one.why}"))
+        ended = one.state in (*ENDED_BADLY, *NOTHING_LEFT)
+        state = f"{one.state}, written {age} ago" if ended else f"{one.state} for {age}"
+        say(*_folded(f"{one.message}  {one.event}{route}{to}", f"{state}{tries}; {one.why}"))
     return DONE
+
+
+def _tries(number: int) -> str:
+    return "1 try" if number == 1 else f"{number} tries"
 
 
 def _folded(head: str, tail: str) -> Iterator[str]:
@@ -139,7 +146,7 @@ def _facts(facts: dict[str, Any]) -> Iterator[str]:
     yield f"{'payload':13} {visible(json_text(facts['payload'], default=str))}"
     for one in facts["deliveries"]:
         to = f" to {one['recipient']}" if one["recipient"] else ""
-        yield visible(f"by {one['route']} through {one['channel']}{to}: {one['state']}, {one['attempts']} tries")
+        yield visible(f"by {one['route']} through {one['channel']}{to}: {one['state']}, {_tries(one['attempts'])}")
         yield visible(f"    {one['why']}")
         if one["note"]:
             yield visible(f"    {one['note']}")

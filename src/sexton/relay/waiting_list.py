@@ -83,7 +83,11 @@ class Reasons:
     def why(self, row: Any) -> str:
         """One line about a delivery."""
         if row.state not in OPEN_CALLS:
-            words = {CallState.GAVE_UP: "given up", CallState.UNKNOWN: "nobody knows whether it arrived"}
+            words = {
+                CallState.DONE: "arrived",
+                CallState.GAVE_UP: "given up",
+                CallState.UNKNOWN: "nobody knows whether it arrived",
+            }
             said = words.get(row.state, str(row.state))
             return f"{said}: {row.error}" if row.error else said
         if row.state == CallState.CLAIMED:
