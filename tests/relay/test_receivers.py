@@ -45,7 +45,7 @@ def relay() -> Iterator[Relay]:
         yield server
 
 
-def mail_room(engine: Engine, relay: Relay, *addresses: str, **login: str) -> Mailroom:
+def mail_room(engine: Engine, relay: Relay, *addresses: str, **login: Any) -> Mailroom:
     """A message for each address."""
     settings = EmailSettings(host="127.0.0.1", port=relay.port, security="none", sender="shop@example.com", **login)
     room = open_room(engine, MAILS, channels={"email": settings})
