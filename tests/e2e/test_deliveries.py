@@ -192,7 +192,7 @@ def test_what_people_decide_reaches_the_receivers(yard: Yard, relay: Relay, web:
     relay.receivers = {"ada@example.com": ["550 5.1.1 no such user"]}
     write(yard.engine, "paid", 2)
     command(yard, "run", "--due")
-    command(yard, "outbox", "drop", "2", "--route", "mails")
+    command(yard, "outbox", "drop", "--dead", "--route", "mails")
     command(yard, "run", "--due")
 
     assert is_over(yard.engine)
