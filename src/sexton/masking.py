@@ -39,6 +39,12 @@ def shown(url: str) -> str:
     return f"{scheme}://{path}{question}{_PARAMETER.sub(_masked, query)}"
 
 
+def shown_recipient(recipient: str) -> str:
+    """Whoever knows the address of a webhook can post to it: only its host is shown. Other recipients as they are."""
+    scheme, separator, rest = recipient.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}/…" if separator else recipient
+
+
 def without_secrets(value: object) -> object:
     """The same tables and lists, with URLs as `shown()` and values under secret-looking names masked."""
     if isinstance(value, Mapping):

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from ..call_outcomes import CallOutcome, Done
 from ..clock import iso
+from ..masking import shown_recipient
 from ..texts import json_text
 from .contract import ConfiguredChannel, Notice, OutgoingMessage, Unavailable, as_json, as_outcome
 
@@ -33,14 +34,14 @@ class LogChannel(ConfiguredChannel[LogSettings]):
         self._stream = stream
 
     def deliver(self, messages: Sequence[OutgoingMessage], *, seconds: float) -> Iterator[CallOutcome]:
-        """Write a line for each; secret fields have been masked."""
+        """Write a line for each; secret fields have been masked, and of a web address only the host is told."""
         for message in messages:
             line = {
                 "time": iso(datetime.now(UTC)),
                 "event": "message",
                 "id": message.id,
                 "type": message.event,
-                "recipient": message.recipient,
+                "recipient": shown_recipient(message.recipient),
                 "payload": message.payload,
             }
             yield self._delivered({**line, "subject": message.subject} if message.subject else line)

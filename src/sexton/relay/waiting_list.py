@@ -15,6 +15,7 @@ from ..calls.health import DestinationHealth
 from ..db.call_conditions import ended_badly
 from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
+from ..masking import shown_recipient
 from ..policies.call import parse_rate
 from .fan_out import unbegun
 from .relay import MessageRelay
@@ -138,21 +139,15 @@ def clock_words(at: datetime, now: datetime) -> str:
     return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%m-%d %H:%M}"
 
 
-def shown_recipient(recipient: str) -> str:
-    """Whoever knows the address of a webhook can post to it: only its host is shown."""
-    scheme, separator, rest = recipient.partition("://")
-    if not separator:
-        return recipient
-    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}/…"
-
-
 def _new(connection: Connection, relay: MessageRelay, limit: int) -> Iterator[Waiting]:
     """Messages that nothing has been begun for."""
     refused = _set_aside(connection)
     for row in connection.execute(_without_deliveries(relay).limit(limit)):
         taken = any(route.takes(row.event_type) for route in relay.routes)
         why = refused.get(row.id) or ("for the next run of sexton.deliver" if taken else NOT_ROUTED)
-        yield Waiting(row.id, str(row.event_type), "", row.recipient or "", "new", 0, row[2], None, why)
+        yield Waiting(
+            row.id, str(row.event_type), "", shown_recipient(row.recipient or ""), "new", 0, row[2], None, why
+        )
 
 
 def _without_deliveries(relay: MessageRelay) -> Select[Any]:
