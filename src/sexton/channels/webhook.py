@@ -23,7 +23,7 @@ from .one_by_one import one_by_one
 if TYPE_CHECKING:
     from .stranger_post import Resolver
 
-CALL_SECONDS = 15.0
+WEBHOOK_SECONDS = 15.0
 """Seconds for one message in all, whatever the endpoint does."""
 
 SHORTEST_SECRET = 24
@@ -87,7 +87,7 @@ class WebhookChannel(ConfiguredChannel[WebhookSettings]):
     retry: ClassVar[tuple[str, ...]] = ("1m", "5m", "30m", "2h")
 
     def __init__(
-        self, settings: WebhookSettings, *, seconds: float = CALL_SECONDS, resolve: Resolver | None = None
+        self, settings: WebhookSettings, *, seconds: float = WEBHOOK_SECONDS, resolve: Resolver | None = None
     ) -> None:
         super().__init__(settings)
         self._seconds, self._resolve = seconds, resolve
