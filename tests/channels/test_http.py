@@ -85,7 +85,7 @@ def test_g6_what_a_server_asks_for_is_honoured_within_an_hour(header: str | None
         (400, None, False),
         (404, None, False),
         (302, None, False),
-        (410, None, False),
+        (410, None, True),
     ],
 )
 def test_g1_g5_what_says_nothing_about_this_message_is_about_all(
