@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -154,11 +154,12 @@ def _decide(app: App, arguments: Namespace) -> int:
     with _changing(app) as connection:
         ids = tuple(_id(relay, name) for name in arguments.names)
         decision = decisions.Decision(operator_identity(), ask_now(connection), ids, arguments.route)
-        made = {
+        actions: dict[str, Callable[[Connection, MessageRelay, decisions.Decision], int]] = {
             "retry": decisions.retry_deliveries,
             "drop": decisions.drop_deliveries,
             "replay": partial(decisions.replay_messages, as_new=arguments.as_new),
-        }[arguments.action]
+        }
+        made = actions[arguments.action]
         each = decisions.of_the_dead(connection, relay, decision) if arguments.dead else (decision,)
         number = sum(made(connection, relay, one) for one in each)
     done = {"retry": "due now", "drop": "dropped", "replay": "sent once more by the next run"}[arguments.action]
