@@ -161,13 +161,14 @@ def _decide(app: App, arguments: Namespace) -> int:
     with _changing(app) as connection:
         ids = tuple(_id(relay, name) for name in arguments.names)
         decision = decisions.Decision(operator_identity(), ask_now(connection), ids, arguments.route)
-        actions: dict[str, Callable[..., int]] = {
+        actions: dict[str, Callable[[Connection, MessageRelay, decisions.Decision], int]] = {
             "retry": decisions.retry_deliveries,
             "drop": decisions.drop_deliveries,
             "replay": partial(decisions.replay_messages, as_new=arguments.as_new),
         }
+        made = actions[arguments.action]
         each = decisions.of_the_dead(connection, relay, decision) if arguments.dead else (decision,)
-        number = sum(actions[arguments.action](connection, relay, one) for one in each)
+        number = sum(made(connection, relay, one) for one in each)
     done = {"retry": "due now", "drop": "dropped", "replay": "sent once more by the next run"}[arguments.action]
     say(f"{number} {'delivery' if number == 1 else 'deliveries'} {done}")
     return DONE if number else FAILED
