@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from sexton import Attempt, CallOutcome, Done
 from sexton.channels.http_call import HttpAnswer, http_call
+from sexton.db.connect import open_database
 from tests.support.hostile_http import Behaviour, Hostile, answers, cuts, drips, hostile_server, says
 from tests.support.payments import DAY, HOUR, MINUTE, PAID, Payments, make_payments
 from tests.support.ports import closed_port
@@ -143,20 +144,20 @@ def test_g4_a_webhook_that_confirms_while_we_ask_confirms_once(stocked: Payments
 def test_g4_both_ways_at_once_confirm_once(stocked: Payments) -> None:
     """The webhook's transaction begins as the call ends, and races with the record."""
     stocked.add(30)
-    hooks: list[threading.Thread] = []
+    webserver = open_database(stocked.engine.url)  # another process, with connections of its own: two at once
 
     def webhook(number: int) -> None:
-        with stocked.engine.begin() as connection:
+        with webserver.begin() as connection:
             confirm(connection, number)
 
-    def call(attempt: Attempt) -> Done:
-        hooks.append(threading.Thread(target=webhook, args=(attempt.row.id,)))
-        hooks[-1].start()
-        return Done(then=lambda connection: confirm(connection, attempt.row.id))
+    with ThreadPoolExecutor(2) as hooks:
 
-    run = stocked.run(call)
-    for hook in hooks:
-        hook.join()
+        def call(attempt: Attempt) -> Done:
+            hooks.submit(webhook, attempt.row.id)
+            return Done(then=lambda connection: confirm(connection, attempt.row.id))
+
+        run = stocked.run(call)
+    webserver.dispose()
 
     assert run.state == "succeeded"
     assert run.total.also["done"] + run.total.also.get("moved", 0) == 30

@@ -2,15 +2,16 @@
 WITH RECURSIVE sexton_destinations(name) AS
 (SELECT min(payments.shop) AS name
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (clock_timestamp()))
-    AND payments.shop > :after_who UNION ALL SELECT (SELECT min(payments.shop) AS min_1
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (clock_timestamp())) AND payments.shop > :after_who
+    UNION ALL SELECT (SELECT min(payments.shop) AS min_1
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (clock_timestamp()))
-    AND payments.shop > sexton_destinations.name) AS name
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (clock_timestamp())) AND payments.shop > sexton_destinations.name) AS name
 FROM sexton_destinations
 WHERE sexton_destinations.name IS NOT NULL)
  SELECT sexton_destinations.name
@@ -24,14 +25,16 @@ SELECT payments.id AS id, payments.status AS status, payments.amount AS amount,
     payments.next_check_at AS next_check_at, payments.why_not AS why_not,
     payments.call_status AS call_status, payments.claim AS claim, payments.leased_until AS leased_until,
     payments.first_at AS first_at, payments.code AS code, payments.run_id AS run_id,
-    CAST(payments.id AS TEXT) AS sexton_subject, 'payment' || ':' || CAST(payments.id AS TEXT) AS sexton_key,
-    payments.shop AS sexton_destination, payments.checks AS sexton_attempts,
-    payments.call_status AS sexton_state, payments.code AS sexton_code, payments.first_at AS sexton_first_at
+    payments.closed_at AS closed_at, CAST(payments.id AS TEXT) AS sexton_subject, 'payment' || ':'
+    || CAST(payments.id AS TEXT) AS sexton_key, payments.shop AS sexton_destination,
+    payments.checks AS sexton_attempts, payments.call_status AS sexton_state, payments.code AS sexton_code,
+    payments.first_at AS sexton_first_at
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (clock_timestamp()))
-    AND payments.shop = :who ORDER BY payments.created_at, payments.id
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (clock_timestamp())) AND payments.shop = :who ORDER BY payments.created_at,
+    payments.id
  LIMIT :batch FOR UPDATE OF payments SKIP LOCKED;
 
 -- PostgreSQL: the one row that finds out whether it is back
@@ -40,23 +43,26 @@ SELECT payments.id AS id, payments.status AS status, payments.amount AS amount,
     payments.next_check_at AS next_check_at, payments.why_not AS why_not,
     payments.call_status AS call_status, payments.claim AS claim, payments.leased_until AS leased_until,
     payments.first_at AS first_at, payments.code AS code, payments.run_id AS run_id,
-    CAST(payments.id AS TEXT) AS sexton_subject, 'payment' || ':' || CAST(payments.id AS TEXT) AS sexton_key,
-    payments.shop AS sexton_destination, payments.checks AS sexton_attempts,
-    payments.call_status AS sexton_state, payments.code AS sexton_code, payments.first_at AS sexton_first_at
+    payments.closed_at AS closed_at, CAST(payments.id AS TEXT) AS sexton_subject, 'payment' || ':'
+    || CAST(payments.id AS TEXT) AS sexton_key, payments.shop AS sexton_destination,
+    payments.checks AS sexton_attempts, payments.call_status AS sexton_state, payments.code AS sexton_code,
+    payments.first_at AS sexton_first_at
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (clock_timestamp()))
-    AND payments.shop = :who ORDER BY coalesce(payments.checks, 0), payments.created_at, payments.id
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (clock_timestamp())) AND payments.shop = :who
+    ORDER BY coalesce(payments.checks, 0), payments.created_at, payments.id
  LIMIT :batch FOR UPDATE OF payments SKIP LOCKED;
 
 -- PostgreSQL: the dry run
 WITH sexton_picked AS
 (SELECT payments.id AS id, payments.created_at AS created_at
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (clock_timestamp())))
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (clock_timestamp())))
  SELECT (SELECT count(*) AS count_1
 FROM sexton_picked) AS picked, 0 AS told;
 
@@ -64,15 +70,17 @@ FROM sexton_picked) AS picked, 0 AS told;
 WITH RECURSIVE sexton_destinations(name) AS
 (SELECT min(payments.shop) AS name
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now')
-    || '000')) AND payments.shop > :after_who UNION ALL SELECT (SELECT min(payments.shop) AS min_1
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'))
+    AND payments.shop > :after_who UNION ALL SELECT (SELECT min(payments.shop) AS min_1
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now')
-    || '000')) AND payments.shop > sexton_destinations.name) AS name
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'))
+    AND payments.shop > sexton_destinations.name) AS name
 FROM sexton_destinations
 WHERE sexton_destinations.name IS NOT NULL)
  SELECT sexton_destinations.name
@@ -86,7 +94,7 @@ SELECT payments.id AS id, payments.status AS status, payments.amount AS amount,
     payments.next_check_at AS next_check_at, payments.why_not AS why_not,
     payments.call_status AS call_status, payments.claim AS claim, payments.leased_until AS leased_until,
     payments.first_at AS first_at, payments.code AS code, payments.run_id AS run_id,
-    CASE WHEN typeof(payments.id) = 'integer' THEN CAST(payments.id AS TEXT)
+    payments.closed_at AS closed_at, CASE WHEN typeof(payments.id) = 'integer' THEN CAST(payments.id AS TEXT)
     ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(payments.id), CAST(payments.id AS BLOB),
     printf('%!.17g', payments.id)) AS BLOB)) END AS sexton_subject,
     CASE WHEN typeof(payments.id) = 'integer' THEN 'payment' || ':' || CAST(payments.id AS TEXT)
@@ -95,10 +103,11 @@ SELECT payments.id AS id, payments.status AS status, payments.amount AS amount,
     payments.shop AS sexton_destination, payments.checks AS sexton_attempts,
     payments.call_status AS sexton_state, payments.code AS sexton_code, payments.first_at AS sexton_first_at
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now')
-    || '000')) AND payments.shop = :who ORDER BY payments.created_at, payments.id
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')) AND payments.shop = :who
+    ORDER BY payments.created_at, payments.id
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the one row that finds out whether it is back
@@ -107,7 +116,7 @@ SELECT payments.id AS id, payments.status AS status, payments.amount AS amount,
     payments.next_check_at AS next_check_at, payments.why_not AS why_not,
     payments.call_status AS call_status, payments.claim AS claim, payments.leased_until AS leased_until,
     payments.first_at AS first_at, payments.code AS code, payments.run_id AS run_id,
-    CASE WHEN typeof(payments.id) = 'integer' THEN CAST(payments.id AS TEXT)
+    payments.closed_at AS closed_at, CASE WHEN typeof(payments.id) = 'integer' THEN CAST(payments.id AS TEXT)
     ELSE sexton_bounded(CAST(sexton_part('number', '', typeof(payments.id), CAST(payments.id AS BLOB),
     printf('%!.17g', payments.id)) AS BLOB)) END AS sexton_subject,
     CASE WHEN typeof(payments.id) = 'integer' THEN 'payment' || ':' || CAST(payments.id AS TEXT)
@@ -116,20 +125,20 @@ SELECT payments.id AS id, payments.status AS status, payments.amount AS amount,
     payments.shop AS sexton_destination, payments.checks AS sexton_attempts,
     payments.call_status AS sexton_state, payments.code AS sexton_code, payments.first_at AS sexton_first_at
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now')
-    || '000')) AND payments.shop = :who ORDER BY coalesce(payments.checks, 0), payments.created_at,
-    payments.id
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')) AND payments.shop = :who
+    ORDER BY coalesce(payments.checks, 0), payments.created_at, payments.id
  LIMIT :batch OFFSET 0;
 
 -- SQLite: the dry run
 WITH sexton_picked AS
 (SELECT payments.id AS id, payments.created_at AS created_at
 FROM payments
-WHERE payments.status = 'pending' AND ((payments.call_status IS NULL OR payments.call_status = 'waiting')
-    AND (payments.next_check_at IS NULL OR payments.next_check_at <= :now)
-    OR payments.call_status = 'claimed' AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now')
-    || '000')))
+WHERE payments.status = 'pending' AND payments.shop > '' AND ((payments.call_status IS NULL
+    OR payments.call_status = 'waiting') AND (payments.next_check_at IS NULL
+    OR payments.next_check_at <= :now) OR payments.call_status = 'claimed'
+    AND payments.leased_until <= (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')))
  SELECT (SELECT count(*) AS count_1
 FROM sexton_picked) AS picked, 0 AS told;
