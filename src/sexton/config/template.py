@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from typing import Any
 
@@ -81,7 +81,10 @@ def rule_of_name(name: str) -> SettingRule:
 
 
 def toml_value(value: object) -> str:
-    """A text, number, truth value or list as TOML writes it."""
+    """A text, number, truth value, list or table as TOML writes it."""
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{dotted((key,))} = {toml_value(item)}" for key, item in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(toml_value(item) for item in value)}]"
     return toml_string(value) if isinstance(value, str) else json.dumps(value)
