@@ -36,7 +36,9 @@ def revision_of(engine: Engine) -> str | None:
 
 def test_a_backup_keeps_no_run_waiting_behind_a_migration(engine: Engine) -> None:
     with engine.connect() as backup, backup.begin():
-        backup.execute(text("SELECT count(*) FROM sexton.runs"))
+        tables = backup.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'sexton'")).scalars().all()
+        for table in tables:  # as pg_dump does, it holds them all
+            backup.execute(text(f"LOCK TABLE sexton.{table} IN ACCESS SHARE MODE"))
         with pytest.raises(HeldElsewhere, match="locked by others, nothing was changed"):
             migrate(engine)
         assert revision_of(engine) == REVISIONS[-1]
