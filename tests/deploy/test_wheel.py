@@ -43,7 +43,8 @@ def test_the_wheel_holds_the_package_and_its_licence_only(unpacked: Path) -> Non
 
     assert about == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     assert {name for name in shipped if not name.startswith("sexton-")} == held(ROOT / "src")
-    assert {Path(name).suffix for name in held(ROOT / "src")} == {".py", ".mako", ".typed"}
+    kinds = {".py", ".mako", ".typed", ".txt", ".html"}  # the last two: templates of mails
+    assert {Path(name).suffix for name in held(ROOT / "src")} == kinds
 
 
 def test_what_makes_the_manual_stays_at_home(unpacked: Path) -> None:
