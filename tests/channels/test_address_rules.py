@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sexton.channels.address_rules import PUBLIC_ONLY, AddressRange, AddressRules, is_own, is_public, untranslated
+from sexton.channels.address_rules import AddressRange, AddressRules, is_own, is_public, untranslated
+
+PUBLIC_ONLY = AddressRules()
+"""Nothing is allowed beside what the table lets through."""
 
 PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "223.255.255.255", "2606:2800:220:1::1", "2a00::1", "2001:200::1"]
 

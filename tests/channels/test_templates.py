@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sexton.channels.contract import OutgoingMessage
 from sexton.channels.template_engine import MOST_RENDERED, frozen
 from sexton.channels.template_files import TemplateError
 from sexton.channels.template_filters import FilterError, instant, money
-from sexton.channels.templates import Templates, check_templates, with_words
+from sexton.channels.templates import Templates, with_words
 from sexton.errors import SettingsError, SettingsErrors
 
 from .relay import Relay
@@ -31,6 +31,12 @@ PAYLOAD = {
     "items": [{"title": "Tea & cake", "price": 450}, {"title": "Cup", "price": 1200}],
     "ends_at": "2026-11-22T04:00:00Z",
 }
+
+
+def check_templates(templates: Templates, names: Iterable[str]) -> None:
+    """All that is wrong with them at once, as `sexton check` asks for it route by route."""
+    if errors := [error for name in dict.fromkeys(names) for error in templates.errors(name)]:
+        raise SettingsErrors(errors)
 
 
 def message(payload: Mapping[str, Any] = PAYLOAD) -> OutgoingMessage:

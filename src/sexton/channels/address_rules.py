@@ -126,9 +126,6 @@ class AddressRules:
         return port in self.ports and is_public(plain) and not is_own(plain)
 
 
-PUBLIC_ONLY = AddressRules()
-
-
 def untranslated(address: Address) -> Address:
     """The address of IPv4 that one of IPv6 stands for, else itself."""
     if isinstance(address, IPv6Address) and any(address in network for network in _TRANSLATED):

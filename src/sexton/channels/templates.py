@@ -15,13 +15,13 @@ changed, nothing else can be reached, and a name that is missing is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingsError, SettingsErrors
+from ..errors import SettingsError
 from ..texts import json_text
 from .contract import Library, OutgoingMessage
 from .template_files import HTML, SUBJECT, TEMPLATE_NAME, TEXT, TemplateError
@@ -83,13 +83,6 @@ class Templates:
                 raise
             raise SettingsError(f"templates need {TEMPLATE_LIBRARY.words}; run: {TEMPLATE_LIBRARY.install}") from None
         return TemplateEngine(self.folders)
-
-
-def check_templates(templates: Templates, names: Iterable[str]) -> None:
-    """Compile them all; SettingsErrors with each that is broken, so that a start can refuse it before it is needed."""
-    errors = [error for name in dict.fromkeys(names) for error in templates.errors(name)]
-    if errors:
-        raise SettingsErrors(errors)
 
 
 def with_words(message: OutgoingMessage) -> OutgoingMessage:
