@@ -2,11 +2,12 @@
 PY ?= python3
 V := .venv
 WORKERS ?= 3
+PATIENT ?= 5
 ARGS ?=
 DEV := build/dev
 LISTEN := 127.0.0.1:8787
 
-.PHONY: help demo demo-postgres dev test test-slow check format docs bench services lock clean
+.PHONY: help demo demo-postgres dev test test-slow test-majors check format docs bench services lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -26,10 +27,13 @@ dev: $(V)/.ok ## Run the worker and its pages (port 8787) on a demonstration dat
 	@cd $(DEV) && SEXTON_WEB__LISTEN=$(LISTEN) exec $(abspath $(V))/bin/sexton worker $(ARGS)
 
 test: $(V)/.ok ## Run the tests; they start the servers they need
-	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
+	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not second_major" $(ARGS)
 
-test-slow: $(V)/.ok ## Run the rest: what takes long by nature, and the other major of PostgreSQL
-	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
+test-slow: $(V)/.ok ## Run what takes long by nature, and statements on the older major of PostgreSQL
+	@$(V)/bin/python -m pytest -n $(PATIENT) --dist worksteal -m "slow and not second_major" $(ARGS)
+
+test-majors: $(V)/.ok ## Run the rest on the older major, before a release: what processes do when they are killed
+	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m second_major $(ARGS)
 
 check: $(V)/.ok ## Format, lint, types, layers, and whether generated pages are fresh
 	@$(V)/bin/ruff format --check .

@@ -1,6 +1,6 @@
 """Fixtures for all tests: fresh databases of every kind, servers, proxies.
 
-    def test_purge(engine): ...                       # on SQLite and PostgreSQL; on its other major in the slow run
+    def test_purge(engine): ...                       # on SQLite and PostgreSQL; its older major: `make test-slow`
 
     @pytest.mark.databases("postgres")                # or "sqlite", "postgres15", several
     def test_skip_locked(database): ...
@@ -24,7 +24,7 @@ from sexton.files import TRUST
 from sexton.testing.postgres import Server, ServerMissing
 
 from .support.chance import FIXED, VARIABLE, chance_of, seed_of
-from .support.databases import SQLITE, Databases, kinds_for, second_major
+from .support.databases import SQLITE, Databases, kinds_for, second_major, when_on_second_major
 from .support.leaks import MARK
 from .support.pace import keep_size, lift_ceiling, lift_limits
 from .support.proxy import Proxy
@@ -72,7 +72,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         marker = metafunc.definition.get_closest_marker("databases")
         named = marker.args if marker else ()
         later = second_major(named)
-        kinds = [pytest.param(kind, marks=[pytest.mark.slow] if kind == later else []) for kind in kinds_for(named)]
+        when = when_on_second_major(metafunc.definition.path.relative_to(ROOT / "tests"))
+        kinds = [pytest.param(kind, marks=[when] if kind == later else []) for kind in kinds_for(named)]
         metafunc.parametrize("database_kind", kinds)
 
 

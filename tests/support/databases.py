@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from sexton.testing import postgres
 from sexton.testing.postgres import Server, ServerMissing, find_programs, start
 
@@ -27,6 +29,10 @@ MAJORS = (15, 18)
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 2 * 1024**3  # bytes
 TEMPLATE = "sexton_template"
+ABOUT_PROCESSES = frozenset(
+    ("app", "cli", "contracts", "e2e", "engines", "faults", "proposals", "telemetry", "testing", "web")
+)
+"""Folders of tests in which the older major waits for `make test-majors`."""
 
 
 def default_kinds() -> list[str]:
@@ -65,6 +71,15 @@ def second_major(names: Iterable[str]) -> str | None:
     """
     names = list(names)
     return default_kinds()[1] if not names or POSTGRES in names else None
+
+
+def when_on_second_major(file: Path) -> pytest.MarkDecorator:
+    """The mark of a test on the older major: `slow`; `second_major` where processes are its subject, not statements.
+
+    No statement of ours asks for the major, so that what a process does when it is killed is the same on both.
+    file: of the test, below the folder of tests.
+    """
+    return pytest.mark.second_major if file.parts[0] in ABOUT_PROCESSES else pytest.mark.slow
 
 
 class Databases:
