@@ -22,12 +22,13 @@ GROUPS = {
     "keyless": ("K1",),
     "sqlite_purge": ("S1",),
     "expiry": ("T1", "T2"),
-    "memory": ("M1",),
+    "memory": ("M1", "M2"),
     "startup": ("E1", "E2", "E3"),
     "schedules": ("D1", "D2"),
     "trigger": ("J3",),
     "relay": ("R1", "R2"),
     "mail": ("L1",),
+    "mail_latency": ("R3",),
 }
 """Module and the targets it measures; those of one module are measured together."""
 

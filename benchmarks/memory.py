@@ -1,4 +1,4 @@
-"""M1: memory of a run does not grow with the rows it handles. Each run is a process of its own."""
+"""M1, M2: memory of a run does not grow with its rows or messages. Each run is a process of its own."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sexton.db.connect import open_database
+
+from .deliveries import fill, relay_seconds, to_nobody
 from .events import fill_events, our_run
 from .figures import Options, Row, note
 from .orders import fill_orders, our_expiry
-from .server import durable_server
+from .server import create_template, durable_server
 
 LIMIT = 1.1
+MESSAGES = (10_000, 100_000, 1_000_000)
 
 
 def run(options: Options) -> list[Row]:
     """Peak memory at a tenth of the rows, at the rows, and at twice as many."""
     sizes = [options.rows // 10, options.rows, options.rows * 2]
+    messages = [min(number, options.rows) for number in MESSAGES]
     with durable_server() as server:
         found: dict[str, list[float]] = {"purge": [], "expiry": []}
         for size in sizes:
@@ -28,14 +33,22 @@ def run(options: Options) -> list[Row]:
             name = fill_orders(server, "orders", size // 5)
             found["expiry"].append(_peak("expiry", server.url_of(name)))
             server.drop_database(name)
-    rows = []
-    for kind, peaks in found.items():
-        handled = sizes if kind == "purge" else [size // 5 for size in sizes]
-        shown = ", ".join(f"{size:,}: {peak:.0f} MB" for size, peak in zip(handled, peaks, strict=True))
-        note(f"  {kind}: {shown}")
-        target = f"{kind}: peak memory at {handled[-1]:,} rows <= {LIMIT} of that at {handled[0]:,}"
-        rows.append(Row(id="M1", target=target, measured=shown, met=peaks[-1] <= LIMIT * peaks[0]))
-    return rows
+        relayed = []
+        for size in messages:
+            fill(create_template(server, "messages"), size)
+            relayed.append(_peak("relay", server.url_of("messages")))
+    return [
+        _row("M1", "purge", sizes, found["purge"]),
+        _row("M1", "expiry", [size // 5 for size in sizes], found["expiry"]),
+        _row("M2", "relay", messages, relayed),
+    ]
+
+
+def _row(identity: str, kind: str, handled: list[int], peaks: list[float]) -> Row:
+    shown = ", ".join(f"{size:,}: {peak:.0f} MB" for size, peak in zip(handled, peaks, strict=True))
+    note(f"  {kind}: {shown}")
+    target = f"{kind}: peak memory at {handled[-1]:,} rows <= {LIMIT} of that at {handled[0]:,}"
+    return Row(id=identity, target=target, measured=shown, met=peaks[-1] <= LIMIT * peaks[0])
 
 
 def _peak(kind: str, url: str) -> float:
@@ -50,9 +63,17 @@ def main() -> None:
     kind, url = sys.argv[1:]
     if kind == "purge":
         our_run(url)
-    else:
+    elif kind == "expiry":
         our_expiry(url, lock_first=True)
+    else:
+        _relay(url)
     print(json.dumps(_own_peak()))
+
+
+def _relay(url: str) -> None:
+    engine = open_database(url)
+    relay_seconds(engine, to_nobody(engine), MESSAGES[-1])
+    engine.dispose()
 
 
 def _own_peak() -> float:
