@@ -52,6 +52,17 @@ def test_after_a_run_that_took_something_the_next_one_needs_no_rest(engine: Engi
     assert found(engine) == [DueRun("post.deliver", None)]
 
 
+def test_after_a_run_that_found_nothing_it_rests_but_not_when_that_had_a_slot(engine: Engine) -> None:
+    """What waits cannot be done yet, so asking again at once would fill the history."""
+    letters(engine, 1)
+    ran(engine, "12:00", "succeeded", job=POST.name, ended="12:29:59")
+    assert found(engine) == [DueRun("post.deliver", None)]
+
+    ran(engine, None, "succeeded", job=POST.name, ended="12:29:59")
+    assert found(engine) == []
+    assert found(engine, now=NOON + timedelta(seconds=5)) == [DueRun("post.deliver", None)]
+
+
 @pytest.mark.parametrize(("state", "ended", "rests"), [("failed", "12:29", False), ("failed", "12:31", True)])
 def test_after_a_failure_it_rests_for_a_minute(engine: Engine, state: str, ended: str, rests: bool) -> None:
     """Else a job that cannot run would fill the history with a failure each second."""

@@ -16,7 +16,7 @@ from ..policies.contract import Plan
 from ..run_state import WENT_WELL
 from ..slots.history import history
 from ..statements.batch_strategy import Request, parameters
-from ..statements.poison import any_set_aside
+from ..statements.poison import rows_set_aside
 from ..statements.selection import select_due
 from ..statements.strategy_choice import estimated_rows
 from .allowance import Allowance
@@ -90,7 +90,7 @@ def flood_verdict(connection: Connection, plan: Plan, request: Request, most: in
 
 def due_rows(connection: Connection, plan: Plan, request: Request, limit: int) -> int:
     """How many rows are due and not set aside, counted up to `limit`."""
-    excluding = any_set_aside(connection, request.job, request.as_of)
+    excluding = rows_set_aside(connection, request.job, request.as_of).now
     some = select_due(plan, excluding=excluding).limit(min(limit, plan.limit or limit)).subquery()
     statement = select(func.count()).select_from(some)
     return int(connection.execute(statement, parameters(statement, request)).scalar_one())

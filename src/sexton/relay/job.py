@@ -4,9 +4,10 @@ in_app     rows of the product, straight from the outbox
 fan_out    a delivery for each route of a new message
 late       what is no longer worth sending
 in_app     rows of the product for messages that go elsewhere too
-close      messages whose deliveries ended without a call
 digest     who belongs to which digest
 deliver    a `Call` a channel; it closes its messages itself
+close      messages whose deliveries ended without a call; first of all where such a one waits
+forget     dead letters that are listed no longer
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
 
 from ..call_state import ENDED_BADLY, OPEN_CALLS, CallState
+from ..db.call_conditions import ended_badly
 from ..db.connect import read_only
 from ..db.sql_expressions import as_text
 from ..db.tables import own_tables
@@ -70,17 +72,18 @@ def relay_steps(relay: MessageRelay, engine: Engine, lane: int = 1) -> list[Poli
     calls = delivery_calls(relay, engine)
     first = (lane - 1) % len(calls) if calls else 0
     with read_only(engine) as connection:
-        room = room_left(connection, relay)
-    found: list[Policy] = [step for step in in_app if not isinstance(step, InAppDeliveries)]
+        room, dead, ended = room_left(connection, relay), any_dead(connection, relay), any_ended(connection, relay)
+    found: list[Policy] = [Close(relay)] if ended else []
+    found += [step for step in in_app if not isinstance(step, InAppDeliveries)]
     if room:
         found.append(FanOut(relay, room))
     if any(route.send_before for route in relay.routes):
         found.append(DropLate(relay))
     found += [step for step in in_app if isinstance(step, InAppDeliveries)]
-    found.append(Close(relay))
     if any(route.digest for route in relay.routes):
         found.append(Gather(relay))
-    return [*found, *calls[first:], *calls[:first], forget_dead(relay)]
+    found += [*calls[first:], *calls[:first], *([] if ended else [Close(relay)])]
+    return [*found, forget_dead(relay)] if dead else found
 
 
 def forget_dead(relay: MessageRelay) -> Policy:
@@ -91,6 +94,20 @@ def forget_dead(relay: MessageRelay) -> Policy:
     there = exists(select(1).where(messages.id == messages.id_of(d.message)).correlate(deliveries))
     gone = and_(d.state.in_(ENDED_BADLY), relay.mine, d.closed_at.is_not(None), ~there)
     return Purge(deliveries, by=d.closed_at, keep=DEAD_LETTERS_LISTED, only=gone, name="forget")
+
+
+def any_dead(connection: Connection, relay: MessageRelay) -> bool:
+    """Whether any dead letter is on record; in most outboxes there is none."""
+    d = relay.deliveries.c
+    asked = select(d.id).where(ended_badly(d.state), d.closed_at.is_not(None)).limit(1)
+    return connection.execute(asked).first() is not None
+
+
+def any_ended(connection: Connection, relay: MessageRelay) -> bool:
+    """Whether a delivery has ended without a call, and its message is not closed: a run of before was cut off."""
+    d = relay.deliveries.c
+    asked = select(d.id).where(d.closed_at.is_(None), d.state.not_in(OPEN_CALLS)).limit(1)
+    return connection.execute(asked).first() is not None
 
 
 def room_left(connection: Connection, relay: MessageRelay) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,11 +75,17 @@ def open_relay(
     made = {name: channel_type(name)(settings_of(name, channels)) for name in {route.channel for route in routes}}
     targets: dict[str, InAppTarget] = {}
     people: dict[str, People] = {}
-    with read_only(engine) as connection:
-        for route in routes:
+    with read_only(engine) if any(map(_looked_up, routes)) else nullcontext() as connection:
+        for route in filter(_looked_up, routes):
+            assert connection is not None
             if route.channel == IN_APP:
                 place = made[IN_APP].settings
                 targets[route.name] = in_app_target(connection, place.table, place.columns)
             if route.people:
                 people[route.name] = people_of(connection, route)
     return MessageRelay(engine.dialect.name, messages, tuple(routes), made, targets, people, tuple(templates))
+
+
+def _looked_up(route: Route) -> bool:
+    """Whether it needs a table of the product."""
+    return route.channel == IN_APP or bool(route.people)

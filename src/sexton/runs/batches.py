@@ -23,7 +23,7 @@ from ..policies.contract import Plan
 from ..run_counts import Counts
 from ..statements.batch_strategy import BatchStrategy, Request, Result
 from ..statements.moved_rows import UpdateCount, count_updates, may_have_moved
-from ..statements.poison import any_set_aside, forget_healed, next_subject
+from ..statements.poison import forget_healed, next_subject, rows_set_aside
 from ..statements.postgresql_batch import CteBatches
 from ..statements.strategy_choice import choose
 from ..statements.unlisted_references import UnlistedReference, without_referenced
@@ -68,6 +68,8 @@ class Batches:
         self.blocked = False
         """Whether the last batch met a lock on the way around locked rows as well: a table's, for instance."""
         self.waits = 0
+        self.set_aside_before = False
+        """Whether the job had rows set aside when the step began."""
         self.executor: BatchStrategy
 
     def run(self) -> None:
@@ -104,7 +106,7 @@ class Batches:
 
     def forget_healed(self) -> None:
         """After the step went through: rows set aside earlier that were not refused again are healed."""
-        if not self.at_limit():
+        if self.set_aside_before and not self.at_limit():
             self.attempts.side_transaction(lambda connection: forget_healed(connection, self.plan, self.request))
 
     def pick_rows(self) -> None:
@@ -160,8 +162,9 @@ class Batches:
         return Sizer(min(self.context.limits.rows, most), self._goal(), most)
 
     def _prepare(self, connection: Connection) -> None:
-        excluding = any_set_aside(connection, self.request.job, self.request.as_of)
-        self.request = replace(self.request, excluding=excluding)
+        set_aside = rows_set_aside(connection, self.request.job, self.request.as_of)
+        self.set_aside_before = self.set_aside_before or set_aside.ever
+        self.request = replace(self.request, excluding=set_aside.now)
         limited = self.context.limits.row_limit is not None
         self.executor = choose(connection, self.plan, self.request, by_row=limited).executor
         if self.executor.first:

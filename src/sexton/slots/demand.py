@@ -18,7 +18,7 @@ REST_AFTER_TROUBLE = timedelta(minutes=1)
 """After a run that did not go well the next one is not begun for so long, whatever waits."""
 
 REST_AFTER_NOTHING = timedelta(seconds=5)
-"""The same after one that found nothing to do: what waits cannot be done yet."""
+"""The same after one without a slot that found nothing to do: what waits cannot be done yet."""
 
 
 def in_demand(connection: Connection, jobs: Iterable[Job], now: datetime) -> set[str]:
@@ -42,13 +42,16 @@ def _waits(connection: Connection, job: Job, now: datetime) -> bool:
 
 
 def _rests(connection: Connection, name: str, now: datetime) -> bool:
-    """Whether its last run was so lately, and came to nothing."""
+    """Whether its last run was so lately, and came to nothing.
+
+    One with a slot may have come before anything waited: it says nothing.
+    """
     runs = own_tables(connection.dialect.name).runs.c
-    newest = select(runs.state, runs.finished_at, runs.picked, runs.changed).where(runs.job == name)
+    newest = select(runs.state, runs.finished_at, runs.picked, runs.changed, runs.slot).where(runs.job == name)
     last = connection.execute(newest.order_by(runs.started_at.desc(), runs.id.desc()).limit(1)).first()
     if last is None or last.finished_at is None:
         return False
     well = last.state in WENT_WELL
-    if well and (last.picked or last.changed):
+    if well and (last.picked or last.changed or last.slot is not None):
         return False
     return bool(now - last.finished_at < (REST_AFTER_NOTHING if well else REST_AFTER_TROUBLE))

@@ -62,24 +62,27 @@ def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: C
         known = overrides(connection, jobs)
     jobs = [job for job in jobs if job.name not in held]
     found = [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now, busy)]
-    return [*found, *_in_demand(connection, jobs, known, now, {*busy, *(run.job for run in found)})]
+    return [*found, *demanded(connection, jobs, now, {*busy, *(run.job for run in found)}, known)]
 
 
-def _in_demand(
+def demanded(
     connection: Connection,
-    jobs: Sequence[Job],
-    known: Mapping[str, ScheduleOverride],
+    jobs: Iterable[Job],
     now: datetime,
     busy: Collection[str],
+    known: Mapping[str, ScheduleOverride] | None = None,
 ) -> Iterator[DueRun]:
-    """Jobs for which something waits, and that are neither paused, disabled, under way, nor due anyway."""
-    if not any(job.demand is not None for job in jobs):
+    """Jobs for which something waits, and that are neither paused, disabled, under way, nor due anyway.
+
+    known: what people have changed about the jobs; asked where it is not given.
+    """
+    free = [job for job in jobs if job.demand is not None and job.enabled and job.name not in busy]
+    if not free:
         return
     from .demand import in_demand
 
-    changes = {job.name: known.get(job.name) for job in jobs}
-    free = [job for job in jobs if job.enabled and job.name not in busy]
-    free = [job for job in free if (change := changes[job.name]) is None or not change.paused(now)]
+    changes = overrides(connection, free) if known is None else known
+    free = [job for job in free if (change := changes.get(job.name)) is None or not change.paused(now)]
     for name in sorted(in_demand(connection, free, now)):
         yield DueRun(name, None)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, FromClause, and_, delete, func, or_, select
+from sqlalchemy import Connection, FromClause, and_, delete, exists, func, or_, select
 
 from ..db.effect_keys import COMMA, KEY_FORM
 from ..db.ledger import subject_text
@@ -22,11 +22,23 @@ POISON_BACKOFF: Backoff = parse_backoff(["1h", "6h", "24h"])
 """After its first, second and third refusal a row rests this long; after the fourth it waits for a person."""
 
 
-def any_set_aside(connection: Connection, job: str, as_of: datetime) -> bool:
-    """Whether rows of this job are set aside now; only then the predicate has to ask for them."""
+class SetAside(NamedTuple):
+    """Whether a job has rows that are set aside. now: only then the predicate has to ask for them.
+
+    ever: also those whose time has come; only then there is something to forget.
+    """
+
+    now: bool
+    ever: bool
+
+
+def rows_set_aside(connection: Connection, job: str, as_of: datetime) -> SetAside:
+    """Whether rows of this job are set aside."""
     poison = own_tables(connection.dialect.name).poison
     resting = or_(poison.c.next_at.is_(None), poison.c.next_at > as_of)
-    return connection.execute(select(poison.c.job).where(poison.c.job == job, resting).limit(1)).first() is not None
+    of_job = select(poison.c.job).where(poison.c.job == job)
+    found = connection.execute(select(exists(of_job.where(resting)), exists(of_job))).one()
+    return SetAside(*map(bool, found))
 
 
 def next_subject(connection: Connection, plan: Plan, request: Request) -> tuple[str, tuple[Any, ...]] | None:

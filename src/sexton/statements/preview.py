@@ -16,7 +16,7 @@ from ..db.tables import own_tables
 from ..policies.contract import Plan
 from ..run_counts import Counts
 from .batch_strategy import Request, parameters
-from .poison import any_set_aside
+from .poison import rows_set_aside
 from .postgresql_batch import counted_changes, rows_by_table
 from .selection import facts, select_due, told_before
 from .unlisted_references import (
@@ -30,7 +30,7 @@ from .unlisted_references import (
 
 def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
     """Counts of one step, as its real run would report them."""
-    excluding = any_set_aside(connection, request.job, request.as_of)
+    excluding = rows_set_aside(connection, request.job, request.as_of).now
     found = unlisted_references(connection, plan)
     referred, _ = count_referenced(connection, plan, found, replace(request, excluding=excluding), before=True)
     plan = without_referenced_before_run(plan, found) if referred else plan
@@ -49,7 +49,7 @@ def preview(connection: Connection, plan: Plan, request: Request) -> Counts:
 
 def references_in_words(connection: Connection, plan: Plan, request: Request) -> str:
     """Which tables that the policy does not list keep due rows, how many, and what to write; "" for none."""
-    excluding = any_set_aside(connection, request.job, request.as_of)
+    excluding = rows_set_aside(connection, request.job, request.as_of).now
     found = unlisted_references(connection, plan)
     return references_text(
         plan, count_referenced(connection, plan, found, replace(request, excluding=excluding), before=True)[1]

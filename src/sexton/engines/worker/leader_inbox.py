@@ -13,8 +13,7 @@ from ...app import App
 from ...db.connect import read_only
 from ...db.server_clock import ask_now
 from ...jobs.job import Job
-from ...slots.demand import in_demand
-from ...slots.due import newest_attempts, tried_again
+from ...slots.due import demanded, newest_attempts, tried_again
 from ...slots.due_run import DueRun
 from ...slots.queue import waiting
 from ...slots.schedule_overrides import in_force, next_slot, overrides, version
@@ -80,15 +79,18 @@ class LeaderInbox:
             self._hang_up()
             return []
 
-    def changed(self) -> tuple[bool, set[str]]:
-        """Whether somebody changed a schedule since the last time, and the jobs that are asked for or in demand."""
+    def changed(self, busy: Collection[str]) -> tuple[bool, set[str], list[DueRun]]:
+        """Whether somebody changed a schedule since the last time; jobs that are asked for; runs of those in demand.
+
+        busy: jobs of which no such run is wanted, as one waits or is under way.
+        """
         with read_only(self._app.database) as connection:
             now = version(connection)
             asked = {job for _, job in waiting(connection)}
-            if self._demanding:
-                asked |= in_demand(connection, self._demanding, ask_now(connection))
+            at = ask_now(connection) if self._demanding else None
+            in_demand = [] if at is None else list(demanded(connection, self._demanding, at, busy))
         before, self._version = self._version, now
-        return now != before and before >= 0, asked
+        return now != before and before >= 0, asked, in_demand
 
     def plan(self, connection: Connection, jobs: Collection[Job], now: datetime) -> None:
         """Write the next slots of these jobs into the agenda, and when failed or cut-off runs are to be tried again."""

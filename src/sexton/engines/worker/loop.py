@@ -124,11 +124,14 @@ class Worker:
         everything = now >= self.timers.all
         if everything or hinted or now >= self.timers.look:
             self.timers.look = now + QUEUE_POLL_SECONDS
-            changed, asked = self.inbox.changed()
+            changed, asked, demanded = self.inbox.changed({*self._under_way(), *self.waiting.names()})
             names |= asked
             if changed:
                 self.waiting.clear()
             everything = everything or changed
+            for run in demanded:
+                if not everything and run.job not in names:  # else the look finds it, or a slot that does its work
+                    self.waiting.add(run)
         if everything:
             if renew_zones():
                 self.say("new rules of time zones")

@@ -37,7 +37,7 @@ from ...run_counts import Counts
 from ...statements.archive_columns import columns_of, type_name
 from ...statements.archive_rows import RowKey, WrittenRow, written_row
 from ...statements.batch_strategy import Request
-from ...statements.poison import any_set_aside, forget_healed
+from ...statements.poison import forget_healed, rows_set_aside
 from ..context import RunContext
 from ..kept_rows import say_kept
 from ..sizing import MAX_BATCH_SECONDS, Sizer
@@ -81,14 +81,15 @@ class Archiver:
         """Everything that is due. JobFailed when a file cannot be written, and nothing was deleted for it."""
         try:
             make_folder(self.folder, group=self.group)
-            excluding = self.attempts.side_transaction(
-                lambda connection: any_set_aside(connection, self.request.job, self.request.as_of)
+            set_aside = self.attempts.side_transaction(
+                lambda connection: rows_set_aside(connection, self.request.job, self.request.as_of)
             )
-            self.request = replace(self.request, excluding=excluding)
+            self.request = replace(self.request, excluding=set_aside.now)
             self.portions = Portions(self.context, self.plan, self.request, self.folder)
             with pinned(self.folder) as self.require_folder:
                 self._take()
-            self.attempts.side_transaction(lambda connection: forget_healed(connection, self.plan, self.request))
+            if set_aside.ever:
+                self.attempts.side_transaction(lambda connection: forget_healed(connection, self.plan, self.request))
         except OSError as error:
             raise JobFailed(f"archive {self.folder}: {error.strerror}; no row was deleted for it") from error
         except Exception as error:
