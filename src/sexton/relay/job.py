@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, exists, func, or_, select
 
 from ..call_state import ENDED_BADLY, OPEN_CALLS, CallState
 from ..db.call_conditions import ended_badly
@@ -72,7 +72,8 @@ def relay_steps(relay: MessageRelay, engine: Engine, lane: int = 1) -> list[Poli
     calls = delivery_calls(relay, engine)
     first = (lane - 1) % len(calls) if calls else 0
     with read_only(engine) as connection:
-        room, dead, ended = room_left(connection, relay), any_dead(connection, relay), any_ended(connection, relay)
+        room, ended = open_deliveries(connection, relay)
+        dead = any_dead(connection, relay)
     found: list[Policy] = [Close(relay)] if ended else []
     found += [step for step in in_app if not isinstance(step, InAppDeliveries)]
     if room:
@@ -103,19 +104,14 @@ def any_dead(connection: Connection, relay: MessageRelay) -> bool:
     return connection.execute(asked).first() is not None
 
 
-def any_ended(connection: Connection, relay: MessageRelay) -> bool:
-    """Whether a delivery has ended without a call, and its message is not closed: a run of before was cut off."""
+def open_deliveries(connection: Connection, relay: MessageRelay) -> tuple[int, bool]:
+    """Messages that may be fanned out now, so many that no more than `MOST_OPEN` deliveries are open; and whether one
+    of those has ended without a call, as a run of before was cut off."""
     d = relay.deliveries.c
-    asked = select(d.id).where(d.closed_at.is_(None), d.state.not_in(OPEN_CALLS)).limit(1)
-    return connection.execute(asked).first() is not None
-
-
-def room_left(connection: Connection, relay: MessageRelay) -> int:
-    """Messages that may be fanned out now: so many that no more than `MOST_OPEN` deliveries are open."""
-    d = relay.deliveries.c
-    some = select(d.id).where(d.closed_at.is_(None)).limit(MOST_OPEN).subquery()
-    is_open = connection.execute(select(func.count()).select_from(some)).scalar_one()
-    return max((MOST_OPEN - int(is_open)) // max(len(relay.routes), 1), 0)
+    some = select(d.state).where(d.closed_at.is_(None)).limit(MOST_OPEN).subquery()
+    has_ended = case((some.c.state.not_in(OPEN_CALLS), 1), else_=0)
+    number, ended = connection.execute(select(func.count(), func.max(has_ended)).select_from(some)).one()
+    return max((MOST_OPEN - int(number)) // max(len(relay.routes), 1), 0), bool(ended)
 
 
 def waiting(connection: Connection, relay: MessageRelay, now: datetime) -> bool:
