@@ -12,6 +12,7 @@
     │   └── StoppedByGuard             before its first row: far more rows are due than usual
     ├── TimedOut                   1   a run passed its deadline
     ├── Stopped                    3   a signal ended the run after its current batch
+    ├── CallCancelled              1   a call that gives a sign of life is over, or has to end; its function is told so
     ├── DatabaseUnreachable       69   nothing answered; nothing was started
     └── HeldElsewhere             75   another process holds the lease; not an error for cron
         └── LeaseLost                  we held it, and were replaced: nothing more was committed
@@ -102,6 +103,10 @@ class Stopped(SextonError):
     """A signal asked the run to end; it ended after the batch in hand."""
 
     exit_code = PARTIAL
+
+
+class CallCancelled(SextonError):
+    """A call has to end: its time is over, its run ends, or its rows are no longer its own. The message says which."""
 
 
 class DatabaseUnreachable(SextonError):

@@ -16,6 +16,7 @@ from sexton.calls.destinations import (
     listing,
     pause,
     probes_due,
+    prolong_probe,
     record,
     reset,
     resume,
@@ -225,6 +226,26 @@ def test_a_probe_that_takes_long_is_prolonged_by_its_own_claim(caller: Caller) -
 
     assert not caller.probes(80, "two")
     assert caller.room(459) == 0
+
+
+def test_a_call_that_takes_longer_prolongs_no_probe_but_its_own(caller: Caller) -> None:
+    def prolong(claim: str, seconds: float) -> None:
+        with caller.engine.begin() as connection:
+            prolong_probe(connection, NAME, claim, at(seconds + 400), at(seconds))
+
+    prolong("one", 0)
+    untouched = caller.health()
+    caller.fails(0)
+    prolong("one", 30)
+    free = caller.room(31)
+    caller.probes(31, "one", lasts=40)
+    prolong("two", 60)
+    short = caller.room(71)
+    caller.probes(71, "one", lasts=40)
+    prolong("one", 100)
+
+    assert untouched == DestinationHealth()
+    assert (free, short, caller.room(499), caller.room(500)) == (1, 1, 0, 1)
 
 
 def test_a_probe_that_is_given_back_is_free_at_once(caller: Caller) -> None:

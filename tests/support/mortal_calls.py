@@ -21,6 +21,7 @@ from sqlalchemy import Engine, event, text
 from sexton import Again, Attempt, CallOutcome, Done
 from sexton.db.connect import open_database
 from sexton.runs.calls.claiming import Claiming
+from sexton.runs.calls.extending import Extending
 from sexton.runs.calls.recording import Recording
 from sexton.testing import run_job
 
@@ -40,6 +41,9 @@ STEPS = (
     "record is committed",
 )
 """Moments of a row's life, in their order. A step that "commits" ends before its COMMIT is sent."""
+
+HEARTBEAT_STEPS = ("heartbeat begins", "heartbeat is written", "heartbeat commits", "heartbeat is committed")
+"""Moments of a sign of life that is written, between "call has arrived" and "record begins"."""
 
 STATEMENT = "a statement"
 """Before any statement at all."""
@@ -63,7 +67,7 @@ class Death:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def await_it(self, engine: Engine) -> None:
-        """Look into claim, record, each COMMIT and each statement of this process from now on."""
+        """Look into claim, heartbeat, record, each COMMIT and each statement of this process from now on."""
         commit = engine.dialect.do_commit
 
         def watched_commit(connection: Any) -> None:
@@ -75,6 +79,7 @@ class Death:
         setattr(engine.dialect, "do_commit", watched_commit)  # noqa: B010 (for mypy it is a method)
         self._watch(Claiming, "claim", "claim")
         self._watch(Recording, "record", "record")
+        self._watch(Extending, "extend", "heartbeat")
         event.listen(engine, "before_cursor_execute", lambda *_: self.comes(STATEMENT))
 
     def _watch(self, kind: type, method: str, name: str) -> None:
@@ -110,8 +115,11 @@ class Receiver:
         return [(int(number), key, int(attempt)) for number, key, attempt in map(str.split, lines)]
 
 
-def payment_calls(shop: Payments, receiver: Receiver, death: Death | None = None) -> Any:
-    """The job: of every third payment the first answer is "not yet"; a confirmation is written with each record."""
+def payment_calls(shop: Payments, receiver: Receiver, death: Death | None = None, *, alive: bool = False) -> Any:
+    """The job: of every third payment the first answer is "not yet"; a confirmation is written with each record.
+
+    alive: each call may last 3 minutes, and says that it is alive once it has arrived.
+    """
 
     def call(attempt: Attempt) -> CallOutcome:
         if death is not None:
@@ -119,21 +127,26 @@ def payment_calls(shop: Payments, receiver: Receiver, death: Death | None = None
         receiver.note(attempt)
         if death is not None:
             death.comes("call has arrived")
+        if alive:
+            attempt.heartbeat()
         if attempt.row.id % 3 == 0 and attempt.number == 1:
             return Again("not yet")
         values = {"id": attempt.row.id, "attempt": attempt.number}
         insert = text("INSERT INTO confirmations VALUES (:id, :attempt)")
         return Done({"status": "paid"}, then=lambda connection: connection.execute(insert, values))
 
-    return shop.job(call, retry=["1m"], give_up_after="300d", concurrency=2)
+    times = {"timeout": "3m", "job_timeout": "1h"} if alive else {}
+    return shop.job(call, retry=["1m"], give_up_after="300d", concurrency=2, **times)
 
 
-def call_until_death(url: str, kept: str, file: str, at: datetime, step: str, number: int) -> int:
+def call_until_death(
+    url: str, kept: str, file: str, at: datetime, step: str, number: int, *, alive: bool = False
+) -> int:
     """The child."""
     engine = open_database(url)
     death = Death(step, number)
     death.await_it(engine)
-    job = payment_calls(make_payments(engine, kept, create=False), Receiver(Path(file)), death)
+    job = payment_calls(make_payments(engine, kept, create=False), Receiver(Path(file)), death, alive=alive)
     outcome = run_job(engine, job, at=at, limits=SMALL)
     print(outcome.state, outcome.error or outcome.note or "", flush=True)
     return outcome.exit_code

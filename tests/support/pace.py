@@ -47,7 +47,8 @@ class Clockwork:
 
     def monotonic(self) -> float:
         """Seconds."""
-        self.seconds += self.step
+        if self.step:  # else nothing is written: other threads look at it too
+            self.seconds += self.step
         return self.seconds
 
     def forward(self, seconds: float) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import Column, Engine, Index, Integer, MetaData, Table, Text, in
 
 from sexton import Attempt, Call, CallColumns, CallOutcome, Done, Job, UtcDateTime, text_key
 from sexton.db.column_types import BigKey
-from sexton.db.server_clock import database_now
+from sexton.db.server_clock import ask_now, database_now
 from sexton.db.tables import own_tables
 from sexton.runs.outcome import Outcome
 from sexton.testing import run_job
@@ -177,6 +177,23 @@ class Payments:
         if self.kept == "some":
             return Kept(state, row.checks or 0, row.next_check_at, claim, row.why_not)
         return Kept(state, ours.attempts, ours.next_at, claim, ours.error) if ours else Kept(None, 0, None, None, None)
+
+    def leased_until(self, number: int) -> Any:
+        """The end of the claim on a row."""
+        row = self.row(number) if self.kept == "whole" else self.rows_of_calls()[str(number)]
+        return row.leased_until
+
+    def now(self) -> datetime:
+        """By the database's clock, which judges claims."""
+        with self.engine.connect() as connection:
+            return ask_now(connection)
+
+    def take_claim(self, number: int) -> None:
+        """Another process has the row from now on."""
+        calls, own = own_tables(self.engine.dialect.name).calls, self.table
+        with self.engine.begin() as connection:
+            connection.execute(update(own).where(own.c.id == number, own.c.claim.is_not(None)).values(claim="other"))
+            connection.execute(update(calls).where(calls.c.subject == str(number)).values(claim="other"))
 
     def let_claims_end(self) -> None:
         """As if the time of all claims had passed, by the database's clock."""

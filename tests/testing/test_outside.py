@@ -93,6 +93,23 @@ def test_a_dependency_that_is_down_takes_nobodys_attempt(parcels: Engine) -> Non
     assert states(parcels) == {7: "delivered", 8: "delivered"}
 
 
+def test_a_function_answers_in_its_place_and_may_say_that_it_is_alive(parcels: Engine) -> None:
+    seen: list[int] = []
+
+    def deliver(attempt: Attempt) -> CallOutcome:
+        attempt.heartbeat()
+        seen.append(attempt.row.id)
+        return Done({"state": "delivered"})
+
+    outside = Outside({"7": [Again("in the van"), deliver], "8": [deliver]})
+
+    outside.run(parcels, TRACK, at="2026-11-30T10:00Z")
+
+    assert seen == [8, 7]
+    assert outside.numbers("7") == [1, 2]
+    assert states(parcels) == {7: "delivered", 8: "delivered"}
+
+
 def test_a_call_that_the_test_did_not_expect_fails_it(parcels: Engine) -> None:
     with pytest.raises(AssertionError, match="unexpected call for 8, attempt 1"):
         Outside({"7": [Failed("lost at sea")]}).run(parcels, TRACK, at="2026-11-30T10:00Z")

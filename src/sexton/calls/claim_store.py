@@ -49,6 +49,10 @@ class ClaimStore(Protocol):
         """Make the rows ours for the lease; the subjects of those that are. at: the run's time."""
         ...
 
+    def extend(self, connection: Connection, rows: Sequence[ClaimedRow], ends: datetime) -> int:
+        """Let the claims that are still ours end then, by the database's clock; how many. rows: of one claim."""
+        ...
+
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
         """The subjects of those whose claim is still ours, locked, where it does not stand in the row (`row_claim`)."""
         ...

@@ -106,6 +106,14 @@ class InCalls:
         calls, subjects = self._calls.c, sorted(row.subject for row in rows)
         return calls.job == self._job, calls.step == self._plan.step, calls.subject.in_(subjects)
 
+    def extend(self, connection: Connection, rows: Sequence[ClaimedRow], ends: datetime) -> int:
+        """In `calls` alone."""
+        ours = 0
+        for some in chunks(rows):
+            these = (*self._these(some), self._calls.c.claim == some[0].token)
+            ours += connection.execute(update(self._calls).where(*these).values(leased_until=ends)).rowcount
+        return ours
+
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
         """By its claim, locked in the order of subjects."""
         calls = self._calls.c

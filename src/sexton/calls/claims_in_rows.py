@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal
+from sqlalchemy import ColumnElement, Connection, case, func, literal, update
 
 from ..call_state import CallState
 from ..policies.call_rule import CallColumns
@@ -17,8 +17,10 @@ from .claim_store import (
     FIRST,
     STATE,
     CallLease,
+    chunks,
     mapped_values,
     waiting_again,
+    with_keys,
     write_alike,
     write_rows,
 )
@@ -61,6 +63,17 @@ class InRow:
         }
         write_alike(connection, self._plan, rows, values)
         return {row.subject for row in rows}
+
+    def extend(self, connection: Connection, rows: Sequence[ClaimedRow], ends: datetime) -> int:
+        """In the rows."""
+        assert self.row_claim is not None
+        values = mapped_values(self._columns, leased_until=ends)
+        ours = 0
+        for some in chunks(rows):
+            these = with_keys(connection.dialect.name, self._plan, some)
+            changed = update(self._plan.table).where(these, self.row_claim == some[0].token).values(values)
+            ours += connection.execute(changed).rowcount
+        return ours
 
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
         """Nothing stands elsewhere."""

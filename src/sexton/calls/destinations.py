@@ -49,6 +49,15 @@ def take_probe(connection: Connection, name: str, claim: str, until: datetime, a
     return now[name].probe == claim and now[name].rest_until is not None and now[name].probed_at(at)
 
 
+def prolong_probe(connection: Connection, name: str, claim: str, until: datetime, at: datetime) -> None:
+    """The call of this claim takes longer; nothing changes where it is no probe. until: as in `take_probe`."""
+
+    def longer(health: DestinationHealth) -> DestinationHealth:
+        return with_probe(health, claim, until, at) if health.probe == claim else health
+
+    _alter(connection, {name: longer})
+
+
 def give_back_probe(connection: Connection, name: str, claim: str) -> None:
     """The call was not made, or said nothing about the other side; somebody else may find out at once."""
 

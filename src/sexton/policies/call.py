@@ -22,7 +22,7 @@ from ..call_outcomes import CallOutcome
 from ..call_state import CallState
 from ..db.call_conditions import callable_by_row, callable_now
 from ..errors import PolicyError
-from ..jobs.duration import parse_duration
+from ..jobs.duration import format_duration, parse_duration
 from .age import require_column
 from .call_rule import AfterRecord, CallColumns, CallDelays, CallRule, Rate
 from .contract import Message, Plan, key_of
@@ -30,6 +30,9 @@ from .contract import Message, Plan, key_of
 OnUnknown = Literal["again", "once", "stop"]
 """What follows when nobody knows whether a call was done: it is made again with the same key, as often as the delays
 say, or one more time; or a person decides."""
+
+LONGEST_CALL = timedelta(minutes=5)
+"""Of `timeout`. One that lasts longer says that it is alive: else nobody would know for as long that it has died."""
 
 RATE = re.compile(r"([0-9]+)/(.+)")
 
@@ -46,8 +49,8 @@ class Call:
     destination: who is called, a name or a text column; it rests as a whole when it is down. Default: the step's name.
         A row whose column is NULL or empty is not called for, and `sexton calls` says so.
     rate: at most so many calls to anyone, "20/10m", in any process; several for several periods.
-    timeout: hard end of one call.  concurrency: calls at once.  per_destination: of those to one
-        destination, where that is a column.
+    timeout: hard end of one call, up to 5m; one that takes longer moves it on by `call.heartbeat()`.
+    concurrency: calls at once.  per_destination: of those to one destination, where that is a column.
     retry: delays after the first, second, … attempt, from its end; the last one repeats until `give_up_after`, and
         without that the attempts end with the list. Or "30s*2^n<=1h": doubled each time, up to an hour.
     jitter: share by which delays vary at random, at most; 0 or up to 0.5.
@@ -128,7 +131,7 @@ class Call:
             unchanged=tuple(self.unchanged),
             destination=step if isinstance(self.destination, str) and not self.destination else self.destination,
             rates=tuple(parse_rate(one, f"{where}: rate") for one in rates),
-            timeout=self._seconds(self.timeout, f"{where}: timeout"),
+            timeout=self._timeout(f"{where}: timeout"),
             concurrency=self.concurrency,
             per_destination=self.per_destination,
             batch=self.batch,
@@ -170,11 +173,14 @@ class Call:
                 raise PolicyError(f"{where}: {name}: {self.table.fullname} has no column {', '.join(odd)}")
         return ends
 
-    def _seconds(self, text: str, where: str) -> float:
-        seconds = parse_duration(text, where=where).total_seconds()
-        if seconds <= 0:
+    def _timeout(self, where: str) -> float:
+        given = parse_duration(self.timeout, where=where)
+        if given <= timedelta(0):
             raise PolicyError(f"{where} must be longer than 0s")
-        return seconds
+        if given > LONGEST_CALL:
+            most = format_duration(LONGEST_CALL)
+            raise PolicyError(f"{where} is {most} at most; a call that takes longer calls heartbeat() of its Attempt")
+        return given.total_seconds()
 
 
 def parse_rate(text: str, where: str = "rate") -> Rate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from ..call_state import CallState
 from ..errors import PolicyError
 from ..jobs.backoff import parse_backoff
 from ..jobs.duration import format_duration, parse_duration
+from .hard_end import HardEnd
 from .plan_parts import Message
 
 SPARE_SECONDS = 5.0
@@ -180,6 +180,7 @@ class Attempt:
     row: the row as it was claimed, its columns by name.  key: the stable id; send it along, so that the other side can
     tell a second copy.  number: 1 for the first attempt.  uncertain: an earlier one may have been done.
     now: the run's frozen time, aware, UTC.  destination: who is called.
+    ends: monotonic time of its hard end.
     """
 
     def __init__(
@@ -190,9 +191,8 @@ class Attempt:
         *,
         now: datetime,
         destination: str,
-        ends: float,
+        ends: float | HardEnd,
         uncertain: bool = False,
-        cancelled: threading.Event | None = None,
     ) -> None:
         self.row = row
         self.key = key
@@ -200,19 +200,26 @@ class Attempt:
         self.now = now
         self.destination = destination
         self.uncertain = uncertain
-        self._ends = ends
-        self._cancelled = cancelled or threading.Event()
+        self._end = ends if isinstance(ends, HardEnd) else HardEnd(ends, timeout=ends - time.monotonic())
 
     @property
     def left(self) -> float:
         """Seconds until the hard end of this call; never negative. Give it to whatever takes a timeout."""
-        return max(self._ends - time.monotonic(), 0.0)
+        return max(self._end.ends - time.monotonic(), 0.0)
 
     @property
     def cancelled(self) -> bool:
-        """Whether the call should end as soon as it can: its time is over, or the process is to end."""
-        return self._cancelled.is_set() or self.left <= 0
+        """Whether the call should end as soon as it can: its time is over, its run ends, its claim is lost."""
+        return self._end.cancelled
+
+    def heartbeat(self) -> None:
+        """Say that the call is alive: its hard end moves on to `timeout` from now, never past the end of the run.
+
+        The claims of all its rows are extended with it. As often as you like, from any thread; few are written.
+        CallCancelled when the call has to end. Let it pass: what the call has done by then is Unknown.
+        """
+        self._end.beat()
 
     def cancel(self) -> None:
         """Ask the function to end."""
-        self._cancelled.set()
+        self._end.cancel("it was asked to end")

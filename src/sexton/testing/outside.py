@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from ..runs.outcome import Outcome
 
-ScriptedAnswer = CallOutcome | Exception
-"""What a call comes to; an exception is raised by it."""
+ScriptedAnswer = CallOutcome | Exception | Callable[[Attempt], CallOutcome]
+"""What a call comes to; an exception is raised by it, and a function answers in its place: it may call `heartbeat`."""
 
 LONGEST = timedelta(days=400)
 """How far the clock is moved at most."""
@@ -102,7 +102,7 @@ class Outside:
         answer = given.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer(attempt) if callable(answer) else answer
 
 
 class _Scripted:

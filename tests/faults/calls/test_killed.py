@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sexton.testing import run_job
 from tests.support.database_checks import let_leases_end
 from tests.support.mortal_calls import (
+    HEARTBEAT_STEPS,
     STATEMENT,
     STEPS,
     Receiver,
@@ -62,6 +63,31 @@ def test_p6_killed_once_at_each_step(shop: Payments, database: str, tmp_path: Pa
     attempts = [number for _, _, number in receiver.noted()]
     second = 1 if step in ("claim begins", "claim is written", "claim commits") else 2
     assert attempts == [1] * before + [second] * again
+    assert_called_as_promised(shop, ids, receiver)
+
+
+@pytest.mark.parametrize("step", [*HEARTBEAT_STEPS, "record begins"])
+def test_p6_killed_around_a_heartbeat_the_claim_ends_as_it_was_extended_last(
+    shop: Payments, database: str, tmp_path: Path, start: Start, step: str
+) -> None:
+    """A claim stands for 3.5 minutes, extended for a third more of that; until then nobody else calls for the row."""
+    ids = shop.add(1)
+    receiver = Receiver(tmp_path / "received")
+    plain, extended = timedelta(seconds=210), timedelta(seconds=280)
+
+    before = shop.now()
+    child = start(call_until_death, database, shop.kept, str(receiver.file), NOON, step, 1, alive=True)
+    assert child.wait() == -signal.SIGKILL, child.output + child.errors
+    until, after = shop.leased_until(1), shop.now()
+    let_leases_end(shop.engine)
+    early = run_job(shop.engine, payment_calls(shop, receiver, alive=True), at=NOON + MINUTE)
+    let_all_end(shop)
+    run = run_job(shop.engine, payment_calls(shop, receiver, alive=True), at=NOON + MINUTE)
+
+    counts = plain if step in HEARTBEAT_STEPS[:-1] else extended
+    assert before + counts <= until <= after + counts
+    assert (early.total.picked, run.total.picked) == (0, 1)
+    assert receiver.noted() == [(1, "payment:1", 1), (1, "payment:1", 2)]
     assert_called_as_promised(shop, ids, receiver)
 
 

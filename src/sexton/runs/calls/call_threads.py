@@ -19,14 +19,21 @@ from typing import Any
 
 from ...call_outcomes import Again, CallOutcome, Done, Down, Failed, Gone, Unknown
 from ...calls.claimed_row import ClaimedRow
+from ...errors import CallCancelled
 from ...policies.call_rule import Attempt
+from ...policies.hard_end import HardEnd
 
 OUTCOMES = (Done, Again, Failed, Gone, Unknown, Down)
+
+NO_ANSWER = "the function gave no answer for it"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call came to. began: False: it was not even begun.  error: what the function raised."""
+    """What a call came to. error: what the function raised.
+
+    began: False: whoever was called has no part in it: it was not even begun, or ended as it was told to.
+    """
 
     claimed: ClaimedRow
     outcome: CallOutcome
@@ -37,13 +44,13 @@ class Answer:
 
 @dataclass(slots=True, eq=False)
 class CallTask:
-    """One call of the function, for one row or for several of one destination. ends: monotonic time of its hard end."""
+    """One call of the function, for one row or for several of one destination, all of one claim."""
 
     rows: Sequence[ClaimedRow]
     attempts: Sequence[Attempt]
     function: Callable[..., Any]
     several: bool
-    ends: float
+    end: HardEnd
     began: float = field(default_factory=time.monotonic)
     answered: int = 0
     over: threading.Event = field(default_factory=threading.Event)
@@ -52,11 +59,6 @@ class CallTask:
     def destination(self) -> str:
         """Who is called."""
         return self.rows[0].destination
-
-    def cancel(self) -> None:
-        """Ask the function to end."""
-        for attempt in self.attempts:
-            attempt.cancel()
 
 
 class CallThreads:
@@ -105,22 +107,20 @@ class CallThreads:
 
     def let_go(self, now: float) -> list[CallTask]:
         """Tasks that are past their end, asked to end and no longer waited for."""
-        late = [task for task in self.tasks if task.ends <= now and not task.over.is_set()]
-        for task in late:
-            task.cancel()
+        late = [task for task in self.tasks if not task.over.is_set() and task.end.expire(now)]
         self.tasks = [task for task in self.tasks if task not in late]
         self.abandoned += late
         return late
 
     @property
     def next_end(self) -> float:
-        """Monotonic time of the next hard end; far away without a task."""
-        return min((task.ends for task in self.tasks), default=time.monotonic() + 3600)
+        """Monotonic time of the next hard end, but of those that wait for an answer; far away without a task."""
+        return min((task.end.ends for task in self.tasks if not task.end.asks), default=time.monotonic() + 3600)
 
     def close(self) -> None:
         """Nobody listens any more; what is still under way is asked to end."""
         for task in self.tasks:
-            task.cancel()
+            task.end.cancel("its run is over")
         with self._lock:
             self._closed = True
             os.close(self._reader)
@@ -135,13 +135,15 @@ class CallThreads:
             with self._lock:
                 self.seconds += time.monotonic() - task.began
             task.over.set()
-            self._ring()
+            task.end.cancel("it has had its answer")
+            self.ring()
 
     def _hand_in(self, answer: Answer) -> None:
         self._answers.put(answer)
-        self._ring()
+        self.ring()
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """End a `wait`, from any thread."""
         with self._lock:
             if not self._closed:
                 with suppress(BlockingIOError):  # nobody has read for long; what is there will be heard
@@ -151,8 +153,7 @@ class CallThreads:
 def _answers_of(task: CallTask) -> Iterator[Answer]:
     """An answer for each row, whatever the function does."""
     if not task.several:
-        outcome, error = _called(lambda: task.function(task.attempts[0]))
-        yield Answer(task.rows[0], outcome, time.monotonic(), error=error)
+        yield _called(task)
         return
     waiting = list(task.rows)
     lazily = False
@@ -168,9 +169,12 @@ def _answers_of(task: CallTask) -> Iterator[Answer]:
         why = error
     for number, row in enumerate(waiting):
         # A generator had one of them in hand, and no other; of a list nobody knows.
-        untouched = lazily and (number > 0 or why is None)
-        outcome = _of_error(why) if why is not None else Again("the function gave no answer for it")
-        yield Answer(row, outcome, time.monotonic(), began=not untouched, error=why if number == 0 else None)
+        if lazily and (number > 0 or why is None):
+            yield Answer(row, Again(NO_ANSWER if why is None else _kind_of(why)), time.monotonic(), began=False)
+        elif why is None:
+            yield Answer(row, Again(NO_ANSWER), time.monotonic())
+        else:
+            yield _ended_by(row, why)
 
 
 def _each(given: object) -> Iterable[Any]:
@@ -179,11 +183,12 @@ def _each(given: object) -> Iterable[Any]:
     return given
 
 
-def _called(call: Callable[[], Any]) -> tuple[CallOutcome, BaseException | None]:
+def _called(task: CallTask) -> Answer:
+    row = task.rows[0]
     try:
-        return _checked(call()), None
+        return Answer(row, _checked(task.function(task.attempts[0])), time.monotonic())
     except BaseException as error:  # likewise
-        return _of_error(error), error
+        return _ended_by(row, error)
 
 
 def _checked(outcome: object) -> CallOutcome:
@@ -192,6 +197,13 @@ def _checked(outcome: object) -> CallOutcome:
     return outcome
 
 
-def _of_error(error: BaseException | None) -> CallOutcome:
+def _ended_by(row: ClaimedRow, error: BaseException) -> Answer:
+    """What a call comes to that raised it. One that was told to end may have done what it was to do."""
+    if isinstance(error, CallCancelled):
+        return Answer(row, Unknown(f"ended before its answer came: {error}"), time.monotonic(), began=False)
+    return Answer(row, Again(_kind_of(error), fault=True), time.monotonic(), error=error)
+
+
+def _kind_of(error: BaseException) -> str:
     """Only its kind: the text of an error may hold anything, the secrets of a request too."""
-    return Again(f"raised {type(error).__name__}", fault=True)
+    return f"raised {type(error).__name__}"

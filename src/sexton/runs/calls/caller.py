@@ -7,7 +7,6 @@ claim (fenced by the job's lease) ──> threads ──> answers ──> record
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from ...calls.claims_in_rows import InRow
 from ...errors import JobFailed, SextonError
 from ...policies.call_rule import SPARE_SECONDS, Attempt, CallColumns
 from ...policies.contract import Plan
+from ...policies.hard_end import HardEnd
 from ...run_counts import Counts
 from ...statements.batch_strategy import Request
 from ..context import RunContext
@@ -33,6 +33,7 @@ from ..sizing import MAX_BATCH_SECONDS
 from ..transaction_retries import TransactionRetries
 from .call_threads import Answer, CallTask, CallThreads
 from .claiming import Claiming, Look
+from .extending import Extending
 from .recorder import Recorder
 from .recording import UNRECORDED, Recorded, Recording
 
@@ -62,6 +63,7 @@ class Caller:
         store = store_of(plan, self.rule.state or CallColumns(), claim.job, context.engine.dialect.name)
         self.claiming = Claiming(plan, self.rule, store)
         self.recorder = Recorder(context, Recording(plan, self.rule, store), self.request, self._at)
+        self.extending = Extending(context, store, self.rule.timeout, self._at)
         self.retries = TransactionRetries(context, plan.table.fullname)
         self.threads = CallThreads()
         self.began = time.monotonic()
@@ -86,7 +88,9 @@ class Caller:
 
     def _turn(self) -> bool:
         """One round; whether there is another."""
-        self._record(self._arrived())
+        answers = self._arrived()  # first: whoever rings after it will be heard
+        self.extending.answer(self.threads.tasks)
+        self._record(answers)
         self._count_all(self.recorder.record_held())
         self._ask_whether_over()
         claims = self.over is None and self.more and self._free() > 0
@@ -101,7 +105,8 @@ class Caller:
         return True
 
     def _wait(self) -> None:
-        end = min(self.threads.next_end, self.last, time.monotonic() + IDLE_SECONDS)
+        next_try = self.extending.next_try(self.threads.tasks)
+        end = min(self.threads.next_end, next_try, self.last, time.monotonic() + IDLE_SECONDS)
         sources = () if self.over is not None else (self.context.stop,)
         self.threads.wait(*sources, seconds=end - time.monotonic())
         self._let_go()
@@ -131,7 +136,7 @@ class Caller:
         """Nothing new begins. seconds: for what is under way."""
         self.over, self.last = error, time.monotonic() + seconds
         for task in self.threads.tasks:
-            task.cancel()
+            task.end.cancel(str(error))
 
     def _keep_lease(self) -> None:
         if time.monotonic() - self.context.claim.lease.renewed < self.context.limits.renew:
@@ -175,14 +180,14 @@ class Caller:
 
     def _start(self, group: Sequence[ClaimedRow]) -> None:
         rule, now = self.rule, time.monotonic()
-        ends = min(now + rule.timeout, self.context.deadline)
         lost = Unknown("its process ended before the answer came")
         self.late += [Answer(row, lost, now, began=False) for row in group if self._called_no_more(row)]
         group = [row for row in group if not self._called_no_more(row)]
         if not group:
             return
         function = rule.look_up if rule.look_up is not None and group[0].uncertain else rule.function
-        cancelled = threading.Event()
+        ends = min(now + rule.timeout, self.context.deadline)
+        end = HardEnd(ends, timeout=rule.timeout, limit=self.context.deadline, ask=self.threads.ring)
         attempts = [
             Attempt(
                 row.row,
@@ -190,13 +195,12 @@ class Caller:
                 row.attempts,
                 now=self.context.claim.as_of,
                 destination=row.destination,
-                ends=ends,
+                ends=end,
                 uncertain=row.uncertain,
-                cancelled=cancelled,
             )
             for row in group
         ]
-        self.threads.start(CallTask(group, attempts, function, rule.batch > 1, ends))
+        self.threads.start(CallTask(group, attempts, function, rule.batch > 1, end))
 
     def _called_no_more(self, row: ClaimedRow) -> bool:
         """A call for it may have been done, and that is all there will be."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ...call_outcomes import Again, Down, Unknown
@@ -19,10 +18,10 @@ from ...calls.claim_store import RECORDING_SECONDS
 from ...calls.claimed_row import ClaimedRow, not_recorded
 from ...calls.health import SUCCESSES_TO_TRUST, CallReport, FailureKind, HealthChange
 from ...db.faults import Fault, classify, describe, while_changing
-from ...db.statement_timeout import statement_limit
 from ...statements.batch_strategy import Request
-from ..context import RunContext, milliseconds
+from ..context import RunContext
 from .call_threads import Answer
+from .claim_transaction import claim_transaction
 from .recording import UNRECORDED, Recorded, Recording
 
 T = TypeVar("T")
@@ -126,7 +125,7 @@ class Recorder:
         end = time.monotonic() + RECORDING_SECONDS
         while True:
             try:
-                with _transaction(self._context, wait) as connection:
+                with claim_transaction(self._context, wait) as connection:
                     return work(connection)
             except DBAPIError as error:
                 if classify(error) not in (Fault.RETRY, Fault.GONE) or time.monotonic() > end:
@@ -166,18 +165,3 @@ def _report(answer: Answer, settings: str) -> CallReport:
     if isinstance(outcome, Unknown) or (isinstance(outcome, Again) and outcome.fault):
         return CallReport(claimed.destination, claimed.subject, FailureKind.ROW, outcome.why)
     return CallReport(claimed.destination, claimed.subject)
-
-
-@contextmanager
-def _transaction(context: RunContext, wait: float) -> Iterator[Connection]:
-    """One that the claim fences, and not the job's lease."""
-    engine: Engine = context.engine
-    statement = context.limits.statement
-    with engine.begin() as connection, statement_limit(connection, statement):
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(
-                f"SET LOCAL lock_timeout = '{milliseconds(min(wait, statement))}';"
-                f" SET LOCAL statement_timeout = '{milliseconds(statement)}';"
-                f" SET LOCAL idle_in_transaction_session_timeout = '{milliseconds(RECORDING_SECONDS)}'"
-            )
-        yield connection
