@@ -23,7 +23,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "The outbox": ("tell", "delivered", "Outbox", "own_outbox", "Route"),
     "Functions as work": ("Run", "Counts"),
     "Packs": ("Pack", "Demonstration", "setting"),
-    "Errors": ("SextonError", "PolicyError"),
+    "Errors": ("SextonError", "PolicyError", "CallCancelled"),
     "The application": ("App", "main", "__version__"),
 }
 """Every name of `sexton.__all__`, in the order of the page; a name that is missing stops the generator."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .db.time_parameters import ahead as ahead
     from .db.time_parameters import now as now
     from .db.watermarks import rolled_up as rolled_up
+    from .errors import CallCancelled as CallCancelled
     from .errors import PolicyError as PolicyError
     from .errors import SextonError as SextonError
     from .jobs.backoff import parse_backoff as parse_backoff
@@ -87,7 +88,7 @@ _HOMES = {
     "ask_now": "db.server_clock",
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),
     "rolled_up": "db.watermarks",
-    **dict.fromkeys(("PolicyError", "SextonError"), "errors"),
+    **dict.fromkeys(("CallCancelled", "PolicyError", "SextonError"), "errors"),
     "parse_backoff": "jobs.backoff",
     "parse_duration": "jobs.duration",
     "Guard": "jobs.guard_options",

@@ -1,18 +1,19 @@
-"""What "call something outside" shows is Python that runs: its policy, and its test of it."""
+"""What "call something outside" shows is Python that runs: its policies, and its test of one."""
 
 from __future__ import annotations
 
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from sexton import Again, Attempt, Done, Failed
 from sexton.clock import parse_instant
-from sexton.testing import preview_job
+from sexton.testing import preview_job, run_job
 from tests.support.hostile_http import Behaviour, answers, hostile_server, says
 from tests.support.patience import PATIENCE
 
@@ -28,7 +29,7 @@ def shown(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> di
     for block in blocks(PAGE):
         if block.title:
             (tmp_path / block.title).write_text(block.text)
-    names = ("parcels", "test_parcels")
+    names = ("parcels", "test_parcels", "films")
     for name in names:
         monkeypatch.delitem(sys.modules, name, raising=False)
     modules = {name: __import__(name) for name in names}
@@ -64,6 +65,38 @@ def test_the_function_on_the_page_says_what_the_courier_said(
     with hostile_server(said) as server:
         monkeypatch.setattr(module, "http_call", lambda method, url, **more: real(method, server.url, **more))
         assert module.ask_courier(attempt()) == outcome
+
+
+def test_the_long_call_on_the_page_says_that_it_is_alive_and_fetches_all(
+    engine: Engine, shown: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, parcels = shown["films"], shown["parcels"].parcels
+    pieces = [b"a" * module.PIECE, b"b" * module.PIECE, b"c"]
+    asked: list[str] = []
+    alive: list[Attempt] = []
+    monkeypatch.chdir(tmp_path)
+    real = Attempt.heartbeat
+
+    def opened(url: str, timeout: float) -> BytesIO:
+        asked.append(url)
+        return BytesIO(b"".join(pieces))
+
+    def heartbeat(call: Attempt) -> None:
+        alive.append(call)
+        real(call)
+
+    monkeypatch.setattr(module, "urlopen", opened)
+    monkeypatch.setattr(Attempt, "heartbeat", heartbeat)
+    sent = {"id": 7, "number": "X7", "status": "delivered", "sent_at": parse_instant("2026-11-30T08:00Z")}
+    with engine.begin() as connection:
+        connection.execute(insert(parcels).values(sent))
+
+    run = run_job(engine, module.fetch_films, at="2026-11-30T10:00Z")
+
+    assert (run.state, run.total.changed) == ("succeeded", 1)
+    assert asked == ["https://courier.example.org/films/X7"]
+    assert (tmp_path / "7.mp4").read_bytes() == b"".join(pieces)
+    assert len(alive) == 3
 
 
 def attempt() -> Attempt:

@@ -1,4 +1,4 @@
-"""The connection is cut at the COMMIT of a claim or of a record (P4): looked up, nothing lost, nothing twice."""
+"""The connection is cut at the COMMIT of a claim, heartbeat or record (P4): looked up, nothing lost, nothing twice."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ pytestmark = pytest.mark.databases("postgres")
 
 
 def commit_of(kind: str, kept: str) -> Callable[[Statement], bool]:
-    """The first COMMIT on a connection that has just claimed, or just recorded."""
+    """The first COMMIT on a connection that has just claimed, extended a claim, or recorded."""
     written: dict[int, str] = {}
 
     def condition(statement: Statement) -> bool:
         text = statement.text.lstrip()
         if text.startswith("INSERT INTO confirmations"):
             written[statement.connection] = "record"
+        elif text.partition(" SET ")[2].startswith("leased_until="):
+            written[statement.connection] = "heartbeat"
         elif text.startswith("INSERT INTO sexton.calls" if kept == "ours" else "UPDATE payments SET"):
             written.setdefault(statement.connection, "claim")
         if text == "COMMIT":
@@ -58,7 +60,7 @@ def behind(proxy: Proxy, database: str) -> Iterator[Engine]:
 
 
 @pytest.mark.parametrize("fate", [CUT, CUT_AFTER], ids=["never executed", "executed"])
-@pytest.mark.parametrize("kind", ["claim", "record"])
+@pytest.mark.parametrize("kind", ["claim", "heartbeat", "record"])
 def test_p4_connection_cut_at_a_commit_of_calls(
     shop: Payments, proxy: Proxy, behind: Engine, tmp_path: Path, kind: str, fate: Action
 ) -> None:
@@ -67,9 +69,10 @@ def test_p4_connection_cut_at_a_commit_of_calls(
     met: list[Statement] = []
     proxy.on(commit_of(kind, shop.kept), Action(fate.fate, met.append))
     through = Payments(behind, shop.table, shop.kept)
+    job = payment_calls(through, receiver, alive=kind == "heartbeat")
 
-    first = run_job(behind, payment_calls(through, receiver), at=NOON, limits=SMALL)
-    second = run_job(behind, payment_calls(through, receiver), at=NOON + 2 * MINUTE, limits=SMALL)
+    first = run_job(behind, job, at=NOON, limits=SMALL)
+    second = run_job(behind, job, at=NOON + 2 * MINUTE, limits=SMALL)
 
     assert met, "nothing was cut"
     assert [first.state, second.state] == ["succeeded"] * 2

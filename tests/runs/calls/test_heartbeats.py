@@ -398,6 +398,30 @@ def test_a_call_whose_row_stays_locked_is_told_when_its_time_is_over(whole: Paym
     assert whole.statuses() == {1: "paid"}
 
 
+LONGER = "new.leased_until > old.leased_until"
+
+REFUSING = {
+    "sqlite": f"CREATE TRIGGER refuse BEFORE UPDATE ON payments WHEN {LONGER} BEGIN SELECT RAISE(ABORT, 'no'); END",
+    "postgresql": f"""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON payments FOR EACH ROW WHEN ({LONGER}) EXECUTE FUNCTION refuse()
+    """,
+}
+"""A product whose trigger lets nobody move the end of a claim."""
+
+
+def test_a_claim_that_the_product_lets_nobody_extend_ends_its_call_at_once(whole: Payments) -> None:
+    whole.add(1)
+    with whole.engine.begin() as connection:
+        connection.exec_driver_sql(REFUSING[whole.engine.dialect.name])
+    end = time.monotonic() + PATIENCE
+
+    done = run(whole, lambda attempt: until_told(attempt, end), retry=["1h"])
+
+    assert done.total.also == {"uncertain": 1}
+    assert "its claim could not be extended" in (whole.of(1).error or "")
+
+
 @pytest.mark.parametrize("seconds", ["301s", "1h"])
 def test_a_timeout_of_more_than_five_minutes_is_refused_and_the_line_says_what_to_do(
     small: Payments, seconds: str
