@@ -106,7 +106,14 @@ class Stopped(SextonError):
 
 
 class CallCancelled(SextonError):
-    """A call has to end: its time is over, its run ends, or its rows are no longer its own. The message says which."""
+    """A call has to end: its time is over, its run ends, or its rows are no longer its own. The message says which.
+
+    late: nobody asked it to end; it had its time, and gave no sign of life before that was over.
+    """
+
+    def __init__(self, why: str, *, late: bool = False) -> None:
+        self.late = late
+        super().__init__(why)
 
 
 class DatabaseUnreachable(SextonError):

@@ -73,10 +73,11 @@ def test_after_the_end_or_a_cancel_it_is_told_so(clock: Clockwork) -> None:
     cancelled.cancel()
 
     assert late.cancelled
-    with pytest.raises(CallCancelled, match="its time was over"):
+    with pytest.raises(CallCancelled, match="its time was over") as silent:
         late.heartbeat()
-    with pytest.raises(CallCancelled, match="it was asked to end"):
+    with pytest.raises(CallCancelled, match="it was asked to end") as asked:
         cancelled.heartbeat()
+    assert (silent.value.late, asked.value.late) == (True, False)
 
 
 def test_the_first_sign_of_life_asks_the_run_and_those_that_are_covered_do_not(clock: Clockwork) -> None:
@@ -114,6 +115,9 @@ def test_it_never_ends_later_than_the_run(clock: Clockwork) -> None:
 
     assert call.end.ends == 1012
     assert call.end.expire(1012)
+    with pytest.raises(CallCancelled, match="its time was over") as over:
+        in_thread(call.end.beat)
+    assert not over.value.late  # it was the run's time
 
 
 def test_who_waits_for_the_answer_is_told_that_the_call_is_cancelled(clock: Clockwork) -> None:

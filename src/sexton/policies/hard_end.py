@@ -29,7 +29,7 @@ class HardEnd:
         """Whether the call waits for an answer of the run: `grant` or `cancel`."""
         self._timeout, self._limit, self._ask = timeout, limit, ask
         self._covered = inf if ask is None else ends  # the claims stand until then, and for the record after it
-        self._why = ""
+        self._why, self._late = "", False
         self._changed = threading.Condition()
         self._owner = threading.get_ident()
 
@@ -49,7 +49,7 @@ class HardEnd:
         with self._changed:
             if self.asks or self.ends > now:
                 return False
-            self._why = self._why or "its time was over"
+            self._time_is_over()
             return True
 
     def beat(self) -> None:
@@ -79,9 +79,15 @@ class HardEnd:
 
     def _moved(self) -> bool:
         """False: the claims do not reach so far."""
-        if self.cancelled:
-            raise CallCancelled(self._why or "its time was over")
+        if self.ends <= time.monotonic():
+            self._time_is_over()
+        if self._why:
+            raise CallCancelled(self._why, late=self._late)
         return self._move()
+
+    def _time_is_over(self) -> None:
+        if not self._why:
+            self._why, self._late = "its time was over", self.ends < self._limit
 
     def _move(self) -> bool:
         wanted = min(time.monotonic() + self._timeout, self._limit)

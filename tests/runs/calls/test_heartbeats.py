@@ -134,7 +134,7 @@ def test_one_whose_row_somebody_else_has_by_now_is_told_and_records_nothing(shop
 
     done = run(shop, call)
 
-    assert told == ["its claim is over, and somebody else's"]
+    assert told == ["its rows are no longer its own"]
     assert done.total.also == {"late": 1}
     assert (shop.of(1).claim, shop.statuses()) == ("other", {1: "pending"})
 
@@ -189,6 +189,22 @@ def test_a_run_that_is_asked_to_stop_tells_its_calls_and_nobody_knows_what_they_
     again = Script()
     run(shop, again, at=NOON + DAY)
     assert again.uncertain == (list(range(1, made + 1)) if state == "waiting" else [])
+
+
+def test_three_calls_that_are_silent_for_too_long_have_whoever_is_called_rest(shop: Payments, clock: Clockwork) -> None:
+    """The other side is slow, whether the run lets go of such a call or the call itself finds that it is late."""
+    shop.add(5)
+
+    def call(attempt: Attempt) -> Done:
+        clock.forward(301)
+        attempt.heartbeat()
+        return Done(PAID)
+
+    silent = run(shop, call, concurrency=1, retry=["1h"])
+
+    assert f"{STEP} rests: " in (silent.note or "")
+    assert health(shop).rest_until is not None
+    assert set(shop.statuses().values()) == {"pending"}
 
 
 def test_the_end_of_a_run_is_the_end_of_its_calls(shop: Payments, clock: Clockwork) -> None:

@@ -32,7 +32,7 @@ NO_ANSWER = "the function gave no answer for it"
 class Answer:
     """What a call came to. error: what the function raised.
 
-    began: False: whoever was called has no part in it: it was not even begun, or ended as it was told to.
+    began: False: whoever was called has no part in it: it was not even begun, or ended as we wanted it to.
     """
 
     claimed: ClaimedRow
@@ -200,7 +200,7 @@ def _checked(outcome: object) -> CallOutcome:
 def _ended_by(row: ClaimedRow, error: BaseException) -> Answer:
     """What a call comes to that raised it. One that was told to end may have done what it was to do."""
     if isinstance(error, CallCancelled):
-        return Answer(row, Unknown(f"ended before its answer came: {error}"), time.monotonic(), began=False)
+        return Answer(row, Unknown(f"ended before its answer came: {error}"), time.monotonic(), began=error.late)
     return Answer(row, Again(_kind_of(error), fault=True), time.monotonic(), error=error)
 
 

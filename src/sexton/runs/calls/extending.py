@@ -61,7 +61,7 @@ class Extending:
         if ours:
             task.end.grant(covered)
         else:
-            task.end.cancel("its claim is over, and somebody else's")
+            task.end.cancel("its rows are no longer its own")
 
     def extend(self, connection: Connection, rows: Sequence[ClaimedRow], seconds: float) -> int:
         """How many of them are still ours. seconds: from now on to the farthest end of the call."""
