@@ -142,8 +142,8 @@ def _measured(ask: Callable[[str], None], received: IO[str], who: str) -> list[f
     for number in range(WARM + MAILS):
         if number == WARM:
             wait_for_rest()
-            note(f"  {who}: {MAILS} mails, a tenth of a second apart")
-        time.sleep(0.1)  # idle again
+            note(f"  {who}: {MAILS} mails, a quarter of a second apart")
+        time.sleep(0.25)  # idle again
         recipient = f"{who}-{number}@example.com"
         began = time.time()
         ask(recipient)
