@@ -57,6 +57,7 @@ class RollupRule:
     close_after: timedelta
     changed_at: Column[Any] | None = None
     report: RollupReport | None = None
+    rows_kept: timedelta | None = None
 
     @property
     def definition(self) -> str:
