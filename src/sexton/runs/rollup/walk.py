@@ -42,8 +42,8 @@ class Walk:
     def passed(self, connection: Connection, window: Window, *, differs: bool) -> Window | None:
         """Go on behind `window`. A stretch without rows behind it, of which nothing is told, is passed over as one.
 
-        So one row of 1970 among those of today costs no fifty years of windows. That stretch; None: there is none. Where
-        windows are told, sums without rows end it: that they are gone is told, too.
+        So one row of 1970 among those of today costs no fifty years of windows. That stretch; None: there is none.
+        Where windows are told, sums without rows end it: that they are gone is told, too.
         """
         self.cursor = window.end
         if differs or self.is_news(window) or self.cursor >= self.end:
