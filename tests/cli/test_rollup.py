@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from sqlalchemy import Engine, create_mock_engine
+from sqlalchemy import Engine, MetaData, create_mock_engine, func
 
-from sexton import Purge, rolled_up
+from sexton import CoarserRollup, Purge, Rollup, cron, rolled_up
 from sexton.doctor.roll_up_waits import rollup_warnings
 from tests.support.sales import JOB, STEP, Sales, open_sales
 
@@ -96,6 +96,22 @@ def test_check_warns_of_purges_of_rows_that_a_roll_up_counts_on() -> None:
         assert ["keeps rows for 30d, less than the rows_kept of shop.sales" in text for text in texts] == [
             True
         ] * warned
+
+
+def test_check_warns_of_a_roll_up_of_sums_that_does_not_wait_for_them() -> None:
+    """A plain one takes the days that are there for a whole month."""
+    shop = open_sales(cast(Engine, create_mock_engine("sqlite://", lambda *_, **__: None)), make=False)
+    sums, months = shop.sums.c, shop.sums.to_metadata(MetaData(), name="sales_months")
+    days, windows = shop.policy(windows=cron("0 0 * * *")), cron("0 0 1 * *")
+    plain = Rollup(shop.sums, sums.window_start, months, {"orders": func.sum(sums.orders)}, windows)
+
+    found = [
+        list(rollup_warnings([(JOB, days.plan(), None), ("shop.months", work.plan(), None)]))
+        for work in (plain, CoarserRollup(days, windows, months))
+    ]
+
+    words = "sums up sales_summary, which shop.sales writes, and does not wait for it: write CoarserRollup(…)"
+    assert found == [[("shop.months", f"rollup_sales_summary {words}")], []]
 
 
 def test_doctor_and_explain_know_the_statement_of_a_window(shop: Sales, inside: Inside) -> None:

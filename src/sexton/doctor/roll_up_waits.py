@@ -24,6 +24,13 @@ def rollup_warnings(plans: Iterable[tuple[str, Plan, str | None]]) -> Iterator[t
             continue
         late = summed.rollup.lateness
         for job, plan, before in known:
+            if (
+                plan.rollup is not None
+                and plan.rollup.finer is None
+                and _place(plan.table) == _place(summed.rollup.into)
+            ):
+                words = f"sums up {plan.table.fullname}, which {source} writes, and does not wait for it"
+                yield job, f"{plan.step} {words}: write CoarserRollup(…)"
             if not plan.deletes or _place(plan.table) != _place(summed.table):
                 continue
             if before != source and not _waits(plan):

@@ -37,7 +37,12 @@ class Walk:
         if self.changed_to is not None and self.cursor < self.changed_to:
             self._to_changed(connection, self.changed_to)
         self.finished = self.cursor >= self.end
-        return None if self.finished else Window(self.cursor, self.schedule.next(self.cursor))
+        if self.finished:
+            return None
+        window, finer = Window(self.cursor, self.schedule.next(self.cursor)), self.statements.rule.finer
+        if finer is not None:
+            finer.require_end(window.end, f"roll-up of {self.statements.rule.by.table.fullname}")
+        return window
 
     def passed(self, connection: Connection, window: Window, *, differs: bool) -> Window | None:
         """Go on behind `window`. A stretch without rows behind it, of which nothing is told, is passed over as one.
