@@ -242,8 +242,8 @@ def test_it_names_what_a_plain_model_says(wrong: list[tuple[int, str]], kept: in
     sums = {day: {"INR": (1, day)} for day in range(1, 20)}
     for number, (day, kind) in enumerate(wrong):
         if kind == "row":
-            shop.order(f"2026-03-{day:02} 11:00", f"C{number}", 1)
-            rows[day].add((f"C{number}", 1))
+            shop.order(f"2026-03-{day:02} 11:00", f"C{number}", 5000)
+            rows[day].add((f"C{number}", 5000))
         elif kind == "late":
             shop.order(f"2026-03-{day:02} 11:00", "INR", 1000 + number)
             rows[day].add(("INR", 1000 + number))
