@@ -226,7 +226,7 @@ def test_rows_must_be_kept_for_longer_than_windows_are_computed(engine: Engine) 
 wrongs = some.lists(some.tuples(some.integers(1, 18), some.sampled_from(["row", "gone", "sums", "late"])), max_size=6)
 
 
-@pytest.mark.databases("sqlite")
+@pytest.mark.databases("sqlite", "postgres")
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(wrong=wrongs, kept=some.integers(4, 19))
 def test_it_names_what_a_plain_model_says(wrong: list[tuple[int, str]], kept: int, engine: Engine) -> None:

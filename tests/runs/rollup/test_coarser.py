@@ -241,7 +241,7 @@ steps = some.lists(
 """Of each step: orders of so many hours ago, how many of the oldest go, and hours until the next."""
 
 
-@pytest.mark.databases("sqlite")
+@pytest.mark.databases("sqlite", "postgres")
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(plan=steps)
 def test_longer_windows_hold_what_the_shorter_ones_come_to(plan: list[Any], engine: Engine) -> None:
