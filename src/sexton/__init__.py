@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .policies.call import Call as Call
     from .policies.call_rule import Attempt as Attempt
     from .policies.call_rule import CallColumns as CallColumns
+    from .policies.coarser_rollup import CoarserRollup as CoarserRollup
     from .policies.contract import Change as Change
     from .policies.contract import Found as Found
     from .policies.contract import Message as Message
@@ -102,6 +103,7 @@ _HOMES = {
     **dict.fromkeys(("Change", "Found", "Message", "Plan", "Policy"), "policies.contract"),
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
     "Rollup": "policies.rollup",
+    "CoarserRollup": "policies.coarser_rollup",
     "RollupReport": "policies.rollup_rule",
     "Transition": "policies.transition",
     "WarnOnce": "policies.warn_once",

@@ -47,6 +47,8 @@ class OutcomeCode(StrEnum):
     """The job is not armed as it stands: it took nothing, whatever it found."""
     REST_UNKNOWN = "rest_unknown"
     """It went through, but whether others moved rows that are still due could not be asked in time."""
+    DRIFTED = "drifted"
+    """It went through; an old window of a roll-up holds other sums than its rows come to."""
     PROCESS_DIED = "process_died"
     """Its process ended before it: by itself, by a signal, or nobody knows how."""
     OVERDUE = "overdue"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, MetaData, create_mock_engine, func
 
-from tests.support.sales import Sales, open_sales
+from sexton import CoarserRollup, Purge, Rollup, cron, rolled_up
+from sexton.doctor.roll_up_waits import rollup_warnings
+from tests.support.sales import JOB, STEP, Sales, open_sales
 
 from .shell import Inside
 
@@ -79,6 +82,36 @@ def test_check_warns_of_purges_that_do_not_wait_and_of_those_that_wait_in_vain(i
     assert "does not wait for it" in texts["shop.hasty"]
     assert "keep longer than 3d" in texts["shop.waiting"]
     assert [one["text"] for one in found if one["level"] == "wrong"] == []
+
+
+def test_check_warns_of_purges_of_rows_that_a_roll_up_counts_on() -> None:
+    """rows_kept says how long they are there; whoever deletes them sooner makes it say what is not so."""
+    shop = open_sales(cast(Engine, create_mock_engine("sqlite://", lambda *_, **__: None)), make=False)
+    orders = shop.orders.c
+    purge = Purge(shop.orders, by=orders.created_at, keep="30d", only=rolled_up(orders.created_at, JOB, STEP))
+
+    for rows_kept, warned in (("31d", True), ("30d", False), (None, False)):
+        plans = [(JOB, shop.policy(rows_kept=rows_kept).plan(), None), ("shop.purge", purge.plan(), None)]
+        texts = [text for about, text in rollup_warnings(plans) if about == "shop.purge"]
+        assert ["keeps rows for 30d, less than the rows_kept of shop.sales" in text for text in texts] == [
+            True
+        ] * warned
+
+
+def test_check_warns_of_a_roll_up_of_sums_that_does_not_wait_for_them() -> None:
+    """A plain one takes the days that are there for a whole month."""
+    shop = open_sales(cast(Engine, create_mock_engine("sqlite://", lambda *_, **__: None)), make=False)
+    sums, months = shop.sums.c, shop.sums.to_metadata(MetaData(), name="sales_months")
+    days, windows = shop.policy(windows=cron("0 0 * * *")), cron("0 0 1 * *")
+    plain = Rollup(shop.sums, sums.window_start, months, {"orders": func.sum(sums.orders)}, windows)
+
+    found = [
+        list(rollup_warnings([(JOB, days.plan(), None), ("shop.months", work.plan(), None)]))
+        for work in (plain, CoarserRollup(days, windows, months))
+    ]
+
+    words = "sums up sales_summary, which shop.sales writes, and does not wait for it: write CoarserRollup(…)"
+    assert found == [[("shop.months", f"rollup_sales_summary {words}")], []]
 
 
 def test_doctor_and_explain_know_the_statement_of_a_window(shop: Sales, inside: Inside) -> None:

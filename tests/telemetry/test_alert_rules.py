@@ -81,6 +81,20 @@ def test_a_slot_that_is_cut_off_again_and_again_opens_one_when_the_rests_begin(p
     assert past.events("15 12:15") == [("close", "interrupted")]
 
 
+def test_sums_that_differ_from_their_rows_open_one_for_a_day(past: Past) -> None:
+    """The next run looks at another window, so that it says nothing about this one."""
+    past.ran("15 12:00", note="sales: 2 groups differ from the rows of the window", code=OutcomeCode.DRIFTED)
+    past.ran("15 13:00")
+    (event,) = past.assess("15 13:05")
+    assert (event.what, event.kind) == ("open", "drifted")
+    assert event.text == "shop.hourly has sums of an old window that are not what its rows come to"
+    assert past.messages()[0].message["facts"]["last error"].startswith("sales: 2 groups differ")
+
+    past.ran("16 11:30")
+    assert past.events("16 11:55") == []
+    assert past.events("16 12:05") == [("close", "drifted")]
+
+
 @pytest.mark.parametrize("state", ["cancelled", "skipped"])
 def test_a_run_that_a_deploy_ended_says_nothing(past: Past, state: str) -> None:
     past.ran_hourly("15 09:00", 2, "failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 from sqlalchemy import Table
 from sqlalchemy.sql import visitors
@@ -23,6 +24,13 @@ def rollup_warnings(plans: Iterable[tuple[str, Plan, str | None]]) -> Iterator[t
             continue
         late = summed.rollup.lateness
         for job, plan, before in known:
+            if (
+                plan.rollup is not None
+                and plan.rollup.finer is None
+                and _place(plan.table) == _place(summed.rollup.into)
+            ):
+                words = f"sums up {plan.table.fullname}, which {source} writes, and does not wait for it"
+                yield job, f"{plan.step} {words}: write CoarserRollup(…)"
             if not plan.deletes or _place(plan.table) != _place(summed.table):
                 continue
             if before != source and not _waits(plan):
@@ -32,6 +40,15 @@ def rollup_warnings(plans: Iterable[tuple[str, Plan, str | None]]) -> Iterator[t
                 kept, needed = format_duration(plan.grace.length), format_duration(late)
                 words = f"keeps rows for {kept}, and {source} computes a window until {needed} past its end"
                 yield job, f"{plan.step} {words}, so that nothing goes before; keep longer than {needed}"
+            elif (
+                plan.grace is not None and not plan.grace.months and _sooner(plan.grace.length, summed.rollup.rows_kept)
+            ):
+                words = f"keeps rows for {format_duration(plan.grace.length)}, less than the rows_kept of {source}"
+                yield job, f"{plan.step} {words}, which compares windows with rows that are gone"
+
+
+def _sooner(kept: timedelta, rows_kept: timedelta | None) -> bool:
+    return rows_kept is not None and kept < rows_kept
 
 
 def _waits(plan: Plan) -> bool:

@@ -46,6 +46,8 @@ class Rollup:
     close_after: how long past its end it is computed for the first time.
     changed_at: the time of a row's last change. Windows that ended more than 3 days ago are then computed again only
         if a row of theirs has changed; give a longer `lateness` with it.
+    rows_kept: how long rows are there at least ("400d"). Each run compares one old window with its rows, and says so
+        in its note if they differ: one that `changed_at` left alone, or a sealed one whose rows are younger than this.
     tell: a message about each window once it is computed, and about what has changed in it since.
     name: of the step; default "rollup_<table>".
     """
@@ -60,6 +62,7 @@ class Rollup:
     lateness: str = "3d"
     close_after: str = "5m"
     changed_at: Column[Any] | None = None
+    rows_kept: str | None = None
     tell: RollupReport | None = None
     name: str = ""
 
@@ -92,6 +95,7 @@ class Rollup:
             raise PolicyError(f'{where}: aggregates is empty; write {{"orders": func.count()}}')
         group = {str(expression.key): expression for expression in self.group}
         self._require_columns(where, [*group, *self.aggregates])
+        lateness = parse_duration(self.lateness, where=f"{where}: lateness")
         return RollupRule(
             into=self.into,
             by=self.by,
@@ -99,11 +103,20 @@ class Rollup:
             aggregates=dict(self.aggregates),
             only=self.only,
             windows=self.windows,
-            lateness=parse_duration(self.lateness, where=f"{where}: lateness"),
+            lateness=lateness,
             close_after=close_after,
             changed_at=self.changed_at,
             report=self.tell,
+            rows_kept=self._rows_kept(where, lateness),
         )
+
+    def _rows_kept(self, where: str, lateness: timedelta) -> timedelta | None:
+        if self.rows_kept is None:
+            return None
+        kept = parse_duration(self.rows_kept, where=f"{where}: rows_kept")
+        if kept <= lateness:
+            raise PolicyError(f"{where}: rows_kept is {self.rows_kept}, and a window is computed until {self.lateness}")
+        return kept
 
     def _require_columns(self, where: str, names: list[str]) -> None:
         wanted = ["window_start", "window_end", *names]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table
 
 from ..db.outbox_table import Outbox
+from ..errors import PolicyError
 from ..jobs.schedule import Schedule
 
 ALWAYS_REOPENED = timedelta(days=3)
@@ -43,6 +44,27 @@ class RollupReport:
         return self.correction or f"{self.event}_correction"
 
 
+@dataclass(frozen=True, slots=True)
+class FinerWindows:
+    """The roll-up whose sums another one sums up. job: None: that of the other one.
+
+    step, windows, definition: its name, its windows, and what its mark says of them.
+    """
+
+    step: str
+    windows: Schedule
+    definition: str
+    job: str | None = None
+
+    def require_end(self, end: datetime, where: str) -> None:
+        """PolicyError when a window that ends then would cut one of these in two."""
+        if self.windows.previous(end) != end:
+            raise PolicyError(
+                f"{where}: a window ends at {end:%Y-%m-%d %H:%M} UTC, and none of {self.step} does: windows have to "
+                "be made of whole ones, as months of days in the same zone"
+            )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RollupRule:
     """What the runner needs to know beside the plan; fields as in `Rollup`, checked. group: name in `into` -> value."""
@@ -57,8 +79,11 @@ class RollupRule:
     close_after: timedelta
     changed_at: Column[Any] | None = None
     report: RollupReport | None = None
+    rows_kept: timedelta | None = None
+    finer: FinerWindows | None = None
 
     @property
     def definition(self) -> str:
-        """Schedule and zone, which must not change under summaries that are there."""
-        return f"{self.windows.text} {self.windows.zone}"
+        """Schedule and zone, which must not change under summaries that are there; also those of what it is made of."""
+        own = f"{self.windows.text} {self.windows.zone}"
+        return own if self.finer is None else f"{own} of {self.finer.definition}"

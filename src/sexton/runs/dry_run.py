@@ -37,11 +37,11 @@ def counting(connection: Connection, job: Job) -> AbstractContextManager[None]:
 
 
 def _of_policy(connection: Connection, plan: Plan, request: Request, rollup: RollupScope) -> tuple[Counts, Sample, str]:
-    """Counts, samples, and what there is to say: which tables keep rows, who would be called."""
+    """Counts, samples, and what there is to say: which tables keep rows, who would be called, what drifted."""
     if plan.rollup is not None:
         from .rollup.preview import preview_rollup
 
-        return *preview_rollup(connection, plan, plan.rollup, request, rollup), ""
+        return preview_rollup(connection, plan, plan.rollup, request, rollup)
     said = references_in_words(connection, plan, request)
     counts, sample = preview(connection, plan, request), oldest_due(connection, plan, request)
     if plan.call is not None:

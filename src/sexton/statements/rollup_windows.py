@@ -217,6 +217,10 @@ class RollupStatements:
         start = self.into.c.window_start
         return select(type_coerce(func.min(start), NaiveUtc() if is_naive(start.type) else UtcDateTime()))
 
+    def next_kept(self) -> Select[Any]:
+        """The same from `sexton_window_start` on."""
+        return self.first_kept().where(self.into.c.window_start >= self._bound(_START))
+
     def kept_before(self, *, sealed: bool) -> Select[Any]:
         """The end of the last window in `into` that begins at `sexton_window_start` or before.
 

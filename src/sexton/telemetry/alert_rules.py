@@ -24,6 +24,9 @@ ENOUGH_RUNS = 10
 RUNS_FOR_DURATION = 20
 """Successes whose median is the habit."""
 
+DRIFTED_DAY = timedelta(days=1)
+"""How long an incident about sums goes on, as each run looks at another window."""
+
 MIN_NOTABLE_SECONDS = 30.0
 """Seconds by which a run must differ from its habit."""
 
@@ -58,6 +61,7 @@ def rule_matches(job: Job, evidence: Evidence, settings: AlertSettings) -> Itera
         broken(job, evidence),
         failing(job, evidence, settings.after_failures),
         interrupted(job, evidence),
+        drifted(job, evidence),
         failure_rate(job, evidence, settings),
         late(job, evidence.lateness),
         duration(job, evidence, settings),
@@ -116,6 +120,16 @@ def interrupted(job: Job, evidence: Evidence) -> RuleMatch | None:
         return None
     text = f"{job.name} was cut off {times} times by no fault of its own, and is tried again"
     return RuleMatch("interrupted", text, last.started_at, _error(last), last.id)
+
+
+def drifted(job: Job, evidence: Evidence) -> RuleMatch | None:
+    """Within a day a run found that an old window of a roll-up holds other sums than its rows come to."""
+    since = evidence.now - DRIFTED_DAY
+    found = [run for run in evidence.recent if run.outcome_code == OutcomeCode.DRIFTED and run.started_at > since]
+    if not found:
+        return None
+    text = f"{job.name} has sums of an old window that are not what its rows come to"
+    return RuleMatch("drifted", text, found[-1].started_at, _in_short(found[0].note or ""), found[0].id)
 
 
 def failure_rate(job: Job, evidence: Evidence, settings: AlertSettings) -> RuleMatch | None:

@@ -19,6 +19,7 @@ TITLES = {
     "stopped": "stopped, somebody has to look",
     "broken": "cannot run",
     "interrupted": "cut off again and again",
+    "drifted": "sums differ from their rows",
     "failing": "failing",
     "failure_rate": "failing often",
     "late": "late",

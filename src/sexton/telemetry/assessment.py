@@ -196,6 +196,7 @@ def _recovery(incident: Incident, findings: Assessment) -> str:
         "stopped": "takes rows again",
         "broken": "runs again",
         "interrupted": "came to an end again",
+        "drifted": "has found no sums for a day that differ from their rows",
         "failing": "ran well again",
         "failure_rate": "fails less often again",
         "late": "has run its slots again",

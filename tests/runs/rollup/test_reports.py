@@ -100,6 +100,23 @@ def test_what_was_told_and_corrected_adds_up_to_what_is_kept(engine: Engine) -> 
     ]
 
 
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_a_window_that_lost_its_last_row_is_corrected_too(rebuilt: bool, engine: Engine) -> None:
+    """Also where no row comes after it: such a stretch is not passed over as a whole."""
+    shop = open_sales(engine)
+    for day in (1, 2, 3):
+        shop.order(f"2026-03-0{day} 10:00", "INR", day)
+        shop.run(f"2026-03-0{day} 13:00", tell=REPORT)
+    shop.forget(total_minor=2)
+    shop.forget(total_minor=3)
+
+    for _ in range(2):
+        shop.run("2026-03-03 14:00", tell=REPORT, scope=RollupScope(rebuild=rebuilt))
+
+    assert shop.told()[3:] == ["2026-03-02T12:30:1: INR -1 -2", "2026-03-03T12:30:1: INR -1 -3"]
+    assert shop.summary() == ["2026-02-28 12:30 to 2026-03-01 12:30 INR 1 1"]
+
+
 def test_of_the_windows_of_an_old_table_only_the_newest_is_told(engine: Engine) -> None:
     """Five years of daily reports in one night would be of use to nobody."""
     shop = open_sales(engine)

@@ -17,12 +17,14 @@ from ...errors import JobFailed
 from ...policies.contract import Plan
 from ...policies.rollup_rule import RollupRule
 from ...run_counts import Counts
+from ...run_state import OutcomeCode
 from ...statements.batch_strategy import Request
 from ...statements.rollup_windows import Window
 from ..context import RunContext
 from ..sizing import MAX_BATCH_SECONDS
 from ..sqlite_yield import WriterYield
 from ..transaction_retries import TransactionRetries
+from .audit import AUDITED, DRIFTED, Audit, chosen
 from .opening import opened
 from .reports import Reports
 from .walk import Walk
@@ -52,6 +54,7 @@ class RollupRun:
     def run(self) -> None:
         """All windows. Stopped, TimedOut, LeaseLost, HeldElsewhere, JobFailed, DatabaseUnreachable end it early."""
         walk = self.attempts.side_transaction(self._open)
+        audit = None if walk is None else chosen(walk, self.plan.step)
         while walk is not None and not walk.finished and not self._at_limit():
             self.context.check()
             began, cursor = time.monotonic(), walk.cursor
@@ -63,6 +66,24 @@ class RollupRun:
             else:
                 self.size = min(2 * self.size, MAX_WINDOWS)
                 self.turns.pause(time.monotonic() - began)
+        if audit is not None and not self.context.stop.asked and self.context.left() > 0:
+            self._look_at(audit)
+
+    def _look_at(self, audit: Audit) -> None:
+        """Say so if an old window differs from its rows. All windows are done: what goes wrong here is only said."""
+        limits = self.context.limits
+        try:
+            with self.context.transaction(
+                lock=limits.lock_wait, statement=min(limits.statement, self.context.left() / 2)
+            ) as connection:
+                groups = audit.differing(connection)
+        except DBAPIError as error:
+            self.context.notes.append(f"{self.plan.step}: no old window could be audited: {describe(error)}")
+            return
+        self.counts.add(0, 0, 0, {AUDITED: 1, DRIFTED: groups})
+        if groups:
+            self.context.notes.append(audit.words(self.plan.step, groups))
+            self.context.code = self.context.code or OutcomeCode.DRIFTED
 
     def _open(self, connection: Connection) -> Walk | None:
         walk = opened(connection, self.plan, self.rule, self.request, self.context.rollup)

@@ -13,7 +13,7 @@ from ...errors import PolicyError
 from ...jobs.duration import TICK
 from ...jobs.rollup_scope import RollupScope
 from ...policies.contract import Plan
-from ...policies.rollup_rule import ALWAYS_REOPENED, RollupRule
+from ...policies.rollup_rule import ALWAYS_REOPENED, FinerWindows, RollupRule
 from ...statements.batch_strategy import Request, parameters
 from ...statements.rollup_windows import RollupStatements, Window
 from .walk import Walk
@@ -36,6 +36,12 @@ def opened(connection: Connection, plan: Plan, rule: RollupRule, request: Reques
     if scope.start is not None or scope.end is not None:
         return _backfill(connection, plan, statements, request, scope, mark)
     seal_to = rule.windows.previous(request.as_of - rule.lateness)
+    if rule.finer is not None:
+        below = _below(connection, plan, statements, request, rule.finer)
+        if below is None:
+            return None
+        edge = min(edge, rule.windows.previous(below.closed_to))
+        seal_to = min(seal_to, rule.windows.previous(below.sealed_to or below.begins_at))
     if mark is None or scope.rebuild:
         mark = _first(connection, statements, request, mark, edge=edge, seal_to=seal_to)
     if mark is None or edge <= mark.begins_at:
@@ -49,6 +55,28 @@ def opened(connection: Connection, plan: Plan, rule: RollupRule, request: Reques
         seal_to=seal_to,
         changed_to=_changed_to(rule, request, mark),
     )
+
+
+def _below(
+    connection: Connection, plan: Plan, statements: RollupStatements, request: Request, finer: FinerWindows
+) -> Watermark | None:
+    """How far the roll-up has come that this one is made of; None: it has no sums yet.
+
+    PolicyError where its sums are of other windows than it was promised, or of nobody knows whom.
+    """
+    job = finer.job or request.job
+    mark = read_watermark(connection, job, finer.step)
+    if mark is None and _oldest(connection, statements, request) is not None:
+        raise PolicyError(
+            f"{plan.step}: {plan.table.fullname} has sums, and {job} has computed none in a step {finer.step}: name "
+            "the job of the finer roll-up, or have it as an earlier step of this one"
+        )
+    if mark is not None and mark.definition != finer.definition:
+        raise PolicyError(
+            f"{plan.step}: the windows of {finer.step} are {finer.definition!r} now and were {mark.definition!r}: "
+            f"compute them anew first: sexton run {job} --rebuild"
+        )
+    return mark
 
 
 def _changed_to(rule: RollupRule, request: Request, mark: Watermark) -> datetime | None:

@@ -11,6 +11,7 @@ from ...run_counts import Counts
 from ...statements.batch_strategy import Request, parameters
 from ...statements.rollup_windows import Window
 from ...statements.samples import ROWS, Sample
+from .audit import AUDITED, DRIFTED, chosen
 from .executor import COMPUTED
 from .opening import opened
 from .reports import Reports
@@ -19,10 +20,11 @@ from .walk import Walk
 
 def preview_rollup(
     connection: Connection, plan: Plan, rule: RollupRule, request: Request, scope: RollupScope = EVERY_RUN
-) -> tuple[Counts, Sample]:
-    """Counts of the step as its real run would report them, and the first windows that differ."""
+) -> tuple[Counts, Sample, str]:
+    """Counts of the step as its real run would report them, the first windows that differ, and what its note says."""
     counts, differing = Counts(), list[Window]()
     walk = opened(connection, plan, rule, request, scope)
+    audit = None if walk is None else chosen(walk, plan.step)
     while walk is not None and (window := walk.next(connection)) is not None:
         groups = _count(connection, walk, walk.statements.preview(walk.is_careful(window)), window)
         told = int(_would_tell(connection, plan, walk, window, groups))
@@ -36,7 +38,12 @@ def preview_rollup(
         {"window_start": f"{window.start:%Y-%m-%dT%H:%MZ}", "window_end": f"{window.end:%Y-%m-%dT%H:%MZ}"}
         for window in differing
     ]
-    return counts, Sample(("window_start",), "window_end", shown)
+    groups = 0
+    if audit is not None:
+        groups = audit.differing(connection)
+        counts.add(0, 0, 0, {AUDITED: 1, DRIFTED: groups})
+    said = audit.words(plan.step, groups) if audit is not None and groups else ""
+    return counts, Sample(("window_start",), "window_end", shown), said
 
 
 def _count(connection: Connection, walk: Walk, asked: object, window: Window) -> int:

@@ -37,12 +37,18 @@ class Walk:
         if self.changed_to is not None and self.cursor < self.changed_to:
             self._to_changed(connection, self.changed_to)
         self.finished = self.cursor >= self.end
-        return None if self.finished else Window(self.cursor, self.schedule.next(self.cursor))
+        if self.finished:
+            return None
+        window, finer = Window(self.cursor, self.schedule.next(self.cursor)), self.statements.rule.finer
+        if finer is not None:
+            finer.require_end(window.end, f"roll-up of {self.statements.rule.by.table.fullname}")
+        return window
 
     def passed(self, connection: Connection, window: Window, *, differs: bool) -> Window | None:
         """Go on behind `window`. A stretch without rows behind it, of which nothing is told, is passed over as one.
 
         So one row of 1970 among those of today costs no fifty years of windows. That stretch; None: there is none.
+        Where windows are told, sums without rows end it: that they are gone is told, too.
         """
         self.cursor = window.end
         if differs or self.is_news(window) or self.cursor >= self.end:
@@ -51,6 +57,8 @@ class Walk:
         target = self.end if row is None else min(self.end, max(self.cursor, self.schedule.previous(row)))
         if self.progress is None:
             target = min(target, max(self.cursor, self.mark.told_from, self.mark.closed_to))
+        if self.statements.rule.report is not None:
+            target = min(target, self._next_kept(connection, target))
         if target <= self.cursor:
             return None
         stretch = Window(max(self.cursor, self.mark.kept_to or self.cursor), target)
@@ -73,6 +81,12 @@ class Walk:
     def _to_changed(self, connection: Connection, limit: datetime) -> None:
         row = self._row(connection, "first_changed_row", self.cursor, limit)
         self.cursor = limit if row is None else max(self.cursor, self.schedule.previous(row))
+
+    def _next_kept(self, connection: Connection, limit: datetime) -> datetime:
+        """Start of the next window of which sums are kept that do not stay without rows; at most `limit`."""
+        start = max(self.cursor, self.mark.kept_to or self.cursor)
+        kept = self._row(connection, "next_kept", start, limit)
+        return limit if kept is None else max(self.cursor, self.schedule.previous(kept))
 
     def _row(self, connection: Connection, which: str, start: datetime, end: datetime | None = None) -> datetime | None:
         asked = getattr(self.statements, which)()
