@@ -1,7 +1,7 @@
 # Commands for contributors; `make` alone lists them. Needs Python 3.11+, make and a POSIX shell, nothing else.
 PY ?= python3
 V := .venv
-WORKERS ?= 3
+WORKERS ?= 4
 PATIENT ?= 5
 ARGS ?=
 DEV := build/dev

@@ -72,7 +72,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         marker = metafunc.definition.get_closest_marker("databases")
         named = marker.args if marker else ()
         later = second_major(named)
-        when = when_on_second_major(metafunc.definition.path.relative_to(ROOT / "tests"))
+        when = when_on_second_major(metafunc.definition.path)
         kinds = [pytest.param(kind, marks=[when] if kind == later else []) for kind in kinds_for(named)]
         metafunc.parametrize("database_kind", kinds)
 

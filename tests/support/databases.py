@@ -29,6 +29,7 @@ MAJORS = (15, 18)
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 2 * 1024**3  # bytes
 TEMPLATE = "sexton_template"
+TESTS = Path(__file__).parents[1]
 ABOUT_PROCESSES = frozenset(
     ("app", "cli", "contracts", "e2e", "engines", "faults", "proposals", "telemetry", "testing", "web")
 )
@@ -77,9 +78,10 @@ def when_on_second_major(file: Path) -> pytest.MarkDecorator:
     """The mark of a test on the older major: `slow`; `second_major` where processes are its subject, not statements.
 
     No statement of ours asks for the major, so that what a process does when it is killed is the same on both.
-    file: of the test, below the folder of tests.
+    file: of the test.
     """
-    return pytest.mark.second_major if file.parts[0] in ABOUT_PROCESSES else pytest.mark.slow
+    about_processes = any(file.is_relative_to(TESTS / folder) for folder in ABOUT_PROCESSES)
+    return pytest.mark.second_major if about_processes else pytest.mark.slow
 
 
 class Databases:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from sexton.testing.postgres import Server
 from tests.support import databases as support
-from tests.support.databases import Databases, default_kinds, kinds_for
+from tests.support.databases import TESTS, Databases, default_kinds, kinds_for, when_on_second_major
 
 
 @pytest.mark.parametrize("_again", range(2))
@@ -87,3 +87,15 @@ def test_a_missing_major_is_replaced(
     assert kinds_for(["postgres15", "sqlite"]) == [expected[1], "sqlite"]
     assert kinds_for(["postgres14"]) == ["postgres14"]
     assert kinds_for([]) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "mark"),
+    [
+        (TESTS / "runs" / "test_batches.py", "slow"),
+        (TESTS / "faults" / "rows" / "test_poison.py", "second_major"),
+        (Path("/elsewhere/test_of_a_product.py"), "slow"),
+    ],
+)
+def test_what_is_about_processes_waits_for_a_run_of_its_own_on_the_older_major(file: Path, mark: str) -> None:
+    assert when_on_second_major(file).name == mark
