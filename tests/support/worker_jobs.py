@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import time
 
 from sqlalchemy import text
 
-from sexton import Job, LazyWork, Misfire, Run, every, parse_backoff
+from sexton import Counts, Job, LazyWork, Misfire, Run, every, parse_backoff
 
 
 def quick(run: Run) -> None:
@@ -70,6 +71,11 @@ def linger(run: Run) -> None:
     time.sleep(1.6)
 
 
+def frozen(run: Run) -> Counts:
+    """Counts the objects of its process that garbage collection leaves out."""
+    return Counts(changed=gc.get_freeze_count())
+
+
 def load_and_crash() -> object:
     """Work whose import takes its process along, as a broken C extension does."""
     os.abort()
@@ -85,6 +91,7 @@ ticks = [Job(f"tick.number_{number}", schedule=every("1s"), work=quick, group=f"
 tick_0, tick_1, tick_2, tick_3, tick_4, tick_5 = ticks
 eager = Job("tick.every_slot", schedule=every("1s"), work=quick, misfire=Misfire("all", limit=100))
 idle = Job("calm.idle", work=quick)
+cold = Job("calm.frozen", work=frozen)
 crasher = Job("bad.crash", work=crash)
 leaver = Job("bad.leave", work=leave)
 spinner = Job("bad.spin", work=spin, timeout="3s")

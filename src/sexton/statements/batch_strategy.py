@@ -89,7 +89,7 @@ def refuse_kept(plan: Plan, kept: int) -> None:
         raise IntegrityError(None, None, RowKept("a trigger keeps it as it is, so nothing is inserted about it"))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _names(statement: ClauseElement) -> frozenset[str]:
     """Built statements are kept by their executors, so each is looked through once."""
     return frozenset(part.key for part in visitors.iterate(statement) if isinstance(part, BindParameter))

@@ -81,6 +81,14 @@ def test_a_statement_that_sleeps_is_ended_too(job: str, yard: Yard) -> None:
     assert (sleeping.state, yard.ended(yard.ask_for("calm.idle")).state) == ("timed_out", "succeeded")
 
 
+@pytest.mark.databases("sqlite")
+def test_what_an_executor_has_loaded_is_left_out_of_garbage_collection(yard: Yard) -> None:
+    """A full collection stops a process for a tenth of a second, and a mail waits for it."""
+    yard.leader()
+
+    yard.wait_until(lambda: yard.ended(yard.ask_for("calm.frozen")).total.changed > 10_000)
+
+
 @pytest.mark.databases("postgres18")
 def test_a_failed_slot_is_tried_again_after_its_delay_and_not_a_minute_later(yard: Yard) -> None:
     """ORA-FUT.6: three tries, each after its delay; on one database, as two minutes are waited for."""

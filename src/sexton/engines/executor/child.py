@@ -32,9 +32,13 @@ from ...slots.claim import Claim
 from ...slots.due_run import DueRun
 from ...telemetry import logs
 from ..contract import execute, in_the_way
+from ..garbage_collection import freeze_loaded
 from .messages import JsonPipe, message_of
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+
+IDLE_SECONDS = 0.05
+"""Seconds without a new run after which a process is taken to be idle."""
 
 
 def main(arguments: list[str]) -> int:
@@ -50,14 +54,27 @@ def main(arguments: list[str]) -> int:
     with on_signals(stop, then_ends=True, silent=True):
         _warm(app)
         line.send({"event": "ready", "unloaded": {name: str(why) for name, why in app.registry.unloaded.items()}})
-        while not stop.asked:
-            ready, _, _ = select.select([line.fileno(), stop.fileno()], [], [])
-            if line.fileno() not in ready:
-                break
-            for wish in line.receive():
-                if wish is None:
-                    return 0
-                line.send(_executed(app, line, wish, stop))
+        return _serve(app, line, stop)
+
+
+def _serve(app: App, line: JsonPipe, stop: Stop) -> int:
+    """Run after run. What the first run of a job has loaded is frozen once nobody waits for the process."""
+    known: set[str] = set()
+    loaded = False
+    while not stop.asked:
+        ready, _, _ = select.select([line.fileno(), stop.fileno()], [], [], IDLE_SECONDS if loaded else None)
+        if not ready:
+            freeze_loaded()
+            loaded = False
+            continue
+        if line.fileno() not in ready:
+            break
+        for wish in line.receive():
+            if wish is None:
+                return 0
+            line.send(_executed(app, line, wish, stop))
+            loaded = loaded or wish["due"]["job"] not in known
+            known.add(wish["due"]["job"])
     return 0
 
 

@@ -31,6 +31,7 @@ from ..contract import look, not_begun
 from ..executor.messages import outcome_of
 from ..executor.orphans import OrphanedRuns
 from ..executor.process import Assignment, Executor
+from ..garbage_collection import freeze_loaded
 from ..run_order import DueQueue
 from .database_outage import DatabaseOutage
 from .leader_inbox import LeaderInbox
@@ -68,7 +69,7 @@ class Worker:
         self.orphans = OrphanedRuns(app)
         self.timers = Timers()
         self.outage = DatabaseOutage(say)
-        self.led = False
+        self.led = self.settled = False
 
     def run(self) -> None:
         """Work until somebody asks to stop; then give the lead back at once and let the runs end their batch."""
@@ -77,6 +78,7 @@ class Worker:
                 if time.monotonic() >= self.outage.rest_until:
                     self.turn()
                     self.outage.answered()
+                    self._settle()
             except SchemaOutdated:
                 self._leave()
                 raise
@@ -84,6 +86,12 @@ class Worker:
                 self._trouble(error)
             self._wait()
         self._leave()
+
+    def _settle(self) -> None:
+        """Once, when it leads and has looked at all jobs: everything that it needs is loaded."""
+        if self.led and not self.settled:
+            self.settled = True
+            freeze_loaded()
 
     def idle_seconds(self) -> float:
         """Since the loop last turned: what `/healthz` judges."""
