@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, case, cast, literal_column
+from sqlalchemy import ColumnElement, Text, case, cast, false, literal_column, true
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -21,6 +21,16 @@ SqlValue = ColumnElement[Any] | str | int
 
 JOB, RUN, BATCH = "sexton_job", "sexton_run", "sexton_batch"
 """Names of the parameters that the runner fills in, beside the logical instants; no product has such columns."""
+
+
+def probably(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The same condition, which most rows fulfil. Never NULL; no index answers it.
+
+    Of an expression without statistics, such as a sub-query that IS NULL, PostgreSQL believes that one row in 200 is
+    so, and sorts all that waits for each batch rather than read an index in order: of 300,000 messages 100,000 took
+    two minutes instead of 20 seconds. Of a CASE it believes that every second one is.
+    """
+    return case((condition, true()), else_=false())
 
 
 class iso_text(FunctionElement[str]):  # noqa: N801 (reads as the SQL function it is)

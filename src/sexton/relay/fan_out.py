@@ -27,7 +27,7 @@ from sqlalchemy.types import Integer, Text
 
 from ..call_state import CallState
 from ..channels.registry import channel_type
-from ..db.sql_expressions import as_text
+from ..db.sql_expressions import as_text, probably
 from ..db.time_parameters import now
 from ..policies.contract import Change, Plan
 from .addressing import is_for, is_for_any, recipient, send_before
@@ -132,7 +132,7 @@ def unbegun(relay: MessageRelay) -> ColumnElement[bool]:
     messages, deliveries = relay.messages, relay.deliveries
     mine = and_(deliveries.c.outbox == as_text(messages.name), deliveries.c.message == messages.id_text())
     first = select(deliveries.c.id).where(mine).correlate(messages.table).limit(1).scalar_subquery()
-    return and_(messages.published_at.is_(None), first.is_(None))
+    return and_(messages.published_at.is_(None), probably(first.is_(None)))
 
 
 def as_number(value: int) -> ColumnElement[int]:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Select, and_, case, or_, select
 
 from ..call_state import CallState
-from ..db.sql_expressions import as_text
+from ..db.sql_expressions import as_text, probably
 from ..db.tables import own_tables
 from ..db.time_parameters import now
 from ..policies.contract import Change, Found, Plan, Rows, in_rows
@@ -46,7 +46,7 @@ class StraightInApp:
         """Messages of which nothing is missing, and the rows inserted about them."""
         relay, messages, route = self.relay, self.relay.messages, self.route
         target = relay.targets[route.name]
-        whole = refusal(relay, route, messages.table).is_(None)
+        whole = probably(refusal(relay, route, messages.table).is_(None))
         effects = own_tables(relay.dialect).effects
         changes = [
             Change.insert("rows", target.table, lambda rows: target.rows(messages, rows["picked"])),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, ColumnElement, Engine, Table, func
+from sqlalchemy import Column, ColumnElement, Engine, Table, true
 
 from ..channels.contract import ConfiguredChannel
 from ..channels.registry import channel_type, settings_of
@@ -43,9 +43,10 @@ class MessageRelay:
 
     @property
     def mine(self) -> ColumnElement[bool]:
-        """Deliveries of this outbox. Written so that no index is read for it: what is open has one of its own, and
-        nearly all that was ever delivered is of one outbox."""
-        return func.coalesce(self.deliveries.c.outbox, as_text("")) == as_text(self.messages.name)
+        """Deliveries of this outbox. Written so that no index is read for it, as what is open has one of its own, and
+        so that the planner knows that these are nearly all: of an expression it believes that one row in 200 is meant,
+        and then sorts all that is open for each batch."""
+        return (self.deliveries.c.outbox == as_text(self.messages.name)).is_(true())
 
     @property
     def order(self) -> tuple[Column[Any], ...]:
