@@ -37,7 +37,7 @@ from .messages import JsonPipe, message_of
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
-IDLE_SECONDS = 0.05
+UNASKED_SECONDS = 0.05
 """Seconds without a new run after which a process is taken to be idle."""
 
 
@@ -62,7 +62,7 @@ def _serve(app: App, line: JsonPipe, stop: Stop) -> int:
     known: set[str] = set()
     loaded = False
     while not stop.asked:
-        ready, _, _ = select.select([line.fileno(), stop.fileno()], [], [], IDLE_SECONDS if loaded else None)
+        ready, _, _ = select.select([line.fileno(), stop.fileno()], [], [], UNASKED_SECONDS if loaded else None)
         if not ready:
             freeze_loaded()
             loaded = False
