@@ -87,11 +87,19 @@ def write_rows(connection: Connection, plan: Plan, written: Iterable[tuple[Claim
         write_alike(connection, plan, rows, values)
 
 
-def write_alike(connection: Connection, plan: Plan, rows: Sequence[ClaimedRow], values: Mapping[str, Any]) -> None:
-    """Give all these rows the same new values."""
+def write_alike(
+    connection: Connection,
+    plan: Plan,
+    rows: Sequence[ClaimedRow],
+    values: Mapping[str, Any],
+    *only: ColumnElement[bool],
+) -> int:
+    """Give all these rows the same new values, where `only` holds; how many have them."""
+    written = 0
     for some in chunks(rows):
         these = with_keys(connection.dialect.name, plan, some)
-        connection.execute(update(plan.table).where(these).values(dict(values)))
+        written += connection.execute(update(plan.table).where(these, *only).values(dict(values))).rowcount
+    return written
 
 
 def _alike(written: Iterable[tuple[ClaimedRow, Mapping[str, Any]]]) -> list[tuple[Mapping[str, Any], list[ClaimedRow]]]:

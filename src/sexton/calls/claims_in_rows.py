@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal
 
 from ..call_state import CallState
 from ..policies.call_rule import CallColumns
@@ -17,10 +17,8 @@ from .claim_store import (
     FIRST,
     STATE,
     CallLease,
-    chunks,
     mapped_values,
     waiting_again,
-    with_keys,
     write_alike,
     write_rows,
 )
@@ -68,12 +66,7 @@ class InRow:
         """In the rows."""
         assert self.row_claim is not None
         values = mapped_values(self._columns, leased_until=ends)
-        ours = 0
-        for some in chunks(rows):
-            these = with_keys(connection.dialect.name, self._plan, some)
-            changed = update(self._plan.table).where(these, self.row_claim == some[0].token).values(values)
-            ours += connection.execute(changed).rowcount
-        return ours
+        return write_alike(connection, self._plan, rows, values, self.row_claim == rows[0].token)
 
     def still_ours(self, connection: Connection, rows: Sequence[ClaimedRow]) -> set[str]:
         """Nothing stands elsewhere."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 
 from sqlalchemy import Table
 from sqlalchemy.sql import visitors
@@ -36,19 +35,15 @@ def rollup_warnings(plans: Iterable[tuple[str, Plan, str | None]]) -> Iterator[t
             if before != source and not _waits(plan):
                 words = f"deletes rows of {plan.table.fullname}, which {source} sums up, and does not wait for it"
                 yield job, f'{plan.step} {words}: before = "{source}", or only=rolled_up(…)'
-            elif plan.grace is not None and not plan.grace.months and plan.grace.length <= late:
+            elif plan.grace is None or plan.grace.months:
+                continue
+            elif plan.grace.length <= late:
                 kept, needed = format_duration(plan.grace.length), format_duration(late)
                 words = f"keeps rows for {kept}, and {source} computes a window until {needed} past its end"
                 yield job, f"{plan.step} {words}, so that nothing goes before; keep longer than {needed}"
-            elif (
-                plan.grace is not None and not plan.grace.months and _sooner(plan.grace.length, summed.rollup.rows_kept)
-            ):
+            elif summed.rollup.rows_kept is not None and plan.grace.length < summed.rollup.rows_kept:
                 words = f"keeps rows for {format_duration(plan.grace.length)}, less than the rows_kept of {source}"
                 yield job, f"{plan.step} {words}, which compares windows with rows that are gone"
-
-
-def _sooner(kept: timedelta, rows_kept: timedelta | None) -> bool:
-    return rows_kept is not None and kept < rows_kept
 
 
 def _waits(plan: Plan) -> bool:
