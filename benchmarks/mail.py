@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import smtplib
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
@@ -17,46 +13,24 @@ from sexton.channels.email import EmailChannel, EmailSettings
 
 from .figures import Options, Row, at_least, note
 from .quiet import undisturbed
+from .smtp_server import SINK, smtp_server
 
 MAILS = 1_000
 SENDER = "shop@example.com"
 TEXT = "Your order is on its way.\n" * 20
 HTML = "<p>Your order is on its way.</p>\n" * 20
 
-_RELAY = """import asyncio
-from aiosmtpd.handlers import Sink
-from aiosmtpd.smtp import SMTP
-async def main():
-    loop = asyncio.get_running_loop()
-    listening = await loop.create_server(lambda: SMTP(Sink(), hostname="relay.test", loop=loop), "127.0.0.1", 0)
-    print(listening.sockets[0].getsockname()[1], flush=True)
-    await listening.serve_forever()
-asyncio.run(main())
-"""
-"""In a process of its own: both sides then wait for the same relay, and not for their own interpreter."""
-
 
 def run(options: Options) -> list[Row]:
     """Both sides build each mail, text and HTML, and send it over one connection for fifty."""
     ratios = []
-    with relay() as (port, process):
+    with smtp_server(SINK) as (port, process):
         for _ in range(max(options.rounds, 3)):
-            bare = MAILS / undisturbed(lambda: bare_loop(port), lambda: None, process)
-            ours = MAILS / undisturbed(lambda: our_channel(port), lambda: None, process)
+            bare = MAILS / undisturbed(lambda: bare_loop(port), lambda: None, process.pid)
+            ours = MAILS / undisturbed(lambda: our_channel(port), lambda: None, process.pid)
             note(f"  ours {ours:,.0f} mails/s | a loop over send_message {bare:,.0f}")
             ratios.append(ours / bare)
     return [at_least("L1", "mail: >= 0.6 of a loop over smtplib's send_message", ratios, 0.6)]
-
-
-@contextmanager
-def relay() -> Iterator[tuple[int, int]]:
-    """Its port and process id; it takes all, and keeps nothing."""
-    with subprocess.Popen([sys.executable, "-c", _RELAY], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline()), process.pid
-        finally:
-            process.terminate()
 
 
 def bare_loop(port: int) -> float:

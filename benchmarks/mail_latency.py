@@ -9,8 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +22,7 @@ from sexton.outbox.write import tell
 from .figures import Options, Row, note, percentile
 from .quiet import wait_for_rest
 from .server import connect, durable_server
+from .smtp_server import STAMPS, smtp_server
 
 MAILS = 150
 WARM = 5
@@ -31,19 +31,6 @@ WARM = 5
 MOST_P99 = 50.0
 """Milliseconds."""
 
-_RECEIVER = """import asyncio, time
-from aiosmtpd.smtp import SMTP
-class Stamp:
-    async def handle_DATA(self, server, session, envelope):
-        print(envelope.rcpt_tos[0], time.time(), flush=True)
-        return "250 taken"
-async def main():
-    loop = asyncio.get_running_loop()
-    listening = await loop.create_server(lambda: SMTP(Stamp(), hostname="relay.test", loop=loop), "127.0.0.1", 0)
-    print(listening.sockets[0].getsockname()[1], flush=True)
-    await listening.serve_forever()
-asyncio.run(main())
-"""
 _BARE = """import smtplib, sys, psycopg
 from email.message import EmailMessage
 with psycopg.connect(sys.argv[1], autocommit=True) as connection:
@@ -74,7 +61,9 @@ to = "{{recipient}}"
 
 def run(options: Options) -> list[Row]:
     """Both sides on one durable server, one after the other. options: not used, as one mail waits at a time."""
-    with durable_server() as server, receiver() as (port, received):
+    with durable_server() as server, smtp_server(STAMPS) as (port, process):
+        received = process.stdout
+        assert received is not None
         url = server.create_database("latency")
         engine = open_database(url)
         migrate(engine)
@@ -91,17 +80,6 @@ def run(options: Options) -> list[Row]:
             met=p99 <= MOST_P99,
         )
     ]
-
-
-@contextmanager
-def receiver() -> Iterator[tuple[int, IO[str]]]:
-    """Its port, and a line with recipient and time for each mail."""
-    with subprocess.Popen([sys.executable, "-c", _RECEIVER], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline()), process.stdout
-        finally:
-            process.terminate()
 
 
 def _bare(url: str, port: int, received: IO[str]) -> list[float]:
