@@ -65,7 +65,7 @@ class OutcomeCode(StrEnum):
 
 OutcomeState = RunState | NoRun
 
-OPEN = (RunState.QUEUED, RunState.RUNNING)
+NOT_ENDED = (RunState.QUEUED, RunState.RUNNING)
 """Not ended: an index that a migration made holds these alone."""
 
 TAKING_THE_SLOT = (

@@ -34,8 +34,6 @@ ELECTION_SECONDS = 0.5
 ALL_SECONDS = 60.0
 """Seconds between two looks at all jobs, whatever the agenda says."""
 
-Say = Callable[..., None]
-
 
 def leader_of(engine: str) -> str:
     """Name of the lease by which schedulers choose the one that submits to this engine."""
@@ -48,7 +46,7 @@ class EngineDesk:
     jobs: those that the settings give to this engine.  say: writes a line of log.
     """
 
-    def __init__(self, app: App, name: str, engine: Engine, say: Say) -> None:
+    def __init__(self, app: App, name: str, engine: Engine, say: Callable[..., None]) -> None:
         self.name = name
         self.jobs = [job for job in app.registry if job.engine == name]
         self.submitter = Submitter(app, name, engine, self.jobs, say)
