@@ -48,6 +48,7 @@ class OwnTables:
     dead_requests: Table
     workers: Table
     request_counts: Table
+    engine_counts: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
