@@ -268,13 +268,12 @@ def _installed(folder: Path) -> Path:
     return about.parent
 
 
-def finish_with(carrier: Carrier) -> Way:
-    """A way for the table of outcomes: a scheduler and a worker of this engine, until all is done."""
+def finish_with(make: Callable[[], Carrier]) -> Way:
+    """BJ-25.4: a way for the table of outcomes: a scheduler and a worker of this engine, until all is done."""
 
     def finish(yard: Yard, _names: Collection[str], done: Callable[[], bool]) -> None:
-        file = Path(yard.config.partition("=")[2])
-        if "[engines." not in file.read_text():
-            _KNOWN[yard.config] = carried_by(carrier, yard, file.parent)
+        if yard.config not in _KNOWN:
+            _KNOWN[yard.config] = carried_by(make(), yard, Path(yard.config.partition("=")[2]).parent)
         carried = _KNOWN[yard.config]
         carried.schedulers.clear()
         carried.workers.clear()
