@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, bindparam, func, literal_column, select, text
 from sqlalchemy.sql.dml import ReturningInsert
 
-from ..db.many_rows import copy_rows, next_numbers
+from ..db.many_rows import copy_documents, next_numbers
 from ..db.server_clock import ask_now, database_now
 from ..db.tables import own_tables
 from ..db.upsert import upsert
@@ -88,8 +88,7 @@ def _write(connection: Connection, row: dict[str, Any], texts: Sequence[str], at
     fixed = {name: value for name, value in row.items() if name != "rest"} | {"created_at": at, "begun": False}
     if row["state"] == RequestState.DELAYED:
         fixed["run_at"] = at + wish.rest
-    rows = ((number, args, *fixed.values()) for number, args in zip(numbers, texts, strict=True))
-    copy_rows(connection, table, ("id", "args", *fixed), rows)
+    copy_documents(connection, table, "args", dict(zip(numbers, texts, strict=True)), fixed)
     return numbers
 
 

@@ -152,10 +152,7 @@ def short_transaction(engine: Engine, seconds: float) -> Iterator[Connection]:
         "statement_timeout": STATEMENT,
         "idle_in_transaction_session_timeout": f"{max(int(seconds * 800), 1)}ms",
     }
-    with own_tables_only(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            values = {f"set_{name}": value for name, value in limits.items()}
-            connection.execute(select(*_settings(tuple(limits))), values)
+    with own_tables_only(engine, limits) as connection:
         yield connection
 
 
