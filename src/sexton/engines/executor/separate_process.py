@@ -62,6 +62,16 @@ class SeparateProcess:
             return outcome_of(said), not quiet
         return self._gone(done), not quiet and done.last_word is not None
 
+    @property
+    def number(self) -> int | None:
+        """Of the queued run that it has; None: of none."""
+        assignment = self._executor.assignment
+        return assignment.due.queued if assignment is not None else None
+
+    def ask_to_end(self) -> None:
+        """Let the run in hand end its batch, from any thread."""
+        self._executor.signal(SIGTERM)
+
     def _heard(self, asked: bool) -> Iterator[Assignment]:
         """Wait for what the executor says next; end it when it is overdue, and with us."""
         executor = self._executor
