@@ -1,24 +1,29 @@
-"""Jobs that an engine carries, in tests with its real workers: quick ones, patient ones, and bad ones."""
+"""Jobs for engines: quick ones, slow ones, and ones that do not end, each of a group of its own."""
 
 from __future__ import annotations
 
-from sexton import Job, Run
+import time
 
-from .patient_jobs import wait
-from .worker_jobs import brood, doze, quick, spin
+from sexton import Job, Run, every
+
+from .worker_jobs import crash, doze, quick, spin
 
 
-def wander(run: Run) -> None:
-    """Never asks whether it should stop, nor ends."""
+def linger(run: Run) -> None:
+    """Works until somebody asks it to end."""
     while True:
-        pass
+        run.check()
+        time.sleep(0.02)
 
 
-idle = Job("calm.idle", work=quick)
-urgent = Job("urgent.idle", work=quick, priority=5)
-patient = Job("settle.patient", work=wait)
-waiting = Job("other.patient", work=wait)
-wanderer = Job("bad.wander", work=wander, timeout="1h")
-spinner = Job("bad.spin", work=spin, timeout="3s")
-dozer = Job("bad.doze", work=doze, timeout="3s")
-brooder = Job("bad.brood", work=brood, timeout="3s")
+def job(name: str, work: object, **options: object) -> Job:
+    """One of a group of its own, so that none waits for another."""
+    return Job(f"carried.{name}", work=work, group=name, **options)  # type: ignore[arg-type]
+
+
+asked = job("quick", quick)
+ticking = job("ticking", quick, schedule=every("1s"))
+lingering = job("linger", linger, timeout="10m")
+spinning = job("spin", spin, timeout="1s")
+dozing = job("doze", doze, timeout="1s")
+crashing = job("crash", crash)

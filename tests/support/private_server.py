@@ -123,7 +123,11 @@ class PrivateServer(ABC):
         self._janitor.dismiss()
 
     def __enter__(self) -> Self:
-        self.boot()
+        try:
+            self.boot()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(

@@ -15,7 +15,7 @@ from redis import Redis
 
 from .certificates import certificate
 from .private_server import PrivateServer, ask
-from .require import missing
+from .require import missing, program
 
 DATABASES = 512
 
@@ -33,6 +33,8 @@ class RedisServer(PrivateServer):
         """
         found = shutil.which("redis-server") or shutil.which("valkey-server")
         self._program = found or missing("redis", "no redis-server; run: make services")
+        if tls:
+            program("openssl", "no openssl on this machine")
         super().__init__(under)
         self._settings = {
             "bind": "127.0.0.1",

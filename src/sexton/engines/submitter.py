@@ -29,13 +29,11 @@ from .carrier import Engine, EngineMessage, EngineUnreachable, MessageKind
 from .engine_outage import EngineOutage
 from .run_order import DueQueue
 
-Say = Callable[..., None]
-
 
 class Submitter:
     """Of one engine. jobs: those whose runs it carries.  say: writes a line of log."""
 
-    def __init__(self, app: App, name: str, engine: Engine, jobs: Sequence[Job], say: Say) -> None:
+    def __init__(self, app: App, name: str, engine: Engine, jobs: Sequence[Job], say: Callable[..., None]) -> None:
         self.name = name
         self.engine = engine
         self.outage = EngineOutage(app, name, say)

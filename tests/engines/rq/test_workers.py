@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from sexton.engines.carrier import MessageKind
 from sexton.engines.rq.engine import RqEngine
-from tests.support.carried import CarriedYard, carried_yard, own_worker, rq_command
+from tests.support.engine_workers import CarriedYard, carried_yard, own_worker, rq_command
 from tests.support.redis_server import RedisServer
 from tests.support.worker import SHORT
 from tests.support.workers import Start, Worker

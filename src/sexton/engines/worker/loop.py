@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...app import App
 from ...db.faults import in_words
 from ...errors import SchemaOutdated, SextonError, UsageError
+from ...jobs.job import OWN_ENGINE
 from ...jobs.zones import renew_zones
 from ...run_state import NoRun, OutcomeCode
 from ...runs.outcome import Outcome
@@ -37,6 +38,7 @@ from .database_outage import DatabaseOutage
 from .leader_inbox import LeaderInbox
 from .leadership import Leadership
 from .readiness import Readiness
+from .request_desk import RequestDesk
 from .shutdown import end_runs
 from .timers import Timers
 
@@ -54,7 +56,10 @@ Say = Callable[..., None]
 
 
 class Worker:
-    """One worker process. executors: one for each run at once."""
+    """One worker process. executors: one for each run at once.
+
+    jobs: those that no other engine carries; which other ones there are decides the settings.
+    """
 
     def __init__(self, app: App, executors: Sequence[Executor], *, stop: Stop, say: Say) -> None:
         self.app = app
@@ -64,8 +69,10 @@ class Worker:
         self.executors = executors
         self.readiness = Readiness(executors, say)
         self.leadership = Leadership(app.database, holder_name(), self.limits.lease, self.readiness)
-        self.inbox = LeaderInbox(app)
+        self.jobs = [job for job in app.registry if job.engine == OWN_ENGINE]
+        self.inbox = LeaderInbox(app, self.jobs)
         self.waiting = DueQueue(app.registry)
+        self.desk = RequestDesk(app, executors, self.leadership.holder, say)
         self.orphans = OrphanedRuns(app)
         self.timers = Timers()
         self.outage = DatabaseOutage(say)
@@ -97,6 +104,10 @@ class Worker:
         """Since the loop last turned: what `/healthz` judges."""
         return time.monotonic() - self.timers.turned
 
+    def leads(self) -> bool:
+        """Whether it is the one that watches."""
+        return self.leadership.leading
+
     def without_database(self) -> float:
         """Seconds for which the database could not be asked, or did not answer; 0 when it does, or when we stood by."""
         return self.outage.seconds(self.idle_seconds()) if self.led else 0.0
@@ -107,11 +118,13 @@ class Worker:
         self._watch()
         if now >= self.timers.election:
             self._elect(now)
-        if not self.leadership.leading:
-            return
-        self._find(now)
-        self._dispatch()
-        self.outage.worked()
+        if self.leadership.leading:
+            self._find(now)
+            self._dispatch()
+        # Of several executors one is left for what is due by a schedule.
+        self.desk.turn(self.leadership.leading, int(self.leadership.leading and len(self.executors) > 1))
+        if self.leadership.leading:
+            self.outage.worked()
 
     def _elect(self, now: float) -> None:
         leading = self.leadership.turn()
@@ -145,12 +158,12 @@ class Worker:
                 self.say("new rules of time zones")
             self.timers.all = now + ALL
             self.inbox.agenda.clear()
-            names = {*self.app.registry.names()}
+            names = {job.name for job in self.jobs}
         if names:
             self._look_at(names)
 
     def _look_at(self, names: set[str]) -> None:
-        jobs = [job for job in self.app.registry if job.name in names]
+        jobs = [job for job in self.jobs if job.name in names]
         busy = {*self._under_way()}
         with short_transaction(self.app.database, self.limits.lease) as connection:
             now, found = look(connection, jobs, busy)
@@ -169,6 +182,8 @@ class Worker:
             if due is None:
                 return
             executor.give(due, self.app.registry.get(due.job).time_limit.total_seconds())
+        if len(self.waiting):
+            self.desk.call_back()
 
     def _lapsed(self, due: DueRun) -> bool:
         """Whether it has waited behind others until it was too late by its misfire rule."""
@@ -221,7 +236,7 @@ class Worker:
     def _wait(self) -> None:
         """Until the next thing to do."""
         lines = [executor.line for executor in self.executors if executor.line is not None]
-        sources: list[Any] = [*lines, self.stop, *self.inbox.sources()]
+        sources: list[Any] = [*lines, self.stop, *self.inbox.sources(), *self.desk.sources()]
         ready, _, _ = select.select(sources, [], [], self._pause())
         for executor in self.executors:
             if executor.line is not None and executor.line in ready:
@@ -247,7 +262,7 @@ class Worker:
             return self.outage.rest_until - time.monotonic()
         runs = [executor.assignment for executor in self.executors if executor.assignment]
         # A process that was killed may take its time to end, in the middle of a read from a disk that is away.
-        ends = [timers.election, *(max(run.ends, timers.turned + 0.1) for run in runs)]
+        ends = [timers.election, self.desk.next_look(), *(max(run.ends, timers.turned + 0.1) for run in runs)]
         if self.leadership.leading:
             ends += [timers.look, timers.all]
             if (released := self.waiting.releases_at()) is not None:
@@ -263,6 +278,7 @@ class Worker:
         """The database cannot be asked: what was known of it is forgotten, and asked again after a rest."""
         self.readiness.has_begun()  # the database is away for all of us
         self.inbox.close()
+        self.desk.forget()
         self.timers.all = 0.0
         self.outage.noticed(error)
 
@@ -273,4 +289,5 @@ class Worker:
             self.say("the lead could not be given back; it ends by itself", error=in_words(error))
         self.inbox.close()
         end_runs(self.executors, self.limits.lease, self._ended)
+        self.desk.close()
         self.say("worker ended", reason=self.stop.reason or "its tables are of another version")

@@ -26,7 +26,7 @@ from .past_runs import database_time
 from .worker import LONG, Yard
 from .workers import Start, Worker
 
-JOBS = "tests.support.carried_jobs"
+JOBS = "tests.support.engine_worker_jobs"
 
 
 @dataclass
