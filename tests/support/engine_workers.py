@@ -95,12 +95,12 @@ class CarriedYard(Yard):
 
 @contextmanager
 def carried_yard(
-    engine: Engine, database: str, folder: Path, start: Start, name: str, options: Mapping[str, str], lease: str = LONG
+    engine: Engine, database: str, folder: Path, start: Start, name: str, options: Mapping[str, str]
 ) -> Iterator[CarriedYard]:
-    """A yard with such an engine; `lease` is long where a lease that runs out would show."""
+    """A yard with such an engine. Leases outlast the test: what happens has not waited for the end of one."""
     table = [f"{key} = {value!r}" for key, value in options.items()]
     lines = [f"database = {database!r}", f"jobs = [{JOBS!r}]", f"engine = {name!r}"]
-    lines += ["[run]", f"lease = {lease!r}", 'renew = "500ms"', 'statement_timeout = "1m"', f"[engines.{name}]", *table]
+    lines += ["[run]", f"lease = {LONG!r}", 'renew = "500ms"', 'statement_timeout = "1m"', f"[engines.{name}]", *table]
     file = folder / "sexton.toml"
     file.write_text("\n".join(lines) + "\n")
     yard = CarriedYard(engine, f"--config={file}", start, name=name)
@@ -125,7 +125,7 @@ def own_worker(config: str, name: str, concurrency: int = 1) -> int:
 
 def rq_command(config: str, *words: str) -> int:
     """A child that is `rq` with these words, as RQ's users start it."""
-    from rq.cli import main
+    from rq.cli.cli import main
 
     os.environ[CONFIG] = config
     main(list(words), standalone_mode=False)
@@ -138,5 +138,5 @@ def procrastinate_command(config: str, *words: str) -> int:
 
     os.environ[CONFIG] = config
     sys.argv = ["procrastinate", *words]
-    main()
+    main()  # type: ignore[no-untyped-call]
     return 0

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from ...db.trust import trusted_of, untrusted_creators, untrusted_owners
-from ...run_state import OPEN
+from ...run_state import NOT_ENDED
 from ..carrier import EngineMessage, MessageKind
 
 TASK = "sexton.consume"
@@ -43,7 +43,7 @@ _STARTED_LONG_AGO = (
     " AND e.at > now() - make_interval(secs => :long))"
 )
 _NAMED = "j.args->'message'->'ids' @> to_jsonb(r.id)"
-_OPEN_RUNS = f"SELECT FROM sexton.runs r WHERE r.state IN ({_quoted(OPEN)}) AND {_NAMED}"
+_OPEN_RUNS = f"SELECT FROM sexton.runs r WHERE r.state IN ({_quoted(NOT_ENDED)}) AND {_NAMED}"
 _OPEN_REQUESTS = f"SELECT FROM sexton.requests r WHERE {_NAMED}"
 _OVER = (
     f"CASE j.args->'message'->>'kind' WHEN '{MessageKind.RUN}' THEN NOT EXISTS ({_OPEN_RUNS})"

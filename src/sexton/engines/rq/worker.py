@@ -14,14 +14,18 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.exceptions import DeserializationError
+from rq.executions import Execution
 from rq.job import Job
 
 from ...errors import SextonError
 from ...jobs.duration import parse_duration
 from ...runs.stop_signals import Stop
 from .. import consumer
+from ..carrier import EngineMessage, MessageKind
+from ..dead_runs import STOPPED, close_beside, ending_of
 from ..registry import engine_of
 from .horse import FUNCTION
 
@@ -34,6 +38,7 @@ class HorseWorker(Worker):
 
     _ours = False
     _limit: threading.Timer | None = None
+    _ended: tuple[int | None, int | None] = (None, None)
 
     def bootstrap(self, *words: Any, **options: Any) -> None:
         """Begin, with everything loaded. SettingsError."""
@@ -71,12 +76,37 @@ class HorseWorker(Worker):
             self._ours = False
             if self._limit is not None:
                 self._limit.cancel()
+                self._limit = None
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """The signal may have come while we forked, before we knew the process."""
         super().fork_work_horse(job, queue)
         if self._stop_requested:
             self._pass_on()
+
+    def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
+        """Wait for its end, and keep how that was."""
+        found: tuple[int | None, int | None, Any] = super().wait_for_horse()
+        self._ended = found[:2]
+        return found
+
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """A work-horse that has not finished its message has left a run behind, even with exit code 0."""
+        self._ended = (None, None)
+        super().monitor_work_horse(job, queue, execution)
+        process, status = self._ended
+        if self._ours and process and status is not None and (status or self._is_left(job)):
+            ending = STOPPED if self._limit is not None else ending_of(os.waitstatus_to_exitcode(status))
+            with suppress(SextonError):
+                message = EngineMessage.from_json(job.args[0])
+                if message.kind is MessageKind.RUN:
+                    close_beside(consumer.app(), message.ids, process, ending)
+
+    def _is_left(self, job: Job) -> bool:
+        """Whether it is still there: RQ deletes what came to its end."""
+        with suppress(RedisError):
+            return bool(self.connection.exists(job.key))
+        return False
 
     def _pass_on(self) -> None:
         if not self._ours or not self.horse_pid:
