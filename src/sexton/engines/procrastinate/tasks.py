@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from ...app import App
     from .options import ProcrastinateOptions
 
+CONNECTION_SECONDS = 10.0
+"""Seconds in which the database has to give a connection; then the worker begins again."""
+
 FIRST_DATABASE_REST = 1.0
 """Seconds until a worker begins again that lost its database; twice as long each time."""
 
@@ -96,7 +99,7 @@ def _app_for(app: App, options: ProcrastinateOptions) -> procrastinate.App:
     arguments["options"] = f"{arguments['options']} {path}" if "options" in arguments else path
     arguments["application_name"] = "sexton procrastinate"
     ours = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(kwargs=arguments, min_size=1, max_size=4),
+        connector=procrastinate.PsycopgConnector(kwargs=arguments, min_size=1, max_size=4, timeout=CONNECTION_SECONDS),
         worker_defaults=_worker_options(options),
     )
     register(ours)
