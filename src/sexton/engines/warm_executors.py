@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from ..app import App
 from ..runs.outcome import Outcome
@@ -38,6 +38,15 @@ class WarmExecutors:
             for beside in self._all:
                 if beside.number in numbers:
                     beside.ask_to_end()
+
+    def take(self, ids: Sequence[int], engine: str) -> bool:
+        """Let one of them take those of these requests that are free; False when no process could be had."""
+        beside = self._take()
+        try:
+            return beside.take(ids, engine)
+        finally:
+            with self._lock:
+                self._idle.append(beside)
 
     def _take(self) -> SeparateProcess:
         with self._lock:

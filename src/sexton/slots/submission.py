@@ -67,6 +67,11 @@ class OpenRun:
         """Whether handing it to this engine is a repetition, as its number came to nothing."""
         return self.engine == engine and self.submitted_at is not None
 
+    def was_tried_again(self, engine: str, now: datetime) -> bool:
+        """Whether it was handed on once more within the last minute, and nobody has begun it."""
+        lately = self.submitted_at is not None and now - self.submitted_at < FIRST_SWEEP
+        return lately and self.engine == engine and self.submissions > 1 and self.state == RunState.QUEUED
+
 
 def sweep_after(submissions: int) -> timedelta:
     """How long after its last submission, the so many-th, a number is submitted again."""

@@ -32,6 +32,7 @@ from ...errors import causes
 from ...runs.stop_signals import Stop
 from ...telemetry import logs
 from .. import consumer
+from ..carrier import MessageKind
 from ..product_app import product_app
 from ..registry import engine_of
 from .messages import TASK
@@ -62,10 +63,10 @@ async def _consume(context: procrastinate.JobContext, message: Mapping[str, Any]
             await asyncio.shield(working)
         except asyncio.CancelledError:
             cancelled = True
-            if context.abort_reason() == AbortReason.USER_REQUEST:
-                consumer.ask_to_end(message["ids"])
-            else:
+            if context.abort_reason() != AbortReason.USER_REQUEST:
                 consumer.stop().ask("its worker of Procrastinate ends")
+            elif message["kind"] == MessageKind.RUN:
+                consumer.ask_to_end(message["ids"])
     if cancelled:
         raise asyncio.CancelledError
 

@@ -29,9 +29,10 @@ from ...slots.claim import holder_name
 from ...slots.due_run import DueRun
 from ...slots.lease import short_transaction
 from ..contract import look, not_begun
+from ..executor.assignments import Assignment
 from ..executor.messages import outcome_of
 from ..executor.orphans import OrphanedRuns
-from ..executor.process import Assignment, Executor
+from ..executor.process import Executor
 from ..garbage_collection import freeze_loaded
 from ..run_order import DueQueue
 from .database_outage import DatabaseOutage
