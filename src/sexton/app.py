@@ -221,7 +221,7 @@ class App(Enqueuer):
     def _housekeeping(self) -> Job:
         kept = self.settings.retention
         kinds = ("runs", "failed_runs", "effects", "outbox", "poison", "incidents", "tracebacks")
-        keep = {name: getattr(kept, name) for name in kinds}
+        keep = {name: getattr(kept, name) for name in (*kinds, "dead_requests", "request_counts")}
         keepers = [(pack.keeps_outbox, self.options[name]) for name, pack in self.packs.items()]
         # A pack that could not be loaded may keep the outbox longer than we would.
         known = len(self.packs) == len(self.settings.packs)

@@ -129,7 +129,8 @@ def _serving(app: App) -> str:
 def _shift(app: App, engine: str) -> Shift:
     """Of this process, made with its first request: who holds a request is the process."""
     from ..runs.requests.functions import DemandedFunctions
-    from ..runs.requests.shift import Shift, ShiftPlace
+    from ..runs.requests.place import ShiftPlace
+    from ..runs.requests.shift import Shift
 
     known = _shifts.get(os.getpid())
     if known is None or known.broken:

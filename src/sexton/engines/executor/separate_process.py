@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from signal import SIGKILL, SIGTERM
@@ -24,13 +24,16 @@ from ...slots.claim import holder_name
 from ...slots.due_run import DueRun
 from ...slots.lease import short_transaction
 from ..contract import not_begun
-from .assignments import Assignment
+from .assignments import Assignment, ShiftAssignment
 from .messages import outcome_of
 from .orphans import OrphanedRuns
 from .process import Executor
 
 CLOSING = 10.0
 """Seconds for which the run of an executor that is gone is tried to be closed; then the next start does it."""
+
+SHIFT = 1.0
+"""Seconds of one shift of requests."""
 
 CLOCK_POLL_SECONDS = 1.0
 """Seconds between two looks at the clock while an executor is busy."""
@@ -76,17 +79,35 @@ class SeparateProcess:
         """Let the run in hand end its batch, from any thread."""
         self._executor.signal(SIGTERM)
 
+    def work(self, until: float, engine: str) -> bool:
+        """Let it take the requests that wait, until none does or `until` (monotonic); False when it cannot."""
+        while not self._stop.asked and time.monotonic() < until:
+            shift = self._shift(lambda holder: self._executor.give_shift(holder, SHIFT, self._longest()), engine)
+            if shift is None:
+                return False
+            if not shift.more and not shift.gone:
+                return True
+        return True
+
     def take(self, ids: Sequence[int], engine: str) -> bool:
         """Let it take those of these requests that are free; False when no process could be had.
 
         What a process had that is gone waits again at once, as whoever leads would see to later.
         """
+
+        def give(holder: str) -> None:
+            self._executor.give_requests(ids, engine, holder, self._longest())
+
+        return self._shift(give, engine) is not None
+
+    def _shift(self, give: Callable[[str], None], engine: str) -> ShiftAssignment | None:
+        """One shift of the process, to its end; None when no process could be had."""
         executor = self._executor
         self._await_idle()
         if self._stop.asked or not executor.alive:
-            return False
+            return None
         self._holder = self._holder or holder_name()
-        executor.give_requests(ids, engine, self._holder, self._longest())
+        give(self._holder)
         shift = executor.shift
         while shift is not None and not shift.over:
             for _ in self._heard(self._stop.asked):
@@ -97,7 +118,7 @@ class SeparateProcess:
                 Holder(f"{self._holder}.0", engine, self._app.limits().lease).leave(connection)
                 keep_up(connection, [engine])
             self._holder = ""
-        return True
+        return shift
 
     def _longest(self) -> float:
         asked = (job.time_limit.total_seconds() for job in self._app.registry if job.on_demand is not None)

@@ -64,7 +64,8 @@ class RequestShifts:
         self._broken += self._shift is not None
         from ...requests.holders import Holder
         from ...runs.requests.functions import DemandedFunctions
-        from ...runs.requests.shift import Shift, ShiftPlace
+        from ...runs.requests.place import ShiftPlace
+        from ...runs.requests.shift import Shift
 
         app, limits = self._app, self._app.limits()
         functions = DemandedFunctions(app.registry, app.database)
