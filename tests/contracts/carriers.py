@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .carried import Carrier
+from .procrastinate_carrier import ProcrastinateCarrier
+from .rq_carrier import RqCarrier
 
 
 class Files:
@@ -42,5 +44,10 @@ class Files:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-CARRIERS: dict[str, Callable[[], Carrier]] = {"files": Files, "files, executors": lambda: Files(beside=True)}
+CARRIERS: dict[str, Callable[[], Carrier]] = {
+    "files": Files,
+    "files, executors": lambda: Files(beside=True),
+    "rq": RqCarrier,
+    "procrastinate": ProcrastinateCarrier,
+}
 """By the name of the case."""
