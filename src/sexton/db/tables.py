@@ -48,6 +48,7 @@ class OwnTables:
     dead_requests: Table
     workers: Table
     request_counts: Table
+    engine_counts: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -60,13 +61,14 @@ def own_tables(dialect: str) -> OwnTables:
     """Our tables as the dialect ("postgresql", "sqlite") names them."""
     metadata = MetaData()
     makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit)
+    from .engine_tables import ENGINE_TABLES
     from .incident_tables import INCIDENTS
     from .outside_tables import OUTSIDE
     from .request_tables import ON_DEMAND
 
     later = (_armed, _archives, _tracebacks, _identity)
     made = {make.__name__.lstrip("_"): make(dialect, metadata) for make in (*makers, *later)}
-    for name, columns in {**INCIDENTS, **OUTSIDE, **ON_DEMAND}.items():
+    for name, columns in {**INCIDENTS, **OUTSIDE, **ON_DEMAND, **ENGINE_TABLES}.items():
         made[name] = _table(dialect, metadata, name, *columns())
     return OwnTables(metadata, **made)
 

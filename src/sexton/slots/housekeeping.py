@@ -45,6 +45,7 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
     ]
     traces = own.tracebacks
     purges.append(Purge(traces, by=traces.c.created_at, keep=keep["tracebacks"], name="tracebacks"))
+    purges.append(Purge(own.engine_counts, by=own.engine_counts.c.day, keep="90d", name="engine_counts"))
     purges += _outside(own, keep)
     if with_outbox:
         events = own.outbox_events
