@@ -46,6 +46,10 @@ ENGINES = {
 """Engines that carry runs, and their classes; the first needs none."""
 
 
+ENGINE_ENTRY_POINTS = "sexton.engines"
+"""The group of entry points by which other packages name engines of theirs."""
+
+
 class App:
     """Settings and what follows from them. Building it reads files and imports jobs; it opens no connection."""
 
@@ -86,6 +90,11 @@ class App:
         settings = loaded.settings if database is None else replace(loaded.settings, database=database)
         file = config or Path(os.environ.get(CONFIG, ""))
         return cls(settings, folder=file.parent, create=create, partly=partly, place=loaded.place, files=loaded.files)
+
+    @property
+    def place(self) -> SettingPlace:
+        """Where a key of the settings stands, for messages."""
+        return self._place
 
     @cached_property
     def database(self) -> Engine:
@@ -250,9 +259,17 @@ def _refuse_unknown_engines(settings: Settings, place: SettingPlace) -> None:
     named: list[tuple[tuple[str, ...], str]] = [(("engine",), settings.engine)]
     named += [(("engines", name), name) for name in settings.engines]
     named += [(("job", job, "engine"), one.engine) for job, one in settings.job.items() if one.engine is not None]
+    others: set[str] | None = None
     for path, name in named:
-        if name not in ENGINES:
-            raise SettingsError(f"{place(path)}: no engine named {name!r}{suggestion(name, ENGINES)}")
+        if name not in ENGINES and name not in (others := _installed_engines() if others is None else others):
+            raise SettingsError(f"{place(path)}: no engine named {name!r}{suggestion(name, [*ENGINES, *others])}")
+
+
+def _installed_engines() -> set[str]:
+    """Engines of other packages."""
+    from importlib.metadata import entry_points  # looks through all that is installed
+
+    return {point.name for point in entry_points(group=ENGINE_ENTRY_POINTS)}
 
 
 def _refuse_unknown(overrides: Mapping[str, JobSettings], names: list[str], place: SettingPlace) -> None:

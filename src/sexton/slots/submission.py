@@ -143,3 +143,9 @@ def moves(connection: Connection, engine: str, now: datetime) -> bool:
     open_ = (runs.finished_at.is_(None), runs.state == RunState.RUNNING)
     begun = exists(select(runs.id).where(*open_, runs.engine == engine, runs.started_at > since))
     return bool(connection.execute(select(or_(ended, begun))).scalar())
+
+
+def carried_by(connection: Connection, number: int) -> str:
+    """The engine to which a run was handed, whatever became of it; "" for none, or for a run that is not on record."""
+    runs = own_tables(connection.dialect.name).runs.c
+    return connection.execute(select(runs.engine).where(runs.id == number)).scalar() or ""
