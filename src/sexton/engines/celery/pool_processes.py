@@ -23,6 +23,7 @@ def connect() -> None:
 
     signals.worker_process_init.connect(_begin, weak=False, dispatch_uid="sexton")
     signals.worker_shutting_down.connect(_pass_on, weak=False, dispatch_uid="sexton")
+    signals.worker_shutdown.connect(_close, weak=False, dispatch_uid="sexton")
 
 
 def is_one() -> bool:
@@ -37,11 +38,18 @@ def is_one() -> bool:
 
 @contextmanager
 def carrying() -> Iterator[None]:
-    """Around a task of ours: where the worker has died meanwhile, this process ends too, after the batch in hand."""
+    """Around a task of ours: where the worker has died meanwhile, this process ends too, after the batch in hand.
+
+    One that was only asked to end its run, as by `celery control terminate`, goes on with the next message.
+    """
+    from .. import consumer
+
     worker = os.getppid()
     yield
     if is_one() and os.getppid() != worker:
         os._exit(0)
+    if is_one() and consumer.stop().asked:
+        consumer.begin_anew()
 
 
 def _begin(**_: Any) -> None:
@@ -61,11 +69,16 @@ def _pass_on(**_: Any) -> None:
 
 
 def _tell_runs(worker: int) -> None:
-    """Send SIGTERM to each process with a task of ours, once a task, until this process has ended."""
+    """Send SIGTERM to each process with a task of ours, once a task, until this process has ended.
+
+    Runs that this process has handed to executors are told by our own means.
+    """
     from celery.worker import state
 
+    from .. import consumer
     from .tasks import TASK
 
+    consumer.stop().ask("its worker ends")
     told: set[str] = set()
     waiting = threading.Event()
     while not waiting.wait(AGAIN_SECONDS if told else 0.01):
@@ -75,3 +88,10 @@ def _tell_runs(worker: int) -> None:
             told.add(request.id)
             with suppress(ProcessLookupError):
                 os.kill(request.worker_pid, signal.SIGTERM)
+
+
+def _close(**_: Any) -> None:
+    """In the worker's main process, at its end."""
+    from .. import consumer
+
+    consumer.close_executors()
