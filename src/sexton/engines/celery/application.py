@@ -39,8 +39,11 @@ def application_of_settings() -> Celery:
     """
     from .. import consumer, registry
 
+    from .engine import CeleryEngine
+
     engine = registry.engine_of(consumer.app(), "celery")
-    found: Celery = engine.celery
+    assert isinstance(engine, CeleryEngine)
+    found = engine.celery
     if engine.options.app:
         for name in engine.options.queues:
             found.amqp.queues.select_add(queue_of(name))

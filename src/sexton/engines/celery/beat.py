@@ -29,7 +29,7 @@ LEAVING_SECONDS = 10.0
 """Seconds that the end of beat waits for the thread, which gives back the lead."""
 
 
-class Beat(PersistentScheduler):  # type: ignore[misc]
+class Beat(PersistentScheduler):
     """Beat with Sexton's schedules: edits are seen within a second, zones and clock changes are right."""
 
     def setup_schedule(self) -> None:

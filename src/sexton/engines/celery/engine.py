@@ -10,9 +10,9 @@ from uuid import uuid4
 
 from ...db.connect import read_only
 from ...db.database_identity import identity
-from ...errors import SextonError
+from ...errors import SettingsError, SextonError
 from ..carrier import TIMEOUT_MARGIN_SECONDS, EngineHealth, EngineMessage, EngineUnreachable, MessageKind
-from .options import CeleryOptions
+from .options import NEITHER, CeleryOptions
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 
 class CeleryEngine:
-    """Celery, with Redis or RabbitMQ. options: of `[engines.celery]`."""
+    """Celery, with Redis or RabbitMQ. options: of `[engines.celery]`. SettingsError without that table."""
 
     Options: ClassVar[type[CeleryOptions]] = CeleryOptions
     transactional: ClassVar[bool] = False
 
     def __init__(self, app: App, options: CeleryOptions) -> None:
+        if not options.app and not options.broker:  # nobody checks a table that is not there
+            raise SettingsError(f"engines.celery: {NEITHER}")
         self.app = app
         self.options = options
 

@@ -19,6 +19,8 @@ SCHEMES = ("redis", "rediss", "amqp", "amqps")
 POOLS = ("prefork", "threads", "solo", "gevent")
 """Pools of Celery: processes of their own, or one process for all runs, which then hands them to executors."""
 
+NEITHER = 'name your Celery application, app = "shop.tasks:app", or a broker, and not both'
+
 
 @dataclass(frozen=True, slots=True)
 class CeleryOptions:
@@ -55,7 +57,7 @@ class CeleryOptions:
     def check(self) -> None:
         """Misfit when what is named cannot carry anything."""
         if bool(self.app) == bool(self.broker):
-            raise Misfit('name your Celery application, app = "shop.tasks:app", or a broker, and not both', "app")
+            raise Misfit(NEITHER, "app")
         if self.app and not all(self.app.partition(":")):
             raise Misfit(f'{self.app!r} is no module and name; write app = "shop.tasks:app"', "app")
         if self.broker and not self.broker.startswith(FROM_ENVIRONMENT):
