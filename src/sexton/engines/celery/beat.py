@@ -1,4 +1,4 @@
-"""`celery beat -S sexton.engines.celery:Beat`: submits what is due of ours, beside your own entries of beat.
+"""`celery beat -S sexton.engines.celery:Beat`: a scheduler of Sexton beside your own entries of beat.
 
     beat's own loop:   your entries of `beat_schedule`, as ever
     a thread beside:   leads or stands by; what is due by Sexton's schedules is queued and submitted
@@ -8,25 +8,33 @@ A database or a broker that hangs holds up the thread and none of your entries. 
 
 from __future__ import annotations
 
-import select
 import shelve
 import sys
 import threading
-import time
+from functools import partial
 from typing import Any
 
 from celery.beat import PersistentScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...app import App
 from ...console import complain
+from ...db.faults import in_words
 from ...errors import SextonError
+from ...jobs.duration import parse_duration
 from ...runs.stop_signals import Stop
 from ...telemetry import logs
+from ...telemetry.debt import read_debt_in_subprocess
+from ...telemetry.health_reader import HealthReader
 from ..engine_desk import EngineDesk
-from ..worker.database_outage import DatabaseOutage
+from ..scheduler import Scheduler
+from ..worker.monitoring_thread import watching
 
 LEAVING_SECONDS = 10.0
 """Seconds that the end of beat waits for the thread, which gives back the lead."""
+
+REST_SECONDS = 5.0
+"""Seconds until the thread begins again, after what would end `sexton scheduler`: tables of another version."""
 
 
 class Beat(PersistentScheduler):
@@ -34,33 +42,20 @@ class Beat(PersistentScheduler):
 
     def setup_schedule(self) -> None:
         """Read our settings; wrong ones end beat with a line for each and exit code 2. Nothing is connected yet."""
-        self._desk = _desk()
-        self._thread: threading.Thread | None = None
-        self._stop = Stop()
+        self._ours = _OurSchedules()
         if not self.app.conf.beat_schedule:  # nothing of it has to be kept in a file
             self.persistence = _InMemory
         super().setup_schedule()
 
     def tick(self, *arguments: Any, **named: Any) -> float:
         """Your own entries. The first one starts the thread: not before beat is the process that it will be."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=_submit_until, args=(self._desk, self._stop), name="sexton")
-            self._thread.daemon = True
-            self._thread.start()
+        self._ours.start()
         return float(super().tick(*arguments, **named))
 
     def close(self) -> None:
         """Give back the lead, so that another beat submits at once."""
-        self._stop.ask("beat ends")
-        if self._thread is not None:
-            self._thread.join(LEAVING_SECONDS)
+        self._ours.end()
         super().close()
-
-    @property
-    def info(self) -> str:
-        """For the banner of beat."""
-        names = len(self._desk.jobs) if hasattr(self, "_desk") else 0
-        return f"    . jobs of sexton -> {names}"
 
 
 class _InMemory:
@@ -72,44 +67,47 @@ class _InMemory:
         return shelve.Shelf({}, writeback=writeback)
 
 
-def _desk() -> EngineDesk:
-    from .. import consumer, registry
+class _OurSchedules:
+    """A scheduler of Sexton for Celery's jobs, in a thread that no error of the database or the broker ends."""
 
-    try:
-        app = consumer.app()
-        return EngineDesk(app, "celery", registry.engine_of(app, "celery"), _say)
-    except SextonError as error:
-        complain(*error.lines)
-        sys.exit(error.exit_code)
+    def __init__(self) -> None:
+        from .. import consumer, registry
 
-
-def _submit_until(desk: EngineDesk, stop: Stop) -> None:
-    """Turn after turn; no error of the database or of the broker ends it."""
-    outage = DatabaseOutage(_say)
-    while not stop.asked:
-        pause = desk.pause()
         try:
-            desk.turn()
-            outage.answered()
-            outage.worked()
-            pause = desk.pause()
-        except (SQLAlchemyError, SextonError, OSError) as error:
-            desk.forget()
-            pause = _rest(outage, error)
-        select.select([stop, *desk.sources()], [], [], pause)
-    try:
-        desk.leave()
-    except (SQLAlchemyError, SextonError, OSError) as error:
-        _say("the lead could not be given back", error=str(error))
+            self._app: App = consumer.app()
+            self._desk = EngineDesk(self._app, "celery", registry.engine_of(self._app, "celery"), _say)
+        except SextonError as error:
+            complain(*error.lines)
+            sys.exit(error.exit_code)
+        self._stop = Stop()
+        self._thread: threading.Thread | None = None
 
+    def start(self) -> None:
+        """Once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._schedule, name="sexton", daemon=True)
+            self._thread.start()
+            _say("scheduler started", engines="celery", jobs=len(self._desk.jobs))
 
-def _rest(outage: DatabaseOutage, error: Exception) -> float:
-    """How long, after this error; said once for each kind."""
-    try:
-        outage.noticed(error)
-    except SextonError as lasting:  # a worker would give up now
-        _say("database trouble", error=str(lasting))
-    return max(outage.rest_until - time.monotonic(), 0.0)
+    def end(self) -> None:
+        """Ask it to end, and wait a little for that."""
+        self._stop.ask("beat ends")
+        if self._thread is not None:
+            self._thread.join(LEAVING_SECONDS)
+
+    def _schedule(self) -> None:
+        settings = self._app.settings
+        scheduler = Scheduler(self._app, [self._desk], stop=self._stop, say=_say)
+        debt = partial(read_debt_in_subprocess, None, None, settings.jobs)
+        reader = HealthReader.of(settings, self._app.registry, debt=debt)
+        with watching(self._app, scheduler, parse_duration(settings.worker.watch).total_seconds(), _say, reader):
+            while not self._stop.asked:
+                try:
+                    scheduler.run()
+                except (SQLAlchemyError, SextonError, OSError) as error:
+                    _say("scheduler rests", error=in_words(error))
+                    self._stop.wait(REST_SECONDS)
+        self._app.database.dispose()
 
 
 def _say(event: str, **fields: Any) -> None:

@@ -29,7 +29,9 @@ VISIBILITY_SECONDS = 3600.0
 
 def findings(engine: CeleryEngine) -> Iterator[Finding]:
     """Of its application, and of the broker behind it."""
-    longest = max((job.time_limit.total_seconds() for job in engine.app.registry if job.engine == "celery"), default=0.0)
+    longest = max(
+        (job.time_limit.total_seconds() for job in engine.app.registry if job.engine == "celery"), default=0.0
+    )
     try:
         with answering(engine.celery), fresh_connection(engine.celery) as connection:
             connection.ensure_connection(max_retries=1)
