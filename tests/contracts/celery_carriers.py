@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.support.rabbitmq_server import RabbitMQServer
 from tests.support.redis_server import RedisServer
@@ -14,19 +15,19 @@ class CeleryCarrier:
 
     name = "celery"
 
-    def __init__(self, broker: type[RedisServer | RabbitMQServer], *, pool: str = "prefork", **settings: str) -> None:
+    def __init__(self, broker: type[RedisServer | RabbitMQServer], *, pool: str = "prefork", **settings: Any) -> None:
         self._broker, self._settings = broker, settings
         self._pool = pool
         self.server: RedisServer | RabbitMQServer | None = None
         self.outlives = False
 
     def set_up(self, folder: Path) -> tuple[str, dict[str, str]]:
-        """The broker's address is in a variable: it has a password."""
+        """The broker."""
         self.server = self._broker(folder, **self._settings)
         self.server.boot()
-        options = {"broker": "env:TEST_BROKER", "pool": self._pool}
+        options = {"broker": self.server.url, "pool": self._pool}
         lines = [f"{name} = {json.dumps(value)}" for name, value in options.items()]
-        return "\n".join(lines), {"TEST_BROKER": self.server.url}
+        return "\n".join(lines), {}
 
     def stop_broker(self) -> None:
         """As a machine that loses its power."""

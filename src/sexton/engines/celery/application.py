@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from celery import Celery
 from kombu import Exchange, Queue
 
-from ...errors import SettingsError
+from ...console import complain
+from ...errors import SettingsError, SextonError
 from ...jobs.duration import parse_duration
 from ...jobs.foreign_code import guarded
 from .options import CeleryOptions
@@ -38,7 +39,6 @@ def application_of_settings() -> Celery:
     An application of the product also gets our queues: its workers take from them where no `-Q` says otherwise.
     """
     from .. import consumer, registry
-
     from .engine import CeleryEngine
 
     engine = registry.engine_of(consumer.app(), "celery")
@@ -48,6 +48,15 @@ def application_of_settings() -> Celery:
         for name in engine.options.queues:
             found.amqp.queues.select_add(queue_of(name))
     return found
+
+
+def application_or_end() -> Celery:
+    """The same for the `celery` command, which would print a traceback: wrong settings end it, a line for each."""
+    try:
+        return application_of_settings()
+    except SextonError as error:
+        complain(*error.lines)
+        raise SystemExit(error.exit_code) from None
 
 
 def queue_of(name: str) -> Queue:
