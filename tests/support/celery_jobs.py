@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from sexton import Counts, Job, Run
+from sexton import Counts, Job, Run, cron
 
 
 def where(run: Run) -> Counts:
@@ -20,13 +20,7 @@ def linger(run: Run) -> None:
         time.sleep(0.02)
 
 
-def once(run: Run) -> None:
-    """Ends its process the first time."""
-    if run.attempt == 1:
-        os.kill(os.getpid(), 9)
-
-
 where_job = Job("celery.where", work=where, group="where")
 linger_job = Job("celery.linger", work=linger, group="linger", timeout="10m")
 second_job = Job("celery.second", work=linger, group="second", timeout="10m")
-once_job = Job("celery.once", work=once, group="once")
+rare_job = Job("celery.rare", work=where, group="rare", schedule=cron("0 0 1 1 *"))

@@ -29,6 +29,7 @@ from ...telemetry.health_reader import HealthReader
 from ..engine_desk import EngineDesk
 from ..scheduler import Scheduler
 from ..worker.monitoring_thread import watching
+from .engine import CeleryEngine
 
 LEAVING_SECONDS = 10.0
 """Seconds that the end of beat waits for the thread, which gives back the lead."""
@@ -75,7 +76,10 @@ class _OurSchedules:
 
         try:
             self._app: App = consumer.app()
-            self._desk = EngineDesk(self._app, "celery", registry.engine_of(self._app, "celery"), _say)
+            engine = registry.engine_of(self._app, "celery")
+            assert isinstance(engine, CeleryEngine)
+            assert engine.celery is not None  # else an application that cannot be had is found out when a run is due
+            self._desk = EngineDesk(self._app, "celery", engine, _say)
         except SextonError as error:
             complain(*error.lines)
             sys.exit(error.exit_code)
