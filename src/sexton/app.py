@@ -24,6 +24,7 @@ from .jobs.modules import jobs_of, place_of, require_trusted_source
 from .jobs.pack import Pack
 from .jobs.registry import POLICIES, Registry
 from .jobs.schedule import cron, parse_schedule
+from .requests.enqueuer import Enqueuer
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -50,7 +51,7 @@ ENGINE_ENTRY_POINTS = "sexton.engines"
 """The group of entry points by which other packages name engines of theirs."""
 
 
-class App:
+class App(Enqueuer):
     """Settings and what follows from them. Building it reads files and imports jobs; it opens no connection."""
 
     def __init__(
@@ -220,7 +221,7 @@ class App:
     def _housekeeping(self) -> Job:
         kept = self.settings.retention
         kinds = ("runs", "failed_runs", "effects", "outbox", "poison", "incidents", "tracebacks")
-        keep = {name: getattr(kept, name) for name in kinds}
+        keep = {name: getattr(kept, name) for name in (*kinds, "dead_requests", "request_counts")}
         keepers = [(pack.keeps_outbox, self.options[name]) for name, pack in self.packs.items()]
         # A pack that could not be loaded may keep the outbox longer than we would.
         known = len(self.packs) == len(self.settings.packs)

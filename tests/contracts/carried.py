@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy import text
+
 from sexton.app import App
+from sexton.db.connect import read_only
 from sexton.db.database_identity import identity
 from sexton.engines.carrier import EngineMessage, MessageKind
 from sexton.engines.registry import engine_of, engine_type
@@ -107,6 +110,25 @@ class CarriedYard:
                 engine.submit(EngineMessage(MessageKind.RUN, (number,), database, 60.0))
         finally:
             engine.close()
+            app.database.dispose()
+
+    def make_notes(self) -> None:
+        """The table into which `carried.note` writes."""
+        with self.yard.engine.begin() as connection:
+            connection.execute(text("CREATE TABLE noted (number integer)"))
+
+    def notes(self) -> list[int]:
+        """What it has written."""
+        with read_only(self.yard.engine) as connection:
+            return list(connection.execute(text("SELECT number FROM noted")).scalars())
+
+    def enqueue(self, job: str, numbers: Sequence[int]) -> list[int]:
+        """A request for each of these; their numbers."""
+        app = self.app()
+        try:
+            with app.database.begin() as connection:
+                return [app.enqueue(job, using=connection, number=number) for number in numbers]
+        finally:
             app.database.dispose()
 
     def end(self) -> None:

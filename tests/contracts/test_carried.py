@@ -46,3 +46,16 @@ def test_bj_25_1_what_is_asked_for_runs_in_a_worker_of_the_engine(carried: Carri
 
     assert carried.yard.ended(number).state == "succeeded"
     carried.end()
+
+
+@pytest.mark.databases("sqlite", "postgres15")
+def test_bj_25_1_requests_with_arguments_are_carried_as_well(carried: CarriedYard) -> None:
+    carried.make_notes()
+    carried.scheduler()
+    carried.worker()
+
+    numbers = list(range(250))
+    carried.enqueue("carried.note", numbers)
+
+    carried.yard.wait_until(lambda: sorted(carried.notes()) == numbers)
+    carried.end()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-from sexton import Job, Run, every
+from sqlalchemy import text
+
+from sexton import Job, OnDemand, Run, every
 
 from .worker_jobs import crash, doze, quick, spin
 
@@ -27,3 +29,12 @@ lingering = job("linger", linger, timeout="10m")
 spinning = job("spin", spin, timeout="1s")
 dozing = job("doze", doze, timeout="1s")
 crashing = job("crash", crash)
+
+
+def note(run: Run, number: int) -> None:
+    """Writes down that it was called."""
+    with run.transaction() as connection:
+        connection.execute(text("INSERT INTO noted VALUES (:number)"), {"number": number})
+
+
+noting = job("note", note, on_demand=OnDemand(attempts=2))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,12 @@ from ..db.faults import in_words
 from ..db.server_clock import ask_now
 from ..errors import SextonError, UsageError
 from ..jobs.job import Job
+from ..requests.holders import Holder
 from ..run_state import QUIET, NoRun, OutcomeCode, RunState
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions
 from ..runs.stop_signals import Stop, on_signals
+from ..slots.claim import holder_name
 from ..slots.due_run import DueRun
 from ..slots.engine_counts import EngineCounts, count
 from ..slots.lease import short_transaction
@@ -36,13 +39,17 @@ from ..slots.submission import OpenRun, carried_by, give_up, hand_back, is_lapse
 from ..telemetry import logs
 from .carrier import EngineMessage, MessageKind
 from .contract import execute, in_the_way
+from .registry import engines_in_use
 
 if TYPE_CHECKING:
+    from ..requests.ending import EndedRequest
+    from ..runs.requests.shift import Shift
     from .warm_executors import WarmExecutors
 
 _lock = threading.Lock()
 _stops: dict[int, Stop] = {}
 _warm: list[WarmExecutors] = []
+_shifts: dict[int, Shift] = {}
 
 
 def stop() -> Stop:
@@ -106,7 +113,52 @@ def consume(app: App, text: object, *, own_process: bool) -> None:
 
 
 def _take_requests(app: App, ids: tuple[int, ...], *, own_process: bool) -> None:
-    raise SextonError("requests are not carried by engines yet")
+    """Those of these requests that are free; the others are somebody's, or over."""
+    engine = _serving(app)
+    if not own_process:
+        if not _executors(app).take(ids, engine):
+            _say("requests were left", reason="no process for them could be started", requests=len(ids))
+        return
+    with on_signals(stop(), silent=True):
+        duplicates = len(ids) - _shift(app, engine).take(ids)
+    if duplicates:
+        _count_duplicates(app, engine, duplicates)
+
+
+def _serving(app: App) -> str:
+    """The engine whose worker we are: the one that carries jobs here, or of several that of the general setting."""
+    names = engines_in_use(app)
+    return next(iter(names)) if len(names) == 1 else app.settings.engine
+
+
+def _shift(app: App, engine: str) -> Shift:
+    """Of this process, made with its first request: who holds a request is the process."""
+    from ..runs.requests.functions import DemandedFunctions
+    from ..runs.requests.place import ShiftPlace
+    from ..runs.requests.shift import Shift
+
+    known = _shifts.get(os.getpid())
+    if known is None or known.broken:
+        functions, limits = DemandedFunctions(app.registry, app.database), app.limits()
+        place = ShiftPlace(app.database, functions, limits, stop(), app.definition, True, _tell)
+        known = Shift(place, Holder(holder_name(), engine, limits.lease))
+        _shifts.clear()
+        _shifts[os.getpid()] = known
+    return known
+
+
+def _tell(ended: EndedRequest) -> None:
+    if ended.kept or not ended.went_well:
+        logs.emit(logs.request_ended(ended))
+
+
+def leave() -> None:
+    """This process ends: end its executors, and say that it takes no requests any more. Else its row ends by itself."""
+    close_executors()
+    shift = _shifts.pop(os.getpid(), None)
+    if shift is not None:
+        with suppress(SextonError, SQLAlchemyError), short_transaction(shift.place.database, 1.0) as connection:
+            shift.holder.leave(connection)
 
 
 def _carry_out(app: App, number: int, *, own_process: bool) -> None:
@@ -194,8 +246,12 @@ def _hand_back(app: App, number: int) -> None:
 def _duplicate(app: App, engine: str) -> None:
     """A number that somebody else has begun: nothing is done, and it is counted."""
     if engine:
-        with short_transaction(app.database, app.limits().lease) as connection:
-            count(connection, engine, EngineCounts(duplicates=1))
+        _count_duplicates(app, engine, 1)
+
+
+def _count_duplicates(app: App, engine: str, number: int) -> None:
+    with short_transaction(app.database, app.limits().lease) as connection:
+        count(connection, engine, EngineCounts(duplicates=number))
 
 
 def _engine_of(app: App, number: int) -> str:

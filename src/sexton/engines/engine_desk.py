@@ -19,6 +19,8 @@ from ..slots.lease import LEADER, short_transaction
 from ..slots.submission import open_runs, queue_due
 from .carrier import Engine
 from .contract import look
+from .request_doorbell import RequestDoorbell
+from .request_submitter import RequestSubmitter
 from .submitter import Submitter
 from .worker.leader_inbox import LeaderInbox
 from .worker.leadership import Leadership
@@ -34,8 +36,6 @@ ELECTION_SECONDS = 0.5
 ALL_SECONDS = 60.0
 """Seconds between two looks at all jobs, whatever the agenda says."""
 
-Say = Callable[..., None]
-
 
 def leader_of(engine: str) -> str:
     """Name of the lease by which schedulers choose the one that submits to this engine."""
@@ -48,19 +48,23 @@ class EngineDesk:
     jobs: those that the settings give to this engine.  say: writes a line of log.
     """
 
-    def __init__(self, app: App, name: str, engine: Engine, say: Say) -> None:
+    def __init__(self, app: App, name: str, engine: Engine, say: Callable[..., None]) -> None:
         self.name = name
         self.jobs = [job for job in app.registry if job.engine == name]
         self.submitter = Submitter(app, name, engine, self.jobs, say)
+        self.requests = RequestSubmitter(app, name, engine, self.jobs, self.submitter.outage)
         self.reason = ""
         """Why it may not lead, for everybody; empty while it may."""
         self._app = app
         self._say = say
         self._limits = app.limits()
-        self._leadership = Leadership(app.database, holder_name(), self._limits.lease, self, lease=leader_of(name))
+        holder = holder_name()
+        self._leadership = Leadership(app.database, holder, self._limits.lease, self, lease=leader_of(name))
+        self._doorbell = RequestDoorbell(app, name, holder)
         self._inbox = LeaderInbox(app, self.jobs)
         self._timers = Timers()
         self._open: set[str] = set()
+        self._more = False
         self.led = False
 
     @property
@@ -85,9 +89,16 @@ class EngineDesk:
             return
         self._find(now)
         self.submitter.submit()
+        if self.requests.open:
+            self._doorbell.keep_up(now)
+            self._more = self.requests.submit() > 0
+            if self._doorbell.rests(now, idle=not self._more):
+                self._more = self.requests.submit() > 0
 
     def pause(self) -> float:
         """Seconds until the next turn, when no source speaks before."""
+        if self.leading and self._more:
+            return 0.0
         ends = [self._timers.election]
         if self.leading:
             ends.append(self._timers.look)
@@ -97,16 +108,17 @@ class EngineDesk:
 
     def sources(self) -> list[Listener]:
         """What else to select on."""
-        return self._inbox.sources()
+        return [*self._inbox.sources(), *self._doorbell.sources()]
 
     def forget(self) -> None:
         """The database cannot be asked: what was known of it is asked again."""
         self._inbox.close()
-        self._timers.all = 0.0
+        self._timers.all, self._more = 0.0, False
 
     def leave(self) -> None:
         """Give the lead back, so that another scheduler leads at once. Database errors pass."""
         self._inbox.close()
+        self._doorbell.close()
         self._leadership.resign()
         self.submitter.engine.close()
 
@@ -118,6 +130,7 @@ class EngineDesk:
             words = "leading" if leading else "standing by"
             self._say(words, engine=self.name, epoch=self._leadership.epoch or None)
             self._inbox.close()
+            self._doorbell.close()
             self._timers.all = self._timers.look = 0.0
 
     def _find(self, now: float) -> None:

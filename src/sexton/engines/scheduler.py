@@ -22,10 +22,8 @@ from .garbage_collection import freeze_loaded
 from .registry import engine_of, engines_in_use
 from .worker.database_outage import DatabaseOutage
 
-Say = Callable[..., None]
 
-
-def desks_of(app: App, say: Say) -> list[EngineDesk]:
+def desks_of(app: App, say: Callable[..., None]) -> list[EngineDesk]:
     """A desk for each engine that carries a job. SettingsError for an engine that cannot be had here; UsageError
     where there is none: all jobs are the worker's."""
     names = engines_in_use(app)
@@ -37,7 +35,7 @@ def desks_of(app: App, say: Say) -> list[EngineDesk]:
 class Scheduler:
     """One process. desks: one for each engine."""
 
-    def __init__(self, app: App, desks: Sequence[EngineDesk], *, stop: Stop, say: Say) -> None:
+    def __init__(self, app: App, desks: Sequence[EngineDesk], *, stop: Stop, say: Callable[..., None]) -> None:
         self.desks = desks
         self.outage = DatabaseOutage(say)
         self._app = app

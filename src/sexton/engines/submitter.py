@@ -24,21 +24,21 @@ from ..run_state import RunState
 from ..slots.engine_counts import EngineCounts, count
 from ..slots.lease import short_transaction
 from ..slots.schedule_overrides import overrides
-from ..slots.submission import STALLED, OpenRun, hand_back, mark_submitted, moves, open_runs
-from .carrier import Engine, EngineMessage, EngineUnreachable, MessageKind
+from ..slots.submission import OpenRun, hand_back, mark_submitted, moves, open_runs
+from .carrier import Engine, EngineMessage, MessageKind
 from .engine_outage import EngineOutage
+from .handover import Handover
 from .run_order import DueQueue
-
-Say = Callable[..., None]
 
 
 class Submitter:
     """Of one engine. jobs: those whose runs it carries.  say: writes a line of log."""
 
-    def __init__(self, app: App, name: str, engine: Engine, jobs: Sequence[Job], say: Say) -> None:
+    def __init__(self, app: App, name: str, engine: Engine, jobs: Sequence[Job], say: Callable[..., None]) -> None:
         self.name = name
         self.engine = engine
         self.outage = EngineOutage(app, name, say)
+        self.handover = Handover(app, engine, self.outage)
         self._app = app
         self._jobs = {job.name: job for job in jobs}
         self._lease = app.limits().lease
@@ -58,24 +58,9 @@ class Submitter:
             messages = [self._message(connection, run) for run in ready if run.id in mine]
             numbers = len(messages)
             count(connection, self.name, EngineCounts(numbers, again))
-            if self.engine.transactional:
-                for message in messages:
-                    self.engine.submit(message, using=connection)
-        if not self.engine.transactional:
-            self._hand_on(messages)
+            self.handover.within(connection, messages)
+        self.handover.after(messages, hand_back)
         return numbers
-
-    def _hand_on(self, messages: Sequence[EngineMessage]) -> None:
-        """Those that it does not take wait again; what it took and did not say so comes twice, and counts once."""
-        for place, message in enumerate(messages):
-            try:
-                self.engine.submit(message)
-            except EngineUnreachable as error:
-                with short_transaction(self._app.database, self._lease) as connection:
-                    hand_back(connection, [number for left in messages[place:] for number in left.ids])
-                self.outage.noticed(error)
-                return
-        self.outage.answered()
 
     def _message(self, connection: Connection, run: OpenRun) -> EngineMessage:
         job = self._jobs[run.job]
@@ -88,7 +73,7 @@ class Submitter:
         wanted = [run for run in found if run.job in self._jobs and run.is_to_be_submitted(self.name, now)]
         if not wanted:
             return []
-        wanted = self._not_paused(connection, self._moving(connection, wanted, now), now)
+        wanted = self._not_paused(connection, self._moving(connection, wanted, found, now), now)
         chosen = {run.id: run for run in wanted}
         busy = [run.job for run in found if run.id not in chosen and self._is_under_way(run, now)]
         return [chosen[number] for number in _in_order(self._app, chosen.values(), busy)]
@@ -98,16 +83,17 @@ class Submitter:
             return False
         return run.state == RunState.RUNNING or (run.submitted_at is not None and run.engine is not None)
 
-    def _moving(self, connection: Connection, wanted: Sequence[OpenRun], now: datetime) -> list[OpenRun]:
-        """An engine of which nothing is begun is given no second number of all that wait there, but for one: the oldest
-        one finds out whether it moves again."""
+    def _moving(
+        self, connection: Connection, wanted: Sequence[OpenRun], found: Sequence[OpenRun], now: datetime
+    ) -> list[OpenRun]:
+        """Of an engine of which nothing is begun, one number is handed on once more each minute, and not all that wait
+        there: the oldest finds out whether it moves again."""
         again = [run for run in wanted if run.is_again(self.name)]
-        if len(again) < 2 or moves(connection, self.name, now) or not self._has_stalled(again, now):
+        if not again or moves(connection, self.name, now):
             return list(wanted)
-        return [run for run in wanted if run not in again[1:]]
-
-    def _has_stalled(self, again: Iterable[OpenRun], now: datetime) -> bool:
-        return any(now - run.started_at > STALLED for run in again)
+        tried = any(run.was_tried_again(self.name, now) for run in found)
+        left_out = again if tried else again[1:]
+        return [run for run in wanted if run not in left_out]
 
     def _not_paused(self, connection: Connection, runs: Sequence[OpenRun], now: datetime) -> list[OpenRun]:
         known = overrides(connection, [self._jobs[run.job] for run in runs])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from ..app import App
 from ..runs.outcome import Outcome
@@ -27,6 +28,15 @@ class WarmExecutors:
         beside = self._take()
         try:
             return beside.run(due, quiet=False)
+        finally:
+            with self._lock:
+                self._idle.append(beside)
+
+    def take(self, ids: Sequence[int], engine: str) -> bool:
+        """Let one of them take those of these requests that are free; False when no process could be had."""
+        beside = self._take()
+        try:
+            return beside.take(ids, engine)
         finally:
             with self._lock:
                 self._idle.append(beside)

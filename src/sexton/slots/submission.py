@@ -20,7 +20,7 @@ from ..db.server_clock import ask_now, database_now
 from ..db.tables import DATABASE, own_tables
 from ..db.upsert import upsert
 from ..jobs.job import Job
-from ..run_state import OPEN, RunState
+from ..run_state import NOT_ENDED, RunState
 from .claim import AlreadyDone, next_attempt
 from .due_run import DueRun
 from .queue import queued_row
@@ -67,6 +67,11 @@ class OpenRun:
         """Whether handing it to this engine is a repetition, as its number came to nothing."""
         return self.engine == engine and self.submitted_at is not None
 
+    def was_tried_again(self, engine: str, now: datetime) -> bool:
+        """Whether it was handed on once more within the last minute, and nobody has begun it."""
+        lately = self.submitted_at is not None and now - self.submitted_at < FIRST_SWEEP
+        return lately and self.engine == engine and self.submissions > 1 and self.state == RunState.QUEUED
+
 
 def sweep_after(submissions: int) -> timedelta:
     """How long after its last submission, the so many-th, a number is submitted again."""
@@ -78,7 +83,7 @@ def open_runs(connection: Connection, number: int | None = None) -> list[OpenRun
     runs = own_tables(connection.dialect.name).runs.c
     names = ("id", "job", "slot", "missed", "local_slot", "state", "engine", "submitted_at")
     columns = [*(runs[name] for name in names), func.coalesce(runs.submissions, 0), runs.started_at]
-    asked = select(*columns).where(runs.finished_at.is_(None), runs.state.in_(OPEN), runs.database == DATABASE)
+    asked = select(*columns).where(runs.finished_at.is_(None), runs.state.in_(NOT_ENDED), runs.database == DATABASE)
     if number is not None:
         asked = asked.where(runs.id == number)
     return [OpenRun(*row) for row in connection.execute(asked.order_by(runs.id))]

@@ -16,7 +16,8 @@ from signal import SIGKILL, SIGTERM
 
 from ...exit_codes import DONE
 from ...runs.stop_signals import Stop
-from ..executor.process import Assignment, Executor
+from ..executor.assignments import Assignment
+from ..executor.process import Executor
 
 SHUTDOWN_GRACE_SECONDS = 3.0
 """Seconds beyond the length of a lease, which runs have to end their batch in."""

@@ -29,6 +29,7 @@ def upgrade() -> None:
     _dead_requests()
     _workers()
     _request_counts()
+    _engine_counts()
     name, schema = _name("runs")
     op.add_column(name, sa.Column("engine", sa.Text), schema=schema)
     op.add_column(name, sa.Column("submitted_at", INSTANT), schema=schema)
@@ -42,9 +43,10 @@ def _name(name: str) -> tuple[str, str | None]:
     return own_name(op.get_bind().dialect.name, name)
 
 
-def _create(name: str, *columns: sa.schema.SchemaItem) -> None:
+def _create(name: str, *columns: sa.schema.SchemaItem, numbered_once: bool = False) -> None:
+    """numbered_once: a number that was deleted is never given again; elsewhere a sequence does that."""
     own, schema = _name(name)
-    op.create_table(own, *columns, schema=schema)
+    op.create_table(own, *columns, schema=schema, sqlite_autoincrement=numbered_once)
 
 
 def _index(name: str, table: str, columns: list[Any], where: str = "", *, unique: bool = False) -> None:
@@ -86,6 +88,7 @@ def _requests() -> None:
         sa.Column("unknown_since", INSTANT),
         sa.Column("submitted_at", INSTANT),
         sa.Column("submissions", sa.Integer, nullable=False, server_default="0"),
+        numbered_once=True,
     )
     _index("sexton_requests_ready", "requests", ["engine", sa.text("priority DESC"), "id"], "state = 'ready'")
     _index("sexton_requests_delayed", "requests", ["run_at"], "state = 'delayed'")
@@ -133,3 +136,14 @@ def _request_counts() -> None:
         sa.Column("waited_ms", BigKey, nullable=False),
     )
     _index("sexton_request_counts_minute", "request_counts", ["minute"])
+
+
+def _engine_counts() -> None:
+    _create(
+        "engine_counts",
+        sa.Column("engine", sa.Text, primary_key=True),
+        sa.Column("day", INSTANT, primary_key=True),
+        sa.Column("submitted", sa.Integer, nullable=False),
+        sa.Column("resubmitted", sa.Integer, nullable=False),
+        sa.Column("duplicates", sa.Integer, nullable=False),
+    )
