@@ -17,10 +17,10 @@ class Files:
     """The tests' own engine, installed as another package would be: the suite itself is tried with it."""
 
     name = "files"
-    outlives = True
 
     def __init__(self, *, beside: bool = False) -> None:
-        self._beside = beside
+        self._beside = self.watched = beside
+        self.outlives = not beside
         self._folder = Path()
 
     def set_up(self, folder: Path) -> tuple[str, dict[str, str]]:

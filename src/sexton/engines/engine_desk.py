@@ -13,9 +13,11 @@ from datetime import datetime
 
 from ..app import App
 from ..db.connect import read_only
+from ..db.server_clock import ask_now
 from ..jobs.zones import renew_zones
 from ..slots.claim import clocks_apart, dead_jobs, holder_name
 from ..slots.lease import LEADER, short_transaction
+from ..slots.overdue import close_overdue
 from ..slots.submission import open_runs, queue_due
 from .carrier import Engine
 from .contract import look
@@ -165,6 +167,7 @@ class EngineDesk:
         jobs = [job for job in self.jobs if job.name in names]
         with short_transaction(self._app.database, self._limits.lease) as connection:
             busy = {run.job for run in open_runs(connection)}
+            close_overdue(connection, self.jobs, ask_now(connection))
             now, found = look(connection, jobs, busy)
             busy = {run.job for run in open_runs(connection)}  # without those that the look has closed
             # A later slot waits for the end of the run before: its row would take the place of none.

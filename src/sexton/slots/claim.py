@@ -107,20 +107,21 @@ def _close_abandoned(connection: Connection, job: str) -> None:
 
 
 def reap(connection: Connection) -> int:
-    """Close runs whose holder is dead: open, but under a lease that ran out or has another holder. How many."""
+    """Close runs whose holder is dead, see `dead_runs`. How many."""
     runs = own_tables(connection.dialect.name).runs.c
     # A row that somebody else holds is left to the next look: he may keep it, and the others are due.
-    dead = select(runs.id).where(*_dead(connection.dialect.name)).with_for_update(skip_locked=True)
+    dead = select(runs.id).where(*dead_runs(connection.dialect.name)).with_for_update(skip_locked=True)
     return _abandon(connection, runs.id.in_(dead))
 
 
 def dead_jobs(connection: Connection) -> set[str]:
     """The jobs that have a run which `reap` would close; only reads."""
     runs = own_tables(connection.dialect.name).runs.c
-    return set(connection.execute(select(runs.job).where(*_dead(connection.dialect.name))).scalars())
+    return set(connection.execute(select(runs.job).where(*dead_runs(connection.dialect.name))).scalars())
 
 
-def _dead(dialect: str) -> tuple[ColumnElement[bool], ...]:
+def dead_runs(dialect: str) -> tuple[ColumnElement[bool], ...]:
+    """Conditions of a run whose holder is dead: open, but under a lease that ran out or has another holder."""
     own = own_tables(dialect)
     runs, leases = own.runs.c, own.leases.c
     alive = select(leases.name).where(
