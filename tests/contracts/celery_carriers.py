@@ -20,6 +20,7 @@ class CeleryCarrier:
         self._pool = pool
         self.server: RedisServer | RabbitMQServer | None = None
         self.outlives = False
+        self.watched = pool != "prefork"
 
     def set_up(self, folder: Path) -> tuple[str, dict[str, str]]:
         """The broker."""

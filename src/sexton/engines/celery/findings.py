@@ -20,6 +20,9 @@ ABOUT = "celery"
 CONSUMER_TIMEOUT_SECONDS = 1800.0
 """After which RabbitMQ by default closes the channel of a worker that holds a message that it has not begun."""
 
+POLICIES_SINCE = (3, 12)
+"""Version of RabbitMQ from which a policy may say so of single queues."""
+
 NEAR_SECONDS = 300.0
 """A job with a timeout so near to that may reach it, as messages are brought before a process is free."""
 
@@ -38,7 +41,7 @@ def findings(engine: CeleryEngine) -> Iterator[Finding]:
             if on_redis(connection):
                 yield from _of_redis(connection, longest)
             else:
-                yield from _of_rabbitmq(longest, engine.options.queues)
+                yield from _of_rabbitmq(connection, longest, engine.options.queues)
     except SextonError as error:
         yield Finding("wrong", ABOUT, str(error))
         return
@@ -77,14 +80,22 @@ def _of_redis(connection: Connection, longest: float) -> Iterator[Finding]:
         yield Finding("note", ABOUT, text)
 
 
-def _of_rabbitmq(longest: float, queues: Iterable[str]) -> Iterator[Finding]:
+def _of_rabbitmq(connection: Connection, longest: float, queues: Iterable[str]) -> Iterator[Finding]:
     if longest < CONSUMER_TIMEOUT_SECONDS - NEAR_SECONDS:
         return
     limit = int((longest + NEAR_SECONDS) * 1000)
     pattern = "|".join(queue.replace(".", "\\.") for queue in queues)
+    remedy = f"consumer_timeout = {limit} in rabbitmq.conf"
+    if _version(connection) >= POLICIES_SINCE:
+        policy = f"'^({pattern})$' '{{\"consumer-timeout\": {limit}}}'"
+        remedy = f"rabbitmqctl set_policy sexton {policy} --apply-to queues"
     text = (
-        f"the longest timeout is {longest:g} s, and RabbitMQ closes the channel of a worker that holds a message for "
-        f"30 minutes before it begins it; raise it: rabbitmqctl set_policy sexton '^({pattern})$' "
-        f"'{{\"consumer-timeout\": {limit}}}' --apply-to queues"
+        f"the longest timeout is {longest:g} s, and RabbitMQ by default closes the channel of a worker that holds a "
+        f"message for 30 minutes before it begins it; raise that: {remedy}"
     )
     yield Finding("warning", ABOUT, text)
+
+
+def _version(connection: Connection) -> tuple[int, ...]:
+    said = str(connection.connection.server_properties.get("version", "0"))
+    return tuple(int(part) for part in said.split(".")[:2] if part.isdigit())
