@@ -24,8 +24,8 @@ def next_numbers(connection: Connection, table: Table, count: int) -> list[int]:
 
 
 def copy_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write these rows; on PostgreSQL by COPY, in the transaction in hand."""
-    if connection.dialect.name != "postgresql":
+    """Write these rows, in the transaction in hand; by COPY where the driver is ours, as a caller may have another."""
+    if connection.dialect.driver != "psycopg":
         connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
         return
     driver: Any = connection.connection.driver_connection
