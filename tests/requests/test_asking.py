@@ -151,7 +151,7 @@ def test_many_are_called_once_each_in_their_order(office: PostOffice) -> None:
 
 
 def test_numbers_are_never_used_again(office: PostOffice) -> None:
-    """S7: a number in a log means one request, also on SQLite, which would give the highest again."""
+    """A number in a log means one request, also on SQLite, which would give the highest again."""
     first = office.app.enqueue("post.write")
     many = office.app.enqueue_many("post.write", [{}] * 10)
     office.work()

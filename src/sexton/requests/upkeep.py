@@ -37,8 +37,8 @@ def keep_up(connection: Connection, engines: Sequence[str]) -> bool:
         bury(connection, crashed, "crashed", "its process died with it, each time")
     _bury_unknown(connection)
     forget_the_dead(connection)
-    promoted = connection.execute(_promotion(connection.dialect.name)).rowcount
-    freed = connection.execute(_next_of_each_key(connection.dialect.name)).rowcount
+    promoted = connection.execute(_promotion(connection.dialect.name)).all()  # SQLite counts no rows here
+    freed = connection.execute(_next_of_each_key(connection.dialect.name)).all()
     if promoted or freed or left:
         for engine in engines:
             wake_idle(connection, engine)
@@ -59,7 +59,7 @@ def _promotion(dialect: str) -> Any:
     )
     alone = or_(table.c.serial_key.is_(None), table.c.attempt > 1)  # a retry kept its turn
     state = case((alone, literal(str(RequestState.READY))), else_=literal(str(RequestState.BLOCKED)))
-    return update(table).where(table.c.id == due.c.id).values(state=state)
+    return update(table).where(table.c.id == due.c.id).values(state=state).returning(table.c.id)
 
 
 @cache
@@ -84,6 +84,7 @@ def _next_of_each_key(dialect: str) -> Any:
         update(table)
         .where(table.c.id == first.c.id, table.c.state == RequestState.BLOCKED)
         .values(state=RequestState.READY)
+        .returning(table.c.id)
     )
 
 
