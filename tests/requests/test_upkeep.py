@@ -238,7 +238,7 @@ def test_an_unknown_job_is_dead_after_an_hour(office: PostOffice) -> None:
     office.keep_up()
 
     (dead,) = office.rows("dead_requests")
-    assert (dead.id, dead.job, dead.reason) == (number, "post.newer", "unknown job")
+    assert (dead.id, dead.job, dead.reason) == (number, "post.newer", "nobody knows its job")
     assert "no worker knows this job" in dead.error
 
 

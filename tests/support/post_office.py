@@ -21,7 +21,8 @@ from sexton.requests.holders import Holder
 from sexton.requests.upkeep import keep_up
 from sexton.runs.context import Limits
 from sexton.runs.requests.functions import DemandedFunctions
-from sexton.runs.requests.shift import Shift, ShiftPlace
+from sexton.runs.requests.place import ShiftPlace
+from sexton.runs.requests.shift import Shift
 from sexton.runs.stop_signals import Stop
 from sexton.slots.history import RunRecord, history
 

@@ -21,18 +21,12 @@ from ..db.many_rows import insert_rows
 from ..db.server_clock import database_now
 from ..db.tables import DATABASE, own_tables
 from ..db.upsert import upsert
-from ..request_state import RequestState
+from ..request_state import DeadReason, RequestState
 from ..run_counts import Counts
 from ..run_state import FAILURES, WENT_WELL, OutcomeCode, RunState
 from ..slots.ending import Ending, counts_columns
+from .claimed_request import ClaimedRequest
 from .releasing import SUPERSEDED, release, wait_again
-from .request import Request
-
-CANCELLED_BY_A_PERSON = "cancelled"
-"""Why a request ended that nobody tries again, and nobody has to look at."""
-
-GIVEN_BACK = "given back"
-"""Its process was asked to end: another one begins it anew, and that cost no attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +34,12 @@ class EndedRequest:
     """One that was executed. seconds: how long it ran.  kept: whether a run row tells, when it went well.
 
     begun_at: by the database's clock.  traceback: (place, text) of an error, where those are kept.
-    again: it waits for its next attempt after so long; None: it has none, and is dead.  reason: why, in a word.
+    again: it waits for its next attempt after so long; None: it has none, and is dead.  reason: why.
+    given_back: its process was asked to end; another one begins it anew, and that cost no attempt.
+    cancelled: a person took it back; nobody tries it again, and nobody has to look at it.
     """
 
-    request: Request
+    request: ClaimedRequest
     ending: Ending
     begun_at: datetime
     seconds: float
@@ -51,7 +47,9 @@ class EndedRequest:
     kept: bool = True
     traceback: tuple[str | None, str] | None = None
     again: timedelta | None = None
-    reason: str = "failed"
+    reason: DeadReason = DeadReason.FAILED
+    given_back: bool = False
+    cancelled: bool = False
 
     @property
     def went_well(self) -> bool:
@@ -114,13 +112,13 @@ def _end_one(connection: Connection, holder: str, one: EndedRequest, definition:
     still = connection.execute(select(own.requests.c.cancelled_by).where(*mine).with_for_update()).first()
     if still is None:
         return None
-    if still.cancelled_by is not None and one.reason != CANCELLED_BY_A_PERSON:
+    if still.cancelled_by is not None and not one.cancelled:
         ending = Ending(RunState.CANCELLED, f"cancelled by {still.cancelled_by}")
-        one = replace(one, ending=ending, again=None, reason=CANCELLED_BY_A_PERSON)
+        one = replace(one, ending=ending, given_back=False, cancelled=True)
     superseded = False
-    if one.reason == GIVEN_BACK:
+    if one.given_back:
         superseded = not _wait(connection, one, timedelta(), attempt=one.request.attempt)
-    elif one.reason == CANCELLED_BY_A_PERSON:
+    elif one.cancelled:
         connection.execute(delete(own.requests).where(*mine))
     elif one.again is not None:
         superseded = not _wait(connection, one, one.again, attempt=one.request.attempt + 1)
@@ -163,7 +161,7 @@ ASKED = (
 def bury(
     connection: Connection,
     ids: Sequence[int],
-    reason: str,
+    reason: DeadReason,
     error: str | None,
     traceback: tuple[str | None, str] | None = None,
 ) -> None:
