@@ -32,11 +32,12 @@ def next_numbers(connection: Connection, table: Table, count: int) -> list[int]:
 def copy_documents(
     connection: Connection, table: Table, column: str, documents: Mapping[int, str], fixed: Mapping[str, Any]
 ) -> None:
-    """Write rows that differ in their number and in one document of JSON; on PostgreSQL by COPY.
+    """Write rows that differ in their number and in one document of JSON, in the transaction in hand.
 
+    By COPY where the driver is ours: a caller may have another.
     fixed: what all of them have: texts, numbers, instants, true or false, or nothing.
     """
-    if connection.dialect.name != "postgresql":
+    if connection.dialect.driver != "psycopg":
         rows = [{"id": number, column: document, **fixed} for number, document in documents.items()]
         connection.execute(insert(table), rows)
         return
