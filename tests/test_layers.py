@@ -34,6 +34,10 @@ IMPORTERS = {
 
 UPWARDS = {
     (
+        "sexton.asgi.worker_process",
+        "sexton.cli.main",
+    ): "the worker, in a process of its own: no job slows the server down, or ends it",
+    (
         "sexton.app",
         "sexton.packs",
     ): "a pack is a product, found by its name in the settings as a product's own jobs are",
