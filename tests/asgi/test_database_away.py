@@ -10,7 +10,7 @@ import pytest
 from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
 from sexton.testing.processes import wait_until
-from tests.support.api_server import ApiServer, api_server
+from tests.support.api_server import ApiServer, api_server, worker_of
 from tests.support.children import write_settings
 from tests.support.leaks import runs
 from tests.support.patience import PATIENCE
@@ -88,7 +88,8 @@ def test_a_worker_is_kept_while_the_database_is_away_and_goes_on(
     proxy = open_proxy(database)
     settings(tmp_path, proxy.url_for(database))
     with api_server(tmp_path) as server:
-        worker = int(server.wait_for_event("leading")[0] and server.events("worker started")[0]["worker"].split(":")[1])
+        server.wait_for_event("leading")
+        worker = worker_of(server)
         server.wait_for_event("run ended")
         proxy.refuse()
         proxy.cut()
@@ -113,7 +114,7 @@ def test_requests_are_answered_and_the_end_comes_while_the_database_is_mute(
     settings(tmp_path, proxy.url_for(database))
     with api_server(tmp_path) as server:
         server.wait_for_event("run ended")
-        (worker,) = {int(line["worker"].split(":")[1]) for line in server.events("worker started")}
+        worker = worker_of(server)
         proxy.freeze()
         for _ in range(20):
             assert server.get("/part")[0] == 200

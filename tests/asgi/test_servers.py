@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from sexton.slots.lease import HOST
 from sexton.testing.processes import wait_until
-from tests.support.api_server import ApiServer, api_server
+from tests.support.api_server import api_server, worker_of
 from tests.support.children import write_settings
 from tests.support.database_checks import lease_row
 from tests.support.leaks import runs
@@ -36,11 +36,6 @@ def hasty(database: str, tmp_path: Path) -> Path:
     """The same with short leases, for tests that wait for their end."""
     write_settings(tmp_path, database, jobs=JOBS, lease=SHORT, renew="500ms", statement_timeout="1s")
     return tmp_path
-
-
-def worker_of(server: ApiServer, times: int = 1) -> int:
-    """The process of the worker that was started as the nth."""
-    return int(server.wait_for_event("worker started", times)[times - 1]["worker"].split(":")[1])
 
 
 def is_gone(process: int) -> bool:

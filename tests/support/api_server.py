@@ -139,3 +139,8 @@ def api_server(folder: Path, *words: str, code: str = API, **environment: str) -
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def worker_of(server: ApiServer, times: int = 1) -> int:
+    """The process of the worker that was started as the nth."""
+    return int(server.wait_for_event("worker started", times)[times - 1]["worker"].split(":")[1])

@@ -19,12 +19,13 @@ from .host import WorkerHost
 from .state import SextonState
 from .worker_process import Launch, WorkerProcess
 
-LifespanState: TypeAlias = Mapping[str, Any] | None
-ServerLifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[LifespanState]]
-"""What Starlette and FastAPI take as `lifespan`."""
+ServerLifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]
+"""What Starlette and FastAPI take as `lifespan`; it yields the state that requests see."""
+
+InnerLifespan: TypeAlias = ServerLifespan | Callable[[Any], AbstractAsyncContextManager[None]]
 
 
-def lifespan(app: App | str | os.PathLike[str], inner: ServerLifespan | None = None) -> ServerLifespan:
+def lifespan(app: App | str | os.PathLike[str], inner: InnerLifespan | None = None) -> ServerLifespan:
     """A lifespan under which one of all server processes has a worker, and requests find `app.state.sexton`.
 
     app: from `App.load`, or the path of its settings file, which is read when the server starts.
