@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
 from ..app import App
 from ..clock import iso
-from ..errors import UsageError
+from ..jobs.on_demand import NO_WISH, Wish
 from .host import WorkerHost
 
 if TYPE_CHECKING:
@@ -18,37 +19,43 @@ if TYPE_CHECKING:
 
 
 class SextonState:
-    """One server process. app: its Sexton, whose `registry` and `settings` may be read."""
+    """One server process. app: its Sexton, to be read, and asked for what is not here."""
 
     def __init__(self, app: App, host: WorkerHost) -> None:
         self.app = app
         self._host = host
 
-    def enqueue(self, name: str, /, *, using: Connection | Session | None = None, **options: Any) -> int:
-        """Ask for a job on demand, as `App.enqueue` does; the number of the request.
-
-        using: the transaction that it belongs to; None: one of its own, which is committed.
-        options: the job's arguments, and `wish`.
-        UsageError for what has to be awaited; else what `App.enqueue` raises.
-        """
-        if hasattr(using, "run_sync"):
-            raise UsageError(
-                f"enqueue({name!r}): this connection has to be awaited; write: await …aenqueue({name!r}, …)"
-            )
-        return self.app.enqueue(name, using=using, **options)
-
-    async def aenqueue(
-        self, name: str, /, *, using: AsyncConnection | AsyncSession | None = None, **options: Any
+    def enqueue(
+        self, name: str, /, *, using: Connection | Session | None = None, wish: Wish = NO_WISH, **arguments: Any
     ) -> int:
-        """The same for what is awaited: an AsyncConnection, an AsyncSession; None: in a thread, by one of its own.
+        """`App.enqueue`, from an endpoint that is no coroutine: it waits for the database."""
+        return self.app.enqueue(name, using=using, wish=wish, **arguments)
 
-        UsageError for a connection that is not awaited; else what `App.enqueue` raises.
-        """
+    def enqueue_many(
+        self,
+        name: str,
+        many: Iterable[Mapping[str, Any]],
+        /,
+        *,
+        using: Connection | Session | None = None,
+        wish: Wish = NO_WISH,
+    ) -> list[int]:
+        """`App.enqueue_many`, which waits for the database, too."""
+        return self.app.enqueue_many(name, many, using=using, wish=wish)
+
+    async def enqueue_async(
+        self,
+        name: str,
+        /,
+        *,
+        using: AsyncConnection | AsyncSession | None = None,
+        wish: Wish = NO_WISH,
+        **arguments: Any,
+    ) -> int:
+        """`App.enqueue_async`, from a coroutine. using: None: in a transaction of its own, waited for in a thread."""
         if using is None:
-            return await anyio.to_thread.run_sync(lambda: self.enqueue(name, **options))
-        if not hasattr(using, "run_sync"):
-            raise UsageError(f"aenqueue({name!r}): this connection is not awaited; write: enqueue({name!r}, …)")
-        return await using.run_sync(lambda inner: self.enqueue(name, using=inner, **options))
+            return await anyio.to_thread.run_sync(lambda: self.enqueue(name, wish=wish, **arguments))
+        return await self.app.enqueue_async(name, using=using, wish=wish, **arguments)
 
     def health(self) -> dict[str, Any]:
         """For a monitor: `ok`, `role`, `since`, `worker` where this process has it, `problem`. Asks no database."""
