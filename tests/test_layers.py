@@ -33,6 +33,7 @@ IMPORTERS = {
 }
 
 UPWARDS = {
+    ("sexton.app", "sexton.engines"): "the group of entry points by which other packages name engines",
     (
         "sexton.asgi.worker_process",
         "sexton.cli.main",
@@ -49,6 +50,7 @@ UPWARDS = {
 UNNAMED = {
     "sexton.channels.function": "the function of the product that a message is handed to",
     "sexton.channels.registry": "looks for the library that a channel names, and imports nothing",
+    "sexton.engines.registry": "the engine that `sexton.app` names, or another package",
     "sexton.jobs.job": "LazyWork: what a job names; its own texts are checked here",
     "sexton.jobs.modules": "the product's own modules of jobs",
     "sexton.packs.storefront.gateway": "the gateway of the shop, which an option names",
