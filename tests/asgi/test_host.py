@@ -77,7 +77,7 @@ def test_who_has_a_worker_that_does_not_start_makes_room_for_another(
 ) -> None:
     """Perhaps on another host, where it does."""
     monkeypatch.setattr(worker_process, "FIRST_REST_SECONDS", 0.01)
-    monkeypatch.setattr(hosting, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(hosting, "HOST_LOOK_SECONDS", 0.02)
     with caplog.at_level(logging.WARNING), hosted(app, Words("/bin/sh", "-c", "exit 7")) as first:
         reached(first, lambda report: report.role == "standing by")
         assert first.report.problem == "the worker ended with exit code 7; its log says why"
@@ -91,7 +91,7 @@ def test_who_has_a_worker_that_does_not_start_makes_room_for_another(
 
 def test_who_stood_aside_tries_again(app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(worker_process, "FIRST_REST_SECONDS", 0.01)
-    monkeypatch.setattr(hosting, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(hosting, "HOST_LOOK_SECONDS", 0.02)
     monkeypatch.setattr(hosting, "ASIDE_SECONDS", 0.05)
     mended = tmp_path / "mended"
     with hosted(app, Words("/bin/sh", "-c", f"test -e {mended} && exec sleep 600; exit 7")) as host:
@@ -105,7 +105,7 @@ def test_who_stood_aside_tries_again(app: App, monkeypatch: pytest.MonkeyPatch, 
 def test_a_worker_that_lives_and_does_not_lead_makes_room_too(
     app: App, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hosting, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(hosting, "HOST_LOOK_SECONDS", 0.02)
     monkeypatch.setattr(hosting, "UNLED_SECONDS", 0.1)
     with hosted(app, Words("/bin/sleep", "600")) as host:
         reached(host, lambda report: report.role == "standing by" and "does not lead" in report.problem)

@@ -29,7 +29,7 @@ from .worker_process import SERVER_STOP_SECONDS, WorkerProcess
 
 _LOG = logging.getLogger("sexton.asgi")
 
-LOOK_SECONDS = 1.0
+HOST_LOOK_SECONDS = 1.0
 """Seconds between two looks: of who stands by at the lease, of who leads at its worker process."""
 
 MAX_VAIN = 3
@@ -106,7 +106,7 @@ class WorkerHost:
             while not self._stop.is_set():
                 self._turn()
                 self._turned = time.monotonic()
-                self._stop.wait(LOOK_SECONDS)
+                self._stop.wait(HOST_LOOK_SECONDS)
         finally:
             self.worker.end(time.monotonic() + SERVER_STOP_SECONDS, for_good=True)
             self._give_back()
