@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from sexton.slots.lease import HOST
 from sexton.testing.processes import wait_until
-from tests.support.api_server import api_server, worker_of
+from tests.support.api_server import API, api_server, worker_of
 from tests.support.children import write_settings
 from tests.support.database_checks import lease_row
 from tests.support.leaks import runs
@@ -161,3 +162,37 @@ def test_a_job_that_does_not_end_is_killed_with_the_server(product: Path) -> Non
         assert server.wait() == ENDED_IN_ORDER
         assert is_gone(worker)
         assert is_gone(int((product / "pid").read_text()))
+
+
+@pytest.mark.databases("sqlite")
+def test_an_open_connection_does_not_hold_back_the_end_beyond_what_is_said(product: Path) -> None:
+    """uvicorn#451: without `--timeout-graceful-shutdown` it waits for ever, and the worker with it."""
+    code = API + STREAM
+    with api_server(product, "--timeout-graceful-shutdown", "1", code=code) as server:
+        worker = worker_of(server)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as reader:
+            reader.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            while b"event" not in reader.recv(4096):
+                pass
+            server.send(signal.SIGTERM)
+
+            assert server.wait() == ENDED_IN_ORDER
+            assert is_gone(worker)
+
+
+STREAM = """
+
+from asyncio import Event
+
+from starlette.responses import StreamingResponse
+
+
+async def events():
+    yield "event: first"
+    await Event().wait()
+
+
+@app.get("/stream")
+def stream():
+    return StreamingResponse(events())
+"""
