@@ -30,6 +30,7 @@ GROUPS = {
     "relay": ("R1", "R2"),
     "mail": ("L1",),
     "mail_latency": ("R3",),
+    "asgi": ("A1",),
 }
 """Module and the targets it measures; those of one module are measured together."""
 

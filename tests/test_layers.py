@@ -35,6 +35,10 @@ IMPORTERS = {
 UPWARDS = {
     ("sexton.app", "sexton.engines"): "the group of entry points by which other packages name engines",
     (
+        "sexton.asgi.worker_process",
+        "sexton.cli.main",
+    ): "the worker, in a process of its own: no job slows the server down, or ends it",
+    (
         "sexton.app",
         "sexton.packs",
     ): "a pack is a product, found by its name in the settings as a product's own jobs are",

@@ -55,6 +55,9 @@ STATEMENT = "5s"
 LEADER = "leader"
 """Name of the lease by which workers choose the one that starts jobs."""
 
+HOST = "host"
+"""Name of the lease by which processes of an API server choose the one that has a worker."""
+
 
 def of_job(name: str) -> str:
     """Name of the lease of a job."""
