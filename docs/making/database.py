@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import JSON, Column, Integer, Table, Text, inspect
+from sqlalchemy import JSON, Boolean, Column, Integer, Table, Text, inspect
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.types import TypeEngine
 
@@ -35,11 +35,23 @@ PURPOSES = {
     "budgets": "Calls that count against a rate, of all processes together.",
     "deliveries": "The way of one message by one route to one receiver.",
     "watermarks": "How far a roll-up has come: windows that are computed, and those that are computed no more.",
+    "requests": "Jobs on demand that are not over: asked for, waiting, under way.",
+    "dead_requests": "Requests that nobody tries any more, until a person replays or discards them.",
+    "workers": "Processes that take requests: one row each, renewed while it lives.",
+    "request_counts": "Requests that ended, by minute; a row a process, so that none waits for another's.",
     "armed": "Policies of the settings file that people have confirmed; the others only count.",
 }
 """What each table is for. A table without an entry stops the generator."""
 
-WORDS = {Text: "text", Line: "text", OneOf: "text", Integer: "whole number", JSON: "JSON", Document: "JSON"}
+WORDS = {
+    Boolean: "true or false",
+    Text: "text",
+    Line: "text",
+    OneOf: "text",
+    Integer: "whole number",
+    JSON: "JSON",
+    Document: "JSON",
+}
 
 
 def tables() -> str:

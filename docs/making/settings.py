@@ -9,9 +9,10 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Union, get_args, get_origin
 
 from sexton.config.environment import variables
+from sexton.config.job_settings import JobSettings
 from sexton.config.policy_settings import PolicySettings
 from sexton.config.route_settings import RouteSettings
-from sexton.config.settings import JobSettings, Settings
+from sexton.config.settings import Settings
 from sexton.config.template import heading, limits, rule_of_name, toml_value
 from sexton.config.value_types import WORDS
 from sexton.jobs.duration import UNIT_WORDS

@@ -19,7 +19,7 @@ from .errors import PolicyError, SettingsError, UsageError, suggestion
 from .jobs.duration import parse_duration
 from .jobs.foreign_code import guarded
 from .jobs.guard_options import Guard
-from .jobs.job import Job, LazyWork
+from .jobs.job import OWN_ENGINE, Job, LazyWork
 from .jobs.modules import jobs_of, place_of, require_trusted_source
 from .jobs.pack import Pack
 from .jobs.registry import POLICIES, Registry
@@ -36,6 +36,14 @@ if TYPE_CHECKING:
 
 PACKS = ("marketplace", "storefront", "invoicing")
 """Packs that ship with Sexton."""
+
+ENGINES = {
+    OWN_ENGINE: "",
+    "procrastinate": "sexton.engines.procrastinate:ProcrastinateEngine",
+    "celery": "sexton.engines.celery:CeleryEngine",
+    "rq": "sexton.engines.rq:RqEngine",
+}
+"""Engines that carry runs, and their classes; the first needs none."""
 
 
 class App:
@@ -124,6 +132,7 @@ class App:
     def _fill(self) -> None:
         """Take in all jobs. What is wrong with one source of them is kept, and the others go on."""
         _refuse_unknown_packs(self.settings, self._place)
+        _refuse_unknown_engines(self.settings, self._place)
         for source in self.settings.jobs:
             require_trusted_source(source, self.folder)
         for name in self.settings.packs:
@@ -148,6 +157,7 @@ class App:
             override = self.settings.job.get(job.name)
             try:
                 changed = spread(overridden(job, override, self.settings.timezone), override, self.settings)
+                changed = replace(changed, engine=(override and override.engine) or self.settings.engine)
             except UsageError as error:
                 where = self._place(("job", job.name))
                 self.registry.unloaded[job.name] = type(error)(f"{where}{str(error).removeprefix(key_of_job(job))}")
@@ -234,6 +244,15 @@ def _refuse_unknown_packs(settings: Settings, place: SettingPlace) -> None:
         if name not in settings.packs:
             where = place(("pack", name))
             raise SettingsError(f'{where}: this pack is not enabled; write packs = ["{name}"], or remove its table')
+
+
+def _refuse_unknown_engines(settings: Settings, place: SettingPlace) -> None:
+    named: list[tuple[tuple[str, ...], str]] = [(("engine",), settings.engine)]
+    named += [(("engines", name), name) for name in settings.engines]
+    named += [(("job", job, "engine"), one.engine) for job, one in settings.job.items() if one.engine is not None]
+    for path, name in named:
+        if name not in ENGINES:
+            raise SettingsError(f"{place(path)}: no engine named {name!r}{suggestion(name, ENGINES)}")
 
 
 def _refuse_unknown(overrides: Mapping[str, JobSettings], names: list[str], place: SettingPlace) -> None:

@@ -3,8 +3,9 @@
 from ..masking import shown
 from ..setting_fields import dotted, setting
 from .environment import CONFIG, PREFIX
+from .job_settings import JobSettings
 from .reading import read_at, read_into
-from .settings import JobSettings, RetentionSettings, RunSettings, Settings
+from .settings import RetentionSettings, RunSettings, Settings
 from .sources import load, load_placed
 
 __all__ = [

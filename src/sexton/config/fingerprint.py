@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 
 from ..masking import without_secrets
 from ..setting_fields import leaves, rule_of
-from .settings import JobSettings, Settings
+from .job_settings import JobSettings
+from .settings import Settings
 
 AUTO = "auto"
 _TELLING = ("alerts", "channel")  # who is told, and through what, is no part of what jobs do

@@ -8,7 +8,8 @@ from ..errors import SettingsError
 from ..jobs.guard_options import Guard
 from ..jobs.job import Job
 from ..jobs.schedule import parse_schedule
-from .settings import JobSettings, Settings
+from .job_settings import JobSettings
+from .settings import Settings
 
 
 def key_of_job(job: Job) -> str:
@@ -20,6 +21,8 @@ def overridden(job: Job, override: JobSettings | None, zone: str) -> Job:
     if override is None:
         return job
     schedule = job.schedule
+    if job.on_demand is not None and (override.schedule or override.catch_up):
+        raise SettingsError(f"{key_of_job(job)}.schedule: this job is asked for with arguments, and has no schedule")
     if override.schedule is not None or override.timezone is not None:
         written = override.schedule or (schedule.text if schedule else None)
         if written is None:

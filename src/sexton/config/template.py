@@ -15,7 +15,8 @@ from typing import Any
 from ..setting_fields import SettingRule, default_of, dotted, groups, leaves, own_settings, rule_of, toml_string
 from .dotenv_file import quoted
 from .environment import variables
-from .settings import JobSettings, Settings
+from .job_settings import JobSettings
+from .settings import Settings
 
 WIDTH = 100
 

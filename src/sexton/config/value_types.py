@@ -20,6 +20,7 @@ _URL = re.compile(r"://|.@", re.DOTALL)
 _PACK = re.compile(r"[a-z][a-z0-9_]*")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
 _HOST = re.compile(r"\*|[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
+_ENGINE = re.compile(r"[a-z][a-z0-9_]*")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -71,6 +72,11 @@ def _database(value: str, rule: SettingRule) -> None:
     backend = found[1].lower()
     if backend not in (*DATABASES, "postgres"):
         raise ValueError(f"no support for {backend}://{suggestion(backend, DATABASES)}")
+
+
+def _engine(value: str, rule: SettingRule) -> None:
+    if not _ENGINE.fullmatch(value):
+        raise ValueError(f'{value!r} is not the name of an engine; write for instance "celery"')
 
 
 def _pack(value: str, rule: SettingRule) -> None:
@@ -147,6 +153,7 @@ KINDS: Mapping[str, Callable[[str, SettingRule], None]] = {
     "schedule": _schedule,
     "database": _database,
     "pack": _pack,
+    "engine": _engine,
     "module": _module,
     "channel": _channel,
     "address": _address,
@@ -164,6 +171,7 @@ WORDS: Mapping[str, str] = {
     "schedule": "a schedule",
     "database": "a database URL",
     "pack": "a pack's name",
+    "engine": "an engine's name",
     "module": "a module",
     "channel": "a channel",
     "address": "an e-mail address",

@@ -44,6 +44,10 @@ class OwnTables:
     budgets: Table
     deliveries: Table
     watermarks: Table
+    requests: Table
+    dead_requests: Table
+    workers: Table
+    request_counts: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -55,14 +59,16 @@ def own_name(dialect: str, name: str) -> tuple[str, str | None]:
 def own_tables(dialect: str) -> OwnTables:
     """Our tables as the dialect ("postgresql", "sqlite") names them."""
     metadata = MetaData()
-    makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit, _incidents, _alerts)
+    makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit)
+    from .incident_tables import INCIDENTS
     from .outside_tables import OUTSIDE
+    from .request_tables import ON_DEMAND
 
     later = (_armed, _archives, _tracebacks, _identity)
-    made = [make(dialect, metadata) for make in (*makers, *later)]
-    return OwnTables(
-        metadata, *made, *(_table(dialect, metadata, name, *columns()) for name, columns in OUTSIDE.items())
-    )
+    made = {make.__name__.lstrip("_"): make(dialect, metadata) for make in (*makers, *later)}
+    for name, columns in {**INCIDENTS, **OUTSIDE, **ON_DEMAND}.items():
+        made[name] = _table(dialect, metadata, name, *columns())
+    return OwnTables(metadata, **made)
 
 
 def _table(dialect: str, metadata: MetaData, name: str, *items: Column[object]) -> Table:
@@ -103,6 +109,12 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("local_slot", Text, comment="local time and zone of the slot by the rules of its day"),
         Column(
             "infrastructure_failures", Integer, comment="earlier attempts at the slot that were no fault of the job"
+        ),
+        Column("engine", Text, comment="to which a queued run was handed; NULL: to none"),
+        Column("submitted_at", OwnInstant, comment="when, the last time; NULL while it is to be handed on"),
+        Column("submissions", Integer, comment="how often"),
+        Column(
+            "request", BigKey, comment="number of the request that it was, see `requests`; NULL: of a scheduled run"
         ),
     )
 
@@ -202,42 +214,6 @@ def _schedules_audit(dialect: str, metadata: MetaData) -> Table:
         Column("detail", Document, nullable=False),
         Column("changed_by", Line, nullable=False),
         Column("changed_at", OwnInstant, nullable=False),
-    )
-
-
-def _incidents(dialect: str, metadata: MetaData) -> Table:
-    return _table(
-        dialect,
-        metadata,
-        "incidents",
-        Column("id", BigKey, primary_key=True),
-        Column("job", Text, nullable=False),
-        Column("kind", Text, nullable=False, comment="of what is wrong, such as failing or late; one open of each"),
-        Column("text", Line, nullable=False, comment="what is wrong, one line"),
-        Column("opened_at", OwnInstant, nullable=False),
-        Column("told_at", OwnInstant, nullable=False, comment="of the last message; a day later it is repeated"),
-        Column("closed_at", OwnInstant, comment="NULL: it is still so"),
-        Column("openings", Integer, nullable=False, server_default="1", comment="how often it has come, within hours"),
-        Column("reopened_at", OwnInstant, comment="when it came last; NULL: it came once"),
-        Column("restless_since", OwnInstant, comment="told as coming and going since then; NULL: told as usual"),
-    )
-
-
-def _alerts(dialect: str, metadata: MetaData) -> Table:
-    return _table(
-        dialect,
-        metadata,
-        "alerts",
-        Column("id", BigKey, primary_key=True),
-        Column("key", Text, nullable=False, comment="stable id for receivers"),
-        Column("incident_id", BigKey, nullable=False),
-        Column("channel", Text, nullable=False),
-        Column("message", Document, nullable=False),
-        Column("created_at", OwnInstant, nullable=False),
-        Column("attempts", Integer, nullable=False, server_default="0"),
-        Column("next_at", OwnInstant, comment="tried again from then on; NULL: given up or sent"),
-        Column("sent_at", OwnInstant),
-        Column("error", Line),
     )
 
 

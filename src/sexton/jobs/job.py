@@ -15,12 +15,16 @@ from .duration import parse_duration
 from .foreign_code import guarded
 from .guard_options import Guard
 from .misfire import COALESCE, Misfire
+from .on_demand import OnDemand
 from .schedule import Schedule
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 OVERLAPS = ("queue", "skip")
+OWN_ENGINE = "worker"
+"""The engine that needs nothing else: Sexton's worker, and `run --due`."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*")
 GUARDED = Guard()
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
@@ -78,7 +82,9 @@ class Job:
     guard: what its policies may take at once, see `Guard`; None: whatever is due.
     demand: `LazyWork` of a function of a connection and the time, which tells whether something waits for the job: then
         it is due, beside its schedule.
+    on_demand: it is asked for with arguments, `work(run, invoice_id)`; it has no schedule then.
     enabled: False: only by hand, whatever is rescheduled; set by `[job."name"] enabled`.
+    engine: what carries its runs to a process; set by the settings `engine` and `[job."name"] engine`, never by code.
     group: jobs of one group never run beside each other in a worker; "" stands for the first word of the name.
     Raises PolicyError or ScheduleError, one line that begins with the job's name.
     """
@@ -95,7 +101,9 @@ class Job:
     overlap: str = "queue"
     group: str = ""
     demand: LazyWork | None = None
+    on_demand: OnDemand | None = None
     enabled: bool = True
+    engine: str = OWN_ENGINE
     description: str = ""
     guard: Guard | None = GUARDED
 
@@ -110,6 +118,9 @@ class Job:
         self._check("priority", "a whole number", int)
         self._check("guard", "Guard(...) or None", Guard | None)
         self._check("demand", "LazyWork(...) or None", LazyWork | None)
+        self._check("on_demand", "OnDemand(...) or None", OnDemand | None)
+        if self.on_demand is not None and (self.schedule is not None or self.demand is not None):
+            raise ScheduleError(f"job {self.name}: a job on demand has no schedule; let a job that has one enqueue it")
         if self.overlap not in OVERLAPS:
             raise ScheduleError(
                 f"job {self.name}: overlap {self.overlap!r} is not known{suggestion(str(self.overlap), OVERLAPS)}"
@@ -125,6 +136,8 @@ class Job:
     @property
     def due_words(self) -> str:
         """When it is due: "every hour", "only by hand", "whenever something waits for it, and every hour"."""
+        if self.on_demand is not None:
+            return "when it is asked for"
         words = "only by hand" if self.schedule is None else self.schedule.words()
         return words if self.demand is None else f"whenever something waits for it, and {words}"
 
