@@ -9,7 +9,7 @@ Times are text in UTC, dates as they stand on the invoice. A business that a row
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 
-from sexton import Job, own_outbox
+from sexton import Counts, Job, own_outbox
 from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
 from sexton.packs.invoicing import pack
@@ -145,6 +145,11 @@ class Billing:
     def run(self, name: str, at: Time = NOW, **options: Any) -> Outcome:
         """Run a job of the pack for real at this time; what went wrong with all of it is raised."""
         return run_job(self.engine, self.job(name), at=at, **{"raise_errors": True, **options})
+
+    def ask(self, work: Callable[..., Counts], invoice: Any, at: Time = NOW, **more: Any) -> Outcome:
+        """Run the function of a job on demand about one invoice, by the path of every run; what it raises is raised."""
+        job = Job("invoicing.asked", work=lambda run: work(run, invoice, **more))
+        return run_job(self.engine, job, at=at, raise_errors=True)
 
     def preview(self, name: str, at: Time = NOW) -> Outcome:
         """Its dry run."""

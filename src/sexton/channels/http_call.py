@@ -54,7 +54,8 @@ def http_call(
 ) -> HttpAnswer | CallOutcome:
     """Ask once. An `HttpAnswer` for 2xx with JSON or an empty body, else the outcome to return from the function.
 
-    json: sent as the body, None: no body.  form: instead of it, fields as an HTML form sends them.  headers: credentials and the key of the call go here.
+    json: sent as the body, None: no body.  form: instead of it, fields as an HTML form sends them.
+    headers: credentials and the key of the call go here.
     timeout: seconds for the whole call, a hard end (G2): `call.left`.
     answers: further statuses that are answers, such as 404 for "no such payment".
     Down: no connection, 401, 403, 429, 503 with Retry-After.  Gone: 410.

@@ -1,4 +1,6 @@
-"""Allocation numbers: asked of SHAAM for an invoice, once a version, and stored on it (T1.9, `shaam-allocation-request`).
+"""Allocation numbers: asked of SHAAM for an invoice, once a version, and stored on it (T1.9).
+
+The ticket calls it `shaam-allocation-request`.
 
 The call is made outside of any transaction, under a key of invoice and version, so that a second one brings the same
 number. It is stored if the invoice is still of that version and has none; a refusal is told to the owner, once.
@@ -47,7 +49,7 @@ def _request(
         return Counts(picked=1, changed=1)
     if token is None:
         raise SextonError(f"business {asked.row.business_id} has no SHAAM token that is good")
-    key = effect_key("allocation", invoice_id, asked.row.version)
+    key = effect_key("allocation", asked.row.id, asked.row.version)
     timeout = parse_duration(options.shaam_timeout).total_seconds()
     found = client.allocate(token, described(asked), key=key, timeout=timeout)
     if isinstance(found, AllocationRefused):

@@ -52,13 +52,13 @@ def access_token(connection: Connection, options: InvoicingOptions, business_id:
     try:
         return None if sealed is None else required(options).open(sealed)
     except Unreadable:
-        raise PolicyError("pack.invoicing.token_keys: the key that encrypted a token is not among them") from None
+        raise PolicyError("pack.invoicing: the key that encrypted a token is not among token_keys") from None
 
 
 def required(options: InvoicingOptions) -> Sealer:
     """The keys. PolicyError when there are none."""
     if (found := sealer(options)) is None:
-        raise PolicyError("pack.invoicing.token_keys is not set")
+        raise PolicyError("pack.invoicing: token_keys is not set")
     return found
 
 

@@ -45,7 +45,7 @@ def _send(own: InvoicingTables, options: InvoicingOptions, run: Run, invoice_id:
         told = tell(
             connection,
             INVOICE_EMAIL,
-            key=effect_key(INVOICE_EMAIL, invoice_id, asked.row.version, copy),
+            key=effect_key(INVOICE_EMAIL, asked.row.id, asked.row.version, copy),
             subject=str(invoice_id),
             to=asked.customer.email,
             payload=letter(asked),

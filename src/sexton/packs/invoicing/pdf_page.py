@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unicodedata import bidirectional
 
 from sexton import SextonError
 
@@ -26,8 +27,14 @@ WIDTHS = (32.0, 32.0, 22.0, 94.0)
 """Millimetres of the columns from left to right: sum, price, quantity, description."""
 
 HEADINGS = ("סכום", "מחיר", "כמות", "תיאור")
-MOST_TEXT = 90
-"""Characters of a text that stands in one line."""
+MARGIN = 15.0
+"""Millimetres at each edge of the page."""
+
+MOST_CHARACTERS = 200
+"""Of a text of one line; what is wider than its place is cut there."""
+
+LEFT_TO_RIGHT_MARK = "\u200e"
+"""Keeps a minus sign before its number among Hebrew words."""
 
 
 def invoice_page(asked: AskedInvoice, font: str, at: datetime) -> bytes:
@@ -84,17 +91,17 @@ def _library() -> Any:
 def _page(font: Path, at: datetime) -> Any:
     page = _library().FPDF(format="A4")
     page.set_creation_date(at)
-    page.set_margin(15)
+    page.set_margin(MARGIN)
     page.add_font(FAMILY, fname=font)
     page.add_page()
     page.set_font(FAMILY, size=11)
-    page.set_text_shaping(use_shaping_engine=True, direction="rtl")
     return page
 
 
 def _line(page: Any, text: str, size: int) -> None:
     page.set_font_size(size)
-    page.cell(0, size * 0.55, _short(text), align=RIGHT_TO_LEFT, new_x="LMARGIN", new_y="NEXT")
+    fitting = _fitting(page, text, page.w - 2 * MARGIN)
+    page.cell(0, size * 0.55, fitting, align=RIGHT_TO_LEFT, new_x="LMARGIN", new_y="NEXT")
 
 
 def _table(page: Any, asked: AskedInvoice) -> None:
@@ -108,13 +115,23 @@ def _table(page: Any, asked: AskedInvoice) -> None:
 def _row(page: Any, texts: tuple[str, ...]) -> None:
     page.set_font_size(10)
     for width, text in zip(WIDTHS, texts, strict=True):
-        page.cell(width, 8, _short(text, 52 if width == max(WIDTHS) else 20), align=RIGHT_TO_LEFT, border="B")
+        page.cell(width, 8, _fitting(page, text, width - 2), align=RIGHT_TO_LEFT, border="B")
     page.ln(8)
 
 
-def _short(text: str, most: int = MOST_TEXT) -> str:
+def _fitting(page: Any, text: str, width: float) -> str:
+    """As much of a text as fits; set for its direction, which its first letter decides as everywhere."""
     whole = " ".join(text.split())
-    return whole if len(whole) <= most else f"{whole[: most - 1]}…"
+    kept = whole[:MOST_CHARACTERS]
+    page.set_text_shaping(use_shaping_engine=True, direction=_direction(kept))
+    while kept and page.get_string_width(kept if kept == whole else f"{kept}…") > width:
+        kept = kept[: -max(len(kept) // 20, 1)]
+    return kept if kept == whole else f"{kept}…"
+
+
+def _direction(text: str) -> str:
+    strong = (bidirectional(character) for character in text)
+    return "rtl" if next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L" else "ltr"
 
 
 def _day(day: Any) -> str:
@@ -127,4 +144,5 @@ def _money(amount: int) -> str:
 
 
 def _amount(amount: int, currency: str) -> str:
-    return f"{_money(amount)} {'₪' if currency == 'ILS' else currency}"
+    mark = LEFT_TO_RIGHT_MARK if amount < 0 else ""
+    return f"{mark}{_money(amount)} {'₪' if currency == 'ILS' else currency}"

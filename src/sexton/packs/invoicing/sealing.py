@@ -31,8 +31,8 @@ class Sealer:
         try:
             self._keys = MultiFernet([Fernet(key) for key in keys])
         except (ValueError, TypeError):
-            words = "a key is 32 random bytes in URL-safe base64, as Fernet.generate_key() makes them"
-            raise PolicyError(f"pack.invoicing.token_keys: {words}") from None
+            words = "each is 32 random bytes in URL-safe base64, as Fernet.generate_key() makes them"
+            raise PolicyError(f"pack.invoicing: token_keys has one that is no key; {words}") from None
         self.newest = name_of(keys[0])
 
     def seal(self, token: str) -> str:
@@ -62,7 +62,7 @@ def secret_of(options: InvoicingOptions, name: str) -> str:
         return given
     variable = given.removeprefix(FROM_ENVIRONMENT)
     if not os.environ.get(variable):
-        raise PolicyError(f"pack.invoicing.{name}: the environment has no {variable}; set it where the job runs")
+        raise PolicyError(f"pack.invoicing: {name} names {variable}, which the environment does not have; set it there")
     return os.environ[variable]
 
 
