@@ -64,14 +64,11 @@ def http_call(
     longer than 1 MiB (G3).
     Unknown instead, where a POST or PATCH may have been done. The address and the answer are in no outcome."""
     from .http_exchange import ForbiddenPeer, NoAnswer, NoQuestion, exchange, host_in_words  # loads the HTTP library
-    from .http_post import JSON_TYPE
 
     where = host_in_words(url)
     if timeout <= 0:
         return Again("no time was left", counts=False)
-    body, kind = (b"", {}) if json is None else (compact(json), JSON_TYPE)
-    if form is not None:
-        body, kind = urlencode(form).encode("ascii"), FORM_TYPE
+    body, kind = _body(json, form)
     sent = {"accept": "application/json", **kind, **(headers or {})}
     try:
         reply = exchange(method, url, seconds=timeout, body=body, headers=sent, most=MOST_JSON_BYTES)
@@ -84,6 +81,14 @@ def http_call(
     if 200 <= reply.status < 300 or reply.status in answers:
         return _answer(method, where, reply, known=reply.status in answers)
     return _outcome(method, where, reply)
+
+
+def _body(json: Any, form: Mapping[str, str] | None) -> tuple[bytes, Mapping[str, str]]:
+    from .http_post import JSON_TYPE
+
+    if form is not None:
+        return urlencode(form).encode("ascii"), FORM_TYPE
+    return (b"", {}) if json is None else (compact(json), JSON_TYPE)
 
 
 def _answer(method: str, where: str, reply: HttpReply, *, known: bool) -> HttpAnswer | CallOutcome:
