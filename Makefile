@@ -60,7 +60,7 @@ lock: $(V)/.ok ## Choose versions anew and write the locks: of development, of t
 	@$(V)/bin/uv lock -q --python $(V)/bin/python
 	@$(V)/bin/uv export -q --frozen --no-emit-project --all-extras --group dev -o requirements.lock
 	@$(V)/bin/uv export -q --frozen --no-emit-project --no-default-groups --extra postgres --extra web \
-		--extra alerts --extra mail -o deploy/requirements.lock
+		--extra alerts --extra mail --extra celery --extra rq --extra procrastinate -o deploy/requirements.lock
 	@$(V)/bin/uv export -q --frozen --only-group build -o deploy/build.lock
 	@rm -f uv.lock
 

@@ -31,7 +31,7 @@ from .support.proxy import Proxy
 from .support.questions import await_answers
 from .support.require import missing
 
-pytest_plugins = ["tests.support.report"]
+pytest_plugins = ["tests.support.report", "tests.support.brokers"]
 
 ROOT = Path(__file__).parents[1]
 

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from .jobs.job import Job as Job
     from .jobs.job import LazyWork as LazyWork
     from .jobs.misfire import Misfire as Misfire
+    from .jobs.on_demand import OnDemand as OnDemand
+    from .jobs.on_demand import Wish as Wish
     from .jobs.pack import Demonstration as Demonstration
     from .jobs.pack import Pack as Pack
     from .jobs.schedule import cron as cron
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from .relay.routes import Route as Route
     from .run_counts import Counts as Counts
     from .runs.python_functions import Run as Run
+    from .runs.requests.request_run import RequestRun as RequestRun
 
 _HOMES = {
     "App": "app",
@@ -111,6 +114,8 @@ _HOMES = {
     "Route": "relay.routes",
     "Counts": "run_counts",
     "Run": "runs.python_functions",
+    **dict.fromkeys(("OnDemand", "Wish"), "jobs.on_demand"),
+    "RequestRun": "runs.requests.request_run",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]  # noqa: PLE0604

@@ -24,6 +24,7 @@ from .jobs.modules import jobs_of, place_of, require_trusted_source
 from .jobs.pack import Pack
 from .jobs.registry import POLICIES, Registry
 from .jobs.schedule import cron, parse_schedule
+from .requests.enqueuer import Enqueuer
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -46,7 +47,7 @@ ENGINES = {
 """Engines that carry runs, and their classes; the first needs none."""
 
 
-class App:
+class App(Enqueuer):
     """Settings and what follows from them. Building it reads files and imports jobs; it opens no connection."""
 
     def __init__(

@@ -59,6 +59,8 @@ class OutcomeCode(StrEnum):
     """Somebody asked its process to end: a deploy, a person, a host that shuts down."""
     DATABASE_LOST = "database_lost"
     """Its session was lost, or the database did not answer."""
+    SUPERSEDED = "superseded"
+    """Of a request that failed: a newer one with its unique key waits, and does its work."""
     NO_PROCESS = "no_process"
     """No process for it could be started, or that ended before it heard of the run."""
 

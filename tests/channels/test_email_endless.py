@@ -16,9 +16,9 @@ from sexton.channels.contract import Notice, Refused, Unavailable, Unconfirmed
 from sexton.channels.email import EmailChannel, EmailSettings
 from sexton.channels.smtp_dialogue import MOST_BYTES, MOST_LINES
 from sexton.testing.processes import wait_until
+from tests.support.certificates import certificate
 from tests.support.patience import PATIENCE
 
-from .test_email_tls import certificate
 from .web import dripping
 
 ENOUGH = 64 * 1024 * 1024

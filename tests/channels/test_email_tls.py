@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,22 +11,11 @@ import pytest
 from sexton.call_outcomes import Done, Down
 from sexton.channels.contract import Notice, Refused
 from sexton.channels.email import EmailChannel, EmailSettings
+from tests.support.certificates import certificate
 from tests.support.patience import PATIENCE
-from tests.support.require import missing
 
 from .relay import Relay, relay_server
 from .test_mail_delivery import kinds, message
-
-
-def certificate(folder: Path, host: str) -> tuple[Path, Path]:
-    """A certificate signed by itself for `host`, and its key."""
-    if shutil.which("openssl") is None:
-        missing("openssl", "no openssl on this machine")
-    chain, key = folder / "chain.pem", folder / "key.pem"
-    words = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=relay", "-addext"]
-    made = ["openssl", "req", *words, f"subjectAltName={host}", "-keyout", str(key), "-out", str(chain)]
-    subprocess.run(made, check=True, capture_output=True)
-    return chain, key
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from sexton.channels.stranger_post import (
     post_to_stranger,
     system_addresses,
 )
+from tests.support.certificates import certificate
 from tests.support.hostile_http import (
     Behaviour,
     Hostile,
@@ -36,7 +37,6 @@ from tests.support.hostile_http import (
 )
 from tests.support.patience import PATIENCE
 
-from .test_email_tls import certificate
 from .web import flooding
 
 CANARY = "qXcanaryX7"

@@ -10,6 +10,9 @@ from sqlalchemy import Connection, text
 NOTIFY_CHANNEL = "sexton_wake"
 """Workers LISTEN on it; a pooler may swallow it, so they look once a second anyway."""
 
+REQUESTS_CHANNEL = "sexton_requests"
+"""Whoever takes requests listens on this one: they come by thousands, and no schedule changes by them."""
+
 
 def notify(connection: Connection, what: str = "") -> None:
     """Tell workers at the end of this transaction. what: a hint of `slots.wake`; empty: look at everything."""

@@ -67,7 +67,7 @@ class LazyWork:
             return function(*arguments)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Job:
     """One definition from which everything else follows. All but the name is given by keyword.
 

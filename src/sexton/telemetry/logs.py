@@ -8,6 +8,7 @@ from typing import Any
 
 from ..clock import iso
 from ..console import say_while_read
+from ..requests.ending import EndedRequest
 from ..runs.outcome import Outcome
 from ..slots.claim import Claim
 from ..texts import json_text
@@ -48,6 +49,25 @@ def ended(outcome: Outcome, seconds: float) -> str:
         outcome_code=outcome.code,
         raised_at=outcome.failure.place if outcome.failure else None,
         traceback=outcome.failure.traceback if outcome.failure else None,
+    )
+
+
+def request_ended(one: EndedRequest) -> str:
+    """The line of an attempt at a request."""
+    again = one.again.total_seconds() if one.again is not None else None
+    return _line(
+        event="request ended",
+        job=one.request.job,
+        request=one.request.id,
+        attempt=one.request.attempt,
+        state=one.ending.state,
+        seconds=round(one.seconds, 3),
+        error=one.ending.error,
+        outcome_code=one.ending.code,
+        raised_at=one.traceback[0] if one.traceback else None,
+        traceback=one.traceback[1] if one.traceback else None,
+        again_in=round(again, 1) if again is not None else None,
+        dead=one.reason if one.is_dead else None,
     )
 
 

@@ -34,6 +34,7 @@ from ...telemetry import logs
 from ..contract import execute, in_the_way
 from ..garbage_collection import freeze_loaded
 from .messages import JsonPipe, message_of
+from .shifts import RequestShifts
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
@@ -61,6 +62,7 @@ def _serve(app: App, line: JsonPipe, stop: Stop) -> int:
     """Run after run. What the first run of a job has loaded is frozen once nobody waits for the process."""
     known: set[str] = set()
     loaded = False
+    requests = RequestShifts(app, line, stop)
     while not stop.asked:
         ready, _, _ = select.select([line.fileno(), stop.fileno()], [], [], UNASKED_SECONDS if loaded else None)
         if not ready:
@@ -72,6 +74,11 @@ def _serve(app: App, line: JsonPipe, stop: Stop) -> int:
         for wish in line.receive():
             if wish is None:
                 return 0
+            if "shift" in wish:
+                loaded = requests.work(wish["shift"]) or loaded
+                continue
+            if "enough" in wish:  # the shift was over before
+                continue
             line.send(_executed(app, line, wish, stop))
             loaded = loaded or wish["due"]["job"] not in known
             known.add(wish["due"]["job"])

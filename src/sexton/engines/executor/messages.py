@@ -107,6 +107,7 @@ _SAID: Mapping[str, Mapping[str, Right]] = {
     "begun": {},
     "claimed": {"run": _number, "holder": _text, "epoch": _number},
     "overdue": _OUTCOME,
+    "shift over": {"more": lambda value: isinstance(value, bool)},
     "ended": _OUTCOME,
 }
 

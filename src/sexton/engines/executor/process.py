@@ -62,6 +62,21 @@ class Assignment:
     outcome: dict[str, Any] | None = None
 
 
+@dataclass(slots=True)
+class ShiftAssignment:
+    """Requests that a busy executor takes, until it says that it is over, or is gone. holder: its row in `workers`.
+
+    ends: monotonic time at which it is killed; each request has an earlier end of its own.  more: others may wait.
+    """
+
+    holder: str
+    ends: float
+    ending: bool = False
+    over: bool = False
+    more: bool = False
+    gone: bool = False
+
+
 class Executor:
     """One process that executes runs, one at a time. config, database: as we were given them.
 
@@ -83,6 +98,7 @@ class Executor:
         self._vain = 0
         self._partial = self._leaving = False
         self.assignment: Assignment | None = None
+        self.shift: ShiftAssignment | None = None
         self.failure = self.said = ""
         self.unloaded: dict[str, str] | None = None
         """What the process that has just become ready could not load, and why; None: none did since `read` was called.
@@ -126,7 +142,11 @@ class Executor:
     @property
     def idle(self) -> bool:
         """Whether it can be given a run."""
-        return self.ready and self.assignment is None
+        return self.ready and not self._busy
+
+    @property
+    def _busy(self) -> bool:
+        return self.assignment is not None or self.shift is not None
 
     @property
     def hopeless(self) -> bool:
@@ -152,6 +172,18 @@ class Executor:
         self.assignment = Assignment(due, time.monotonic() + seconds + KILL)
         self._line.send({"due": due.to_json(), "quiet": quiet})
 
+    def give_shift(self, holder: str, seconds: float, longest: float) -> None:
+        """Let it take requests for so long, as `holder`; one of them may take `longest` seconds."""
+        assert self._line is not None
+        self.shift = ShiftAssignment(holder, time.monotonic() + seconds + longest + KILL)
+        self._line.send({"shift": {"holder": holder, "seconds": seconds}})
+
+    def enough(self) -> None:
+        """Let it end its shift after the request in hand: something else is due."""
+        if self._line is not None and self.shift is not None and not self.shift.ending:
+            self.shift.ending = True
+            self._line.send({"enough": True})
+
     def read(self) -> Iterator[Assignment]:
         """Take what it says; yields what it has ended or left. A process that is gone leaves `alive` false."""
         assert self._line is not None
@@ -165,28 +197,40 @@ class Executor:
             if message["event"] == "ready":
                 self.ready, self.unloaded = True, message["unloaded"]
                 self._partial, self._loaded = bool(self.unloaded), time.monotonic()
-            elif self.assignment is not None and message["event"] == "begun":
-                self.assignment.begun = True
-            elif self.assignment is not None and message["event"] == "claimed":
-                self.assignment.claimed = message
-            elif self.assignment is not None and message["event"] == "overdue":
-                self.assignment.last_word = message
+            elif message["event"] == "shift over":
+                self._shift_over(message["more"])
             elif self.assignment is not None:
-                done, self.assignment = self.assignment, None
-                done.outcome = message
-                self._vain, self.failure = 0, ""
-                yield done
+                yield from self._heard(self.assignment, message)
+
+    def _heard(self, assignment: Assignment, message: dict[str, Any]) -> Iterator[Assignment]:
+        if message["event"] == "begun":
+            assignment.begun = True
+        elif message["event"] == "claimed":
+            assignment.claimed = message
+        elif message["event"] == "overdue":
+            assignment.last_word = message
+        else:
+            self.assignment, assignment.outcome = None, message
+            self._vain, self.failure = 0, ""
+            yield assignment
+
+    def _shift_over(self, more: bool) -> None:
+        if self.shift is not None:
+            self.shift.over, self.shift.more = True, more
+            self._vain, self.failure = 0, ""
 
     def _gone(self) -> Iterator[Assignment]:
         # One that has closed its line and lives on all the same (its code did that) is killed.
         code = self._exit_code(HUNG_UP)
         if self._leaving:
             self._leaving = False
-        elif not self.ready or (self.assignment is None and time.monotonic() - self._started < STEADY):
+        elif not self.ready or (not self._busy and time.monotonic() - self._started < STEADY):
             self._in_vain(f"its process {'was killed by signal' if code < 0 else 'ended with exit code'} {abs(code)}")
         else:
             self._vain, self.failure = 0, ""
         self._forget()
+        if self.shift is not None:
+            self.shift.over = self.shift.gone = True
         if self.assignment is not None:
             left, self.assignment = self.assignment, None
             left.outcome = {"event": "gone", "code": code}
@@ -221,6 +265,8 @@ class Executor:
             return False
         if self.assignment is not None:
             return time.monotonic() > self.assignment.ends
+        if self.shift is not None:
+            return time.monotonic() > self.shift.ends
         return not self.ready and time.monotonic() > self._started + STARTING
 
     def _ended_unheard(self) -> bool:

@@ -37,6 +37,7 @@ from .database_outage import DatabaseOutage
 from .leader_inbox import LeaderInbox
 from .leadership import Leadership
 from .readiness import Readiness
+from .request_desk import RequestDesk
 from .shutdown import end_runs
 from .timers import Timers
 
@@ -66,6 +67,7 @@ class Worker:
         self.leadership = Leadership(app.database, holder_name(), self.limits.lease, self.readiness)
         self.inbox = LeaderInbox(app)
         self.waiting = DueQueue(app.registry)
+        self.desk = RequestDesk(app, executors, self.leadership.holder, say)
         self.orphans = OrphanedRuns(app)
         self.timers = Timers()
         self.outage = DatabaseOutage(say)
@@ -107,11 +109,13 @@ class Worker:
         self._watch()
         if now >= self.timers.election:
             self._elect(now)
-        if not self.leadership.leading:
-            return
-        self._find(now)
-        self._dispatch()
-        self.outage.worked()
+        if self.leadership.leading:
+            self._find(now)
+            self._dispatch()
+        # Of several executors one is left for what is due by a schedule.
+        self.desk.turn(self.leadership.leading, int(self.leadership.leading and len(self.executors) > 1))
+        if self.leadership.leading:
+            self.outage.worked()
 
     def _elect(self, now: float) -> None:
         leading = self.leadership.turn()
@@ -169,6 +173,8 @@ class Worker:
             if due is None:
                 return
             executor.give(due, self.app.registry.get(due.job).time_limit.total_seconds())
+        if len(self.waiting):
+            self.desk.call_back()
 
     def _lapsed(self, due: DueRun) -> bool:
         """Whether it has waited behind others until it was too late by its misfire rule."""
@@ -221,7 +227,7 @@ class Worker:
     def _wait(self) -> None:
         """Until the next thing to do."""
         lines = [executor.line for executor in self.executors if executor.line is not None]
-        sources: list[Any] = [*lines, self.stop, *self.inbox.sources()]
+        sources: list[Any] = [*lines, self.stop, *self.inbox.sources(), *self.desk.sources()]
         ready, _, _ = select.select(sources, [], [], self._pause())
         for executor in self.executors:
             if executor.line is not None and executor.line in ready:
@@ -247,7 +253,7 @@ class Worker:
             return self.outage.rest_until - time.monotonic()
         runs = [executor.assignment for executor in self.executors if executor.assignment]
         # A process that was killed may take its time to end, in the middle of a read from a disk that is away.
-        ends = [timers.election, *(max(run.ends, timers.turned + 0.1) for run in runs)]
+        ends = [timers.election, self.desk.next_look(), *(max(run.ends, timers.turned + 0.1) for run in runs)]
         if self.leadership.leading:
             ends += [timers.look, timers.all]
             if (released := self.waiting.releases_at()) is not None:
@@ -263,6 +269,7 @@ class Worker:
         """The database cannot be asked: what was known of it is forgotten, and asked again after a rest."""
         self.readiness.has_begun()  # the database is away for all of us
         self.inbox.close()
+        self.desk.forget()
         self.timers.all = 0.0
         self.outage.noticed(error)
 
@@ -273,4 +280,5 @@ class Worker:
             self.say("the lead could not be given back; it ends by itself", error=in_words(error))
         self.inbox.close()
         end_runs(self.executors, self.limits.lease, self._ended)
+        self.desk.close()
         self.say("worker ended", reason=self.stop.reason or "its tables are of another version")

@@ -42,9 +42,10 @@ def _name(name: str) -> tuple[str, str | None]:
     return own_name(op.get_bind().dialect.name, name)
 
 
-def _create(name: str, *columns: sa.schema.SchemaItem) -> None:
+def _create(name: str, *columns: sa.schema.SchemaItem, numbered_once: bool = False) -> None:
+    """numbered_once: a number that was deleted is never given again; elsewhere a sequence does that."""
     own, schema = _name(name)
-    op.create_table(own, *columns, schema=schema)
+    op.create_table(own, *columns, schema=schema, sqlite_autoincrement=numbered_once)
 
 
 def _index(name: str, table: str, columns: list[Any], where: str = "", *, unique: bool = False) -> None:
@@ -86,6 +87,7 @@ def _requests() -> None:
         sa.Column("unknown_since", INSTANT),
         sa.Column("submitted_at", INSTANT),
         sa.Column("submissions", sa.Integer, nullable=False, server_default="0"),
+        numbered_once=True,
     )
     _index("sexton_requests_ready", "requests", ["engine", sa.text("priority DESC"), "id"], "state = 'ready'")
     _index("sexton_requests_delayed", "requests", ["run_at"], "state = 'delayed'")

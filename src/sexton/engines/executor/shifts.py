@@ -1,0 +1,73 @@
+"""The shifts of an executor: it takes requests until none waits, its time is over, or its worker has something else."""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import TYPE_CHECKING, Any
+
+from ...app import App
+from ...db.faults import in_words
+from ...jobs.job import OWN_ENGINE
+from ...runs.stop_signals import Stop
+from ...telemetry import logs
+from .messages import JsonPipe
+
+if TYPE_CHECKING:
+    from ...requests.ending import EndedRequest
+    from ...runs.requests.shift import Shift
+
+LISTEN_SECONDS = 0.02
+"""Seconds between two looks at whether the worker has had enough."""
+
+
+class RequestShifts:
+    """Of one process, which is one holder for as long as it lives."""
+
+    def __init__(self, app: App, line: JsonPipe, stop: Stop) -> None:
+        self._app = app
+        self._line = line
+        self._stop = stop
+        self._shift: Shift | None = None
+        self._broken = 0
+        self._listened = 0.0
+        self._enough = False
+
+    def work(self, wish: dict[str, Any]) -> bool:
+        """Take requests as the worker asks, and tell it when that is over; whether modules were loaded for it."""
+        first = self._shift is None
+        self._enough = False
+        more = False
+        try:
+            more = self._of(wish["holder"]).work(time.monotonic() + wish["seconds"], self._has_enough)
+        except Exception as error:  # the database is away: what was claimed is taken up again when its lease is over
+            logs.emit(logs.said("requests were left", error=in_words(error)))
+        self._line.send({"event": "shift over", "more": more})
+        return first
+
+    def _of(self, holder: str) -> Shift:
+        if self._shift is not None and not self._shift.broken:
+            return self._shift
+        self._broken += self._shift is not None
+        from ...requests.holders import Holder
+        from ...runs.requests.functions import DemandedFunctions
+        from ...runs.requests.shift import Shift, ShiftPlace
+
+        app, limits = self._app, self._app.limits()
+        functions = DemandedFunctions(app.registry, app.database)
+        place = ShiftPlace(app.database, functions, limits, self._stop, app.definition, True, _told)
+        self._shift = Shift(place, Holder(f"{holder}.{self._broken}", OWN_ENGINE, limits.lease))
+        return self._shift
+
+    def _has_enough(self) -> bool:
+        if not self._enough and time.monotonic() - self._listened > LISTEN_SECONDS:
+            self._listened = time.monotonic()
+            ready, _, _ = select.select([self._line.fileno()], [], [], 0)
+            if ready:
+                self._enough = any(message is None or "enough" in message for message in self._line.receive())
+        return self._enough
+
+
+def _told(ended: EndedRequest) -> None:
+    if ended.kept or not ended.went_well:
+        logs.emit(logs.request_ended(ended))

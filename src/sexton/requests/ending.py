@@ -1,0 +1,227 @@
+"""How requests end: those that came to their end leave by hundreds, in one transaction with what tells about them.
+
+    succeeded   the row goes; a run row tells, where the job keeps all; counted, a row a minute
+    failed      a run row tells; it waits for its next attempt, or is a dead letter
+    superseded  it failed, and a newer one with its unique key waits already: that one does its work
+
+Each statement names the process that holds the request: who was replaced meanwhile ends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Delete, bindparam, delete, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from ..db.many_rows import insert_rows
+from ..db.server_clock import database_now
+from ..db.tables import DATABASE, own_tables
+from ..db.upsert import upsert
+from ..request_state import RequestState
+from ..run_counts import Counts
+from ..run_state import WENT_WELL, OutcomeCode, RunState
+from ..slots.ending import Ending, counts_columns
+from .asking import STILL_WAITING
+from .request import Request
+
+CANCELLED_BY_A_PERSON = "cancelled"
+"""Why a request ended that nobody tries again, and nobody has to look at."""
+
+GIVEN_BACK = "given back"
+"""Its process was asked to end: another one begins it anew, and that cost no attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRequest:
+    """One that was executed. seconds: how long it ran.  kept: whether a run row tells, when it went well.
+
+    begun_at: by the database's clock.  traceback: (place, text) of an error, where those are kept.
+    again: it waits for its next attempt after so long; None: it has none, and is dead.  reason: why, in a word.
+    """
+
+    request: Request
+    ending: Ending
+    begun_at: datetime
+    seconds: float
+    steps: Mapping[str, Counts] = field(default_factory=dict)
+    kept: bool = True
+    traceback: tuple[str | None, str] | None = None
+    again: timedelta | None = None
+    reason: str = "failed"
+
+    @property
+    def went_well(self) -> bool:
+        """Whether nothing is left to be tried."""
+        return self.ending.state in WENT_WELL
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it becomes a dead letter."""
+        return not self.went_well and self.again is None and self.reason not in (CANCELLED_BY_A_PERSON, GIVEN_BACK)
+
+
+def end(connection: Connection, holder: str, ended: Sequence[EndedRequest], definition: str = "") -> set[int]:
+    """Put these on record: the numbers of those that were still ours. definition: fingerprint of the settings."""
+    ours = _leave(connection, holder, [one for one in ended if one.went_well], definition)
+    for one in ended:
+        if not one.went_well and _end_one(connection, holder, one, definition):
+            ours.add(one.request.id)
+    _count(connection, holder, [one for one in ended if one.request.id in ours])
+    return ours
+
+
+def _leave(connection: Connection, holder: str, well: Sequence[EndedRequest], definition: str) -> set[int]:
+    if not well:
+        return set()
+    dialect = connection.dialect.name
+    gone = {"ids": [one.request.id for one in well], "holder_name": holder}
+    ours = set(connection.execute(_delete(dialect), gone).scalars())
+    told = [_run_row(one, holder, definition) for one in well if one.kept and one.request.id in ours]
+    if told:
+        insert_rows(connection, own_tables(dialect).runs, told)
+    return ours
+
+
+@cache
+def _delete(dialect: str) -> Any:
+    table = own_tables(dialect).requests
+    named: ColumnElement[bool] = table.c.id.in_(bindparam("ids", expanding=True))
+    if dialect == "postgresql":
+        named = table.c.id == text("ANY (CAST(:ids AS bigint[]))")  # one plan and one text, however many
+    gone: Delete = delete(table).where(named, table.c.holder == bindparam("holder_name"))
+    return gone.returning(table.c.id)
+
+
+def _run_row(one: EndedRequest, holder: str, definition: str) -> dict[str, Any]:
+    request = one.request
+    row: dict[str, Any] = {"job": request.job, "database": DATABASE, "slot": None, "attempt": request.attempt}
+    row |= {"worker": holder, "epoch": 0, "as_of": one.begun_at, "started_at": one.begun_at}
+    row |= {"finished_at": one.begun_at + timedelta(seconds=one.seconds), "batches": 0, "missed": 0}
+    row |= {"definition": definition, "asked_by": request.asked_by, "infrastructure_failures": 0}
+    return row | {"request": request.id, **counts_columns(one.steps), **one.ending.columns()}
+
+
+def _end_one(connection: Connection, holder: str, one: EndedRequest, definition: str) -> bool:
+    """One that did not go well. Whether it was still ours."""
+    own = own_tables(connection.dialect.name)
+    mine = (own.requests.c.id == one.request.id, own.requests.c.holder == holder)
+    if connection.execute(select(own.requests.c.id).where(*mine).with_for_update()).first() is None:
+        return False
+    superseded = False
+    if one.reason == GIVEN_BACK:
+        _wait(connection, one, timedelta(), attempt=one.request.attempt)
+    elif one.reason == CANCELLED_BY_A_PERSON:
+        connection.execute(delete(own.requests).where(*mine))
+    elif one.again is not None:
+        superseded = not _wait(connection, one, one.again, attempt=one.request.attempt + 1)
+    else:
+        bury(connection, [one.request.id], one.reason, one.ending.error, one.traceback)
+    if superseded:
+        note = "a newer request with its unique key waits, and does its work"
+        ending = Ending(RunState.SKIPPED, note, code=OutcomeCode.SUPERSEDED)
+        connection.execute(delete(own.requests).where(*mine))
+        _tell(connection, replace(one, ending=ending), holder, definition)
+    else:
+        _tell(connection, one, holder, definition)
+    return True
+
+
+def _wait(connection: Connection, one: EndedRequest, rest: timedelta, *, attempt: int) -> bool:
+    """Let it wait for its next attempt; False when a newer one with its unique key does already."""
+    dialect = connection.dialect.name
+    requests = own_tables(dialect).requests
+    again = update(requests).where(requests.c.id == one.request.id)
+    state = RequestState.DELAYED if rest else RequestState.READY
+    values: dict[str, Any] = {"state": state, "holder": None, "begun": False, "attempt": attempt}
+    if rest:
+        values["run_at"] = database_now(dialect, rest.total_seconds())
+    if one.request.unique_key is None:
+        connection.execute(again.values(**values))
+        return True
+    twin = select(requests.c.id).where(
+        requests.c.job == one.request.job, requests.c.unique_key == one.request.unique_key, text(STILL_WAITING)
+    )
+    if connection.execute(twin).first() is not None:
+        return False
+    try:
+        with connection.begin_nested():
+            connection.execute(again.values(**values))
+    except IntegrityError:
+        return False  # a rival has just committed one
+    return True
+
+
+def _tell(connection: Connection, one: EndedRequest, holder: str, definition: str) -> None:
+    own = own_tables(connection.dialect.name)
+    told = insert(own.runs).values(_run_row(one, holder, definition)).returning(own.runs.c.id)
+    number = connection.execute(told).scalar_one()
+    if one.traceback is not None:
+        place, lines = one.traceback
+        trace = {"run_id": number, "place": place, "text": lines, "created_at": database_now(connection.dialect.name)}
+        connection.execute(insert(own.tracebacks).values(trace))
+
+
+ASKED = (
+    *("id", "job", "args", "args_version", "priority", "attempt", "attempts", "crashes"),
+    *("unique_key", "serial_key", "asked_by", "created_at"),
+)
+"""Columns that a request and a dead one have both."""
+
+
+def bury(
+    connection: Connection,
+    ids: Sequence[int],
+    reason: str,
+    error: str | None,
+    traceback: tuple[str | None, str] | None = None,
+) -> None:
+    """Requests become dead letters, whatever state they are in."""
+    dialect = connection.dialect.name
+    own = own_tables(dialect)
+    columns = [own.requests.c[name] for name in ASKED]
+    found = connection.execute(select(*columns).where(own.requests.c.id.in_(ids)).with_for_update()).all()
+    more = {"reason": reason, "error": error, "traceback": traceback and traceback[1]}
+    for row in found:
+        dead = dict(zip(ASKED, row, strict=True)) | more | {"died_at": database_now(dialect)}
+        connection.execute(insert(own.dead_requests).values(dead))
+    connection.execute(delete(own.requests).where(own.requests.c.id.in_([row.id for row in found])))
+
+
+def _count(connection: Connection, holder: str, ended: Iterable[EndedRequest]) -> None:
+    """A row a job, a minute and a process."""
+    counts: dict[tuple[str, datetime], list[int]] = {}
+    for one in ended:
+        finished = one.begun_at + timedelta(seconds=one.seconds)
+        key = (one.request.job, finished.replace(second=0, microsecond=0))
+        waited = max((one.begun_at - one.request.ready_at).total_seconds(), 0.0)
+        row = counts.setdefault(key, [0, 0, 0, 0, 0])
+        for place, more in enumerate(
+            (one.went_well, not one.went_well, one.is_dead, one.seconds * 1000, waited * 1000)
+        ):
+            row[place] += round(more)
+    table = own_tables(connection.dialect.name).request_counts
+    names = ("succeeded", "failed", "died", "run_ms", "waited_ms")
+    for (job, minute), row in sorted(counts.items()):
+        new = upsert(connection.dialect.name, table).values(
+            job=job, minute=minute, holder=holder, **dict(zip(names, row, strict=True))
+        )
+        added = {name: table.c[name] + new.excluded[name] for name in names}
+        connection.execute(new.on_conflict_do_update(index_elements=["job", "minute", "holder"], set_=added))
+
+
+def give_back(connection: Connection, holder: str, ids: Sequence[int]) -> None:
+    """These were claimed and not begun: they wait again, and it cost no attempt."""
+    table = own_tables(connection.dialect.name).requests
+    mine = (table.c.id.in_(ids), table.c.holder == holder, table.c.state == RequestState.RUNNING)
+    connection.execute(update(table).where(*mine).values(state=RequestState.READY, holder=None))
+
+
+def is_begun(connection: Connection, holder: str, number: int) -> None:
+    """This one is under way, and takes its time: when our process dies, it alone is to blame."""
+    table = own_tables(connection.dialect.name).requests
+    connection.execute(update(table).where(table.c.id == number, table.c.holder == holder).values(begun=True))

@@ -1,0 +1,109 @@
+"""What a leader keeps in order: whose time has come, whose turn it is, whose process died, whom nobody knows.
+
+Each step is one statement of its own that any number of leaders may repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, exists, literal, or_, select, update
+
+from ..db.server_clock import database_now
+from ..db.tables import own_tables
+from ..request_state import RequestState
+from .ending import bury
+from .holders import forget_the_dead, reap
+from .waking import wake_idle
+
+MOST_AT_ONCE = 5_000
+"""Rows that one step takes; the next look goes on."""
+
+UNKNOWN_FOR = timedelta(hours=1)
+"""A request whose job nobody knows waits so long for a newer worker, and is dead then."""
+
+UNKNOWN_RETRY_SECONDS = 60.0
+"""Seconds until it is offered again."""
+
+
+def keep_up(connection: Connection, engines: Sequence[str]) -> bool:
+    """All steps; whether something became ready. engines: whose sleeping workers are woken for that."""
+    crashed = reap(connection)
+    if crashed:
+        bury(connection, crashed, "crashed", "its process died with it, each time")
+    _bury_unknown(connection)
+    forget_the_dead(connection)
+    promoted = connection.execute(_promotion(connection.dialect.name)).rowcount
+    freed = connection.execute(_next_of_each_key(connection.dialect.name)).rowcount
+    if promoted or freed or crashed:
+        for engine in engines:
+            wake_idle(connection, engine)
+    return bool(promoted or freed)
+
+
+@cache
+def _promotion(dialect: str) -> Any:
+    """Delayed ones whose time has come are ready, or stand in the line of their serial key."""
+    table = own_tables(dialect).requests
+    due = (
+        select(table.c.id)
+        .where(table.c.state == RequestState.DELAYED, table.c.run_at <= database_now(dialect))
+        .order_by(table.c.run_at)
+        .limit(MOST_AT_ONCE)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    alone = or_(table.c.serial_key.is_(None), table.c.attempt > 1)  # a retry kept its turn
+    state = case((alone, literal(str(RequestState.READY))), else_=literal(str(RequestState.BLOCKED)))
+    return update(table).where(table.c.id == due.c.id).values(state=state)
+
+
+@cache
+def _next_of_each_key(dialect: str) -> Any:
+    """The oldest blocked one of each serial key, where none of that key is on its way."""
+    table = own_tables(dialect).requests
+    other = table.alias("other")
+    same = and_(other.c.job == table.c.job, other.c.serial_key == table.c.serial_key)
+    on_its_way = or_(
+        other.c.state.in_((RequestState.READY, RequestState.SUBMITTED, RequestState.RUNNING)),
+        and_(other.c.state == RequestState.DELAYED, other.c.attempt > 1),
+        and_(other.c.state == RequestState.BLOCKED, other.c.id < table.c.id),
+    )
+    first = (
+        select(table.c.id)
+        .where(table.c.state == RequestState.BLOCKED, table.c.serial_key.is_not(None))
+        .where(~exists().where(same, on_its_way))
+        .limit(MOST_AT_ONCE)
+        .cte("first")
+    )
+    return (
+        update(table)
+        .where(table.c.id == first.c.id, table.c.state == RequestState.BLOCKED)
+        .values(state=RequestState.READY)
+    )
+
+
+def unknown(connection: Connection, holder: str, ids: Sequence[int]) -> None:
+    """We do not know the jobs of these, which we claimed: they leave the line for a minute, a newer worker may."""
+    dialect = connection.dialect.name
+    table = own_tables(dialect).requests
+    since = case((table.c.unknown_since.is_(None), database_now(dialect)), else_=table.c.unknown_since)
+    values = {"state": RequestState.DELAYED, "holder": None, "run_at": database_now(dialect, UNKNOWN_RETRY_SECONDS)}
+    connection.execute(
+        update(table).where(table.c.id.in_(ids), table.c.holder == holder).values(**values, unknown_since=since)
+    )
+
+
+def _bury_unknown(connection: Connection) -> None:
+    dialect = connection.dialect.name
+    table = own_tables(dialect).requests.c
+    late = select(table.id).where(
+        table.state == RequestState.DELAYED,
+        table.unknown_since < database_now(dialect, -UNKNOWN_FOR.total_seconds()),
+    )
+    ids = list(connection.execute(late.limit(MOST_AT_ONCE)).scalars())
+    if ids:
+        bury(connection, ids, "unknown job", "no worker knows this job, for an hour")

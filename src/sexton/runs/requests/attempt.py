@@ -1,0 +1,118 @@
+"""One attempt at one request: its function is called, and however that ends is a value. Nothing it raises passes."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from ...errors import LeaseLost, UsageError
+from ...jobs.arguments import UnfitArguments
+from ...jobs.on_demand import OnDemand
+from ...requests.ending import CANCELLED_BY_A_PERSON, GIVEN_BACK, EndedRequest
+from ...requests.request import Request
+from ...run_counts import Counts
+from ...run_state import OutcomeCode, RunState
+from ...slots.ending import Ending
+from ..failure import error_message, raised_at, traceback_text
+from ..outcome import ended_by
+from ..python_functions import checked, step_name
+from ..stop_signals import Stop
+from .functions import DemandedFunction
+from .request_run import RequestRun
+
+Clock = Callable[[Request], datetime]
+"""The time now, by the database's clock as it was when the request was claimed."""
+
+NO_STEPS: Collection[str] = ()
+
+
+def refused(request: Request, error: UsageError, now: datetime, about: OnDemand) -> EndedRequest:
+    """One that could not begin: its arguments fit nothing, which no attempt changes, or its work cannot be had."""
+    unfit = isinstance(error, UnfitArguments)
+    ending = Ending(RunState.FAILED, f"could not begin: {error}", code=OutcomeCode.COULD_NOT_BEGIN)
+    again = None if unfit else next_attempt(request, about)
+    return EndedRequest(
+        request, ending, now, 0.0, again=again, reason="unfit arguments" if unfit else "could not begin"
+    )
+
+
+def next_attempt(request: Request, about: OnDemand) -> timedelta | None:
+    """The rest before the next attempt; None: this was the last."""
+    if request.attempt >= request.attempts:
+        return None
+    return about.rest_after(request.attempt, random.random())
+
+
+def attempted(
+    function: DemandedFunction,
+    arguments: dict[str, Any],
+    run: RequestRun,
+    request: Request,
+    stop: Stop,
+    tracebacks: bool,
+) -> EndedRequest | None:
+    """Call the function; how it ended. None: it ended itself, together with its data."""
+    began = time.monotonic()
+    try:
+        result = stop.interrupting(lambda: function.call(run, **arguments))
+        steps = _steps(function, result, run)
+        if run.told and not run.finished:
+            run.check()  # it kept to itself that it was to end
+    except BaseException as error:
+        return None if run.finished else _failed(function, run, request, stop, error, began, tracebacks)
+    finally:
+        run.over = True
+    if run.finished:
+        return None
+    kept = function.about.history == "all"
+    ending = Ending(RunState.SUCCEEDED)
+    return EndedRequest(request, ending, run.now, time.monotonic() - began, steps=steps, kept=kept)
+
+
+def _steps(function: DemandedFunction, result: object, run: RequestRun) -> dict[str, Counts]:
+    if result is None and not run.changed:
+        return {}
+    name = step_name(function.call, NO_STEPS)
+    return {name: Counts(changed=run.changed) if result is None else checked(name, result)}
+
+
+def _failed(
+    function: DemandedFunction,
+    run: RequestRun,
+    request: Request,
+    stop: Stop,
+    error: BaseException,
+    began: float,
+    tracebacks: bool,
+) -> EndedRequest:
+    seconds = time.monotonic() - began
+    ending = ended_by(error, overdue=seconds >= function.seconds, stopped=stop.reason if stop.asked else "")
+    said = ending.error or error_message(error)
+    state = ending.state if isinstance(ending.state, RunState) else RunState.FAILED
+    reason, again = "failed", next_attempt(request, function.about)
+    if run.cancelled is not None:
+        state, reason, again, said = RunState.CANCELLED, CANCELLED_BY_A_PERSON, None, f"cancelled by {run.cancelled}"
+    elif ending.code == OutcomeCode.STOPPED:
+        reason, again = GIVEN_BACK, None
+    elif state == RunState.TIMED_OUT:
+        reason = "timed out"
+    told = None
+    if state == RunState.FAILED and tracebacks and not isinstance(error, LeaseLost):
+        told = _traceback(error)
+    steps = {step_name(function.call, NO_STEPS): Counts(changed=run.changed)} if run.changed else {}
+    return EndedRequest(
+        request, Ending(state, said, code=ending.code), run.now, seconds, steps, True, told, again, reason
+    )
+
+
+def _traceback(error: BaseException) -> tuple[str | None, str] | None:
+    try:
+        place = raised_at(error)
+        return (place, traceback_text(error)) if place is not None or not isinstance(error, DBAPIError) else None
+    except BaseException:  # memory is short, a frame is odd: it failed all the same
+        return None

@@ -1,0 +1,278 @@
+"""A shift: one process takes requests, calls their functions one after the other, and ends them together.
+
+    claim 1 to 100 ──> call, call, call, … ──> end them and claim the next, in one transaction
+         what ended waits no longer than 20 ms for that; what was claimed and not begun is given back when one is long
+
+What a crash costs: requests that ended within the last 20 ms and were not written yet are run again.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Connection, Engine
+
+from ...errors import LeaseLost, UsageError
+from ...jobs.on_demand import OnDemand
+from ...requests.claiming import MAX_CLAIM, Claims
+from ...requests.ending import EndedRequest, end, give_back, is_begun
+from ...requests.holders import Holder
+from ...requests.request import Request
+from ...requests.upkeep import unknown
+from ...run_counts import Counts
+from ...run_state import RunState
+from ...slots.ending import Ending
+from ...slots.lease import short_transaction
+from ..context import Limits
+from ..hard_limit import ALARM
+from ..process_state import given_back
+from ..stop_signals import Stop
+from .attempt import attempted, refused
+from .functions import DemandedFunction, DemandedFunctions
+from .request_run import RequestRun, RunPlace
+
+WORK_SECONDS = 0.1
+"""How much work one claim is to be, by how long requests took lately."""
+
+UNWRITTEN_SECONDS = 0.02
+"""How long what has ended may wait to be written."""
+
+FIRST_CLAIM = 8
+"""Requests of the first claim, when nobody knows yet how long they take."""
+
+
+def nobody_listens(ended: EndedRequest) -> None:
+    """The listener that does not listen."""
+
+
+@dataclass(slots=True)
+class Current:
+    """The request that is executed now. began: monotonic.  begun: whether the row says so."""
+
+    request: Request
+    run: RequestRun
+    function: DemandedFunction
+    began: float
+    deadline: float
+    begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftPlace:
+    """Where a shift works. own_process: a request that does not end takes the process along.
+
+    tell: is given each request that has ended, once that is on record.
+    """
+
+    database: Engine
+    functions: DemandedFunctions
+    limits: Limits
+    stop: Stop
+    definition: str = ""
+    own_process: bool = False
+    tell: Callable[[EndedRequest], None] = nobody_listens
+
+
+class Shift:
+    """One process at work. holder: its row in `workers`."""
+
+    def __init__(self, place: ShiftPlace, holder: Holder) -> None:
+        self.place = place
+        self.holder = holder
+        self.lock = threading.RLock()
+        self.current: Current | None = None
+        self.pending: deque[Request] = deque()
+        self.ended: list[EndedRequest] = []
+        self._writing = threading.Lock()
+        self._claims = Claims(holder.name, holder.engine)
+        self._typical = WORK_SECONDS / FIRST_CLAIM
+        self._claimed = self._first_ended = 0.0
+        self.done = 0
+        self.broken = False
+        """Whether the database failed it: what it had is taken up by others when its row is old; it does no more."""
+
+    def work(self, until: float, enough: Callable[[], bool] = lambda: False) -> bool:
+        """Take what waits until nothing does, or `until` (monotonic), or enough(); whether more may wait.
+
+        Errors of the database pass; what was claimed is then taken up again, by whoever leads.
+        """
+        with self._kept():
+            while not self.place.stop.asked:
+                batch = self._turn(self._claim)
+                if not batch:
+                    return False
+                self._execute(batch, lambda: time.monotonic() >= until or enough())
+                if time.monotonic() >= until or enough():
+                    break
+            self.write()
+        return True
+
+    def _claim(self, connection: Connection) -> list[Request]:
+        return self._claims.claim(connection, int(min(max(WORK_SECONDS / self._typical, 1), MAX_CLAIM)))
+
+    def take(self, ids: Sequence[int]) -> int:
+        """Execute those of these that are free; how many of them were. For engines, which bring numbers."""
+        with self._kept():
+            batch = self._turn(lambda connection: self._claims.claim_these(connection, ids))
+            self._execute(batch, lambda: False)
+            self.write()
+        return len(batch)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        from .keeper import Keeper
+
+        keeper = Keeper(self)
+        keeper.start()
+        try:
+            with given_back(), _alarm_ends_us(self.place.own_process):
+                yield
+        except BaseException:
+            self.broken = True
+            raise
+        finally:
+            keeper.stop()
+
+    def _turn(self, claim: Callable[[Connection], list[Request]]) -> list[Request]:
+        """Write what has ended, and claim, in one transaction."""
+        claimed: list[Request] = []
+
+        def and_claim(connection: Connection) -> None:
+            if time.monotonic() - self.holder.renewed > self.place.limits.renew:
+                self.holder.renew(connection)
+            claimed.extend(claim(connection))
+
+        self.write(and_claim)
+        self._claimed = time.monotonic()
+        return claimed
+
+    def write(self, then: Callable[[Connection], None] | None = None) -> None:
+        """Put what has ended on record, from whichever thread; then: what else belongs into that transaction."""
+        with self._writing:
+            with self.lock:
+                ended, self.ended = self.ended, []
+            if not ended and then is None:
+                return
+            try:
+                with short_transaction(self.place.database, self.holder.seconds) as connection:
+                    ours = end(connection, self.holder.name, ended, self.place.definition) if ended else set()
+                    if then is not None:
+                        then(connection)
+            except BaseException:
+                with self.lock:
+                    self.ended = [*ended, *self.ended]
+                raise
+            for one in ended:
+                if one.request.id in ours:
+                    self.done += 1
+                    self.place.tell(one)
+
+    def _execute(self, batch: list[Request], over: Callable[[], bool]) -> None:
+        """Those that may have crashed a process come last, each alone."""
+        with self.lock:
+            self.pending.extend(sorted(batch, key=lambda request: request.crashes > 0))
+        self._pass_on_unknown()
+        while True:
+            with self.lock:
+                if not self.pending:
+                    return
+                request = self.pending.popleft()
+            if self.place.stop.asked or over():
+                self.give_back([request])
+                return
+            if request.crashes:
+                self._alone(request)
+            self._one(request)
+            with self.lock:
+                late = self.ended and time.monotonic() - self._first_ended > UNWRITTEN_SECONDS
+            if late:
+                self.write()
+
+    def _pass_on_unknown(self) -> None:
+        with self.lock:
+            strange = [one for one in self.pending if not self.place.functions.knows(one.job)]
+            for one in strange:
+                self.pending.remove(one)
+        if strange:
+            self.write(lambda connection: unknown(connection, self.holder.name, [one.id for one in strange]))
+
+    def give_back(self, also: Sequence[Request] = ()) -> None:
+        """What was claimed and is not begun waits again, for anybody."""
+        with self.lock:
+            left = [*also, *self.pending]
+            self.pending.clear()
+        if left:
+            self.write(lambda connection: give_back(connection, self.holder.name, [one.id for one in left]))
+
+    def _alone(self, request: Request) -> None:
+        """Its process died with it, or beside it: now it is the only one that we have."""
+        self.give_back()
+        self.write(lambda connection: is_begun(connection, self.holder.name, request.id))
+
+    def _one(self, request: Request) -> None:
+        place, began = self.place, time.monotonic()
+        now = request.claimed_at + timedelta(seconds=max(began - self._claimed, 0.0))
+        try:
+            function = place.functions.get(request.job)
+            arguments = function.arguments(request)
+        except UsageError as error:
+            self._has_ended(refused(request, error, now, self._about(request)))
+            return
+        run = RequestRun(request, now, self._run_place(request, began + function.seconds, now))
+        with self.lock:
+            self.current = Current(request, run, function, began, began + function.seconds, begun=request.crashes > 0)
+        if place.own_process:
+            signal.setitimer(signal.ITIMER_REAL, function.seconds + ALARM)
+        ended = attempted(function, arguments, run, request, place.stop, place.limits.tracebacks)
+        took = time.monotonic() - began
+        self._typical += (max(took, 1e-6) - self._typical) / 8
+        with self.lock:
+            self.current = None
+            if ended is None:
+                self.done += 1
+        if ended is not None:
+            self._has_ended(ended)
+
+    def _about(self, request: Request) -> OnDemand:
+        return self.place.functions.about(request.job)
+
+    def _has_ended(self, ended: EndedRequest) -> None:
+        with self.lock:
+            if not self.ended:
+                self._first_ended = time.monotonic()
+            self.ended.append(ended)
+
+    def _run_place(self, request: Request, deadline: float, now: datetime) -> RunPlace:
+        place = self.place
+        finish = partial(self._finish, request, now, time.monotonic())
+        return RunPlace(place.database, place.limits, self.holder.name, deadline, place.stop, finish)
+
+    def _finish(self, request: Request, now: datetime, began: float, connection: Connection, counts: Counts) -> None:
+        """End it in the function's own transaction."""
+        steps = {"work": counts} if counts.changed else {}
+        kept = self._about(request).history == "all"
+        one = EndedRequest(request, Ending(RunState.SUCCEEDED), now, time.monotonic() - began, steps=steps, kept=kept)
+        if request.id not in end(connection, self.holder.name, [one], self.place.definition):
+            raise LeaseLost(f"request {request.id} was taken over by another process")
+
+
+@contextmanager
+def _alarm_ends_us(own_process: bool) -> Iterator[None]:
+    """The kernel ends a process whose C code does not come back, some seconds after our own end of it failed."""
+    if not own_process or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
