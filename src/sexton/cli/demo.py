@@ -141,7 +141,7 @@ def _prepare(app: App, arguments: Namespace, shown: Demonstration) -> datetime:
 
 
 def _names(app: App, pack: str) -> list[str]:
-    return [job.name for job in app.registry if job.name.startswith(f"{pack}.")]
+    return [job.name for job in app.registry if job.name.startswith(f"{pack}.") and job.on_demand is None]
 
 
 def _before(app: App, names: list[str], at: datetime) -> None:

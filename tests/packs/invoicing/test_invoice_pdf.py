@@ -109,9 +109,9 @@ def test_t1_9_letters_of_hebrew_stand_in_the_order_of_hebrew(desk: Billing, tmp_
     for number in (7, 8):
         seen = picture(made(desk, number), tmp_path)
         width, height, _ = seen
-        name = range(height // 8)
-        columns = [column for column in range(width) if dark(seen, name, range(column, column + 1))]
-        first = next(row for row in name if dark(seen, range(row, row + 1), range(width)))
+        top = range(height // 8)
+        columns = [column for column in range(width) if dark(seen, top, range(column, column + 1))]
+        first = next(row for row in top if dark(seen, range(row, row + 1), range(width)))
         tall = [column for column in columns if dark(seen, range(first, first + 2), range(column, column + 1))]
         middle = (min(columns) + max(columns)) / 2
         tops.append(sum(tall) / len(tall) > middle)

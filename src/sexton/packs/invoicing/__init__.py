@@ -7,17 +7,17 @@ jobs on demand.
 from collections.abc import Sequence
 from typing import Any
 
-from sexton import Job, LazyWork, Pack, cron
+from sexton import Job, LazyWork, OnDemand, Pack, cron
 
 from .options import InvoicingOptions
 
-SOON = 10
-LATER = -5
+URGENT = 10
+AT_NIGHT = -5
 
 
 def jobs(options: InvoicingOptions, dialect: str) -> Sequence[Job]:
     """The jobs, at the times of the ticket. `[job."…"]` in the settings moves them."""
-    return [*_for_owners(options), *_tidying(options, dialect)]
+    return [*_for_owners(options), *_asked_for(options), *_tidying(options, dialect)]
 
 
 def _for_owners(options: InvoicingOptions) -> list[Job]:
@@ -26,7 +26,7 @@ def _for_owners(options: InvoicingOptions) -> list[Job]:
         Job(
             "invoicing.refresh_tokens",
             schedule=cron("*/15 * * * *", tz=options.timezone),
-            priority=SOON,
+            priority=URGENT,
             guard=None,
             work=_work("tokens:steps", options),
             description="renew SHAAM tokens before they run out, each business by itself (T5)",
@@ -47,19 +47,43 @@ def _for_owners(options: InvoicingOptions) -> list[Job]:
     ]
 
 
+def _asked_for(options: InvoicingOptions) -> list[Job]:
+    """By the code that finalises, sends or prints an invoice, in its own transaction: `app.enqueue(name, …)`."""
+    return [
+        Job(
+            "invoicing.request_allocation",
+            on_demand=OnDemand(attempts=8, show_args=True),
+            work=_work("allocation:request_allocation", options),
+            description="ask SHAAM for the allocation number of an invoice (T1.9)",
+        ),
+        Job(
+            "invoicing.send_invoice_email",
+            on_demand=OnDemand(show_args=True),
+            work=_work("invoice_email:send_invoice_email", options),
+            description="send an invoice to its customer, once a version (T1.9)",
+        ),
+        Job(
+            "invoicing.generate_pdf",
+            on_demand=OnDemand(show_args=True),
+            work=_work("invoice_pdf:generate_pdf", options),
+            description="make the PDF of an invoice, once a version (T1.9)",
+        ),
+    ]
+
+
 def _tidying(options: InvoicingOptions, dialect: str) -> list[Job]:
     return [
         Job(
             "invoicing.clean_drafts",
             schedule=cron("0 3 * * *", tz=options.timezone),
-            priority=LATER,
+            priority=AT_NIGHT,
             work=_work("drafts:steps", options, dialect),
             description="delete drafts that nobody has touched for 30 days, with their items (T3)",
         ),
         Job(
             "invoicing.clean_sessions",
             schedule=cron("0 4 * * *", tz=options.timezone),
-            priority=LATER,
+            priority=AT_NIGHT,
             work=_work("retention:sessions", options),
             description="delete sessions whose time is up (T4)",
         ),

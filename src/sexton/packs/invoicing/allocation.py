@@ -8,22 +8,20 @@ number. It is stored if the invoice is still of that version and has none; a ref
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import and_, update
 
-from sexton import Counts, Run, SextonError, effect_key, parse_duration, tell
+from sexton import Counts, RequestRun, SextonError, effect_key, parse_duration, tell
 
 from .asked_invoice import AskedInvoice, by_id, read_invoice
 from .credentials import access_token
 from .digest import plain
 from .options import InvoicingOptions
+from .pack_log import INVOICING_LOG
 from .shaam import AllocationRefused, ShaamClient, client_of
 from .tables import InvoicingTables, invoicing_tables
-
-LOG = logging.getLogger("sexton.invoicing")
 
 ALLOCATION_REFUSED = "allocation_refused"
 
@@ -38,15 +36,13 @@ def request_allocation(options: InvoicingOptions) -> Callable[..., Counts]:
 
 
 def _request(
-    own: InvoicingTables, options: InvoicingOptions, client: ShaamClient, run: Run, invoice_id: object
+    own: InvoicingTables, options: InvoicingOptions, client: ShaamClient, run: RequestRun, invoice_id: object
 ) -> Counts:
     with run.transaction() as connection:
         asked = read_invoice(connection, options, invoice_id)
         token = access_token(connection, options, asked.row.business_id)
     if asked.row.allocation_number is not None or asked.row.status not in options.allocation_statuses:
         return Counts()
-    if run.dry_run:
-        return Counts(picked=1, changed=1)
     if token is None:
         raise SextonError(f"business {asked.row.business_id} has no SHAAM token that is good")
     key = effect_key("allocation", asked.row.id, asked.row.version)
@@ -75,7 +71,7 @@ def described(asked: AskedInvoice) -> Mapping[str, Any]:
     }
 
 
-def _store(own: InvoicingTables, run: Run, asked: AskedInvoice, number: str) -> Counts:
+def _store(own: InvoicingTables, run: RequestRun, asked: AskedInvoice, number: str) -> Counts:
     invoices = own.invoices.c
     same = and_(
         invoices.id == asked.row.id, invoices.version == asked.row.version, invoices.allocation_number.is_(None)
@@ -87,10 +83,10 @@ def _store(own: InvoicingTables, run: Run, asked: AskedInvoice, number: str) -> 
     return Counts(picked=1, changed=1)
 
 
-def _refused(own: InvoicingTables, run: Run, asked: AskedInvoice, found: AllocationRefused) -> Counts:
+def _refused(own: InvoicingTables, run: RequestRun, asked: AskedInvoice, found: AllocationRefused) -> Counts:
     """Another try would bring the same: the owner hears of it, and a new version may be asked for anew."""
     row = asked.row
-    LOG.error("invoice %s gets no allocation number: %s", row.id, found.why)
+    INVOICING_LOG.error("invoice %s gets no allocation number: %s", row.id, found.why)
     with run.transaction() as connection:
         told = tell(
             connection,

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from sexton import Counts, Run, SextonError
+from sexton import Counts, RequestRun, SextonError
 
 from .options import InvoicingOptions
 from .tables import InvoicingTables, invoicing_tables
 
-Asked = Callable[[Run, Any], Counts]
+Asked = Callable[[RequestRun, Any], Counts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ def _items(connection: Connection, own: InvoicingTables, invoice_id: object) -> 
 def by_id(options: InvoicingOptions, work: Asked) -> Callable[..., Counts]:
     """`work` as a function of a number, or of a text where ids are no numbers, so that others are refused at once."""
 
-    def of_number(run: Run, invoice_id: int) -> Counts:
+    def of_number(run: RequestRun, invoice_id: int) -> Counts:
         return work(run, invoice_id)
 
-    def of_text(run: Run, invoice_id: str) -> Counts:
+    def of_text(run: RequestRun, invoice_id: str) -> Counts:
         return work(run, invoice_id)
 
     return of_number if options.ids == "number" else of_text

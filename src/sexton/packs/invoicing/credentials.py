@@ -6,7 +6,6 @@ with engine.begin() as connection:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +14,11 @@ from sqlalchemy import Connection, insert, select, update
 from sexton import Counts, PolicyError, Run, ask_now
 
 from .options import InvoicingOptions
+from .pack_log import INVOICING_LOG
 from .sealing import Sealer, Unreadable, sealed_columns, sealer
 from .shaam import TokenPair
 from .tables import InvoicingTables, invoicing_tables
 from .tokens import fresh
-
-LOG = logging.getLogger("sexton.invoicing")
 
 ROWS_AT_ONCE = 200
 """Rows that one transaction encrypts anew."""
@@ -99,7 +97,7 @@ def _again(connection: Connection, own: InvoicingTables, seal: Sealer, row: Any,
     try:
         values = sealed_columns(seal, seal.open(row.access_token), seal.open(row.refresh_token))
     except Unreadable:
-        LOG.error("credentials %s: none of token_keys decrypts its tokens", row.id)
+        INVOICING_LOG.error("credentials %s: none of token_keys decrypts its tokens", row.id)
         whole.poison += 1
         return
     whole.changed += 1

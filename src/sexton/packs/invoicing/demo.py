@@ -17,10 +17,10 @@ from .demo_rows import STORIES, business_rows
 from .demo_services import DemoShaam, InvoiceMailbox, serving
 from .drafts import restore_draft
 from .options import InvoicingOptions
+from .pack_log import INVOICING_LOG
 from .sealing import sealed_columns, sealer
 from .tables import invoicing_tables
 
-LOG = logging.getLogger("sexton.invoicing")
 SHOWN_LETTERS = ("overdue invoices", "SHAAM needs you")
 BAR_WIDTH = 30
 
@@ -48,7 +48,7 @@ class _Office:
     def services(self) -> Iterator[Mapping[str, Any]]:
         """The authority and the mailbox on loopback, and the settings that lead there."""
         quiet = logging.NullHandler()  # what the jobs log is part of the story
-        LOG.addHandler(quiet)
+        INVOICING_LOG.addHandler(quiet)
         with serving(self._shaam, self._mailbox) as (url, port):
             yield {
                 "pack": {
@@ -70,7 +70,7 @@ class _Office:
                     }
                 },
             }
-        LOG.removeHandler(quiet)
+        INVOICING_LOG.removeHandler(quiet)
 
     def seed(self, engine: Engine, now: datetime, scale: int) -> dict[str, int]:
         """Create the tables and rows; rows by table."""
@@ -87,8 +87,8 @@ class _Office:
                 connection.execute(insert(table), values)
             if engine.dialect.name == "postgresql":
                 # The rows came with their numbers: those that follow must be others.
-                for table in ("invoices", "invoice_items"):
-                    connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 1000000)"))
+                for name in ("invoices", "invoice_items"):
+                    connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), 1000000)"))
         return {table.name: len(values) for table, values in rows.items()}
 
     def story(self, engine: Engine) -> Iterator[str]:

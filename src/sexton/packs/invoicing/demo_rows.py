@@ -16,8 +16,8 @@ from .tables import InvoicingTables
 
 BusinessRows = dict[Table, list[dict[str, Any]]]
 
-DAY = timedelta(days=1)
-MINUTE = timedelta(minutes=1)
+A_DAY = timedelta(days=1)
+A_MINUTE = timedelta(minutes=1)
 
 BUSINESSES = ("Galil Bakery", "Carmel Print & Sons", "Negev Solar", "Jaffa Ceramics", "Arava Dates")
 CUSTOMERS_EACH = 6
@@ -28,7 +28,7 @@ DRAFTS = (7, 4, 1, 0, 2)
 STORIES = {2: "refused", 4: "no answer"}
 """What happens when the token of a business is renewed; else it is."""
 
-WORK = ("Consulting", "Delivery", "Maintenance", "Design", "Training", "Parts")
+SERVICES = ("Consulting", "Delivery", "Maintenance", "Design", "Training", "Parts")
 
 
 def business_rows(own: InvoicingTables, now: datetime, zone: str, scale: int) -> BusinessRows:
@@ -41,14 +41,14 @@ def business_rows(own: InvoicingTables, now: datetime, zone: str, scale: int) ->
         for _ in range(INVOICES_EACH * scale):
             _add(own, rows, random, business, now, **_issued(random, today, now))
         for _ in range(DRAFTS[business - 1] * scale):
-            _add(own, rows, random, business, now, status="draft", updated_at=now - random.randint(31, 90) * DAY)
-        _add(own, rows, random, business, now, status="draft", updated_at=now - 2 * DAY)
+            _add(own, rows, random, business, now, status="draft", updated_at=now - random.randint(31, 90) * A_DAY)
+        _add(own, rows, random, business, now, status="draft", updated_at=now - 2 * A_DAY)
     rows[own.sessions] = [
-        {"id": f"s{number}", "user_id": "7", "expires_at": now + random.randint(-900, 300) * MINUTE}
+        {"id": f"s{number}", "user_id": "7", "expires_at": now + random.randint(-900, 300) * A_MINUTE}
         for number in range(300 * scale)
     ]
     rows[own.credentials] = [
-        {"business_id": business, "token_expires_at": now + (5 if business < 5 else 55) * MINUTE}
+        {"business_id": business, "token_expires_at": now + (5 if business < 5 else 55) * A_MINUTE}
         for business in range(1, len(BUSINESSES) + 1)
     ]
     return rows
@@ -81,7 +81,11 @@ def _issued(random: Random, today: Any, now: datetime) -> dict[str, Any]:
     status = "paid" if random.random() < (0.85 if due < today else 0.2) else random.choice(["sent", "partially_paid"])
     flagged = status == "paid" and random.random() < 0.05
     row = {"due_date": due, "issue_date": due - timedelta(days=30), "status": status, "is_overdue": flagged}
-    return {**row, "overdue_since": now - 3 * DAY if flagged else None, "updated_at": now - random.randint(1, 90) * DAY}
+    return {
+        **row,
+        "overdue_since": now - 3 * A_DAY if flagged else None,
+        "updated_at": now - random.randint(1, 90) * A_DAY,
+    }
 
 
 def _add(own: InvoicingTables, rows: BusinessRows, random: Random, business: int, now: datetime, **more: Any) -> None:
@@ -104,5 +108,5 @@ def _add(own: InvoicingTables, rows: BusinessRows, random: Random, business: int
         "overdue_since": None,
     }
     rows[own.invoices].append({**row, **more})
-    item = {"invoice_id": number, "description": random.choice(WORK), "quantity": pieces, "unit_price": price}
+    item = {"invoice_id": number, "description": random.choice(SERVICES), "quantity": pieces, "unit_price": price}
     rows[own.invoice_items].append({"id": number, **item})

@@ -55,7 +55,7 @@ class DemoShaam:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class InvoiceLetter:
     """One mail as a person reads it."""
 
     to: str
@@ -67,14 +67,14 @@ class Letter:
 class InvoiceMailbox:
     """All mail that came, in order."""
 
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[InvoiceLetter] = field(default_factory=list)
 
     def take(self, raw: bytes) -> None:
         """One more."""
         mail = message_from_bytes(raw, policy=policy.default)
         body = mail.get_body(("plain",))
         text = "" if body is None else str(body.get_content())
-        self.letters.append(Letter(str(mail["to"]), str(mail["subject"]), text.strip("\r\n").splitlines()))
+        self.letters.append(InvoiceLetter(str(mail["to"]), str(mail["subject"]), text.strip("\r\n").splitlines()))
 
 
 @contextmanager

@@ -9,7 +9,6 @@ it. The fact is on record under business and local date, so that nothing sends a
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,9 +22,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, sel
 from sexton import Counts, Run, SextonError, effect_key, tell
 
 from .options import InvoicingOptions
+from .pack_log import INVOICING_LOG
 from .tables import InvoicingTables, to_be_paid
-
-LOG = logging.getLogger("sexton.invoicing")
 
 OVERDUE_DIGEST = "overdue_digest"
 INVOICES_NAMED = 200
@@ -120,7 +118,9 @@ class _Digest:
     def _one(self, connection: Connection, business: Any, overdue: Sequence[Any]) -> str:
         """What became of one business: one of the words below."""
         if not business.owner_email:
-            LOG.warning("business %s has %s overdue invoices, and no address to tell", business.id, len(overdue))
+            INVOICING_LOG.warning(
+                "business %s has %s overdue invoices, and no address to tell", business.id, len(overdue)
+            )
             return NOBODY
         try:
             with connection.begin_nested():
@@ -130,7 +130,9 @@ class _Digest:
         except Exception as error:
             if connection.invalidated:
                 raise
-            LOG.error("business %s could not be told of its overdue invoices: %s", business.id, type(error).__name__)
+            INVOICING_LOG.error(
+                "business %s could not be told of its overdue invoices: %s", business.id, type(error).__name__
+            )
             return REFUSED
 
     def _tell(self, connection: Connection, business: Any, overdue: Sequence[Any]) -> bool:

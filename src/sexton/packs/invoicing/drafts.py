@@ -10,7 +10,6 @@ refers is not deleted, and the run says so.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -22,9 +21,8 @@ from sqlalchemy.types import JSON
 from sexton import Change, Counts, Policy, Purge, Run, ask_now, now, parse_duration
 
 from .options import InvoicingOptions
+from .pack_log import INVOICING_LOG
 from .tables import InvoicingTables, invoicing_tables
-
-LOG = logging.getLogger("sexton.invoicing")
 
 BUSINESSES_NAMED = 100
 """Businesses that the counts of a run name; the log names all."""
@@ -150,7 +148,7 @@ def _by_business(own: InvoicingTables, options: InvoicingOptions) -> Callable[[R
             else:
                 connection.execute(update(own.deleted_drafts).where(uncounted).values(counted_at=run.now))
         for business, number in found.items() if not run.dry_run else ():
-            LOG.info("business %s: %s abandoned drafts deleted", business, number)
+            INVOICING_LOG.info("business %s: %s abandoned drafts deleted", business, number)
         return Counts(also=_named(found))
 
     return by_business

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sexton import Counts, Run, SextonError, effect_key, tell
+from sexton import Counts, RequestRun, SextonError, effect_key, tell
 
 from .asked_invoice import AskedInvoice, read_invoice
 from .digest import plain
@@ -26,22 +26,20 @@ def send_invoice_email(options: InvoicingOptions) -> Callable[..., Counts]:
     """
     own = invoicing_tables(options)
 
-    def of_number(run: Run, invoice_id: int, copy: int = 1) -> Counts:
+    def of_number(run: RequestRun, invoice_id: int, copy: int = 1) -> Counts:
         return _send(own, options, run, invoice_id, copy)
 
-    def of_text(run: Run, invoice_id: str, copy: int = 1) -> Counts:
+    def of_text(run: RequestRun, invoice_id: str, copy: int = 1) -> Counts:
         return _send(own, options, run, invoice_id, copy)
 
     return of_number if options.ids == "number" else of_text
 
 
-def _send(own: InvoicingTables, options: InvoicingOptions, run: Run, invoice_id: object, copy: int) -> Counts:
+def _send(own: InvoicingTables, options: InvoicingOptions, run: RequestRun, invoice_id: object, copy: int) -> Counts:
     with run.transaction() as connection:
         asked = read_invoice(connection, options, invoice_id)
         if asked.customer is None or not asked.customer.email:
             raise SextonError(f"invoice {invoice_id} has no customer with an address")
-        if run.dry_run:
-            return Counts(picked=1, told=1)
         told = tell(
             connection,
             INVOICE_EMAIL,

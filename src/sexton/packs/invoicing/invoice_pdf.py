@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, and_, insert, select
 
-from sexton import Counts, Run, SextonError
+from sexton import Counts, RequestRun, SextonError
 
 from .asked_invoice import by_id, read_invoice
 from .options import InvoicingOptions
@@ -37,14 +37,12 @@ def invoice_document(connection: Connection, options: InvoicingOptions, invoice_
     return connection.execute(asked).scalar_one_or_none()
 
 
-def _generate(own: InvoicingTables, options: InvoicingOptions, run: Run, invoice_id: object) -> Counts:
+def _generate(own: InvoicingTables, options: InvoicingOptions, run: RequestRun, invoice_id: object) -> Counts:
     with run.transaction() as connection:
         asked = read_invoice(connection, options, invoice_id)
         there = _is_there(connection, own, invoice_id, asked.row.version)
     if there:
         return Counts()
-    if run.dry_run:
-        return Counts(picked=1, changed=1)
     content = invoice_page(asked, options.pdf_font, run.now)
     row = {"invoice_id": invoice_id, "version": asked.row.version, "content": content, "created_at": run.now}
     invoices = own.invoices.c

@@ -10,7 +10,7 @@ from .invoice_email import INVOICE_EMAIL
 from .options import InvoicingOptions
 from .tokens import REAUTHORISE, RENEWAL_FAILS
 
-SOON = 10
+AWAITED = 10
 """Priority of what somebody waits for."""
 
 
@@ -18,7 +18,7 @@ def mail_routes(options: InvoicingOptions) -> list[Route]:
     """Each message has the address of its receiver."""
     return [
         Route("invoicing_overdue", (OVERDUE_DIGEST,), "email", template="overdue_digest"),
-        Route("invoicing_shaam", (REAUTHORISE, RENEWAL_FAILS), "email", template="shaam", priority=SOON),
+        Route("invoicing_shaam", (REAUTHORISE, RENEWAL_FAILS), "email", template="shaam", priority=AWAITED),
         Route("invoicing_allocation", (ALLOCATION_REFUSED,), "email", template="allocation_refused"),
-        Route("invoicing_invoice", (INVOICE_EMAIL,), "email", template="invoice", priority=SOON),
+        Route("invoicing_invoice", (INVOICE_EMAIL,), "email", template="invoice", priority=AWAITED),
     ]

@@ -14,7 +14,7 @@ from sexton import PolicyError
 
 from .options import InvoicingOptions
 
-FROM_ENVIRONMENT = "env:"
+SET_ELSEWHERE = "env:"
 """How an option says that a variable of the environment has its value."""
 
 
@@ -58,9 +58,9 @@ def sealer(options: InvoicingOptions) -> Sealer | None:
 def secret_of(options: InvoicingOptions, name: str) -> str:
     """What an option holds, or the variable that it names. PolicyError for one that is not set."""
     given: str = getattr(options, name)
-    if not given.startswith(FROM_ENVIRONMENT):
+    if not given.startswith(SET_ELSEWHERE):
         return given
-    variable = given.removeprefix(FROM_ENVIRONMENT)
+    variable = given.removeprefix(SET_ELSEWHERE)
     if not os.environ.get(variable):
         raise PolicyError(f"pack.invoicing: {name} names {variable}, which the environment does not have; set it there")
     return os.environ[variable]

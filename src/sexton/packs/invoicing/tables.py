@@ -29,7 +29,7 @@ from sexton import Outbox, UtcDateTime, Word, as_text
 from ..mapped_tables import MappedTables, Number
 from .options import InvoicingOptions
 
-EMPTY = (
+MAY_BE_EMPTY = (
     "owner_email",
     "overdue_digest_at",
     "tax_number",
@@ -71,7 +71,7 @@ class InvoicingTables:
 def invoicing_tables(options: InvoicingOptions) -> InvoicingTables:
     """All tables under the product's names. PolicyError for a mapped column that the pack does not use."""
     key = {"number": Number, "text": Text(), "uuid": Uuid(as_uuid=False)}[options.ids]
-    mapped = MappedTables("invoicing", options.tables, options.columns, EMPTY, key=key)
+    mapped = MappedTables("invoicing", options.tables, options.columns, MAY_BE_EMPTY, key=key)
     return InvoicingTables(
         mapped.metadata,
         _businesses(mapped),

@@ -12,7 +12,6 @@ sent; and a refusal counts only if it still is: else somebody else has renewed i
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,11 +38,10 @@ from sexton import (
 
 from .digest import plain
 from .options import InvoicingOptions
+from .pack_log import INVOICING_LOG
 from .sealing import Sealer, Unreadable, sealed_columns, sealer
 from .shaam import GrantRefused, ShaamClient, TokenPair, client_of, unanswered
 from .tables import ACTIVE, FAILING, NEEDS_REAUTH, InvoicingTables, invoicing_tables
-
-LOG = logging.getLogger("sexton.invoicing")
 
 JOB = "invoicing.refresh_tokens"
 REAUTHORISE = "shaam_needs_authorisation"
@@ -124,7 +122,7 @@ def _store(with_: _Renewal, row: Any, found: TokenPair, at: datetime, connection
     table = with_.own.credentials
     ours = and_(table.c.id == row.id, table.c.refresh_token_hash == row.refresh_token_hash)
     if connection.execute(update(table).where(ours).values(values)).rowcount == 0:
-        LOG.warning("business %s: its tokens were renewed by somebody else meanwhile", row.business_id)
+        INVOICING_LOG.warning("business %s: its tokens were renewed by somebody else meanwhile", row.business_id)
 
 
 def fresh(own: InvoicingTables, found: TokenPair, at: datetime) -> dict[str, Any]:
@@ -142,13 +140,13 @@ def fresh(own: InvoicingTables, found: TokenPair, at: datetime) -> dict[str, Any
 
 def _reauthorise(with_: _Renewal, call: Attempt, connection: Any) -> None:
     """Only if the token is the one that was refused: else this is not called."""
-    LOG.error("business %s has to authorise SHAAM anew", call.row.business_id)
+    INVOICING_LOG.error("business %s has to authorise SHAAM anew", call.row.business_id)
     _tell(with_, call, REAUTHORISE, "reauth", connection)
 
 
 def _later(with_: _Renewal, call: Attempt, outcome: Again | Down) -> CallOutcome:
     """Tried again; what fails for long after the token's end is told to its owner, once a generation."""
-    LOG.warning("business %s: its token was not renewed: %s", call.row.business_id, outcome.why)
+    INVOICING_LOG.warning("business %s: its token was not renewed: %s", call.row.business_id, outcome.why)
     expired = call.row.token_expires_at <= call.now
     if isinstance(outcome, Down) or not expired or call.number < FAILURES_UNTIL_TOLD:
         return outcome
