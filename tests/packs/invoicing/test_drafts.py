@@ -1,4 +1,4 @@
-"""Abandoned drafts go with their items, are counted by business, and can be put back (T3)."""
+"""Abandoned drafts go with their items, are counted by business, and can be put back (T3.1 to T3.6)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def restore(desk: Billing, number: int) -> bool:
 
 
 def test_t3_2_only_drafts_untouched_for_thirty_days_are_deleted(desk: Billing) -> None:
-    """T3.2, T3.3, T3.5, T6: with their items; recent ones and what is no draft stay, whatever its age."""
+    """T3.2, T3.3, T3.5, T6.3: with their items; recent ones and what is no draft stay, whatever its age."""
     draft(desk, 1)
     draft(desk, 2, touched=EXACTLY)
     draft(desk, 3, touched=later(THREE, days=-1))
@@ -121,7 +121,7 @@ def test_t3_3_a_draft_that_another_table_refers_to_is_left_and_the_run_says_so(d
 
 
 def test_a_deleted_draft_can_be_put_back_with_all_it_had(desk: Billing) -> None:
-    """T3: it counts as touched, so that the next night does not delete it again."""
+    """T3.3: it counts as touched, so that the next night does not delete it again."""
     desk.customer(7, name="דנה לוי")
     draft(desk, 1, customer=7, due="2026-07-01")
     draft(desk, 2)
@@ -144,7 +144,7 @@ def test_a_deleted_draft_can_be_put_back_with_all_it_had(desk: Billing) -> None:
 
 @pytest.mark.databases("postgres")
 def test_columns_that_the_pack_does_not_know_come_back_too(desk: Billing) -> None:
-    """T3"""
+    """T3.3"""
     with desk.engine.begin() as connection:
         connection.execute(text("ALTER TABLE invoices ADD notes text, ADD tags text[]"))
     draft(desk, 1)
@@ -158,7 +158,7 @@ def test_columns_that_the_pack_does_not_know_come_back_too(desk: Billing) -> Non
 
 
 def test_after_thirty_days_nothing_can_be_put_back(desk: Billing) -> None:
-    """T3: the option `undo_keep`."""
+    """T3.3: the option `undo_keep`."""
     draft(desk, 1)
     desk.run("drafts", at=THREE)
     desk.run("drafts", at=later(THREE, days=30))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("options", [(), ("--postgres",)], ids=["sqlite", "postgresql"])
 def test_the_demonstration_of_invoicing_tells_its_story(tmp_path: Path, options: tuple[str, ...]) -> None:
-    """T2, T3, T4, T5: overdue invoices, drafts, tokens, mails; run again it does nothing."""
+    """T2.7, T3.3, T4.2, T5.4: overdue invoices, drafts, tokens, mails; run again it does nothing."""
     done = Shell(tmp_path).sexton("demo", "invoicing", *options)
 
     assert (done.code, done.err) == (0, "")
@@ -30,7 +30,7 @@ def test_the_demonstration_of_invoicing_tells_its_story(tmp_path: Path, options:
 
 
 def test_the_demonstration_leaves_no_key_and_no_token_behind(tmp_path: Path) -> None:
-    """T5"""
+    """T5.4"""
     done = Shell(tmp_path).sexton("demo", "invoicing", "--keep", "kept")
 
     assert done.code == 0

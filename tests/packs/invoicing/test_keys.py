@@ -1,4 +1,4 @@
-"""Keys of tokens are changed without losing one: a new key in front, rows encrypted anew, the old key gone (T5)."""
+"""Keys of tokens are changed without losing one: a new one in front, rows encrypted anew, the old one gone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def with_keys(desk: Billing, *keys: str) -> Billing:
     return Billing(desk.engine, options, desk.own, desk.made)
 
 
-def test_t5_a_new_key_takes_over_and_the_old_one_can_go(desk: Billing) -> None:
+def test_t5_4_a_new_key_takes_over_and_the_old_one_can_go(desk: Billing) -> None:
     """T5.4: both are read in between; hashes stay, so that a renewal under way is not disturbed."""
     for business in range(1, 6):
         desk.tokens(business, expires="2999-01-01")
@@ -45,7 +45,7 @@ def test_t5_a_new_key_takes_over_and_the_old_one_can_go(desk: Billing) -> None:
     assert alone.credentials("refresh_token_hash") == hashes
 
 
-def test_t5_a_row_that_no_key_reads_stops_no_other(desk: Billing, caplog: pytest.LogCaptureFixture) -> None:
+def test_t5_4_a_row_that_no_key_reads_stops_no_other(desk: Billing, caplog: pytest.LogCaptureFixture) -> None:
     """T5.6: it is counted, named in the log, and left as it is."""
     desk.tokens(1, expires="2999-01-01")
     stranger = with_keys(desk, Fernet.generate_key().decode())
@@ -59,8 +59,8 @@ def test_t5_a_row_that_no_key_reads_stops_no_other(desk: Billing, caplog: pytest
     assert stranger.refresh_token(2) == "refresh-2-0"
 
 
-def test_t5_more_rows_than_one_transaction_takes(desk: Billing) -> None:
-    """T5: each once."""
+def test_t5_4_more_rows_than_one_transaction_takes(desk: Billing) -> None:
+    """T5.4: each once."""
     desk.refill({desk.own.businesses: [{"id": n, "name": "B"} for n in range(1, 452)]})
     desk.tokens(1, expires="2999-01-01")
     columns = [column for column in desk.own.credentials.c if column.key not in ("id", "business_id")]
@@ -77,7 +77,7 @@ def test_t5_more_rows_than_one_transaction_takes(desk: Billing) -> None:
     assert (run.total.changed, set(desk.credentials("token_key").values())) == (451, {name_of(NEW)})
 
 
-def test_t5_a_renewal_encrypts_by_the_newest_key_and_is_not_disturbed_by_the_change(engine: Engine) -> None:
+def test_t5_4_a_renewal_encrypts_by_the_newest_key_and_is_not_disturbed_by_the_change(engine: Engine) -> None:
     """T5.4: rows are encrypted anew while a call is under way; its answer is stored all the same."""
     with shaam_server() as shaam:
         desk = open_billing(engine, shaam_timeout="60s", **shaam.options)
@@ -95,7 +95,7 @@ def test_t5_a_renewal_encrypts_by_the_newest_key_and_is_not_disturbed_by_the_cha
     assert with_keys(desk, NEW).refresh_token(1) == "b"
 
 
-def test_t5_without_a_key_tokens_are_neither_stored_nor_read(engine: Engine) -> None:
+def test_t5_4_without_a_key_tokens_are_neither_stored_nor_read(engine: Engine) -> None:
     """T5.4: never in the clear."""
     desk = open_billing(engine)
     desk.tokens(1, expires="2999-01-01")

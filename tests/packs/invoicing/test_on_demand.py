@@ -90,7 +90,7 @@ def dead(desk: Billing) -> list[str]:
 def test_t1_9_what_is_asked_for_in_the_products_transaction_is_done_by_a_worker(
     desk: Billing, app: App, shaam: Shaam, tmp_path: Path
 ) -> None:
-    """T1.9: committed with the invoice's own change, and each once; rolled back, it was never asked for."""
+    """T1.9, T6.1, T1.4: committed with the invoice's own change, and each once; rolled back, it was never asked for."""
     with app.database.begin() as connection:
         for name in ("request_allocation", "send_invoice_email", "generate_pdf"):
             app.enqueue(f"invoicing.{name}", using=connection, wish=Wish(unique="invoice:7:1"), invoice_id=7)

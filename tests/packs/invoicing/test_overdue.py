@@ -1,4 +1,4 @@
-"""Which invoices are overdue, and for whom a digest is written, once a day (T2)."""
+"""Which invoices are overdue, and for whom a digest is written, once a day (T2.1 to T2.7)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ YESTERDAY, TODAY = days(-1), days(0)
 
 
 def test_t2_2_what_is_to_be_paid_and_past_its_day_is_flagged(desk: Billing) -> None:
-    """T2.2, T2.3, T6: over mixed states and dates; what is due today is not overdue."""
+    """T2.2, T2.3, T6.2: over mixed states and dates; what is due today is not overdue."""
     for number, status in enumerate(["finalized", "sent", "partially_paid"], start=1):
         desk.invoice(number, status=status, due=YESTERDAY)
         desk.invoice(number + 10, status=status, due=TODAY)
@@ -254,7 +254,7 @@ def test_pf_one_business_that_fails_stops_no_other(desk: Billing, caplog: pytest
 
 
 def test_a_dry_run_foresees_flags_and_digests_and_changes_nothing(desk: Billing) -> None:
-    """T2"""
+    """T2.7"""
     desk.business(9, email=None)
     desk.invoice(1, due=YESTERDAY)
     desk.invoice(2, business=9, due=YESTERDAY)

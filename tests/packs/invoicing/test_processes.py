@@ -1,4 +1,4 @@
-"""The pack by the command line, in processes of their own: what is logged, what fails, two at once (T1, T5)."""
+"""The pack by the command line: what is logged, what fails, and two processes at once."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ def test_t5_6_two_processes_renew_each_token_once(desk: Billing, shaam: Shaam, s
     assert (set(desk.credentials("status").values()), desk.sent()) == ({"active"}, [])
 
 
-def test_t5_tokens_and_secrets_are_in_nothing_that_a_command_says(
+def test_t5_4_tokens_and_secrets_are_in_nothing_that_a_command_says(
     desk: Billing, shaam: Shaam, sexton: Callable[..., Done]
 ) -> None:
-    """T5: keys and secrets from the environment; a dry run, explain, check, calls, show."""
+    """T5.4: keys and secrets from the environment; a dry run, explain, check, calls, show."""
     desk.tokens(1, expires=later("2026-06-15 12:00", minutes=5))
     desk.tokens(2, expires=later("2026-06-15 12:00", minutes=5))
     shaam.grant(1)
@@ -134,8 +134,8 @@ def test_t5_tokens_and_secrets_are_in_nothing_that_a_command_says(
         assert secret not in whole
 
 
-def test_t5_a_key_that_is_none_is_one_line(sexton: Callable[..., Done], tmp_path: Path) -> None:
-    """T5: it names the option, and what would be right, and not what was given."""
+def test_t5_4_a_key_that_is_none_is_one_line(sexton: Callable[..., Done], tmp_path: Path) -> None:
+    """T5.4: it names the option, and what would be right, and not what was given."""
     wrong = Shell(tmp_path, {"BILLING_KEYS": "hunter2hunter2", "BILLING_SECRET": "x"})
 
     done = wrong.sexton("run", "invoicing.refresh_tokens", "--now", NOON)

@@ -1,4 +1,4 @@
-"""When the jobs run in Israel, over both clock changes, and that each run is on record (T1)."""
+"""When the jobs run in Israel, over both clock changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions whose time is up go, counted; all others stay (T4)."""
+"""Sessions whose time is up go, counted; all others stay (T4.1 to T4.5)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FOUR = "2026-06-15 01:00"
 
 
 def test_t4_2_sessions_past_their_time_are_deleted_and_counted(desk: Billing) -> None:
-    """T4.2, T4.3, T4.4, T4.5, T6: before the run's time, not at it; twice changes nothing."""
+    """T4.2, T4.3, T4.4, T4.5, T6.4: before the run's time, not at it; twice changes nothing."""
     desk.session("old", expires=later(FOUR, days=-9))
     desk.session("just", expires=later(FOUR, microseconds=-1))
     desk.session("now", expires=FOUR)

@@ -1,4 +1,4 @@
-"""Tokens of SHAAM, renewed against a real server on loopback that rotates, refuses and fails (T5)."""
+"""Tokens of SHAAM, renewed against a real server on loopback that rotates, refuses and fails (T5.1 to T5.6)."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_t5_6_an_answer_that_never_comes_is_given_up_and_the_others_go_on(engine
     assert desk.credentials("status") == {1: "active", 2: "active"}
 
 
-def test_t5_tokens_and_secrets_are_nowhere_but_in_their_columns_encrypted(
+def test_t5_4_tokens_and_secrets_are_nowhere_but_in_their_columns_encrypted(
     desk: Billing, shaam: Shaam, caplog: pytest.LogCaptureFixture
 ) -> None:
     """T5.4: in no table, log, repr or dry run."""
@@ -277,8 +277,8 @@ def test_t5_tokens_and_secrets_are_nowhere_but_in_their_columns_encrypted(
     assert shaam.headers[0]["authorization"].startswith("Basic ")
 
 
-def test_t5_a_dry_run_calls_nobody(desk: Billing, shaam: Shaam) -> None:
-    """T5"""
+def test_t5_4_a_dry_run_calls_nobody(desk: Billing, shaam: Shaam) -> None:
+    """T5.4"""
     expiring(desk, shaam, 1)
     before = desk.dump()
 
@@ -287,10 +287,10 @@ def test_t5_a_dry_run_calls_nobody(desk: Billing, shaam: Shaam) -> None:
     assert (shaam.asked, desk.dump()) == ([], before)
 
 
-def test_t5_without_keys_or_settings_nothing_is_called_and_it_says_what_is_missing(
+def test_t5_4_without_keys_or_settings_nothing_is_called_and_it_says_what_is_missing(
     engine: Engine, shaam: Shaam
 ) -> None:
-    """T5"""
+    """T5.4"""
     desk = open_billing(engine)
     expiring(desk, shaam, 1)
 
@@ -300,7 +300,7 @@ def test_t5_without_keys_or_settings_nothing_is_called_and_it_says_what_is_missi
     assert desk.credentials("status") == {1: "active"}
 
 
-def test_t5_the_products_own_code_stores_and_reads_tokens(desk: Billing) -> None:
+def test_t5_4_the_products_own_code_stores_and_reads_tokens(desk: Billing) -> None:
     """T5.4: after an authorisation; nothing for a business without, or whose token has run out."""
     desk.business(1)
     with desk.engine.begin() as connection:

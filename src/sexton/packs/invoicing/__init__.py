@@ -29,14 +29,14 @@ def _for_owners(options: InvoicingOptions) -> list[Job]:
             priority=URGENT,
             guard=None,
             work=_work("tokens:steps", options),
-            description="renew SHAAM tokens before they run out, each business by itself (T5)",
+            description="renew SHAAM tokens before they run out, each business by itself (T5.3)",
         ),
         Job(
             "invoicing.flag_overdue",
             schedule=cron("0 6 * * *", tz=options.timezone),
             guard=None,
             work=_work("overdue:steps", options),
-            description="flag overdue invoices, unflag those that are not, and tell each business once a day (T2)",
+            description="flag overdue invoices, unflag those that are not, and tell each business once a day (T2.2)",
         ),
         Job(
             "invoicing.rotate_keys",
@@ -78,14 +78,14 @@ def _tidying(options: InvoicingOptions, dialect: str) -> list[Job]:
             schedule=cron("0 3 * * *", tz=options.timezone),
             priority=AT_NIGHT,
             work=_work("drafts:steps", options, dialect),
-            description="delete drafts that nobody has touched for 30 days, with their items (T3)",
+            description="delete drafts that nobody has touched for 30 days, with their items (T3.2)",
         ),
         Job(
             "invoicing.clean_sessions",
             schedule=cron("0 4 * * *", tz=options.timezone),
             priority=AT_NIGHT,
             work=_work("retention:sessions", options),
-            description="delete sessions whose time is up (T4)",
+            description="delete sessions whose time is up (T4.2)",
         ),
     ]
 

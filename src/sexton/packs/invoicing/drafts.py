@@ -1,4 +1,4 @@
-"""Drafts that nobody touches: deleted with their items, counted by business, and put back on request (T3).
+"""Drafts that nobody touches: deleted, counted by business, put back on request (T3.1 to T3.6).
 
 1. `delete`        drafts untouched for longer than `drafts_keep`. What each was goes into `deleted_drafts`.
 2. `by_business`   how many that were, for the run's counts and the log.

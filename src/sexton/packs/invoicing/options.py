@@ -73,7 +73,7 @@ class InvoicingOptions:
         ("finalized", "sent", "partially_paid", "paid"), "states of an invoice that may have an allocation number"
     )
     pdf_font: str = setting(
-        "", "a TrueType font with Hebrew and Latin letters for PDFs; default: DejaVu Sans, where systems keep it"
+        "", "a TrueType font with Hebrew and Latin letters for PDFs; default: DejaVu Sans, which comes along"
     )
 
     def check(self) -> None:

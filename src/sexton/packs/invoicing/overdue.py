@@ -1,4 +1,4 @@
-"""Overdue invoices: flagged when their day has passed, unflagged when they need it no more, told once a day (T2).
+"""Overdue invoices: flagged, unflagged when they are not any more, and told once a day (T2.1 to T2.7).
 
 1. `set`     still to be paid, and due before today in the product's zone: `is_overdue`.
 2. `reset`   flagged, and not so any more: paid, void, credited, or with another due date.

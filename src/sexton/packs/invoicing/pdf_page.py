@@ -12,14 +12,8 @@ from sexton import SextonError
 
 from .asked_invoice import AskedInvoice
 
-FONT_PLACES = (
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-    "/usr/share/fonts/dejavu-sans-fonts/DejaVuSans.ttf",
-    "/usr/share/fonts/dejavu/DejaVuSans.ttf",
-    "/usr/share/fonts/TTF/DejaVuSans.ttf",
-    "/Library/Fonts/DejaVuSans.ttf",
-)
-"""Where systems keep a font with Hebrew letters that may be embedded."""
+OUR_FONTS = Path(__file__).with_name("fonts")
+"""DejaVu Sans, plain and bold, with the letters of Hebrew, Latin and their neighbours."""
 
 FAMILY = "invoice"
 RIGHT_TO_LEFT = "R"
@@ -38,17 +32,17 @@ LEFT_TO_RIGHT_MARK = "\u200e"
 
 
 def invoice_page(asked: AskedInvoice, font: str, at: datetime) -> bytes:
-    """The PDF. font: path of a TrueType font, "" for one of the system.  at: when it was made, as it says of itself.
+    """The PDF. font: path of a TrueType font, "" for ours.  at: when it was made, as it says of itself.
 
-    SextonError when there is no font, or the library for PDFs is not installed.
+    SextonError when there is no such font, or the library for PDFs is not installed.
     """
-    page = _page(font_file(font), at)
+    page = _page(*font_files(font), at)
     row = asked.row
-    _line(page, asked.business.name, 18)
+    _line(page, asked.business.name, 18, bold=True)
     if asked.business.tax_number:
         _line(page, f"ח.פ. {asked.business.tax_number}", 10)
     page.ln(6)
-    _line(page, f"חשבונית מס {row.number or ''}", 15)
+    _line(page, f"חשבונית מס {row.number or ''}", 15, bold=True)
     if row.issue_date is not None:
         _line(page, f"תאריך: {_day(row.issue_date)}", 10)
     if row.due_date is not None:
@@ -60,22 +54,19 @@ def invoice_page(asked: AskedInvoice, font: str, at: datetime) -> bytes:
     page.ln(4)
     _line(page, f"סה״כ לפני מע״מ: {_amount(asked.net, row.currency)}", 11)
     _line(page, f"מע״מ: {_amount(row.vat_amount, row.currency)}", 11)
-    _line(page, f"סה״כ לתשלום: {_amount(row.total_amount, row.currency)}", 14)
+    _line(page, f"סה״כ לתשלום: {_amount(row.total_amount, row.currency)}", 14, bold=True)
     if row.allocation_number:
         _line(page, f"מספר הקצאה: {row.allocation_number}", 10)
     return bytes(page.output())
 
 
-def font_file(given: str) -> Path:
-    """The font's file. SextonError when there is none."""
-    if given:
-        if not Path(given).is_file():
-            raise SextonError(f"pack.invoicing.pdf_font: there is no file {given}")
-        return Path(given)
-    found = next((Path(place) for place in FONT_PLACES if Path(place).is_file()), None)
-    if found is None:
-        raise SextonError("pack.invoicing.pdf_font: no DejaVu Sans on this system; install it, or name another font")
-    return found
+def font_files(given: str) -> tuple[Path, Path]:
+    """The plain font and the bold one. SextonError when there is none."""
+    if not given:
+        return OUR_FONTS / "DejaVuSans.ttf", OUR_FONTS / "DejaVuSans-Bold.ttf"
+    if not Path(given).is_file():
+        raise SextonError(f"pack.invoicing.pdf_font: there is no file {given}")
+    return Path(given), Path(given)
 
 
 @cache
@@ -88,18 +79,19 @@ def _library() -> Any:
     return fpdf
 
 
-def _page(font: Path, at: datetime) -> Any:
+def _page(plain: Path, bold: Path, at: datetime) -> Any:
     page = _library().FPDF(format="A4")
     page.set_creation_date(at)
     page.set_margin(MARGIN)
-    page.add_font(FAMILY, fname=font)
+    page.add_font(FAMILY, fname=plain)
+    page.add_font(FAMILY, style="B", fname=bold)
     page.add_page()
     page.set_font(FAMILY, size=11)
     return page
 
 
-def _line(page: Any, text: str, size: int) -> None:
-    page.set_font_size(size)
+def _line(page: Any, text: str, size: int, *, bold: bool = False) -> None:
+    page.set_font(FAMILY, style="B" if bold else "", size=size)
     fitting = _fitting(page, text, page.w - 2 * MARGIN)
     page.cell(0, size * 0.55, fitting, align=RIGHT_TO_LEFT, new_x="LMARGIN", new_y="NEXT")
 
@@ -113,7 +105,7 @@ def _table(page: Any, asked: AskedInvoice) -> None:
 
 
 def _row(page: Any, texts: tuple[str, ...]) -> None:
-    page.set_font_size(10)
+    page.set_font(FAMILY, style="B" if texts is HEADINGS else "", size=10)
     for width, text in zip(WIDTHS, texts, strict=True):
         page.cell(width, 8, _fitting(page, text, width - 2), align=RIGHT_TO_LEFT, border="B")
     page.ln(8)

@@ -1,4 +1,4 @@
-"""What only goes: sessions whose time is up. Whoever reads a session asks for its time as well (T4)."""
+"""What only goes: sessions whose time is up. Whoever reads a session asks for its time as well (T4.1 to T4.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens of SHAAM: renewed before they run out, each once, whoever else renews them (T5).
+"""Tokens of SHAAM: renewed before they run out, each once, whoever else renews them (T5.1 to T5.6).
 
 A refresh token is good once: with the answer it is worth nothing, and the new one is all there is. So each row is
 claimed and committed before the call; the answer is stored at once, if the refresh token is still the one that was
