@@ -40,7 +40,7 @@ def _request(
 ) -> Counts:
     with run.transaction() as connection:
         asked = read_invoice(connection, options, invoice_id)
-        token = access_token(connection, options, asked.row.business_id)
+        token = access_token(connection, options, asked.row.business_id, at=run.now)
     if asked.row.allocation_number is not None or asked.row.status not in options.allocation_statuses:
         return Counts()
     if token is None:

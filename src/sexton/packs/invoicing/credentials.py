@@ -7,6 +7,7 @@ with engine.begin() as connection:
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -37,14 +38,17 @@ def save_tokens(connection: Connection, options: InvoicingOptions, business_id: 
         connection.execute(insert(table).values({**values, "business_id": business_id, "generation": 1}))
 
 
-def access_token(connection: Connection, options: InvoicingOptions, business_id: object) -> str | None:
+def access_token(
+    connection: Connection, options: InvoicingOptions, business_id: object, *, at: datetime | None = None
+) -> str | None:
     """The token with which SHAAM is called for a business; None: it has none that is good.
 
+    at: when; the database's time by default.
     PolicyError without `token_keys`, or without the key that encrypted it.
     """
     credentials = invoicing_tables(options).credentials.c
     asked = select(credentials.access_token).where(
-        credentials.business_id == business_id, credentials.token_expires_at > ask_now(connection)
+        credentials.business_id == business_id, credentials.token_expires_at > (at or ask_now(connection))
     )
     sealed = connection.execute(asked).scalar_one_or_none()
     try:

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, null, sele
 from sqlalchemy import delete as delete_from
 from sqlalchemy.types import JSON
 
-from sexton import Change, Counts, Policy, Purge, Run, ask_now, now, parse_duration
+from sexton import Change, Counts, Policy, Purge, Run, as_text, ask_now, now, parse_duration
 
 from .options import InvoicingOptions
 from .pack_log import INVOICING_LOG
@@ -113,7 +113,7 @@ def _contents(own: InvoicingTables, dialect: str) -> Callable[[Any], ColumnEleme
 
 def _object(row: Any) -> ColumnElement[Any]:
     """A row of SQLite as JSON, each value as it lies there."""
-    pairs = ((text(f"'{column.name}'"), type_coerce(column, JSON())) for column in row.columns)
+    pairs = ((as_text(column.name), type_coerce(column, JSON())) for column in row.columns)
     return func.json_object(*(part for pair in pairs for part in pair))
 
 
