@@ -33,6 +33,7 @@ IMPORTERS = {
 }
 
 UPWARDS = {
+    ("sexton.app", "sexton.engines"): "the group of entry points by which other packages name engines",
     (
         "sexton.app",
         "sexton.packs",
@@ -45,6 +46,7 @@ UPWARDS = {
 UNNAMED = {
     "sexton.channels.function": "the function of the product that a message is handed to",
     "sexton.channels.registry": "looks for the library that a channel names, and imports nothing",
+    "sexton.engines.registry": "the engine that `sexton.app` names, or another package",
     "sexton.jobs.job": "LazyWork: what a job names; its own texts are checked here",
     "sexton.jobs.modules": "the product's own modules of jobs",
     "sexton.packs.invoicing.shaam": "the client of the tax authority, which an option names",

@@ -22,6 +22,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Keys, payloads, refusals": ("text_key", "effect_key", "as_text", "json_payload", "only_if", "told", "set_aside"),
     "The outbox": ("tell", "delivered", "Outbox", "own_outbox", "Route"),
     "Functions as work": ("Run", "Counts"),
+    "Jobs on demand": ("OnDemand", "Wish", "RequestRun"),
     "Packs": ("Pack", "Demonstration", "setting"),
     "Errors": ("SextonError", "PolicyError", "CallCancelled"),
     "The application": ("App", "main", "__version__"),
@@ -32,6 +33,7 @@ SIGNATURES = {
     "Attempt": "Attempt    # the function of a call is given one",
     "CallOutcome": "CallOutcome = Done | Again | Failed | Gone | Unknown | Down",
     "Policy": "class Policy(Protocol)",
+    "RequestRun": "RequestRun    # the function of a job on demand is given one",
     "Run": "Run    # a job's function is given one",
     "UtcDateTime": "UtcDateTime()",
     "Word": "Word()",
@@ -46,7 +48,11 @@ NO_DOCSTRING = {
 }
 """What is said about values that can have no docstring."""
 
-ATTRIBUTES = {"Run": ("dry_run",), "Attempt": ("row", "key", "number", "destination", "uncertain", "now")}
+ATTRIBUTES = {
+    "Run": ("dry_run",),
+    "RequestRun": ("job", "request", "attempt", "now"),
+    "Attempt": ("row", "key", "number", "destination", "uncertain", "now"),
+}
 """What a docstring explains beside parameters and fields."""
 
 WIDTH = 100
@@ -80,7 +86,9 @@ def _described(name: str, thing: Any) -> Iterator[str]:
         return
     yield docstring(thing.__doc__ or "", _parameters(thing) | set(ATTRIBUTES.get(name, ())))
     if inspect.isclass(thing) and not issubclass(thing, Exception):
-        members = [line for member, value in vars(thing).items() if (line := _member(thing, member, value))]
+        ours = [one for one in thing.__mro__ if one.__module__.startswith("sexton")]
+        known = {member: value for one in reversed(ours) for member, value in vars(one).items()}
+        members = [line for member, value in known.items() if (line := _member(thing, member, value))]
         if members:
             yield "Methods and properties:"
             yield "\n".join(members)

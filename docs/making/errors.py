@@ -40,6 +40,7 @@ CODES = {
     "only_counted": "the job is not armed as it stands; nothing was done",
     "rest_unknown": "it went through; whether others moved rows that are still due could not be asked in time",
     "drifted": "it went through; an old window of a roll-up holds other sums than its rows come to, see the note",
+    "superseded": "a request that failed; a newer one with its unique key waits, and does its work",
     "process_died": "its process ended before it: by itself, by a signal, or nobody knows how",
     "overdue": "it went on past its timeout, and its process was ended",
     "locked": "others held a table or rows locked, or a deadlock came back, to the last try",

@@ -47,6 +47,10 @@ ENGINES = {
 """Engines that carry runs, and their classes; the first needs none."""
 
 
+ENGINE_ENTRY_POINTS = "sexton.engines"
+"""The group of entry points by which other packages name engines of theirs."""
+
+
 class App(Enqueuer):
     """Settings and what follows from them. Building it reads files and imports jobs; it opens no connection."""
 
@@ -87,6 +91,11 @@ class App(Enqueuer):
         settings = loaded.settings if database is None else replace(loaded.settings, database=database)
         file = config or Path(os.environ.get(CONFIG, ""))
         return cls(settings, folder=file.parent, create=create, partly=partly, place=loaded.place, files=loaded.files)
+
+    @property
+    def place(self) -> SettingPlace:
+        """Where a key of the settings stands, for messages."""
+        return self._place
 
     @cached_property
     def database(self) -> Engine:
@@ -212,7 +221,7 @@ class App(Enqueuer):
     def _housekeeping(self) -> Job:
         kept = self.settings.retention
         kinds = ("runs", "failed_runs", "effects", "outbox", "poison", "incidents", "tracebacks")
-        keep = {name: getattr(kept, name) for name in kinds}
+        keep = {name: getattr(kept, name) for name in (*kinds, "dead_requests", "request_counts")}
         keepers = [(pack.keeps_outbox, self.options[name]) for name, pack in self.packs.items()]
         # A pack that could not be loaded may keep the outbox longer than we would.
         known = len(self.packs) == len(self.settings.packs)
@@ -251,9 +260,17 @@ def _refuse_unknown_engines(settings: Settings, place: SettingPlace) -> None:
     named: list[tuple[tuple[str, ...], str]] = [(("engine",), settings.engine)]
     named += [(("engines", name), name) for name in settings.engines]
     named += [(("job", job, "engine"), one.engine) for job, one in settings.job.items() if one.engine is not None]
+    others: set[str] | None = None
     for path, name in named:
-        if name not in ENGINES:
-            raise SettingsError(f"{place(path)}: no engine named {name!r}{suggestion(name, ENGINES)}")
+        if name not in ENGINES and name not in (others := _installed_engines() if others is None else others):
+            raise SettingsError(f"{place(path)}: no engine named {name!r}{suggestion(name, [*ENGINES, *others])}")
+
+
+def _installed_engines() -> set[str]:
+    """Engines of other packages."""
+    from importlib.metadata import entry_points  # looks through all that is installed
+
+    return {point.name for point in entry_points(group=ENGINE_ENTRY_POINTS)}
 
 
 def _refuse_unknown(overrides: Mapping[str, JobSettings], names: list[str], place: SettingPlace) -> None:

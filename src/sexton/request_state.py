@@ -27,3 +27,18 @@ WAITING_REQUESTS = (RequestState.READY, RequestState.DELAYED, RequestState.BLOCK
 
 STARTABLE_REQUESTS = (RequestState.READY, RequestState.SUBMITTED)
 """A worker that has its number may begin it."""
+
+
+class DeadReason(StrEnum):
+    """Why nobody tries a request any more."""
+
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    CRASHED = "crashed"
+    """Its process died with it, each time."""
+    COULD_NOT_BEGIN = "could not begin"
+    """The job's work cannot be loaded."""
+    UNFIT_ARGUMENTS = "unfit arguments"
+    """The function does not take them any more."""
+    UNKNOWN_JOB = "nobody knows its job"
+    """No worker knew its job, for an hour."""

@@ -67,6 +67,9 @@ class OutcomeCode(StrEnum):
 
 OutcomeState = RunState | NoRun
 
+NOT_ENDED = (RunState.QUEUED, RunState.RUNNING)
+"""Not ended: an index that a migration made holds these alone."""
+
 TAKING_THE_SLOT = (
     RunState.QUEUED,
     RunState.RUNNING,
@@ -94,8 +97,9 @@ CUT_OFF = (RunState.CANCELLED, RunState.ABANDONED)
 RETRIED_IF_ASKED = (RunState.FAILED, RunState.TIMED_OUT)
 """Its slot is tried again as the job's `retry` says, and otherwise done."""
 
-SLOT_STILL_LATE = (RunState.SKIPPED, RunState.CANCELLED)
-"""For lateness no run at all: who gives up all his slots would else never be late."""
+SLOT_STILL_LATE = (RunState.QUEUED, RunState.SKIPPED, RunState.CANCELLED)
+"""For lateness no run at all: one that an engine was given, and nobody begins, is late; and who gives up all his slots
+would else never be late."""
 
 KEPT_AS_FAILURE = (*FAILURES, RunState.PARTIAL)
 """Kept as long as `[retention] failed_runs` says."""

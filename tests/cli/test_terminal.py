@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton.cli.main import main
-from sexton.engines.executor.process import Assignment, Executor
+from sexton.engines.executor.assignments import Assignment
+from sexton.engines.executor.process import Executor
 from sexton.slots.due_run import DueRun
 from sexton.texts import encodable, escaped, lines, one_line, printed
 

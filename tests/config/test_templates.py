@@ -55,7 +55,7 @@ def test_the_templates_show_every_setting() -> None:
     """BJ-23.3"""
     defaults, shown = (tomllib.loads(change(toml_template())) for change in (uncommented, examples))
     for path, declared, _ in leaves(Settings):
-        if path not in (("job",), ("pack",), ("policies",), ("route",)):
+        if path not in (("job",), ("pack",), ("policies",), ("route",), ("engines",)):
             value = shown if default_of(declared) is None else defaults
             for part in path:
                 value = value[part]
@@ -83,10 +83,12 @@ def test_the_examples_of_the_templates_can_be_switched_on(place: Place) -> None:
             stagger=False,
             guard=True,
             max_share=0.5,
+            engine="celery",
             arm=True,
         )
     }
     assert settings.pack == {"marketplace": {"tables": {"licenses": "vendor_licences"}}}
+    assert settings.engines == {"celery": {"broker": "env:CELERY_BROKER_URL"}}
 
 
 def test_the_manual_shows_every_setting_and_variable() -> None:

@@ -10,7 +10,7 @@ JOB = 'job."marketplace.expire_orders"'
 
 KEYS = [
     ('databse = "sqlite:///x.db"', 1, "databse: unknown key; did you mean database?"),
-    ('timezones = "UTC"', 1, "timezones: unknown key; did you mean timezone?"),
+    ('timzone = "UTC"', 1, "timzone: unknown key; did you mean timezone"),
     ('[run]\nleese = "10s"', 2, "run.leese: unknown key; did you mean lease?"),
     ('lease = "10s"', 1, "lease: unknown key; did you mean run.lease, alerts?"),
     ('run.leese = "10s"', 1, "run.leese: unknown key; did you mean lease?"),

@@ -27,6 +27,8 @@ KEEP = {
     "poison": "400d",
     "incidents": "400d",
     "tracebacks": "30d",
+    "dead_requests": "30d",
+    "request_counts": "30d",
 }
 
 

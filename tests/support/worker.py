@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from sexton.app import App
 from sexton.db.connect import read_only
+from sexton.engines.worker.leader_inbox import LeaderInbox
 from sexton.slots.history import RunRecord, history
 from sexton.slots.queue import enqueue
 from sexton.testing.processes import wait_until
@@ -114,6 +115,11 @@ def _is_locked(yard: Yard) -> bool:
         except sqlite3.OperationalError:
             return True
         return False
+
+
+def leader_inbox(app: App) -> LeaderInbox:
+    """What a leader of all jobs has before it."""
+    return LeaderInbox(app, [*app.registry])
 
 
 def said(worker: Worker) -> list[dict[str, Any]]:

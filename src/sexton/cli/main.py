@@ -25,6 +25,8 @@ COMMANDS = {
     "run": "run a job now, or whatever is due",
     "test": "try a job: dry run, run, run again",
     "worker": "run jobs when they are due, as leader or standby",
+    "scheduler": "hand due runs to the engines that carry them",
+    "engines": "what carries the jobs, whether it answers, and what waits there",
     "pause": "let a job rest, until a time or until it is resumed",
     "resume": "end a pause",
     "reschedule": "put another schedule in the place of a job's own",

@@ -16,7 +16,7 @@ from ..app import App
 from ..console import complain, remark, say_while_read
 from ..engines.contract import execute, own_process
 from ..errors import UsageError
-from ..exit_codes import DONE, FAILED, HELD, USAGE, worst
+from ..exit_codes import DONE, FAILED, HELD, UNREACHABLE, USAGE, worst
 from ..jobs.job import Job
 from ..jobs.rollup_scope import EVERY_RUN, RollupScope
 from ..run_state import QUIET
@@ -67,7 +67,7 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
     """Run what is due, functions in a process beside this one."""
     from ..engines.executor.process import Executor
     from ..engines.executor.separate_process import separate_process
-    from ..engines.one_shot import run_due
+    from ..engines.one_shot import run_due, take_requests
 
     quiet = _for_people(arguments) or arguments.quiet
     with separate_process(app, Executor(arguments.config, arguments.database, app.settings.jobs), stop) as beside:
@@ -82,7 +82,10 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
                 tell(outcome, time.monotonic() - began, arguments)
             return outcome
 
-        return run_due(app, named, stop, execute_due, complain)
+        codes = run_due(app, named, stop, execute_due, complain)
+        if not stop.asked and UNREACHABLE not in codes:
+            take_requests(app, named, beside)
+        return codes
 
 
 def _not_loaded(app: App, named: list[Job]) -> list[int]:

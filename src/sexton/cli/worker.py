@@ -1,80 +1,87 @@
 """Run jobs when they are due. Start as many as you like: one leads, the others stand by.
 
 SIGTERM gives the lead back at once and ends after the batch in hand. Also installed as `cron-worker`.
+With --engine it is a worker of that engine instead, to which `sexton scheduler` hands the runs.
 """
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from ..addresses import is_everywhere
 from ..app import App
+from ..config import CONFIG
 from ..config.worker_settings import MAX_CONCURRENCY
 from ..engines.executor.process import Executor
+from ..engines.registry import engine_of
 from ..engines.worker.loop import Worker
 from ..engines.worker.monitoring_thread import watching
 from ..engines.worker.shutdown import ending_in_time
-from ..errors import SettingsError, UsageError
+from ..errors import UsageError
 from ..jobs.duration import parse_duration
+from ..jobs.job import OWN_ENGINE
 from ..runs.stop_signals import Stop, on_signals
 from ..telemetry import logs
 from ..telemetry.debt import read_debt_in_subprocess
 from ..telemetry.health_reader import HealthReader
-from ._common import open_app
+from ._common import open_app, tell_unloaded
+from ._loop_pages import loop_pages
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--concurrency", type=int, metavar="N", help="runs at once, of different groups")
+    parser.add_argument("--engine", metavar="NAME", help="be a worker of this engine: celery, rq, procrastinate")
 
 
 def run(arguments: Namespace) -> int:
     """Work until a signal comes. One that comes while we still start ends us in order, too."""
     stop = Stop()
     with on_signals(stop, then_ends=True):
+        if arguments.engine not in (None, OWN_ENGINE):
+            return _work_for(arguments, stop)
         _work(arguments, stop)
     return 0
+
+
+def _work_for(arguments: Namespace, stop: Stop) -> int:
+    """As one of the workers of an engine, whose processes read the same settings: from the environment."""
+    if arguments.config:
+        os.environ[CONFIG] = arguments.config
+    if arguments.database:
+        os.environ["SEXTON_DATABASE"] = arguments.database
+    app = open_app(arguments, partly=True)
+    tell_unloaded(app)
+    engine = engine_of(app, arguments.engine)
+    say("worker started", engine=arguments.engine, concurrency=(concurrency := _concurrency(arguments, app)))
+    try:
+        return engine.worker(concurrency, stop)
+    finally:
+        engine.close()
+        say("worker ended", engine=arguments.engine, reason=stop.reason or None)
+
+
+def say(event: str, **fields: Any) -> None:
+    """One line of log."""
+    logs.emit(logs.said(event, **fields))
+
+
+def _concurrency(arguments: Namespace, app: App) -> int:
+    if arguments.concurrency is None:
+        return app.settings.worker.concurrency
+    if not 1 <= arguments.concurrency <= MAX_CONCURRENCY:
+        raise UsageError(f"--concurrency {arguments.concurrency}: must be 1 to {MAX_CONCURRENCY}")
+    return int(arguments.concurrency)
 
 
 def _work(arguments: Namespace, stop: Stop) -> None:
     app = open_app(arguments)
 
-    def say(event: str, **fields: Any) -> None:
-        logs.emit(logs.said(event, **fields))
-
-    concurrency = app.settings.worker.concurrency
-    if arguments.concurrency is not None:
-        concurrency = arguments.concurrency
-        if not 1 <= concurrency <= MAX_CONCURRENCY:
-            raise UsageError(f"--concurrency {concurrency}: must be 1 to {MAX_CONCURRENCY}")
+    concurrency = _concurrency(arguments, app)
     executors = [Executor(arguments.config, arguments.database, app.settings.jobs) for _ in range(concurrency)]
     every = parse_duration(app.settings.worker.watch).total_seconds()
-    worker = Worker(app, executors, stop=stop, say=say)
-    say("worker started", worker=worker.leadership.holder, jobs=len(app.registry), concurrency=concurrency)
-    debt = partial(read_debt_in_subprocess, arguments.config, arguments.database, app.settings.jobs)
-    reader = HealthReader.of(app.settings, app.registry, debt=debt)
-    with (
-        ending_in_time(stop, worker.limits.lease, executors, say),
-        watching(app, worker, every, say, reader),
-        _pages(app, worker, say, reader),
-    ):
-        worker.run()
-
-
-@contextmanager
-def _pages(app: App, worker: Worker, say: Callable[..., None], reader: HealthReader) -> Iterator[None]:
-    """Health and metrics pages, where `web.listen` asks for them."""
-    if app.settings.web.listen is None:
-        yield
-        return
-    try:
-        from ..web import serving
-    except ModuleNotFoundError as error:
-        raise SettingsError("web.listen: the pages need their libraries; run: pip install 'sexton[web]'") from error
 
     def unfit() -> str:
         return worker.readiness.reason
@@ -82,8 +89,13 @@ def _pages(app: App, worker: Worker, say: Callable[..., None], reader: HealthRea
     def unready() -> str:  # the trouble itself names the database, and is in the log
         return "the worker cannot work in its database" if worker.outage.words else ""
 
-    with serving(app, app.settings.web.listen, worker.idle_seconds, reader, unfit, unready) as (host, port):
-        say("pages", address=f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        if is_everywhere(host):
-            say("pages are open", reason="web.listen is every address of this machine, and they have no password")
-        yield
+    worker = Worker(app, executors, stop=stop, say=say)
+    say("worker started", worker=worker.leadership.holder, jobs=len(worker.jobs), concurrency=concurrency)
+    debt = partial(read_debt_in_subprocess, arguments.config, arguments.database, app.settings.jobs)
+    reader = HealthReader.of(app.settings, app.registry, debt=debt)
+    with (
+        ending_in_time(stop, worker.limits.lease, executors, say),
+        watching(app, worker, every, say, reader),
+        loop_pages(app, worker.idle_seconds, reader, say, unfit, unready),
+    ):
+        worker.run()

@@ -55,7 +55,7 @@ def path_of(name: str, *, where: str) -> SettingPath:
     if (found := known(name)) is not None:
         return found[0]
     group = name.removeprefix(PREFIX).partition("__")[0].lower()
-    if group in ("job", "pack", "policies", "route"):
+    if group in ("job", "pack", "policies", "route", "engines"):
         raise SettingsError(
             f"{where}: {name}: settings of one {group} are read from sexton.toml only, from [{group}.NAME]; "
             f"the environment sets single values, {PREFIX}RUN__… and {PREFIX}RETENTION__…"

@@ -145,6 +145,20 @@ class RetentionSettings:
         maximum="36500d",
     )
 
+    dead_requests: str = setting(
+        "30d",
+        "how long requests of jobs on demand stay that nobody tries any more",
+        kind="duration",
+        minimum="1d",
+        maximum="36500d",
+    )
+    request_counts: str = setting(
+        "30d",
+        "how long it is kept how many requests ended in each minute",
+        kind="duration",
+        minimum="1h",
+        maximum="36500d",
+    )
     tracebacks: str = setting(
         "30d",
         "how long tracebacks of functions that failed are kept",

@@ -123,6 +123,9 @@ def _toml_tables_by_name() -> Iterator[str]:
     yield ""
     yield from _comment(f"{rule_of_name('pack').meaning}:")
     yield from ("#", "#   [pack.marketplace.tables]", '#   licenses = "vendor_licences"')
+    yield ""
+    yield from _comment(f"{rule_of_name('engines').meaning}:")
+    yield from ("#", "#   [engines.celery]", '#   broker = "env:CELERY_BROKER_URL"')
 
 
 def _comment(text: str) -> list[str]:

@@ -39,4 +39,4 @@ def _alerts() -> tuple[Column[Any], ...]:
     )
 
 
-INCIDENTS = {"incidents": _incidents, "alerts": _alerts}
+INCIDENT_TABLES = {"incidents": _incidents, "alerts": _alerts}

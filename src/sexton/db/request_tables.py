@@ -1,4 +1,4 @@
-"""Columns of our tables about jobs on demand: requests, those that died, who works, how many ended each minute."""
+"""Columns of our tables about jobs on demand, and about engines that carry runs: who works, what ended, how often."""
 
 from __future__ import annotations
 
@@ -80,9 +80,20 @@ def _request_counts() -> tuple[Column[Any], ...]:
     )
 
 
+def _engine_counts() -> tuple[Column[Any], ...]:
+    return (
+        Column("engine", Text, primary_key=True),
+        Column("day", OwnInstant, primary_key=True, comment="its beginning, in UTC"),
+        Column("submitted", Integer, nullable=False, comment="numbers of runs and requests that were handed to it"),
+        Column("resubmitted", Integer, nullable=False, comment="of those once more, as nobody had begun them"),
+        Column("duplicates", Integer, nullable=False, comment="numbers it brought that had been begun already"),
+    )
+
+
 ON_DEMAND = {
     "requests": _requests,
     "dead_requests": _dead_requests,
     "workers": _workers,
     "request_counts": _request_counts,
+    "engine_counts": _engine_counts,
 }

@@ -48,6 +48,7 @@ class OwnTables:
     dead_requests: Table
     workers: Table
     request_counts: Table
+    engine_counts: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -60,13 +61,13 @@ def own_tables(dialect: str) -> OwnTables:
     """Our tables as the dialect ("postgresql", "sqlite") names them."""
     metadata = MetaData()
     makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit)
-    from .incident_tables import INCIDENTS
+    from .incident_tables import INCIDENT_TABLES
     from .outside_tables import OUTSIDE
     from .request_tables import ON_DEMAND
 
     later = (_armed, _archives, _tracebacks, _identity)
     made = {make.__name__.lstrip("_"): make(dialect, metadata) for make in (*makers, *later)}
-    for name, columns in {**INCIDENTS, **OUTSIDE, **ON_DEMAND}.items():
+    for name, columns in {**INCIDENT_TABLES, **OUTSIDE, **ON_DEMAND}.items():
         made[name] = _table(dialect, metadata, name, *columns())
     return OwnTables(metadata, **made)
 
@@ -94,9 +95,7 @@ def _runs(dialect: str, metadata: MetaData) -> Table:
         Column("finished_at", OwnInstant),
         Column("batches", Integer, nullable=False, server_default="0", comment="committed data transactions"),
         Column("counts", Document, nullable=False, comment="rows a step: picked, changed, told, ..."),
-        Column(
-            "picked", BigKey, comment="rows of all steps that were due; NULL in this and the next three: before 1013"
-        ),
+        Column("picked", BigKey, comment="rows of all steps that were due; NULL in these four: before 1013"),
         Column("changed", BigKey, comment="rows of all steps that were changed or deleted"),
         Column("told", BigKey, comment="facts that all steps put on record for the first time"),
         Column("skipped", BigKey, comment="rows of all steps that others held locked to the end"),

@@ -24,7 +24,7 @@ from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..errors import SextonError, UsageError
 from ..exit_codes import UNREACHABLE
-from ..jobs.job import Job, LazyWork
+from ..jobs.job import OWN_ENGINE, Job, LazyWork
 from ..run_state import NoRun, OutcomeCode, RunState
 from ..runs.context import Failure
 from ..runs.outcome import Outcome
@@ -49,9 +49,13 @@ def look(connection: Connection, jobs: Iterable[Job], busy: Collection[str] = ()
 
 
 def due(app: App, jobs: Collection[Job] = ()) -> list[DueRun]:
-    """What has to run now, of these jobs or of all. DatabaseUnreachable, SchemaOutdated."""
+    """What has to run now, of these jobs or of all that no other engine carries. DatabaseUnreachable, SchemaOutdated.
+
+    Those of other engines are left to them, unless they are named; what was given to one runs once all the same.
+    """
+    wanted = jobs or [job for job in app.registry if job.engine == OWN_ENGINE]
     with connection_errors_translated(app.database), short_transaction(app.database, app.limits().lease) as connection:
-        return look(connection, jobs or app.registry)[1]
+        return look(connection, wanted)[1]
 
 
 def own_process(job: Job) -> bool:

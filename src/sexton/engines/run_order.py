@@ -73,9 +73,11 @@ class DueQueue:
         asked = due.queued is not None and any(run.job == due.job and run.queued is not None for run in self._runs)
         if due not in self._runs and not asked and due.job not in self._held_back:
             self._runs.append(due)
-            self._runs.sort(key=lambda run: (-self._registry.get(run.job).priority, run.queued is None))
+            self._runs.sort(
+                key=lambda run: (-self._registry.get(run.job).priority, run.queued is None or run.slot is not None)
+            )
 
-    def next(self, busy: Collection[str], concurrency: int) -> DueRun | None:
+    def next(self, busy: Collection[str], concurrency: float) -> DueRun | None:
         """Take out the run to start now, given the names of jobs under way; None when nothing may start."""
         if len(busy) >= concurrency:
             return None

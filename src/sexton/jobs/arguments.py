@@ -20,7 +20,7 @@ from .argument_types import ArgumentType, Misfitting, argument_type, plain
 MAX_ARGUMENTS_BYTES = 65_536
 """Bytes of all arguments of one request, as JSON in UTF-8; larger things belong into a table, and their key here."""
 
-RESERVED = ("using", "wish")
+RESERVED_ARGUMENTS = ("using", "wish")
 """What `enqueue` takes for itself."""
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -49,7 +49,7 @@ class Parameters:
             return
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
             raise PolicyError(f"job {self.job}: its function takes {parameter}; arguments are carried by name")
-        if name in RESERVED:
+        if name in RESERVED_ARGUMENTS:
             raise PolicyError(f"job {self.job}: an argument cannot be called {name!r}; enqueue takes that for itself")
         try:
             self._types[name] = argument_type(annotation)

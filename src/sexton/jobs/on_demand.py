@@ -15,7 +15,7 @@ HISTORIES = ("all", "failures")
 MAX_ATTEMPTS = 100
 """Attempts that a request may have at most."""
 
-MAX_KEY_CHARACTERS = 500
+MAX_WISH_KEY_CHARACTERS = 500
 """Characters of a unique or a serial key; both are in an index."""
 
 MAX_PRIORITY = 1000
@@ -106,8 +106,8 @@ class Wish:
 def _check_key(name: str, key: object) -> None:
     if key is None:
         return
-    if not isinstance(key, str) or not key or len(key) > MAX_KEY_CHARACTERS:
-        raise UsageError(f"wish: {name} must be a text of 1 to {MAX_KEY_CHARACTERS} characters")
+    if not isinstance(key, str) or not key or len(key) > MAX_WISH_KEY_CHARACTERS:
+        raise UsageError(f"wish: {name} must be a text of 1 to {MAX_WISH_KEY_CHARACTERS} characters")
     if "\0" in key or any("\ud800" <= character <= "\udfff" for character in key):
         raise UsageError(f"wish: {name} holds a character that no database keeps")
 

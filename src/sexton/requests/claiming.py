@@ -29,7 +29,7 @@ from ..db.column_types import UtcDateTime
 from ..db.server_clock import database_now
 from ..db.tables import own_tables
 from ..request_state import STARTABLE_REQUESTS, RequestState
-from .request import Request
+from .claimed_request import ClaimedRequest
 
 MAX_CLAIM = 100
 """Requests that one statement takes at most."""
@@ -51,10 +51,10 @@ class Claims:
         self._floor: tuple[int, int] | None = None
         self._from_start = 0.0
 
-    def claim(self, connection: Connection, limit: int) -> list[Request]:
+    def claim(self, connection: Connection, limit: int) -> list[ClaimedRequest]:
         """Up to so many, the highest priority and the oldest first; SKIP LOCKED."""
         limit = min(max(limit, 1), MAX_CLAIM)
-        found: list[Request] = []
+        found: list[ClaimedRequest] = []
         if self._floor is not None and time.monotonic() - self._from_start < FROM_THE_START_SECONDS:
             priority, number = self._floor
             behind = {"floor_priority": priority, "floor_id": number}
@@ -64,16 +64,18 @@ class Claims:
             found = self._taken(connection, _head(connection.dialect.name), limit, {})
         return found
 
-    def _taken(self, connection: Connection, statement: Update, limit: int, more: dict[str, int]) -> list[Request]:
+    def _taken(
+        self, connection: Connection, statement: Update, limit: int, more: dict[str, int]
+    ) -> list[ClaimedRequest]:
         values = {"holder_name": self.holder, "engine_name": self.engine, "most": limit, **more}
         rows = sorted(connection.execute(statement, values).all(), key=lambda row: (-row.priority, row.id))
         self._floor = (rows[-1].priority, rows[-1].id) if rows else None
-        return [Request(*row[:-1]) for row in rows]
+        return [ClaimedRequest(*row[:-1]) for row in rows]
 
-    def claim_these(self, connection: Connection, ids: Sequence[int]) -> list[Request]:
+    def claim_these(self, connection: Connection, ids: Sequence[int]) -> list[ClaimedRequest]:
         """Those of these that wait and are free, whatever engine was to carry them; in the order of their numbers."""
         rows = connection.execute(_these(connection.dialect.name), {"holder_name": self.holder, "ids": list(ids)}).all()
-        return sorted((Request(*row[:-1]) for row in rows), key=lambda request: request.id)
+        return sorted((ClaimedRequest(*row[:-1]) for row in rows), key=lambda request: request.id)
 
 
 def _claim(dialect: str, picked: Select[Any]) -> Any:
@@ -89,7 +91,7 @@ def _claim(dialect: str, picked: Select[Any]) -> Any:
 
 
 def _columns(dialect: str) -> list[ColumnElement[Any]]:
-    """Of a `Request`, in order, and its priority. Instants as they are: these rows are our own doing."""
+    """Of a `ClaimedRequest`, in order, and its priority. Instants as they are: these rows are our own doing."""
     table = own_tables(dialect).requests.c
     names = ("id", "job", "args", "args_version", "attempt", "attempts", "crashes", "unique_key", "asked_by")
     ready_at = type_coerce(func.coalesce(table.run_at, table.created_at), UtcDateTime())

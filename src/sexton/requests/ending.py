@@ -22,18 +22,12 @@ from ..db.many_rows import insert_rows
 from ..db.server_clock import database_now
 from ..db.tables import DATABASE, own_tables
 from ..db.upsert import upsert
-from ..request_state import RequestState
+from ..request_state import DeadReason, RequestState
 from ..run_counts import Counts
 from ..run_state import WENT_WELL, OutcomeCode, RunState
 from ..slots.ending import Ending, counts_columns
 from .asking import STILL_WAITING
-from .request import Request
-
-CANCELLED_BY_A_PERSON = "cancelled"
-"""Why a request ended that nobody tries again, and nobody has to look at."""
-
-GIVEN_BACK = "given back"
-"""Its process was asked to end: another one begins it anew, and that cost no attempt."""
+from .claimed_request import ClaimedRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +35,12 @@ class EndedRequest:
     """One that was executed. seconds: how long it ran.  kept: whether a run row tells, when it went well.
 
     begun_at: by the database's clock.  traceback: (place, text) of an error, where those are kept.
-    again: it waits for its next attempt after so long; None: it has none, and is dead.  reason: why, in a word.
+    again: it waits for its next attempt after so long; None: it has none, and is dead.  reason: why.
+    given_back: its process was asked to end; another one begins it anew, and that cost no attempt.
+    cancelled: a person took it back; nobody tries it again, and nobody has to look at it.
     """
 
-    request: Request
+    request: ClaimedRequest
     ending: Ending
     begun_at: datetime
     seconds: float
@@ -52,7 +48,9 @@ class EndedRequest:
     kept: bool = True
     traceback: tuple[str | None, str] | None = None
     again: timedelta | None = None
-    reason: str = "failed"
+    reason: DeadReason = DeadReason.FAILED
+    given_back: bool = False
+    cancelled: bool = False
 
     @property
     def went_well(self) -> bool:
@@ -62,7 +60,7 @@ class EndedRequest:
     @property
     def is_dead(self) -> bool:
         """Whether it becomes a dead letter."""
-        return not self.went_well and self.again is None and self.reason not in (CANCELLED_BY_A_PERSON, GIVEN_BACK)
+        return not self.went_well and self.again is None and not self.given_back and not self.cancelled
 
 
 def end(connection: Connection, holder: str, ended: Sequence[EndedRequest], definition: str = "") -> set[int]:
@@ -113,9 +111,9 @@ def _end_one(connection: Connection, holder: str, one: EndedRequest, definition:
     if connection.execute(select(own.requests.c.id).where(*mine).with_for_update()).first() is None:
         return False
     superseded = False
-    if one.reason == GIVEN_BACK:
+    if one.given_back:
         _wait(connection, one, timedelta(), attempt=one.request.attempt)
-    elif one.reason == CANCELLED_BY_A_PERSON:
+    elif one.cancelled:
         connection.execute(delete(own.requests).where(*mine))
     elif one.again is not None:
         superseded = not _wait(connection, one, one.again, attempt=one.request.attempt + 1)
@@ -176,7 +174,7 @@ ASKED = (
 def bury(
     connection: Connection,
     ids: Sequence[int],
-    reason: str,
+    reason: DeadReason,
     error: str | None,
     traceback: tuple[str | None, str] | None = None,
 ) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, case, exists, literal, or_, select, upd
 
 from ..db.server_clock import database_now
 from ..db.tables import own_tables
-from ..request_state import RequestState
+from ..request_state import DeadReason, RequestState
 from .ending import bury
 from .holders import forget_the_dead, reap
 from .waking import wake_idle
@@ -33,7 +33,7 @@ def keep_up(connection: Connection, engines: Sequence[str]) -> bool:
     """All steps; whether something became ready. engines: whose sleeping workers are woken for that."""
     crashed = reap(connection)
     if crashed:
-        bury(connection, crashed, "crashed", "its process died with it, each time")
+        bury(connection, crashed, DeadReason.CRASHED, "its process died with it, each time")
     _bury_unknown(connection)
     forget_the_dead(connection)
     promoted = connection.execute(_promotion(connection.dialect.name)).rowcount
@@ -106,4 +106,4 @@ def _bury_unknown(connection: Connection) -> None:
     )
     ids = list(connection.execute(late.limit(MOST_AT_ONCE)).scalars())
     if ids:
-        bury(connection, ids, "unknown job", "no worker knows this job, for an hour")
+        bury(connection, ids, DeadReason.UNKNOWN_JOB, "no worker knows this job, for an hour")

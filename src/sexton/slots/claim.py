@@ -82,7 +82,7 @@ def claim(engine: Engine, due: DueRun, *, lease_seconds: float, definition: str 
         if lease is None:
             raise HeldElsewhere(f"{due.job} is being run by another process")
         _close_abandoned(connection, due.job)
-        attempt, failures = _next_attempt(connection, due)
+        attempt, failures = next_attempt(connection, due)
         as_of = due.as_of or _trusted_now(connection)
         differs_from = _settings_before(connection, due.job, definition)
         numbers = {"attempt": attempt, "infrastructure_failures": failures}
@@ -108,16 +108,27 @@ def _close_abandoned(connection: Connection, job: str) -> None:
 
 def reap(connection: Connection) -> int:
     """Close runs whose holder is dead: open, but under a lease that ran out or has another holder. How many."""
-    own = own_tables(connection.dialect.name)
+    runs = own_tables(connection.dialect.name).runs.c
+    # A row that somebody else holds is left to the next look: he may keep it, and the others are due.
+    dead = select(runs.id).where(*_dead(connection.dialect.name)).with_for_update(skip_locked=True)
+    return _abandon(connection, runs.id.in_(dead))
+
+
+def dead_jobs(connection: Connection) -> set[str]:
+    """The jobs that have a run which `reap` would close; only reads."""
+    runs = own_tables(connection.dialect.name).runs.c
+    return set(connection.execute(select(runs.job).where(*_dead(connection.dialect.name))).scalars())
+
+
+def _dead(dialect: str) -> tuple[ColumnElement[bool], ...]:
+    own = own_tables(dialect)
     runs, leases = own.runs.c, own.leases.c
     alive = select(leases.name).where(
         leases.name == literal(of_job("")) + runs.job,
         leases.epoch == runs.epoch,
-        leases.expires_at > database_now(connection.dialect.name),
+        leases.expires_at > database_now(dialect),
     )
-    # A row that somebody else holds is left to the next look: he may keep it, and the others are due.
-    dead = select(runs.id).where(runs.state == RunState.RUNNING, ~exists(alive)).with_for_update(skip_locked=True)
-    return _abandon(connection, runs.id.in_(dead))
+    return runs.finished_at.is_(None), runs.state == RunState.RUNNING, ~exists(alive)
 
 
 def _abandon(connection: Connection, *which: ColumnElement[bool]) -> int:
@@ -131,16 +142,15 @@ def _abandon(connection: Connection, *which: ColumnElement[bool]) -> int:
     return len(rows)
 
 
-def _next_attempt(connection: Connection, due: DueRun) -> tuple[int, int]:
-    """Its number, and how many of those before it were no fault of the job."""
+def next_attempt(connection: Connection, due: DueRun) -> tuple[int, int]:
+    """Its number, and how many of those before it were no fault of the job. AlreadyDone when the slot is taken."""
     if due.slot is None:
         return 1, 0
     runs = own_tables(connection.dialect.name).runs
-    earlier = connection.execute(
-        select(runs.c.attempt, runs.c.state, runs.c.outcome_code)
-        .where(runs.c.job == due.job, runs.c.database == DATABASE, runs.c.slot == due.slot)
-        .order_by(runs.c.attempt)
-    ).all()
+    of_slot = (runs.c.job == due.job, runs.c.database == DATABASE, runs.c.slot == due.slot)
+    others = () if due.queued is None else (runs.c.id != due.queued,)  # its own row holds the slot for it
+    columns = (runs.c.attempt, runs.c.state, runs.c.outcome_code)
+    earlier = connection.execute(select(*columns).where(*of_slot, *others).order_by(runs.c.attempt)).all()
     if any(one.state in TAKING_THE_SLOT for one in earlier):
         raise AlreadyDone(f"{due.job} has already run for {due.slot:%Y-%m-%d %H:%M:%S} UTC")
     failures = sum(infrastructure_failures(one.state, one.outcome_code, 0) for one in earlier)
@@ -199,10 +209,14 @@ def _open_run(connection: Connection, due: DueRun, lease: Lease, as_of: datetime
     return run_id
 
 
+_OF_QUEUED = ("attempt", "infrastructure_failures", "slot", "missed", "local_slot")
+"""Columns of a row that waits: they stay as they were written."""
+
+
 def _open_queued(connection: Connection, number: int, row: dict[str, Any]) -> int:
     runs = own_tables(connection.dialect.name).runs
     taken = update(runs).where(runs.c.id == number, runs.c.job == row["job"], runs.c.state == RunState.QUEUED)
-    row = {name: value for name, value in row.items() if name not in ("attempt", "infrastructure_failures")}
+    row = {name: value for name, value in row.items() if name not in _OF_QUEUED}
     if connection.execute(taken.values(row)).rowcount != 1:
         raise AlreadyDone(f"{row['job']}: run {number} is not waiting any more")
     return number

@@ -19,8 +19,8 @@ from ..run_state import CUT_OFF, RETRIED_IF_ASKED, TAKING_THE_SLOT, OutcomeCode,
 from .attempts import MAX_CRASHES, infrastructure_failures, rest_after
 from .due_run import DueRun
 from .ending import counts_columns
-from .queue import waiting
 from .schedule_overrides import ScheduleOverride, beginning, due_after, in_force, observe, overrides
+from .submission import give_up, is_lapsed, late_words, open_runs
 
 MINUTE = len("2026-11-22 04:10")
 """The part of `Schedule.local_slot` that people read off a clock."""
@@ -61,7 +61,11 @@ def due_runs(connection: Connection, jobs: Iterable[Job], now: datetime, busy: C
     if noted:
         known = overrides(connection, jobs)
     jobs = [job for job in jobs if job.name not in held]
-    found = [*_asked_for(connection, jobs), *_slots(connection, jobs, known, now, busy)]
+    found = [*_waiting(connection, jobs, known, now)]
+    # A later slot never passes one that waits in its row; where slots may be given up, it does not even wait for it.
+    waits = {run.job for run in found if run.slot is not None}
+    others = [job for job in jobs if job.name not in waits or (job.overlap == "skip" and job.name in busy)]
+    found += _slots(connection, others, known, now, busy)
     return [*found, *demanded(connection, jobs, now, {*busy, *(run.job for run in found)}, known)]
 
 
@@ -87,12 +91,21 @@ def demanded(
         yield DueRun(name, None)
 
 
-def _asked_for(connection: Connection, jobs: Sequence[Job]) -> Iterator[DueRun]:
-    """Runs that wait in the queue, oldest first; those of unknown jobs are left to whoever knows them."""
-    names = {job.name for job in jobs}
-    for number, name in waiting(connection):
-        if name in names:
-            yield DueRun(name, None, queued=number)
+def _waiting(
+    connection: Connection, jobs: Sequence[Job], known: Mapping[str, ScheduleOverride], now: datetime
+) -> Iterator[DueRun]:
+    """Runs whose rows wait, oldest first; those of unknown jobs are left to whoever knows them.
+
+    One with a slot was given to an engine, and is due here as well, for whoever asks about its job: claiming decides.
+    """
+    by_name = {job.name: job for job in jobs}
+    for run in open_runs(connection):
+        if run.state != RunState.QUEUED or (job := by_name.get(run.job)) is None:
+            continue
+        if is_lapsed(job, run.slot, now):
+            give_up(connection, job, run, now)
+        elif run.slot is None or (change := known.get(job.name)) is None or not change.paused(now):
+            yield run.due
 
 
 def _slots(
@@ -125,9 +138,8 @@ def _slots(
                 for number, slot in enumerate(slots)
             )
         elif lapsed is not None:
-            late = timedelta(seconds=int((now - lapsed).total_seconds()))
-            reason = f"given up: {late} late, more than {job.misfire.lateness}"
-            _write_skipped(connection, job, lapsed, now, missed_before(job.schedule, last, lapsed), reason)
+            missed = missed_before(job.schedule, last, lapsed)
+            _write_skipped(connection, job, lapsed, now, missed, late_words(job, lapsed, now))
 
 
 def _named_before(schedule: Schedule, newest: NewestAttempt | None, last: datetime | None) -> datetime | None:

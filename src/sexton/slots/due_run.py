@@ -23,7 +23,8 @@ class DueRun:
     job: its name; whoever executes it looks it up in his own registry.
     slot: for which it runs, in UTC; None for a run by hand, or one that somebody asked for.
     as_of: the run's time; None, the default, asks the database when it is claimed.
-    missed: earlier slots that this run stands for.  queued: number of the run row that asks for it.
+    missed: earlier slots that this run stands for.  queued: number of the run row that waits for it: somebody
+    asked for it, or, with a slot, an engine was given it.
     local_slot: local time and zone of the slot by the rules of its day, see `Schedule.local_slot`.
     """
 
@@ -53,8 +54,6 @@ class DueRun:
         for name, (right, wanted) in _RIGHT.items():
             if not right(value[name]):
                 raise SextonError(f"a due run: {name} must be {wanted}")
-        if value["slot"] is not None and value["queued"] is not None:
-            raise SextonError("a due run: one that somebody asked for has no slot")
         return cls(**{**value, "slot": _read(value["slot"]), "as_of": _read(value["as_of"])})
 
 

@@ -14,6 +14,7 @@ from ..call_state import ENDED_BADLY
 from ..db.tables import OwnTables, own_tables
 from ..policies.contract import Policy
 from ..policies.purge import Purge
+from ..request_state import RequestState
 from ..run_state import KEPT_AS_FAILURE
 
 DELIVERIES = "sexton.deliver"
@@ -23,7 +24,8 @@ DELIVERIES = "sexton.deliver"
 def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Policy]:
     """The work of `sexton.housekeeping`.
 
-    keep: durations for runs, failed_runs, effects, outbox, poison, incidents, tracebacks.
+    keep: durations for runs, failed_runs, effects, outbox, poison, incidents, tracebacks, dead_requests,
+    request_counts.
     with_outbox: False when a pack purges the outbox.
     """
     own = own_tables(dialect)
@@ -45,7 +47,8 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
     ]
     traces = own.tracebacks
     purges.append(Purge(traces, by=traces.c.created_at, keep=keep["tracebacks"], name="tracebacks"))
-    purges += _outside(own, keep)
+    purges.append(Purge(own.engine_counts, by=own.engine_counts.c.day, keep="90d", name="engine_counts"))
+    purges += [*_outside(own, keep), *_on_demand(own, keep)]
     if with_outbox:
         events = own.outbox_events
         purges.append(Purge(events, by=events.c.published_at, keep=keep["outbox"], name="outbox"))
@@ -64,6 +67,18 @@ def _outside(own: OwnTables, keep: Mapping[str, str]) -> list[Policy]:
         Purge(own.deliveries, by=deliveries.closed_at, keep=keep["outbox"], only=sent, name="deliveries"),
         Purge(own.destinations, by=who.last_ok_at, keep=keep["effects"], only=works, name="destinations"),
         Purge(own.budgets, by=own.budgets.c.over_at, keep="1d", name="budgets"),
+    ]
+
+
+def _on_demand(own: OwnTables, keep: Mapping[str, str]) -> list[Policy]:
+    """Requests are rows that are not over. What can be left of them: one asked for ten years ahead and forgotten."""
+    requests, dead = own.requests.c, own.dead_requests.c
+    never = requests.state == RequestState.BLOCKED
+    return [
+        Purge(own.requests, by=requests.created_at, keep=keep["failed_runs"], only=never, name="requests"),
+        Purge(own.dead_requests, by=dead.died_at, keep=keep["dead_requests"], name="dead_requests"),
+        Purge(own.workers, by=own.workers.c.expires_at, keep="1h", name="workers"),
+        Purge(own.request_counts, by=own.request_counts.c.minute, keep=keep["request_counts"], name="request_counts"),
     ]
 
 

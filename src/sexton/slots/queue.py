@@ -1,4 +1,4 @@
-"""Runs that somebody asked for: a row in state `queued` until a worker or a `run --due` claims it.
+"""Runs that wait: a row in state `queued` until it is claimed. Somebody asked for it, or an engine was given it.
 
 One that was ended by a deploy, or whose process died, is asked for again (see `attempts`): nobody asks twice.
 """
@@ -40,7 +40,7 @@ def waiting(connection: Connection) -> list[tuple[int, str]]:
     """(number, job) of the runs that nobody has begun, oldest first."""
     runs = own_tables(connection.dialect.name).runs
     # Only open runs are indexed by their state.
-    open_ones = (runs.c.finished_at.is_(None), runs.c.state == RunState.QUEUED, runs.c.slot.is_(None))
+    open_ones = (runs.c.finished_at.is_(None), runs.c.state == RunState.QUEUED)
     asked = select(runs.c.id, runs.c.job).where(*open_ones).order_by(runs.c.id)
     return [(row.id, row.job) for row in connection.execute(asked)]
 
@@ -68,8 +68,13 @@ def _ask(
     connection: Connection, runs: Table, job: str, by: str, now: datetime, attempt: int = 1, failures: int = 0
 ) -> int | None:
     """The number of a new row; None when one waits already."""
-    row: dict[str, Any] = {"job": job, "database": DATABASE, "slot": None, "attempt": attempt}
-    row |= {"infrastructure_failures": failures, "state": RunState.QUEUED, "asked_by": by}
-    row |= {"worker": "", "epoch": 0, "as_of": now, "started_at": now, "definition": "", **counts_columns({})}
+    row = queued_row(job, now, attempt, failures) | {"asked_by": by}
     new = upsert(connection.dialect.name, runs).values(row).on_conflict_do_nothing().returning(runs.c.id)
     return connection.execute(new).scalar()
+
+
+def queued_row(job: str, now: datetime, attempt: int, failures: int) -> dict[str, Any]:
+    """A run that waits, without a slot; of a job one waits at a time. failures: see `infrastructure_failures`."""
+    row: dict[str, Any] = {"job": job, "database": DATABASE, "slot": None, "attempt": attempt}
+    row |= {"infrastructure_failures": failures, "state": RunState.QUEUED}
+    return row | {"worker": "", "epoch": 0, "as_of": now, "started_at": now, "definition": "", **counts_columns({})}

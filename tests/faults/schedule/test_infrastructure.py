@@ -17,7 +17,6 @@ from sexton.db.connect import open_database
 from sexton.db.migrate import migrate
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
-from sexton.engines.worker.leader_inbox import LeaderInbox
 from sexton.errors import Stopped
 from sexton.run_state import INFRASTRUCTURE, OutcomeCode, RunState
 from sexton.runs.stop_signals import Stop
@@ -33,7 +32,7 @@ from sexton.testing.postgres import Server
 from tests.support.database_checks import let_leases_end
 from tests.support.patient_jobs import DAILY
 from tests.support.proxy import Proxy
-from tests.support.worker import LONG, make_yard
+from tests.support.worker import LONG, leader_inbox, make_yard
 from tests.support.workers import Start
 
 YEARLY = Job("shop.yearly", schedule=cron("0 0 1 1 *"), work=print, catch_up=True)
@@ -236,7 +235,7 @@ def test_a_leader_looks_again_when_the_rest_of_a_job_without_retry_is_over(engin
         cut_off(engine, OutcomeCode.DATABASE_LOST)
     ended = newest(engine).finished_at
     assert ended is not None
-    inbox, at = LeaderInbox(App(Settings(database=database))), now(engine)
+    inbox, at = leader_inbox(App(Settings(database=database))), now(engine)
 
     with engine.begin() as connection:
         inbox.plan(connection, [YEARLY], at)

@@ -17,7 +17,6 @@ from sexton.config import Settings
 from sexton.db.notify import NOTIFY_CHANNEL
 from sexton.engines.executor.messages import MAX_MESSAGE_BYTES, JsonPipe, in_form, message_of
 from sexton.engines.run_order import DueQueue
-from sexton.engines.worker.leader_inbox import LeaderInbox
 from sexton.jobs.registry import Registry
 from sexton.run_state import RunState
 from sexton.runs.outcome import Outcome
@@ -27,7 +26,7 @@ from sexton.slots.wake import understood
 from sexton.testing.postgres import Server
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE
-from tests.support.worker import LONG, Yard, make_yard, said
+from tests.support.worker import LONG, Yard, leader_inbox, make_yard, said
 from tests.support.workers import Start
 
 HOUSEKEEPING = "sexton.housekeeping"
@@ -104,7 +103,7 @@ def test_sec_2_a_payload_that_cannot_be_decoded_means_look(server: Server, tmp_p
     with psycopg.connect(url.replace("+psycopg", "").replace(f"/{name}", "/postgres"), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE \"{name}\" ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
     try:
-        desk = LeaderInbox(App(Settings(database=url)))
+        desk = leader_inbox(App(Settings(database=url)))
         with closing(desk):
             assert desk.called() == ([], False)  # it listens now
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
@@ -116,7 +115,7 @@ def test_sec_2_a_payload_that_cannot_be_decoded_means_look(server: Server, tmp_p
 
 @pytest.mark.databases("postgres18")
 def test_sec_2_a_listener_whose_connection_dies_returns(engine: Engine, database: str) -> None:
-    desk = LeaderInbox(App(Settings(database=database)))
+    desk = leader_inbox(App(Settings(database=database)))
     with closing(desk):
         desk.called()
         with engine.begin() as connection:
@@ -144,7 +143,7 @@ def test_sec_2_who_called_out_a_run_that_does_not_wait_is_not_taken_at_his_word(
     engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sexton.engines.worker.leader_inbox.DOUBT", 2 * PATIENCE)
-    desk = LeaderInbox(App(Settings(database=database)))
+    desk = leader_inbox(App(Settings(database=database)))
     with closing(desk):
         desk.called()
         desk.misled()

@@ -21,7 +21,8 @@ from ...slots.ending import Ending
 from ...slots.late_closing import close_late
 from ...slots.lease import Lease, of_job
 from ..contract import unstartable
-from .process import KILL, Assignment
+from .assignments import Assignment
+from .process import KILL
 
 CLOSING_SECONDS = 120.0
 """Seconds that closing is tried; the server may still be busy with what the dead process asked for last."""

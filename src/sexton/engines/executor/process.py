@@ -13,12 +13,12 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from ...jobs.modules import python
 from ...runs.hard_limit import ALARM
 from ...slots.due_run import DueRun
+from .assignments import Assignment, ShiftAssignment
 from .messages import JsonPipe, in_form
 
 KILL = ALARM - 0.5
@@ -44,37 +44,6 @@ RENEWED_AFTER = 30.0
 
 STEADY = 10.0
 """Seconds that one has to live, or a run that it has to end, for its start to count as good."""
-
-
-@dataclass(slots=True)
-class Assignment:
-    """What a busy executor does. begun: it has heard of it.  claimed: its run row, once it is ours.
-
-    ends: monotonic time at which it is killed.
-    last_word: what it said before it ended itself, as the run did not end.  outcome: its last message, or "gone".
-    """
-
-    due: DueRun
-    ends: float
-    begun: bool = False
-    claimed: dict[str, Any] | None = None
-    last_word: dict[str, Any] | None = None
-    outcome: dict[str, Any] | None = None
-
-
-@dataclass(slots=True)
-class ShiftAssignment:
-    """Requests that a busy executor takes, until it says that it is over, or is gone. holder: its row in `workers`.
-
-    ends: monotonic time at which it is killed; each request has an earlier end of its own.  more: others may wait.
-    """
-
-    holder: str
-    ends: float
-    ending: bool = False
-    over: bool = False
-    more: bool = False
-    gone: bool = False
 
 
 class Executor:
@@ -174,9 +143,20 @@ class Executor:
 
     def give_shift(self, holder: str, seconds: float, longest: float) -> None:
         """Let it take requests for so long, as `holder`; one of them may take `longest` seconds."""
+        self._give_shift(holder, seconds + longest, {"holder": holder, "seconds": seconds})
+
+    def give_requests(self, ids: Sequence[int], engine: str, holder: str, longest: float) -> None:
+        """Let it take those of these requests that are free, as `holder`; `engine` has brought their numbers.
+
+        longest: seconds that one of them may take; those behind one that takes its time are given back.
+        """
+        wish = {"holder": holder, "seconds": 0.0, "ids": list(ids), "engine": engine}
+        self._give_shift(holder, longest * len(ids), wish)
+
+    def _give_shift(self, holder: str, seconds: float, wish: dict[str, Any]) -> None:
         assert self._line is not None
-        self.shift = ShiftAssignment(holder, time.monotonic() + seconds + longest + KILL)
-        self._line.send({"shift": {"holder": holder, "seconds": seconds}})
+        self.shift = ShiftAssignment(holder, time.monotonic() + seconds + KILL)
+        self._line.send({"shift": wish})
 
     def enough(self) -> None:
         """Let it end its shift after the request in hand: something else is due."""

@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from signal import SIGKILL, SIGTERM
 from typing import Any
 
 from ...app import App
+from ...requests.holders import Holder
+from ...requests.upkeep import keep_up
 from ...run_state import OutcomeCode
 from ...runs.outcome import Outcome
 from ...runs.stop_signals import Stop
+from ...slots.claim import holder_name
 from ...slots.due_run import DueRun
+from ...slots.lease import short_transaction
 from ..contract import not_begun
+from .assignments import Assignment, ShiftAssignment
 from .messages import outcome_of
 from .orphans import OrphanedRuns
-from .process import Assignment, Executor
+from .process import Executor
 
 CLOSING = 10.0
 """Seconds for which the run of an executor that is gone is tried to be closed; then the next start does it."""
+
+SHIFT = 1.0
+"""Seconds of one shift of requests."""
 
 CLOCK_POLL_SECONDS = 1.0
 """Seconds between two looks at the clock while an executor is busy."""
@@ -39,13 +47,12 @@ class SeparateProcess:
         self._stop = stop
         self._executor = executor
         self._orphans = OrphanedRuns(app)
+        self._holder = ""
 
     def run(self, due: DueRun, *, quiet: bool) -> tuple[Outcome, bool]:
         """Run it. quiet: the executor writes no line of log.  Also: whether it has told the end itself."""
         executor = self._executor
-        executor.start()
-        while executor.alive and not executor.idle:
-            self._heard(self._stop.asked)
+        self._await_idle()
         if self._stop.asked:
             return not_begun(due, self._stop.reason, OutcomeCode.STOPPED), False
         if not executor.alive:
@@ -61,6 +68,56 @@ class SeparateProcess:
             self._close()
             return outcome_of(said), not quiet
         return self._gone(done), not quiet and done.last_word is not None
+
+    def work(self, until: float, engine: str) -> bool:
+        """Let it take the requests that wait, until none does or `until` (monotonic); False when it cannot."""
+        while not self._stop.asked and time.monotonic() < until:
+            shift = self._shift(lambda holder: self._executor.give_shift(holder, SHIFT, self._longest()), engine)
+            if shift is None:
+                return False
+            if not shift.more and not shift.gone:
+                return True
+        return True
+
+    def take(self, ids: Sequence[int], engine: str) -> bool:
+        """Let it take those of these requests that are free; False when no process could be had.
+
+        What a process had that is gone waits again at once, as whoever leads would see to later.
+        """
+
+        def give(holder: str) -> None:
+            self._executor.give_requests(ids, engine, holder, self._longest())
+
+        return self._shift(give, engine) is not None
+
+    def _shift(self, give: Callable[[str], None], engine: str) -> ShiftAssignment | None:
+        """One shift of the process, to its end; None when no process could be had."""
+        executor = self._executor
+        self._await_idle()
+        if self._stop.asked or not executor.alive:
+            return None
+        self._holder = self._holder or holder_name()
+        give(self._holder)
+        shift = executor.shift
+        while shift is not None and not shift.over:
+            for _ in self._heard(self._stop.asked):
+                pass
+        executor.shift = None
+        if shift is not None and shift.gone:
+            with short_transaction(self._app.database, self._app.limits().lease) as connection:
+                Holder(f"{self._holder}.0", engine, self._app.limits().lease).leave(connection)
+                keep_up(connection, [engine])
+            self._holder = ""
+        return shift
+
+    def _longest(self) -> float:
+        asked = (job.time_limit.total_seconds() for job in self._app.registry if job.on_demand is not None)
+        return max(asked, default=0.0)
+
+    def _await_idle(self) -> None:
+        self._executor.start()
+        while self._executor.alive and not self._executor.idle:
+            self._heard(self._stop.asked)
 
     def _heard(self, asked: bool) -> Iterator[Assignment]:
         """Wait for what the executor says next; end it when it is overdue, and with us."""

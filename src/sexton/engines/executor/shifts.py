@@ -39,24 +39,38 @@ class RequestShifts:
         self._enough = False
         more = False
         try:
-            more = self._of(wish["holder"]).work(time.monotonic() + wish["seconds"], self._has_enough)
+            shift = self._of(wish["holder"], wish.get("engine", OWN_ENGINE))
+            if "ids" in wish:
+                self._take(shift, wish["ids"], wish["engine"])
+            else:
+                more = shift.work(time.monotonic() + wish["seconds"], self._has_enough)
         except Exception as error:  # the database is away: what was claimed is taken up again when its lease is over
             logs.emit(logs.said("requests were left", error=in_words(error)))
         self._line.send({"event": "shift over", "more": more})
         return first
 
-    def _of(self, holder: str) -> Shift:
+    def _take(self, shift: Shift, ids: list[int], engine: str) -> None:
+        from ...slots.engine_counts import EngineCounts, count
+        from ...slots.lease import short_transaction
+
+        duplicates = len(ids) - shift.take(ids)
+        if duplicates:
+            with short_transaction(self._app.database, self._app.limits().lease) as connection:
+                count(connection, engine, EngineCounts(duplicates=duplicates))
+
+    def _of(self, holder: str, engine: str) -> Shift:
         if self._shift is not None and not self._shift.broken:
             return self._shift
         self._broken += self._shift is not None
         from ...requests.holders import Holder
         from ...runs.requests.functions import DemandedFunctions
-        from ...runs.requests.shift import Shift, ShiftPlace
+        from ...runs.requests.place import ShiftPlace
+        from ...runs.requests.shift import Shift
 
         app, limits = self._app, self._app.limits()
         functions = DemandedFunctions(app.registry, app.database)
         place = ShiftPlace(app.database, functions, limits, self._stop, app.definition, True, _told)
-        self._shift = Shift(place, Holder(f"{holder}.{self._broken}", OWN_ENGINE, limits.lease))
+        self._shift = Shift(place, Holder(f"{holder}.{self._broken}", engine, limits.lease))
         return self._shift
 
     def _has_enough(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -29,16 +29,17 @@ DOUBT = 10.0
 
 
 class LeaderInbox:
-    """Of one worker; used while it leads."""
+    """Of one worker, or scheduler; used while it leads. jobs: those that it starts."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, jobs: Sequence[Job]) -> None:
+        self._names = {job.name for job in jobs}
         self.agenda = Agenda()
         self._app = app
         self._listener: Listener | None = None
         self._deaf = 0
         self._doubted = 0.0
         self._version = -1
-        self._demanding = [job for job in app.registry if job.demand is not None]
+        self._demanding = [job for job in jobs if job.demand is not None]
 
     def sources(self) -> list[Listener]:
         """What else to select on."""
@@ -52,7 +53,7 @@ class LeaderInbox:
         Runs are at most one a job. They may not be there: whoever may connect can call, so claiming decides.
         """
         hints = understood(self._heard())
-        names = set(self._app.registry.names()) & hints.runs.keys()
+        names = self._names & hints.runs.keys()
         if time.monotonic() < self._doubted:
             return [], hints.look or bool(names)
         return [DueRun(name, queued=hints.runs[name]) for name in sorted(names)], hints.look
@@ -86,7 +87,7 @@ class LeaderInbox:
         """
         with read_only(self._app.database) as connection:
             now = version(connection)
-            asked = {job for _, job in waiting(connection)}
+            asked = {job for _, job in waiting(connection)} & self._names
             at = ask_now(connection) if self._demanding else None
             in_demand = [] if at is None else list(demanded(connection, self._demanding, at, busy))
         before, self._version = self._version, now

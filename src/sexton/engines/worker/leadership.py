@@ -42,9 +42,15 @@ class Candidate(Protocol):
 
 
 class Leadership:
-    """One worker's part in the election. clock: kept by every turn.  seconds: length of the lease."""
+    """One process's part in the election. clock: kept by every turn.  seconds: length of the lease.
 
-    def __init__(self, engine: Engine, holder: str, seconds: float, candidate: Candidate) -> None:
+    lease: its name; those who lead different things have different ones.
+    """
+
+    def __init__(
+        self, engine: Engine, holder: str, seconds: float, candidate: Candidate, *, lease: str = LEADER
+    ) -> None:
+        self._name = lease
         self.clock = DatabaseClock()
         self._candidate = candidate
         self._engine = engine
@@ -77,7 +83,7 @@ class Leadership:
             if self._lease is not None and not renew(connection, self._lease):
                 self._lease = None
             if self._lease is None:
-                self._lease = acquire(connection, LEADER, self.holder, self._seconds)
+                self._lease = acquire(connection, self._name, self.holder, self._seconds)
         return self.leading
 
     def resign(self) -> None:
@@ -92,7 +98,7 @@ class Leadership:
         """Asked by reading only: standbys look often, and SQLite has one writer."""
         with read_only(self._engine) as connection:
             require_schema(connection)
-            return self._candidate.may_lead(*_asked(connection)) and is_free(connection, LEADER, self._seconds)
+            return self._candidate.may_lead(*_asked(connection)) and is_free(connection, self._name, self._seconds)
 
 
 def _asked(connection: Connection) -> tuple[datetime, float]:

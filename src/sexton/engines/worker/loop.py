@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...app import App
 from ...db.faults import in_words
 from ...errors import SchemaOutdated, SextonError, UsageError
+from ...jobs.job import OWN_ENGINE
 from ...jobs.zones import renew_zones
 from ...run_state import NoRun, OutcomeCode
 from ...runs.outcome import Outcome
@@ -28,9 +29,10 @@ from ...slots.claim import holder_name
 from ...slots.due_run import DueRun
 from ...slots.lease import short_transaction
 from ..contract import look, not_begun
+from ..executor.assignments import Assignment
 from ..executor.messages import outcome_of
 from ..executor.orphans import OrphanedRuns
-from ..executor.process import Assignment, Executor
+from ..executor.process import Executor
 from ..garbage_collection import freeze_loaded
 from ..run_order import DueQueue
 from .database_outage import DatabaseOutage
@@ -55,7 +57,10 @@ Say = Callable[..., None]
 
 
 class Worker:
-    """One worker process. executors: one for each run at once."""
+    """One worker process. executors: one for each run at once.
+
+    jobs: those that no other engine carries; which other ones there are decides the settings.
+    """
 
     def __init__(self, app: App, executors: Sequence[Executor], *, stop: Stop, say: Say) -> None:
         self.app = app
@@ -65,7 +70,8 @@ class Worker:
         self.executors = executors
         self.readiness = Readiness(executors, say)
         self.leadership = Leadership(app.database, holder_name(), self.limits.lease, self.readiness)
-        self.inbox = LeaderInbox(app)
+        self.jobs = [job for job in app.registry if job.engine == OWN_ENGINE]
+        self.inbox = LeaderInbox(app, self.jobs)
         self.waiting = DueQueue(app.registry)
         self.desk = RequestDesk(app, executors, self.leadership.holder, say)
         self.orphans = OrphanedRuns(app)
@@ -98,6 +104,10 @@ class Worker:
     def idle_seconds(self) -> float:
         """Since the loop last turned: what `/healthz` judges."""
         return time.monotonic() - self.timers.turned
+
+    def leads(self) -> bool:
+        """Whether it is the one that watches."""
+        return self.leadership.leading
 
     def without_database(self) -> float:
         """Seconds for which the database could not be asked, or did not answer; 0 when it does, or when we stood by."""
@@ -149,12 +159,12 @@ class Worker:
                 self.say("new rules of time zones")
             self.timers.all = now + ALL
             self.inbox.agenda.clear()
-            names = {*self.app.registry.names()}
+            names = {job.name for job in self.jobs}
         if names:
             self._look_at(names)
 
     def _look_at(self, names: set[str]) -> None:
-        jobs = [job for job in self.app.registry if job.name in names]
+        jobs = [job for job in self.jobs if job.name in names]
         busy = {*self._under_way()}
         with short_transaction(self.app.database, self.limits.lease) as connection:
             now, found = look(connection, jobs, busy)

@@ -16,7 +16,8 @@ from signal import SIGKILL, SIGTERM
 
 from ...exit_codes import DONE
 from ...runs.stop_signals import Stop
-from ..executor.process import Assignment, Executor
+from ..executor.assignments import Assignment
+from ..executor.process import Executor
 
 SHUTDOWN_GRACE_SECONDS = 3.0
 """Seconds beyond the length of a lease, which runs have to end their batch in."""
@@ -43,8 +44,12 @@ def end_runs(executors: Sequence[Executor], lease: float, ended: Callable[[Assig
 
 
 @contextmanager
-def ending_in_time(stop: Stop, lease: float, executors: Sequence[Executor], say: Callable[..., None]) -> Iterator[None]:
+def ending_in_time(
+    stop: Stop, lease: float, executors: Sequence[Executor], say: Callable[..., None], last: str = "worker ended"
+) -> Iterator[None]:
     """What is still inside the block that long after `stop` was asked is ended, its executors first; exit code 0.
+
+    last: the line of log that is the last one then.
 
     A thread, as the main one may wait for an answer that never comes: a peer that takes what we send and says nothing
     is no error of the network. Leases end by themselves, and whoever leads next finds the runs.
@@ -58,7 +63,7 @@ def ending_in_time(stop: Stop, lease: float, executors: Sequence[Executor], say:
         for executor in executors:
             executor.signal(SIGKILL)
         with suppress(OSError, ValueError):
-            say("worker ended", reason=f"{stop.reason}; the database does not answer, and the lead ends by itself")
+            say(last, reason=f"{stop.reason}; the database does not answer, and the lead ends by itself")
             sys.stdout.flush()
         os._exit(DONE)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from ...errors import LeaseLost, UsageError
 from ...jobs.arguments import UnfitArguments
 from ...jobs.on_demand import OnDemand
-from ...requests.ending import CANCELLED_BY_A_PERSON, GIVEN_BACK, EndedRequest
-from ...requests.request import Request
+from ...request_state import DeadReason
+from ...requests.claimed_request import ClaimedRequest
+from ...requests.ending import EndedRequest
 from ...run_counts import Counts
 from ...run_state import OutcomeCode, RunState
 from ...slots.ending import Ending
@@ -25,23 +27,28 @@ from ..stop_signals import Stop
 from .functions import DemandedFunction
 from .request_run import RequestRun
 
-Clock = Callable[[Request], datetime]
+Clock = Callable[[ClaimedRequest], datetime]
 """The time now, by the database's clock as it was when the request was claimed."""
 
 NO_STEPS: Collection[str] = ()
 
 
-def refused(request: Request, error: UsageError, now: datetime, about: OnDemand) -> EndedRequest:
+def refused(request: ClaimedRequest, error: UsageError, now: datetime, about: OnDemand) -> EndedRequest:
     """One that could not begin: its arguments fit nothing, which no attempt changes, or its work cannot be had."""
     unfit = isinstance(error, UnfitArguments)
     ending = Ending(RunState.FAILED, f"could not begin: {error}", code=OutcomeCode.COULD_NOT_BEGIN)
     again = None if unfit else next_attempt(request, about)
     return EndedRequest(
-        request, ending, now, 0.0, again=again, reason="unfit arguments" if unfit else "could not begin"
+        request,
+        ending,
+        now,
+        0.0,
+        again=again,
+        reason=DeadReason.UNFIT_ARGUMENTS if unfit else DeadReason.COULD_NOT_BEGIN,
     )
 
 
-def next_attempt(request: Request, about: OnDemand) -> timedelta | None:
+def next_attempt(request: ClaimedRequest, about: OnDemand) -> timedelta | None:
     """The rest before the next attempt; None: this was the last."""
     if request.attempt >= request.attempts:
         return None
@@ -52,7 +59,7 @@ def attempted(
     function: DemandedFunction,
     arguments: dict[str, Any],
     run: RequestRun,
-    request: Request,
+    request: ClaimedRequest,
     stop: Stop,
     tracebacks: bool,
 ) -> EndedRequest | None:
@@ -84,7 +91,7 @@ def _steps(function: DemandedFunction, result: object, run: RequestRun) -> dict[
 def _failed(
     function: DemandedFunction,
     run: RequestRun,
-    request: Request,
+    request: ClaimedRequest,
     stop: Stop,
     error: BaseException,
     began: float,
@@ -94,20 +101,18 @@ def _failed(
     ending = ended_by(error, overdue=seconds >= function.seconds, stopped=stop.reason if stop.asked else "")
     said = ending.error or error_message(error)
     state = ending.state if isinstance(ending.state, RunState) else RunState.FAILED
-    reason, again = "failed", next_attempt(request, function.about)
+    given_back = run.cancelled is None and ending.code == OutcomeCode.STOPPED
     if run.cancelled is not None:
-        state, reason, again, said = RunState.CANCELLED, CANCELLED_BY_A_PERSON, None, f"cancelled by {run.cancelled}"
-    elif ending.code == OutcomeCode.STOPPED:
-        reason, again = GIVEN_BACK, None
-    elif state == RunState.TIMED_OUT:
-        reason = "timed out"
+        state, said = RunState.CANCELLED, f"cancelled by {run.cancelled}"
     told = None
     if state == RunState.FAILED and tracebacks and not isinstance(error, LeaseLost):
         told = _traceback(error)
     steps = {step_name(function.call, NO_STEPS): Counts(changed=run.changed)} if run.changed else {}
-    return EndedRequest(
-        request, Ending(state, said, code=ending.code), run.now, seconds, steps, True, told, again, reason
-    )
+    ended = EndedRequest(request, Ending(state, said, code=ending.code), run.now, seconds, steps, traceback=told)
+    if given_back or run.cancelled is not None:
+        return replace(ended, given_back=given_back, cancelled=run.cancelled is not None)
+    reason = DeadReason.TIMED_OUT if state == RunState.TIMED_OUT else DeadReason.FAILED
+    return replace(ended, again=next_attempt(request, function.about), reason=reason)
 
 
 def _traceback(error: BaseException) -> tuple[str | None, str] | None:

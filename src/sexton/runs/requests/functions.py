@@ -14,7 +14,7 @@ from ...jobs.arguments import Parameters, UnfitArguments, loaded_arguments
 from ...jobs.job import Job
 from ...jobs.on_demand import OnDemand
 from ...jobs.registry import Registry
-from ...requests.request import Request
+from ...requests.claimed_request import ClaimedRequest
 from ..failure import error_message
 
 LOADED_AGAIN_SECONDS = 30.0
@@ -31,7 +31,7 @@ class DemandedFunction:
     parameters: Parameters
     seconds: float
 
-    def arguments(self, request: Request) -> dict[str, Any]:
+    def arguments(self, request: ClaimedRequest) -> dict[str, Any]:
         """What it is called with for this request. UnfitArguments: nothing that it takes."""
         kept: Any = loaded_arguments(request.args)
         if request.args_version > self.about.args_version:

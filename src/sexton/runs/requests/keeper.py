@@ -11,23 +11,41 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sqlalchemy import Connection, select
 
 from ...db.tables import own_tables
 from ...exit_codes import FAILED
-from ...requests.ending import CANCELLED_BY_A_PERSON, GIVEN_BACK, EndedRequest, is_begun
+from ...request_state import DeadReason
+from ...requests.ending import EndedRequest, is_begun
+from ...requests.holders import Holder
 from ...run_state import OutcomeCode, RunState
 from ...slots.ending import Ending
 from ...slots.lease import short_transaction
 from ..hard_limit import HARD_LIMIT_GRACE_SECONDS, OVERDUE
 from .attempt import next_attempt
+from .place import Current, ShiftPlace
 
-if TYPE_CHECKING:
-    from .shift import Current, Shift
+
+class KeptShift(Protocol):
+    """The shift that is kept. current: the request that is executed now.  ended: not written yet."""
+
+    place: ShiftPlace
+    holder: Holder
+    lock: threading.RLock
+    current: Current | None
+    ended: list[EndedRequest]
+
+    def write(self, then: Callable[[Connection], None] | None = None) -> None:
+        """Put what has ended on record, and do `then` in the same transaction."""
+
+    def give_back(self) -> None:
+        """What was claimed and is not begun waits again."""
+
 
 TICK_SECONDS = 0.02
 
@@ -47,7 +65,7 @@ CANCEL_GRACE_SECONDS = 5.0
 class Keeper:
     """Of one shift."""
 
-    def __init__(self, shift: Shift) -> None:
+    def __init__(self, shift: KeptShift) -> None:
         self._shift = shift
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="requests", daemon=True)
@@ -119,10 +137,10 @@ class Keeper:
         if not shift.place.own_process:
             return
         request, seconds = current.request, time.monotonic() - current.began
-        one = EndedRequest(request, ending, current.run.now, seconds, reason="timed out")
+        one = EndedRequest(request, ending, current.run.now, seconds, reason=DeadReason.TIMED_OUT)
         if ending.state == RunState.CANCELLED:
-            reason = GIVEN_BACK if ending.code == OutcomeCode.STOPPED else CANCELLED_BY_A_PERSON
-            one = replace(one, reason=reason)
+            stopped = ending.code == OutcomeCode.STOPPED
+            one = replace(one, given_back=stopped, cancelled=not stopped)
         else:
             one = replace(one, again=next_attempt(request, current.function.about))
         with suppress(Exception):  # whoever leads finds the request later

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, event, select
 from ...db.statement_timeout import canceller, statement_limit
 from ...db.tables import own_tables
 from ...errors import JobFailed, LeaseLost, Stopped, TimedOut
-from ...requests.request import Request
+from ...requests.claimed_request import ClaimedRequest
 from ...run_counts import Counts
 from ..connection_watch import TRANSACTION_ENDS_ITSELF, WatchedTransaction, watched
 from ..context import Limits, milliseconds
@@ -48,7 +48,7 @@ class RequestRun:
     job: its name.  request: its number.  attempt: from 1.  now: the time of the attempt, aware, UTC, by the database.
     """
 
-    def __init__(self, request: Request, now: datetime, place: RunPlace) -> None:
+    def __init__(self, request: ClaimedRequest, now: datetime, place: RunPlace) -> None:
         self.job = request.job
         self.request = request.id
         self.attempt = request.attempt

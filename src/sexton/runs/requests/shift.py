@@ -14,29 +14,27 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from ...errors import LeaseLost, UsageError
 from ...jobs.on_demand import OnDemand
+from ...requests.claimed_request import ClaimedRequest
 from ...requests.claiming import MAX_CLAIM, Claims
 from ...requests.ending import EndedRequest, end, give_back, is_begun
 from ...requests.holders import Holder
-from ...requests.request import Request
 from ...requests.upkeep import unknown
 from ...run_counts import Counts
 from ...run_state import RunState
 from ...slots.ending import Ending
 from ...slots.lease import short_transaction
-from ..context import Limits
 from ..hard_limit import ALARM
 from ..process_state import given_back
-from ..stop_signals import Stop
 from .attempt import attempted, refused
-from .functions import DemandedFunction, DemandedFunctions
+from .keeper import Keeper
+from .place import Current, ShiftPlace
 from .request_run import RequestRun, RunPlace
 
 WORK_SECONDS = 0.1
@@ -49,38 +47,6 @@ FIRST_CLAIM = 8
 """Requests of the first claim, when nobody knows yet how long they take."""
 
 
-def nobody_listens(ended: EndedRequest) -> None:
-    """The listener that does not listen."""
-
-
-@dataclass(slots=True)
-class Current:
-    """The request that is executed now. began: monotonic.  begun: whether the row says so."""
-
-    request: Request
-    run: RequestRun
-    function: DemandedFunction
-    began: float
-    deadline: float
-    begun: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ShiftPlace:
-    """Where a shift works. own_process: a request that does not end takes the process along.
-
-    tell: is given each request that has ended, once that is on record.
-    """
-
-    database: Engine
-    functions: DemandedFunctions
-    limits: Limits
-    stop: Stop
-    definition: str = ""
-    own_process: bool = False
-    tell: Callable[[EndedRequest], None] = nobody_listens
-
-
 class Shift:
     """One process at work. holder: its row in `workers`."""
 
@@ -89,7 +55,7 @@ class Shift:
         self.holder = holder
         self.lock = threading.RLock()
         self.current: Current | None = None
-        self.pending: deque[Request] = deque()
+        self.pending: deque[ClaimedRequest] = deque()
         self.ended: list[EndedRequest] = []
         self._writing = threading.Lock()
         self._claims = Claims(holder.name, holder.engine)
@@ -115,7 +81,7 @@ class Shift:
             self.write()
         return True
 
-    def _claim(self, connection: Connection) -> list[Request]:
+    def _claim(self, connection: Connection) -> list[ClaimedRequest]:
         return self._claims.claim(connection, int(min(max(WORK_SECONDS / self._typical, 1), MAX_CLAIM)))
 
     def take(self, ids: Sequence[int]) -> int:
@@ -128,8 +94,6 @@ class Shift:
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
-        from .keeper import Keeper
-
         keeper = Keeper(self)
         keeper.start()
         try:
@@ -141,9 +105,9 @@ class Shift:
         finally:
             keeper.stop()
 
-    def _turn(self, claim: Callable[[Connection], list[Request]]) -> list[Request]:
+    def _turn(self, claim: Callable[[Connection], list[ClaimedRequest]]) -> list[ClaimedRequest]:
         """Write what has ended, and claim, in one transaction."""
-        claimed: list[Request] = []
+        claimed: list[ClaimedRequest] = []
 
         def and_claim(connection: Connection) -> None:
             if time.monotonic() - self.holder.renewed > self.place.limits.renew:
@@ -175,7 +139,7 @@ class Shift:
                     self.done += 1
                     self.place.tell(one)
 
-    def _execute(self, batch: list[Request], over: Callable[[], bool]) -> None:
+    def _execute(self, batch: list[ClaimedRequest], over: Callable[[], bool]) -> None:
         """Those that may have crashed a process come last, each alone."""
         with self.lock:
             self.pending.extend(sorted(batch, key=lambda request: request.crashes > 0))
@@ -204,7 +168,7 @@ class Shift:
         if strange:
             self.write(lambda connection: unknown(connection, self.holder.name, [one.id for one in strange]))
 
-    def give_back(self, also: Sequence[Request] = ()) -> None:
+    def give_back(self, also: Sequence[ClaimedRequest] = ()) -> None:
         """What was claimed and is not begun waits again, for anybody."""
         with self.lock:
             left = [*also, *self.pending]
@@ -212,12 +176,12 @@ class Shift:
         if left:
             self.write(lambda connection: give_back(connection, self.holder.name, [one.id for one in left]))
 
-    def _alone(self, request: Request) -> None:
+    def _alone(self, request: ClaimedRequest) -> None:
         """Its process died with it, or beside it: now it is the only one that we have."""
         self.give_back()
         self.write(lambda connection: is_begun(connection, self.holder.name, request.id))
 
-    def _one(self, request: Request) -> None:
+    def _one(self, request: ClaimedRequest) -> None:
         place, began = self.place, time.monotonic()
         now = request.claimed_at + timedelta(seconds=max(began - self._claimed, 0.0))
         try:
@@ -241,7 +205,7 @@ class Shift:
         if ended is not None:
             self._has_ended(ended)
 
-    def _about(self, request: Request) -> OnDemand:
+    def _about(self, request: ClaimedRequest) -> OnDemand:
         return self.place.functions.about(request.job)
 
     def _has_ended(self, ended: EndedRequest) -> None:
@@ -250,12 +214,14 @@ class Shift:
                 self._first_ended = time.monotonic()
             self.ended.append(ended)
 
-    def _run_place(self, request: Request, deadline: float, now: datetime) -> RunPlace:
+    def _run_place(self, request: ClaimedRequest, deadline: float, now: datetime) -> RunPlace:
         place = self.place
         finish = partial(self._finish, request, now, time.monotonic())
         return RunPlace(place.database, place.limits, self.holder.name, deadline, place.stop, finish)
 
-    def _finish(self, request: Request, now: datetime, began: float, connection: Connection, counts: Counts) -> None:
+    def _finish(
+        self, request: ClaimedRequest, now: datetime, began: float, connection: Connection, counts: Counts
+    ) -> None:
         """End it in the function's own transaction."""
         steps = {"work": counts} if counts.changed else {}
         kept = self._about(request).history == "all"

@@ -29,6 +29,7 @@ def upgrade() -> None:
     _dead_requests()
     _workers()
     _request_counts()
+    _engine_counts()
     name, schema = _name("runs")
     op.add_column(name, sa.Column("engine", sa.Text), schema=schema)
     op.add_column(name, sa.Column("submitted_at", INSTANT), schema=schema)
@@ -135,3 +136,14 @@ def _request_counts() -> None:
         sa.Column("waited_ms", BigKey, nullable=False),
     )
     _index("sexton_request_counts_minute", "request_counts", ["minute"])
+
+
+def _engine_counts() -> None:
+    _create(
+        "engine_counts",
+        sa.Column("engine", sa.Text, primary_key=True),
+        sa.Column("day", INSTANT, primary_key=True),
+        sa.Column("submitted", sa.Integer, nullable=False),
+        sa.Column("resubmitted", sa.Integer, nullable=False),
+        sa.Column("duplicates", sa.Integer, nullable=False),
+    )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ClaimedRequest:
     """args: JSON, as it was kept.  attempt: this one, from 1; of `attempts`.  crashes: attempts whose process died.
 
     ready_at: since when it could have been begun.  claimed_at: when this process took it, by the database's clock.

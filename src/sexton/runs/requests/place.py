@@ -1,0 +1,47 @@
+"""Where a shift works, and what it has in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from ...requests.claimed_request import ClaimedRequest
+from ...requests.ending import EndedRequest
+from ..context import Limits
+from ..stop_signals import Stop
+from .functions import DemandedFunction, DemandedFunctions
+from .request_run import RequestRun
+
+
+def nobody_listens(ended: EndedRequest) -> None:
+    """The listener that does not listen."""
+
+
+@dataclass(slots=True)
+class Current:
+    """The request that is executed now. began: monotonic.  begun: whether the row says so."""
+
+    request: ClaimedRequest
+    run: RequestRun
+    function: DemandedFunction
+    began: float
+    deadline: float
+    begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftPlace:
+    """Where a shift works. own_process: a request that does not end takes the process along.
+
+    tell: is given each request that has ended, once that is on record.
+    """
+
+    database: Engine
+    functions: DemandedFunctions
+    limits: Limits
+    stop: Stop
+    definition: str = ""
+    own_process: bool = False
+    tell: Callable[[EndedRequest], None] = nobody_listens
