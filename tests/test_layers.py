@@ -56,6 +56,7 @@ UNNAMED = {
     "sexton.engines.registry": "the engine that `sexton.app` names, or another package",
     "sexton.jobs.job": "LazyWork: what a job names; its own texts are checked here",
     "sexton.jobs.modules": "the product's own modules of jobs",
+    "sexton.packs.invoicing.shaam": "the client of the tax authority, which an option names",
     "sexton.packs.storefront.gateway": "the gateway of the shop, which an option names",
 }
 """Who imports a module that no text here names, and what that is."""

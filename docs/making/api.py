@@ -19,7 +19,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Calls to the outside": ("Call", "Attempt", "CallColumns", "http_call", "HttpAnswer"),
     "What a call comes to": ("CallOutcome", "Done", "Again", "Failed", "Gone", "Unknown", "Down"),
     "Parts of a policy": ("Message", "Found", "Change", "Policy", "Plan"),
-    "Time in a statement": ("now", "ago", "ahead", "ask_now", "days_left", "UtcDateTime", "Word", "iso_text"),
+    "Time in a statement": ("now", "ago", "ahead", "today", "ask_now", "days_left", "UtcDateTime", "Word", "iso_text"),
     "Keys, payloads, refusals": ("text_key", "effect_key", "as_text", "json_payload", "only_if", "told", "set_aside"),
     "The outbox": ("tell", "delivered", "Outbox", "own_outbox", "Route"),
     "Functions as work": ("Run", "Counts"),
