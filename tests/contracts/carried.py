@@ -215,6 +215,12 @@ class CarriedYard:
             holder = connection.execute(select(table.c.holder).where(table.c.holder.is_not(None))).scalar_one()
         return int(holder.split(":")[1].partition("/")[0])
 
+    def enable(self, *jobs: str) -> None:
+        """Let these have their schedule."""
+        file = Path(self.yard.config.partition("=")[2])
+        for job in jobs:
+            file.write_text(f'{file.read_text()}[job."carried.{job}"]\nenabled = true\n')
+
     def set_engine_of(self, job: str, name: str) -> None:
         """The engine of one job."""
         file = Path(self.yard.config.partition("=")[2])
