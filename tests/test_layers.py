@@ -47,6 +47,7 @@ UNNAMED = {
     "sexton.channels.function": "the function of the product that a message is handed to",
     "sexton.channels.registry": "looks for the library that a channel names, and imports nothing",
     "sexton.engines.registry": "the engine that `sexton.app` names, or another package",
+    "sexton.engines.celery.application": "the product's own Celery application, which an option names",
     "sexton.jobs.job": "LazyWork: what a job names; its own texts are checked here",
     "sexton.jobs.modules": "the product's own modules of jobs",
     "sexton.packs.storefront.gateway": "the gateway of the shop, which an option names",
