@@ -11,16 +11,20 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import text
+from sqlalchemy import Row, func, select, text, update
 
 from sexton.app import App
+from sexton.clock import parse_instant
 from sexton.db.connect import read_only
 from sexton.db.database_identity import identity
+from sexton.db.tables import own_tables
 from sexton.engines.carrier import EngineMessage, MessageKind
 from sexton.engines.registry import engine_of, engine_type
+from sexton.slots.engine_counts import EngineCounts, counts_since
 from tests.support.children import command_line
 from tests.support.patience import PATIENCE
 from tests.support.worker import Yard
@@ -33,10 +37,12 @@ class Carrier(Protocol):
     """One engine under test.
 
     name: as in the settings.  outlives: whether a run goes on when the worker that started it is killed.
+    watched: whether somebody sees at once that the process of a run is gone; else its lease has to run out.
     """
 
     name: str
     outlives: bool
+    watched: bool
 
     def set_up(self, folder: Path) -> tuple[str, dict[str, str]]:
         """Start its broker. Lines of the settings for `[engines.NAME]`, and variables for all processes."""
@@ -100,14 +106,28 @@ class CarriedYard:
         return App.load(Path(self.yard.config.partition("=")[2]), partly=True)
 
     def deliver(self, *numbers: int) -> None:
-        """Hand these runs to the engine past the scheduler: as a delivery that comes twice, or late."""
+        """Hand these runs to the engine past the scheduler, one by one: a delivery that comes twice, or late."""
+        self._deliver(*((MessageKind.RUN, (number,)) for number in numbers))
+
+    def deliver_requests(self, numbers: Sequence[int]) -> None:
+        """Hand these requests to it, in one message."""
+        self._deliver((MessageKind.REQUEST, tuple(numbers)))
+
+    def deliver_to(self, database: str, number: int) -> None:
+        """A message for another database, which came into our queue."""
+        self._deliver((MessageKind.RUN, (number,)), database=database)
+
+    def _deliver(self, *messages: tuple[MessageKind, tuple[int, ...]], database: str = "") -> None:
         app = self.app()
         engine = engine_of(app, self.carrier.name)
         try:
-            with app.database.connect() as connection:
-                database = identity(connection)
-            for number in numbers:
-                engine.submit(EngineMessage(MessageKind.RUN, (number,), database, 60.0))
+            with app.database.begin() as connection:
+                database = database or identity(connection)
+                made = [EngineMessage(kind, ids, database, 60.0) for kind, ids in messages]
+                for message in made if engine.transactional else ():
+                    engine.submit(message, using=connection)
+            for message in () if engine.transactional else made:
+                engine.submit(message)
         finally:
             engine.close()
             app.database.dispose()
@@ -116,6 +136,11 @@ class CarriedYard:
         """The table into which `carried.note` writes."""
         with self.yard.engine.begin() as connection:
             connection.execute(text("CREATE TABLE noted (number integer)"))
+
+    def note(self, number: int = 0) -> None:
+        """Write a note: those who wait for one go on."""
+        with self.yard.engine.begin() as connection:
+            connection.execute(text("INSERT INTO noted VALUES (:number)"), {"number": number})
 
     def notes(self) -> list[int]:
         """What it has written."""
@@ -130,6 +155,83 @@ class CarriedYard:
                 return [app.enqueue(job, using=connection, number=number) for number in numbers]
         finally:
             app.database.dispose()
+
+    def counts(self) -> EngineCounts:
+        """What was handed to the engine, and what came of it."""
+        with read_only(self.yard.engine) as connection:
+            return counts_since(connection, parse_instant("2020-01-01T00:00Z")).get(self.carrier.name, EngineCounts())
+
+    def row(self, number: int) -> Row[Any]:
+        """A run row as it is."""
+        runs = own_tables(self.yard.engine.dialect.name).runs
+        with read_only(self.yard.engine) as connection:
+            return connection.execute(select(runs).where(runs.c.id == number)).one()
+
+    def is_submitted(self, number: int) -> bool:
+        """Whether a run was handed to the engine."""
+        return self.row(number).submitted_at is not None
+
+    def let_time_pass(self, seconds: float) -> None:
+        """For what waits in the engine: it was handed on so much earlier."""
+        own = own_tables(self.yard.engine.dialect.name)
+        with self.yard.engine.begin() as connection:
+            for table in (own.runs, own.requests):
+                rows = connection.execute(select(table.c.id, table.c.submitted_at, table.c.submissions)).all()
+                for row in rows:
+                    if row.submitted_at is not None:
+                        earlier = row.submitted_at - timedelta(seconds=seconds)
+                        connection.execute(update(table).where(table.c.id == row.id).values(submitted_at=earlier))
+
+    def runs_in(self, number: int) -> int:
+        """The process that executes a run, once it does."""
+        self.yard.wait_until(lambda: self.row(number).state == "running")
+        return int(self.row(number).worker.split(":")[1])
+
+    def cancel(self, number: int) -> bool:
+        """Take a request back."""
+        app = self.app()
+        try:
+            return app.cancel(number, by="a test")
+        finally:
+            app.database.dispose()
+
+    def submitted_requests(self) -> int:
+        """Requests that were handed to the engine and wait there."""
+        return self._requests("submitted")
+
+    def running_requests(self) -> int:
+        """Requests under way."""
+        return self._requests("running")
+
+    def _requests(self, state: str) -> int:
+        table = own_tables(self.yard.engine.dialect.name).requests
+        with read_only(self.yard.engine) as connection:
+            return connection.execute(select(func.count()).where(table.c.state == state)).scalar_one()
+
+    def holds_requests(self) -> int:
+        """The process that executes the request under way."""
+        table = own_tables(self.yard.engine.dialect.name).requests
+        with read_only(self.yard.engine) as connection:
+            holder = connection.execute(select(table.c.holder).where(table.c.holder.is_not(None))).scalar_one()
+        return int(holder.split(":")[1].partition("/")[0])
+
+    def enable(self, *jobs: str) -> None:
+        """Let these have their schedule."""
+        file = Path(self.yard.config.partition("=")[2])
+        for job in jobs:
+            file.write_text(f'{file.read_text()}[job."carried.{job}"]\nenabled = true\n')
+
+    def set_engine_of(self, job: str, name: str) -> None:
+        """The engine of one job."""
+        file = Path(self.yard.config.partition("=")[2])
+        file.write_text(f'{file.read_text()}[job."{job}"]\nengine = {name!r}\n')
+
+    def set_engine(self, name: str) -> None:
+        """Change the setting `engine`; processes that are started from now on have it."""
+        file = Path(self.yard.config.partition("=")[2])
+        first, _, rest = file.read_text().partition("\n")
+        assert first.startswith("engine = ")
+        file.write_text(f"engine = {name!r}\n{rest}")
 
     def end(self) -> None:
         """Ask all processes to end, the schedulers first."""

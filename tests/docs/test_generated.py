@@ -11,6 +11,7 @@ import pytest
 from docs.making import api, database, errors
 
 import sexton
+import sexton.asgi
 from docs import generate
 from sexton.cli.main import COMMANDS
 from sexton.config import JobSettings, Settings
@@ -82,6 +83,8 @@ def test_every_option_of_the_packs_is_in_the_manual() -> None:
 def test_every_public_name_is_in_the_manual() -> None:
     assert set(sexton.__all__) <= set(headings(REFERENCE / "api.md"))
     assert sorted(sexton.__all__) == sorted(name for group in api.GROUPS.values() for name in group)
+    assert sorted(sexton.asgi.__all__) == sorted(api.API_SERVER)
+    assert set(api.API_SERVER) <= set(headings(REFERENCE / "api.md"))
 
 
 def test_every_table_and_column_of_ours_is_in_the_manual() -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, ClassVar, NoReturn
 from uuid import uuid4
 
@@ -66,19 +68,32 @@ class FileEngine:
 
     def worker(self, concurrency: int, stop: Stop) -> int:
         """Take file after file; a child for each, or an executor."""
+        if self._beside:
+            return self._threads(concurrency, stop)
         children: set[int] = set()
         while not stop.wait(POLL_SECONDS):
             children = {child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0}
-            if len(children) < concurrency and (text := self._take()) is not None:
-                if self._beside:
-                    consumer.consume(self._app, text, own_process=False)
-                else:
-                    children.add(self._child(text))
+            while len(children) < concurrency and (text := self._take()) is not None:
+                children.add(self._child(text))
         for child in children:
             os.kill(child, signal.SIGTERM)
         for child in children:
             os.waitpid(child, 0)
-        consumer.close_executors()
+        return 0
+
+    def _threads(self, concurrency: int, stop: Stop) -> int:
+        """Threads of one process, as Procrastinate has them."""
+        with ThreadPoolExecutor(concurrency) as pool:
+            free = Semaphore(concurrency)
+            while not stop.wait(POLL_SECONDS):
+                while free.acquire(blocking=False):
+                    if (text := self._take()) is None:
+                        free.release()
+                        break
+                    done = pool.submit(consumer.consume, self._app, text, own_process=False)
+                    done.add_done_callback(lambda _: free.release())
+            consumer.stop().ask(stop.reason)
+        consumer.leave()
         return 0
 
     def _take(self) -> str | None:
@@ -102,6 +117,7 @@ class FileEngine:
         try:
             consumer.forget_connections()
             consumer.consume(consumer.app(), text, own_process=True)
+            consumer.leave()
             code = 0
         finally:
             os._exit(code)

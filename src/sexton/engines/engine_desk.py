@@ -13,11 +13,13 @@ from datetime import datetime
 
 from ..app import App
 from ..db.connect import read_only
+from ..db.server_clock import ask_now
 from ..jobs.zones import renew_zones
 from ..slots.claim import clocks_apart, dead_jobs, holder_name
 from ..slots.lease import LEADER, short_transaction
+from ..slots.overdue import close_overdue
 from ..slots.submission import open_runs, queue_due
-from .carrier import Engine
+from .carrier import Engine, EngineUnreachable, KeepsUp
 from .contract import look
 from .request_doorbell import RequestDoorbell
 from .request_submitter import RequestSubmitter
@@ -88,12 +90,21 @@ class EngineDesk:
         if not self.leading:
             return
         self._find(now)
+        try:
+            self._hand_on(now)
+        except EngineUnreachable as error:  # of an engine in our database: what was marked is rolled back
+            self._more = False
+            self.submitter.outage.noticed(error)
+
+    def _hand_on(self, now: float) -> None:
         self.submitter.submit()
         if self.requests.open:
             self._doorbell.keep_up(now)
             self._more = self.requests.submit() > 0
             if self._doorbell.rests(now, idle=not self._more):
                 self._more = self.requests.submit() > 0
+        if time.monotonic() >= self.submitter.outage.rest_until and isinstance(self.submitter.engine, KeepsUp):
+            self.submitter.engine.keep_up()
 
     def pause(self) -> float:
         """Seconds until the next turn, when no source speaks before."""
@@ -165,6 +176,7 @@ class EngineDesk:
         jobs = [job for job in self.jobs if job.name in names]
         with short_transaction(self._app.database, self._limits.lease) as connection:
             busy = {run.job for run in open_runs(connection)}
+            close_overdue(connection, self.jobs, ask_now(connection))
             now, found = look(connection, jobs, busy)
             busy = {run.job for run in open_runs(connection)}  # without those that the look has closed
             # A later slot waits for the end of the run before: its row would take the place of none.

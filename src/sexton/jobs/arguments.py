@@ -60,6 +60,8 @@ class Parameters:
 
     def written(self, arguments: Mapping[str, Any]) -> str:
         """The arguments as they are kept, a JSON object. UsageError in one line, without a value, for what misfits."""
+        if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
+            raise UsageError(f"{self.job}: arguments are a dictionary by name, not {type(arguments).__name__}")
         kept = {name: self._written(name, value) for name, value in arguments.items()}
         if missing := self._needed - arguments.keys():
             raise UsageError(f"{self.job}: {_listed(missing)} must be given")
@@ -103,7 +105,7 @@ class Parameters:
         for attempt in attempts:
             try:
                 return attempt()
-            except (Misfitting, ValueError):
+            except (Misfitting, ValueError, RecursionError):
                 continue
         raise UsageError(f"{self.job}: {name} must be {kind.words}")
 

@@ -66,6 +66,11 @@ def holder_name() -> str:
     return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
+def is_held_by_process(holder: str, process: int) -> bool:
+    """Whether this is the name of a process of ours, of this host."""
+    return holder.rpartition(":")[0] == holder_name().rpartition(":")[0].rpartition(":")[0] + f":{process}"
+
+
 def claim(engine: Engine, due: DueRun, *, lease_seconds: float, definition: str = "") -> Claim:
     """Take the right to execute; commit it. HeldElsewhere or AlreadyDone when there is nothing to take.
 
@@ -107,20 +112,21 @@ def _close_abandoned(connection: Connection, job: str) -> None:
 
 
 def reap(connection: Connection) -> int:
-    """Close runs whose holder is dead: open, but under a lease that ran out or has another holder. How many."""
+    """Close runs whose holder is dead, see `dead_runs`. How many."""
     runs = own_tables(connection.dialect.name).runs.c
     # A row that somebody else holds is left to the next look: he may keep it, and the others are due.
-    dead = select(runs.id).where(*_dead(connection.dialect.name)).with_for_update(skip_locked=True)
+    dead = select(runs.id).where(*dead_runs(connection.dialect.name)).with_for_update(skip_locked=True)
     return _abandon(connection, runs.id.in_(dead))
 
 
 def dead_jobs(connection: Connection) -> set[str]:
     """The jobs that have a run which `reap` would close; only reads."""
     runs = own_tables(connection.dialect.name).runs.c
-    return set(connection.execute(select(runs.job).where(*_dead(connection.dialect.name))).scalars())
+    return set(connection.execute(select(runs.job).where(*dead_runs(connection.dialect.name))).scalars())
 
 
-def _dead(dialect: str) -> tuple[ColumnElement[bool], ...]:
+def dead_runs(dialect: str) -> tuple[ColumnElement[bool], ...]:
+    """Conditions of a run whose holder is dead: open, but under a lease that ran out or has another holder."""
     own = own_tables(dialect)
     runs, leases = own.runs.c, own.leases.c
     alive = select(leases.name).where(

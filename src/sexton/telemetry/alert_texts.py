@@ -28,6 +28,8 @@ TITLES = {
     "resting": "not to be reached",
     "calls_ended": "calls ended badly",
     "dead_letters": "messages did not get through",
+    "engine_down": "runs cannot be handed on",
+    "engine_stalled": "runs wait and none begins",
     "channel_refuses": "alerts are refused",
     "channel_unreachable": "alerts do not arrive",
     "channel_flooded": "alerts are held back",
@@ -37,6 +39,8 @@ _COMMANDS = {
     "resting": "sexton calls destinations",
     "calls_ended": "sexton calls {}",
     "dead_letters": "sexton outbox",
+    "engine_down": "sexton engines",
+    "engine_stalled": "sexton engines",
 }
 """What to type, by kind."""
 

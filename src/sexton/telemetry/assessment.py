@@ -19,6 +19,7 @@ from .alert_rules import NONE_UNLOADED, RuleMatch, Unloaded, may_be_silent, rule
 from .alert_rules import unloaded as not_loaded
 from .alert_texts import IncidentEvent, NotificationContext
 from .call_rules import ABOUT_CALLS, ENDED, RESTING, call_matches
+from .engine_incidents import ABOUT_ENGINES, ENGINE_DOWN, engine_matches, engines_of
 from .incidents import (
     CHANNEL_BROKEN,
     FLAPPING_WINDOW,
@@ -35,7 +36,7 @@ from .incidents import (
 from .lateness import read_lateness, read_leases
 from .run_evidence import Evidence, cut_off, days_with_effect, ended_since, last_effect, recent_runs
 
-ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded", *ABOUT_CALLS)
+ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded", *ABOUT_CALLS, *ABOUT_ENGINES)
 """Kinds of incidents that are not about a job."""
 
 HABIT_DAYS = 14
@@ -106,6 +107,7 @@ def examine(
         if _is_silent(connection, job, evidence, settings.silent_days):
             found[job.name, "effect"] = silent(job, evidence, settings.silent_days)
     found.update(call_matches(connection, defined, now))
+    found.update(engine_matches(connection, defined.values(), now))
     found.update(((source, "unloaded"), not_loaded(source, why, now)) for source, why in unloaded.items())
     return Assessment(now, found, defined, known, complete=not unloaded)
 
@@ -130,11 +132,18 @@ def _due(findings: Assessment, incidents: Iterable[Incident], settings: AlertSet
             continue  # somebody who read later knows more
         elif match is None and not findings.complete and kind not in ABOUT_OTHERS and job not in findings.defined:
             continue  # the job may be among those that could not be loaded
-        elif match is None and (kind not in (*CHANNEL_BROKEN, FLOODED) or job not in settings.channels):
+        elif match is None and not _is_closed_by_others(job, kind, findings, settings):
             steps.append((job, before, None))
         elif kind != FLOODED and _is_to_be_told_again(before, findings.now, settings):
             steps.append((job, before, match))
     return steps
+
+
+def _is_closed_by_others(job: str, kind: str, findings: Assessment, settings: AlertSettings) -> bool:
+    """Whether it ends when whoever opened it finds that it is over, and not by a rule."""
+    if kind == ENGINE_DOWN:
+        return job in engines_of(findings.defined.values())
+    return kind in (*CHANNEL_BROKEN, FLOODED) and job in settings.channels
 
 
 def _is_to_be_told_again(incident: Incident, now: datetime, settings: AlertSettings) -> bool:
@@ -156,7 +165,7 @@ def _settle(connection: Connection, findings: Assessment, settings: AlertSetting
             events.append(close_restless(context, before))
         elif before.kind in CHANNEL_BROKEN and job in settings.channels:  # its reminder tries the channel itself, too
             events.append(remind(replace(context, channels=tuple(settings.channels)), before, None))
-        elif match is not None:
+        elif match is not None or (before.kind == ENGINE_DOWN and job in engines_of(findings.defined.values())):
             events.append(remind(context, before, match))
         else:
             events.append(close_incident(context, before, _recovery(before, findings)))
@@ -182,6 +191,8 @@ def _recovery(incident: Incident, findings: Assessment) -> str:
     job, change = findings.defined.get(name), findings.known.get(name)
     if incident.kind in (*CHANNEL_BROKEN, FLOODED):
         return f"{name} is no longer among the channels"
+    if incident.kind in ABOUT_ENGINES:
+        return f"{name} carries no job any more" if incident.kind == ENGINE_DOWN else f"{name} begins runs again"
     if incident.kind == "unloaded":
         return f"{name} can be loaded again, or is asked for no more"
     if incident.kind in ABOUT_CALLS:

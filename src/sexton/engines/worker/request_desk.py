@@ -20,6 +20,7 @@ from ...errors import SextonError
 from ...jobs.job import OWN_ENGINE
 from ...requests.claiming import any_ready
 from ...requests.holders import Holder
+from ...requests.submission import adopt
 from ...requests.upkeep import keep_up
 from ...slots.lease import short_transaction
 from ..executor.process import Executor
@@ -41,6 +42,7 @@ class RequestDesk:
     def __init__(self, app: App, executors: Sequence[Executor], holder: str, say: Callable[..., None]) -> None:
         jobs = [job for job in app.registry if job.on_demand is not None and job.engine == OWN_ENGINE]
         self.open = bool(jobs)
+        self._jobs = [job.name for job in jobs]
         self._app = app
         self._say = say
         self._executors = executors
@@ -76,7 +78,8 @@ class RequestDesk:
         if leading and now >= self._kept:
             self._kept = now + REQUEST_POLL_SECONDS
             with short_transaction(self._app.database, self._limits.lease) as connection:
-                self._waits = keep_up(connection, [OWN_ENGINE]) or self._waits
+                moved = adopt(connection, self._jobs, OWN_ENGINE)  # those that another engine was to carry
+                self._waits = keep_up(connection, [OWN_ENGINE]) or moved > 0 or self._waits
         self._listener, heard = heard_by(self._app.database, self._listener, REQUESTS_CHANNEL)
         if heard or now >= self._look:
             self._look = now + REQUEST_POLL_SECONDS
