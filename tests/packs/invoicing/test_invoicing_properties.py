@@ -182,9 +182,10 @@ def happen(desk: Billing, shaam: Shaam, business: int, deed: str, number: int, l
             save_tokens(connection, desk.options, business, TokenPair("access", new, 60))
         shaam.refresh[new] = business
         lost.discard(business)
-    elif deed == "sibling" and shaam.refresh.pop(stored, None):
+    elif deed == "sibling" and stored in shaam.refresh:
         seal = sealer(desk.options)
         assert seal is not None
+        del shaam.refresh[stored]
         shaam.refresh[new] = business
         with desk.engine.begin() as connection:
             ours = desk.own.credentials.update().where(desk.own.credentials.c.business_id == business)

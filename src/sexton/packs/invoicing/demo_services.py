@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 LINE_OF_END = b".\r\n"
-LOOK_SECONDS = 0.05
+DOOR_SECONDS = 0.05
 
 
 @dataclass
@@ -81,7 +81,7 @@ class InvoiceMailbox:
 def serving(shaam: DemoShaam, mailbox: InvoiceMailbox) -> Iterator[tuple[str, int]]:
     """Both of them until the end of the block: the authority's address, and the port of the mailbox."""
     doors = [_Door(("127.0.0.1", 0), _shaam_handler(shaam)), _MailDoor(("127.0.0.1", 0), _mail_handler(mailbox))]
-    threads = [threading.Thread(target=door.serve_forever, args=(LOOK_SECONDS,), daemon=True) for door in doors]
+    threads = [threading.Thread(target=door.serve_forever, args=(DOOR_SECONDS,), daemon=True) for door in doors]
     for thread in threads:
         thread.start()
     try:
