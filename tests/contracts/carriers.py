@@ -6,7 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.rabbitmq_server import RabbitMQServer
+from tests.support.redis_server import RedisServer
+
 from .carried import Carrier
+from .celery_carriers import CeleryCarrier
+from .procrastinate_carrier import ProcrastinateCarrier
+from .rq_carrier import RqCarrier
 
 
 class Files:
@@ -42,5 +48,13 @@ class Files:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-CARRIERS: dict[str, Callable[[], Carrier]] = {"files": Files, "files, executors": lambda: Files(beside=True)}
+CARRIERS: dict[str, Callable[[], Carrier]] = {
+    "files": Files,
+    "files, executors": lambda: Files(beside=True),
+    "rq": RqCarrier,
+    "procrastinate": ProcrastinateCarrier,
+    "celery, redis": lambda: CeleryCarrier(RedisServer),
+    "celery, redis, threads": lambda: CeleryCarrier(RedisServer, pool="threads"),
+    "celery, rabbitmq": lambda: CeleryCarrier(RabbitMQServer),
+}
 """By the name of the case."""

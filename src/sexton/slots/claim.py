@@ -67,6 +67,11 @@ def holder_name() -> str:
     return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
+def is_held_by_process(holder: str, process: int) -> bool:
+    """Whether this is the name of a process of ours, of this host."""
+    return holder.rpartition(":")[0] == holder_name().rpartition(":")[0].rpartition(":")[0] + f":{process}"
+
+
 def claim(engine: Engine, due: DueRun, *, lease_seconds: float, definition: str = "") -> Claim:
     """Take the right to execute; commit it. HeldElsewhere or AlreadyDone when there is nothing to take.
 
