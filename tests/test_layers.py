@@ -44,6 +44,7 @@ UPWARDS = {
     ): "a pack is a product, found by its name in the settings as a product's own jobs are",
     ("sexton.app", "sexton.engines.procrastinate"): "an engine, found by its name in the settings",
     ("sexton.app", "sexton.engines.rq"): "likewise",
+    ("sexton.app", "sexton.engines.celery"): "likewise",
     ("sexton.engines.crontab.command_line", "sexton.cli.main"): "a line for cron, which starts another process",
     ("sexton.telemetry.debt", "sexton.cli.main"): "another process, as the product's work may crash or hang",
 }

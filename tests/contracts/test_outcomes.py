@@ -89,9 +89,7 @@ def test_rep_39_the_same_is_on_record_and_the_same_follows_whoever_starts_it(
     engine: Engine, database: str, tmp_path: Path, start: Start, case: EngineCase, rows: Mapping[str, Row]
 ) -> None:
     if rows is SLOW and not case.watched:
-        pytest.skip(
-            "its processes are missed when their leases run out: see test_carried_trouble.py"
-        )
+        pytest.skip("its processes are missed when their leases run out: see test_carried_trouble.py")
     rows = here(engine, rows)
     yard = make_rows(engine, database, tmp_path, start, rows)
     slots = slots_of(engine)

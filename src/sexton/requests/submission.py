@@ -20,7 +20,7 @@ from ..request_state import WAITING_REQUESTS, RequestState
 from ..slots.lease import short_transaction
 from ..slots.submission import FIRST_SWEEP, LONGEST_SWEEP, STALLED, sweep_after
 
-LEVELS = next(number for number in range(1, 30) if sweep_after(number) >= LONGEST_SWEEP)
+SWEEP_LEVELS = next(number for number in range(1, 30) if sweep_after(number) >= LONGEST_SWEEP)
 """Submissions after which the time until the next one grows no more."""
 
 
@@ -138,7 +138,9 @@ def _is_due_again(dialect: str) -> ColumnElement[bool]:
     def late(number: int) -> ColumnElement[bool]:
         return requests.submitted_at <= database_now(dialect, -sweep_after(number).total_seconds())
 
-    levels = [and_(requests.submissions == number, late(number)) for number in range(LEVELS)]
+    levels = [and_(requests.submissions == number, late(number)) for number in range(SWEEP_LEVELS)]
     return and_(
-        requests.state == RequestState.SUBMITTED, late(1), or_(*levels, and_(requests.submissions >= LEVELS, late(30)))
+        requests.state == RequestState.SUBMITTED,
+        late(1),
+        or_(*levels, and_(requests.submissions >= SWEEP_LEVELS, late(30))),
     )
