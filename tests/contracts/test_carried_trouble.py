@@ -140,15 +140,16 @@ def test_a_worker_that_is_asked_to_end_lets_its_runs_end_their_batch_and_others_
     carried.end()
 
 
-def test_the_child_of_a_request_that_was_killed_is_no_end_of_it(carried: CarriedYard) -> None:
+def test_a_request_whose_process_was_killed_is_taken_up_again(carried: CarriedYard) -> None:
     carried.make_notes()
     carried.scheduler()
     carried.worker()
     carried.enqueue("carried.slow_note", [1])
     carried.yard.wait_until(lambda: carried.running_requests() == 1)
 
-    os.kill(carried.holds_requests(), signal.SIGKILL)
+    os.kill(carried.holds_requests(), signal.SIGKILL)  # the child, or the worker whose executor it was
     carried.note(7)
+    carried.worker()
 
     carried.yard.wait_until(lambda: sorted(carried.notes()) == [1, 7])
     carried.end()
