@@ -38,6 +38,10 @@ UPWARDS = {
         "sexton.app",
         "sexton.packs",
     ): "a pack is a product, found by its name in the settings as a product's own jobs are",
+    (
+        "sexton.app",
+        "sexton.engines.celery",
+    ): "an engine is found by its name in the settings, as those of other packages are",
     ("sexton.engines.crontab.command_line", "sexton.cli.main"): "a line for cron, which starts another process",
     ("sexton.telemetry.debt", "sexton.cli.main"): "another process, as the product's work may crash or hang",
 }

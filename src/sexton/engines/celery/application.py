@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from functools import cache
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +10,7 @@ from urllib.parse import urlsplit
 from celery import Celery
 from kombu import Exchange, Queue
 
-from ...console import complain
-from ...errors import SettingsError, SextonError
+from ...errors import SettingsError
 from ...jobs.duration import parse_duration
 from ...jobs.foreign_code import guarded
 from .options import CeleryOptions
@@ -30,33 +28,6 @@ def application_of(options: CeleryOptions) -> Celery:
     found = _products_own(options) if options.app else _plain(options)
     install(found)
     return found
-
-
-@cache
-def application_of_settings() -> Celery:
-    """That of the settings: what `celery -A sexton.engines.celery` works with. SettingsError.
-
-    An application of the product also gets our queues: its workers take from them where no `-Q` says otherwise.
-    """
-    from .. import consumer, registry
-    from .engine import CeleryEngine
-
-    engine = registry.engine_of(consumer.app(), "celery")
-    assert isinstance(engine, CeleryEngine)
-    found = engine.celery
-    if engine.options.app:
-        for name in engine.options.queues:
-            found.amqp.queues.select_add(queue_of(name))
-    return found
-
-
-def application_or_end() -> Celery:
-    """The same for the `celery` command, which would print a traceback: wrong settings end it, a line for each."""
-    try:
-        return application_of_settings()
-    except SextonError as error:
-        complain(*error.lines)
-        raise SystemExit(error.exit_code) from None
 
 
 def queue_of(name: str) -> Queue:

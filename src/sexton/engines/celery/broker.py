@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SUBMITTED = "sexton_submitted"
 """Header of a message: when it was handed on, as ISO text."""
 
-PING_SECONDS = 1.0
+WORKER_ANSWER_SECONDS = 1.0
 """Seconds in which workers answer who take from our queues. Those who have become deaf answer as well."""
 
 MAX_TROUBLE = 300
@@ -150,6 +150,6 @@ def _oldest(channel: Any, queue: str) -> datetime | None:
 
 def workers_of(celery: Celery, connection: Connection, queues: Iterable[str]) -> int:
     """How many workers say that they take from one of these queues."""
-    said = celery.control.inspect(timeout=PING_SECONDS, connection=connection).active_queues() or {}
+    said = celery.control.inspect(timeout=WORKER_ANSWER_SECONDS, connection=connection).active_queues() or {}
     ours = set(queues)
     return sum(any(queue.get("name") in ours for queue in taken or ()) for taken in said.values())

@@ -12,7 +12,7 @@ from ...db.connect import read_only
 from ...db.database_identity import identity
 from ...errors import SettingsError, SextonError
 from ..carrier import TIMEOUT_MARGIN_SECONDS, EngineHealth, EngineMessage, EngineUnreachable, MessageKind
-from .options import NEITHER, CeleryOptions
+from .options import NEITHER, TASK, CeleryOptions
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -71,7 +71,6 @@ class CeleryEngine:
     def _publish(self, message: EngineMessage) -> None:
         from .application import ANSWER_SECONDS
         from .broker import SUBMITTED, answering
-        from .tasks import TASK
 
         with answering(self.celery), self._kept.producer() as producer:
             self.celery.send_task(
@@ -108,7 +107,7 @@ class CeleryEngine:
 
         0 when `stop` was asked before; it does not return otherwise.
         """
-        from .worker_process import become_worker
+        from .worker_command import become_worker
 
         assert self.celery is not None  # the settings are wrong here, and not in a process that nobody looks at
         if not stop.asked:
@@ -136,7 +135,7 @@ class CeleryEngine:
         """What `sexton doctor` should say about the broker and the application."""
         from .findings import findings
 
-        yield from findings(self)
+        yield from findings(self.app, self.options, self.celery)
 
     def close(self) -> None:
         """Give back the connection."""

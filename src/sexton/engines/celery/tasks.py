@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import pool_processes
+from .options import TASK
 
 if TYPE_CHECKING:
     from celery import Celery
-
-TASK = "sexton.consume"
-"""Its name, in every application."""
 
 
 def install(app: Celery) -> None:
