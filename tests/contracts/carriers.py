@@ -11,6 +11,8 @@ from tests.support.redis_server import RedisServer
 
 from .carried import Carrier
 from .celery_carriers import CeleryCarrier
+from .procrastinate_carrier import ProcrastinateCarrier
+from .rq_carrier import RqCarrier
 
 
 class Files:
@@ -49,6 +51,8 @@ class Files:
 CARRIERS: dict[str, Callable[[], Carrier]] = {
     "files": Files,
     "files, executors": lambda: Files(beside=True),
+    "rq": RqCarrier,
+    "procrastinate": ProcrastinateCarrier,
     "celery, redis": lambda: CeleryCarrier(RedisServer),
     "celery, redis, threads": lambda: CeleryCarrier(RedisServer, pool="threads"),
     "celery, rabbitmq": lambda: CeleryCarrier(RabbitMQServer),

@@ -79,6 +79,14 @@ def open_database(url: str | URL, *, create: bool = True, trusted: Sequence[str]
     return engine
 
 
+def connection_arguments(url: str) -> dict[str, Any]:
+    """What the driver is given for this URL of PostgreSQL, for a library that connects by itself. SettingsError."""
+    target = _parse(url)
+    _, words = target.get_dialect()().create_connect_args(target)
+    ours = {key: value for key, value in _POSTGRESQL_ARGUMENTS.items() if key not in ("autocommit", *target.query)}
+    return {**ours, **words}
+
+
 def open_to_look(url: str) -> Engine:
     """The same for a database that is not ours yet: a SQLite file has to exist, and not even its journal mode changes.
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from ..errors import SextonError
 from ..exit_codes import UNREACHABLE
@@ -139,3 +139,11 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+
+
+@runtime_checkable
+class KeepsUp(Protocol):
+    """An engine that has something to keep in order while nothing is handed on; no engine needs to."""
+
+    def keep_up(self) -> None:
+        """Called by whoever leads, again and again: does nothing most of the time. EngineUnreachable."""

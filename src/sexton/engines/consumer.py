@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -272,6 +273,13 @@ def _executors(app: App) -> WarmExecutors:
         if not _warm:
             _warm.append(WarmExecutors(app, here))
         return _warm[0]
+
+
+def ask_to_end(numbers: Collection[int]) -> None:
+    """Runs of these numbers that executors of this process have: their batch in hand is the last one."""
+    with _lock:
+        for executors in _warm:
+            executors.ask_to_end(numbers)
 
 
 def close_executors() -> None:

@@ -19,7 +19,7 @@ from ..slots.claim import clocks_apart, dead_jobs, holder_name
 from ..slots.lease import LEADER, short_transaction
 from ..slots.overdue import close_overdue
 from ..slots.submission import open_runs, queue_due
-from .carrier import Engine
+from .carrier import Engine, EngineUnreachable, KeepsUp
 from .contract import look
 from .request_doorbell import RequestDoorbell
 from .request_submitter import RequestSubmitter
@@ -90,12 +90,21 @@ class EngineDesk:
         if not self.leading:
             return
         self._find(now)
+        try:
+            self._hand_on(now)
+        except EngineUnreachable as error:  # of an engine in our database: what was marked is rolled back
+            self._more = False
+            self.submitter.outage.noticed(error)
+
+    def _hand_on(self, now: float) -> None:
         self.submitter.submit()
         if self.requests.open:
             self._doorbell.keep_up(now)
             self._more = self.requests.submit() > 0
             if self._doorbell.rests(now, idle=not self._more):
                 self._more = self.requests.submit() > 0
+        if time.monotonic() >= self.submitter.outage.rest_until and isinstance(self.submitter.engine, KeepsUp):
+            self.submitter.engine.keep_up()
 
     def pause(self) -> float:
         """Seconds until the next turn, when no source speaks before."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..app import App
 from ..runs.outcome import Outcome
@@ -31,6 +31,13 @@ class WarmExecutors:
         finally:
             with self._lock:
                 self._idle.append(beside)
+
+    def ask_to_end(self, numbers: Collection[int]) -> None:
+        """Those of them that run here end their batch."""
+        with self._lock:
+            for beside in self._all:
+                if beside.number in numbers:
+                    beside.ask_to_end()
 
     def take(self, ids: Sequence[int], engine: str) -> bool:
         """Let one of them take those of these requests that are free; False when no process could be had."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu import Exchange, Queue
 
-from ...errors import SettingsError
 from ...jobs.duration import parse_duration
-from ...jobs.foreign_code import guarded
+from ..product_app import product_app
 from .options import CeleryOptions
 from .tasks import install
 
@@ -23,9 +22,13 @@ STARTING_SECONDS = 60.0
 """Seconds that a pool process may need until it is ready; it may import all jobs."""
 
 
-def application_of(options: CeleryOptions) -> Celery:
-    """The application, with our task in it. SettingsError when it cannot be had; nothing is connected."""
-    found = _products_own(options) if options.app else _plain(options)
+def application_of(options: CeleryOptions, folder: Path) -> Celery:
+    """The application, with our task in it. SettingsError when it cannot be had; nothing is connected.
+
+    folder: of the settings file.
+    """
+    own = bool(options.app)
+    found: Celery = product_app("engines.celery.app", options.app, Celery, folder) if own else _plain(options)
     install(found)
     return found
 
@@ -33,16 +36,6 @@ def application_of(options: CeleryOptions) -> Celery:
 def queue_of(name: str) -> Queue:
     """As Celery itself would declare a queue of this name, so that both agree."""
     return Queue(name, Exchange(name), routing_key=name)
-
-
-def _products_own(options: CeleryOptions) -> Celery:
-    module, _, name = options.app.partition(":")
-    about = f"engines.celery.app: {options.app}"
-    with guarded(f"{about} cannot be imported", SettingsError, module):
-        found = getattr(import_module(module), name, None)
-    if not isinstance(found, Celery):
-        raise SettingsError(f"{about}: {name} is no Celery application of this module")
-    return found
 
 
 def _plain(options: CeleryOptions) -> Celery:

@@ -41,7 +41,7 @@ class CeleryEngine:
         """The application that carries our messages. SettingsError when there is none."""
         from .application import application_of
 
-        return application_of(self.options)
+        return application_of(self.options, self.app.folder)
 
     @cached_property
     def _database(self) -> str:

@@ -69,6 +69,16 @@ class SeparateProcess:
             return outcome_of(said), not quiet
         return self._gone(done), not quiet and done.last_word is not None
 
+    @property
+    def number(self) -> int | None:
+        """Of the queued run that it has; None: of none."""
+        assignment = self._executor.assignment
+        return assignment.due.queued if assignment is not None else None
+
+    def ask_to_end(self) -> None:
+        """Let the run in hand end its batch, from any thread."""
+        self._executor.signal(SIGTERM)
+
     def work(self, until: float, engine: str) -> bool:
         """Let it take the requests that wait, until none does or `until` (monotonic); False when it cannot."""
         while not self._stop.asked and time.monotonic() < until:
