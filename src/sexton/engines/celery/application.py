@@ -15,7 +15,7 @@ from ..product_app import product_app
 from .options import CeleryOptions
 from .tasks import install
 
-ANSWER_SECONDS = 5.0
+BROKER_ANSWER_SECONDS = 5.0
 """Seconds in which a broker has to connect, and to answer."""
 
 STARTING_SECONDS = 60.0
@@ -67,7 +67,7 @@ def _transport_options(address: str) -> dict[str, Any]:
     if urlsplit(address).scheme.startswith("redis"):
         return {
             "queue_order_strategy": "priority",
-            "socket_connect_timeout": ANSWER_SECONDS,
+            "socket_connect_timeout": BROKER_ANSWER_SECONDS,
             "socket_keepalive": True,
             "health_check_interval": 25,
         }

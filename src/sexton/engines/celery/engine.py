@@ -69,7 +69,7 @@ class CeleryEngine:
             self._publish(message)
 
     def _publish(self, message: EngineMessage) -> None:
-        from .application import ANSWER_SECONDS
+        from .application import BROKER_ANSWER_SECONDS
         from .broker import SUBMITTED, answering
 
         with answering(self.celery), self._kept.producer() as producer:
@@ -84,7 +84,7 @@ class CeleryEngine:
                 retry=False,
                 time_limit=message.seconds + TIMEOUT_MARGIN_SECONDS,
                 headers={SUBMITTED: datetime.now(UTC).isoformat()},
-                confirm_timeout=ANSWER_SECONDS,
+                confirm_timeout=BROKER_ANSWER_SECONDS,
                 add_to_parent=False,
             )
 
