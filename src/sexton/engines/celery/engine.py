@@ -12,7 +12,7 @@ from ...db.connect import read_only
 from ...db.database_identity import identity
 from ...errors import SettingsError, SextonError
 from ..carrier import TIMEOUT_MARGIN_SECONDS, EngineHealth, EngineMessage, EngineUnreachable, MessageKind
-from .options import NEITHER, TASK, CeleryOptions
+from .options import CELERY_TASK, NEITHER, CeleryOptions
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -74,7 +74,7 @@ class CeleryEngine:
 
         with answering(self.celery), self._kept.producer() as producer:
             self.celery.send_task(
-                TASK,
+                CELERY_TASK,
                 (message.to_json(),),
                 task_id=self._task_id(message),
                 producer=producer,

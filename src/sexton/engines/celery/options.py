@@ -13,7 +13,7 @@ from ...setting_fields import Misfit
 ENVIRONMENT_PREFIX = "env:"
 """How an option says that a variable of the environment has its value."""
 
-TASK = "sexton.consume"
+CELERY_TASK = "sexton.consume"
 """Name of our task, in every application."""
 
 SCHEMES = ("redis", "rediss", "amqp", "amqps")

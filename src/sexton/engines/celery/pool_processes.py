@@ -88,14 +88,14 @@ def _tell_runs(worker: int) -> None:
     from celery.worker import state
 
     from .. import consumer
-    from .options import TASK
+    from .options import CELERY_TASK
 
     consumer.stop().ask("its worker ends")
     told: set[str] = set()
     waiting = threading.Event()
     while not waiting.wait(AGAIN_SECONDS if told else 0.01):
         for request in list(state.active_requests):
-            if request.name != TASK or request.id in told or request.worker_pid in (None, worker):
+            if request.name != CELERY_TASK or request.id in told or request.worker_pid in (None, worker):
                 continue
             told.add(request.id)
             with suppress(ProcessLookupError):
