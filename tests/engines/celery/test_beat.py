@@ -135,5 +135,5 @@ def test_wrong_settings_end_beat_in_one_line(yard: Yard, celery: Programs, tmp_p
     beat = celery("-A", SHOP, "beat", "-S", "sexton.engines.celery:Beat", **beats.variables)
 
     assert beat.wait() == 2
-    assert "nothing is no Celery application" in beat.output
+    assert "nothing is no celery Celery" in beat.output
     assert "Traceback" not in beat.output

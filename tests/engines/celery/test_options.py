@@ -62,25 +62,25 @@ def test_the_password_is_not_shown() -> None:
     given = options(broker=f"redis://:{PASSWORD}@host:6379/0")
 
     assert PASSWORD not in repr(given)
-    assert PASSWORD not in application_of(given).connection_for_write().as_uri()
+    assert PASSWORD not in application_of(given, Path()).connection_for_write().as_uri()
 
 
 @pytest.mark.parametrize(
     ("named", "words"),
     [
         ("shop_without:app", "engines.celery.app: shop_without:app cannot be imported"),
-        ("sexton.errors:SextonError", "SextonError is no Celery application of this module"),
-        ("sexton.errors:nothing", "nothing is no Celery application"),
+        ("sexton.errors:SextonError", "sexton.errors:SextonError is no celery Celery"),
+        ("sexton.errors:nothing", "sexton.errors:nothing is no celery Celery"),
     ],
 )
 def test_an_application_that_is_none_is_refused_in_one_line(named: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        application_of(options(app=named))
+        application_of(options(app=named), Path())
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "amqp", "amqps"])
 def test_a_plain_application_keeps_nothing_that_the_rows_decide(scheme: str) -> None:
-    made = application_of(options(broker=f"{scheme}://host/1", stop_limit="30s"))
+    made = application_of(options(broker=f"{scheme}://host/1", stop_limit="30s"), Path())
 
     assert made.conf.accept_content == ["json"]
     assert made.conf.result_backend is None
@@ -100,7 +100,7 @@ def test_a_plain_application_keeps_nothing_that_the_rows_decide(scheme: str) -> 
 )
 def test_certificates_are_checked(address: str, checks: dict[str, Any] | None) -> None:
     """SEC: neither library checks them by itself."""
-    assert application_of(options(broker=address, broker_ca="/ca.pem")).conf.broker_use_ssl == checks
+    assert application_of(options(broker=address, broker_ca="/ca.pem"), Path()).conf.broker_use_ssl == checks
 
 
 def test_the_engine_is_found_by_its_name(tmp_path: Path) -> None:

@@ -78,6 +78,19 @@ def test_sigterm_ends_the_batch_in_hand_and_another_worker_goes_on(celery_yard: 
     assert {run.id for run in again}.isdisjoint(run.id for run in first)
 
 
+def test_a_soft_shutdown_lets_runs_end_their_batch(celery_yard: MakeYard) -> None:
+    """SIGQUIT, which SIGTERM is on Heroku: they are told when the wait for them begins, not after it."""
+    yard = celery_yard("redis", jobs=JOBS, lines="stop_limit = '10m'")
+    ready(yard, concurrency=1)
+    yard.yard.ask_for("celery.linger")
+    run = running(yard, "celery.linger")
+
+    yard.workers[0].send(signal.SIGQUIT)
+
+    assert yard.yard.ended(run.id).outcome_code == "stopped"
+    assert yard.workers[0].runs  # it waits for ten minutes
+
+
 def test_the_children_of_a_killed_worker_end(celery_yard: MakeYard) -> None:
     """S2: kill -9 of the worker. Its children die with it, idle ones too; the run begins again elsewhere."""
     yard = celery_yard("redis", jobs=JOBS)

@@ -29,7 +29,7 @@ def __getattr__(name: str) -> Any:
 
         return Beat
     if name == "app":
-        from .application import application_or_end
+        from .settings_application import application_or_end
 
         return application_or_end()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,75 +3,39 @@
 from __future__ import annotations
 
 import ssl
-from functools import cache
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu import Exchange, Queue
 
-from ...console import complain
-from ...errors import SettingsError, SextonError
 from ...jobs.duration import parse_duration
-from ...jobs.foreign_code import guarded
+from ..product_app import product_app
 from .options import CeleryOptions
 from .tasks import install
 
-ANSWER_SECONDS = 5.0
+BROKER_ANSWER_SECONDS = 5.0
 """Seconds in which a broker has to connect, and to answer."""
 
 STARTING_SECONDS = 60.0
 """Seconds that a pool process may need until it is ready; it may import all jobs."""
 
 
-def application_of(options: CeleryOptions) -> Celery:
-    """The application, with our task in it. SettingsError when it cannot be had; nothing is connected."""
-    found = _products_own(options) if options.app else _plain(options)
+def application_of(options: CeleryOptions, folder: Path) -> Celery:
+    """The application, with our task in it. SettingsError when it cannot be had; nothing is connected.
+
+    folder: of the settings file.
+    """
+    own = bool(options.app)
+    found: Celery = product_app("engines.celery.app", options.app, Celery, folder) if own else _plain(options)
     install(found)
     return found
-
-
-@cache
-def application_of_settings() -> Celery:
-    """That of the settings: what `celery -A sexton.engines.celery` works with. SettingsError.
-
-    An application of the product also gets our queues: its workers take from them where no `-Q` says otherwise.
-    """
-    from .. import consumer, registry
-    from .engine import CeleryEngine
-
-    engine = registry.engine_of(consumer.app(), "celery")
-    assert isinstance(engine, CeleryEngine)
-    found = engine.celery
-    if engine.options.app:
-        for name in engine.options.queues:
-            found.amqp.queues.select_add(queue_of(name))
-    return found
-
-
-def application_or_end() -> Celery:
-    """The same for the `celery` command, which would print a traceback: wrong settings end it, a line for each."""
-    try:
-        return application_of_settings()
-    except SextonError as error:
-        complain(*error.lines)
-        raise SystemExit(error.exit_code) from None
 
 
 def queue_of(name: str) -> Queue:
     """As Celery itself would declare a queue of this name, so that both agree."""
     return Queue(name, Exchange(name), routing_key=name)
-
-
-def _products_own(options: CeleryOptions) -> Celery:
-    module, _, name = options.app.partition(":")
-    about = f"engines.celery.app: {options.app}"
-    with guarded(f"{about} cannot be imported", SettingsError, module):
-        found = getattr(import_module(module), name, None)
-    if not isinstance(found, Celery):
-        raise SettingsError(f"{about}: {name} is no Celery application of this module")
-    return found
 
 
 def _plain(options: CeleryOptions) -> Celery:
@@ -103,7 +67,7 @@ def _transport_options(address: str) -> dict[str, Any]:
     if urlsplit(address).scheme.startswith("redis"):
         return {
             "queue_order_strategy": "priority",
-            "socket_connect_timeout": ANSWER_SECONDS,
+            "socket_connect_timeout": BROKER_ANSWER_SECONDS,
             "socket_keepalive": True,
             "health_check_interval": 25,
         }

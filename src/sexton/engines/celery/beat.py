@@ -34,7 +34,7 @@ from .engine import CeleryEngine
 LEAVING_SECONDS = 10.0
 """Seconds that the end of beat waits for the thread, which gives back the lead."""
 
-REST_SECONDS = 5.0
+BEGIN_AGAIN_SECONDS = 5.0
 """Seconds until the thread begins again, after what would end `sexton scheduler`: tables of another version."""
 
 
@@ -110,7 +110,7 @@ class _OurSchedules:
                     scheduler.run()
                 except (SQLAlchemyError, SextonError, OSError) as error:
                     _say("scheduler rests", error=in_words(error))
-                    self._stop.wait(REST_SECONDS)
+                    self._stop.wait(BEGIN_AGAIN_SECONDS)
         self._app.database.dispose()
 
 

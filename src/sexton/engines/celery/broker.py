@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...masking import scrubbed
 from ...texts import one_line
 from ..carrier import EngineUnreachable
-from .application import ANSWER_SECONDS
+from .application import BROKER_ANSWER_SECONDS
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SUBMITTED = "sexton_submitted"
 """Header of a message: when it was handed on, as ISO text."""
 
-PING_SECONDS = 1.0
+WORKER_ANSWER_SECONDS = 1.0
 """Seconds in which workers answer who take from our queues. Those who have become deaf answer as well."""
 
 MAX_TROUBLE = 300
@@ -42,12 +42,12 @@ class QueueCount(NamedTuple):
 
 def fresh_connection(celery: Celery) -> Connection:
     """A connection that is not made yet, and never waits longer than a few seconds for anything."""
-    connection = celery.connection_for_write(connect_timeout=ANSWER_SECONDS)
+    connection = celery.connection_for_write(connect_timeout=BROKER_ANSWER_SECONDS)
     ours: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_max": 0}
     if on_redis(connection):
-        ours |= {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
+        ours |= {"socket_timeout": BROKER_ANSWER_SECONDS, "socket_connect_timeout": BROKER_ANSWER_SECONDS}
     else:
-        ours |= {"confirm_publish": True, "read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS}
+        ours |= {"confirm_publish": True, "read_timeout": BROKER_ANSWER_SECONDS, "write_timeout": BROKER_ANSWER_SECONDS}
     connection.transport_options = {**(connection.transport_options or {}), **ours}
     return connection
 
@@ -150,6 +150,6 @@ def _oldest(channel: Any, queue: str) -> datetime | None:
 
 def workers_of(celery: Celery, connection: Connection, queues: Iterable[str]) -> int:
     """How many workers say that they take from one of these queues."""
-    said = celery.control.inspect(timeout=PING_SECONDS, connection=connection).active_queues() or {}
+    said = celery.control.inspect(timeout=WORKER_ANSWER_SECONDS, connection=connection).active_queues() or {}
     ours = set(queues)
     return sum(any(queue.get("name") in ours for queue in taken or ()) for taken in said.values())

@@ -12,7 +12,7 @@ from ...db.connect import read_only
 from ...db.database_identity import identity
 from ...errors import SettingsError, SextonError
 from ..carrier import TIMEOUT_MARGIN_SECONDS, EngineHealth, EngineMessage, EngineUnreachable, MessageKind
-from .options import NEITHER, CeleryOptions
+from .options import CELERY_TASK, NEITHER, CeleryOptions
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -41,7 +41,7 @@ class CeleryEngine:
         """The application that carries our messages. SettingsError when there is none."""
         from .application import application_of
 
-        return application_of(self.options)
+        return application_of(self.options, self.app.folder)
 
     @cached_property
     def _database(self) -> str:
@@ -69,13 +69,12 @@ class CeleryEngine:
             self._publish(message)
 
     def _publish(self, message: EngineMessage) -> None:
-        from .application import ANSWER_SECONDS
+        from .application import BROKER_ANSWER_SECONDS
         from .broker import SUBMITTED, answering
-        from .tasks import TASK
 
         with answering(self.celery), self._kept.producer() as producer:
             self.celery.send_task(
-                TASK,
+                CELERY_TASK,
                 (message.to_json(),),
                 task_id=self._task_id(message),
                 producer=producer,
@@ -85,7 +84,7 @@ class CeleryEngine:
                 retry=False,
                 time_limit=message.seconds + TIMEOUT_MARGIN_SECONDS,
                 headers={SUBMITTED: datetime.now(UTC).isoformat()},
-                confirm_timeout=ANSWER_SECONDS,
+                confirm_timeout=BROKER_ANSWER_SECONDS,
                 add_to_parent=False,
             )
 
@@ -108,7 +107,7 @@ class CeleryEngine:
 
         0 when `stop` was asked before; it does not return otherwise.
         """
-        from .worker_process import become_worker
+        from .worker_command import become_worker
 
         assert self.celery is not None  # the settings are wrong here, and not in a process that nobody looks at
         if not stop.asked:
@@ -136,7 +135,7 @@ class CeleryEngine:
         """What `sexton doctor` should say about the broker and the application."""
         from .findings import findings
 
-        yield from findings(self)
+        yield from findings(self.app, self.options, self.celery)
 
     def close(self) -> None:
         """Give back the connection."""

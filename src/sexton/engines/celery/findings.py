@@ -11,9 +11,12 @@ from ..carrier import TIMEOUT_MARGIN_SECONDS
 from .broker import answering, fresh_connection, on_redis
 
 if TYPE_CHECKING:
+    from celery import Celery
     from kombu import Connection
 
-    from .engine import CeleryEngine
+    from ...app import App
+    from .options import CeleryOptions
+
 
 ABOUT = "celery"
 
@@ -30,31 +33,27 @@ VISIBILITY_SECONDS = 3600.0
 """After which Celery by default brings a message again that a worker of Redis holds and has not begun."""
 
 
-def findings(engine: CeleryEngine) -> Iterator[Finding]:
-    """Of its application, and of the broker behind it."""
-    longest = max(
-        (job.time_limit.total_seconds() for job in engine.app.registry if job.engine == "celery"), default=0.0
-    )
+def findings(app: App, options: CeleryOptions, celery: Celery) -> Iterator[Finding]:
+    """Of this application of Celery, and of the broker behind it. app: whose jobs are asked for their timeouts."""
+    longest = max((job.time_limit.total_seconds() for job in app.registry if job.engine == "celery"), default=0.0)
     try:
-        with answering(engine.celery), fresh_connection(engine.celery) as connection:
+        with answering(celery), fresh_connection(celery) as connection:
             connection.ensure_connection(max_retries=1)
             if on_redis(connection):
                 yield from _of_redis(connection, longest)
             else:
-                yield from _of_rabbitmq(connection, longest, engine.options.queues)
+                yield from _of_rabbitmq(connection, longest, options.queues)
     except SextonError as error:
         yield Finding("wrong", ABOUT, str(error))
         return
-    yield from _of_application(engine)
+    yield from _of_application(options, celery)
 
 
-def _of_application(engine: CeleryEngine) -> Iterator[Finding]:
-    accepted = {
-        str(one).rpartition("/")[2].removeprefix("x-python-serialize") for one in engine.celery.conf.accept_content
-    }
+def _of_application(options: CeleryOptions, celery: Celery) -> Iterator[Finding]:
+    accepted = {str(one).rpartition("/")[2].removeprefix("x-python-serialize") for one in celery.conf.accept_content}
     if accepted & {"", "pickle"}:
         text = (
-            f"{engine.options.app} accepts pickle: whoever may write to the broker can run code in its workers; "
+            f"{options.app} accepts pickle: whoever may write to the broker can run code in its workers; "
             "`sexton worker --engine celery` accepts JSON only"
         )
         yield Finding("warning", ABOUT, text)

@@ -10,8 +10,11 @@ from ...errors import SettingsError
 from ...masking import shown
 from ...setting_fields import Misfit
 
-FROM_ENVIRONMENT = "env:"
+ENVIRONMENT_PREFIX = "env:"
 """How an option says that a variable of the environment has its value."""
+
+CELERY_TASK = "sexton.consume"
+"""Name of our task, in every application."""
 
 SCHEMES = ("redis", "rediss", "amqp", "amqps")
 """Brokers that the tests run with, in the clear and by TLS."""
@@ -60,7 +63,7 @@ class CeleryOptions:
             raise Misfit(NEITHER, "app")
         if self.app and not all(self.app.partition(":")):
             raise Misfit(f'{self.app!r} is no module and name; write app = "shop.tasks:app"', "app")
-        if self.broker and not self.broker.startswith(FROM_ENVIRONMENT):
+        if self.broker and not self.broker.startswith(ENVIRONMENT_PREFIX):
             _require_scheme(self.broker, "broker")
         if not self.queue or not self.high_queue or self.queue == self.high_queue:
             raise Misfit("queue and high_queue need two different names", "high_queue")
@@ -74,9 +77,9 @@ class CeleryOptions:
 
     def broker_address(self) -> str:
         """The address of the broker, with its password. SettingsError when the variable is not set, or is none."""
-        if not self.broker.startswith(FROM_ENVIRONMENT):
+        if not self.broker.startswith(ENVIRONMENT_PREFIX):
             return self.broker
-        name = self.broker.removeprefix(FROM_ENVIRONMENT)
+        name = self.broker.removeprefix(ENVIRONMENT_PREFIX)
         value = os.environ.get(name, "")
         if not value:
             raise SettingsError(f"engines.celery.broker: the variable {name} is not set")

@@ -21,6 +21,7 @@ def connect() -> None:
     """Have Celery tell us when a process of a pool begins, and when a worker is asked to end."""
     from celery import signals
 
+    signals.worker_init.connect(_tell_before_soft_shutdown, weak=False, dispatch_uid="sexton")
     signals.worker_process_init.connect(_begin, weak=False, dispatch_uid="sexton")
     signals.worker_shutting_down.connect(_pass_on, weak=False, dispatch_uid="sexton")
     signals.worker_shutdown.connect(_close, weak=False, dispatch_uid="sexton")
@@ -63,6 +64,17 @@ def _begin(**_: Any) -> None:
     consumer.forget_connections()
 
 
+def _tell_before_soft_shutdown(sender: Any, **_: Any) -> None:
+    """SIGQUIT: Celery waits for its tasks, for so long, and tells nobody before that; so our runs would not know."""
+    waiting = sender.wait_for_soft_shutdown
+
+    def wait() -> None:
+        _pass_on()
+        waiting()
+
+    sender.wait_for_soft_shutdown = wait
+
+
 def _pass_on(**_: Any) -> None:
     """In the worker's main process, in a signal handler: it waits for its tasks, and ours end after a batch."""
     threading.Thread(target=_tell_runs, args=(os.getpid(),), name="sexton: ending runs", daemon=True).start()
@@ -76,14 +88,14 @@ def _tell_runs(worker: int) -> None:
     from celery.worker import state
 
     from .. import consumer
-    from .tasks import TASK
+    from .options import CELERY_TASK
 
     consumer.stop().ask("its worker ends")
     told: set[str] = set()
     waiting = threading.Event()
     while not waiting.wait(AGAIN_SECONDS if told else 0.01):
         for request in list(state.active_requests):
-            if request.name != TASK or request.id in told or request.worker_pid in (None, worker):
+            if request.name != CELERY_TASK or request.id in told or request.worker_pid in (None, worker):
                 continue
             told.add(request.id)
             with suppress(ProcessLookupError):

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import pool_processes
+from .options import CELERY_TASK
 
 if TYPE_CHECKING:
     from celery import Celery
-
-TASK = "sexton.consume"
-"""Its name, in every application."""
 
 
 def install(app: Celery) -> None:
@@ -21,7 +19,7 @@ def install(app: Celery) -> None:
     """
     app.task(
         take,
-        name=TASK,
+        name=CELERY_TASK,
         acks_late=False,
         ignore_result=True,
         store_errors_even_if_ignored=False,

@@ -5,31 +5,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-from typing import Any, NoReturn
-
-from ...app import App
-from ...jobs.modules import python
-from .options import CeleryOptions
-
-WITHOUT = ("--without-gossip", "--without-mingle")
-"""Talk among workers, which costs each broker connection something and of which we need nothing."""
-
-
-def become_worker(app: App, options: CeleryOptions, concurrency: int) -> NoReturn:
-    """Replace this process. concurrency: runs at once."""
-    words = ["worker", "--pool", options.pool, "--concurrency", str(concurrency)]
-    words += ["--queues", ",".join(options.queues), "--prefetch-multiplier", "1", *WITHOUT, *options.arguments]
-    sys.stdout.flush()
-    sys.stderr.flush()
-    command = python("sexton.engines.celery.worker_process", *words, jobs=_modules(app, options))
-    os.execv(command[0], command)
-
-
-def _modules(app: App, options: CeleryOptions) -> list[str]:
-    return [*app.settings.jobs, *([options.app.partition(":")[0]] if options.app else [])]
+from typing import Any
 
 
 def main(words: list[str]) -> int:
@@ -39,8 +17,8 @@ def main(words: list[str]) -> int:
     maybe_patch_concurrency(["celery", *words])  # for gevent, before anything of ours is loaded that it has to change
     from celery import signals
 
-    from .application import application_of_settings
     from .broker import on_redis
+    from .settings_application import application_of_settings
 
     celery = application_of_settings()
     celery.conf.update(
