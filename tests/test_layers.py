@@ -54,6 +54,7 @@ UNNAMED = {
     "sexton.channels.registry": "looks for the library that a channel names, and imports nothing",
     "sexton.engines.product_app": "the product's own app of an engine's library, which an option names",
     "sexton.engines.registry": "the engine that `sexton.app` names, or another package",
+    "sexton.engines.celery.application": "the product's own Celery application, which an option names",
     "sexton.jobs.job": "LazyWork: what a job names; its own texts are checked here",
     "sexton.jobs.modules": "the product's own modules of jobs",
     "sexton.packs.invoicing.shaam": "the client of the tax authority, which an option names",

@@ -154,7 +154,7 @@ def test_the_child_of_a_request_that_was_killed_is_no_end_of_it(carried: Carried
     carried.end()
 
 
-def test_bj_25_2_an_engine_is_switched_with_a_hundred_in_flight_and_back(carried: CarriedYard) -> None:
+def test_bj_25_3_an_engine_is_switched_with_a_hundred_in_flight_and_back(carried: CarriedYard) -> None:
     """No draining: whoever has a number finds its row, and one begins it."""
     carried.make_notes()
     scheduler = carried.scheduler()
@@ -186,7 +186,7 @@ def test_bj_25_2_an_engine_is_switched_with_a_hundred_in_flight_and_back(carried
     carried.end()
 
 
-def test_bj_25_3_two_engines_at_once_need_no_draining(carried: CarriedYard) -> None:
+def test_bj_25_5_two_engines_at_once_need_no_draining(carried: CarriedYard) -> None:
     """One job is the engine's, the others are the worker's; both of its own accord."""
     carried.set_engine("worker")
     carried.set_engine_of("carried.quick", carried.carrier.name)
@@ -215,7 +215,7 @@ def test_messages_that_are_none_of_ours_are_left_alone(carried: CarriedYard) -> 
     carried.end()
 
 
-def test_bj_25_5_engines_says_what_carries_what_and_ends_with_69_when_one_is_down(carried: CarriedYard) -> None:
+def test_engines_says_what_carries_what_and_ends_with_69_when_one_is_down(carried: CarriedYard) -> None:
     well = carried.sexton("engines")
     assert well.wait() == 0, well.errors
     assert carried.carrier.name in well.output

@@ -208,7 +208,7 @@ def test_wishes_that_cannot_be(wish: dict[str, Any], said: str) -> None:
 
 @pytest.mark.databases("postgres")
 def test_a_sleeping_worker_is_rung_for_and_a_busy_one_is_not(office: PostOffice) -> None:
-    """J3: each NOTIFY makes commits wait for each other, so there is one only while a worker says that it sleeps."""
+    """Each NOTIFY makes commits wait for each other, so there is one only while a worker says that it sleeps."""
     from sexton.requests.holders import Holder
 
     with office.engine.connect() as listening:

@@ -1,6 +1,6 @@
 """Jobs for engines: quick ones, slow ones, and ones that do not end, each of a group of its own.
 
-Those with a schedule are switched off; a test switches on what it needs.
+`SCHEDULED` are switched off by the settings of the suite; a test switches on what it needs.
 """
 
 from __future__ import annotations
@@ -43,18 +43,19 @@ def job(name: str, work: object, **options: object) -> Job:
 
 
 asked = job("quick", quick)
-ticking = job("ticking", quick, schedule=every("1s"), enabled=False)
+ticking = job("ticking", quick, schedule=every("1s"))
 lingering = job("linger", linger, timeout="10m")
 spinning = job("spin", spin, timeout="1s")
 dozing = job("doze", doze, timeout="1s")
 crashing = job("crash", crash)
 brooding = job("brood", brood, timeout="1s")
 waiting = job("until_told", until_told, timeout="10m")
-slow_tick = job("slow_tick", until_told, timeout="10m", schedule=every("1s"), enabled=False)
+slow_tick = job("slow_tick", until_told, timeout="10m", schedule=every("1s"))
+SCHEDULED = ("ticking", "slow_tick", "yearly", "monthly")
 first_of_two = Job("pair.first", work=until_told, timeout="10m")
 second_of_two = Job("pair.second", work=quick)
-yearly = job("yearly", quick, schedule=cron("0 0 1 1 *"), catch_up=True, enabled=False)
-monthly = job("monthly", quick, schedule=every("30d"), catch_up=True, enabled=False)
+yearly = job("yearly", quick, schedule=cron("0 0 1 1 *"), catch_up=True)
+monthly = job("monthly", quick, schedule=every("30d"), catch_up=True)
 
 
 def note(run: Run, number: int) -> None:

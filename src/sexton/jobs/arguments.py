@@ -42,6 +42,11 @@ class Parameters:
         for parameter in _after_the_run(job, function):
             self._take(parameter, hints.get(parameter.name, Any))
 
+    def __str__(self) -> str:
+        optional = [f"[{name}]" for name in self._types if name not in self._needed]
+        others = ["..."] if self._others else []
+        return f"with {', '.join([*sorted(self._needed), *optional, *others]) or 'no arguments'}"
+
     def _take(self, parameter: inspect.Parameter, annotation: Any) -> None:
         name = parameter.name
         if parameter.kind is parameter.VAR_KEYWORD:

@@ -47,14 +47,15 @@ def ask(
 
     by: who asks, where that is a person.
     """
-    return _ask(connection, job, _row(job, wish, by) | {"args": parameters.written(arguments)})
+    return write_request(connection, _row(job, wish, by) | {"args": parameters.written(arguments)})
 
 
-def _ask(connection: Connection, job: Job, row: dict[str, Any]) -> int:
+def write_request(connection: Connection, row: dict[str, Any]) -> int:
+    """Write a row as `_row` makes it, with its `args`: the number, or that of the one that stands for it."""
     insert = _insert(connection.dialect.name, row["unique_key"] is not None, row["state"] == RequestState.DELAYED)
     number: int = connection.execute(insert, row).scalar_one()
     if row["state"] != RequestState.DELAYED:
-        wake_idle(connection, job.engine)
+        wake_idle(connection, row["engine"])
     return number
 
 
@@ -76,7 +77,7 @@ def ask_many(
     numbers: list[int] = []
     written = [parameters.written(arguments) for arguments in many]
     if wish.unique is not None:
-        return [_ask(connection, job, row | {"args": text}) for text in written]
+        return [write_request(connection, row | {"args": text}) for text in written]
     at = ask_now(connection)
     for texts in _portions(written):
         numbers += _write(connection, row, texts, at, wish)
