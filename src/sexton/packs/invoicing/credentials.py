@@ -21,7 +21,7 @@ from .shaam import TokenPair
 from .tables import InvoicingTables, invoicing_tables
 from .tokens import fresh
 
-ROWS_AT_ONCE = 200
+SEALED_AT_ONCE = 200
 """Rows that one transaction encrypts anew."""
 
 
@@ -92,7 +92,7 @@ def _older(connection: Connection, own: InvoicingTables, seal: Sealer, after: in
     asked = select(credentials.id, credentials.access_token, credentials.refresh_token).where(
         credentials.token_key != seal.newest, credentials.id > after
     )
-    asked = asked.order_by(credentials.id).limit(ROWS_AT_ONCE)
+    asked = asked.order_by(credentials.id).limit(SEALED_AT_ONCE)
     return list(connection.execute(asked.with_for_update() if lock else asked))
 
 

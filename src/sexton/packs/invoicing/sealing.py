@@ -26,8 +26,10 @@ class Sealer:
     """Encrypts and decrypts tokens. newest: the name of the key in front, which says nothing about it."""
 
     def __init__(self, keys: list[str]) -> None:
-        from cryptography.fernet import Fernet, MultiFernet  # takes a moment to load
-
+        try:
+            from cryptography.fernet import Fernet, MultiFernet  # takes a moment to load
+        except ImportError as error:
+            raise PolicyError("tokens are encrypted by cryptography: pip install 'sexton[invoicing]'") from error
         try:
             self._keys = MultiFernet([Fernet(key) for key in keys])
         except (ValueError, TypeError):
