@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select, text
 
-from sexton import Job, LazyWork, OnDemand, RequestRun, every
+from sexton import Job, LazyWork, OnDemand, RequestRun
 
 from .patience import PATIENCE
 
@@ -158,6 +158,3 @@ post_taken_over = Job("post.taken_over", work=taken_over, on_demand=OnDemand())
 post_versioned = Job("post.versioned", work=write, on_demand=OnDemand(args_version=2, upgrade=upgraded))
 post_broken = Job("post.broken", work=LazyWork(f"{__name__}:nothing_there"), on_demand=OnDemand())
 post_plain = Job("post.plain", work=count_slots)
-tick_0, tick_1, tick_2 = (
-    Job(f"tick.number_{number}", schedule=every("1s"), work=count_slots, group=f"g{number}") for number in range(3)
-)

@@ -46,6 +46,12 @@ class Holder:
         connection.execute(table.delete().where(table.c.name == self.name))
 
 
+def leave_for(connection: Connection, name: str) -> None:
+    """A process is gone, and with it each holder that it was: NAME.0, and NAME.1 after it had lost its database."""
+    table = own_tables(connection.dialect.name).workers
+    connection.execute(table.delete().where(table.c.name.startswith(f"{name}.", autoescape=True)))
+
+
 def reap(connection: Connection) -> tuple[bool, list[int]]:
     """Requests of processes that are gone wait again: whether there were any, and those that have no attempt left.
 

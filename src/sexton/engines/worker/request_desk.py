@@ -19,7 +19,7 @@ from ...db.notify import REQUESTS_CHANNEL
 from ...errors import SextonError
 from ...jobs.job import OWN_ENGINE
 from ...requests.claiming import any_ready
-from ...requests.holders import Holder
+from ...requests.holders import Holder, leave_for
 from ...requests.submission import ADOPTED_SECONDS, adopt, adopt_others
 from ...requests.upkeep import keep_up
 from ...slots.lease import short_transaction
@@ -118,7 +118,7 @@ class RequestDesk:
                 self._names.pop(executor, None)
                 self._say("a process ended in the middle of a request", holder=shift.holder)
                 with short_transaction(self._app.database, self._limits.lease) as connection:
-                    Holder(shift.holder, OWN_ENGINE, self._limits.lease).leave(connection)
+                    leave_for(connection, shift.holder)
                     keep_up(connection, [OWN_ENGINE])
 
     def _name_of(self, executor: Executor) -> str:
@@ -149,6 +149,8 @@ class RequestDesk:
             try:
                 with short_transaction(self._app.database, self._limits.lease) as connection:
                     self._holder.leave(connection)
+                    for name in self._names.values():
+                        leave_for(connection, name)
             except (SQLAlchemyError, SextonError):
                 pass  # its row ends by itself
 
