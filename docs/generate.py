@@ -17,7 +17,7 @@ from sexton.declared.kinds.registry import BUILT_IN_KINDS, kind_type
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `making`, beside this file, is found however this file is started
 
-from docs.making import api, cli, database, errors, marketplace, metrics, requirements, settings, storefront  # noqa: E402
+from docs.making import api, cli, database, engines, errors, marketplace, metrics, requirements, settings, storefront  # noqa: E402
 
 PAGES: Mapping[str, Callable[[], str]] = {
     ".env.example": env_template,
@@ -30,6 +30,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/tables.md": database.tables,
     "docs/reference/marketplace.md": marketplace.marketplace,
     "docs/reference/storefront.md": storefront.storefront,
+    "docs/reference/engines.md": engines.engines,
     "docs/reference/errors.md": errors.codes,
     "docs/reference/metrics.md": metrics.metrics,
     "docs/requirements.md": requirements.requirements,
