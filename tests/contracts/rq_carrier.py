@@ -19,10 +19,10 @@ class RqCarrier:
         self.server: RedisServer | None = None
 
     def set_up(self, folder: Path) -> tuple[str, dict[str, str]]:
-        """The address is in a variable, as it may have a password."""
+        """Its address."""
         self.server = RedisServer(folder)
         self.server.boot()
-        return 'url = "env:TEST_REDIS"', {"TEST_REDIS": self.server.url}
+        return f'url = "{self.server.url}"', {}
 
     def stop_broker(self) -> None:
         """As a machine that loses its power."""

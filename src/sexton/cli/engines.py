@@ -2,6 +2,8 @@
 
 Resubmitted: numbers that were handed on once more, as nobody had begun them. Duplicates: numbers that came again after
 they had been begun; nothing ran twice. Both of the last seven days. Ends with 69 when one that jobs need is down.
+
+With `migrate`, make or update the tables of engines that keep their messages in the database.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from ..console import say
 from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
-from ..engines.carrier import EngineHealth
+from ..engines.carrier import EngineHealth, HasTables
 from ..engines.registry import engine_of, engines_in_use
-from ..errors import SettingsError
+from ..errors import SettingsError, UsageError
 from ..exit_codes import DONE, UNREACHABLE
 from ..jobs.job import OWN_ENGINE
 from ..slots.engine_counts import EngineCounts, counts_since
@@ -30,12 +32,15 @@ ENGINE_HEADINGS = ("ENGINE", "JOBS", "REACHABLE", "WORKERS", "WAITING", "OLDEST"
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument("action", nargs="?", choices=["migrate"], help="make or update the tables of engines")
     add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Print the table."""
     app = open_app(arguments, partly=True)
+    if arguments.action == "migrate":
+        return _migrate(app)
     with read_only(app.database) as connection:
         require_schema(connection)
         now = ask_now(connection)
@@ -47,6 +52,18 @@ def run(arguments: Namespace) -> int:
         say(*table(ENGINE_HEADINGS, [_cells(row, now) for row in rows], right=ENGINE_HEADINGS[1:]))
         say(*(f"{row['engine']}: {row['trouble']}" for row in rows if row["trouble"]))
     return UNREACHABLE if any(row["reachable"] is False for row in rows) else DONE
+
+
+def _migrate(app: App) -> int:
+    """Of the engines that the settings name, for a job or with options."""
+    names = sorted({*engines_in_use(app), *app.settings.engines})
+    kept = {name: engine for name in names if isinstance(engine := engine_of(app, name), HasTables)}
+    if not kept:
+        raise UsageError('no engine of the settings keeps tables in the database; engine = "procrastinate" does')
+    for name, engine in kept.items():
+        applied = engine.migrate()
+        say(f"{name}: {len(applied)} SQL files applied, up to {applied[-1]}" if applied else f"{name}: up to date")
+    return DONE
 
 
 def _own(app: App) -> dict[str, Any]:

@@ -147,3 +147,11 @@ class KeepsUp(Protocol):
 
     def keep_up(self) -> None:
         """Called by whoever leads, again and again: does nothing most of the time. EngineUnreachable."""
+
+
+@runtime_checkable
+class HasTables(Protocol):
+    """An engine with tables of its own in the database of the jobs, for `sexton engines migrate`."""
+
+    def migrate(self) -> list[str]:
+        """Make or update them: the names of what was applied, in order; none when they are up to date."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from sexton.engines.procrastinate.engine import ProcrastinateEngine
 from sexton.engines.procrastinate.options import ProcrastinateOptions
 from sexton.engines.procrastinate.schema import bring_up_to_date, unapplied
 from sexton.errors import SchemaOutdated, SchemaUntrusted, SettingsError
+from tests.support.children import command_line
 from tests.support.databases import Databases
 from tests.support.roles import new_town
+from tests.support.workers import Start, Worker
 
 pytestmark = pytest.mark.databases("postgres")
 
@@ -90,6 +93,25 @@ def test_bj_25_1_an_earlier_version_gets_what_is_new_before_and_after_in_order(e
     bring_up_to_date(engine, "fresh")
     assert catalogue(engine, at_version) == catalogue(engine, "fresh")
     assert bring_up_to_date(engine, at_version) == []
+
+
+def test_bj_25_1_by_the_command_line(database: str, tmp_path: Path, start: Start) -> None:
+    file = tmp_path / "sexton.toml"
+    file.write_text(f'database = "{database}"\nengine = "procrastinate"\n')
+
+    def engines(*words: str) -> Worker:
+        process = start(command_line, "engines", f"--config={file}", *words)
+        process.wait()
+        return process
+
+    before = engines()
+    assert before.exit_code == 69
+    assert "run: sexton engines migrate" in before.output
+    assert f"up to {file_names()[-1]}" in engines("migrate").output
+    assert engines("migrate").output == "procrastinate: up to date\n"
+    after = engines()
+    assert after.exit_code == 0
+    assert "procrastinate" in after.output
 
 
 def test_what_was_cut_off_goes_on_where_it_was(

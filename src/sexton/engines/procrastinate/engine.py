@@ -14,6 +14,7 @@ from ...db.connect import connection_errors_translated, read_only
 from ...db.database_identity import identity
 from ...db.faults import Fault, classify, describe
 from ...db.statement_timeout import limited_time
+from ...doctor.finding import Finding
 from ...errors import SettingsError, SextonError
 from ...slots.lease import short_transaction
 from ..carrier import EngineHealth, EngineMessage, EngineUnreachable, MessageKind
@@ -107,6 +108,12 @@ class ProcrastinateEngine:
         if self.options.app:
             raise SettingsError("engines.procrastinate.app: its tables are the product's, which migrates them itself")
         return bring_up_to_date(self._app.database, self.options.place)
+
+    def findings(self) -> Iterator[Finding]:
+        """What `sexton doctor` should say about its tables."""
+        health = self.health()
+        if health.trouble:
+            yield Finding("warning" if health.reachable else "wrong", "procrastinate", health.trouble)
 
     def close(self) -> None:
         """Nothing to give back: the connections are those of the app."""

@@ -90,7 +90,8 @@ class RequestDesk:
             self._waits = self._waits or self._any()  # what is heard is a hint, from whoever may connect (SEC-2)
         free = self._free()
         if self._waits:
-            for executor in free[: max(len(free) - reserved, 0)]:
+            at_work = sum(executor.shift is not None for executor in self._executors)
+            for executor in free[: max(len(self._executors) - reserved - at_work, 0)]:
                 executor.give_shift(self._name_of(executor), SHIFT_SECONDS, self._longest)
         self._tell_whether_idle(now)
 
