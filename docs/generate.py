@@ -17,7 +17,6 @@ from sexton.declared.kinds.registry import BUILT_IN_KINDS, kind_type
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `making`, beside this file, is found however this file is started
 
-<<<<<<< HEAD
 from docs.making import (  # noqa: E402
     api,
     cli,
@@ -31,9 +30,6 @@ from docs.making import (  # noqa: E402
     settings,
     storefront,
 )
-=======
-from docs.making import api, cli, database, engines, errors, marketplace, metrics, requirements, settings, storefront  # noqa: E402
->>>>>>> rqpro
 
 PAGES: Mapping[str, Callable[[], str]] = {
     ".env.example": env_template,

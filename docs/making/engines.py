@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sexton.app import ENGINES
-<<<<<<< HEAD
 from sexton.engines.celery import CeleryEngine
-=======
 from sexton.engines.procrastinate import ProcrastinateEngine
 from sexton.engines.rq import RqEngine
->>>>>>> rqpro
 
 from .markdown import page
 from .pack_parts import options_table
 
 OPTIONS = {
-<<<<<<< HEAD
-    "celery": (CeleryEngine.Options, "One of `app` and `broker` is needed. [Step by step](../how-to/celery.md).")
-=======
     "procrastinate": (ProcrastinateEngine.Options, "None is needed. [Step by step](../how-to/procrastinate.md)."),
+    "celery": (CeleryEngine.Options, "One of `app` and `broker` is needed. [Step by step](../how-to/celery.md)."),
     "rq": (RqEngine.Options, "`url` is needed. [Step by step](../how-to/rq.md)."),
->>>>>>> rqpro
 }
 """By the name of the engine: its dataclass, and a sentence about it."""
 

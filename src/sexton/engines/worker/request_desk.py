@@ -20,7 +20,7 @@ from ...errors import SextonError
 from ...jobs.job import OWN_ENGINE
 from ...requests.claiming import any_ready
 from ...requests.holders import Holder, leave_for
-from ...requests.submission import ADOPTED_SECONDS, adopt, adopt_others
+from ...requests.submission import ADOPTED_SECONDS, adopt_others
 from ...requests.upkeep import keep_up
 from ...slots.lease import short_transaction
 from ..executor.process import Executor
@@ -80,10 +80,10 @@ class RequestDesk:
             self._kept = now + REQUEST_POLL_SECONDS
             if now >= self._adopts_at:
                 self._adopts_at = now + ADOPTED_SECONDS
-                adopt_others(self._app.database, self._jobs, OWN_ENGINE, self._limits.lease)
+                moved = adopt_others(self._app.database, self._jobs, OWN_ENGINE, self._limits.lease)
+                self._waits = self._waits or moved > 0
             with short_transaction(self._app.database, self._limits.lease) as connection:
-                moved = adopt(connection, self._jobs, OWN_ENGINE)  # those that another engine was to carry
-                self._waits = keep_up(connection, [OWN_ENGINE]) or moved > 0 or self._waits
+                self._waits = keep_up(connection, [OWN_ENGINE]) or self._waits
         self._listener, heard = heard_by(self._app.database, self._listener, REQUESTS_CHANNEL)
         if heard or now >= self._look:
             self._look = now + REQUEST_POLL_SECONDS
