@@ -44,6 +44,9 @@ INSERT INTO sexton.deliveries (outbox, message, message_key, event_type, route, 
     FROM (SELECT n, timestamptz '2026-06-15Z' - n * interval '1 min' AS t FROM generate_series(1, 40000) n) AS x;
 INSERT INTO sexton.destinations (name, rest_until)
     SELECT n::text, CASE WHEN n % 100 = 0 THEN timestamptz '2026-06-15Z' END FROM generate_series(1, 20000) n;
+INSERT INTO sexton.request_counts (job, minute, holder, succeeded, failed, died, run_ms, waited_ms)
+    SELECT 'shop.job_' || (n % 4), timestamptz '2026-06-15 12:00Z' - n * interval '1 min', 'h', 1, 0, 0, 1, 1
+    FROM generate_series(1, 40000) n;
 ANALYZE;
 """
 
@@ -55,8 +58,8 @@ INSERT INTO sexton_runs (job, database, slot, attempt, state, worker, epoch, as_
     SELECT 'shop.job_' || (n % 4), 'main', t, 1, 'succeeded', 'w', 1, t, t, t, '{}', '' FROM x
 """
 
-WHOLE = {"leases", "schedules", "poison"}
-"""Tables that may be read from end to end: one row a job; and `poison`, which is read up to a limit."""
+WHOLE = {"leases", "schedules", "poison", "requests", "dead_requests"}
+"""Tables that may be read from end to end: one row a job; and the last three, which are read up to a limit."""
 
 
 PARTIAL = ("_open", "_ended_badly", "_unwell")

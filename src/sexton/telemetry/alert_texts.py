@@ -28,6 +28,7 @@ TITLES = {
     "resting": "not to be reached",
     "calls_ended": "calls ended badly",
     "dead_letters": "messages did not get through",
+    "dead_requests": "requests are dead",
     "engine_down": "runs cannot be handed on",
     "engine_stalled": "runs wait and none begins",
     "channel_refuses": "alerts are refused",
@@ -39,6 +40,7 @@ _COMMANDS = {
     "resting": "sexton calls destinations",
     "calls_ended": "sexton calls {}",
     "dead_letters": "sexton outbox",
+    "dead_requests": "sexton dead list --job {}",
     "engine_down": "sexton engines",
     "engine_stalled": "sexton engines",
 }

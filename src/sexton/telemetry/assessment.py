@@ -34,6 +34,7 @@ from .incidents import (
     unsettled,
 )
 from .lateness import read_lateness, read_leases
+from .request_rules import request_matches
 from .run_evidence import Evidence, cut_off, days_with_effect, ended_since, last_effect, recent_runs
 
 ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded", *ABOUT_CALLS, *ABOUT_ENGINES)
@@ -107,6 +108,7 @@ def examine(
         if _is_silent(connection, job, evidence, settings.silent_days):
             found[job.name, "effect"] = silent(job, evidence, settings.silent_days)
     found.update(call_matches(connection, defined, now))
+    found.update(request_matches(connection, defined, now))
     found.update(engine_matches(connection, defined.values(), now))
     found.update(((source, "unloaded"), not_loaded(source, why, now)) for source, why in unloaded.items())
     return Assessment(now, found, defined, known, complete=not unloaded)

@@ -7,7 +7,6 @@ holds a row's values: labels are names of jobs, and only of those in the registr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,20 +21,11 @@ from .call_counters import MILLISECONDS, WaitingCalls
 from .counters import BUCKETS, STUCK_ATTEMPTS, JobCounters
 from .health import Health, JobHealth
 from .health_reader import HealthReader, HealthReading
-
-COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class MetricFamily:
-    """One metric. of_job: it has the label `job`.  labels: others. A counter's series is called `name` + "_total"."""
-
-    name: str
-    kind: str
-    meaning: str
-    of_job: bool = True
-    labels: tuple[str, ...] = ()
-
+from .metric_family import COUNTER as COUNTER
+from .metric_family import GAUGE as GAUGE
+from .metric_family import HISTOGRAM as HISTOGRAM
+from .metric_family import MetricFamily as MetricFamily
+from .request_metrics import REQUEST_METRICS, request_samples
 
 UP = MetricFamily("sexton_up", GAUGE, "1: the tables could be read; 0: they could not, and nothing else is told", False)
 JOB_DURATION = MetricFamily("job_duration_seconds", HISTOGRAM, "how long runs took that ended by themselves")
@@ -131,6 +121,7 @@ METRICS = (
         DELIVERIES_OLDEST,
         DELIVERIES_DEAD,
     ),
+    *REQUEST_METRICS,
     *(UNWELL, HAS_LEADER, LEADER_MISSING, WAITING, STUCK, SINCE),
 )
 """Everything that is exposed, in this order."""
@@ -167,7 +158,9 @@ def families(answer: HealthReading | SextonError) -> list[Metric]:
             suffix = "_total" if declared.kind == COUNTER else ""
             made[declared].add_sample(declared.name + suffix, {"job": job.job}, value)
         _add_histogram(made[JOB_DURATION], job.job, answer.tallies.jobs[job.job])
-    for declared, labels, value in _of_calls(answer):
+    names = {job.job for job in answer.health.jobs}
+    of_requests = request_samples(answer.tallies.requests, names, answer.health.now)
+    for declared, labels, value in (*_of_calls(answer), *of_requests):
         suffix = "_total" if declared.kind == COUNTER else ""
         made[declared].add_sample(declared.name + suffix, labels, value)
     return list(made.values())
