@@ -26,9 +26,11 @@ GROUPS = {
     "startup": ("E1", "E2", "E3"),
     "schedules": ("D1", "D2"),
     "trigger": ("J3",),
+    "on_demand": ("J2", "J4", "J5"),
     "relay": ("R1", "R2"),
     "mail": ("L1",),
     "mail_latency": ("R3",),
+    "asgi": ("A1",),
 }
 """Module and the targets it measures; those of one module are measured together."""
 

@@ -17,7 +17,19 @@ from sexton.declared.kinds.registry import BUILT_IN_KINDS, kind_type
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `making`, beside this file, is found however this file is started
 
-from docs.making import api, cli, database, engines, errors, marketplace, metrics, requirements, settings, storefront  # noqa: E402
+from docs.making import (  # noqa: E402
+    api,
+    cli,
+    database,
+    engines,
+    errors,
+    invoicing,
+    marketplace,
+    metrics,
+    requirements,
+    settings,
+    storefront,
+)
 
 PAGES: Mapping[str, Callable[[], str]] = {
     ".env.example": env_template,
@@ -29,6 +41,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/api.md": api.names,
     "docs/reference/tables.md": database.tables,
     "docs/reference/marketplace.md": marketplace.marketplace,
+    "docs/reference/invoicing.md": invoicing.invoicing,
     "docs/reference/storefront.md": storefront.storefront,
     "docs/reference/engines.md": engines.engines,
     "docs/reference/errors.md": errors.codes,

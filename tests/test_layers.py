@@ -35,11 +35,16 @@ IMPORTERS = {
 UPWARDS = {
     ("sexton.app", "sexton.engines"): "the group of entry points by which other packages name engines",
     (
+        "sexton.asgi.worker_process",
+        "sexton.cli.main",
+    ): "the worker, in a process of its own: no job slows the server down, or ends it",
+    (
         "sexton.app",
         "sexton.packs",
     ): "a pack is a product, found by its name in the settings as a product's own jobs are",
     ("sexton.app", "sexton.engines.procrastinate"): "an engine, found by its name in the settings",
     ("sexton.app", "sexton.engines.rq"): "likewise",
+    ("sexton.app", "sexton.engines.celery"): "likewise",
     ("sexton.engines.crontab.command_line", "sexton.cli.main"): "a line for cron, which starts another process",
     ("sexton.telemetry.debt", "sexton.cli.main"): "another process, as the product's work may crash or hang",
 }
@@ -52,6 +57,7 @@ UNNAMED = {
     "sexton.engines.registry": "the engine that `sexton.app` names, or another package",
     "sexton.jobs.job": "LazyWork: what a job names; its own texts are checked here",
     "sexton.jobs.modules": "the product's own modules of jobs",
+    "sexton.packs.invoicing.shaam": "the client of the tax authority, which an option names",
     "sexton.packs.storefront.gateway": "the gateway of the shop, which an option names",
 }
 """Who imports a module that no text here names, and what that is."""

@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import sexton
+import sexton.asgi
 
 from .markdown import docstring, fenced, page
 
@@ -18,7 +19,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Calls to the outside": ("Call", "Attempt", "CallColumns", "http_call", "HttpAnswer"),
     "What a call comes to": ("CallOutcome", "Done", "Again", "Failed", "Gone", "Unknown", "Down"),
     "Parts of a policy": ("Message", "Found", "Change", "Policy", "Plan"),
-    "Time in a statement": ("now", "ago", "ahead", "ask_now", "days_left", "UtcDateTime", "Word", "iso_text"),
+    "Time in a statement": ("now", "ago", "ahead", "today", "ask_now", "days_left", "UtcDateTime", "Word", "iso_text"),
     "Keys, payloads, refusals": ("text_key", "effect_key", "as_text", "json_payload", "only_if", "told", "set_aside"),
     "The outbox": ("tell", "delivered", "Outbox", "own_outbox", "Route"),
     "Functions as work": ("Run", "Counts"),
@@ -29,7 +30,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 """Every name of `sexton.__all__`, in the order of the page; a name that is missing stops the generator."""
 
+API_SERVER = ("lifespan", "health", "SextonState")
+"""Names of `sexton.asgi`."""
+
 SIGNATURES = {
+    "SextonState": "SextonState    # request.app.state.sexton",
+    "lifespan": "lifespan(app, inner=None)",
+    "health": "async health(request)",
     "Attempt": "Attempt    # the function of a call is given one",
     "CallOutcome": "CallOutcome = Done | Again | Failed | Gone | Unknown | Down",
     "Policy": "class Policy(Protocol)",
@@ -77,6 +84,11 @@ def _parts() -> Iterator[str]:
         for name in group:
             yield f"### {name}"
             yield from _described(name, getattr(sexton, name))
+    yield "## Inside an API server"
+    yield "These come from `sexton.asgi`; [how to use them](../how-to/asgi.md)."
+    for name in API_SERVER:
+        yield f"### {name}"
+        yield from _described(name, getattr(sexton.asgi, name))
 
 
 def _described(name: str, thing: Any) -> Iterator[str]:

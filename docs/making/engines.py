@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sexton.app import ENGINES
+from sexton.engines.celery import CeleryEngine
 from sexton.engines.procrastinate import ProcrastinateEngine
 from sexton.engines.rq import RqEngine
 
@@ -14,6 +15,7 @@ from .pack_parts import options_table
 OPTIONS = {
     "procrastinate": (ProcrastinateEngine.Options, "None is needed. [Step by step](../how-to/procrastinate.md)."),
     "rq": (RqEngine.Options, "`url` is needed. [Step by step](../how-to/rq.md)."),
+    "celery": (CeleryEngine.Options, "One of `app` and `broker` is needed. [Step by step](../how-to/celery.md)."),
 }
 """By the name of the engine: its dataclass, and a sentence about it."""
 

@@ -1,7 +1,7 @@
 """Where ids of requirements stand: in texts, in comments and docstrings, in names of tests.
 
-An id is a ticket's (`PF-137.2`, `ORA-BP.1`, `BJ-24`, `REP-17`, `SEC-9`), anywhere in a text, or a letter with a number
-(`P12`), which counts in comments, docstrings and names of tests only: elsewhere the same signs are data.
+An id is a ticket's (`PF-137.2`, `ORA-BP.1`, `BJ-24`, `T5.2`, `REP-17`, `SEC-9`), anywhere in a text, or a letter with a
+number (`P12`), which counts in comments, docstrings and names of tests only: elsewhere the same signs are data.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-_TICKET = r"(?:(?:PF|PGC|BJ)-\d+(?:\.\d+)?|(?:REP|SEC)-\d+|ORA-[A-Z]{2,4}(?:\.\d+)?)"
+_TICKET = r"(?:(?:PF|PGC|BJ)-\d+(?:\.\d+)?|(?:REP|SEC)-\d+|ORA-[A-Z]{2,4}(?:\.\d+)?|T[1-6]\.\d)"
 _TICKETS = re.compile(rf"\b{_TICKET}\b")
 _ANY = re.compile(rf"\b(?:{_TICKET}|[A-Z]\d{{1,2}})\b")
 _RANGE = re.compile(rf"\b(?P<first>{_TICKET}|[A-Z]\d{{1,2}}) to (?P<last>{_TICKET}|[A-Z]\d{{1,2}})\b")
-_IN_NAME = r"(?:(?:pf|pgc|bj)_\d+(?:_\d+)?|(?:rep|sec)_\d+|ora_[a-z]{2,4}_\d+|[a-z]\d{1,2})_"
+_IN_NAME = r"(?:(?:pf|pgc|bj)_\d+(?:_\d+)?|(?:rep|sec)_\d+|ora_[a-z]{2,4}_\d+|t[1-6]_\d|[a-z]\d{1,2})_"
 _NAME = re.compile(rf"test_((?:{_IN_NAME})+)")
 
 
@@ -64,8 +64,10 @@ def mentions(path: Path) -> Mentions:
 
 
 def _written(in_name: str) -> str:
-    """`BJ-24.1` for `bj_24_1_`."""
+    """`BJ-24.1` for `bj_24_1_`, `T5.2` for `t5_2_`."""
     head, *numbers = in_name.strip("_").upper().split("_")
+    if numbers and head[-1].isdigit():
+        return f"{head}.{numbers[0]}"
     return head + "-" + ".".join(numbers) if numbers else head
 
 

@@ -41,20 +41,25 @@ def events_table(made: Iterable[Job], further: Iterable[list[str]] = ()) -> str:
 
 
 def _job(job: Job) -> list[str]:
-    assert job.schedule is not None
     steps = ", ".join(code(name) for name in _steps(job))
-    schedule = f"`{job.schedule.text}`: {job.schedule.words()}"
+    schedule = job.due_words if job.schedule is None else f"`{job.schedule.text}`: {job.schedule.words()}"
     return [code(job.name), schedule, job.timeout, steps, sentence(job.description)]
 
 
 def _steps(job: Job) -> list[str]:
-    works: Any = job.load()
-    return [work.__name__ if callable(work) else work.plan().step for work in works]
+    return [work.__name__ if callable(work) else work.plan().step for work in _works(job)]
 
 
 def _plans(job: Job) -> list[Plan]:
+    return [work.plan() for work in _works(job) if not callable(work)]
+
+
+def _works(job: Job) -> list[Any]:
+    """Its steps; a job on demand is one function, whose name nobody need know."""
     works: Any = job.load()
-    return [work.plan() for work in works if not callable(work)]
+    if job.on_demand is not None:
+        return []
+    return works if isinstance(works, list) else [works]
 
 
 def _options(options: type[Any]) -> Iterator[list[str]]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .db.time_parameters import ago as ago
     from .db.time_parameters import ahead as ahead
     from .db.time_parameters import now as now
+    from .db.time_parameters import today as today
     from .db.watermarks import rolled_up as rolled_up
     from .errors import CallCancelled as CallCancelled
     from .errors import PolicyError as PolicyError
@@ -87,7 +88,7 @@ _HOMES = {
     **dict.fromkeys(("as_text", "days_left", "iso_text", "json_payload", "only_if"), "db.sql_expressions"),
     "effect_key": "db.effect_keys",
     **dict.fromkeys(("delivered", "set_aside", "text_key", "told"), "db.ledger"),
-    **dict.fromkeys(("ago", "ahead", "now"), "db.time_parameters"),
+    **dict.fromkeys(("ago", "ahead", "now", "today"), "db.time_parameters"),
     **dict.fromkeys(("Outbox", "own_outbox"), "db.outbox_table"),
     "ask_now": "db.server_clock",
     **dict.fromkeys(("UtcDateTime", "Word"), "db.column_types"),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .runs.context import Limits
 
 
-PACKS = ("marketplace", "storefront")
+PACKS = ("marketplace", "storefront", "invoicing")
 """Packs that ship with Sexton."""
 
 ENGINES = {

@@ -40,6 +40,17 @@ def test_json_goes_there_and_comes_back() -> None:
     assert CANARY not in repr(found)
 
 
+def test_a_form_goes_there_as_browsers_send_it() -> None:
+    """T5.3: as OAuth wants it (RFC 6749)."""
+    with hostile_server(says({"access_token": "a"})) as server:
+        found = http_call("POST", server.url, form={"grant_type": "refresh_token", "a b": "ü&="}, timeout=PATIENCE)
+
+    (heard,) = server.heard
+    assert found == HttpAnswer(200, {"access_token": "a"})
+    assert heard.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert heard.body == b"grant_type=refresh_token&a+b=%C3%BC%26%3D"
+
+
 def test_money_with_a_fraction_stays_what_it_was() -> None:
     with hostile_server(answers(200, b'{"amount": 10.10, "count": 3}')) as server:
         found = http_call("GET", server.url, timeout=PATIENCE)

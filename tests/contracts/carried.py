@@ -25,6 +25,7 @@ from sexton.db.tables import own_tables
 from sexton.engines.carrier import EngineMessage, MessageKind
 from sexton.engines.registry import engine_of, engine_type
 from sexton.slots.engine_counts import EngineCounts, counts_since
+from tests.support.carried_jobs import SCHEDULED
 from tests.support.children import command_line
 from tests.support.patience import PATIENCE
 from tests.support.worker import Yard
@@ -215,6 +216,12 @@ class CarriedYard:
             holder = connection.execute(select(table.c.holder).where(table.c.holder.is_not(None))).scalar_one()
         return int(holder.split(":")[1].partition("/")[0])
 
+    def enable(self, *jobs: str) -> None:
+        """Let these have their schedule."""
+        file = Path(self.yard.config.partition("=")[2])
+        for job in jobs:
+            file.write_text(file.read_text().replace(_switched_off(job), ""))
+
     def set_engine_of(self, job: str, name: str) -> None:
         """The engine of one job."""
         file = Path(self.yard.config.partition("=")[2])
@@ -237,13 +244,18 @@ class CarriedYard:
                 process.wait()
 
 
+def _switched_off(job: str) -> str:
+    return f'[job."carried.{job}"]\nenabled = false\n'
+
+
 def carried_by(carrier: Carrier, yard: Yard, folder: Path) -> CarriedYard:
     """The yard, all of whose jobs this engine carries; its broker runs."""
     options, variables = carrier.set_up(folder)
     file = Path(yard.config.partition("=")[2])
     text = file.read_text()
     lines = [f'engine = "{carrier.name}"', text, f"[engines.{carrier.name}]", options]
-    file.write_text("\n".join(lines) + "\n")
+    off = "".join(_switched_off(job) for job in SCHEDULED) if "carried_jobs" in text else ""
+    file.write_text("\n".join(lines) + "\n" + off)
     return CarriedYard(yard, carrier, {"SEXTON_CONFIG": str(file), **variables}, [str(_installed(folder))])
 
 
@@ -256,13 +268,12 @@ def _installed(folder: Path) -> Path:
     return about.parent
 
 
-def finish_with(carrier: Carrier) -> Way:
-    """A way for the table of outcomes: a scheduler and a worker of this engine, until all is done."""
+def finish_with(make: Callable[[], Carrier]) -> Way:
+    """BJ-25.4: a way for the table of outcomes: a scheduler and a worker of this engine, until all is done."""
 
     def finish(yard: Yard, _names: Collection[str], done: Callable[[], bool]) -> None:
-        file = Path(yard.config.partition("=")[2])
-        if "[engines." not in file.read_text():
-            _KNOWN[yard.config] = carried_by(carrier, yard, file.parent)
+        if yard.config not in _KNOWN:
+            _KNOWN[yard.config] = carried_by(make(), yard, Path(yard.config.partition("=")[2]).parent)
         carried = _KNOWN[yard.config]
         carried.schedulers.clear()
         carried.workers.clear()

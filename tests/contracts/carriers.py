@@ -6,7 +6,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.rabbitmq_server import RabbitMQServer
+from tests.support.redis_server import RedisServer
+
 from .carried import Carrier
+from .celery_carriers import CeleryCarrier
 from .procrastinate_carrier import ProcrastinateCarrier
 from .rq_carrier import RqCarrier
 
@@ -49,5 +53,8 @@ CARRIERS: dict[str, Callable[[], Carrier]] = {
     "files, executors": lambda: Files(beside=True),
     "rq": RqCarrier,
     "procrastinate": ProcrastinateCarrier,
+    "celery, redis": lambda: CeleryCarrier(RedisServer),
+    "celery, redis, threads": lambda: CeleryCarrier(RedisServer, pool="threads"),
+    "celery, rabbitmq": lambda: CeleryCarrier(RabbitMQServer),
 }
 """By the name of the case."""

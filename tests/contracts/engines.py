@@ -14,6 +14,9 @@ from tests.support.children import command_line_to_the_last_word
 from tests.support.patience import PATIENCE
 from tests.support.worker import Yard
 
+from .carried import finish_with
+from .carriers import CARRIERS
+
 
 class Way(Protocol):
     """Do what is due of these jobs until `done` says that it is; fail when it never is."""
@@ -24,10 +27,11 @@ class Way(Protocol):
 
 @dataclass(frozen=True)
 class EngineCase:
-    """One engine under test."""
+    """One engine under test. watched: whether somebody sees at once that the process of a run is gone."""
 
     name: str
     finish: Way
+    watched: bool = True
 
 
 ROUNDS = 5
@@ -55,4 +59,8 @@ def worker(yard: Yard, names: Collection[str], done: Callable[[], bool]) -> None
     assert leader.wait() == 0
 
 
-ENGINES = [EngineCase("run --due", run_due), EngineCase("worker", worker)]
+ENGINES = [
+    EngineCase("run --due", run_due),
+    EngineCase("worker", worker),
+    *(EngineCase(name, finish_with(make), make().watched) for name, make in CARRIERS.items()),
+]

@@ -58,7 +58,7 @@ def test_a_broker_that_comes_back_wiped_gets_everything_again(carried: CarriedYa
 
     assert {carried.yard.ended(number).state for number in runs} == {"succeeded"}
     carried.yard.wait_until(lambda: sorted(carried.notes()) == list(range(5)))
-    assert carried.counts().resubmitted >= 10
+    assert carried.counts().resubmitted >= 5
     carried.end()
 
 
@@ -140,21 +140,22 @@ def test_a_worker_that_is_asked_to_end_lets_its_runs_end_their_batch_and_others_
     carried.end()
 
 
-def test_the_child_of_a_request_that_was_killed_is_no_end_of_it(carried: CarriedYard) -> None:
+def test_a_request_whose_process_was_killed_is_taken_up_again(carried: CarriedYard) -> None:
     carried.make_notes()
     carried.scheduler()
     carried.worker()
     carried.enqueue("carried.slow_note", [1])
     carried.yard.wait_until(lambda: carried.running_requests() == 1)
 
-    os.kill(carried.holds_requests(), signal.SIGKILL)
+    os.kill(carried.holds_requests(), signal.SIGKILL)  # the child, or the worker whose executor it was
     carried.note(7)
+    carried.worker()
 
     carried.yard.wait_until(lambda: sorted(carried.notes()) == [1, 7])
     carried.end()
 
 
-def test_bj_25_2_an_engine_is_switched_with_a_hundred_in_flight_and_back(carried: CarriedYard) -> None:
+def test_bj_25_3_an_engine_is_switched_with_a_hundred_in_flight_and_back(carried: CarriedYard) -> None:
     """No draining: whoever has a number finds its row, and one begins it."""
     carried.make_notes()
     scheduler = carried.scheduler()
@@ -186,7 +187,7 @@ def test_bj_25_2_an_engine_is_switched_with_a_hundred_in_flight_and_back(carried
     carried.end()
 
 
-def test_bj_25_3_two_engines_at_once_need_no_draining(carried: CarriedYard) -> None:
+def test_bj_25_5_two_engines_at_once_need_no_draining(carried: CarriedYard) -> None:
     """One job is the engine's, the others are the worker's; both of its own accord."""
     carried.set_engine("worker")
     carried.set_engine_of("carried.quick", carried.carrier.name)
@@ -215,7 +216,7 @@ def test_messages_that_are_none_of_ours_are_left_alone(carried: CarriedYard) -> 
     carried.end()
 
 
-def test_bj_25_5_engines_says_what_carries_what_and_ends_with_69_when_one_is_down(carried: CarriedYard) -> None:
+def test_engines_says_what_carries_what_and_ends_with_69_when_one_is_down(carried: CarriedYard) -> None:
     well = carried.sexton("engines")
     assert well.wait() == 0, well.errors
     assert carried.carrier.name in well.output

@@ -1,4 +1,4 @@
-"""REP-6, REP-29, REP-39, REP-40, ORA-APP: one table of outcomes, and every engine runs through it.
+"""REP-6, REP-29, REP-39, REP-40, ORA-APP, BJ-25.4: one table of outcomes, and every engine runs through it.
 
 For whatever a job does there is one state, one line of history, one answer to what becomes of its slot and of the
 later one; whoever starts it. The table is `tests/support/outcome_jobs.py`, the engines are in `engines.py`.
@@ -88,6 +88,8 @@ def here(engine: Engine, rows: Mapping[str, Row]) -> dict[str, Row]:
 def test_rep_39_the_same_is_on_record_and_the_same_follows_whoever_starts_it(
     engine: Engine, database: str, tmp_path: Path, start: Start, case: EngineCase, rows: Mapping[str, Row]
 ) -> None:
+    if rows is SLOW and not case.watched:
+        pytest.skip("its processes are missed when their leases run out: see test_carried_trouble.py")
     rows = here(engine, rows)
     yard = make_rows(engine, database, tmp_path, start, rows)
     slots = slots_of(engine)

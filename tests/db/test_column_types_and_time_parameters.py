@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, Text, insert, select, text
 
-from sexton import ago, ahead, now
+from sexton import ago, ahead, now, today
 from sexton.db.column_types import NaiveUtc, UtcDateTime, is_naive, is_time
 from sexton.db.time_parameters import instant, instant_values, parse_instant_name
 from sexton.jobs.span import Span
@@ -129,10 +129,19 @@ def test_values_are_the_runs_time_moved_by_what_the_name_says(offset: timedelta,
         (ahead("15d"), "now_plus_15d"),
         (ahead("15d", PLAIN), "now_plus_15d_naive"),
         (ago("0s"), "now"),
+        (today("UTC"), "now_date_555443"),
     ],
 )
 def test_names_are_as_people_would_say_them(parameter: object, name: str) -> None:
     assert getattr(parameter, "key", None) == name
+
+
+def test_today_is_the_date_of_the_zone() -> None:
+    """T2.2: half past midnight in Israel is still yesterday in UTC."""
+    at = datetime(2026, 6, 14, 21, 30, tzinfo=UTC)
+    here, there = today("Asia/Jerusalem").key, today("UTC").key
+
+    assert instant_values([here, there], at) == {here: date(2026, 6, 15), there: date(2026, 6, 14)}
 
 
 @pytest.mark.parametrize("name", ["later", "now_", "now_minus_", "nowadays", "now_minus_30d_naive_x", "sexton_now", ""])

@@ -11,6 +11,7 @@ import pytest
 from docs.making import api, database, errors
 
 import sexton
+import sexton.asgi
 from docs import generate
 from sexton.cli.main import COMMANDS
 from sexton.config import JobSettings, Settings
@@ -18,6 +19,7 @@ from sexton.config.environment import variables
 from sexton.db.faults import Fault
 from sexton.db.tables import own_tables
 from sexton.exit_codes import OF_STATE
+from sexton.packs.invoicing.options import InvoicingOptions
 from sexton.packs.marketplace.options import Options
 from sexton.packs.storefront.options import StorefrontOptions
 from sexton.run_state import RunState
@@ -72,7 +74,7 @@ def test_every_setting_and_variable_is_in_the_manual() -> None:
 
 def test_every_option_of_the_packs_is_in_the_manual() -> None:
     """ORA-BP.6"""
-    for name, options in (("marketplace", Options), ("storefront", StorefrontOptions)):
+    for name, options in (("marketplace", Options), ("storefront", StorefrontOptions), ("invoicing", InvoicingOptions)):
         page = text_of(f"{name}.md")
         for path, _, _ in leaves(options):
             assert f"| `{path[-1]}` |" in page
@@ -81,6 +83,8 @@ def test_every_option_of_the_packs_is_in_the_manual() -> None:
 def test_every_public_name_is_in_the_manual() -> None:
     assert set(sexton.__all__) <= set(headings(REFERENCE / "api.md"))
     assert sorted(sexton.__all__) == sorted(name for group in api.GROUPS.values() for name in group)
+    assert sorted(sexton.asgi.__all__) == sorted(api.API_SERVER)
+    assert set(api.API_SERVER) <= set(headings(REFERENCE / "api.md"))
 
 
 def test_every_table_and_column_of_ours_is_in_the_manual() -> None:

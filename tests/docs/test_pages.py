@@ -14,6 +14,7 @@ import pytest
 from sexton.cli.main import COMMANDS
 from sexton.config import load, read_into
 from sexton.jobs.schedule import cron
+from sexton.packs.invoicing.options import InvoicingOptions
 from sexton.packs.marketplace.options import Options
 from sexton.packs.storefront.options import StorefrontOptions
 
@@ -22,7 +23,7 @@ from .walkthrough import steps
 
 of_each_page = pytest.mark.parametrize("page", pages(), ids=name_of)
 LONGEST_LINE = 120
-OPTIONS = {"marketplace": Options, "storefront": StorefrontOptions}
+OPTIONS = {"marketplace": Options, "storefront": StorefrontOptions, "invoicing": InvoicingOptions}
 
 FROM_ELSEWHERE = """
 no such table: does not exist

@@ -88,8 +88,11 @@ def test_a_place_that_is_not_there_or_could_be_several_is_refused() -> None:
         ("test_bj_26_two_failures", {"BJ-26"}),
         ("test_bj_24_1_every_slot", {"BJ-24.1"}),
         ("test_sec_2_attack", {"SEC-2"}),
+        ("test_t5_2_t1_7_before_they_end", {"T5.2", "T1.7"}),
         ("test_ora_mon_1_tells", {"ORA-MON.1"}),
         ("test_m7_m8_c5_what_cannot_be", {"M7", "M8", "C5"}),
+        ("test_t1_2_t1_3_with_the_server", {"T1.2", "T1.3"}),
+        ("test_t7_new_rules", {"T7"}),
         ("test_sec_is_a_word", set()),
         ("test_a_row_of_p1_goes", set()),
     ],
@@ -102,8 +105,10 @@ def test_ids_begin_the_name_of_a_test(name: str, found: set[str]) -> None:
     ("text", "found"),
     [
         ("deleted (PF-137.5, PF-137.6).", {"PF-137.5", "PF-137.6"}),
+        ("T1.2 to T1.4 are of a ticket, T1 is a fault.", {"T1.2", "T1.3", "T1.4", "T1"}),
         ("PF-137.1 to PF-137.3", {"PF-137.1", "PF-137.2", "PF-137.3"}),
         ("L9 to L12 and T2 for leases", {"L9", "L10", "L11", "L12", "T2"}),
+        ("T2.1 to T2.3 of a ticket, T2 of a clock", {"T2.1", "T2.2", "T2.3", "T2"}),
         ("of UTF8, X123, GMT-14, PF-XXX and ISO-8601 nothing", set()),
     ],
 )

@@ -48,10 +48,11 @@ SWEEPS = {"expire_licences.revoke"}
 """Steps that are to look at every row of their table, for healing; they must do so in one pass."""
 
 
-def explained(engine: Engine, statement: Any) -> dict[str, Any]:
-    """The plan of a statement for a batch of 500 at NOW."""
-    request = Request(500, (at("2026-05-01"), 1), at(NOW), "job", 1)
-    values = parameters(statement, request, sexton_upto_0=at(NOW), sexton_upto_1=1)
+def explained(engine: Engine, statement: Any, after: tuple[Any, ...] = ()) -> dict[str, Any]:
+    """The plan of a statement for a batch of 500 at NOW. after: the row before its first one."""
+    first = after or (at("2026-05-01"), 1)
+    request = Request(500, first, at(NOW), "job", 1)
+    values = parameters(statement, request, sexton_upto_0=at(NOW), sexton_upto_1=first[1])
 
     def literal(name: str) -> str:
         value = values.get(name)

@@ -1,4 +1,7 @@
-"""Jobs for engines: quick ones, slow ones, and ones that do not end, each of a group of its own."""
+"""Jobs for engines: quick ones, slow ones, and ones that do not end, each of a group of its own.
+
+`SCHEDULED` are switched off by the settings of the suite; a test switches on what it needs.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,7 @@ crashing = job("crash", crash)
 brooding = job("brood", brood, timeout="1s")
 waiting = job("until_told", until_told, timeout="10m")
 slow_tick = job("slow_tick", until_told, timeout="10m", schedule=every("1s"))
+SCHEDULED = ("ticking", "slow_tick", "yearly", "monthly")
 first_of_two = Job("pair.first", work=until_told, timeout="10m")
 second_of_two = Job("pair.second", work=quick)
 yearly = job("yearly", quick, schedule=cron("0 0 1 1 *"), catch_up=True)

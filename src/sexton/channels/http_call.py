@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from ..call_outcomes import Again, CallOutcome, Down, Failed, Gone
 from ..call_outcomes import Unknown as UnknownOutcome
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_JSON_BYTES = 1024 * 1024
 """Bytes of an answer that are read; a longer one is no answer."""
+
+FORM_TYPE = {"content-type": "application/x-www-form-urlencoded"}
 
 REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
 """Methods that may be asked again when the answer was lost (RFC 9110, 9.2.2). After others nobody knows."""
@@ -44,13 +47,15 @@ def http_call(
     url: str,
     *,
     json: Any = None,
+    form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float = DEADLINE,
     answers: Collection[int] = (),
 ) -> HttpAnswer | CallOutcome:
     """Ask once. An `HttpAnswer` for 2xx with JSON or an empty body, else the outcome to return from the function.
 
-    json: sent as the body, None: no body.  headers: credentials and the key of the call go here.
+    json: sent as the body, None: no body.  form: instead of it, fields as an HTML form sends them.
+    headers: credentials and the key of the call go here.
     timeout: seconds for the whole call, a hard end (G2): `call.left`.
     answers: further statuses that are answers, such as 404 for "no such payment".
     Down: no connection, 401, 403, 429, 503 with Retry-After.  Gone: 410.
@@ -59,13 +64,12 @@ def http_call(
     longer than 1 MiB (G3).
     Unknown instead, where a POST or PATCH may have been done. The address and the answer are in no outcome."""
     from .http_exchange import ForbiddenPeer, NoAnswer, NoQuestion, exchange, host_in_words  # loads the HTTP library
-    from .http_post import JSON_TYPE
 
     where = host_in_words(url)
     if timeout <= 0:
         return Again("no time was left", counts=False)
-    sent = {"accept": "application/json", **(JSON_TYPE if json is not None else {}), **(headers or {})}
-    body = b"" if json is None else compact(json)
+    body, kind = _body(json, form)
+    sent = {"accept": "application/json", **kind, **(headers or {})}
     try:
         reply = exchange(method, url, seconds=timeout, body=body, headers=sent, most=MOST_JSON_BYTES)
     except ForbiddenPeer as error:
@@ -77,6 +81,14 @@ def http_call(
     if 200 <= reply.status < 300 or reply.status in answers:
         return _answer(method, where, reply, known=reply.status in answers)
     return _outcome(method, where, reply)
+
+
+def _body(json: Any, form: Mapping[str, str] | None) -> tuple[bytes, Mapping[str, str]]:
+    from .http_post import JSON_TYPE
+
+    if form is not None:
+        return urlencode(form).encode("ascii"), FORM_TYPE
+    return (b"", {}) if json is None else (compact(json), JSON_TYPE)
 
 
 def _answer(method: str, where: str, reply: HttpReply, *, known: bool) -> HttpAnswer | CallOutcome:

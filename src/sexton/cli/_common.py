@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..console import complain, plain_logging, say
 from ..errors import UsageError
 from ..exit_codes import DONE
 from ..jobs.duration import duration_words as duration_words
+from ..jobs.job import Job
 from ..texts import json_text, visible, width
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -39,6 +40,21 @@ def tell_unloaded(app: App) -> int:
     for error in app.registry.unloaded.values():
         complain(*error.lines)
     return next((error.exit_code for error in app.registry.unloaded.values()), DONE)
+
+
+def require_no_request(job: Job) -> Job:
+    """The job; UsageError for one on demand, which has no schedule and no run of its own, only requests."""
+    if job.on_demand is not None:
+        raise UsageError(f"{job.name} is on demand; ask for it: sexton trigger {job.name} --arg NAME=VALUE")
+    return job
+
+
+def folded(head: str, tail: str) -> Iterator[str]:
+    """Two lines that fit a terminal of 80 columns, or more where a text is longer."""
+    import textwrap
+
+    yield from textwrap.wrap(visible(head), 80, subsequent_indent="      ")
+    yield from textwrap.wrap(visible(tail), 80, initial_indent="    ", subsequent_indent="      ")
 
 
 def add_json(parser: ArgumentParser) -> None:

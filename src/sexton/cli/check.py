@@ -139,6 +139,10 @@ def _health(app: App) -> Iterator[CheckResult]:
 
 
 def _planned(job: Job) -> str:
+    if job.on_demand is not None:
+        from ..runs.requests.functions import demanded
+
+        return f"on demand, {demanded(job).parameters}"
     steps = planned(job)
     functions = sum(callable(step) for step in steps)
     parts = ((len(steps) - functions, "policy", "policies"), (functions, "function", "functions"))

@@ -141,7 +141,7 @@ def _prepare(app: App, arguments: Namespace, shown: Demonstration) -> datetime:
 
 
 def _names(app: App, pack: str) -> list[str]:
-    return [job.name for job in app.registry if job.name.startswith(f"{pack}.")]
+    return [job.name for job in app.registry if job.name.startswith(f"{pack}.") and job.on_demand is None]
 
 
 def _before(app: App, names: list[str], at: datetime) -> None:
@@ -160,8 +160,9 @@ def _arm(app: App, name: str, at: datetime) -> None:
     """What has been due for months is more than a run may take unseen."""
     job = app.registry.get(name)
     due = {step: counts.picked for step, counts in dry_run(app.database, job, as_of=at).steps.items()}
+    plans = [plan for plan in planned(job, app.database) if not callable(plan)]
     with app.database.begin() as connection:
-        arm_job(connection, name, planned(job, app.database), due, by="the demonstration")
+        arm_job(connection, name, plans, due, by="the demonstration")
 
 
 def _quietly(app: App, name: str, at: datetime) -> Outcome:

@@ -20,6 +20,7 @@ from ..db.connect import read_only
 from ..doctor.diagnose import diagnose
 from ..doctor.grants import grants
 from ..doctor.grouping import TOLD_ELSEWHERE, by_cause, worst_first
+from ..engines.engine_findings import engine_findings
 from ..errors import UsageError
 from ..exit_codes import DONE, FAILED
 from ..texts import visible
@@ -66,7 +67,12 @@ def run(arguments: Namespace) -> int:
     if arguments.sample and arguments.name is None:
         raise UsageError("--sample runs a batch; say of which job: sexton doctor NAME --sample")
     jobs = list(app.registry) if arguments.name is None else [app.registry.get(arguments.name)]
-    found = worst_first(diagnose(app.database, jobs, size=app.limits().rows, sampling=arguments.sample))
+    found = worst_first(
+        [
+            *diagnose(app.database, jobs, size=app.limits().rows, sampling=arguments.sample),
+            *(engine_findings(app) if arguments.name is None else ()),
+        ]
+    )
     if arguments.json:
         print_json([_written(finding) for finding in found])
     told = found if arguments.all else list(by_cause(found))

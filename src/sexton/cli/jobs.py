@@ -94,7 +94,7 @@ def _plain(listed: Listed) -> dict[str, object]:
         "name": job.name,
         "schedule": job.schedule.text if job.schedule else None,
         "timezone": job.schedule.zone if job.schedule else None,
-        "on_demand": job.demand is not None,
+        "on_demand": job.demand is not None or job.on_demand is not None,
         "next": listed.next,
         "timeout": job.timeout,
         "priority": job.priority,
@@ -106,7 +106,8 @@ def _plain(listed: Listed) -> dict[str, object]:
 def _row(listed: Listed, at: datetime) -> tuple[str, ...]:
     job = listed.job
     if job.schedule is None:
-        return (job.name, "by hand" if job.demand is None else "on demand", "", "", "")
+        asked = job.demand is not None or job.on_demand is not None
+        return (job.name, "on demand" if asked else "by hand", "", "", "")
     words = job.schedule.text if job.demand is None else f"on demand, {job.schedule.text}"
     if listed.next is None:
         return (job.name, words, job.schedule.zone, "paused", "")

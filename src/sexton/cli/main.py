@@ -36,6 +36,8 @@ COMMANDS = {
     "alerts": "what is wrong now, and whether people were told",
     "outbox": "messages: what waits and why; retry, drop, replay",
     "calls": "rows that are called for: what waits, since when and why",
+    "requests": "jobs on demand: what waits by job, since when; take some back",
+    "dead": "jobs on demand that nobody tries any more: show, replay, discard",
     "debt": "rows that are due and still there, and how fast they go",
     "metrics": "figures about the jobs for Prometheus",
     "archive": "files of archived rows: list, verify, put back",

@@ -25,7 +25,7 @@ from ..call_state import ENDED_BADLY, NOTHING_LEFT
 from ..console import say
 from ..errors import UsageError, suggestion
 from ..exit_codes import DONE, FAILED
-from ._common import add_json, duration_words, open_app, print_json, whole
+from ._common import add_json, duration_words, folded, open_app, print_json, whole
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -97,22 +97,12 @@ def _list(app: App, arguments: Namespace) -> int:
         to = f" to {one.recipient}" if one.recipient else ""
         ended = one.state in (*ENDED_BADLY, *NOTHING_LEFT)
         state = f"{one.state}, written {age} ago" if ended else f"{one.state} for {age}"
-        say(*_folded(f"{one.message}  {one.event}{route}{to}", f"{state}{tries}; {one.why}"))
+        say(*folded(f"{one.message}  {one.event}{route}{to}", f"{state}{tries}; {one.why}"))
     return DONE
 
 
 def _tries(number: int) -> str:
     return "1 try" if number == 1 else f"{number} tries"
-
-
-def _folded(head: str, tail: str) -> Iterator[str]:
-    """Two lines that fit a terminal of 80 columns, or more where a text is longer."""
-    import textwrap
-
-    from ..texts import visible
-
-    yield from textwrap.wrap(visible(head), 80, subsequent_indent="      ")
-    yield from textwrap.wrap(visible(tail), 80, initial_indent="    ", subsequent_indent="      ")
 
 
 def _show(app: App, arguments: Namespace) -> int:

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from ..clock import parse_reckonable
 from ..console import say
 from ..slots.schedule_overrides import pause
+from ._common import require_no_request
 from ._schedule_change import changing, operator_identity
 
 
@@ -20,7 +21,9 @@ def arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Pause it, and say until when."""
     with changing(arguments, arguments.job) as (connection, job):
-        pause(connection, job, until=arguments.until, reason=arguments.reason, by=operator_identity())
+        pause(
+            connection, require_no_request(job), until=arguments.until, reason=arguments.reason, by=operator_identity()
+        )
     until = f"until {arguments.until:%Y-%m-%d %H:%M} UTC" if arguments.until else "until `sexton resume`"
     say(f"{arguments.job} rests {until}; a run under way goes on")
     return 0

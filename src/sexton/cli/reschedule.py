@@ -11,6 +11,7 @@ from argparse import ArgumentParser, Namespace
 from ..console import say
 from ..errors import UsageError
 from ..slots.schedule_overrides import reschedule
+from ._common import require_no_request
 from ._schedule_change import changing, next_slots, operator_identity
 
 
@@ -30,7 +31,12 @@ def run(arguments: Namespace) -> int:
         raise UsageError("name a schedule or a --timezone, or say --reset")
     with changing(arguments, arguments.job) as (connection, job):
         reschedule(
-            connection, job, arguments.schedule, arguments.timezone, reason=arguments.reason, by=operator_identity()
+            connection,
+            require_no_request(job),
+            arguments.schedule,
+            arguments.timezone,
+            reason=arguments.reason,
+            by=operator_identity(),
         )
         say(f"{job.name} is now due {next_slots(connection, job, 5)}")
     return 0

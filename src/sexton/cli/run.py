@@ -25,7 +25,7 @@ from ..runs.runner import RunOptions
 from ..runs.stop_signals import Stop, on_signals
 from ..slots.due_run import DueRun
 from ..telemetry import logs
-from ._common import add_json, add_now, add_yes, open_app, refuse_future
+from ._common import add_json, add_now, add_yes, open_app, refuse_future, require_no_request
 from ._rollup_options import add_rollup, require_rollup, rollup_scope
 from ._run_report import closing_line, progress, sample_lines, step_table
 
@@ -55,7 +55,7 @@ def run(arguments: Namespace) -> int:
     stop = Stop()
     with on_signals(stop, then_ends=True):
         if not arguments.due:
-            require_rollup(app, named[0], scope)
+            require_rollup(app, require_no_request(named[0]), scope)
             return _by_hand(app, named[0], arguments, stop, scope)
         codes = [*_not_loaded(app, named), *_all_due(app, named, arguments, stop)]
         if not stop.asked:

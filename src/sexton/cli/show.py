@@ -71,4 +71,6 @@ def _lines(past: RunRecord) -> list[str]:
 
 
 def _no_slot(past: RunRecord) -> str:
+    if past.request is not None:
+        return f"none: request {past.request}" + (f" of {past.asked_by}" if past.asked_by else "")
     return f"none: {past.asked_by} asked for it" if past.asked_by else "none: started by hand"

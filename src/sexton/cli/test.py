@@ -17,7 +17,7 @@ from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions
 from ..runs.stop_signals import Stop, on_signals
 from ..slots.due_run import DueRun
-from ._common import add_now, add_yes, open_app, refuse_future, whole
+from ._common import add_now, add_yes, open_app, refuse_future, require_no_request, whole
 from ._run_report import closing_line, progress, step_table
 
 
@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
     """Preview, run, and perhaps run again."""
     refuse_future(arguments)
     app = open_app(arguments, partly=True)
-    job = app.registry.get(arguments.job)
+    job = require_no_request(app.registry.get(arguments.job))
     began = time.monotonic()
     preview = dry_run(app.database, job, as_of=arguments.now)
     say_while_read("would do:", *step_table(preview.steps))

@@ -15,10 +15,11 @@ from ..app import App
 from ..config import CONFIG
 from ..config.worker_settings import MAX_CONCURRENCY
 from ..engines.executor.process import Executor
+from ..engines.parent import end_with_parent
 from ..engines.registry import engine_of
 from ..engines.worker.loop import Worker
 from ..engines.worker.monitoring_thread import watching
-from ..engines.worker.shutdown import ending_in_time
+from ..engines.worker.shutdown import SHUTDOWN_GRACE_SECONDS, ending_in_time
 from ..errors import UsageError
 from ..jobs.duration import parse_duration
 from ..jobs.job import OWN_ENGINE
@@ -34,15 +35,30 @@ def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--concurrency", type=int, metavar="N", help="runs at once, of different groups")
     parser.add_argument("--engine", metavar="NAME", help="be a worker of this engine: celery, rq, procrastinate")
+    parser.add_argument(
+        "--stop-within",
+        metavar="TIME",
+        help="how long runs have to end their batch in once it is to stop, as 5s; default: the length of a lease",
+    )
+    parser.add_argument(
+        "--end-with-parent",
+        action="store_true",
+        help="stop, too, when standard input ends: with the process that started this one and holds its other end",
+    )
 
 
 def run(arguments: Namespace) -> int:
     """Work until a signal comes. One that comes while we still start ends us in order, too."""
     stop = Stop()
+    grace = None
+    if arguments.stop_within is not None:
+        grace = parse_duration(arguments.stop_within, where="--stop-within").total_seconds()
     with on_signals(stop, then_ends=True):
+        if arguments.end_with_parent:
+            end_with_parent(stop, None if grace is None else grace + SHUTDOWN_GRACE_SECONDS)
         if arguments.engine not in (None, OWN_ENGINE):
             return _work_for(arguments, stop)
-        _work(arguments, stop)
+        _work(arguments, stop, grace)
     return 0
 
 
@@ -76,7 +92,7 @@ def _concurrency(arguments: Namespace, app: App) -> int:
     return int(arguments.concurrency)
 
 
-def _work(arguments: Namespace, stop: Stop) -> None:
+def _work(arguments: Namespace, stop: Stop, grace: float | None) -> None:
     app = open_app(arguments)
 
     concurrency = _concurrency(arguments, app)
@@ -89,12 +105,12 @@ def _work(arguments: Namespace, stop: Stop) -> None:
     def unready() -> str:  # the trouble itself names the database, and is in the log
         return "the worker cannot work in its database" if worker.outage.words else ""
 
-    worker = Worker(app, executors, stop=stop, say=say)
+    worker = Worker(app, executors, stop=stop, say=say, grace=grace)
     say("worker started", worker=worker.leadership.holder, jobs=len(worker.jobs), concurrency=concurrency)
     debt = partial(read_debt_in_subprocess, arguments.config, arguments.database, app.settings.jobs)
     reader = HealthReader.of(app.settings, app.registry, debt=debt)
     with (
-        ending_in_time(stop, worker.limits.lease, executors, say),
+        ending_in_time(stop, worker.grace, executors, say),
         watching(app, worker, every, say, reader),
         loop_pages(app, worker.idle_seconds, reader, say, unfit, unready),
     ):

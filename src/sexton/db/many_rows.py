@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Table, TextClause, insert, text
+
+BACKSLASH = "\\"
+
+LINES_PER_BLOCK = 1_000
+"""Rows that are handed to the driver at once."""
 
 
 def next_numbers(connection: Connection, table: Table, count: int) -> list[int]:
@@ -23,15 +29,36 @@ def next_numbers(connection: Connection, table: Table, count: int) -> list[int]:
     return list(range(highest + 1, highest + 1 + count))
 
 
-def copy_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write these rows; on PostgreSQL by COPY, in the transaction in hand."""
-    if connection.dialect.name != "postgresql":
-        connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+def copy_documents(
+    connection: Connection, table: Table, column: str, documents: Mapping[int, str], fixed: Mapping[str, Any]
+) -> None:
+    """Write rows that differ in their number and in one document of JSON, in the transaction in hand.
+
+    By COPY where the driver is ours: a caller may have another.
+    fixed: what all of them have: texts, numbers, instants, true or false, or nothing.
+    """
+    if connection.dialect.driver != "psycopg":
+        rows = [{"id": number, column: document, **fixed} for number, document in documents.items()]
+        connection.execute(insert(table), rows)
         return
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"COPY {table.fullname} ({', '.join(columns)}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+    names = ", ".join(("id", column, *fixed))
+    # JSON writes control characters as escapes, so that of what COPY reads as more than itself only \ is left.
+    rest = "\t".join(("", *map(_copied, fixed.values()))) + "\n"
+    lines = (f"{number}\t{document.replace(BACKSLASH, BACKSLASH * 2)}{rest}" for number, document in documents.items())
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.fullname} ({names}) FROM STDIN") as copy:
+        while block := "".join(islice(lines, LINES_PER_BLOCK)):
+            copy.write(block)
+
+
+def _copied(value: object) -> str:
+    """A value as COPY reads it."""
+    if value is None:
+        return r"\N"
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    return text.replace("\\", "\\\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

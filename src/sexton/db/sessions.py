@@ -7,9 +7,10 @@ database or a pooler may have other ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -25,6 +26,11 @@ READ_ONLY = "sexton_read_only"
 
 OWN_TABLES_ONLY = "sexton_our_own"
 """Execution option of a connection: its transactions name nothing but Sexton's own tables."""
+
+TRANSACTION_LIMITS = "sexton_limits"
+"""Execution option of a connection: what else is set in the exchange that begins its transactions, as SQL."""
+
+NO_LIMITS: Mapping[str, str] = MappingProxyType({})
 
 READ_LOCK_TIMEOUT = "500ms"
 """How long a transaction that only reads waits for a table that others hold."""
@@ -56,10 +62,18 @@ def install_session_hooks(engine: Engine) -> None:
 
 
 @contextmanager
-def own_tables_only(engine: Engine) -> Iterator[Connection]:
-    """A transaction on Sexton's own tables only: on PostgreSQL nothing that others made is in its search path."""
-    with engine.connect().execution_options(**{OWN_TABLES_ONLY: True}) as connection, connection.begin():
+def own_tables_only(engine: Engine, limits: Mapping[str, str] = NO_LIMITS) -> Iterator[Connection]:
+    """A transaction on Sexton's own tables only: on PostgreSQL nothing that others made is in its search path.
+
+    limits: settings of PostgreSQL for it, by their names, set in the exchange that begins it; numbers with a unit.
+    """
+    options = {OWN_TABLES_ONLY: True, TRANSACTION_LIMITS: _set_local(limits)}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
+
+
+def _set_local(limits: Mapping[str, str]) -> str:
+    return "".join(f"; SET LOCAL {name} = '{value}'" for name, value in limits.items())
 
 
 def _connect(path: SearchPath, dialect: Dialect, _record: object, words: Any, options: Any) -> Any:
@@ -94,7 +108,8 @@ def _begin(connection: Connection) -> None:
         return
     own, path = options.get(OWN_TABLES_ONLY, False), search_path(connection.dialect)
     looking = not own and path.is_old
-    _send(connection, _opening(OWN_SEARCH_PATH if own or looking else path.sql, level, options.get(READ_ONLY, False)))
+    opening = _opening(OWN_SEARCH_PATH if own or looking else path.sql, level, options.get(READ_ONLY, False))
+    _send(connection, opening + options.get(TRANSACTION_LIMITS, ""))
     if looking:
         path.look(connection)
         _send(connection, f"SET LOCAL search_path = {path.sql}")

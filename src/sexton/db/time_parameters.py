@@ -250,6 +250,11 @@ def ahead(duration: str, like: TypeEngine[Any] | None = None) -> BindParameter[d
     return instant(parse_duration(duration), like)
 
 
+def today(zone: str) -> BindParameter[date]:
+    """The date on which the run's time falls in an IANA zone, to be compared with a date."""
+    return instant(timedelta(0), form=local_date(zone))
+
+
 def parse_instant_name(name: str) -> tuple[Span, TimeForm] | None:
     """The distance from now that a parameter's name states, and its form; None: the name is no logical instant."""
     match = _NAME.match(name)

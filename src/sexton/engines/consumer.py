@@ -65,6 +65,12 @@ def stop() -> Stop:
         return _stops[os.getpid()]
 
 
+def begin_anew() -> None:
+    """Forget that this process was asked to stop: the run that was meant has ended, and it goes on with others."""
+    with _lock:
+        _stops.clear()
+
+
 @cache
 def app() -> App:
     """The app of a process that an engine started: from `SEXTON_CONFIG` and the like, loaded once.

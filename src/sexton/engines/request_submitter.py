@@ -13,9 +13,9 @@ from ..db.database_identity import identity
 from ..db.server_clock import ask_now
 from ..jobs.job import Job
 from ..requests.submission import (
+    ADOPTED_SECONDS,
     ToSubmit,
-    adopt,
-    are_of_others,
+    adopt_others,
     hand_back,
     is_to_submit,
     requests_move,
@@ -47,18 +47,18 @@ class RequestSubmitter:
         self._seconds = {job.name: job.time_limit.total_seconds() for job in jobs if job.on_demand is not None}
         self._lease = app.limits().lease
         self.open = bool(self._seconds)
+        self._adopts_at = 0.0
 
     def submit(self) -> int:
         """Hand on what is ready, and what nobody began; how many numbers. Database errors pass."""
         if not self.open or time.monotonic() < self._outage.rest_until:
             return 0
+        self._adopt_others()
         with read_only(self._app.database) as connection:
-            if not is_to_submit(connection, self._name) and not self._others(connection):
+            if not is_to_submit(connection, self._name):
                 return 0
             again = self._again(connection)
         with short_transaction(self._app.database, self._lease) as connection:
-            if self._others(connection):
-                adopt(connection, list(self._seconds), self._name)
             taken = take_to_submit(connection, self._name, AT_ONCE, again=again)
             messages = list(self._messages(identity(connection), taken))
             if taken:
@@ -67,8 +67,11 @@ class RequestSubmitter:
         self._handover.after(messages, hand_back)
         return len(taken)
 
-    def _others(self, connection: Connection) -> bool:
-        return are_of_others(connection, list(self._seconds), self._name)
+    def _adopt_others(self) -> None:
+        """Once a minute: who enqueues may still have the settings of before."""
+        if time.monotonic() >= self._adopts_at:
+            self._adopts_at = time.monotonic() + ADOPTED_SECONDS
+            adopt_others(self._app.database, list(self._seconds), self._name, self._lease)
 
     def _again(self, connection: Connection) -> int:
         """How many may be handed on once more. Of an engine of which nothing is begun one each minute, and not all that

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 DEEPEST = 50
 """Lists and dictionaries inside each other."""
+
+MAX_BITS = 4_096
+"""Of a whole number: 1,233 digits. Python reads none beyond some thousand digits."""
 
 
 class Misfitting(ValueError):
@@ -63,7 +66,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int):
-        return int(value)
+        return _int(value)
     if isinstance(value, float):
         return _finite(value)
     if depth > DEEPEST:
@@ -91,10 +94,20 @@ def _text(value: str) -> str:
     return str(value)
 
 
+def _int(value: int) -> int:
+    if value.bit_length() > MAX_BITS:
+        raise Misfitting("must be a whole number of no more than a thousand digits")
+    return int(value)
+
+
 def _finite(value: float) -> float:
-    if not isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
         raise Misfitting("must be a finite number")
-    return value
+    return number
 
 
 def _of(kinds: type | tuple[type, ...], words: str, then: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -165,8 +178,8 @@ def _simple(words: str, kind: type, write: Callable[[Any], Any], read: Callable[
     return ArgumentType(words, _of(kind, words, write), _read_by(words, read))
 
 
-_WHOLE = _of(int, "a whole number", int)
-_NUMBER = _of((int, float), "a number", lambda value: _finite(float(value)))
+_WHOLE = _of(int, "a whole number", _int)
+_NUMBER = _of((int, float), "a number", _finite)
 _LETTERS = _of(str, "text", _text)
 
 _SIMPLE: Mapping[Any, ArgumentType] = {
@@ -196,12 +209,25 @@ def _union(kinds: list[ArgumentType]) -> ArgumentType:
                 continue
         raise Misfitting(f"must be {words}, not {type(value).__name__}")
 
-    return ArgumentType(
-        words,
-        lambda value: first([kind.write for kind in kinds], value),
-        lambda value: first([kind.read for kind in careful], value),
-        text_first=careful[0].text_first,
-    )
+    def read(value: Any) -> Any:
+        return first([kind.read for kind in careful], value)
+
+    def write(value: Any) -> Any:
+        written = first([kind.write for kind in kinds], value)
+        if not _alike(read(written), value):  # "2026-12-01" for `date | str`
+            raise Misfitting(f"would come back as something else: {words} cannot be told apart in it")
+        return written
+
+    return ArgumentType(words, write, read, text_first=careful[0].text_first)
+
+
+def _alike(read: Any, given: Any) -> bool:
+    """Whether what comes back is what was given; a tuple comes back as a list."""
+    if isinstance(given, list | tuple) and isinstance(read, list):
+        return len(read) == len(given) and all(map(_alike, read, given))
+    if isinstance(given, Mapping) and isinstance(read, dict):
+        return read.keys() == given.keys() and all(_alike(read[key], given[key]) for key in given)
+    return bool(read == given)
 
 
 def _literal(values: tuple[Any, ...]) -> ArgumentType:

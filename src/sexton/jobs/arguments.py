@@ -42,6 +42,11 @@ class Parameters:
         for parameter in _after_the_run(job, function):
             self._take(parameter, hints.get(parameter.name, Any))
 
+    def __str__(self) -> str:
+        optional = [f"[{name}]" for name in self._types if name not in self._needed]
+        others = ["..."] if self._others else []
+        return f"with {', '.join([*sorted(self._needed), *optional, *others]) or 'no arguments'}"
+
     def _take(self, parameter: inspect.Parameter, annotation: Any) -> None:
         name = parameter.name
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -60,6 +65,8 @@ class Parameters:
 
     def written(self, arguments: Mapping[str, Any]) -> str:
         """The arguments as they are kept, a JSON object. UsageError in one line, without a value, for what misfits."""
+        if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
+            raise UsageError(f"{self.job}: arguments are a dictionary by name, not {type(arguments).__name__}")
         kept = {name: self._written(name, value) for name, value in arguments.items()}
         if missing := self._needed - arguments.keys():
             raise UsageError(f"{self.job}: {_listed(missing)} must be given")
@@ -103,7 +110,7 @@ class Parameters:
         for attempt in attempts:
             try:
                 return attempt()
-            except (Misfitting, ValueError):
+            except (Misfitting, ValueError, RecursionError):
                 continue
         raise UsageError(f"{self.job}: {name} must be {kind.words}")
 

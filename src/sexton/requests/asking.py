@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, bindparam, func, literal_column, select, text
 from sqlalchemy.sql.dml import ReturningInsert
 
-from ..db.many_rows import copy_rows, next_numbers
+from ..db.many_rows import copy_documents, next_numbers
 from ..db.server_clock import ask_now, database_now
 from ..db.tables import own_tables
 from ..db.upsert import upsert
@@ -47,11 +47,15 @@ def ask(
 
     by: who asks, where that is a person.
     """
-    row = _row(job, wish, by) | {"args": parameters.written(arguments)}
-    insert = _insert(connection.dialect.name, wish.unique is not None, row["state"] == RequestState.DELAYED)
+    return write_request(connection, _row(job, wish, by) | {"args": parameters.written(arguments)})
+
+
+def write_request(connection: Connection, row: dict[str, Any]) -> int:
+    """Write a row as `_row` makes it, with its `args`: the number, or that of the one that stands for it."""
+    insert = _insert(connection.dialect.name, row["unique_key"] is not None, row["state"] == RequestState.DELAYED)
     number: int = connection.execute(insert, row).scalar_one()
     if row["state"] != RequestState.DELAYED:
-        wake_idle(connection, job.engine)
+        wake_idle(connection, row["engine"])
     return number
 
 
@@ -69,11 +73,11 @@ def ask_many(
     The wish is that of each; a unique key would leave one of them. UsageError, and nothing is written, for arguments
     that misfit: all of them are looked at before the first is written.
     """
-    if wish.unique is not None:
-        return [ask(connection, job, parameters, arguments, wish, by=by) for arguments in many]
     row = _row(job, wish, by)
     numbers: list[int] = []
     written = [parameters.written(arguments) for arguments in many]
+    if wish.unique is not None:
+        return [write_request(connection, row | {"args": text}) for text in written]
     at = ask_now(connection)
     for texts in _portions(written):
         numbers += _write(connection, row, texts, at, wish)
@@ -88,8 +92,7 @@ def _write(connection: Connection, row: dict[str, Any], texts: Sequence[str], at
     fixed = {name: value for name, value in row.items() if name != "rest"} | {"created_at": at, "begun": False}
     if row["state"] == RequestState.DELAYED:
         fixed["run_at"] = at + wish.rest
-    rows = ((number, args, *fixed.values()) for number, args in zip(numbers, texts, strict=True))
-    copy_rows(connection, table, ("id", "args", *fixed), rows)
+    copy_documents(connection, table, "args", dict(zip(numbers, texts, strict=True)), fixed)
     return numbers
 
 

@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Delete, bindparam, delete, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
 
 from ..db.many_rows import insert_rows
 from ..db.server_clock import database_now
@@ -24,10 +23,10 @@ from ..db.tables import DATABASE, own_tables
 from ..db.upsert import upsert
 from ..request_state import DeadReason, RequestState
 from ..run_counts import Counts
-from ..run_state import WENT_WELL, OutcomeCode, RunState
+from ..run_state import FAILURES, WENT_WELL, OutcomeCode, RunState
 from ..slots.ending import Ending, counts_columns
-from .asking import STILL_WAITING
 from .claimed_request import ClaimedRequest
+from .releasing import SUPERSEDED, release, wait_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +59,19 @@ class EndedRequest:
     @property
     def is_dead(self) -> bool:
         """Whether it becomes a dead letter."""
-        return not self.went_well and self.again is None and not self.given_back and not self.cancelled
+        return self.ending.state in FAILURES and self.again is None
 
 
 def end(connection: Connection, holder: str, ended: Sequence[EndedRequest], definition: str = "") -> set[int]:
     """Put these on record: the numbers of those that were still ours. definition: fingerprint of the settings."""
-    ours = _leave(connection, holder, [one for one in ended if one.went_well], definition)
+    well = [one for one in ended if one.went_well]
+    gone = _leave(connection, holder, well, definition)
+    ours = [one for one in well if one.request.id in gone]
     for one in ended:
-        if not one.went_well and _end_one(connection, holder, one, definition):
-            ours.add(one.request.id)
-    _count(connection, holder, [one for one in ended if one.request.id in ours])
-    return ours
+        if not one.went_well and (told := _end_one(connection, holder, one, definition)) is not None:
+            ours.append(told)
+    _count(connection, holder, ours)
+    return {one.request.id for one in ours}
 
 
 def _leave(connection: Connection, holder: str, well: Sequence[EndedRequest], definition: str) -> set[int]:
@@ -104,15 +105,19 @@ def _run_row(one: EndedRequest, holder: str, definition: str) -> dict[str, Any]:
     return row | {"request": request.id, **counts_columns(one.steps), **one.ending.columns()}
 
 
-def _end_one(connection: Connection, holder: str, one: EndedRequest, definition: str) -> bool:
-    """One that did not go well. Whether it was still ours."""
+def _end_one(connection: Connection, holder: str, one: EndedRequest, definition: str) -> EndedRequest | None:
+    """One that did not go well: as it is told; None when it was not ours any more."""
     own = own_tables(connection.dialect.name)
     mine = (own.requests.c.id == one.request.id, own.requests.c.holder == holder)
-    if connection.execute(select(own.requests.c.id).where(*mine).with_for_update()).first() is None:
-        return False
+    still = connection.execute(select(own.requests.c.cancelled_by).where(*mine).with_for_update()).first()
+    if still is None:
+        return None
+    if still.cancelled_by is not None and not one.cancelled:
+        ending = Ending(RunState.CANCELLED, f"cancelled by {still.cancelled_by}")
+        one = replace(one, ending=ending, given_back=False, cancelled=True)
     superseded = False
     if one.given_back:
-        _wait(connection, one, timedelta(), attempt=one.request.attempt)
+        superseded = not _wait(connection, one, timedelta(), attempt=one.request.attempt)
     elif one.cancelled:
         connection.execute(delete(own.requests).where(*mine))
     elif one.again is not None:
@@ -120,38 +125,20 @@ def _end_one(connection: Connection, holder: str, one: EndedRequest, definition:
     else:
         bury(connection, [one.request.id], one.reason, one.ending.error, one.traceback)
     if superseded:
-        note = "a newer request with its unique key waits, and does its work"
-        ending = Ending(RunState.SKIPPED, note, code=OutcomeCode.SUPERSEDED)
+        one = replace(one, ending=Ending(RunState.SKIPPED, SUPERSEDED, code=OutcomeCode.SUPERSEDED))
         connection.execute(delete(own.requests).where(*mine))
-        _tell(connection, replace(one, ending=ending), holder, definition)
-    else:
-        _tell(connection, one, holder, definition)
-    return True
+    _tell(connection, one, holder, definition)
+    return one
 
 
 def _wait(connection: Connection, one: EndedRequest, rest: timedelta, *, attempt: int) -> bool:
     """Let it wait for its next attempt; False when a newer one with its unique key does already."""
-    dialect = connection.dialect.name
-    requests = own_tables(dialect).requests
-    again = update(requests).where(requests.c.id == one.request.id)
     state = RequestState.DELAYED if rest else RequestState.READY
-    values: dict[str, Any] = {"state": state, "holder": None, "begun": False, "attempt": attempt}
+    values: dict[str, Any] = {"state": state, "holder": None, "begun": False, "attempt": attempt, "unknown_since": None}
     if rest:
-        values["run_at"] = database_now(dialect, rest.total_seconds())
-    if one.request.unique_key is None:
-        connection.execute(again.values(**values))
-        return True
-    twin = select(requests.c.id).where(
-        requests.c.job == one.request.job, requests.c.unique_key == one.request.unique_key, text(STILL_WAITING)
-    )
-    if connection.execute(twin).first() is not None:
-        return False
-    try:
-        with connection.begin_nested():
-            connection.execute(again.values(**values))
-    except IntegrityError:
-        return False  # a rival has just committed one
-    return True
+        values["run_at"] = database_now(connection.dialect.name, rest.total_seconds())
+    request = one.request
+    return wait_again(connection, request.id, request.job, request.unique_key, values)
 
 
 def _tell(connection: Connection, one: EndedRequest, holder: str, definition: str) -> None:
@@ -199,7 +186,7 @@ def _count(connection: Connection, holder: str, ended: Iterable[EndedRequest]) -
         waited = max((one.begun_at - one.request.ready_at).total_seconds(), 0.0)
         row = counts.setdefault(key, [0, 0, 0, 0, 0])
         for place, more in enumerate(
-            (one.went_well, not one.went_well, one.is_dead, one.seconds * 1000, waited * 1000)
+            (one.went_well, one.ending.state in FAILURES, one.is_dead, one.seconds * 1000, waited * 1000)
         ):
             row[place] += round(more)
     table = own_tables(connection.dialect.name).request_counts
@@ -214,9 +201,7 @@ def _count(connection: Connection, holder: str, ended: Iterable[EndedRequest]) -
 
 def give_back(connection: Connection, holder: str, ids: Sequence[int]) -> None:
     """These were claimed and not begun: they wait again, and it cost no attempt."""
-    table = own_tables(connection.dialect.name).requests
-    mine = (table.c.id.in_(ids), table.c.holder == holder, table.c.state == RequestState.RUNNING)
-    connection.execute(update(table).where(*mine).values(state=RequestState.READY, holder=None))
+    release(connection, ids, {"state": RequestState.READY, "holder": None}, holder)
 
 
 def is_begun(connection: Connection, holder: str, number: int) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, case, exists, literal, select, update
+from sqlalchemy import Connection, exists, select
 
 from ..db.server_clock import database_now
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..request_state import RequestState
+from ..slots.claim import DEAD
+from .releasing import release, tell_of
 
 MAX_CRASHED_ATTEMPTS = 3
 """Attempts of one request whose process may die; then it is dead."""
@@ -44,8 +46,14 @@ class Holder:
         connection.execute(table.delete().where(table.c.name == self.name))
 
 
-def reap(connection: Connection) -> list[int]:
-    """Requests of processes that are gone wait again; those that have no attempt left after that are returned.
+def leave_for(connection: Connection, name: str) -> None:
+    """A process is gone, and with it each holder that it was: NAME.0, and NAME.1 after it had lost its database."""
+    table = own_tables(connection.dialect.name).workers
+    connection.execute(table.delete().where(table.c.name.startswith(f"{name}.", autoescape=True)))
+
+
+def reap(connection: Connection) -> tuple[bool, list[int]]:
+    """Requests of processes that are gone wait again: whether there were any, and those that have no attempt left.
 
     Of a process that died, the one that was under way is to blame. Where that was not written yet, all that it had
     might be, and each of them is begun alone from then on (see `Shift`), so that the next crash knows.
@@ -56,35 +64,21 @@ def reap(connection: Connection) -> list[int]:
         workers.c.name == requests.c.holder, workers.c.expires_at > database_now(dialect)
     )
     gone = (requests.c.state == RequestState.RUNNING, ~exists(alive))
+    columns = ("id", "job", "asked_by", "holder", "begun", "crashes", "attempt", "attempts")
     left = connection.execute(
-        select(*(requests.c[name] for name in ("id", "holder", "begun", "crashes", "attempt", "attempts")))
-        .where(*gone)
-        .with_for_update(skip_locked=True)
+        select(*(requests.c[name] for name in columns)).where(*gone).with_for_update(skip_locked=True)
     ).all()
     known = {row.holder for row in left if row.begun}
-    blamed = [row.id for row in left if row.begun or row.holder not in known]
-    _wait_again(connection, [row.id for row in left], blamed)
-    used_up = {row.id for row in left if row.crashes + 1 >= MAX_CRASHED_ATTEMPTS or row.attempt >= row.attempts}
-    return [number for number in blamed if number in used_up]
-
-
-def _wait_again(connection: Connection, ids: Sequence[int], blamed: Sequence[int]) -> None:
-    requests = own_tables(connection.dialect.name).requests
-    for start in range(0, len(ids), 1000):
-        some = ids[start : start + 1000]
-        charged = requests.c.id.in_([number for number in some if number in set(blamed)])
-        one = case((charged, literal(1)), else_=literal(0))
-        connection.execute(
-            update(requests)
-            .where(requests.c.id.in_(some))
-            .values(
-                state=RequestState.READY,
-                holder=None,
-                begun=False,
-                attempt=requests.c.attempt + one,
-                crashes=requests.c.crashes + one,
-            )
-        )
+    blamed = [row for row in left if row.begun or row.holder not in known]
+    for row in blamed:
+        tell_of(connection, row, DEAD, row.holder)
+    innocent = {row.id for row in left} - {row.id for row in blamed}
+    free: dict[str, Any] = {"state": RequestState.READY, "holder": None, "begun": False}
+    release(connection, sorted(innocent), free)
+    charged = {"attempt": requests.c.attempt + 1, "crashes": requests.c.crashes + 1}
+    release(connection, [row.id for row in blamed], free | charged)
+    used_up = [row.id for row in blamed if row.crashes + 1 >= MAX_CRASHED_ATTEMPTS or row.attempt >= row.attempts]
+    return bool(left), used_up
 
 
 def forget_the_dead(connection: Connection) -> None:

@@ -11,15 +11,25 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, exists, or_, select, update
 
+from ..db.connect import read_only
 from ..db.server_clock import database_now
 from ..db.tables import own_tables
 from ..request_state import WAITING_REQUESTS, RequestState
+from ..slots.lease import short_transaction
 from ..slots.submission import FIRST_SWEEP, LONGEST_SWEEP, STALLED, sweep_after
 
-LEVELS = next(number for number in range(1, 30) if sweep_after(number) >= LONGEST_SWEEP)
+SWEEP_LEVELS = next(number for number in range(1, 30) if sweep_after(number) >= LONGEST_SWEEP)
 """Submissions after which the time until the next one grows no more."""
+
+
+ADOPTED_SECONDS = 60.0
+"""Seconds between two looks at requests that another engine was to carry: each reads all that wait."""
+
+
+ADOPTED_AT_ONCE = 5_000
+"""Of those, how many one transaction moves."""
 
 
 class ToSubmit(NamedTuple):
@@ -31,16 +41,33 @@ class ToSubmit(NamedTuple):
     again: bool
 
 
+def adopt_others(database: Engine, jobs: Collection[str], engine: str, lease_seconds: float) -> int:
+    """`adopt`, where there is something to adopt: most of the time this only reads."""
+    with read_only(database) as connection:
+        if not are_of_others(connection, jobs, engine):
+            return 0
+    moved = 0
+    while True:
+        with short_transaction(database, lease_seconds) as connection:
+            more = adopt(connection, jobs, engine)
+        moved += more
+        if more < ADOPTED_AT_ONCE:
+            return moved
+
+
 def adopt(connection: Connection, jobs: Collection[str], engine: str) -> int:
     """Requests of these jobs that another engine was to carry are this one's, as the settings changed; how many.
+
+    Up to 5,000 at once.
 
     A number that was handed to the other one and comes there finds it free, and begins it all the same: once.
     """
     table = own_tables(connection.dialect.name).requests
     others = (table.c.job.in_(jobs), table.c.engine != engine, table.c.state.in_(WAITING_REQUESTS))
+    some = select(table.c.id).where(*others).limit(ADOPTED_AT_ONCE).with_for_update(skip_locked=True).cte("some")
     state = case((table.c.state == RequestState.SUBMITTED, RequestState.READY), else_=table.c.state)
-    moved = update(table).where(*others).values(engine=engine, state=state, submitted_at=None, submissions=0)
-    return connection.execute(moved).rowcount
+    values = {"engine": engine, "state": state, "submitted_at": None, "submissions": 0}
+    return connection.execute(update(table).where(table.c.id == some.c.id).values(values)).rowcount
 
 
 def is_to_submit(connection: Connection, engine: str) -> bool:
@@ -111,7 +138,9 @@ def _is_due_again(dialect: str) -> ColumnElement[bool]:
     def late(number: int) -> ColumnElement[bool]:
         return requests.submitted_at <= database_now(dialect, -sweep_after(number).total_seconds())
 
-    levels = [and_(requests.submissions == number, late(number)) for number in range(LEVELS)]
+    levels = [and_(requests.submissions == number, late(number)) for number in range(SWEEP_LEVELS)]
     return and_(
-        requests.state == RequestState.SUBMITTED, late(1), or_(*levels, and_(requests.submissions >= LEVELS, late(30)))
+        requests.state == RequestState.SUBMITTED,
+        late(1),
+        or_(*levels, and_(requests.submissions >= SWEEP_LEVELS, late(30))),
     )

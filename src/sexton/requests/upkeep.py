@@ -17,6 +17,7 @@ from ..db.tables import own_tables
 from ..request_state import DeadReason, RequestState
 from .ending import bury
 from .holders import forget_the_dead, reap
+from .releasing import release
 from .waking import wake_idle
 
 MOST_AT_ONCE = 5_000
@@ -31,17 +32,17 @@ UNKNOWN_RETRY_SECONDS = 60.0
 
 def keep_up(connection: Connection, engines: Sequence[str]) -> bool:
     """All steps; whether something became ready. engines: whose sleeping workers are woken for that."""
-    crashed = reap(connection)
+    left, crashed = reap(connection)
     if crashed:
         bury(connection, crashed, DeadReason.CRASHED, "its process died with it, each time")
     _bury_unknown(connection)
     forget_the_dead(connection)
-    promoted = connection.execute(_promotion(connection.dialect.name)).rowcount
-    freed = connection.execute(_next_of_each_key(connection.dialect.name)).rowcount
-    if promoted or freed or crashed:
+    promoted = connection.execute(_promotion(connection.dialect.name)).all()  # SQLite counts no rows here
+    freed = connection.execute(_next_of_each_key(connection.dialect.name)).all()
+    if promoted or freed or left:
         for engine in engines:
             wake_idle(connection, engine)
-    return bool(promoted or freed)
+    return bool(promoted or freed or left)
 
 
 @cache
@@ -58,7 +59,7 @@ def _promotion(dialect: str) -> Any:
     )
     alone = or_(table.c.serial_key.is_(None), table.c.attempt > 1)  # a retry kept its turn
     state = case((alone, literal(str(RequestState.READY))), else_=literal(str(RequestState.BLOCKED)))
-    return update(table).where(table.c.id == due.c.id).values(state=state)
+    return update(table).where(table.c.id == due.c.id).values(state=state).returning(table.c.id)
 
 
 @cache
@@ -83,6 +84,7 @@ def _next_of_each_key(dialect: str) -> Any:
         update(table)
         .where(table.c.id == first.c.id, table.c.state == RequestState.BLOCKED)
         .values(state=RequestState.READY)
+        .returning(table.c.id)
     )
 
 
@@ -92,9 +94,7 @@ def unknown(connection: Connection, holder: str, ids: Sequence[int]) -> None:
     table = own_tables(dialect).requests
     since = case((table.c.unknown_since.is_(None), database_now(dialect)), else_=table.c.unknown_since)
     values = {"state": RequestState.DELAYED, "holder": None, "run_at": database_now(dialect, UNKNOWN_RETRY_SECONDS)}
-    connection.execute(
-        update(table).where(table.c.id.in_(ids), table.c.holder == holder).values(**values, unknown_since=since)
-    )
+    release(connection, ids, values | {"unknown_since": since}, holder)
 
 
 def _bury_unknown(connection: Connection) -> None:
@@ -106,4 +106,5 @@ def _bury_unknown(connection: Connection) -> None:
     )
     ids = list(connection.execute(late.limit(MOST_AT_ONCE)).scalars())
     if ids:
-        bury(connection, ids, DeadReason.UNKNOWN_JOB, "no worker knows this job, for an hour")
+        words = "no worker knows this job, or this version of its arguments, for an hour"
+        bury(connection, ids, DeadReason.UNKNOWN_JOB, words)

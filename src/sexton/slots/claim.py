@@ -33,6 +33,7 @@ from .due_run import DueRun
 from .ending import Ending, counts_columns
 from .lease import Lease, acquire, fence, of_job, release, short_transaction
 from .queue import ask_again, ended_columns
+from .wake import wake
 
 CLOCKS_APART = 60.0
 """Seconds that the clocks of process and database may differ before nothing is started."""
@@ -254,9 +255,11 @@ def close(engine: Engine, run_id: int, lease: Lease, ending: Ending, steps: Mapp
         if steps is not None:
             values |= counts_columns(steps)
         closed = update(runs).where(runs.c.id == run_id).values(values)
-        rows = connection.execute(closed.returning(*ended_columns(runs))).all()
+        rows = connection.execute(closed.returning(*ended_columns(runs), runs.c.engine)).all()
         if ending.state == RunState.CANCELLED:
             ask_again(connection, rows)
+        if any(row.engine is not None for row in rows):
+            wake(connection)  # the scheduler: what waited for its end, its next slot, others of its group
 
 
 def committed(engine: Engine, claim: Claim) -> tuple[int, str]:

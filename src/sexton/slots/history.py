@@ -27,7 +27,7 @@ class RunRecord:
     """One run row, typed; one of before revision 1013 as it would be written now.
 
     error, note, outcome_code: see `Ending`.  infrastructure_failures: earlier attempts at its slot that were cut off by
-    no fault of the job.
+    no fault of the job.  request: of a job on demand, its number.
     """
 
     id: int
@@ -49,6 +49,7 @@ class RunRecord:
     missed: int
     asked_by: str | None = None
     infrastructure_failures: int = 0
+    request: int | None = None
 
     @property
     def seconds(self) -> float | None:

@@ -55,6 +55,9 @@ STATEMENT = "5s"
 LEADER = "leader"
 """Name of the lease by which workers choose the one that starts jobs."""
 
+HOST = "host"
+"""Name of the lease by which processes of an API server choose the one that has a worker."""
+
 
 def of_job(name: str) -> str:
     """Name of the lease of a job."""
@@ -152,10 +155,7 @@ def short_transaction(engine: Engine, seconds: float) -> Iterator[Connection]:
         "statement_timeout": STATEMENT,
         "idle_in_transaction_session_timeout": f"{max(int(seconds * 800), 1)}ms",
     }
-    with own_tables_only(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            values = {f"set_{name}": value for name, value in limits.items()}
-            connection.execute(select(*_settings(tuple(limits))), values)
+    with own_tables_only(engine, limits) as connection:
         yield connection
 
 

@@ -6,10 +6,8 @@ connection warm between runs. It may crash, hang or be killed: its worker sees t
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
-import signal
 import socket
 import sys
 import time
@@ -33,10 +31,9 @@ from ...slots.due_run import DueRun
 from ...telemetry import logs
 from ..contract import execute, in_the_way
 from ..garbage_collection import freeze_loaded
+from ..parent import ask_for_sigterm_at_parents_end
 from .messages import JsonPipe, message_of
 from .shifts import RequestShifts
-
-_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 UNASKED_SECONDS = 0.05
 """Seconds without a new run after which a process is taken to be idle."""
@@ -102,8 +99,8 @@ def _own(number: int) -> socket.socket:
 
 def _end_with_parent() -> None:
     """On Linux a SIGTERM comes when the worker is gone: the batch in hand ends, the rest is somebody else's."""
+    ask_for_sigterm_at_parents_end()
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
         with suppress(OSError):
             # Of all our processes, memory pressure should end the one that grows: this one.
             Path("/proc/self/oom_score_adj").write_text("500")

@@ -15,7 +15,7 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 from ...app import App
-from ...requests.holders import Holder
+from ...requests.holders import leave_for
 from ...requests.upkeep import keep_up
 from ...run_state import OutcomeCode
 from ...runs.outcome import Outcome
@@ -115,7 +115,7 @@ class SeparateProcess:
         executor.shift = None
         if shift is not None and shift.gone:
             with short_transaction(self._app.database, self._app.limits().lease) as connection:
-                Holder(f"{self._holder}.0", engine, self._app.limits().lease).leave(connection)
+                leave_for(connection, self._holder)
                 keep_up(connection, [engine])
             self._holder = ""
         return shift

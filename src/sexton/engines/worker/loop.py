@@ -60,13 +60,17 @@ class Worker:
     """One worker process. executors: one for each run at once.
 
     jobs: those that no other engine carries; which other ones there are decides the settings.
+    grace: seconds that runs have to end their batch in, once it is to stop; None: the length of a lease.
     """
 
-    def __init__(self, app: App, executors: Sequence[Executor], *, stop: Stop, say: Say) -> None:
+    def __init__(
+        self, app: App, executors: Sequence[Executor], *, stop: Stop, say: Say, grace: float | None = None
+    ) -> None:
         self.app = app
         self.stop = stop
         self.say = say
         self.limits = app.limits()
+        self.grace = self.limits.lease if grace is None else grace
         self.executors = executors
         self.readiness = Readiness(executors, say)
         self.leadership = Leadership(app.database, holder_name(), self.limits.lease, self.readiness)
@@ -289,6 +293,6 @@ class Worker:
         except (SQLAlchemyError, SextonError) as error:
             self.say("the lead could not be given back; it ends by itself", error=in_words(error))
         self.inbox.close()
-        end_runs(self.executors, self.limits.lease, self._ended)
+        end_runs(self.executors, self.grace, self._ended)
         self.desk.close()
         self.say("worker ended", reason=self.stop.reason or "its tables are of another version")

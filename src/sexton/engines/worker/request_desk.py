@@ -19,8 +19,8 @@ from ...db.notify import REQUESTS_CHANNEL
 from ...errors import SextonError
 from ...jobs.job import OWN_ENGINE
 from ...requests.claiming import any_ready
-from ...requests.holders import Holder
-from ...requests.submission import adopt
+from ...requests.holders import Holder, leave_for
+from ...requests.submission import ADOPTED_SECONDS, adopt, adopt_others
 from ...requests.upkeep import keep_up
 from ...slots.lease import short_transaction
 from ..executor.process import Executor
@@ -43,6 +43,7 @@ class RequestDesk:
         jobs = [job for job in app.registry if job.on_demand is not None and job.engine == OWN_ENGINE]
         self.open = bool(jobs)
         self._jobs = [job.name for job in jobs]
+        self._jobs = [job.name for job in jobs]
         self._app = app
         self._say = say
         self._executors = executors
@@ -53,7 +54,7 @@ class RequestDesk:
         self._names: dict[Executor, str] = {}
         self._listener: Listener | None = None
         self._said_idle = False
-        self._busy_since = self._look = self._kept = 0.0
+        self._busy_since = self._look = self._kept = self._adopts_at = 0.0
         self._waits = True
 
     def sources(self) -> list[Any]:
@@ -77,6 +78,9 @@ class RequestDesk:
         self._collect()
         if leading and now >= self._kept:
             self._kept = now + REQUEST_POLL_SECONDS
+            if now >= self._adopts_at:
+                self._adopts_at = now + ADOPTED_SECONDS
+                adopt_others(self._app.database, self._jobs, OWN_ENGINE, self._limits.lease)
             with short_transaction(self._app.database, self._limits.lease) as connection:
                 moved = adopt(connection, self._jobs, OWN_ENGINE)  # those that another engine was to carry
                 self._waits = keep_up(connection, [OWN_ENGINE]) or moved > 0 or self._waits
@@ -114,7 +118,7 @@ class RequestDesk:
                 self._names.pop(executor, None)
                 self._say("a process ended in the middle of a request", holder=shift.holder)
                 with short_transaction(self._app.database, self._limits.lease) as connection:
-                    Holder(shift.holder, OWN_ENGINE, self._limits.lease).leave(connection)
+                    leave_for(connection, shift.holder)
                     keep_up(connection, [OWN_ENGINE])
 
     def _name_of(self, executor: Executor) -> str:
@@ -145,6 +149,8 @@ class RequestDesk:
             try:
                 with short_transaction(self._app.database, self._limits.lease) as connection:
                     self._holder.leave(connection)
+                    for name in self._names.values():
+                        leave_for(connection, name)
             except (SQLAlchemyError, SextonError):
                 pass  # its row ends by itself
 

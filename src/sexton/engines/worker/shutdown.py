@@ -1,4 +1,5 @@
-"""How a worker ends when it is asked to, by SIGTERM or Ctrl-C: its runs end their batch, within the length of a lease.
+"""How a worker ends when it is asked to, by SIGTERM or Ctrl-C: its runs end their batch, within the length of a lease,
+or within what `--stop-within` says.
 
 It does so in its time also while its database does not answer; nothing is lost by that.
 """
@@ -20,11 +21,11 @@ from ..executor.assignments import Assignment
 from ..executor.process import Executor
 
 SHUTDOWN_GRACE_SECONDS = 3.0
-"""Seconds beyond the length of a lease, which runs have to end their batch in."""
+"""Seconds beyond those that runs have to end their batch in."""
 
 
-def end_runs(executors: Sequence[Executor], lease: float, ended: Callable[[Assignment], None]) -> None:
-    """Let all executors end the batch in hand, and leave; after so many seconds they are ended.
+def end_runs(executors: Sequence[Executor], grace: float, ended: Callable[[Assignment], None]) -> None:
+    """Let all executors end the batch in hand, and leave; after `grace` seconds they are ended.
 
     ended: is told each run that came to its end meanwhile.
     """
@@ -32,7 +33,7 @@ def end_runs(executors: Sequence[Executor], lease: float, ended: Callable[[Assig
         executor.signal(SIGTERM)
     for executor in executors:
         executor.leave()
-    deadline = time.monotonic() + lease
+    deadline = time.monotonic() + grace
     while (alive := [executor for executor in executors if executor.alive]) and time.monotonic() < deadline:
         ready, _, _ = select.select([executor.line for executor in alive if executor.line], [], [], 0.1)
         for executor in alive:
@@ -45,11 +46,11 @@ def end_runs(executors: Sequence[Executor], lease: float, ended: Callable[[Assig
 
 @contextmanager
 def ending_in_time(
-    stop: Stop, lease: float, executors: Sequence[Executor], say: Callable[..., None], last: str = "worker ended"
+    stop: Stop, grace: float, executors: Sequence[Executor], say: Callable[..., None], last: str = "worker ended"
 ) -> Iterator[None]:
     """What is still inside the block that long after `stop` was asked is ended, its executors first; exit code 0.
 
-    last: the line of log that is the last one then.
+    grace: seconds that runs have to end their batch in.  last: the line of log that is the last one then.
 
     A thread, as the main one may wait for an answer that never comes: a peer that takes what we send and says nothing
     is no error of the network. Leases end by themselves, and whoever leads next finds the runs.
@@ -58,7 +59,7 @@ def ending_in_time(
 
     def watch() -> None:
         select.select([stop, over], [], [])
-        if over.wait(lease + SHUTDOWN_GRACE_SECONDS if stop.asked else 0.0):
+        if over.wait(grace + SHUTDOWN_GRACE_SECONDS if stop.asked else 0.0):
             return
         for executor in executors:
             executor.signal(SIGKILL)

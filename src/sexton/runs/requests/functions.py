@@ -34,11 +34,6 @@ class DemandedFunction:
     def arguments(self, request: ClaimedRequest) -> dict[str, Any]:
         """What it is called with for this request. UnfitArguments: nothing that it takes."""
         kept: Any = loaded_arguments(request.args)
-        if request.args_version > self.about.args_version:
-            raise UnfitArguments(
-                f"{request.job}: the arguments are of version {request.args_version}, and this worker knows "
-                f"{self.about.args_version}"
-            )
         if request.args_version < self.about.args_version:
             kept = self._upgraded(kept, request.args_version)
         return self.parameters.read(kept)
@@ -73,15 +68,14 @@ class DemandedFunctions:
         self._known: dict[str, DemandedFunction] = {}
         self._broken: dict[str, tuple[float, UsageError]] = {}
 
-    def knows(self, name: str) -> bool:
-        """Whether there is such a job here."""
-        if name in self._known:
-            return True
+    def knows(self, request: ClaimedRequest) -> bool:
+        """Whether there is such a job here, and its arguments are of no later version than ours."""
+        found = self._known.get(request.job)
         try:
-            self._registry.get(name)
+            about = found.about if found is not None else self.about(request.job)
         except UsageError:
             return False
-        return True
+        return request.args_version <= about.args_version
 
     def about(self, name: str) -> OnDemand:
         """What the job says about its requests; the defaults where that is not known."""

@@ -81,7 +81,7 @@ class RequestRun:
         try:
             with self._fenced() as connection, in_this_process():
                 written = watched(connection)
-                event.listen(connection, "commit", lambda _connection: self._committing(written))
+                event.listen(connection, "commit", lambda _connection: self._committing(connection, written, finish))
                 yield connection
                 if finish:
                     written.watching = False
@@ -92,9 +92,13 @@ class RequestRun:
             self._open.now = False
 
     @staticmethod
-    def _committing(written: WatchedTransaction) -> None:
+    def _committing(connection: Connection, written: WatchedTransaction, finish: bool) -> None:
+        """The function's own `connection.commit()` is the end of the block; but that of one which finishes is ours."""
+        early = finish and written.watching
         written.watching = False
-        if written.ended:
+        if early:  # SQLAlchemy takes a COMMIT that raises for one that was sent
+            connection.connection.driver_connection.rollback()  # type: ignore[union-attr]
+        if early or written.ended:
             raise JobFailed(TRANSACTION_ENDS_ITSELF)
 
     @contextmanager

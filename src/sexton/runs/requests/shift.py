@@ -162,7 +162,7 @@ class Shift:
 
     def _pass_on_unknown(self) -> None:
         with self.lock:
-            strange = [one for one in self.pending if not self.place.functions.knows(one.job)]
+            strange = [one for one in self.pending if not self.place.functions.knows(one)]
             for one in strange:
                 self.pending.remove(one)
         if strange:

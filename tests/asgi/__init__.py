@@ -1,0 +1,1 @@
+"""Sexton inside an API server, on real servers and processes."""

@@ -1,0 +1,1 @@
+"""Jobs on demand whose processes are killed, hang, or lose their database."""

@@ -1,0 +1,1 @@
+"""Jobs on demand in the database: asked for, claimed, ended."""
