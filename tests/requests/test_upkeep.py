@@ -10,6 +10,8 @@ from sexton.jobs.on_demand import OnDemand
 from sexton.requests.claiming import Claims
 from sexton.requests.ending import give_back, is_begun
 from sexton.requests.holders import Holder, working
+from sexton.requests.upkeep import process_gone
+from sexton.runs.hard_limit import OVERDUE
 from sexton.slots.history import RunRecord
 from tests.support.post_office import PostOffice
 
@@ -289,3 +291,30 @@ def test_the_rest_before_an_attempt_doubles_with_jitter_up_to_the_longest() -> N
 
     assert rests == [10, 20, 40, 2560, 3600, 3600]
     assert about.rest_after(1, chance=1.0).total_seconds() == 5
+
+
+@pytest.mark.parametrize("attempts", [5, 1], ids=["tried again", "dead"])
+def test_whose_code_did_not_come_back_has_timed_out_and_the_others_go_on(office: PostOffice, attempts: int) -> None:
+    """P12: the one that its process had called last is charged, and no other."""
+    first, guilty, third = office.app.enqueue_many("post.write", [{}] * 3, wish=Wish(attempts=attempts))
+    claimed(office, "a.0")
+    begins(office, "a.0", first)  # as it was written last; meanwhile that one was given back
+
+    with office.engine.begin() as connection:
+        process_gone(connection, "a", "worker", guilty, OVERDUE)
+
+    left = charges(office)
+    assert left.pop(guilty, None) == (("ready", 2, 0) if attempts > 1 else None)
+    assert left == dict.fromkeys([first, third], ("ready", 1, 0))
+    assert [(run.state, run.request) for run in office.runs()] == [("timed_out", guilty)]
+    assert [row.reason for row in office.rows("dead_requests")] == ([] if attempts > 1 else ["timed out"])
+
+
+def test_whose_process_died_is_charged_alone(office: PostOffice) -> None:
+    first, guilty = office.app.enqueue_many("post.write", [{}] * 2)
+    claimed(office, "a.1")
+
+    with office.engine.begin() as connection:
+        process_gone(connection, "a", "worker", guilty, None)
+
+    assert charges(office) == {first: ("ready", 1, 0), guilty: ("ready", 2, 1)}

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, and_, case, exists, literal, or_, select, upd
 from ..db.server_clock import database_now
 from ..db.tables import own_tables
 from ..request_state import DeadReason, RequestState
+from ..slots.ending import Ending
 from .ending import bury
-from .holders import forget_the_dead, reap
-from .releasing import release
+from .holders import forget_the_dead, leave_for, reap
+from .releasing import release, tell_of
 from .waking import wake_idle
 
 MOST_AT_ONCE = 5_000
@@ -95,6 +96,39 @@ def unknown(connection: Connection, holder: str, ids: Sequence[int]) -> None:
     since = case((table.c.unknown_since.is_(None), database_now(dialect)), else_=table.c.unknown_since)
     values = {"state": RequestState.DELAYED, "holder": None, "run_at": database_now(dialect, UNKNOWN_RETRY_SECONDS)}
     release(connection, ids, values | {"unknown_since": since}, holder)
+
+
+def process_gone(connection: Connection, name: str, engine: str, number: int, overdue: Ending | None) -> None:
+    """A process is gone: what it had waits again at once, and of that the request that it had called last is charged.
+
+    name: of its holders, see `leave_for`.  number: of that request; 0: nobody knows.
+    overdue: how that one ends, where its code did not come back in time.
+    """
+    _blame(connection, name, number, overdue)
+    leave_for(connection, name)
+    keep_up(connection, [engine])
+
+
+def _blame(connection: Connection, name: str, number: int, overdue: Ending | None) -> None:
+    table = own_tables(connection.dialect.name).requests
+    theirs = table.c.holder.startswith(f"{name}.", autoescape=True)
+    mine = (table.c.id == number, theirs, table.c.state == RequestState.RUNNING)
+    connection.execute(update(table).where(theirs, table.c.begun).values(begun=False))
+    columns = ("id", "job", "asked_by", "holder", "attempt", "attempts")
+    row = connection.execute(select(*(table.c[one] for one in columns)).where(*mine).with_for_update()).first()
+    if row is None:
+        return  # it had ended, and nobody knows better than `reap`
+    connection.execute(update(table).where(table.c.id == number).values(begun=True))
+    if overdue is None:
+        return
+    tell_of(connection, row, overdue, row.holder)
+    others = select(table.c.id).where(theirs, table.c.state == RequestState.RUNNING, table.c.id != number)
+    free: dict[str, Any] = {"state": RequestState.READY, "holder": None, "begun": False}
+    release(connection, list(connection.execute(others).scalars()), free)
+    if row.attempt >= row.attempts:
+        bury(connection, [number], DeadReason.TIMED_OUT, overdue.error)
+    else:
+        release(connection, [number], free | {"attempt": row.attempt + 1})
 
 
 def _bury_unknown(connection: Connection) -> None:

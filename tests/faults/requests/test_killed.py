@@ -52,6 +52,7 @@ def test_one_that_kills_its_process_three_times_is_dead_and_the_others_are_done(
 
     (dead,) = post.office.rows("dead_requests")
     assert (dead.id, dead.reason, dead.crashes) == (guilty, "crashed", 3)
+    assert {attempt for attempt, name in post.office.written() if name != "twice"} == {1}  # none of them was charged
     done = Counter(post.office.names())
     assert done.pop("twice") == 1
     assert done.keys() == {*map(str, range(10))}

@@ -29,6 +29,8 @@ class ShiftAssignment:
     """Requests that a busy executor takes, until it says that it is over, or is gone. holder: its row in `workers`.
 
     ends: monotonic time at which it is killed; each request has an earlier end of its own.  more: others may wait.
+    in_hand: of a process that is gone, the request that it had called last; 0: none.  overdue: the kernel ended it, as
+    that one's code did not come back in time.
     """
 
     holder: str
@@ -37,3 +39,5 @@ class ShiftAssignment:
     over: bool = False
     more: bool = False
     gone: bool = False
+    in_hand: int = 0
+    overdue: bool = False

@@ -1,4 +1,4 @@
-"""`sexton.engines.executor.child FD`, started by a worker or a `run --due`: the process of an executor.
+"""`sexton.engines.executor.child FD NUMBER`, started by a worker or a `run --due`: the process of an executor.
 
 Where its settings and its database are, it is told over the line, as other users can read arguments. It keeps its
 connection warm between runs. It may crash, hang or be killed: its worker sees that and closes the run.
@@ -32,6 +32,7 @@ from ...telemetry import logs
 from ..contract import execute, in_the_way
 from ..garbage_collection import freeze_loaded
 from ..parent import ask_for_sigterm_at_parents_end
+from .in_hand import InHand
 from .messages import JsonPipe, message_of
 from .shifts import RequestShifts
 
@@ -44,6 +45,8 @@ def main(arguments: list[str]) -> int:
     _end_with_parent()
     plain_logging()
     line = JsonPipe(_own(int(arguments[0])))
+    in_hand = InHand(int(arguments[1]))
+    os.close(int(arguments[1]))
     place = _first(line)
     if place is None:
         return 0
@@ -52,14 +55,14 @@ def main(arguments: list[str]) -> int:
     with on_signals(stop, then_ends=True, silent=True):
         _warm(app)
         line.send({"event": "ready", "unloaded": {name: str(why) for name, why in app.registry.unloaded.items()}})
-        return _serve(app, line, stop)
+        return _serve(app, line, stop, in_hand)
 
 
-def _serve(app: App, line: JsonPipe, stop: Stop) -> int:
+def _serve(app: App, line: JsonPipe, stop: Stop, in_hand: InHand) -> int:
     """Run after run. What the first run of a job has loaded is frozen once nobody waits for the process."""
     known: set[str] = set()
     loaded = False
-    requests = RequestShifts(app, line, stop)
+    requests = RequestShifts(app, line, stop, in_hand)
     while not stop.asked:
         ready, _, _ = select.select([line.fileno(), stop.fileno()], [], [], UNASKED_SECONDS if loaded else None)
         if not ready:

@@ -19,6 +19,7 @@ from ...jobs.modules import python
 from ...runs.hard_limit import ALARM
 from ...slots.due_run import DueRun
 from .assignments import Assignment, ShiftAssignment
+from .in_hand import InHand, shared_number
 from .messages import JsonPipe, in_form
 
 KILL = ALARM - 0.5
@@ -60,6 +61,7 @@ class Executor:
         self._place = {"config": config, "database": database}
         self._process: subprocess.Popen[bytes] | None = None
         self._line: JsonPipe | None = None
+        self._in_hand: InHand | None = None
         self.ready = False
         self._started = self._loaded = 0.0
         self._unready = time.monotonic()
@@ -87,9 +89,12 @@ class Executor:
             self._in_vain(str(error.strerror or error))
             return
         with theirs:
-            command = python("sexton.engines.executor.child", str(theirs.fileno()), jobs=self._jobs)
             try:
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+                with shared_number() as number:
+                    self._in_hand = InHand(number.fileno())
+                    inherited = [theirs.fileno(), number.fileno()]
+                    command = python("sexton.engines.executor.child", *map(str, inherited), jobs=self._jobs)
+                    self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)
             except OSError as error:  # no program, no memory, too many processes
                 ours.close()
                 self._in_vain(str(error.strerror or error))
@@ -211,6 +216,8 @@ class Executor:
         self._forget()
         if self.shift is not None:
             self.shift.over = self.shift.gone = True
+            self.shift.in_hand = self._in_hand.get() if self._in_hand is not None else 0
+            self.shift.overdue = code == -signal.SIGALRM
         if self.assignment is not None:
             left, self.assignment = self.assignment, None
             left.outcome = {"event": "gone", "code": code}

@@ -15,9 +15,9 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 from ...app import App
-from ...requests.holders import leave_for
-from ...requests.upkeep import keep_up
+from ...requests.upkeep import process_gone
 from ...run_state import OutcomeCode
+from ...runs.hard_limit import OVERDUE
 from ...runs.outcome import Outcome
 from ...runs.stop_signals import Stop
 from ...slots.claim import holder_name
@@ -115,8 +115,7 @@ class SeparateProcess:
         executor.shift = None
         if shift is not None and shift.gone:
             with short_transaction(self._app.database, self._app.limits().lease) as connection:
-                leave_for(connection, self._holder)
-                keep_up(connection, [engine])
+                process_gone(connection, self._holder, engine, shift.in_hand, OVERDUE if shift.overdue else None)
             self._holder = ""
         return shift
 

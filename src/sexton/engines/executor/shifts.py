@@ -11,6 +11,7 @@ from ...db.faults import in_words
 from ...jobs.job import OWN_ENGINE
 from ...runs.stop_signals import Stop
 from ...telemetry import logs
+from .in_hand import InHand
 from .messages import JsonPipe
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ LISTEN_SECONDS = 0.02
 class RequestShifts:
     """Of one process, which is one holder for as long as it lives."""
 
-    def __init__(self, app: App, line: JsonPipe, stop: Stop) -> None:
+    def __init__(self, app: App, line: JsonPipe, stop: Stop, in_hand: InHand) -> None:
+        self._in_hand = in_hand
         self._app = app
         self._line = line
         self._stop = stop
@@ -69,7 +71,7 @@ class RequestShifts:
 
         app, limits = self._app, self._app.limits()
         functions = DemandedFunctions(app.registry, app.database)
-        place = ShiftPlace(app.database, functions, limits, self._stop, app.definition, True, _told)
+        place = ShiftPlace(app.database, functions, limits, self._stop, app.definition, True, _told, self._in_hand.put)
         self._shift = Shift(place, Holder(f"{holder}.{self._broken}", engine, limits.lease))
         return self._shift
 

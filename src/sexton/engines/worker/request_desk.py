@@ -21,7 +21,8 @@ from ...jobs.job import OWN_ENGINE
 from ...requests.claiming import any_ready
 from ...requests.holders import Holder, leave_for
 from ...requests.submission import ADOPTED_SECONDS, adopt_others
-from ...requests.upkeep import keep_up
+from ...requests.upkeep import keep_up, process_gone
+from ...runs.hard_limit import OVERDUE
 from ...slots.lease import short_transaction
 from ..executor.process import Executor
 from .listener import Listener, heard_by
@@ -119,8 +120,8 @@ class RequestDesk:
                 self._names.pop(executor, None)
                 self._say("a process ended in the middle of a request", holder=shift.holder)
                 with short_transaction(self._app.database, self._limits.lease) as connection:
-                    leave_for(connection, shift.holder)
-                    keep_up(connection, [OWN_ENGINE])
+                    overdue = OVERDUE if shift.overdue else None
+                    process_gone(connection, shift.holder, OWN_ENGINE, shift.in_hand, overdue)
 
     def _name_of(self, executor: Executor) -> str:
         if executor not in self._names:

@@ -19,6 +19,10 @@ def nobody_listens(ended: EndedRequest) -> None:
     """The listener that does not listen."""
 
 
+def nobody_watches(number: int) -> None:
+    """The watcher that does not watch."""
+
+
 @dataclass(slots=True)
 class Current:
     """The request that is executed now. began: monotonic.  begun: whether the row says so."""
@@ -36,6 +40,7 @@ class ShiftPlace:
     """Where a shift works. own_process: a request that does not end takes the process along.
 
     tell: is given each request that has ended, once that is on record.
+    begins: is given the number of each before its function is called.
     """
 
     database: Engine
@@ -45,3 +50,4 @@ class ShiftPlace:
     definition: str = ""
     own_process: bool = False
     tell: Callable[[EndedRequest], None] = nobody_listens
+    begins: Callable[[int], None] = nobody_watches

@@ -183,6 +183,7 @@ class Shift:
 
     def _one(self, request: ClaimedRequest) -> None:
         place, began = self.place, time.monotonic()
+        place.begins(request.id)
         now = request.claimed_at + timedelta(seconds=max(began - self._claimed, 0.0))
         try:
             function = place.functions.get(request.job)
