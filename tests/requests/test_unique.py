@@ -12,7 +12,6 @@ from sqlalchemy import insert
 from sexton import Wish
 from sexton.requests.claiming import Claims
 from sexton.requests.ending import give_back
-from sexton.requests.holders import Holder
 from sexton.requests.upkeep import unknown
 from sexton.testing.processes import wait_until
 from tests.support.patience import PATIENCE
@@ -20,22 +19,10 @@ from tests.support.post_office import PostOffice
 from tests.support.request_jobs import WRITTEN
 from tests.support.waiters import somebody_waits
 
+from .claims import claimed, dies
+
 KEY = Wish(unique="invoice 7")
 ROW = {"request": 0, "attempt": 0, "name": "the product's own", "process": 0}
-
-
-def claimed(office: PostOffice, holder: str, limit: int = 100) -> list[int]:
-    """Whatever waits is now this holder's, who lives."""
-    with office.engine.begin() as connection:
-        Holder(holder, "worker", 3600.0).renew(connection)
-        return [request.id for request in Claims(holder, "worker").claim(connection, limit)]
-
-
-def dies(office: PostOffice, holder: str) -> None:
-    """A holder is gone, and the leader has noticed."""
-    with office.engine.begin() as connection:
-        Holder(holder, "worker", 3600.0).leave(connection)
-    office.keep_up()
 
 
 def test_who_asks_again_gets_the_older_number_and_a_transaction_that_goes_on(office: PostOffice) -> None:
