@@ -27,6 +27,7 @@ GROUPS = {
     "schedules": ("D1", "D2"),
     "trigger": ("J3",),
     "on_demand": ("J2", "J4", "J5"),
+    "engine_layer": ("J1",),
     "relay": ("R1", "R2"),
     "mail": ("L1",),
     "mail_latency": ("R3",),
