@@ -204,6 +204,13 @@ def give_back(connection: Connection, holder: str, ids: Sequence[int]) -> None:
     release(connection, ids, {"state": RequestState.READY, "holder": None}, holder)
 
 
+def give_back_all(connection: Connection, holder: str) -> None:
+    """Whatever this process still holds, also by a claim whose answer was lost: it waits again, at no cost."""
+    table = own_tables(connection.dialect.name).requests
+    held = select(table.c.id).where(table.c.holder == holder, table.c.state == RequestState.RUNNING)
+    release(connection, list(connection.execute(held).scalars()), {"state": RequestState.READY, "holder": None}, holder)
+
+
 def is_begun(connection: Connection, holder: str, number: int) -> None:
     """This one is under way, and takes its time: when our process dies, it alone is to blame."""
     table = own_tables(connection.dialect.name).requests

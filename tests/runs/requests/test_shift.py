@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 
 from sexton import Counts, Job, OnDemand, RequestRun, Wish
 from sexton.errors import JobFailed
@@ -258,21 +258,3 @@ def test_when_it_is_told_to_stop_what_waits_is_left_to_others(office: PostOffice
     assert rows == dict.fromkeys([number, *later], ("ready", 1, 0))
     assert [(run.state, run.outcome_code) for run in office.runs()] == [("cancelled", "stopped")]
     assert sum(row.failed + row.died for row in office.rows("request_counts")) == 0
-
-
-@pytest.mark.databases("postgres")
-def test_the_database_ends_our_session_in_the_middle(office: PostOffice) -> None:
-    def work(run: RequestRun) -> None:
-        """Loses its session the first time."""
-        with run.transaction() as connection:
-            connection.execute(insert(WRITTEN), ROW)
-            if run.attempt == 1:
-                connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-
-    number = call(office, work, first_retry="1s")
-    assert office.names() == []
-    office.past(number, "run_at")
-    office.keep_up()
-    office.work()
-
-    assert office.names() == ["row"]

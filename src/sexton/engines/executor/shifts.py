@@ -63,7 +63,9 @@ class RequestShifts:
     def _of(self, holder: str, engine: str) -> Shift:
         if self._shift is not None and not self._shift.broken:
             return self._shift
-        self._broken += self._shift is not None
+        if self._shift is not None:
+            self._shift.recover()
+            self._broken += 1
         from ...requests.holders import Holder
         from ...runs.requests.functions import DemandedFunctions
         from ...runs.requests.place import ShiftPlace

@@ -162,3 +162,5 @@ class RequestDesk:
             self._listener.close()
             self._listener = None
         self._waits, self._look, self._said_idle = True, 0.0, False
+        # Those who lost it with us have that long to say that they live, before what they hold is taken for lost.
+        self._kept = time.monotonic() + self._limits.lease

@@ -23,7 +23,7 @@ from ...errors import LeaseLost, UsageError
 from ...jobs.on_demand import OnDemand
 from ...requests.claimed_request import ClaimedRequest
 from ...requests.claiming import MAX_CLAIM, Claims
-from ...requests.ending import EndedRequest, end, give_back, is_begun
+from ...requests.ending import EndedRequest, end, give_back, give_back_all, is_begun
 from ...requests.holders import Holder
 from ...requests.upkeep import unknown
 from ...run_counts import Counts
@@ -91,6 +91,21 @@ class Shift:
             self._execute(batch, lambda: False)
             self.write()
         return len(batch)
+
+    def recover(self) -> None:
+        """The database had failed it, and answers again: what has ended is written, and the rest waits again.
+
+        Nothing of that costs an attempt, unless a leader was quicker. Errors of the database pass: try it later.
+        """
+        with self.lock:
+            self.pending.clear()
+        holder = self.holder
+
+        def and_leave(connection: Connection) -> None:
+            give_back_all(connection, holder.name)
+            holder.leave(connection)
+
+        self.write(and_leave)
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
