@@ -21,6 +21,7 @@ class ClaimedRequest:
     attempts: int
     crashes: int
     unique_key: str | None
+    serial_key: str | None
     asked_by: str | None
     ready_at: datetime
     claimed_at: datetime

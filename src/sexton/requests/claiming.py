@@ -93,10 +93,10 @@ def _claim(dialect: str, picked: Select[Any]) -> Any:
 def _columns(dialect: str) -> list[ColumnElement[Any]]:
     """Of a `ClaimedRequest`, in order, and its priority. Instants as they are: these rows are our own doing."""
     table = own_tables(dialect).requests.c
-    names = ("id", "job", "args", "args_version", "attempt", "attempts", "crashes", "unique_key", "asked_by")
+    names = ("id", "job", "args", "args_version", "attempt", "attempts", "crashes", "unique_key", "serial_key")
     ready_at = type_coerce(func.coalesce(table.run_at, table.created_at), UtcDateTime())
     claimed_at = type_coerce(table.claimed_at, UtcDateTime())
-    return [*(table[name] for name in names), ready_at, claimed_at, table.priority]
+    return [*(table[name] for name in names), table.asked_by, ready_at, claimed_at, table.priority]
 
 
 @cache

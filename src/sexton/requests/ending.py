@@ -27,6 +27,7 @@ from ..run_state import FAILURES, WENT_WELL, OutcomeCode, RunState
 from ..slots.ending import Ending, counts_columns
 from .claimed_request import ClaimedRequest
 from .releasing import SUPERSEDED, release, wait_again
+from .serial_keys import free_next_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def end(connection: Connection, holder: str, ended: Sequence[EndedRequest], defi
         if not one.went_well and (told := _end_one(connection, holder, one, definition)) is not None:
             ours.append(told)
     _count(connection, holder, ours)
+    free_next_of(connection, {(one.request.job, key) for one in ours if (key := one.request.serial_key) is not None})
     return {one.request.id for one in ours}
 
 

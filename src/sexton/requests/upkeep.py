@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, exists, literal, or_, select, update
+from sqlalchemy import Connection, case, literal, or_, select, update
 
 from ..db.server_clock import database_now
 from ..db.tables import own_tables
@@ -19,6 +19,7 @@ from ..slots.ending import Ending
 from .ending import bury
 from .holders import forget_the_dead, leave_for, reap
 from .releasing import release, tell_of
+from .serial_keys import free_next
 from .waking import wake_idle
 
 MOST_AT_ONCE = 5_000
@@ -39,7 +40,7 @@ def keep_up(connection: Connection, engines: Sequence[str]) -> bool:
     _bury_unknown(connection)
     forget_the_dead(connection)
     promoted = connection.execute(_promotion(connection.dialect.name)).all()  # SQLite counts no rows here
-    freed = connection.execute(_next_of_each_key(connection.dialect.name)).all()
+    freed = free_next(connection)
     if promoted or freed or left:
         for engine in engines:
             wake_idle(connection, engine)
@@ -61,32 +62,6 @@ def _promotion(dialect: str) -> Any:
     alone = or_(table.c.serial_key.is_(None), table.c.attempt > 1)  # a retry kept its turn
     state = case((alone, literal(str(RequestState.READY))), else_=literal(str(RequestState.BLOCKED)))
     return update(table).where(table.c.id == due.c.id).values(state=state).returning(table.c.id)
-
-
-@cache
-def _next_of_each_key(dialect: str) -> Any:
-    """The oldest blocked one of each serial key, where none of that key is on its way."""
-    table = own_tables(dialect).requests
-    other = table.alias("other")
-    same = and_(other.c.job == table.c.job, other.c.serial_key == table.c.serial_key)
-    on_its_way = or_(
-        other.c.state.in_((RequestState.READY, RequestState.SUBMITTED, RequestState.RUNNING)),
-        and_(other.c.state == RequestState.DELAYED, other.c.attempt > 1),
-        and_(other.c.state == RequestState.BLOCKED, other.c.id < table.c.id),
-    )
-    first = (
-        select(table.c.id)
-        .where(table.c.state == RequestState.BLOCKED, table.c.serial_key.is_not(None))
-        .where(~exists().where(same, on_its_way))
-        .limit(MOST_AT_ONCE)
-        .cte("first")
-    )
-    return (
-        update(table)
-        .where(table.c.id == first.c.id, table.c.state == RequestState.BLOCKED)
-        .values(state=RequestState.READY)
-        .returning(table.c.id)
-    )
 
 
 def unknown(connection: Connection, holder: str, ids: Sequence[int]) -> None:

@@ -258,3 +258,14 @@ def test_when_it_is_told_to_stop_what_waits_is_left_to_others(office: PostOffice
     assert rows == dict.fromkeys([number, *later], ("ready", 1, 0))
     assert [(run.state, run.outcome_code) for run in office.runs()] == [("cancelled", "stopped")]
     assert sum(row.failed + row.died for row in office.rows("request_counts")) == 0
+
+
+def test_the_end_of_one_lets_the_next_of_its_serial_key_through(office: PostOffice) -> None:
+    """A leader lets the first of a key through; the others follow without waiting for his next look."""
+    for name in ("a", "b", "c", "d"):
+        office.app.enqueue("post.write", wish=Wish(serial="customer 1"), name=name)
+    office.keep_up()
+    office.work()
+
+    assert office.names() == ["a", "b", "c", "d"]
+    assert office.rows() == []
