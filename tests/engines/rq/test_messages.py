@@ -158,8 +158,8 @@ def test_over_tls_the_certificate_is_checked(app: App, start_redis: Callable[...
     [
         ({}, "engines.rq.url: name your Redis"),
         ({"url": "env:NO_SUCH_REDIS"}, "the variable NO_SUCH_REDIS is not set"),
-        ({"url": "env:ODD_REDIS"}, "ODD_REDIS: an address such as redis://host:6379/0"),
-        ({"url": "amqp://user:s3cret@host/"}, "an address such as redis://"),
+        ({"url": "env:ODD_REDIS"}, "ODD_REDIS: an address of redis, rediss, unix, such as redis://host:6379/0"),
+        ({"url": "amqp://user:s3cret@host/"}, "an address of redis, rediss, unix"),
         ({"url": "redis://h", "queue": "a b"}, "need two different names"),
         ({"url": "redis://h", "queue": "one", "high_queue": "one"}, "need two different names"),
     ],

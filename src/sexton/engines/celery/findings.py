@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...doctor.finding import Finding
 from ...errors import SextonError
 from ..carrier import TIMEOUT_MARGIN_SECONDS
+from ..redis_findings import redis_findings
 from .broker import answering, fresh_connection, on_redis
 
 if TYPE_CHECKING:
@@ -62,13 +63,7 @@ def _of_application(options: CeleryOptions, celery: Celery) -> Iterator[Finding]
 def _of_redis(connection: Connection, longest: float) -> Iterator[Finding]:
     with connection.channel() as channel:
         known: dict[str, Any] = channel.client.info("everything")
-    if str(known.get("aof_enabled", "0")) != "1":
-        text = "Redis has appendonly off: messages of the last seconds or minutes are lost when it ends unexpectedly, "
-        yield Finding("warning", ABOUT, text + "and are submitted again after a minute; CONFIG SET appendonly yes")
-    policy = known.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        text = f"Redis drops keys, queues too, when memory is short (maxmemory-policy {policy}); set it to noeviction"
-        yield Finding("warning", ABOUT, text)
+    yield from redis_findings(ABOUT, known)
     options = connection.transport_options or {}
     visible = float(options.get("visibility_timeout", VISIBILITY_SECONDS))
     if longest + TIMEOUT_MARGIN_SECONDS > visible:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from ...config import setting
-from ...errors import SettingsError
-from ...masking import shown
 from ...setting_fields import Misfit
-
-ENVIRONMENT_PREFIX = "env:"
-"""How an option says that a variable of the environment has its value."""
+from ..broker_address import broker_address, check_address
 
 CELERY_TASK = "sexton.consume"
 """Name of our task, in every application."""
@@ -63,8 +58,8 @@ class CeleryOptions:
             raise Misfit(NEITHER, "app")
         if self.app and not all(self.app.partition(":")):
             raise Misfit(f'{self.app!r} is no module and name; write app = "shop.tasks:app"', "app")
-        if self.broker and not self.broker.startswith(ENVIRONMENT_PREFIX):
-            _require_scheme(self.broker, "broker")
+        if self.broker:
+            check_address(self.broker, SCHEMES, "broker")
         if not self.queue or not self.high_queue or self.queue == self.high_queue:
             raise Misfit("queue and high_queue need two different names", "high_queue")
         if self.pool not in POOLS:
@@ -77,20 +72,4 @@ class CeleryOptions:
 
     def broker_address(self) -> str:
         """The address of the broker, with its password. SettingsError when the variable is not set, or is none."""
-        if not self.broker.startswith(ENVIRONMENT_PREFIX):
-            return self.broker
-        name = self.broker.removeprefix(ENVIRONMENT_PREFIX)
-        value = os.environ.get(name, "")
-        if not value:
-            raise SettingsError(f"engines.celery.broker: the variable {name} is not set")
-        try:
-            _require_scheme(value, "broker")
-        except Misfit as error:
-            raise SettingsError(f"engines.celery.broker: {name}: {error}") from None
-        return value
-
-
-def _require_scheme(address: str, key: str) -> None:
-    scheme = address.partition("://")[0]
-    if "://" not in address or scheme not in SCHEMES:
-        raise Misfit(f"an address of {', '.join(SCHEMES)}, such as redis://host:6379/0, not {shown(address)!r}", key)
+        return broker_address(self.broker, SCHEMES, "engines.celery.broker")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ...doctor.finding import Finding
     from ...runs.stop_signals import Stop
 
+ABOUT_RQ = "rq"
+
 FAILED_FOR_SECONDS = 300
 """Seconds that RQ keeps a message whose work-horse ended in the middle, for `rq info`; what became of the run is in
 its row."""
@@ -120,7 +122,7 @@ class RqEngine:
 
     def health(self) -> EngineHealth:
         """Reachable, workers and what waits, in both queues, and what would hurt in Redis."""
-        from .findings import of_redis
+        from ..redis_findings import redis_findings
 
         try:
             with self._answering():
@@ -128,10 +130,17 @@ class RqEngine:
                 waiting = sum(queue.count for queue in queues)
                 oldest = min(filter(None, map(self._oldest, queues)), default=None)
                 workers = self._workers()
-                trouble = next((finding.text for finding in of_redis(self._redis)), "")
+                trouble = next((finding.text for finding in redis_findings(ABOUT_RQ, self._known())), "")
         except SextonError as error:
             return EngineHealth(False, trouble=str(error))
         return EngineHealth(True, workers, waiting, oldest, trouble)
+
+    def _known(self) -> dict[str, Any]:
+        """What its Redis says about itself."""
+        known: dict[str, Any] = {}
+        for section in ("persistence", "memory"):
+            known |= self._redis.info(section)
+        return known
 
     def _oldest(self, queue: Queue) -> datetime | None:
         """When the next message to be taken was handed on."""
@@ -156,11 +165,11 @@ class RqEngine:
     def findings(self) -> Iterator[Finding]:
         """What `sexton doctor` should say about Redis."""
         from ...doctor.finding import Finding
-        from .findings import ABOUT_RQ, of_redis
+        from ..redis_findings import redis_findings
 
         try:
             with self._answering():
-                yield from of_redis(self._redis)
+                yield from redis_findings(ABOUT_RQ, self._known())
         except SextonError as error:
             yield Finding("wrong", ABOUT_RQ, str(error))
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
 from ...config import setting
 from ...errors import SettingsError
-from ...masking import shown
 from ...setting_fields import Misfit
+from ..broker_address import broker_address, check_address
 
-_VARIABLE = "env:"
 _SCHEMES = ("redis", "rediss", "unix")
 _QUEUE = re.compile(r"[\w.:-]+")
 
@@ -40,8 +38,7 @@ class RqOptions:
         """Misfit when what is named cannot carry anything."""
         if not self.url:
             raise Misfit('name your Redis, for instance url = "env:REDIS_URL"', "url")
-        if not self.url.startswith(_VARIABLE):
-            _require_scheme(self.url)
+        check_address(self.url, _SCHEMES, "url")
         if not _QUEUE.fullmatch(self.queue) or not _QUEUE.fullmatch(self.high_queue) or self.queue == self.high_queue:
             raise Misfit("queue and high_queue need two different names of letters, digits, and . : _ -", "high_queue")
 
@@ -54,20 +51,4 @@ class RqOptions:
         """The address of Redis, with its password. SettingsError when the variable is not set, or holds none."""
         if not self.url:  # options that set nothing are not checked
             raise SettingsError('engines.rq.url: name your Redis, for instance url = "env:REDIS_URL"')
-        if not self.url.startswith(_VARIABLE):
-            return self.url
-        name = self.url.removeprefix(_VARIABLE)
-        value = os.environ.get(name, "")
-        if not value:
-            raise SettingsError(f"engines.rq.url: the variable {name} is not set")
-        try:
-            _require_scheme(value)
-        except Misfit as error:
-            raise SettingsError(f"engines.rq.url: {name}: {error}") from None
-        return value
-
-
-def _require_scheme(address: str) -> None:
-    scheme, separator, _ = address.partition("://")
-    if not separator or scheme not in _SCHEMES:
-        raise Misfit(f"an address such as redis://host:6379/0, rediss:// or unix://, not {shown(address)!r}", "url")
+        return broker_address(self.url, _SCHEMES, "engines.rq.url")
