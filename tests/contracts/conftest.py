@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -17,6 +18,33 @@ from .carriers import CARRIERS
 __all__ = ["carried", "nursery", "start"]
 
 JOBS = "tests.support.carried_jobs"
+
+DATABASE_OF = {
+    "files": ("sqlite", "postgres15"),
+    "files, executors": ("postgres15",),
+    "rq": ("postgres15",),
+    "procrastinate": ("postgres15",),
+    "celery, redis": ("postgres15",),
+    "celery, redis, threads": ("sqlite",),
+    "celery, rabbitmq": ("postgres15",),
+}
+"""What an engine does is the same over any database, and each case starts processes: so not all pairs are run."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the other pairs."""
+    left_out = [item for item in items if not _is_paired(getattr(item, "callspec", None))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+
+
+def _is_paired(callspec: Any) -> bool:
+    params = callspec.params if callspec is not None else {}
+    if "carried" not in params or "database_kind" not in params:
+        return True
+    return params["database_kind"] in DATABASE_OF[params["carried"]]
 
 
 @pytest.fixture(params=CARRIERS, ids=str)
