@@ -42,9 +42,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_paired(callspec: Any) -> bool:
     params = callspec.params if callspec is not None else {}
-    if "carried" not in params or "database_kind" not in params:
+    name = params.get("carried") or getattr(params.get("case"), "name", None)
+    if name not in DATABASE_OF or "database_kind" not in params:
         return True
-    return params["database_kind"] in DATABASE_OF[params["carried"]]
+    return params["database_kind"] in DATABASE_OF[name]
 
 
 @pytest.fixture(params=CARRIERS, ids=str)

@@ -383,6 +383,7 @@ def test_housekeeping_purges_old_tracebacks_and_keeps_the_runs(engine: Engine) -
     with engine.begin() as connection:
         connection.execute(insert(table).values(run_id=999, text="old", place=None, created_at=old))
     keep = dict.fromkeys(("runs", "failed_runs", "effects", "outbox", "poison", "incidents"), "400d")
+    keep |= dict.fromkeys(("dead_requests", "request_counts"), "400d")
 
     run_job(engine, Job("sexton.housekeeping", work=steps({**keep, "tracebacks": "30d"}, engine.dialect.name, True)))
 

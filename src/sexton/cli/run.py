@@ -17,7 +17,7 @@ from ..console import complain, remark, say_while_read
 from ..engines.contract import execute, own_process
 from ..errors import UsageError
 from ..exit_codes import DONE, FAILED, HELD, UNREACHABLE, USAGE, worst
-from ..jobs.job import Job
+from ..jobs.job import OWN_ENGINE, Job
 from ..jobs.rollup_scope import EVERY_RUN, RollupScope
 from ..run_state import QUIET
 from ..runs.outcome import Outcome
@@ -67,7 +67,7 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
     """Run what is due, functions in a process beside this one."""
     from ..engines.executor.process import Executor
     from ..engines.executor.separate_process import separate_process
-    from ..engines.one_shot import run_due, take_requests
+    from ..engines.one_shot import run_due
 
     quiet = _for_people(arguments) or arguments.quiet
     with separate_process(app, Executor(arguments.config, arguments.database, app.settings.jobs), stop) as beside:
@@ -83,8 +83,11 @@ def _all_due(app: App, named: list[Job], arguments: Namespace, stop: Stop) -> li
             return outcome
 
         codes = run_due(app, named, stop, execute_due, complain)
-        if not stop.asked and UNREACHABLE not in codes:
-            take_requests(app, named, beside)
+        on_demand = any(job.on_demand is not None and job.engine == OWN_ENGINE for job in named or app.registry)
+        if on_demand and not stop.asked and UNREACHABLE not in codes:
+            from ..engines.one_shot_requests import take_requests  # most products have none
+
+            take_requests(app, beside)
         return codes
 
 

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..app import App
 from ..db.faults import in_words
 from ..errors import DatabaseUnreachable, SchemaOutdated, SextonError
-from ..jobs.job import OWN_ENGINE, Job
-from ..requests.claiming import any_ready
-from ..requests.upkeep import keep_up
+from ..jobs.job import Job
 from ..runs.outcome import Outcome
 from ..runs.stop_signals import Stop
 from ..slots.due_run import DueRun
-from ..slots.lease import short_transaction
 from .contract import due, in_the_way
 from .run_order import DueQueue
-
-if TYPE_CHECKING:
-    from .executor.separate_process import SeparateProcess
-
-TAKING_SECONDS = 50.0
-"""Seconds for which requests are taken; cron comes again after sixty."""
 
 
 def run_due(
@@ -71,18 +60,3 @@ def _demanded(app: App, demanding: list[Job], waiting: DueQueue) -> DueRun | Non
         waiting.add(found)
     demanding.clear()
     return waiting.next((), 1)
-
-
-def take_requests(app: App, jobs: Collection[Job], beside: SeparateProcess) -> None:
-    """Take the requests of jobs on demand that wait, for up to 50 seconds: the next minute of cron goes on.
-
-    jobs: where some are named, requests are taken only if one of those is on demand.
-    """
-    if not any(job.on_demand is not None and job.engine == OWN_ENGINE for job in jobs or app.registry):
-        return
-    until = time.monotonic() + TAKING_SECONDS
-    with short_transaction(app.database, app.limits().lease) as connection:
-        keep_up(connection, [OWN_ENGINE])
-        waits = any_ready(connection, OWN_ENGINE)
-    if waits:
-        beside.work(until, OWN_ENGINE)

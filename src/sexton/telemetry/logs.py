@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..clock import iso
 from ..console import say_while_read
-from ..requests.ending import EndedRequest
 from ..runs.outcome import Outcome
 from ..slots.claim import Claim
 from ..texts import json_text
+
+if TYPE_CHECKING:
+    from ..requests.ending import EndedRequest
 
 
 def started(claim: Claim) -> str:

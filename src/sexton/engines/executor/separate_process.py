@@ -15,7 +15,6 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 from ...app import App
-from ...requests.upkeep import process_gone
 from ...run_state import OutcomeCode
 from ...runs.hard_limit import OVERDUE
 from ...runs.outcome import Outcome
@@ -114,6 +113,8 @@ class SeparateProcess:
                 pass
         executor.shift = None
         if shift is not None and shift.gone:
+            from ...requests.upkeep import process_gone  # cron lines need not load it
+
             with short_transaction(self._app.database, self._app.limits().lease) as connection:
                 process_gone(connection, self._holder, engine, shift.in_hand, OVERDUE if shift.overdue else None)
             self._holder = ""
