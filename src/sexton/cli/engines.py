@@ -50,8 +50,14 @@ def run(arguments: Namespace) -> int:
         print_json(rows)
     else:
         say(*table(ENGINE_HEADINGS, [_cells(row, now) for row in rows], right=ENGINE_HEADINGS[1:]))
-        say(*(f"{row['engine']}: {row['trouble']}" for row in rows if row["trouble"]))
+        say(*(_trouble(row) for row in rows if row["trouble"]))
     return UNREACHABLE if any(row["reachable"] is False for row in rows) else DONE
+
+
+def _trouble(row: dict[str, Any]) -> str:
+    """Some engines begin with their name, and some do not."""
+    prefix = f"{row['engine']}: "
+    return prefix + str(row["trouble"]).removeprefix(prefix)
 
 
 def _migrate(app: App) -> int:
