@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from sexton import Demonstration
 
+from ..demo_services import DemoMailbox, serving
 from .demo_rows import STORIES, business_rows
-from .demo_services import DemoShaam, InvoiceMailbox, serving
+from .demo_shaam import DemoShaam
 from .drafts import restore_draft
 from .options import InvoicingOptions
 from .pack_log import INVOICING_LOG
@@ -42,14 +43,14 @@ class _Office:
         key = Fernet.generate_key().decode()
         self._options = InvoicingOptions(token_keys=key)
         self._own = invoicing_tables(self._options)
-        self._shaam, self._mailbox = DemoShaam(), InvoiceMailbox()
+        self._shaam, self._mailbox = DemoShaam(), DemoMailbox()
 
     @contextmanager
     def services(self) -> Iterator[Mapping[str, Any]]:
         """The authority and the mailbox on loopback, and the settings that lead there."""
         quiet = logging.NullHandler()  # what the jobs log is part of the story
         INVOICING_LOG.addHandler(quiet)
-        with serving(self._shaam, self._mailbox) as (url, port):
+        with serving(self._shaam.answer, self._mailbox) as (url, port):
             yield {
                 "pack": {
                     "invoicing": {
@@ -138,7 +139,7 @@ class _Office:
         yield ""
 
     def _letters(self) -> Iterator[str]:
-        letters = self._mailbox.letters
+        letters = self._mailbox.mails
         yield f"{len(letters)} mails arrived at a server on this machine; some of them:"
         for words in SHOWN_LETTERS:
             fitting = sorted((one for one in letters if words in one.subject), key=lambda one: one.subject)

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from sexton import Demonstration, own_outbox
 
+from ..demo_services import DemoMail, DemoMailbox, serving
+from .demo_gateway import DemoGateway
 from .demo_rows import shop_rows
-from .demo_services import DemoGateway, DemoMail, DemoMailbox, serving
 from .options import StorefrontOptions
 from .payments import CAPTURED, PAYMENT_REFUND_DUE
 from .stock import PENDING
@@ -46,7 +47,7 @@ class _Shop:
     @contextmanager
     def services(self) -> Iterator[Mapping[str, Any]]:
         """Gateway and mailbox on loopback, and the settings that lead there."""
-        with serving(self._gateway, self._mailbox) as (url, port):
+        with serving(self._gateway.answer, self._mailbox) as (url, port):
             yield {
                 "pack": {
                     "storefront": {

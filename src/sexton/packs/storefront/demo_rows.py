@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from .demo_services import DemoGateway
+from .demo_gateway import DemoGateway
 from .tables import StorefrontTables
 
 ShopRows = dict[Table, list[dict[str, Any]]]

@@ -1,50 +1,22 @@
-"""The outside of the demonstration, on loopback: a gateway that knows of payments, and a mailbox that takes all."""
+"""The outside of a demonstration, on loopback: a service that answers with JSON, and a mailbox that takes all."""
 
 from __future__ import annotations
 
 import json
-import re
 import socketserver
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-ASKED_FOR = re.compile(r"/v1/(?:orders/(?P<order>[^/]+)/payments|payments/(?P<payment>[^/]+)/capture)")
 END_OF_MAIL = b".\r\n"
 POLL_SECONDS = 0.05
 
-
-@dataclass
-class DemoGateway:
-    """What the gateway knows. payments: by its order.  failing: orders about which the next question gets a 500."""
-
-    payments: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    failing: set[str] = field(default_factory=set)
-    asked: int = 0
-
-    def answer(self, path: str) -> tuple[int, dict[str, Any]]:
-        """Status and body for a request."""
-        self.asked += 1
-        match = ASKED_FOR.fullmatch(path)
-        if match is None:
-            return 404, {}
-        if match["payment"]:
-            return self._captured(match["payment"])
-        if match["order"] in self.failing:
-            self.failing.discard(match["order"])
-            return 500, {}
-        return 200, {"entity": "collection", "items": self.payments.get(match["order"], [])}
-
-    def _captured(self, number: str) -> tuple[int, dict[str, Any]]:
-        for payment in (one for several in self.payments.values() for one in several):
-            if payment["id"] == number and payment["status"] == "authorized":
-                payment["status"] = "captured"
-                return 200, payment
-        return 400, {}
+DemoAnswer = Callable[[str, str], tuple[int, dict[str, Any]]]
+"""`answer(path, body)`: status and body of the answer to a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +43,9 @@ class DemoMailbox:
 
 
 @contextmanager
-def serving(gateway: DemoGateway, mailbox: DemoMailbox) -> Iterator[tuple[str, int]]:
-    """Both of them until the end of the block: the gateway's address, and the port of the mailbox."""
-    doors = [_Doors(("127.0.0.1", 0), _gateway_handler(gateway)), _MailDoor(("127.0.0.1", 0), _mail_handler(mailbox))]
+def serving(answer: DemoAnswer, mailbox: DemoMailbox) -> Iterator[tuple[str, int]]:
+    """Both of them until the end of the block: the service's address, and the port of the mailbox."""
+    doors = [_Doors(("127.0.0.1", 0), _json_handler(answer)), _MailDoor(("127.0.0.1", 0), _mail_handler(mailbox))]
     threads = [threading.Thread(target=door.serve_forever, args=(POLL_SECONDS,), daemon=True) for door in doors]
     for thread in threads:
         thread.start()
@@ -95,11 +67,11 @@ class _MailDoor(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
 
-def _gateway_handler(gateway: DemoGateway) -> type[BaseHTTPRequestHandler]:
+def _json_handler(answer: DemoAnswer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", "0")))
-            status, said = gateway.answer(self.path)
+            asked = self.rfile.read(int(self.headers.get("content-length", "0"))).decode()
+            status, said = answer(self.path, asked)
             body = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
