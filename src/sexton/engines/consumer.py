@@ -26,14 +26,12 @@ from ..db.faults import in_words
 from ..db.server_clock import ask_now
 from ..errors import SextonError, UsageError
 from ..jobs.job import Job
-from ..requests.holders import Holder
 from ..run_state import QUIET, NoRun, OutcomeCode, RunState
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions
 from ..runs.stop_signals import Stop, on_signals
 from ..slots.claim import holder_name
 from ..slots.due_run import DueRun
-from ..slots.engine_counts import EngineCounts, count
 from ..slots.lease import short_transaction
 from ..slots.schedule_overrides import overrides
 from ..slots.submission import OpenRun, carried_by, give_up, hand_back, is_lapsed, open_runs
@@ -41,9 +39,9 @@ from ..telemetry import logs
 from .carrier import EngineMessage, MessageKind
 from .contract import execute, in_the_way
 from .registry import engines_in_use
+from .request_shift import count_duplicates, shift_of, take
 
 if TYPE_CHECKING:
-    from ..requests.ending import EndedRequest
     from ..runs.requests.shift import Shift
     from .warm_executors import WarmExecutors
 
@@ -121,9 +119,7 @@ def _take_requests(app: App, ids: tuple[int, ...], *, own_process: bool) -> None
             _say("requests were left", reason="no process for them could be started", requests=len(ids))
         return
     with on_signals(stop(), silent=True):
-        duplicates = len(ids) - _shift(app, engine).take(ids)
-    if duplicates:
-        _count_duplicates(app, engine, duplicates)
+        take(app, _shift(app, engine), ids, engine)
 
 
 def _serving(app: App) -> str:
@@ -134,23 +130,12 @@ def _serving(app: App) -> str:
 
 def _shift(app: App, engine: str) -> Shift:
     """Of this process, made with its first request: who holds a request is the process."""
-    from ..runs.requests.functions import DemandedFunctions
-    from ..runs.requests.place import ShiftPlace
-    from ..runs.requests.shift import Shift
-
     known = _shifts.get(os.getpid())
     if known is None or known.broken:
-        functions, limits = DemandedFunctions(app.registry, app.database), app.limits()
-        place = ShiftPlace(app.database, functions, limits, stop(), app.definition, True, _tell)
-        known = Shift(place, Holder(holder_name(), engine, limits.lease))
+        known = shift_of(app, holder_name(), engine, stop())
         _shifts.clear()
         _shifts[os.getpid()] = known
     return known
-
-
-def _tell(ended: EndedRequest) -> None:
-    if ended.kept or not ended.went_well:
-        logs.emit(logs.request_ended(ended))
 
 
 def leave() -> None:
@@ -247,12 +232,7 @@ def _hand_back(app: App, number: int) -> None:
 def _duplicate(app: App, engine: str) -> None:
     """A number that somebody else has begun: nothing is done, and it is counted."""
     if engine:
-        _count_duplicates(app, engine, 1)
-
-
-def _count_duplicates(app: App, engine: str, number: int) -> None:
-    with short_transaction(app.database, app.limits().lease) as connection:
-        count(connection, engine, EngineCounts(duplicates=number))
+        count_duplicates(app, engine, 1)
 
 
 def _engine_of(app: App, number: int) -> str:

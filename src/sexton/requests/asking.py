@@ -12,7 +12,7 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, text
+from sqlalchemy import Connection, bindparam, func, literal_column, text
 from sqlalchemy.sql.dml import ReturningInsert
 
 from ..db.many_rows import copy_documents, next_numbers
@@ -146,11 +146,3 @@ def _later(dialect: str) -> Any:
     if dialect == "postgresql":
         return literal_column("clock_timestamp()") + func.make_interval(0, 0, 0, 0, 0, 0, bindparam("rest"))
     return func.strftime("%Y-%m-%d %H:%M:%f", "now", func.printf("%+.3f seconds", bindparam("rest"))) + "000"
-
-
-def number_waiting(connection: Connection, job: str, unique: str) -> int | None:
-    """Of the request that waits with this unique key; None when none does."""
-    table = own_tables(connection.dialect.name).requests
-    asked = select(table.c.id).where(table.c.job == job, table.c.unique_key == unique, text(STILL_WAITING))
-    found: int | None = connection.execute(asked).scalar()
-    return found

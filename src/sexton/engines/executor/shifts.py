@@ -15,7 +15,6 @@ from .in_hand import InHand
 from .messages import JsonPipe
 
 if TYPE_CHECKING:
-    from ...requests.ending import EndedRequest
     from ...runs.requests.shift import Shift
 
 LISTEN_SECONDS = 0.02
@@ -41,9 +40,11 @@ class RequestShifts:
         self._enough = False
         more = False
         try:
+            from ..request_shift import take
+
             shift = self._of(wish["holder"], wish.get("engine", OWN_ENGINE))
             if "ids" in wish:
-                self._take(shift, wish["ids"], wish["engine"])
+                take(self._app, shift, wish["ids"], wish["engine"])
             else:
                 more = shift.work(time.monotonic() + wish["seconds"], self._has_enough)
         except Exception as error:  # the database is away: what was claimed is taken up again when its lease is over
@@ -51,30 +52,16 @@ class RequestShifts:
         self._line.send({"event": "shift over", "more": more})
         return first
 
-    def _take(self, shift: Shift, ids: list[int], engine: str) -> None:
-        from ...slots.engine_counts import EngineCounts, count
-        from ...slots.lease import short_transaction
-
-        duplicates = len(ids) - shift.take(ids)
-        if duplicates:
-            with short_transaction(self._app.database, self._app.limits().lease) as connection:
-                count(connection, engine, EngineCounts(duplicates=duplicates))
-
     def _of(self, holder: str, engine: str) -> Shift:
         if self._shift is not None and not self._shift.broken:
             return self._shift
         if self._shift is not None:
             self._shift.recover()
             self._broken += 1
-        from ...requests.holders import Holder
-        from ...runs.requests.functions import DemandedFunctions
-        from ...runs.requests.place import ShiftPlace
-        from ...runs.requests.shift import Shift
+        from ..request_shift import shift_of
 
-        app, limits = self._app, self._app.limits()
-        functions = DemandedFunctions(app.registry, app.database)
-        place = ShiftPlace(app.database, functions, limits, self._stop, app.definition, True, _told, self._in_hand.put)
-        self._shift = Shift(place, Holder(f"{holder}.{self._broken}", engine, limits.lease))
+        name = f"{holder}.{self._broken}"
+        self._shift = shift_of(self._app, name, engine, self._stop, begins=self._in_hand.put)
         return self._shift
 
     def _has_enough(self) -> bool:
@@ -84,8 +71,3 @@ class RequestShifts:
             if ready:
                 self._enough = any(message is None or "enough" in message for message in self._line.receive())
         return self._enough
-
-
-def _told(ended: EndedRequest) -> None:
-    if ended.kept or not ended.went_well:
-        logs.emit(logs.request_ended(ended))
