@@ -69,7 +69,8 @@ def with_environment(variables: dict[str, str], paths: list[str], *words: str) -
     return command_line(*words)
 
 
-_KNOWN: dict[str, CarriedYard] = {}
+_known: dict[str, CarriedYard] = {}
+"""Those that `finish_with` has made, by the settings of their yard."""
 
 
 @dataclass
@@ -272,9 +273,9 @@ def finish_with(make: Callable[[], Carrier]) -> Way:
     """BJ-25.4: a way for the table of outcomes: a scheduler and a worker of this engine, until all is done."""
 
     def finish(yard: Yard, _names: Collection[str], done: Callable[[], bool]) -> None:
-        if yard.config not in _KNOWN:
-            _KNOWN[yard.config] = carried_by(make(), yard, Path(yard.config.partition("=")[2]).parent)
-        carried = _KNOWN[yard.config]
+        if yard.config not in _known:
+            _known[yard.config] = carried_by(make(), yard, Path(yard.config.partition("=")[2]).parent)
+        carried = _known[yard.config]
         carried.schedulers.clear()
         carried.workers.clear()
         carried.scheduler()
@@ -283,3 +284,9 @@ def finish_with(make: Callable[[], Carrier]) -> Way:
         carried.end()
 
     return finish
+
+
+def close_known() -> None:
+    """End the brokers of what `finish_with` has made: after each test."""
+    while _known:
+        _known.popitem()[1].carrier.close()

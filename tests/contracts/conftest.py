@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from tests.support.worker import make_yard
 from tests.support.workers import Start, nursery, start
 
-from .carried import CarriedYard, carried_by
+from .carried import CarriedYard, carried_by, close_known
 from .carriers import CARRIERS
 
 __all__ = ["carried", "nursery", "start"]
@@ -46,6 +46,13 @@ def _is_paired(callspec: Any) -> bool:
     if name not in DATABASE_OF or "database_kind" not in params:
         return True
     return params["database_kind"] in DATABASE_OF[name]
+
+
+@pytest.fixture(autouse=True)
+def no_broker_left() -> Iterator[None]:
+    """Brokers of the table of outcomes go with their test. Set up first, so it comes after the end of its processes."""
+    yield
+    close_known()
 
 
 @pytest.fixture(params=CARRIERS, ids=str)

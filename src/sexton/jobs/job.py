@@ -85,7 +85,8 @@ class Job:
     on_demand: it is asked for with arguments, `work(run, invoice_id)`; it has no schedule then.
     enabled: False: only by hand, whatever is rescheduled; set by `[job."name"] enabled`.
     engine: what carries its runs to a process; set by the settings `engine` and `[job."name"] engine`, never by code.
-    group: jobs of one group never run beside each other in a worker; "" stands for the first word of the name.
+    group: jobs of one group never run beside each other in a worker, nor in all workers of an engine; "" stands for the
+        first word of the name.
     Raises PolicyError or ScheduleError, one line that begins with the job's name.
     """
 
