@@ -43,4 +43,4 @@ def parse_reckonable(text: str) -> datetime:
 
 def iso(instant: datetime) -> str:
     """The one text form: "2026-11-22T10:00:00.000000Z", always UTC, always six decimals, so text sorts as time."""
-    return in_utc(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return in_utc(instant).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

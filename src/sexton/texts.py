@@ -107,7 +107,7 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 
 def _decoded(text: str) -> str:
     """Bytes of an argument that Python could not read in the locale of "C" are UTF-8 nearly always."""
-    if not any("\udc80" <= character <= "\udcff" for character in text):
+    if text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text):
         return text
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8")

@@ -37,6 +37,6 @@ def count_duplicates(app: App, engine: str, number: int) -> None:
             count(connection, engine, EngineCounts(duplicates=number))
 
 
-def _tell(ended: EndedRequest) -> None:
-    if ended.kept or not ended.went_well:
-        logs.emit(logs.request_ended(ended))
+def _tell(ended: Sequence[EndedRequest]) -> None:
+    if lines := [logs.request_ended(one) for one in ended if one.kept or not one.went_well]:
+        logs.emit(*lines)

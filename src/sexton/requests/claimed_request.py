@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedRequest:
+class ClaimedRequest(NamedTuple):
     """args: JSON, as it was kept.  attempt: this one, from 1; of `attempts`.  crashes: attempts whose process died.
 
     ready_at: since when it could have been begun.  claimed_at: when this process took it, by the database's clock.

@@ -70,12 +70,12 @@ class Claims:
         values = {"holder_name": self.holder, "engine_name": self.engine, "most": limit, **more}
         rows = sorted(connection.execute(statement, values).all(), key=lambda row: (-row.priority, row.id))
         self._floor = (rows[-1].priority, rows[-1].id) if rows else None
-        return [ClaimedRequest(*row[:-1]) for row in rows]
+        return [ClaimedRequest._make(row[:-1]) for row in rows]
 
     def claim_these(self, connection: Connection, ids: Sequence[int]) -> list[ClaimedRequest]:
         """Those of these that wait and are free, whatever engine was to carry them; in the order of their numbers."""
         rows = connection.execute(_these(connection.dialect.name), {"holder_name": self.holder, "ids": list(ids)}).all()
-        return sorted((ClaimedRequest(*row[:-1]) for row in rows), key=lambda request: request.id)
+        return sorted((ClaimedRequest._make(row[:-1]) for row in rows), key=lambda request: request.id)
 
 
 def _claim(dialect: str, picked: Select[Any]) -> Any:

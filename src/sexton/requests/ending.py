@@ -30,7 +30,7 @@ from .releasing import SUPERSEDED, release, wait_again
 from .serial_keys import free_next_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would take five times as long, and there is one of each request
 class EndedRequest:
     """One that was executed. seconds: how long it ran.  kept: whether a run row tells, when it went well.
 
@@ -179,6 +179,10 @@ def bury(
     connection.execute(delete(own.requests).where(own.requests.c.id.in_([row.id for row in found])))
 
 
+SUMMED = ("succeeded", "failed", "died", "run_ms", "waited_ms")
+"""Columns of `request_counts`, added up."""
+
+
 def _count(connection: Connection, holder: str, ended: Iterable[EndedRequest]) -> None:
     """A row a job, a minute and a process."""
     counts: dict[tuple[str, datetime], list[int]] = {}
@@ -191,14 +195,18 @@ def _count(connection: Connection, holder: str, ended: Iterable[EndedRequest]) -
             (one.went_well, one.ending.state in FAILURES, one.is_dead, one.seconds * 1000, waited * 1000)
         ):
             row[place] += round(more)
-    table = own_tables(connection.dialect.name).request_counts
-    names = ("succeeded", "failed", "died", "run_ms", "waited_ms")
     for (job, minute), row in sorted(counts.items()):
-        new = upsert(connection.dialect.name, table).values(
-            job=job, minute=minute, holder=holder, **dict(zip(names, row, strict=True))
-        )
-        added = {name: table.c[name] + new.excluded[name] for name in names}
-        connection.execute(new.on_conflict_do_update(index_elements=["job", "minute", "holder"], set_=added))
+        values = {"job": job, "minute": minute, "holder": holder, **dict(zip(SUMMED, row, strict=True))}
+        connection.execute(_added(connection.dialect.name), values)
+
+
+@cache
+def _added(dialect: str) -> Any:
+    table = own_tables(dialect).request_counts
+    keys = ("job", "minute", "holder")
+    new = upsert(dialect, table).values({name: bindparam(name) for name in (*keys, *SUMMED)})
+    added = {name: table.c[name] + new.excluded[name] for name in SUMMED}
+    return new.on_conflict_do_update(index_elements=keys, set_=added)
 
 
 def give_back(connection: Connection, holder: str, ids: Sequence[int]) -> None:

@@ -86,9 +86,9 @@ def said(event: str, **fields: Any) -> str:
     return _line(event=event, **fields)
 
 
-def emit(line: str) -> None:
-    """Write a line to standard output; a reader that went away (closed pipe, closed terminal) never ends a run."""
-    say_while_read(line)
+def emit(*lines: str) -> None:
+    """Write lines to standard output; a reader that went away (closed pipe, closed terminal) never ends a run."""
+    say_while_read(*lines)
 
 
 def _line(**fields: Any) -> str:

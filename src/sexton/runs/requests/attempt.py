@@ -32,6 +32,8 @@ Clock = Callable[[ClaimedRequest], datetime]
 
 NO_STEPS: Collection[str] = ()
 
+WELL = Ending(RunState.SUCCEEDED)
+
 
 def refused(request: ClaimedRequest, error: UsageError, now: datetime, about: OnDemand) -> EndedRequest:
     """One that could not begin: its arguments fit nothing, which no attempt changes, or its work cannot be had."""
@@ -77,8 +79,7 @@ def attempted(
     if run.finished:
         return None
     kept = function.about.history == "all"
-    ending = Ending(RunState.SUCCEEDED)
-    return EndedRequest(request, ending, run.now, time.monotonic() - began, steps=steps, kept=kept)
+    return EndedRequest(request, WELL, run.now, time.monotonic() - began, steps=steps, kept=kept)
 
 
 def _steps(function: DemandedFunction, result: object, run: RequestRun) -> dict[str, Counts]:

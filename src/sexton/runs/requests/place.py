@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -15,7 +15,7 @@ from .functions import DemandedFunction, DemandedFunctions
 from .request_run import RequestRun
 
 
-def nobody_listens(ended: EndedRequest) -> None:
+def nobody_listens(ended: Sequence[EndedRequest]) -> None:
     """The listener that does not listen."""
 
 
@@ -39,7 +39,7 @@ class Current:
 class ShiftPlace:
     """Where a shift works. own_process: a request that does not end takes the process along.
 
-    tell: is given each request that has ended, once that is on record.
+    tell: is given the requests that have ended, once that is on record.
     begins: is given the number of each before its function is called.
     """
 
@@ -49,5 +49,5 @@ class ShiftPlace:
     stop: Stop
     definition: str = ""
     own_process: bool = False
-    tell: Callable[[EndedRequest], None] = nobody_listens
+    tell: Callable[[Sequence[EndedRequest]], None] = nobody_listens
     begins: Callable[[int], None] = nobody_watches

@@ -27,7 +27,7 @@ FENCE_SECONDS = 4.0
 TAKEN_OVER = "was taken over by another process, or somebody deleted it; nothing more was committed here"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunPlace:
     """Where a request is executed. finish: ends the request in the transaction in hand, see `transaction(finish)`.
 

@@ -149,10 +149,9 @@ class Shift:
                 with self.lock:
                     self.ended = [*ended, *self.ended]
                 raise
-            for one in ended:
-                if one.request.id in ours:
-                    self.done += 1
-                    self.place.tell(one)
+            told = [one for one in ended if one.request.id in ours]
+            self.done += len(told)
+            self.place.tell(told)
 
     def _execute(self, batch: list[ClaimedRequest], over: Callable[[], bool]) -> None:
         """Those that may have crashed a process come last, each alone."""
