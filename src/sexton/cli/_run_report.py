@@ -7,12 +7,13 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from shutil import get_terminal_size
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from ..run_counts import Counts
 from ..runs.context import Watcher, no_watcher
 from ..runs.outcome import Outcome
-from ..texts import encodable, json_text, one_line, visible
+from ..texts import MAX_TEXT_CHARACTERS, encodable, json_text, one_line, visible, width
 from ._common import duration_words, table
 
 if TYPE_CHECKING:
@@ -24,13 +25,37 @@ LONGEST_KEY = 40
 
 NUMBERS = ("PICKED", "CHANGED", "TOLD")
 
+LEAST_ROOM = 24
+"""Columns that what else a step did has on any terminal."""
+
 
 def step_table(steps: Mapping[str, Counts]) -> list[str]:
-    """Counts of each step, aligned, in lines."""
-    return table(STEP_HEADINGS, [_row(step, counts) for step, counts in steps.items()], right=NUMBERS)
+    """Counts of each step, aligned, in lines; on a terminal what else a step did goes on below where it is long."""
+    numbers = [[step, counts.picked, counts.changed, counts.told] for step, counts in steps.items()]
+    heading, *lines = table(STEP_HEADINGS[:-1], numbers, right=NUMBERS)
+    taken = width(heading)
+    room = get_terminal_size().columns - taken - 2 if sys.stdout.isatty() else MAX_TEXT_CHARACTERS
+    told = [f"{heading}  {STEP_HEADINGS[-1]}"]
+    for line, counts in zip(lines, steps.values(), strict=True):
+        first, *others = _filled(_also(counts), max(room, LEAST_ROOM))
+        told += [f"{line}  {first}".rstrip(), *(f"{'':{taken}}  {other}" for other in others)]
+    return told
 
 
-def _row(step: str, counts: Counts) -> list[Any]:
+def _filled(items: Iterable[str], room: int) -> list[str]:
+    """Items separated by commas on lines of so many columns; at least one line."""
+    lines = [""]
+    for item in items:
+        longer = f"{lines[-1]}, {visible(item)}".removeprefix(", ")
+        if width(longer) <= room or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines[-1] += ","
+            lines.append(visible(item))
+    return lines
+
+
+def _also(counts: Counts) -> list[str]:
     also = [f"{rows} {name}" for name, rows in counts.also.items()]
     if counts.skipped:
         also.append(f"{counts.skipped} locked by others")
@@ -42,7 +67,7 @@ def _row(step: str, counts: Counts) -> list[Any]:
         also.append(f"{counts.referred} kept by references")
     if counts.told_before:
         also.append(f"{counts.told_before} told before")
-    return [step, counts.picked, counts.changed, counts.told, ", ".join(also)]
+    return also
 
 
 def sample_lines(step: str, sample: Sample, due: int) -> Iterator[str]:

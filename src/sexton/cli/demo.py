@@ -134,7 +134,8 @@ def _prepare(app: App, arguments: Namespace, shown: Demonstration) -> datetime:
         if inspect(connection).has_table(shown.table):
             raise UsageError("this database has tables of the demonstration already; give it an empty one")
     made = shown.seed(app.database, now, arguments.scale)
-    say_while_read(f"Rows of the {arguments.pack} pack, made up in {place(app.database.url)}:")
+    where = f"Rows of the {arguments.pack} pack, made up in {place(app.database.url)}:"
+    say_while_read(*wrap(where, 78, break_long_words=False))
     listing = ", ".join(f"{rows:,} {name.replace('_', ' ')}" for name, rows in made.items())
     say_while_read(*wrap(listing, 78, initial_indent="  ", subsequent_indent="  "), "")
     return now

@@ -131,11 +131,11 @@ class _Office:
         credentials = self._own.credentials.c
         states = Counter(connection.execute(select(credentials.status)).scalars())
         sealed = connection.execute(select(credentials.refresh_token).order_by(credentials.id).limit(1)).scalar_one()
-        yield "Tokens of the tax authority, renewed 20 minutes before their end, each business by itself:"
+        yield "Tokens of the tax authority, each renewed 20 minutes before its end:"
         yield f"  {self._shaam.renewals:>3} renewed; a renewal makes the token before it worthless"
         yield f"  {states['needs_reauth']:>3} refused: the owner has to authorise anew, and was told so once"
         yield f"  {self._shaam.failures:>3} had no answer, and is tried again in a few minutes"
-        yield f"  in the database they look like this: {sealed[:40]}…"
+        yield f"  in the database they look like this: {sealed[:36]}…"
         yield ""
 
     def _letters(self) -> Iterator[str]:

@@ -157,9 +157,9 @@ def _by_business(own: InvoicingTables, options: InvoicingOptions) -> Callable[[R
 def _named(found: dict[Any, int]) -> dict[str, int]:
     """Drafts by business, the most first; those of businesses beyond the limit in one number."""
     most = sorted(found.items(), key=lambda pair: (-pair[1], str(pair[0])))
-    also = {f"drafts of business {business}": number for business, number in most[:BUSINESSES_NAMED]}
+    also = {f"of business {business}": number for business, number in most[:BUSINESSES_NAMED]}
     if rest := sum(number for _, number in most[BUSINESSES_NAMED:]):
-        also["drafts of other businesses"] = rest
+        also["of other businesses"] = rest
     return also
 
 
