@@ -30,22 +30,26 @@ DATABASE_OF = {
 }
 """What an engine does is the same over any database, and each case starts processes: so not all pairs are run."""
 
+VARIANTS = ("celery, redis, threads", "celery, rabbitmq")
+"""Celery passes the whole suite with Redis and processes; these, the cases in which pool or broker matter."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the other pairs."""
-    left_out = [item for item in items if not _is_paired(getattr(item, "callspec", None))]
+    left_out = [item for item in items if not _is_run(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         gone = set(left_out)
         items[:] = [item for item in items if item not in gone]
 
 
-def _is_paired(callspec: Any) -> bool:
-    params = callspec.params if callspec is not None else {}
+def _is_run(item: pytest.Item) -> bool:
+    params: dict[str, Any] = item.callspec.params if isinstance(item, pytest.Function) and item.callspec else {}
     name = params.get("carried") or getattr(params.get("case"), "name", None)
     if name not in DATABASE_OF or "database_kind" not in params:
         return True
-    return params["database_kind"] in DATABASE_OF[name]
+    wanted = {name for mark in item.iter_markers("variants") for name in mark.args}
+    return params["database_kind"] in DATABASE_OF[name] and (name not in VARIANTS or name in wanted)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from .carried import CarriedYard
 pytestmark = pytest.mark.databases("sqlite", "postgres15")
 
 
+@pytest.mark.variants("celery, rabbitmq", "celery, redis, threads")
 def test_bj_25_1_what_is_asked_for_runs_in_a_worker_of_the_engine(carried: CarriedYard) -> None:
     carried.scheduler()
     carried.worker()
@@ -27,6 +28,7 @@ def test_bj_25_1_what_is_asked_for_runs_in_a_worker_of_the_engine(carried: Carri
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq", "celery, redis, threads")
 def test_bj_25_1_requests_with_arguments_are_carried_as_well(carried: CarriedYard) -> None:
     carried.make_notes()
     carried.scheduler()
@@ -65,6 +67,7 @@ def test_s1_a_cron_that_is_left_over_leaves_the_jobs_of_an_engine_to_it(carried:
     assert carried.yard.runs() == []
 
 
+@pytest.mark.variants("celery, redis, threads")
 def test_s2_a_run_whose_process_was_killed_is_tried_again_or_known_to_have_failed(carried: CarriedYard) -> None:
     """Whoever sees its end at once knows that it died; where nobody does, its lease runs out, and it is tried again."""
     carried.make_notes()
@@ -86,6 +89,7 @@ def test_s2_a_run_whose_process_was_killed_is_tried_again_or_known_to_have_faile
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq", "celery, redis, threads")
 def test_s2_when_its_worker_is_killed_a_run_goes_on_or_is_tried_again_and_ends_once(carried: CarriedYard) -> None:
     carried.make_notes()
     carried.scheduler()
@@ -153,6 +157,7 @@ def test_s4_a_slot_that_was_missed_is_made_up_once(carried: CarriedYard) -> None
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq", "celery, redis, threads")
 def test_s5_a_number_that_comes_twice_runs_once_and_is_counted(carried: CarriedYard) -> None:
     """During the run and after it."""
     carried.make_notes()
@@ -172,6 +177,7 @@ def test_s5_a_number_that_comes_twice_runs_once_and_is_counted(carried: CarriedY
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq")
 def test_s5_requests_that_come_twice_run_once(carried: CarriedYard) -> None:
     carried.make_notes()
     numbers = carried.enqueue("carried.note", range(30))
@@ -205,6 +211,7 @@ def test_s6_a_slot_that_waits_when_its_job_is_paused_is_not_begun_before_it_is_r
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq", "celery, redis, threads")
 def test_s7_many_due_at_once_all_run_once(carried: CarriedYard) -> None:
     carried.scheduler()
     numbers = [carried.yard.ask_for(f"carried.many_{number}") for number in range(20)]

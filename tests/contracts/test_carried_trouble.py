@@ -25,6 +25,7 @@ def incidents(carried: CarriedYard) -> list[tuple[str, str, bool]]:
         return [(row.job, row.kind, row.closed_at is not None) for row in connection.execute(asked)]
 
 
+@pytest.mark.variants("celery, rabbitmq")
 def test_a_broker_that_is_down_loses_nothing_and_is_told_about(carried: CarriedYard) -> None:
     scheduler = carried.scheduler()
     carried.worker()
@@ -43,6 +44,7 @@ def test_a_broker_that_is_down_loses_nothing_and_is_told_about(carried: CarriedY
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq")
 def test_a_broker_that_comes_back_wiped_gets_everything_again(carried: CarriedYard) -> None:
     carried.make_notes()
     carried.scheduler()
@@ -62,6 +64,7 @@ def test_a_broker_that_comes_back_wiped_gets_everything_again(carried: CarriedYa
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq")
 def test_an_engine_that_begins_nothing_gets_one_number_again_and_not_all(carried: CarriedYard) -> None:
     carried.scheduler()
     runs = [carried.yard.ask_for(f"carried.many_{number}") for number in range(5)]
@@ -75,6 +78,7 @@ def test_an_engine_that_begins_nothing_gets_one_number_again_and_not_all(carried
     carried.end()
 
 
+@pytest.mark.variants("celery, redis, threads")
 @pytest.mark.parametrize("job", ["spin", "doze", "brood"])
 def test_a_run_past_its_timeout_is_timed_out_and_the_worker_lives(carried: CarriedYard, job: str) -> None:
     """In Python, in C that keeps the interpreter to itself, in the database."""
@@ -91,6 +95,7 @@ def test_a_run_past_its_timeout_is_timed_out_and_the_worker_lives(carried: Carri
     carried.end()
 
 
+@pytest.mark.variants("celery, redis, threads")
 def test_a_request_that_is_cancelled_while_it_waits_in_the_engine_never_starts(carried: CarriedYard) -> None:
     carried.make_notes()
     carried.scheduler()
@@ -107,6 +112,7 @@ def test_a_request_that_is_cancelled_while_it_waits_in_the_engine_never_starts(c
     carried.end()
 
 
+@pytest.mark.variants("celery, redis, threads")
 def test_a_request_that_is_cancelled_while_it_runs_ends(carried: CarriedYard) -> None:
     carried.make_notes()
     carried.scheduler()
@@ -122,6 +128,7 @@ def test_a_request_that_is_cancelled_while_it_runs_ends(carried: CarriedYard) ->
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq", "celery, redis, threads")
 def test_a_worker_that_is_asked_to_end_lets_its_runs_end_their_batch_and_others_take_them(carried: CarriedYard) -> None:
     carried.make_notes()
     carried.scheduler()
@@ -140,6 +147,7 @@ def test_a_worker_that_is_asked_to_end_lets_its_runs_end_their_batch_and_others_
     carried.end()
 
 
+@pytest.mark.variants("celery, redis, threads")
 def test_a_request_whose_process_was_killed_is_taken_up_again(carried: CarriedYard) -> None:
     carried.make_notes()
     carried.scheduler()
@@ -205,6 +213,7 @@ def test_bj_25_5_two_engines_at_once_need_no_draining(carried: CarriedYard) -> N
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq")
 def test_messages_that_are_none_of_ours_are_left_alone(carried: CarriedYard) -> None:
     number = carried.yard.ask_for("carried.quick")
     carried.deliver_to("0123456789abcdef", number)
@@ -216,6 +225,7 @@ def test_messages_that_are_none_of_ours_are_left_alone(carried: CarriedYard) -> 
     carried.end()
 
 
+@pytest.mark.variants("celery, rabbitmq")
 def test_engines_says_what_carries_what_and_ends_with_69_when_one_is_down(carried: CarriedYard) -> None:
     well = carried.sexton("engines")
     assert well.wait() == 0, well.errors

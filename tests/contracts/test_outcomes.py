@@ -87,6 +87,7 @@ WITHOUT_A_LINE = ("rq",)
 engine's, and the timeout of the run ends it."""
 
 
+@pytest.mark.variants("celery, redis, threads")
 @pytest.mark.databases("sqlite", "postgres15")
 @pytest.mark.parametrize("case", ENGINES, ids=lambda case: case.name)
 @pytest.mark.parametrize("rows", [QUICK, pytest.param(SLOW, marks=pytest.mark.slow)], ids=["quick", "slow"])
