@@ -43,7 +43,7 @@ def test_trigger_with_arguments_and_wishes(inside: Inside, office: PostOffice) -
     said = ok(
         inside.sexton(
             *("trigger", "post.write", "--arg", "name=a=b", "--arg", "day=2026-12-01"),
-            *("--priority", "-5", "--unique", "k", "--delay", "10m"),
+            *("--priority", "-5", "--unique", "k", "--serial", "s", "--attempts", "2", "--delay", "10m"),
         )
     )
     (row,) = office.rows()
@@ -51,6 +51,7 @@ def test_trigger_with_arguments_and_wishes(inside: Inside, office: PostOffice) -
     assert said == f"post.write: request {row.id} waits; see `sexton requests`\n"
     assert json.loads(row.args) == {"name": "a=b", "day": "2026-12-01"}
     assert (row.priority, row.unique_key, row.state) == (-5, "k", "delayed")
+    assert (row.serial_key, row.attempts) == ("s", 2)
     assert "@" in row.asked_by
     assert f"request {row.id} " in ok(inside.sexton("trigger", "post.write", "--unique", "k"))
 
@@ -75,7 +76,7 @@ def test_what_was_triggered_runs_and_history_names_its_request(inside: Inside, o
         (("post.write", "--arg", "name=a", "--arg", "name=b"), "--arg name is given twice"),
         (("post.wait",), "post.wait: folder must be given"),
         (("post.write", "--delay", "soon"), "wish: delay"),
-        (("post.plain", "--arg", "name=x"), "post.plain is not on demand; it takes no --arg"),
+        (("post.plain", "--arg", "name=x"), "post.plain is not on demand; it takes none of --arg, --delay, --priority"),
         (("post.writ",), "no job named 'post.writ'"),
     ],
 )

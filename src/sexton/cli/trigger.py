@@ -11,10 +11,13 @@ from typing import Any
 
 from ..console import say
 from ..errors import UsageError
-from ..jobs.on_demand import MAX_PRIORITY, NO_WISH, Wish
+from ..jobs.on_demand import MAX_ATTEMPTS, MAX_PRIORITY, NO_WISH, Wish
 from ..slots.queue import enqueue
 from ._common import whole
 from ._schedule_change import changing, operator_identity
+
+WISHES = ("priority", "unique", "serial", "attempts")
+"""Fields of a `Wish` that are options of the same name."""
 
 _below = whole("priority", 1, MAX_PRIORITY)
 _from_zero = whole("priority", 0, MAX_PRIORITY)
@@ -32,14 +35,17 @@ def arguments(parser: ArgumentParser) -> None:
         "--priority", type=_priority, metavar="N", help=f"-{MAX_PRIORITY} to {MAX_PRIORITY}; the higher goes first"
     )
     of_request.add_argument("--unique", metavar="KEY", help="of those that wait one has it")
+    of_request.add_argument("--serial", metavar="KEY", help="of those with it one runs at a time, the oldest first")
+    of_request.add_argument(
+        "--attempts", type=whole("number of attempts", 1, MAX_ATTEMPTS), metavar="N", help="in place of the job's"
+    )
 
 
 def run(arguments: Namespace) -> int:
     """Queue it. A run that is asked for again before it has begun is still one run."""
     words = _words(arguments.arg)
-    wish = Wish(
-        delay=arguments.delay or NO_WISH.delay, priority=arguments.priority, unique=arguments.unique
-    )  # what is wrong with it is said before anything is opened
+    wishes = {name: getattr(arguments, name) for name in WISHES}
+    wish = Wish(delay=arguments.delay or NO_WISH.delay, **wishes)  # what is wrong is said before anything is opened
     with changing(arguments, arguments.job) as (connection, job):
         if job.on_demand is not None:
             from ..requests.asking import ask
@@ -49,7 +55,8 @@ def run(arguments: Namespace) -> int:
             number = ask(connection, job, parameters, parameters.from_words(words), wish, by=operator_identity())
             said = f"request {number} waits; see `sexton requests`"
         elif words or wish != NO_WISH:
-            raise UsageError(f"{job.name} is not on demand; it takes no --arg, --delay, --priority and --unique")
+            options = ", ".join(f"--{name}" for name in ("arg", "delay", *WISHES))
+            raise UsageError(f"{job.name} is not on demand; it takes none of {options}")
         else:
             number, new = enqueue(connection, job, by=operator_identity())
             said = f"run {number} {'waits' if new else 'was waiting already'}; see `sexton show {number}`"

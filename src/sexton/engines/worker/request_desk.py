@@ -44,7 +44,6 @@ class RequestDesk:
         jobs = [job for job in app.registry if job.on_demand is not None and job.engine == OWN_ENGINE]
         self.open = bool(jobs)
         self._jobs = [job.name for job in jobs]
-        self._jobs = [job.name for job in jobs]
         self._app = app
         self._say = say
         self._executors = executors
