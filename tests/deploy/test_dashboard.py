@@ -63,7 +63,8 @@ def test_what_people_must_see_is_on_it(dashboard: Any) -> None:
     asked = " ".join(expressions(dashboard).values())
     for name in ("job_duration_seconds_bucket", "job_success_total", "job_failure_total", "sexton_up", "sexton_leader"):
         assert name in asked
-    for name in ("sexton_late", "sexton_outbox_stuck", "sexton_poison_rows", "sexton_open_incidents"):
+    requests = ("sexton_requests_waiting", "sexton_requests_oldest_seconds", "sexton_requests_dead")
+    for name in ("sexton_late", "sexton_outbox_stuck", "sexton_poison_rows", "sexton_open_incidents", *requests):
         assert re.search(rf"\b{name}\b", asked), name
 
 
