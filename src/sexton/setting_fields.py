@@ -5,6 +5,7 @@ Reading, checking, the templates, the JSON schema and the manual are all made fr
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
@@ -51,6 +52,28 @@ class SettingRule:
 
 
 PLAIN = SettingRule()
+
+KEPT_BY_A_VARIABLE = "env:"
+"""How a setting says that a variable of the environment has its value: `env:NAME`."""
+
+
+class VariableMissing(ValueError):
+    """The variable that is to have the value is not set. name: of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+
+def value_of(text: str) -> str:
+    """What a setting holds, or what the variable holds that it names. VariableMissing where that is not set."""
+    if not text.startswith(KEPT_BY_A_VARIABLE):
+        return text
+    name = text.removeprefix(KEPT_BY_A_VARIABLE)
+    value = os.environ.get(name, "")
+    if not value or value.startswith(KEPT_BY_A_VARIABLE):
+        raise VariableMissing(name)
+    return value
 
 
 class Misfit(ValueError):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 
 from ..errors import SettingsError
 from ..masking import shown
-from ..setting_fields import Misfit
-
-KEPT_BY_A_VARIABLE = "env:"
-"""How an option says that a variable of the environment has its value."""
+from ..setting_fields import KEPT_BY_A_VARIABLE, Misfit, VariableMissing, value_of
 
 
 def check_address(text: str, schemes: Collection[str], key: str) -> None:
@@ -33,13 +29,13 @@ def broker_address(text: str, schemes: Collection[str], where: str) -> str:
     where: the whole key of the option, for the error.
     """
     if not text.startswith(KEPT_BY_A_VARIABLE):
-        return text
-    name = text.removeprefix(KEPT_BY_A_VARIABLE)
-    value = os.environ.get(name, "")
-    if not value or value.startswith(KEPT_BY_A_VARIABLE):
-        raise SettingsError(f"{where}: the variable {name} is not set")
+        return text  # it was looked at with the settings
+    try:
+        value = value_of(text)
+    except VariableMissing as missing:
+        raise SettingsError(f"{where}: the variable {missing.name} is not set") from None
     try:
         check_address(value, schemes, where)
     except Misfit as error:
-        raise SettingsError(f"{where}: {name}: {error}") from None
+        raise SettingsError(f"{where}: {text.removeprefix(KEPT_BY_A_VARIABLE)}: {error}") from None
     return value

@@ -181,7 +181,7 @@ def test_a_key_may_come_out_of_the_environment(monkeypatch: pytest.MonkeyPatch) 
     """G5: so it need not stand in a file; a variable that is not set is one clear line."""
     options = StorefrontOptions(gateway_key="env:SHOP_KEY", gateway_secret="env:SHOP_SECRET")
     monkeypatch.setenv("SHOP_KEY", "rzp_1")
-    with pytest.raises(UsageError, match=r"gateway_secret: the environment has no SHOP_SECRET"):
+    with pytest.raises(UsageError, match=r"gateway_secret names SHOP_SECRET, which the environment does not have"):
         gateway_of(options)
     monkeypatch.setenv("SHOP_SECRET", "qXcanary")
 

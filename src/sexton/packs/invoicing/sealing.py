@@ -7,15 +7,12 @@ that the old key can go. Keys and tokens are in no error, log or repr.
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import Any
 
 from sexton import PolicyError
+from sexton.setting_fields import VariableMissing, value_of
 
 from .options import InvoicingOptions
-
-SET_ELSEWHERE = "env:"
-"""How an option says that a variable of the environment has its value."""
 
 
 class Unreadable(Exception):
@@ -59,13 +56,11 @@ def sealer(options: InvoicingOptions) -> Sealer | None:
 
 def secret_of(options: InvoicingOptions, name: str) -> str:
     """What an option holds, or the variable that it names. PolicyError for one that is not set."""
-    given: str = getattr(options, name)
-    if not given.startswith(SET_ELSEWHERE):
-        return given
-    variable = given.removeprefix(SET_ELSEWHERE)
-    if not os.environ.get(variable):
-        raise PolicyError(f"pack.invoicing: {name} names {variable}, which the environment does not have; set it there")
-    return os.environ[variable]
+    try:
+        return value_of(getattr(options, name))
+    except VariableMissing as missing:
+        words = f"names {missing.name}, which the environment does not have; set it there"
+        raise PolicyError(f"pack.invoicing: {name} {words}") from None
 
 
 def name_of(key: str) -> str:

@@ -8,7 +8,6 @@ Each method makes one call, ends in time, and returns what it was told or the ou
 
 from __future__ import annotations
 
-import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +16,9 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from sexton import Again, CallOutcome, Down, HttpAnswer, PolicyError, http_call
+from sexton.setting_fields import VariableMissing, value_of
 
 from .options import StorefrontOptions
-
-FROM_ENVIRONMENT = "env:"
-"""How an option says that a variable of the environment has its value."""
 
 KNOWN_STATES = ("created", "authorized", "captured", "refunded", "failed")
 """States of a payment at the gateway; another one means nothing to us."""
@@ -129,10 +126,8 @@ def gateway_of(options: StorefrontOptions) -> PaymentGateway:
 
 def _secret(options: StorefrontOptions, name: str) -> str:
     """What the option holds, or the variable that it names. PolicyError for one that is not set."""
-    given: str = getattr(options, name)
-    if not given.startswith(FROM_ENVIRONMENT):
-        return given
-    variable = given.removeprefix(FROM_ENVIRONMENT)
-    if not os.environ.get(variable):
-        raise PolicyError(f"pack.storefront.{name}: the environment has no {variable}; set it where the job runs")
-    return os.environ[variable]
+    try:
+        return value_of(getattr(options, name))
+    except VariableMissing as missing:
+        words = f"names {missing.name}, which the environment does not have; set it there"
+        raise PolicyError(f"pack.storefront: {name} {words}") from None
