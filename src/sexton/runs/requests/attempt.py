@@ -33,10 +33,11 @@ Clock = Callable[[ClaimedRequest], datetime]
 NO_STEPS: Collection[str] = ()
 
 
-def refused(request: ClaimedRequest, error: UsageError, now: datetime, about: OnDemand) -> EndedRequest:
+def refused(request: ClaimedRequest, error: Exception, now: datetime, about: OnDemand) -> EndedRequest:
     """One that could not begin: its arguments fit nothing, which no attempt changes, or its work cannot be had."""
     unfit = isinstance(error, UnfitArguments)
-    ending = Ending(RunState.FAILED, f"could not begin: {error}", code=OutcomeCode.COULD_NOT_BEGIN)
+    words = str(error) if isinstance(error, UsageError) else error_message(error)
+    ending = Ending(RunState.FAILED, f"could not begin: {words}", code=OutcomeCode.COULD_NOT_BEGIN)
     again = None if unfit else next_attempt(request, about)
     return EndedRequest(
         request,

@@ -18,8 +18,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from ...errors import LeaseLost, UsageError
+from ...errors import LeaseLost
 from ...jobs.on_demand import OnDemand
 from ...requests.claimed_request import ClaimedRequest
 from ...requests.claiming import MAX_CLAIM, Claims
@@ -203,7 +204,9 @@ class Shift:
         try:
             function = place.functions.get(request.job)
             arguments = function.arguments(request)
-        except UsageError as error:
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # it is this request's alone, and must not end the shift again and again
             self._has_ended(refused(request, error, now, self._about(request)))
             return
         run = RequestRun(request, now, self._run_place(request, began + function.seconds, now))
