@@ -58,6 +58,7 @@ class Shift:
         self.current: Current | None = None
         self.pending: deque[ClaimedRequest] = deque()
         self.ended: list[EndedRequest] = []
+        self._left: list[int] = []
         self._writing = threading.Lock()
         self._claims = Claims(holder.name, holder.engine)
         self._typical = WORK_SECONDS / FIRST_CLAIM
@@ -128,6 +129,7 @@ class Shift:
         def and_claim(connection: Connection) -> None:
             if time.monotonic() - self.holder.renewed > self.place.limits.renew:
                 self.holder.renew(connection)
+            self.holder.lapsed = False  # what is claimed from here on is ours
             claimed.extend(claim(connection))
 
         self.write(and_claim)
@@ -135,20 +137,24 @@ class Shift:
         return claimed
 
     def write(self, then: Callable[[Connection], None] | None = None) -> None:
-        """Put what has ended on record, from whichever thread; then: what else belongs into that transaction."""
+        """Put on record what has ended and what is given back, from whichever thread.
+
+        What cannot be written is written with the next.  then: what else belongs into that transaction.
+        """
         with self._writing:
             with self.lock:
-                ended, self.ended = self.ended, []
-            if not ended and then is None:
+                ended, self.ended, left, self._left = self.ended, [], self._left, []
+            if not ended and not left and then is None:
                 return
             try:
                 with short_transaction(self.place.database, self.holder.seconds) as connection:
                     ours = end(connection, self.holder.name, ended, self.place.definition) if ended else set()
+                    give_back(connection, self.holder.name, left)
                     if then is not None:
                         then(connection)
             except BaseException:
                 with self.lock:
-                    self.ended = [*ended, *self.ended]
+                    self.ended, self._left = [*ended, *self.ended], [*left, *self._left]
                 raise
             for one in ended:
                 if one.request.id in ours:
@@ -165,7 +171,7 @@ class Shift:
                 if not self.pending:
                     return
                 request = self.pending.popleft()
-            if self.place.stop.asked or over():
+            if self.place.stop.asked or over() or self._may_be_others():
                 self.give_back([request])
                 return
             if request.crashes:
@@ -175,6 +181,10 @@ class Shift:
                 late = self.ended and time.monotonic() - self._first_ended > UNWRITTEN_SECONDS
             if late:
                 self.write()
+
+    def _may_be_others(self) -> bool:
+        """Whether we were away for so long that others may have taken what we had claimed, and be done with it."""
+        return self.holder.lapsed or time.monotonic() - self.holder.renewed > self.holder.seconds
 
     def _pass_on_unknown(self) -> None:
         with self.lock:
@@ -187,10 +197,9 @@ class Shift:
     def give_back(self, also: Sequence[ClaimedRequest] = ()) -> None:
         """What was claimed and is not begun waits again, for anybody."""
         with self.lock:
-            left = [*also, *self.pending]
+            self._left += [one.id for one in (*also, *self.pending)]
             self.pending.clear()
-        if left:
-            self.write(lambda connection: give_back(connection, self.holder.name, [one.id for one in left]))
+        self.write()
 
     def _alone(self, request: ClaimedRequest) -> None:
         """Its process died with it, or beside it: now it is the only one that we have."""
@@ -215,6 +224,8 @@ class Shift:
         if place.own_process:
             signal.setitimer(signal.ITIMER_REAL, function.seconds + ALARM)
         ended = attempted(function, arguments, run, request, place.stop, place.limits.tracebacks)
+        if place.own_process:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # it came back: what is slow from here on is not its fault
         took = time.monotonic() - began
         self._typical += (max(took, 1e-6) - self._typical) / 8
         with self.lock:
