@@ -43,7 +43,9 @@ def _statement(dialect: str, of_one: bool) -> Any:
     first = select(table.c.id).where(table.c.state == RequestState.BLOCKED, table.c.serial_key.is_not(None))
     if of_one:
         first = first.where(table.c.job == bindparam("of_job"), table.c.serial_key == bindparam("of_key"))
-    next_ones = first.where(~exists().where(same, on_its_way)).limit(MOST_FREED).cte("first")
+    # One that a product's open transaction has locked, as it asked for the same unique key, is left for the next look.
+    alone = first.where(~exists().where(same, on_its_way)).limit(MOST_FREED)
+    next_ones = alone.with_for_update(skip_locked=True, of=table).cte("first")
     return (
         update(table)
         .where(table.c.id == next_ones.c.id, table.c.state == RequestState.BLOCKED)
