@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sexton import Job, OnDemand, RequestRun
+from sexton import Counts, Job, OnDemand, RequestRun
 from tests.support.post_office import PostOffice
 
 
@@ -60,3 +60,15 @@ def test_the_rest_before_a_late_attempt_is_the_longest(office: PostOffice) -> No
 
     (row,) = office.rows()
     assert (row.id, str(row.state), row.attempt) == (number, "delayed", 62)
+
+
+def test_counts_by_names_that_no_database_keeps_are_kept_as_text(office: PostOffice) -> None:
+    """It had done its work: what it counted cannot make it fail again and again."""
+    odd = {"a\0": 1, "\ud800": 2}
+    office.app.registry.add(Job("once.odd", work=lambda run: Counts(also=odd), on_demand=OnDemand()))
+    office.app.enqueue("once.odd")
+    office.work()
+
+    assert office.rows() == []
+    (run,) = office.runs()
+    assert run.total.also == {r"a\u0000": 1, r"\ud800": 2}
