@@ -28,33 +28,13 @@ def free_next_of(connection: Connection, keys: Collection[tuple[str, str]]) -> N
         connection.execute(_statement(connection.dialect.name, True), {"of_job": job, "of_key": key})
 
 
-_KEYS = """
-    RECURSIVE heads(id) AS (
-        SELECT * FROM (
-            SELECT id FROM {table} WHERE serial_key IS NOT NULL ORDER BY job, serial_key, id LIMIT 1
-        ) AS start
-        UNION ALL
-        SELECT (
-            SELECT later.id FROM {table} AS later
-            WHERE later.serial_key IS NOT NULL AND (later.job, later.serial_key) > (head.job, head.serial_key)
-            ORDER BY later.job, later.serial_key, later.id LIMIT 1
-        ) FROM heads JOIN {table} AS head ON head.id = heads.id
-    ), asked(job, serial_key) AS (
-        SELECT head.job, head.serial_key FROM heads JOIN {table} AS head ON head.id = heads.id
-    )"""
-"""All keys, by one look into the index for each: of one key a million may wait."""
-
-_ONE_KEY = """
-    asked(job, serial_key) AS (SELECT CAST(:of_job AS text), CAST(:of_key AS text))"""
-
 _FREED = """
-WITH {keys}, next_ones(id) AS (
-    SELECT (
-        SELECT blocked.id FROM {table} AS blocked
-        WHERE blocked.job = asked.job AND blocked.serial_key = asked.serial_key AND blocked.state = 'blocked'
-        ORDER BY blocked.id LIMIT 1
-    ) FROM asked WHERE (
-        SELECT 1 FROM {table} AS other WHERE other.job = asked.job AND other.serial_key = asked.serial_key
+WITH first_ones(id, job, serial_key) AS (
+    SELECT min(id), job, serial_key FROM {table} WHERE serial_key IS NOT NULL AND state = 'blocked' {which}
+    GROUP BY job, serial_key
+), next_ones(id) AS (
+    SELECT id FROM first_ones AS one WHERE (
+        SELECT 1 FROM {table} AS other WHERE other.job = one.job AND other.serial_key = one.serial_key
         AND (other.state IN ('ready', 'submitted', 'running') OR other.state = 'delayed' AND other.attempt > 1) LIMIT 1
     ) IS NULL LIMIT {limit}
 )
@@ -68,9 +48,10 @@ UPDATE {table} SET state = 'ready' FROM (
 def _statement(dialect: str, of_one: bool) -> TextClause:
     """One that a product's open transaction has locked, as it asked for the same unique key, is left to the next look.
 
-    As text, as what decides is how it is executed: no row is compared with others of its key.
+    As text, as what decides is how it is executed: each blocked row is read once, and none compared with others of its
+    key, of which a hundred thousand may wait.
     """
     table = own_tables(dialect).requests.fullname
     lock = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
-    keys = (_ONE_KEY if of_one else _KEYS).format(table=table)
-    return text(_FREED.format(keys=keys, table=table, limit=MOST_FREED, lock=lock))
+    which = "AND job = :of_job AND serial_key = :of_key" if of_one else ""
+    return text(_FREED.format(which=which, table=table, limit=MOST_FREED, lock=lock))
