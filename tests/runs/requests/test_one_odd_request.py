@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sexton import Counts, Job, OnDemand, RequestRun
+from sexton.requests.ending import EndedRequest
 from tests.support.post_office import PostOffice
 
 
@@ -72,3 +74,17 @@ def test_counts_by_names_that_no_database_keeps_are_kept_as_text(office: PostOff
     assert office.rows() == []
     (run,) = office.runs()
     assert run.total.also == {r"a\u0000": 1, r"\ud800": 2}
+
+
+def test_what_fails_after_the_end_is_told(office: PostOffice) -> None:
+    """Nobody tries it again, and nobody should have to guess."""
+    told: list[EndedRequest] = []
+    shift = office.shift()
+    shift.place = replace(shift.place, tell=told.append)
+    office.app.enqueue("post.finish_and_fail", name="once")
+    office.work(shift)
+
+    (one,) = told
+    assert (one.ending.state, one.is_dead, one.again) == ("partial", False, None)
+    assert one.ending.error == "after it had ended with its data: RuntimeError: too late"
+    assert office.ends() == [("post.finish_and_fail", 1, "succeeded")]

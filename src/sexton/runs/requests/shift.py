@@ -223,7 +223,7 @@ class Shift:
             self.current = Current(request, run, function, began, began + function.seconds, begun=request.crashes > 0)
         if place.own_process:
             signal.setitimer(signal.ITIMER_REAL, function.seconds + ALARM)
-        ended = attempted(function, arguments, run, request, place.stop, place.limits.tracebacks)
+        ended = attempted(function, arguments, run, request, place.stop, place.limits.tracebacks, place.tell)
         if place.own_process:
             signal.setitimer(signal.ITIMER_REAL, 0)  # it came back: what is slow from here on is not its fault
         took = time.monotonic() - began
