@@ -6,12 +6,15 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import Connection, create_engine, insert, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from sexton import Wish
+from sexton.db.many_rows import next_numbers
 from sexton.db.tables import own_tables
 from sexton.errors import SextonError, UsageError
+from sexton.requests import asking
 from tests.support.post_office import PostOffice
 from tests.support.request_jobs import WRITTEN
 
@@ -160,6 +163,33 @@ def test_numbers_are_never_used_again(office: PostOffice) -> None:
     later = [office.app.enqueue("post.write"), *office.app.enqueue_many("post.write", [{}] * 2)]
 
     assert min(later) > max(first, *many)
+
+
+@pytest.mark.databases("sqlite")
+def test_numbers_of_many_are_nobody_elses_beside_a_rival(office: PostOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product's connection begins its transaction with the first change: a rival may have written before that."""
+    office.app.enqueue("post.write")
+    product = create_engine(office.engine.url, connect_args={"timeout": 0})
+    rival = create_engine(office.engine.url, connect_args={"timeout": 0})
+    refused: list[Exception] = []
+
+    def beside_it(connection: Connection, *about: Any) -> list[int]:
+        numbers = next_numbers(connection, *about)
+        try:
+            with rival.begin() as other:
+                office.app.enqueue("post.write", using=other)
+        except OperationalError as error:
+            refused.append(error)
+        return numbers
+
+    monkeypatch.setattr(asking, "next_numbers", beside_it)
+    with product.begin() as connection:
+        many = office.app.enqueue_many("post.write", [{}] * 3, using=connection)
+
+    assert len(refused) == 1  # it had to wait
+    assert len(many) == 3
+    product.dispose()
+    rival.dispose()
 
 
 def test_a_job_without_on_demand_is_asked_for_as_ever(office: PostOffice) -> None:

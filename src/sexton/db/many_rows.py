@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, TextClause, insert, text
 
+from .column_types import Document
+
 BACKSLASH = "\\"
 
 LINES_PER_BLOCK = 1_000
@@ -22,8 +24,10 @@ def next_numbers(connection: Connection, table: Table, count: int) -> list[int]:
     if connection.dialect.name == "postgresql":
         taken = text("SELECT nextval(:sequence) FROM generate_series(1, :count)")
         return list(connection.execute(taken, {"sequence": f"{table.fullname}_id_seq", "count": count}).scalars())
-    # One writer at a time: what is written by the end of this transaction is ours. The table is one whose numbers are
-    # never used again (AUTOINCREMENT).
+    # One writer at a time: what is written by the end of this transaction is ours, if it is the writer before it looks;
+    # a caller's connection may begin a transaction only with its first change. The table is one whose numbers are never
+    # used again (AUTOINCREMENT).
+    connection.execute(text("UPDATE sqlite_sequence SET seq = seq WHERE name = :name"), {"name": table.name})
     asked = text("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = :name")
     highest = connection.execute(asked, {"name": table.name}).scalar_one()
     return list(range(highest + 1, highest + 1 + count))
@@ -66,7 +70,12 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
     if connection.dialect.name != "postgresql":
         connection.execute(insert(table), [dict(row) for row in rows])
         return
-    document = json.dumps(rows, default=_instant)
+    documents = {name: kind for name in rows[0] if isinstance(kind := table.c[name].type, Document)}
+    fit = [
+        {**row, **{name: kind.process_bind_param(row[name], connection.dialect) for name, kind in documents.items()}}
+        for row in rows
+    ]  # names of others may be in them, which PostgreSQL reads as JSON and does not take
+    document = json.dumps(fit, default=_instant)
     connection.execute(_from_document(table.fullname, tuple(rows[0])), {"document": document})
 
 

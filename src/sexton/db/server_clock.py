@@ -21,6 +21,11 @@ def database_now(dialect: str, later: float = 0) -> ColumnElement[datetime]:
     return literal_column(f"(strftime('%Y-%m-%d %H:%M:%f', 'now'{shift}) || '000')", UtcDateTime())
 
 
+def now_of_statement(dialect: str, later: float = 0) -> ColumnElement[datetime]:
+    """The same, evaluated once a statement: an index is used only by what is the same for all rows."""
+    return select(database_now(dialect, later)).scalar_subquery()
+
+
 def ask_now(connection: Connection) -> datetime:
     """The database's time, aware, UTC; microseconds on PostgreSQL, milliseconds on SQLite."""
     instant: datetime = connection.execute(select(database_now(connection.dialect.name))).scalar_one()

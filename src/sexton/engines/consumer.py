@@ -129,9 +129,15 @@ def _serving(app: App) -> str:
 
 
 def _shift(app: App, engine: str) -> Shift:
-    """Of this process, made with its first request: who holds a request is the process."""
+    """Of this process, made with its first request: who holds a request is the process.
+
+    What one had that lost its database waits again, at no cost; until that can be written there is no other.
+    """
     known = _shifts.get(os.getpid())
-    if known is None or known.broken:
+    if known is not None and known.broken:
+        known.recover()
+        known = None
+    if known is None:
         known = shift_of(app, holder_name(), engine, stop())
         _shifts.clear()
         _shifts[os.getpid()] = known
@@ -143,8 +149,8 @@ def leave() -> None:
     close_executors()
     shift = _shifts.pop(os.getpid(), None)
     if shift is not None:
-        with suppress(SextonError, SQLAlchemyError), short_transaction(shift.place.database, 1.0) as connection:
-            shift.holder.leave(connection)
+        with suppress(SextonError, SQLAlchemyError):
+            shift.recover()  # it has something only if its database failed it
 
 
 def _carry_out(app: App, number: int, *, own_process: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -91,7 +92,7 @@ def _text(value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise Misfitting("holds half a surrogate pair, which is no character") from None
-    return str(value)
+    return str.__str__(value)  # str() of an Enum that is a text as well is its name
 
 
 def _int(value: int) -> int:
@@ -231,6 +232,8 @@ def _alike(read: Any, given: Any) -> bool:
 
 
 def _literal(values: tuple[Any, ...]) -> ArgumentType:
+    if not all(type(value) in (str, int, bool, type(None)) for value in values):
+        raise TypeError("a Literal of members or bytes cannot be carried; use the Enum itself, or text")
     words = "one of " + ", ".join(repr(value) for value in values)
 
     def check(value: Any) -> Any:
@@ -265,12 +268,16 @@ def _enumeration(kind: type[Enum]) -> ArgumentType:
     def write(value: Any) -> Any:
         if not isinstance(value, kind):
             raise Misfitting(f"must be a {kind.__name__}, not {type(value).__name__}")
-        return plain(value.value)
+        written = plain(value.value)
+        with suppress(Exception):  # a tuple comes back as a list, and that is no member
+            if kind(written) == value:
+                return written
+        raise Misfitting("has a value that JSON does not bring back")
 
     def read(value: Any) -> Any:
         try:
             return kind(value)
-        except ValueError:
+        except Exception:  # ValueError; or whatever its own `_missing_` raises
             raise Misfitting(f"must be {words}") from None
 
     return ArgumentType(words, write, read, text_first=all(isinstance(member.value, str) for member in kind))

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, get_type_hints
 
 from ..errors import PolicyError, UsageError, suggestion
+from ..texts import one_line
 from .argument_types import ArgumentType, Misfitting, argument_type, plain
 
 MAX_ARGUMENTS_BYTES = 65_536
@@ -83,9 +84,10 @@ class Parameters:
                 raise UsageError(f"{self.job}: there is no argument {name!r}{known}")
             kind = _ANYTHING
         try:
+            plain(name)
             return kind.write(value)
         except Misfitting as error:
-            raise UsageError(f"{self.job}: {name} {error}") from None
+            raise UsageError(f"{self.job}: {one_line(name)} {error}") from None
 
     def read(self, kept: Mapping[str, Any]) -> dict[str, Any]:
         """What the function is called with. UnfitArguments, without a value, for what it does not take any more."""

@@ -64,8 +64,9 @@ class OnDemand:
 
     def rest_after(self, attempt: int, chance: float) -> timedelta:
         """Before the next attempt, after this one (from 1) has failed. chance: 0 to 1, decides how much of a half."""
-        first, longest = parse_duration(self.first_retry), parse_duration(self.longest_retry)
-        return min(first * 2.0 ** min(attempt - 1, 40), longest) * (1 - chance / 2)
+        first, longest = (parse_duration(text).total_seconds() for text in (self.first_retry, self.longest_retry))
+        # As floats: doubled so often, it is more than a timedelta holds.
+        return timedelta(seconds=min(first * 2.0 ** min(attempt - 1, MAX_ATTEMPTS), longest) * (1 - chance / 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

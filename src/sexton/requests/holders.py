@@ -21,12 +21,16 @@ MAX_CRASHED_ATTEMPTS = 3
 
 @dataclass(slots=True)
 class Holder:
-    """One process. seconds: how long its row stands without renewal.  renewed: monotonic time of the last one."""
+    """One process. seconds: how long its row stands without renewal.  renewed: monotonic time of the last one.
+
+    lapsed: it was renewed too late, and others may have taken what was claimed before.
+    """
 
     name: str
     engine: str
     seconds: float
     renewed: float = field(default=0.0)
+    lapsed: bool = False
 
     def renew(self, connection: Connection, *, idle: bool = False) -> None:
         """Write the row, or prolong it. idle: whoever enqueues has to ring."""
@@ -38,6 +42,7 @@ class Holder:
         new = upsert(dialect, table).values(**row, expires_at=later)
         kept = new.on_conflict_do_update(index_elements=["name"], set_={"idle": idle, "expires_at": later})
         connection.execute(kept)
+        self.lapsed = self.lapsed or began - self.renewed > self.seconds
         self.renewed = began
 
     def leave(self, connection: Connection) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from ..db.faults import Fault, classify
 from ..db.server_clock import database_now
 from ..db.tables import DATABASE, own_tables
 from ..request_state import RequestState
@@ -20,6 +21,9 @@ from ..slots.ending import Ending, counts_columns
 from .asking import STILL_WAITING
 
 ROWS_AT_ONCE = 1_000
+
+NEXT_LOCK_WAIT = "250ms"
+"""How long a transaction waits for each further lock once it has met somebody's open transaction."""
 
 SUPERSEDED = "a newer request with its unique key waits, and does its work"
 
@@ -53,7 +57,11 @@ def _release(connection: Connection, ids: Sequence[int], values: Mapping[str, An
 
 
 def wait_again(connection: Connection, number: int, job: str, unique: str | None, values: Mapping[str, Any]) -> bool:
-    """Let one that was claimed wait; False, and nothing is changed, when a newer one with its unique key does."""
+    """Let one that was claimed wait; False, and nothing is changed, when a newer one with its unique key does.
+
+    A rival that has not committed is waited for as long as this transaction waits for locks. Who is still open then
+    keeps the key, and this one waits without: neither is lost, and nobody else's requests wait for that transaction.
+    """
     table = own_tables(connection.dialect.name).requests
     again = update(table).where(table.c.id == number).values(**values)
     if unique is None:
@@ -67,6 +75,11 @@ def wait_again(connection: Connection, number: int, job: str, unique: str | None
             connection.execute(again)
     except IntegrityError:
         return False  # a rival has just committed one
+    except DBAPIError as error:
+        if classify(error) is not Fault.LOCKED or connection.dialect.name != "postgresql":
+            raise
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{NEXT_LOCK_WAIT}'")  # he may have more of our keys
+        connection.execute(again.values(unique_key=None))
     return True
 
 

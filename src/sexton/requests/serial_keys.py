@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, TextClause, text
 
 from ..db.tables import own_tables
-from ..request_state import RequestState
 
 MOST_FREED = 5_000
 """Keys of which one statement frees the next; the next look goes on."""
@@ -30,23 +28,30 @@ def free_next_of(connection: Connection, keys: Collection[tuple[str, str]]) -> N
         connection.execute(_statement(connection.dialect.name, True), {"of_job": job, "of_key": key})
 
 
+_FREED = """
+WITH first_ones(id, job, serial_key) AS (
+    SELECT min(id), job, serial_key FROM {table} WHERE serial_key IS NOT NULL AND state = 'blocked' {which}
+    GROUP BY job, serial_key
+), next_ones(id) AS (
+    SELECT id FROM first_ones AS one WHERE (
+        SELECT 1 FROM {table} AS other WHERE other.job = one.job AND other.serial_key = one.serial_key
+        AND (other.state IN ('ready', 'submitted', 'running') OR other.state = 'delayed' AND other.attempt > 1) LIMIT 1
+    ) IS NULL LIMIT {limit}
+)
+UPDATE {table} SET state = 'ready' FROM (
+    SELECT id AS number FROM {table} WHERE id IN (SELECT id FROM next_ones) AND state = 'blocked' {lock}
+) AS free WHERE id = free.number RETURNING id
+"""
+
+
 @cache
-def _statement(dialect: str, of_one: bool) -> Any:
-    table = own_tables(dialect).requests
-    other = table.alias("other")
-    same = and_(other.c.job == table.c.job, other.c.serial_key == table.c.serial_key)
-    on_its_way = or_(
-        other.c.state.in_((RequestState.READY, RequestState.SUBMITTED, RequestState.RUNNING)),
-        and_(other.c.state == RequestState.DELAYED, other.c.attempt > 1),
-        and_(other.c.state == RequestState.BLOCKED, other.c.id < table.c.id),
-    )
-    first = select(table.c.id).where(table.c.state == RequestState.BLOCKED, table.c.serial_key.is_not(None))
-    if of_one:
-        first = first.where(table.c.job == bindparam("of_job"), table.c.serial_key == bindparam("of_key"))
-    next_ones = first.where(~exists().where(same, on_its_way)).limit(MOST_FREED).cte("first")
-    return (
-        update(table)
-        .where(table.c.id == next_ones.c.id, table.c.state == RequestState.BLOCKED)
-        .values(state=RequestState.READY)
-        .returning(table.c.id)
-    )
+def _statement(dialect: str, of_one: bool) -> TextClause:
+    """One that a product's open transaction has locked, as it asked for the same unique key, is left to the next look.
+
+    As text, as what decides is how it is executed: each blocked row is read once, and none compared with others of its
+    key, of which a hundred thousand may wait.
+    """
+    table = own_tables(dialect).requests.fullname
+    lock = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
+    which = "AND job = :of_job AND serial_key = :of_key" if of_one else ""
+    return text(_FREED.format(which=which, table=table, limit=MOST_FREED, lock=lock))

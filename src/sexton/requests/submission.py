@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, and_, case, exists, or_, select, update
 
 from ..db.connect import read_only
-from ..db.server_clock import database_now
+from ..db.server_clock import database_now, now_of_statement
 from ..db.tables import own_tables
 from ..request_state import WAITING_REQUESTS, RequestState
 from ..slots.lease import short_transaction
@@ -127,7 +127,7 @@ def was_tried_again(connection: Connection, engine: str) -> bool:
     """Whether a request was handed on once more within the last minute, and nobody has begun it."""
     dialect = connection.dialect.name
     requests = own_tables(dialect).requests.c
-    lately = requests.submitted_at > database_now(dialect, -FIRST_SWEEP.total_seconds())
+    lately = requests.submitted_at > now_of_statement(dialect, -FIRST_SWEEP.total_seconds())
     asked = select(requests.id).where(requests.state == RequestState.SUBMITTED, lately, requests.submissions > 1)
     return connection.execute(asked.where(requests.engine == engine).limit(1)).first() is not None
 
@@ -136,7 +136,7 @@ def _is_due_again(dialect: str) -> ColumnElement[bool]:
     requests = own_tables(dialect).requests.c
 
     def late(number: int) -> ColumnElement[bool]:
-        return requests.submitted_at <= database_now(dialect, -sweep_after(number).total_seconds())
+        return requests.submitted_at <= now_of_statement(dialect, -sweep_after(number).total_seconds())
 
     levels = [and_(requests.submissions == number, late(number)) for number in range(SWEEP_LEVELS)]
     return and_(

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, literal, or_, select, update
 
-from ..db.server_clock import database_now
+from ..db.server_clock import database_now, now_of_statement
 from ..db.tables import own_tables
 from ..request_state import DeadReason, RequestState
 from ..slots.ending import Ending
@@ -53,7 +53,7 @@ def _promotion(dialect: str) -> Any:
     table = own_tables(dialect).requests
     due = (
         select(table.c.id)
-        .where(table.c.state == RequestState.DELAYED, table.c.run_at <= database_now(dialect))
+        .where(table.c.state == RequestState.DELAYED, table.c.run_at <= now_of_statement(dialect))
         .order_by(table.c.run_at)
         .limit(MOST_AT_ONCE)
         .with_for_update(skip_locked=True)
@@ -87,8 +87,9 @@ def process_gone(connection: Connection, name: str, engine: str, number: int, ov
 def _blame(connection: Connection, name: str, number: int, overdue: Ending | None) -> None:
     table = own_tables(connection.dialect.name).requests
     theirs = table.c.holder.startswith(f"{name}.", autoescape=True)
-    mine = (table.c.id == number, theirs, table.c.state == RequestState.RUNNING)
-    connection.execute(update(table).where(theirs, table.c.begun).values(begun=False))
+    running = table.c.state == RequestState.RUNNING  # the condition of an index
+    mine = (table.c.id == number, theirs, running)
+    connection.execute(update(table).where(theirs, running, table.c.begun).values(begun=False))
     columns = ("id", "job", "asked_by", "holder", "attempt", "attempts")
     row = connection.execute(select(*(table.c[one] for one in columns)).where(*mine).with_for_update()).first()
     if row is None:
@@ -97,7 +98,7 @@ def _blame(connection: Connection, name: str, number: int, overdue: Ending | Non
     if overdue is None:
         return
     tell_of(connection, row, overdue, row.holder)
-    others = select(table.c.id).where(theirs, table.c.state == RequestState.RUNNING, table.c.id != number)
+    others = select(table.c.id).where(theirs, running, table.c.id != number)
     free: dict[str, Any] = {"state": RequestState.READY, "holder": None, "begun": False}
     release(connection, list(connection.execute(others).scalars()), free)
     if row.attempt >= row.attempts:
@@ -111,6 +112,7 @@ def _bury_unknown(connection: Connection) -> None:
     table = own_tables(dialect).requests.c
     late = select(table.id).where(
         table.state == RequestState.DELAYED,
+        table.run_at <= now_of_statement(dialect, UNKNOWN_RETRY_SECONDS),  # by the index: they come again by then
         table.unknown_since < database_now(dialect, -UNKNOWN_FOR.total_seconds()),
     )
     ids = list(connection.execute(late.limit(MOST_AT_ONCE)).scalars())

@@ -30,15 +30,18 @@ from .request_run import RequestRun
 Clock = Callable[[ClaimedRequest], datetime]
 """The time now, by the database's clock as it was when the request was claimed."""
 
+TOO_LATE = "after it had ended with its data"
+
 NO_STEPS: Collection[str] = ()
 
 WELL = Ending(RunState.SUCCEEDED)
 
 
-def refused(request: ClaimedRequest, error: UsageError, now: datetime, about: OnDemand) -> EndedRequest:
+def refused(request: ClaimedRequest, error: Exception, now: datetime, about: OnDemand) -> EndedRequest:
     """One that could not begin: its arguments fit nothing, which no attempt changes, or its work cannot be had."""
     unfit = isinstance(error, UnfitArguments)
-    ending = Ending(RunState.FAILED, f"could not begin: {error}", code=OutcomeCode.COULD_NOT_BEGIN)
+    words = str(error) if isinstance(error, UsageError) else error_message(error)
+    ending = Ending(RunState.FAILED, f"could not begin: {words}", code=OutcomeCode.COULD_NOT_BEGIN)
     again = None if unfit else next_attempt(request, about)
     return EndedRequest(
         request,
@@ -64,8 +67,12 @@ def attempted(
     request: ClaimedRequest,
     stop: Stop,
     tracebacks: bool,
+    late: Callable[[EndedRequest], None],
 ) -> EndedRequest | None:
-    """Call the function; how it ended. None: it ended itself, together with its data."""
+    """Call the function; how it ended. None: it ended itself, together with its data.
+
+    late: is given what failed after that, which nobody tries again.
+    """
     began = time.monotonic()
     try:
         result = stop.interrupting(lambda: function.call(run, **arguments))
@@ -73,7 +80,12 @@ def attempted(
         if run.told and not run.finished:
             run.check()  # it kept to itself that it was to end
     except BaseException as error:
-        return None if run.finished else _failed(function, run, request, stop, error, began, tracebacks)
+        ended = _failed(function, run, request, stop, error, began, tracebacks)
+        if not run.finished:
+            return ended
+        if ended.ending.state == RunState.FAILED:
+            late(replace(ended, ending=Ending(RunState.PARTIAL, f"{TOO_LATE}: {ended.ending.error}"), again=None))
+        return None
     finally:
         run.over = True
     if run.finished:

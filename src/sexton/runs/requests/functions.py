@@ -36,7 +36,12 @@ class DemandedFunction:
         kept: Any = loaded_arguments(request.args)
         if request.args_version < self.about.args_version:
             kept = self._upgraded(kept, request.args_version)
-        return self.parameters.read(kept)
+        try:
+            return self.parameters.read(kept)
+        except UsageError:
+            raise
+        except Exception as error:  # what `upgrade` made of them is odd; the words might hold a value
+            raise UnfitArguments(f"{self.job.name}: its arguments cannot be read: {type(error).__name__}") from error
 
     def _upgraded(self, kept: dict[str, Any], since: int) -> dict[str, Any]:
         if self.about.upgrade is None:

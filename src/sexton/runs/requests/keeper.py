@@ -90,8 +90,24 @@ class Keeper:
         shift, now = self._shift, time.monotonic()
         with shift.lock:
             current = shift.current
+        if current is not None:
+            self._end_what_has_to(current, now)
+        if now - shift.holder.renewed > shift.place.limits.renew:  # also while a module is loaded
+            with short_transaction(shift.place.database, shift.holder.seconds) as connection:
+                shift.holder.renew(connection)
         if current is None:
             return
+        if now - current.began > TICK_SECONDS:
+            shift.write()
+        if not current.begun and now - current.began > LONG_SECONDS:
+            self._takes_its_time(current)
+        if now - current.began > LONG_SECONDS and now - self._asked > CANCEL_POLL_SECONDS:
+            self._asked = now
+            self._hear_cancellation(current)
+
+    def _end_what_has_to(self, current: Current, now: float) -> None:
+        """By force, where asking did not help."""
+        shift = self._shift
         if now > current.deadline + HARD_LIMIT_GRACE_SECONDS:
             self._end_process(current, OVERDUE)
         if self._cancelled_at and current.run.cancelled and now > self._cancelled_at + CANCEL_GRACE_SECONDS:
@@ -103,16 +119,6 @@ class Keeper:
                 self._end_process(
                     current, Ending(RunState.CANCELLED, shift.place.stop.reason, code=OutcomeCode.STOPPED)
                 )
-        if now - current.began > TICK_SECONDS:
-            shift.write()
-        if not current.begun and now - current.began > LONG_SECONDS:
-            self._takes_its_time(current)
-        if now - shift.holder.renewed > shift.place.limits.renew:
-            with short_transaction(shift.place.database, shift.holder.seconds) as connection:
-                shift.holder.renew(connection)
-        if now - current.began > LONG_SECONDS and now - self._asked > CANCEL_POLL_SECONDS:
-            self._asked = now
-            self._hear_cancellation(current)
 
     def _takes_its_time(self, current: Current) -> None:
         self._shift.give_back()

@@ -18,8 +18,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from ...errors import LeaseLost, UsageError
+from ...errors import LeaseLost
 from ...jobs.on_demand import OnDemand
 from ...requests.claimed_request import ClaimedRequest
 from ...requests.claiming import MAX_CLAIM, Claims
@@ -57,6 +58,7 @@ class Shift:
         self.current: Current | None = None
         self.pending: deque[ClaimedRequest] = deque()
         self.ended: list[EndedRequest] = []
+        self._left: list[int] = []
         self._writing = threading.Lock()
         self._claims = Claims(holder.name, holder.engine)
         self._typical = WORK_SECONDS / FIRST_CLAIM
@@ -127,6 +129,7 @@ class Shift:
         def and_claim(connection: Connection) -> None:
             if time.monotonic() - self.holder.renewed > self.place.limits.renew:
                 self.holder.renew(connection)
+            self.holder.lapsed = False  # what is claimed from here on is ours
             claimed.extend(claim(connection))
 
         self.write(and_claim)
@@ -134,20 +137,24 @@ class Shift:
         return claimed
 
     def write(self, then: Callable[[Connection], None] | None = None) -> None:
-        """Put what has ended on record, from whichever thread; then: what else belongs into that transaction."""
+        """Put on record what has ended and what is given back, from whichever thread.
+
+        What cannot be written is written with the next.  then: what else belongs into that transaction.
+        """
         with self._writing:
             with self.lock:
-                ended, self.ended = self.ended, []
-            if not ended and then is None:
+                ended, self.ended, left, self._left = self.ended, [], self._left, []
+            if not ended and not left and then is None:
                 return
             try:
                 with short_transaction(self.place.database, self.holder.seconds) as connection:
                     ours = end(connection, self.holder.name, ended, self.place.definition) if ended else set()
+                    give_back(connection, self.holder.name, left)
                     if then is not None:
                         then(connection)
             except BaseException:
                 with self.lock:
-                    self.ended = [*ended, *self.ended]
+                    self.ended, self._left = [*ended, *self.ended], [*left, *self._left]
                 raise
             told = [one for one in ended if one.request.id in ours]
             self.done += len(told)
@@ -163,7 +170,7 @@ class Shift:
                 if not self.pending:
                     return
                 request = self.pending.popleft()
-            if self.place.stop.asked or over():
+            if self.place.stop.asked or over() or self._may_be_others():
                 self.give_back([request])
                 return
             if request.crashes:
@@ -173,6 +180,10 @@ class Shift:
                 late = self.ended and time.monotonic() - self._first_ended > UNWRITTEN_SECONDS
             if late:
                 self.write()
+
+    def _may_be_others(self) -> bool:
+        """Whether we were away for so long that others may have taken what we had claimed, and be done with it."""
+        return self.holder.lapsed or time.monotonic() - self.holder.renewed > self.holder.seconds
 
     def _pass_on_unknown(self) -> None:
         with self.lock:
@@ -185,10 +196,9 @@ class Shift:
     def give_back(self, also: Sequence[ClaimedRequest] = ()) -> None:
         """What was claimed and is not begun waits again, for anybody."""
         with self.lock:
-            left = [*also, *self.pending]
+            self._left += [one.id for one in (*also, *self.pending)]
             self.pending.clear()
-        if left:
-            self.write(lambda connection: give_back(connection, self.holder.name, [one.id for one in left]))
+        self.write()
 
     def _alone(self, request: ClaimedRequest) -> None:
         """Its process died with it, or beside it: now it is the only one that we have."""
@@ -202,7 +212,9 @@ class Shift:
         try:
             function = place.functions.get(request.job)
             arguments = function.arguments(request)
-        except UsageError as error:
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # it is this request's alone, and must not end the shift again and again
             self._has_ended(refused(request, error, now, self._about(request)))
             return
         run = RequestRun(request, now, self._run_place(request, began + function.seconds, now))
@@ -210,7 +222,9 @@ class Shift:
             self.current = Current(request, run, function, began, began + function.seconds, begun=request.crashes > 0)
         if place.own_process:
             signal.setitimer(signal.ITIMER_REAL, function.seconds + ALARM)
-        ended = attempted(function, arguments, run, request, place.stop, place.limits.tracebacks)
+        ended = attempted(function, arguments, run, request, place.stop, place.limits.tracebacks, place.tell)
+        if place.own_process:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # it came back: what is slow from here on is not its fault
         took = time.monotonic() - began
         self._typical += (max(took, 1e-6) - self._typical) / 8
         with self.lock:
