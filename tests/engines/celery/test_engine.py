@@ -72,7 +72,7 @@ def test_a_message_is_our_text_and_nothing_else(broker: str, engine_for: Made, r
 
     ((headers, (given, named, embed)),) = taken(engine, "sexton")
     assert (headers["task"], headers["id"]) == ("sexton.consume", f"sexton-{DATABASE}-run-7")
-    assert (headers["timelimit"], headers["ignore_result"], headers["retries"]) == ([150.0, None], True, 0)
+    assert (headers["timelimit"], headers["ignore_result"], headers["retries"]) == ([150.0, 150.0], True, 0)
     assert (headers["eta"], headers["expires"]) == (None, None)
     assert (given, named) == ([message(7).to_json()], {})
     assert not any(embed.values())

@@ -16,6 +16,7 @@ from .options import CELERY_TASK, NEITHER, CeleryOptions
 
 if TYPE_CHECKING:
     from celery import Celery
+    from celery.app.routes import Router
     from sqlalchemy import Connection
 
     from ...app import App
@@ -50,6 +51,15 @@ class CeleryEngine:
             return identity(connection)
 
     @cached_property
+    def _router(self) -> Router:
+        """To our two queues, whatever `task_routes` of the product says: its keys would lead nowhere from there."""
+        from celery.app.routes import Router
+
+        from .application import queue_in
+
+        return Router(queues={name: queue_in(self.celery, name) for name in self.options.queues}, app=self.celery)
+
+    @cached_property
     def _kept(self) -> KeptConnection:
         from .broker import KeptConnection
 
@@ -72,17 +82,23 @@ class CeleryEngine:
         from .application import BROKER_ANSWER_SECONDS
         from .broker import SUBMITTED, answering
 
+        seconds = message.seconds + TIMEOUT_MARGIN_SECONDS
         with answering(self.celery), self._kept.producer() as producer:
             self.celery.send_task(
                 CELERY_TASK,
                 (message.to_json(),),
                 task_id=self._task_id(message),
                 producer=producer,
+                router=self._router,
                 queue=self.options.high_queue if message.high else self.options.queue,
+                exchange=None,  # these three: not what a base class of the product's tasks may have
+                routing_key=None,
+                expires=None,
                 serializer="json",
                 ignore_result=True,
                 retry=False,
-                time_limit=message.seconds + TIMEOUT_MARGIN_SECONDS,
+                time_limit=seconds,
+                soft_time_limit=seconds,  # else that of the product's settings comes first, in the middle of a run
                 headers={SUBMITTED: datetime.now(UTC).isoformat()},
                 confirm_timeout=BROKER_ANSWER_SECONDS,
                 add_to_parent=False,
