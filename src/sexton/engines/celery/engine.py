@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from ...db.connect import read_only
 from ...db.database_identity import identity
-from ...errors import SettingsError, SextonError
+from ...errors import SettingsError, SextonError, causes
 from ..carrier import TIMEOUT_MARGIN_SECONDS, EngineHealth, EngineMessage, EngineUnreachable, MessageKind
 from .options import CELERY_TASK, NEITHER, CeleryOptions
 
@@ -68,13 +68,14 @@ class CeleryEngine:
     def submit(self, message: EngineMessage, using: Connection | None = None) -> None:
         """Hand it on, confirmed by RabbitMQ. A connection that was kept may have broken: then once more by a new one.
 
-        EngineUnreachable within some ten seconds, when it was not taken or nobody knows.
+        EngineUnreachable within some ten seconds, when it was not taken or nobody knows. Nothing is tried twice with a
+        broker that is mute: whoever waits for it neither leads nor serves other engines meanwhile.
         """
         kept = self._kept.made
         try:
             self._publish(message)
-        except EngineUnreachable:
-            if not kept:
+        except EngineUnreachable as error:
+            if not kept or any(isinstance(cause, TimeoutError) for cause in causes(error)):
                 raise
             self._publish(message)
 
