@@ -219,6 +219,8 @@ def test_sec_13_check_warns_other_users_and_goes_on(shop: Shell) -> None:
         (".env", "SEXTON_DATABASE=postgresql://shop:hunter2@db/shop\n", True),
         ("sexton.toml", 'database = "postgresql://shop:hunter2@db/shop"\n', True),
         ("sexton.toml", 'database = "postgresql://shop@db/shop"\n', False),
+        ("sexton.toml", '[engines.celery]\nbroker = "redis://:hunter2@host/0"\n', True),
+        ("sexton.toml", '[engines.celery]\nbroker = "env:SHOP_BROKER"\n', False),
         ("sexton.toml", '[channel.slack]\nurl = "https://hooks.slack.com/services/T000/B000/hunter2"\n', True),
     ],
 )

@@ -144,6 +144,7 @@ def test_s3_what_takes_longer_than_its_interval_waits_once_at_most(carried: Carr
 
 
 def test_s4_a_slot_that_was_missed_is_made_up_once(carried: CarriedYard) -> None:
+    """S10: it looks at rows as of its start and not of its slot, so nothing of the days between is left out."""
     carried.enable("yearly")
     carried.scheduler()
     carried.worker()
@@ -154,6 +155,8 @@ def test_s4_a_slot_that_was_missed_is_made_up_once(carried: CarriedYard) -> None
     assert (run.state, run.attempt) == ("succeeded", 1)
     assert run.slot is not None
     assert (run.slot.month, run.slot.day) == (1, 1)
+    row = carried.row(run.id)
+    assert row.as_of >= row.submitted_at > row.slot
     carried.end()
 
 
@@ -239,6 +242,23 @@ def test_s7_jobs_of_one_group_never_run_beside_each_other(carried: CarriedYard) 
     before = carried.yard.ended(first)
     assert before.finished_at is not None
     assert done.started_at >= before.finished_at
+    carried.end()
+
+
+def test_s8_what_failed_rests_however_often_it_is_brought(carried: CarriedYard) -> None:
+    """Its rest is that of its row: neither the engine nor who brings its number anew runs over what has just failed."""
+    carried.enable("failing", "ticking")
+    carried.scheduler()
+    carried.worker()
+    carried.yard.wait_until(lambda: bool(carried.yard.runs("carried.failing")))
+    failed = carried.yard.ended(carried.yard.runs("carried.failing")[0].id)
+    assert failed.state == "failed"
+
+    carried.deliver(failed.id, failed.id)
+
+    carried.yard.wait_until(lambda: carried.counts().duplicates == 2)
+    carried.yard.wait_until(lambda: sum(run.job == "carried.ticking" for run in carried.yard.runs()) >= 4)
+    assert [run.id for run in carried.yard.runs("carried.failing")] == [failed.id]
     carried.end()
 
 

@@ -10,6 +10,7 @@ import time
 from sqlalchemy import text
 
 from sexton import Job, OnDemand, Run, cron, every
+from sexton.jobs.backoff import parse_backoff
 
 from .worker_jobs import crash, doze, quick, spin
 
@@ -37,6 +38,11 @@ def brood(run: Run) -> None:
         connection.execute(text("SELECT pg_sleep(600)"))
 
 
+def broken(run: Run) -> None:
+    """Fails."""
+    raise RuntimeError("the receiver is down")
+
+
 def job(name: str, work: object, **options: object) -> Job:
     """One of a group of its own, so that none waits for another."""
     return Job(f"carried.{name}", work=work, group=name, **options)  # type: ignore[arg-type]
@@ -51,10 +57,11 @@ crashing = job("crash", crash)
 brooding = job("brood", brood, timeout="1s")
 waiting = job("until_told", until_told, timeout="10m")
 slow_tick = job("slow_tick", until_told, timeout="10m", schedule=every("1s"))
-SCHEDULED = ("ticking", "slow_tick", "yearly", "monthly")
+SCHEDULED = ("ticking", "slow_tick", "yearly", "monthly", "failing")
 first_of_two = Job("pair.first", work=until_told, timeout="10m")
 second_of_two = Job("pair.second", work=quick)
 yearly = job("yearly", quick, schedule=cron("0 0 1 1 *"), catch_up=True)
+failing = job("failing", broken, schedule=cron("0 0 1 1 *"), catch_up=True, retry=parse_backoff(["10h"]))
 monthly = job("monthly", quick, schedule=every("30d"), catch_up=True)
 
 

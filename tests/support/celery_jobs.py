@@ -20,7 +20,16 @@ def linger(run: Run) -> None:
         time.sleep(0.02)
 
 
+def two_seconds(run: Run) -> None:
+    """Works for so long."""
+    until = time.monotonic() + 2.0
+    while time.monotonic() < until:
+        run.check()
+        time.sleep(0.02)
+
+
 where_job = Job("celery.where", work=where, group="where")
 linger_job = Job("celery.linger", work=linger, group="linger", timeout="10m")
 second_job = Job("celery.second", work=linger, group="second", timeout="10m")
+two_seconds_job = Job("celery.two_seconds", work=two_seconds, group="two_seconds")
 rare_job = Job("celery.rare", work=where, group="rare", schedule=cron("0 0 1 1 *"))

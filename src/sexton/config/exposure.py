@@ -85,8 +85,8 @@ def _has_secret(file: Path) -> bool:
         values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
-    secret = (path for path, declared, _ in leaves(Settings) if rule_of(declared).secret and path != ("database",))
-    # Of a database's address only its password is one, which is found like that of any other.
+    by_looks = (("database",), ("engines",))  # of an address only its password is one, found like that of any other
+    secret = (path for path, declared, _ in leaves(Settings) if rule_of(declared).secret and path not in by_looks)
     return without_secrets(values) != values or any(_at(values, path) is not None for path in secret)
 
 

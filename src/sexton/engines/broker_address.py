@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 from ..errors import SettingsError
 from ..masking import shown
@@ -21,6 +23,22 @@ def check_address(text: str, schemes: Collection[str], key: str) -> None:
         usual = next(iter(schemes))
         wanted = f"an address of {', '.join(schemes)}, such as {usual}://host:6379/0"
         raise Misfit(f"{wanted}, not {shown(text)!r}", key)
+    if scheme != "unix" and not _can_be_read(text):
+        why = "its port, or the number of its database, cannot be read; write / ? # @ of a password as %2F %3F %23 %40"
+        raise Misfit(f"{shown(text)!r}: {why}", key)
+
+
+def _can_be_read(text: str) -> bool:
+    """As the libraries read it, which raise, or take half a password for a host. Of several, by ";", the first."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  # raises
+    except ValueError:
+        return False
+    path = parts.path.partition(";")[0]
+    if "@" not in parts.netloc and "@" in path + parts.fragment:
+        return False
+    return not parts.scheme.startswith("redis") or re.fullmatch(r"/?\d*", path) is not None
 
 
 def broker_address(text: str, schemes: Collection[str], where: str) -> str:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import amqp
 import pytest
 
 from sexton.app import App
 from sexton.engines.carrier import EngineMessage, EngineUnreachable, MessageKind
 from sexton.engines.celery import CeleryEngine
 from sexton.engines.registry import engine_of
+from sexton.testing.processes import wait_until
+from tests.support.patience import PATIENCE
 from tests.support.ports import closed_port
 from tests.support.rabbitmq_server import RabbitMQServer
 from tests.support.redis_server import RedisServer
@@ -72,7 +76,7 @@ def test_a_message_is_our_text_and_nothing_else(broker: str, engine_for: Made, r
 
     ((headers, (given, named, embed)),) = taken(engine, "sexton")
     assert (headers["task"], headers["id"]) == ("sexton.consume", f"sexton-{DATABASE}-run-7")
-    assert (headers["timelimit"], headers["ignore_result"], headers["retries"]) == ([150.0, None], True, 0)
+    assert (headers["timelimit"], headers["ignore_result"], headers["retries"]) == ([150.0, 150.0], True, 0)
     assert (headers["eta"], headers["expires"]) == (None, None)
     assert (given, named) == ([message(7).to_json()], {})
     assert not any(embed.values())
@@ -146,6 +150,27 @@ def test_a_connection_that_broke_is_made_anew(broker: str, engine_for: Made, req
     engine.submit(message(4))
 
     assert {headers["id"].rpartition("-")[2] for headers, _ in taken(engine, "sexton")} >= {"3", "4"}
+
+
+def test_a_broker_that_stands_still_is_left_without_a_farewell(
+    engine_for: Made, start_rabbitmq: Callable[..., RabbitMQServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As RabbitMQ does to who publishes while it is short of memory or disk. Nor is it called once more at once."""
+    server = start_rabbitmq()
+    engine = engine_for(server.url)
+    engine.submit(message(1))
+    monkeypatch.setattr(amqp.Connection, "send_method", lambda *_, **__: pytest.fail("a farewell"))
+    monkeypatch.setattr(amqp.Connection, "connect", lambda *_, **__: pytest.fail("called once more"))
+
+    assert server.pid is not None
+    os.killpg(server.pid, signal.SIGSTOP)
+    threads = list(Path(f"/proc/{server.pid}/task").iterdir())
+    try:
+        assert wait_until(lambda: all(") T " in (one / "stat").read_text() for one in threads), PATIENCE)
+        with pytest.raises(EngineUnreachable, match="timed out"):
+            engine.submit(message(2))
+    finally:
+        os.killpg(server.pid, signal.SIGCONT)
 
 
 def test_redis_that_is_full_is_no_success(engine_for: Made, start_redis: Callable[..., RedisServer]) -> None:

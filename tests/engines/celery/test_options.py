@@ -30,6 +30,11 @@ def options(**given: Any) -> CeleryOptions:
         ({"app": "shop.tasks"}, "'shop.tasks' is no module and name"),
         ({"broker": "shop"}, "engines.celery.broker: an address of redis, rediss, amqp, amqps"),
         ({"broker": f"sqs://me:{PASSWORD}@host"}, "not 'sqs://me:***@host'"),
+        ({"broker": f"redis://:12/{PASSWORD}@host/0"}, "'redis://:***@host/0': its port, or the number"),
+        ({"broker": f"redis://:{PASSWORD}/x@host/0"}, "write / ? # @ of a password as %2F %3F %23 %40"),
+        ({"broker": f"amqp://me:12#{PASSWORD}@host//"}, "cannot be read"),
+        ({"broker": "redis://host:99999/0"}, "'redis://host:99999/0': its port"),
+        ({"broker": "redis://host/first"}, "the number of its database, cannot be read"),
         ({"broker": "redis://h", "queue": "a", "high_queue": "a"}, "two different names"),
         ({"broker": "redis://h", "pool": "eventlet"}, "one of prefork, threads, solo, gevent"),
         ({"broker": "redis://h", "stop_limit": "soon"}, "engines.celery.stop_limit"),
@@ -43,6 +48,21 @@ def test_what_cannot_be_is_refused_in_one_line(given: dict[str, Any], words: str
     assert words in str(caught.value)
     assert PASSWORD not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [
+        "redis://",
+        "redis://:p%2Fw@[::1]:6379",
+        "rediss://me:p;w@host:6379/15?ssl_ca_certs=/a@b.pem",
+        "amqp://me:pw@host//",
+        "amqps://host/shop",
+        "redis://one/0;redis://:pw@two/0",
+    ],
+)
+def test_what_can_be_a_broker_is_taken(broker: str) -> None:
+    assert options(broker=broker).broker_address() == broker
 
 
 def test_a_broker_is_named_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:

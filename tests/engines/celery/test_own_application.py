@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,22 @@ def test_celery_a_sexton_engines_celery_is_the_products_application(
 
     assert made.yard.ended(number).state == "succeeded"
     assert wait_until(lambda: made.notes.exists() and "hello" in made.notes.read_text(), PATIENCE)
+    assert worker.end() == 0
+
+
+@pytest.mark.parametrize("variables", [{}, {"SHOP_NAMES_ALL_QUEUES": "1"}])
+def test_what_an_application_says_of_all_its_tasks_is_not_for_ours(
+    shop: Any, rabbitmq_url: str, celery: Programs, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Routes to other queues, a soft time limit, a rate, an expiry, the kind of queues that it makes, or makes not."""
+    strict = "tests.support.celery_strict_shop"
+    monkeypatch.delitem(sys.modules, strict, raising=False)  # it reads the variables
+    made = shop({"app": f"{strict}:app"}, SHOP_BROKER=rabbitmq_url, **variables)
+    worker = celery("-A", "sexton.engines.celery", "worker", "-c", "1", **made.variables)
+
+    numbers = made.submit("celery.where", "celery.two_seconds")
+
+    assert [made.yard.ended(number).state for number in numbers] == ["succeeded", "succeeded"]
     assert worker.end() == 0
 
 

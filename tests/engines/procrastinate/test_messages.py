@@ -104,6 +104,8 @@ def test_without_its_tables_the_transaction_of_the_caller_goes_on(app: App, bare
     health = bare.health()
     assert not health.reachable
     assert "sexton engines migrate" in health.trouble
+    theirs = ProcrastinateEngine(app, ProcrastinateOptions(app="shop.tasks:app", schema="procrastinate"))
+    assert theirs.health().trouble.endswith("; migrate those of shop.tasks:app")  # which the command refuses
 
 
 def test_cancelled_messages_never_start_and_those_under_way_are_aborted(app: App, carrier: ProcrastinateEngine) -> None:

@@ -38,6 +38,14 @@ def queue_of(name: str) -> Queue:
     return Queue(name, Exchange(name), routing_key=name)
 
 
+def queue_in(celery: Celery, name: str) -> Queue:
+    """A queue as this application declares it, by its own settings: of another kind than ours the broker refuses it."""
+    try:
+        return celery.amqp.queues[name]
+    except KeyError:  # the application makes no queues but those that it names
+        return queue_of(name)
+
+
 def _plain(options: CeleryOptions) -> Celery:
     """One of our own, in which everything is off that the rows decide: results, retries, prefetching, events."""
     address = options.broker_address()

@@ -96,6 +96,7 @@ class KeptConnection:
             try:
                 yield self._celery.amqp.Producer(self._own())
             except BaseException:
+                self._hang_up()
                 self._close()
                 raise
 
@@ -114,6 +115,12 @@ class KeptConnection:
             self._connection, self._process = fresh_connection(self._celery), os.getpid()
         assert self._connection is not None
         return self._connection
+
+    def _hang_up(self) -> None:
+        """Without the farewells of AMQP: one that is frozen, or full, makes us wait longer than a lease."""
+        talk: Any = getattr(self._connection, "_connection", None)
+        if self._process == os.getpid() and hasattr(talk, "collect"):
+            talk.collect()
 
     def _close(self) -> None:
         left, self._connection = self._connection, None

@@ -10,12 +10,13 @@ from uuid import uuid4
 
 from ...db.connect import read_only
 from ...db.database_identity import identity
-from ...errors import SettingsError, SextonError
+from ...errors import SettingsError, SextonError, causes
 from ..carrier import TIMEOUT_MARGIN_SECONDS, EngineHealth, EngineMessage, EngineUnreachable, MessageKind
 from .options import CELERY_TASK, NEITHER, CeleryOptions
 
 if TYPE_CHECKING:
     from celery import Celery
+    from celery.app.routes import Router
     from sqlalchemy import Connection
 
     from ...app import App
@@ -50,6 +51,15 @@ class CeleryEngine:
             return identity(connection)
 
     @cached_property
+    def _router(self) -> Router:
+        """To our two queues, whatever `task_routes` of the product says: its keys would lead nowhere from there."""
+        from celery.app.routes import Router
+
+        from .application import queue_in
+
+        return Router(queues={name: queue_in(self.celery, name) for name in self.options.queues}, app=self.celery)
+
+    @cached_property
     def _kept(self) -> KeptConnection:
         from .broker import KeptConnection
 
@@ -58,13 +68,14 @@ class CeleryEngine:
     def submit(self, message: EngineMessage, using: Connection | None = None) -> None:
         """Hand it on, confirmed by RabbitMQ. A connection that was kept may have broken: then once more by a new one.
 
-        EngineUnreachable within some ten seconds, when it was not taken or nobody knows.
+        EngineUnreachable within some ten seconds, when it was not taken or nobody knows. Nothing is tried twice with a
+        broker that is mute: whoever waits for it neither leads nor serves other engines meanwhile.
         """
         kept = self._kept.made
         try:
             self._publish(message)
-        except EngineUnreachable:
-            if not kept:
+        except EngineUnreachable as error:
+            if not kept or any(isinstance(cause, TimeoutError) for cause in causes(error)):
                 raise
             self._publish(message)
 
@@ -72,17 +83,23 @@ class CeleryEngine:
         from .application import BROKER_ANSWER_SECONDS
         from .broker import SUBMITTED, answering
 
+        seconds = message.seconds + TIMEOUT_MARGIN_SECONDS
         with answering(self.celery), self._kept.producer() as producer:
             self.celery.send_task(
                 CELERY_TASK,
                 (message.to_json(),),
                 task_id=self._task_id(message),
                 producer=producer,
+                router=self._router,
                 queue=self.options.high_queue if message.high else self.options.queue,
+                exchange=None,  # these three: not what a base class of the product's tasks may have
+                routing_key=None,
+                expires=None,
                 serializer="json",
                 ignore_result=True,
                 retry=False,
-                time_limit=message.seconds + TIMEOUT_MARGIN_SECONDS,
+                time_limit=seconds,
+                soft_time_limit=seconds,  # else that of the product's settings comes first, in the middle of a run
                 headers={SUBMITTED: datetime.now(UTC).isoformat()},
                 confirm_timeout=BROKER_ANSWER_SECONDS,
                 add_to_parent=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import os
 import signal
@@ -77,7 +78,8 @@ def _tell_before_soft_shutdown(sender: Any, **_: Any) -> None:
 
 def _pass_on(**_: Any) -> None:
     """In the worker's main process, in a signal handler: it waits for its tasks, and ours end after a batch."""
-    threading.Thread(target=_tell_runs, args=(os.getpid(),), name="sexton: ending runs", daemon=True).start()
+    # A `Thread` waits for its begin, and takes locks: we may have interrupted who has them, or be gevent's hub.
+    _thread.start_new_thread(_tell_runs, (os.getpid(),))
 
 
 def _tell_runs(worker: int) -> None:
@@ -86,11 +88,14 @@ def _tell_runs(worker: int) -> None:
     Runs that this process has handed to executors are told by our own means.
     """
     from celery.worker import state
+    from kombu.utils.compat import detect_environment
 
     from .. import consumer
     from .options import CELERY_TASK
 
     consumer.stop().ask("its worker ends")
+    if detect_environment() != "default":  # a greenlet has no process, and a number that may be anybody's
+        return
     told: set[str] = set()
     waiting = threading.Event()
     while not waiting.wait(AGAIN_SECONDS if told else 0.01):

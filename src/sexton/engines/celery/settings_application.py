@@ -9,7 +9,7 @@ from ...console import complain
 from ...errors import SextonError
 from .. import consumer
 from ..registry import engine_of
-from .application import queue_of
+from .application import queue_in
 from .engine import CeleryEngine
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def application_of_settings() -> Celery:
     found = engine.celery
     if engine.options.app:
         for name in engine.options.queues:
-            found.amqp.queues.select_add(queue_of(name))
+            found.amqp.queues.select_add(queue_in(found, name))
     return found
 
 

@@ -24,6 +24,7 @@ def install(app: Celery) -> None:
         ignore_result=True,
         store_errors_even_if_ignored=False,
         max_retries=0,
+        rate_limit=0,  # none: with None it would have that of the product's settings
         track_started=False,
         serializer="json",
         shared=False,

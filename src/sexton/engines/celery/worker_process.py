@@ -14,7 +14,13 @@ def main(words: list[str]) -> int:
     """Work until a signal comes; Celery's own exit code."""
     from celery import maybe_patch_concurrency
 
-    maybe_patch_concurrency(["celery", *words])  # for gevent, before anything of ours is loaded that it has to change
+    try:  # for gevent, before anything of ours is loaded that it has to change
+        maybe_patch_concurrency(["celery", *words])
+    except ModuleNotFoundError as error:
+        from ...errors import SettingsError
+
+        pool = error.name.partition(".")[0] if error.name else "its library"
+        raise SettingsError(f"engines.celery.pool: {pool} is not installed; run: pip install {pool}") from error
     from celery import signals
 
     from .broker import on_redis

@@ -57,7 +57,7 @@ class ProcrastinateEngine:
             with self._transaction() as connection:
                 self._write(connection, message)
         else:
-            with _as_unreachable(), using.begin_nested():
+            with _as_unreachable(self.options), using.begin_nested():
                 self._write(using, message)
 
     def _write(self, connection: Connection, message: EngineMessage) -> None:
@@ -90,7 +90,11 @@ class ProcrastinateEngine:
         """From its tables. workers: of everybody in that schema, as a worker does not say what it listens to."""
         place = self.options.place
         try:
-            with _as_unreachable(), read_only(self._app.database) as reading, limited_time(reading, HEALTH_SECONDS):
+            with (
+                _as_unreachable(self.options),
+                read_only(self._app.database) as reading,
+                limited_time(reading, HEALTH_SECONDS),
+            ):
                 if why := messages.strangers(reading, place):
                     return EngineHealth(reachable=False, trouble=why)
                 found = messages.count(reading, place)
@@ -124,7 +128,7 @@ class ProcrastinateEngine:
         database = self._app.database
         with (
             connection_errors_translated(database),
-            _as_unreachable(),
+            _as_unreachable(self.options),
             short_transaction(database, lease) as connection,
         ):
             yield connection
@@ -139,7 +143,7 @@ class ProcrastinateEngine:
 
 
 @contextmanager
-def _as_unreachable() -> Iterator[None]:
+def _as_unreachable(options: ProcrastinateOptions) -> Iterator[None]:
     """Turn what the database says into EngineUnreachable; a session that is lost passes, it is not the engine's."""
     try:
         yield
@@ -148,8 +152,8 @@ def _as_unreachable() -> Iterator[None]:
         if fault is Fault.GONE:
             raise
         if fault is Fault.SCHEMA:
+            whose = f"migrate those of {options.app}" if options.app else "run: sexton engines migrate"
             raise EngineUnreachable(
-                f"procrastinate: its tables are not there, or of another version ({describe(error)}); "
-                "run: sexton engines migrate"
+                f"procrastinate: its tables are not there, or of another version ({describe(error)}); {whose}"
             ) from error
         raise EngineUnreachable(f"procrastinate: {describe(error)}") from error
