@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -112,7 +112,7 @@ def test_a_request_that_came_back_leaves_no_alarm_behind(office: PostOffice) -> 
     left: list[float] = []
     shift = office.shift()
 
-    def tell(_ended: EndedRequest) -> None:
+    def tell(_ended: Sequence[EndedRequest]) -> None:
         left.append(signal.getitimer(signal.ITIMER_REAL)[0])
 
     shift.place = replace(shift.place, own_process=True, tell=tell)

@@ -80,7 +80,7 @@ def test_what_fails_after_the_end_is_told(office: PostOffice) -> None:
     """Nobody tries it again, and nobody should have to guess."""
     told: list[EndedRequest] = []
     shift = office.shift()
-    shift.place = replace(shift.place, tell=told.append)
+    shift.place = replace(shift.place, tell=told.extend)
     office.app.enqueue("post.finish_and_fail", name="once")
     office.work(shift)
 

@@ -87,7 +87,7 @@ class RequestDesk:
         self._listener, heard = heard_by(self._app.database, self._listener, REQUESTS_CHANNEL)
         if heard or now >= self._look:
             self._look = now + REQUEST_POLL_SECONDS
-            self._waits = self._waits or heard or self._any()  # whoever may connect may ring: a claim then finds nothing
+            self._waits = self._waits or bool(heard) or self._any()  # anybody may ring: a claim finds nothing then
         free = self._free()
         if self._waits:
             at_work = sum(executor.shift is not None for executor in self._executors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -67,7 +67,7 @@ def attempted(
     request: ClaimedRequest,
     stop: Stop,
     tracebacks: bool,
-    late: Callable[[EndedRequest], None],
+    late: Callable[[Sequence[EndedRequest]], None],
 ) -> EndedRequest | None:
     """Call the function; how it ended. None: it ended itself, together with its data.
 
@@ -84,7 +84,7 @@ def attempted(
         if not run.finished:
             return ended
         if ended.ending.state == RunState.FAILED:
-            late(replace(ended, ending=Ending(RunState.PARTIAL, f"{TOO_LATE}: {ended.ending.error}"), again=None))
+            late([replace(ended, ending=Ending(RunState.PARTIAL, f"{TOO_LATE}: {ended.ending.error}"), again=None)])
         return None
     finally:
         run.over = True
