@@ -158,7 +158,8 @@ class Shift:
                 raise
             told = [one for one in ended if one.request.id in ours]
             self.done += len(told)
-            self.place.tell(told)
+            if told:
+                self.place.tell(told)
 
     def _execute(self, batch: list[ClaimedRequest], over: Callable[[], bool]) -> None:
         """Those that may have crashed a process come last, each alone."""
