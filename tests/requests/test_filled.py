@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from sexton import Wish
 from sexton.requests.serial_keys import free_next, free_next_of
 from sexton.requests.upkeep import process_gone
 from tests.support.post_office import PostOffice
@@ -62,6 +63,8 @@ def test_what_waits_for_days_is_not_read_each_second_nor_when_a_process_ends(off
     fill(office, DELAYED)
     number = office.app.enqueue("post.write")
     claimed(office, "busy/1.0")
+    due = office.app.enqueue("post.write", wish=Wish(delay="1h"))
+    office.past(due, "run_at")
     statements = Statements(office.engine)
     with office.engine.connect() as connection:
         process_gone(connection, "busy/1", "worker", number, None)

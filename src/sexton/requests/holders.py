@@ -42,7 +42,7 @@ class Holder:
         new = upsert(dialect, table).values(**row, expires_at=later)
         kept = new.on_conflict_do_update(index_elements=["name"], set_={"idle": idle, "expires_at": later})
         connection.execute(kept)
-        self.lapsed = self.lapsed or began - self.renewed > self.seconds
+        self.lapsed = self.lapsed or 0.0 < self.renewed < began - self.seconds
         self.renewed = began
 
     def leave(self, connection: Connection) -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, case, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, literal, or_, select, text, update
 
 from ..db.server_clock import database_now, now_of_statement
 from ..db.tables import own_tables
@@ -39,7 +39,7 @@ def keep_up(connection: Connection, engines: Sequence[str]) -> bool:
         bury(connection, crashed, DeadReason.CRASHED, "its process died with it, each time")
     _bury_unknown(connection)
     forget_the_dead(connection)
-    promoted = connection.execute(_promotion(connection.dialect.name)).all()  # SQLite counts no rows here
+    promoted = _promote(connection)
     freed = free_next(connection)
     if promoted or freed or left:
         for engine in engines:
@@ -48,20 +48,34 @@ def keep_up(connection: Connection, engines: Sequence[str]) -> bool:
 
 
 @cache
-def _promotion(dialect: str) -> Any:
-    """Delayed ones whose time has come are ready, or stand in the line of their serial key."""
+def _due(dialect: str) -> Any:
+    """Delayed ones whose time has come."""
     table = own_tables(dialect).requests
-    due = (
-        select(table.c.id)
-        .where(table.c.state == RequestState.DELAYED, table.c.run_at <= now_of_statement(dialect))
-        .order_by(table.c.run_at)
-        .limit(MOST_AT_ONCE)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
+    due = select(table.c.id).where(table.c.state == RequestState.DELAYED, table.c.run_at <= now_of_statement(dialect))
+    return due.order_by(table.c.run_at).limit(MOST_AT_ONCE).with_for_update(skip_locked=True)
+
+
+def _promote(connection: Connection) -> bool:
+    """Those are ready, or stand in the line of their serial key; whether there were any.
+
+    By their numbers, as few as they are: joined, the server would expect as many as there may be, and read the table.
+    """
+    dialect = connection.dialect.name
+    due = list(connection.execute(_due(dialect)).scalars())
+    if due:
+        connection.execute(_promotion(dialect), {"ids": due})
+    return bool(due)
+
+
+@cache
+def _promotion(dialect: str) -> Any:
+    table = own_tables(dialect).requests
     alone = or_(table.c.serial_key.is_(None), table.c.attempt > 1)  # a retry kept its turn
     state = case((alone, literal(str(RequestState.READY))), else_=literal(str(RequestState.BLOCKED)))
-    return update(table).where(table.c.id == due.c.id).values(state=state).returning(table.c.id)
+    named: ColumnElement[bool] = table.c.id.in_(bindparam("ids", expanding=True))
+    if dialect == "postgresql":
+        named = table.c.id == text("ANY (CAST(:ids AS bigint[]))")
+    return update(table).where(named, table.c.state == RequestState.DELAYED).values(state=state)
 
 
 def unknown(connection: Connection, holder: str, ids: Sequence[int]) -> None:
