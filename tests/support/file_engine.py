@@ -90,7 +90,7 @@ class FileEngine:
                     if (text := self._take()) is None:
                         free.release()
                         break
-                    done = pool.submit(consumer.consume, self._app, text, own_process=False)
+                    done = pool.submit(consumer.consume, self._app, text, own_process=False, engine=NAME)
                     done.add_done_callback(lambda _: free.release())
             consumer.stop().ask(stop.reason)
         consumer.leave()
@@ -116,7 +116,7 @@ class FileEngine:
         code = 1
         try:
             consumer.forget_connections()
-            consumer.consume(consumer.app(), text, own_process=True)
+            consumer.consume(consumer.app(), text, own_process=True, engine=NAME)
             consumer.leave()
             code = 0
         finally:

@@ -85,11 +85,12 @@ def forget_connections() -> None:
     _warm.clear()
 
 
-def consume(app: App, text: object, *, own_process: bool) -> None:
+def consume(app: App, text: object, *, own_process: bool, engine: str = "") -> None:
     """Do what a message says, whatever comes of it.
 
     own_process: this process is the message's alone and may be ended with it, as a child of Celery's prefork pool and
     a work-horse of RQ may. Otherwise each run is given to an executor, a process of ours that is kept warm.
+    engine: that brings it; else the one of the settings, which may name several.
     """
     try:
         message = EngineMessage.from_json(text)
@@ -99,7 +100,7 @@ def consume(app: App, text: object, *, own_process: bool) -> None:
             _say("message left alone", reason=f"it is for database {message.database[:16]!r}, and this one is {ours}")
             return
         if message.kind is MessageKind.REQUEST:
-            _take_requests(app, message.ids, own_process=own_process)
+            _take_requests(app, message.ids, engine or _serving(app), own_process=own_process)
             return
     except (SextonError, SQLAlchemyError) as error:
         _say("message left alone", reason=in_words(error))
@@ -111,9 +112,8 @@ def consume(app: App, text: object, *, own_process: bool) -> None:
             _carry_out(app, number, own_process=own_process)
 
 
-def _take_requests(app: App, ids: tuple[int, ...], *, own_process: bool) -> None:
+def _take_requests(app: App, ids: tuple[int, ...], engine: str, *, own_process: bool) -> None:
     """Those of these requests that are free; the others are somebody's, or over."""
-    engine = _serving(app)
     if not own_process:
         if not _executors(app).take(ids, engine):
             _say("requests were left", reason="no process for them could be started", requests=len(ids))

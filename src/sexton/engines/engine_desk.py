@@ -104,7 +104,8 @@ class EngineDesk:
             if self._doorbell.rests(now, idle=not self._more):
                 self._more = self.requests.submit() > 0
         if time.monotonic() >= self.submitter.outage.rest_until and isinstance(self.submitter.engine, KeepsUp):
-            self.submitter.engine.keep_up()
+            with self.submitter.outage.its_own():
+                self.submitter.engine.keep_up()
 
     def pause(self) -> float:
         """Seconds until the next turn, when no source speaks before."""

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..app import App
 from ..db.server_clock import ask_now
 from ..errors import SextonError
+from ..masking import scrubbed
 from ..slots.lease import short_transaction
 from ..telemetry.engine_incidents import engine_answers, engine_broke
+from ..texts import one_line
+from .carrier import EngineUnreachable
+
+MAX_TROUBLE_CHARACTERS = 300
+"""Of what an engine raises, in the line about it."""
 
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 60.0
 
 
 class EngineOutage:
-    """Of one engine. rest_until: monotonic time before which it is not asked.  reason: why it is down; "": it is not.
+    """Of one engine, by its name. rest_until: monotonic time before which it is not asked.  reason: why it is down; "": it is not.
 
     say: writes a line of log.
     """
@@ -24,29 +33,39 @@ class EngineOutage:
         self.rest_until = 0.0
         self.reason = ""
         self._app = app
-        self._name = name
+        self.name = name
         self._say = say
         self._rest = FIRST_REST_SECONDS
         self._asked = False
+
+    @contextmanager
+    def its_own(self) -> Iterator[None]:
+        """Around a call of the engine, which may be anybody's code: what it raises is EngineUnreachable, and no trouble
+        of the other engines. Errors of the database and of Sexton pass."""
+        try:
+            yield
+        except (SextonError, SQLAlchemyError):
+            raise
+        except Exception as error:
+            words = one_line(scrubbed(str(error)), MAX_TROUBLE_CHARACTERS)
+            raise EngineUnreachable(f"{self.name}: {type(error).__name__}: {words}") from error
 
     def noticed(self, error: SextonError) -> None:
         """It did not take a message. Database errors pass."""
         self.rest_until = time.monotonic() + self._rest
         self._rest = min(self._rest * 2, LONGEST_REST_SECONDS)
         if not self.reason:
-            self._say("engine does not answer", engine=self._name, error=str(error))
+            self._say("engine does not answer", engine=self.name, error=str(error))
             with short_transaction(self._app.database, self._app.limits().lease) as connection:
-                engine_broke(
-                    connection, self._name, str(error), self._app.settings.alerts.channels, ask_now(connection)
-                )
+                engine_broke(connection, self.name, str(error), self._app.settings.alerts.channels, ask_now(connection))
         self.reason = str(error)
 
     def answered(self) -> None:
         """It took all there was. An incident of a leader before us is over as well. Database errors pass."""
         self.rest_until, self._rest = 0.0, FIRST_REST_SECONDS
         if self.reason:
-            self._say("engine answers again", engine=self._name)
+            self._say("engine answers again", engine=self.name)
         if self.reason or not self._asked:
             with short_transaction(self._app.database, self._app.limits().lease) as connection:
-                engine_answers(connection, self._name, self._app.settings.alerts.channels, ask_now(connection))
+                engine_answers(connection, self.name, self._app.settings.alerts.channels, ask_now(connection))
         self.reason, self._asked = "", True

@@ -24,7 +24,8 @@ class Handover:
         """The messages of an engine that keeps them in our database: they are there if the rows are marked."""
         if self._engine.transactional:
             for message in messages:
-                self._engine.submit(message, using=connection)
+                with self._outage.its_own():
+                    self._engine.submit(message, using=connection)
 
     def after(self, messages: Sequence[EngineMessage], back: Callable[[Connection, list[int]], object]) -> None:
         """Those of any other engine, once the rows are marked. What it took and did not say so comes twice.
@@ -33,7 +34,8 @@ class Handover:
         """
         for place, message in enumerate(() if self._engine.transactional else messages):
             try:
-                self._engine.submit(message)
+                with self._outage.its_own():
+                    self._engine.submit(message)
             except EngineUnreachable as error:
                 with short_transaction(self._app.database, self._app.limits().lease) as connection:
                     back(connection, [number for left in messages[place:] for number in left.ids])

@@ -38,4 +38,4 @@ def take(*given: object, **named: object) -> None:
 
     text: Any = given[0] if len(given) == 1 and not named else None
     with pool_processes.carrying():
-        consumer.consume(consumer.app(), text, own_process=pool_processes.is_one())
+        consumer.consume(consumer.app(), text, own_process=pool_processes.is_one(), engine="celery")

@@ -72,7 +72,7 @@ async def _consume(context: procrastinate.JobContext, message: Mapping[str, Any]
 
 
 def _take(text: str) -> None:
-    consumer.consume(consumer.app(), text, own_process=False)
+    consumer.consume(consumer.app(), text, own_process=False, engine="procrastinate")
 
 
 def register(product: procrastinate.App) -> None:

@@ -19,7 +19,7 @@ def consume(text: str) -> None:
     own = is_horse()
     if own:
         consumer.forget_connections()
-    consumer.consume(consumer.app(), text, own_process=own)
+    consumer.consume(consumer.app(), text, own_process=own, engine="rq")
 
 
 def is_horse() -> bool:
