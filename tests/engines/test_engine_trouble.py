@@ -55,7 +55,7 @@ def submitted(engine: Engine) -> list[bool]:
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("//ada:qXcanary@host"), OSError("gone"), RuntimeError("x\ny"), KeyError()]
+    "error", [ValueError("redis://ada:qXcanary@host"), OSError("gone"), RuntimeError("x\ny"), KeyError()]
 )
 def test_whatever_it_raises_its_runs_wait_and_it_rests(engine: Engine, error: Exception) -> None:
     odd, said = Odd(error, transactional=False), list[tuple[str, str]]()
