@@ -24,9 +24,9 @@ FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 60.0
 
 
 class EngineOutage:
-    """Of one engine, by its name. rest_until: monotonic time before which it is not asked.  reason: why it is down; "": it is not.
+    """Of the engine `name`. rest_until: monotonic time before which it is not asked.
 
-    say: writes a line of log.
+    reason: why it is down; "": it is not.  say: writes a line of log.
     """
 
     def __init__(self, app: App, name: str, say: Callable[..., None]) -> None:
