@@ -24,6 +24,7 @@ MAX_ARGUMENTS_BYTES = 65_536
 RESERVED_ARGUMENTS = ("using", "wish")
 """What `enqueue` takes for itself."""
 
+_loads = json.JSONDecoder().decode
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -91,14 +92,18 @@ class Parameters:
 
     def read(self, kept: Mapping[str, Any]) -> dict[str, Any]:
         """What the function is called with. UnfitArguments, without a value, for what it does not take any more."""
-        if (unknown := kept.keys() - self._types.keys()) and not self._others:
-            raise UnfitArguments(f"{self.job}: its function takes no {_listed(unknown)} any more")
-        if missing := self._needed - kept.keys():
-            raise UnfitArguments(f"{self.job}: its function needs {_listed(missing)}, which this request has not")
+        if kept.keys() != self._types.keys():
+            self._check_names(kept)
         try:
             return {name: self._types.get(name, _ANYTHING).read(value) for name, value in kept.items()}
         except Misfitting as error:
             raise UnfitArguments(f"{self.job}: an argument {error}") from None
+
+    def _check_names(self, kept: Mapping[str, Any]) -> None:
+        if (unknown := kept.keys() - self._types.keys()) and not self._others:
+            raise UnfitArguments(f"{self.job}: its function takes no {_listed(unknown)} any more")
+        if missing := self._needed - kept.keys():
+            raise UnfitArguments(f"{self.job}: its function needs {_listed(missing)}, which this request has not")
 
     def from_words(self, words: Mapping[str, str]) -> dict[str, Any]:
         """Arguments that a person typed as text. UsageError where one cannot be read so."""
@@ -123,7 +128,7 @@ _ANYTHING = argument_type(Any)
 def loaded_arguments(text: str) -> dict[str, Any]:
     """The object that is kept. UnfitArguments: somebody else wrote there."""
     try:
-        value = json.loads(text)
+        value = _loads(text)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -80,7 +80,10 @@ def _leave(connection: Connection, holder: str, well: Sequence[EndedRequest], de
     if not well:
         return set()
     dialect = connection.dialect.name
-    gone = {"ids": [one.request.id for one in well], "holder_name": holder}
+    ids: Any = [one.request.id for one in well]
+    if dialect == "postgresql":
+        ids = "{" + ",".join(map(str, ids)) + "}"  # the driver takes its time for a list
+    gone = {"ids": ids, "holder_name": holder}
     ours = set(connection.execute(_delete(dialect), gone).scalars())
     told = [_run_row(one, holder, definition) for one in well if one.kept and one.request.id in ours]
     if told:
@@ -185,18 +188,23 @@ SUMMED = ("succeeded", "failed", "died", "run_ms", "waited_ms")
 
 def _count(connection: Connection, holder: str, ended: Iterable[EndedRequest]) -> None:
     """A row a job, a minute and a process."""
-    counts: dict[tuple[str, datetime], list[int]] = {}
+    counts: dict[tuple[str, datetime], list[float]] = {}
+    minute = next_minute = datetime.min.replace(tzinfo=UTC)
     for one in ended:
         finished = one.begun_at + timedelta(seconds=one.seconds)
-        key = (one.request.job, finished.replace(second=0, microsecond=0))
-        waited = max((one.begun_at - one.request.ready_at).total_seconds(), 0.0)
-        row = counts.setdefault(key, [0, 0, 0, 0, 0])
-        for place, more in enumerate(
-            (one.went_well, one.ending.state in FAILURES, one.is_dead, one.seconds * 1000, waited * 1000)
-        ):
-            row[place] += round(more)
+        if not minute <= finished < next_minute:
+            minute = finished.replace(second=0, microsecond=0)
+            next_minute = minute + timedelta(minutes=1)
+        row = counts.setdefault((one.request.job, minute), [0, 0, 0, 0, 0])
+        if one.went_well:
+            row[0] += 1
+        else:
+            row[1] += one.ending.state in FAILURES
+            row[2] += one.is_dead
+        row[3] += one.seconds * 1000
+        row[4] += max((one.begun_at - one.request.ready_at).total_seconds(), 0.0) * 1000
     for (job, minute), row in sorted(counts.items()):
-        values = {"job": job, "minute": minute, "holder": holder, **dict(zip(SUMMED, row, strict=True))}
+        values = {"job": job, "minute": minute, "holder": holder, **dict(zip(SUMMED, map(round, row), strict=True))}
         connection.execute(_added(connection.dialect.name), values)
 
 

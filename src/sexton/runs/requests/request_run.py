@@ -29,17 +29,16 @@ TAKEN_OVER = "was taken over by another process, or somebody deleted it; nothing
 
 @dataclass(slots=True)
 class RunPlace:
-    """Where a request is executed. finish: ends the request in the transaction in hand, see `transaction(finish)`.
+    """Where the requests of a shift are executed. holder: who holds them.
 
-    deadline: monotonic time.  holder: who holds the request.
+    finish: ends a request, begun at that monotonic time, in the transaction in hand; see `transaction(finish)`.
     """
 
     engine: Engine
     limits: Limits
     holder: str
-    deadline: float
     stop: Stop
-    finish: Callable[[Connection, Counts], None]
+    finish: Callable[[ClaimedRequest, datetime, float, Connection, Counts], None]
 
 
 class RequestRun:
@@ -48,7 +47,8 @@ class RequestRun:
     job: its name.  request: its number.  attempt: from 1.  now: the time of the attempt, aware, UTC, by the database.
     """
 
-    def __init__(self, request: ClaimedRequest, now: datetime, place: RunPlace) -> None:
+    def __init__(self, request: ClaimedRequest, now: datetime, place: RunPlace, began: float, deadline: float) -> None:
+        """began, deadline: monotonic times."""
         self.job = request.job
         self.request = request.id
         self.attempt = request.attempt
@@ -61,6 +61,9 @@ class RequestRun:
         self.changed = 0
         self.over = False
         self._place = place
+        self._claimed = request
+        self._began = began
+        self._deadline = deadline
         self._open = threading.local()
 
     @contextmanager
@@ -85,11 +88,14 @@ class RequestRun:
                 yield connection
                 if finish:
                     written.watching = False
-                    self._place.finish(connection, Counts(changed=self.changed + written.rows))
+                    self._finish(connection, Counts(changed=self.changed + written.rows))
             self.changed += written.rows
             self.finished = self.finished or finish
         finally:
             self._open.now = False
+
+    def _finish(self, connection: Connection, counts: Counts) -> None:
+        self._place.finish(self._claimed, self.now, self._began, connection, counts)
 
     @staticmethod
     def _committing(connection: Connection, written: WatchedTransaction, finish: bool) -> None:
@@ -104,7 +110,7 @@ class RequestRun:
     @contextmanager
     def _fenced(self) -> Iterator[Connection]:
         place = self._place
-        left = max(place.deadline - time.monotonic(), 0.001)
+        left = max(self._deadline - time.monotonic(), 0.001)
         with place.engine.begin() as connection, statement_limit(connection, min(place.limits.statement, left)):
             if connection.dialect.name == "postgresql":
                 self._limit(connection, min(place.limits.statement, left))
@@ -133,5 +139,5 @@ class RequestRun:
         if self.cancelled is not None or self._place.stop.asked:
             self.told = True
             raise Stopped(self._place.stop.reason or f"cancelled by {self.cancelled}")
-        if time.monotonic() > self._place.deadline:
+        if time.monotonic() > self._deadline:
             raise TimedOut("its timeout passed")

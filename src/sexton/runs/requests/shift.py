@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -61,6 +60,7 @@ class Shift:
         self._left: list[int] = []
         self._writing = threading.Lock()
         self._claims = Claims(holder.name, holder.engine)
+        self._runs = RunPlace(place.database, place.limits, holder.name, place.stop, self._finish)
         self._typical = WORK_SECONDS / FIRST_CLAIM
         self._claimed = self._first_ended = 0.0
         self.done = 0
@@ -218,9 +218,10 @@ class Shift:
         except Exception as error:  # it is this request's alone, and must not end the shift again and again
             self._has_ended(refused(request, error, now, self._about(request)))
             return
-        run = RequestRun(request, now, self._run_place(request, began + function.seconds, now))
+        deadline = began + function.seconds
+        run = RequestRun(request, now, self._runs, began, deadline)
         with self.lock:
-            self.current = Current(request, run, function, began, began + function.seconds, begun=request.crashes > 0)
+            self.current = Current(request, run, function, began, deadline, begun=request.crashes > 0)
         if place.own_process:
             signal.setitimer(signal.ITIMER_REAL, function.seconds + ALARM)
         ended = attempted(function, arguments, run, request, place.stop, place.limits.tracebacks, place.tell)
@@ -243,11 +244,6 @@ class Shift:
             if not self.ended:
                 self._first_ended = time.monotonic()
             self.ended.append(ended)
-
-    def _run_place(self, request: ClaimedRequest, deadline: float, now: datetime) -> RunPlace:
-        place = self.place
-        finish = partial(self._finish, request, now, time.monotonic())
-        return RunPlace(place.database, place.limits, self.holder.name, deadline, place.stop, finish)
 
     def _finish(
         self, request: ClaimedRequest, now: datetime, began: float, connection: Connection, counts: Counts
