@@ -113,6 +113,7 @@ shaam_timeout = "1s"
 
 
 @pytest.mark.slow
+@pytest.mark.databases("sqlite")
 def test_a_process_that_is_killed_in_a_call_leaves_the_others_to_the_next(engine: Engine, tmp_path: Path) -> None:
     """T5.3, T5.6: by -9, while SHAAM is silent about one; all others are renewed, once, and so is that one."""
     with shaam_server() as shaam:
