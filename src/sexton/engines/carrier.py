@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from ..errors import SextonError
 from ..exit_codes import UNREACHABLE
+from ..masking import scrubbed
+from ..texts import one_line
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -47,10 +49,19 @@ class MessageKind(StrEnum):
     REQUEST = "request"
 
 
+MAX_TROUBLE_CHARACTERS = 300
+"""Of what an engine or its library says, in a line about it."""
+
+
 class EngineUnreachable(SextonError):
     """The engine, or the broker behind it, does not answer. The message names it, without a password."""
 
     exit_code = UNREACHABLE
+
+
+def trouble(text: str) -> str:
+    """What an engine or its library says, on one line and without credentials."""
+    return one_line(scrubbed(text), MAX_TROUBLE_CHARACTERS)
 
 
 @dataclass(frozen=True, slots=True)

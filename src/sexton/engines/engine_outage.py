@@ -11,14 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..app import App
 from ..db.server_clock import ask_now
 from ..errors import SextonError
-from ..masking import scrubbed
 from ..slots.lease import short_transaction
 from ..telemetry.engine_incidents import engine_answers, engine_broke
-from ..texts import one_line
-from .carrier import EngineUnreachable
-
-MAX_TROUBLE_CHARACTERS = 300
-"""Of what an engine raises, in the line about it."""
+from .carrier import EngineUnreachable, trouble
 
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 60.0
 
@@ -47,8 +42,7 @@ class EngineOutage:
         except (SextonError, SQLAlchemyError):
             raise
         except Exception as error:
-            words = one_line(scrubbed(str(error)), MAX_TROUBLE_CHARACTERS)
-            raise EngineUnreachable(f"{self.name}: {type(error).__name__}: {words}") from error
+            raise EngineUnreachable(f"{self.name}: {type(error).__name__}: {trouble(str(error))}") from error
 
     def noticed(self, error: SextonError) -> None:
         """It did not take a message. Database errors pass."""

@@ -10,9 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...masking import scrubbed
-from ...texts import one_line
-from ..carrier import EngineUnreachable
+from ..carrier import EngineUnreachable, trouble
 from .application import BROKER_ANSWER_SECONDS
 
 if TYPE_CHECKING:
@@ -24,9 +22,6 @@ SUBMITTED = "sexton_submitted"
 
 WORKER_ANSWER_SECONDS = 1.0
 """Seconds in which workers answer who take from our queues. Those who have become deaf answer as well."""
-
-MAX_TROUBLE = 300
-"""Characters of what a broker's library says about it."""
 
 
 class QueueCount(NamedTuple):
@@ -63,7 +58,7 @@ def answering(celery: Celery) -> Iterator[None]:
     try:
         yield
     except _troubles() as error:
-        text = one_line(scrubbed(str(error) or type(error).__name__), MAX_TROUBLE)
+        text = trouble(str(error) or type(error).__name__)
         place = celery.connection_for_write().host
         raise EngineUnreachable(f"celery: the broker at {place} does not answer as it should: {text}") from error
 

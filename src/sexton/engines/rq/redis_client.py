@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...errors import SettingsError
-from ...masking import scrubbed
-from ...texts import one_line
-from ..carrier import EngineUnreachable
+from ..carrier import EngineUnreachable, trouble
 
 try:
     import rq  # noqa: F401  # here, so that one message names what to install
@@ -21,9 +19,6 @@ except ModuleNotFoundError as error:
 
 ANSWER_SECONDS = 4.0
 """Seconds in which Redis has to connect, and to answer."""
-
-MAX_REDIS_TROUBLE = 300
-"""Characters of what its library says."""
 
 
 def client(address: str) -> Redis:
@@ -54,4 +49,4 @@ def answering() -> Iterator[None]:
 
 def in_one_line(error: BaseException) -> str:
     """What the library says, without credentials."""
-    return one_line(scrubbed(str(error) or type(error).__name__), MAX_REDIS_TROUBLE)
+    return trouble(str(error) or type(error).__name__)
