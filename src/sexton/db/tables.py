@@ -49,6 +49,7 @@ class OwnTables:
     workers: Table
     request_counts: Table
     engine_counts: Table
+    slots: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -65,7 +66,7 @@ def own_tables(dialect: str) -> OwnTables:
     from .outside_tables import OUTSIDE
     from .request_tables import ON_DEMAND
 
-    later = (_armed, _archives, _tracebacks, _identity)
+    later = (_armed, _archives, _tracebacks, _identity, _slots)
     made = {make.__name__.lstrip("_"): make(dialect, metadata) for make in (*makers, *later)}
     for name, columns in {**INCIDENT_TABLES, **OUTSIDE, **ON_DEMAND}.items():
         made[name] = _table(dialect, metadata, name, *columns())
@@ -271,4 +272,15 @@ def _identity(dialect: str, metadata: MetaData) -> Table:
         "identity",
         Column("number", Integer, primary_key=True, autoincrement=False, comment="always 1: there is one row"),
         Column("id", Text, nullable=False, comment="random; part of the key of every message about an incident"),
+    )
+
+
+def _slots(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "slots",
+        Column("job", Text, primary_key=True),
+        Column("slot", OwnInstant, primary_key=True, comment="of a job with fixed times, for procedures (pg_cron)"),
+        Column("local_slot", Text, comment="as in `runs`"),
     )

@@ -116,7 +116,9 @@ def rows_by_table(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
 def lock_statement(plan: Plan, *, onward: bool, excluding: bool, waiting: bool) -> Select[Any]:
     """Lock the rows that are due, and nothing else: the first of two statements. Gives key, then order columns."""
     picked = pick(plan, carried(plan), excluding=excluding, onward=onward)
-    picked = picked.with_only_columns(*plan.key, *(cursor_value(column) for column in plan.order))
+    keys = (column.label(f"key_{number}") for number, column in enumerate(plan.key))
+    marks = (cursor_value(column).label(f"last_{number}") for number, column in enumerate(plan.order))
+    picked = picked.with_only_columns(*keys, *marks)
     return _locking(plan, picked, waiting)
 
 

@@ -1,0 +1,102 @@
+"""What a procedure knows of its job beside its statements: schedule, limits, guard, as JSON for `sexton.begin_run_v1`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from ...guard.arming import armed_name, called, tables_of
+from ...guard.plan_fingerprint import definition, definitions_before
+from ...jobs.job import Job
+from ...jobs.schedule import Every
+from ...policies.contract import Plan
+from ...runs.batches import TELLING
+from ...runs.context import Limits
+from ...runs.sizing import MAX_BATCH_ROWS
+from ...slots.schedule_overrides import in_force, overrides
+from ...statements.unlisted_references import unlisted_references
+
+_QUALIFIED = text(
+    "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.oid = CAST(:number AS oid)"
+)
+_NUMBER = text("SELECT CAST(to_regclass(:name) AS oid)")
+
+
+def run_settings(
+    connection: Connection, job: Job, plans: Sequence[Plan], limits: Limits, settings_definition: str
+) -> str:
+    """As JSON, a key a line. Lengths of time are in seconds; null: none, or no limit."""
+    settings: dict[str, Any] = {
+        "definition": settings_definition,
+        "called": called(job.name),
+        "timeout": job.time_limit.total_seconds(),
+        **_schedule(connection, job),
+        "lease": limits.lease,
+        "renew": limits.renew,
+        "rows": limits.rows,
+        "lock_wait": limits.lock_wait,
+        "replica_lag": limits.replica_lag,
+        "pause_while": limits.pause_while,
+        "steps": [_step(connection, job, plan, limits) for plan in plans],
+    }
+    return json.dumps(settings, indent=1, ensure_ascii=False)
+
+
+def _schedule(connection: Connection, job: Job) -> dict[str, Any]:
+    schedule = in_force(job, overrides(connection, [job]).get(job.name)).schedule if job.enabled else None
+    lateness = job.misfire.lateness
+    return {
+        "expression": None if schedule is None else f"{schedule.text} in {schedule.zone}",
+        "every": schedule.interval.total_seconds() if isinstance(schedule, Every) else None,
+        "offset": schedule.offset.total_seconds() if isinstance(schedule, Every) else 0,
+        "rule": job.misfire.rule,
+        "most": job.misfire.limit,
+        "lateness": None if lateness == timedelta.max else lateness.total_seconds(),
+        "lateness_words": str(lateness),
+        "catch_up": job.catch_up,
+        "retry": [delay.total_seconds() for delay in job.retry.delays] if job.retry is not None else [],
+    }
+
+
+def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[str, Any]:
+    guard = plan.guard
+    known = tables_of(connection, plan)
+    names = {called_so: found[0] for called_so, found in known["tables"].items() if found is not None}
+    references = unlisted_references(connection, plan)
+    return {
+        "step": plan.step,
+        "called": plan.table.fullname,
+        "table": qualified_table(connection, known["tables"][plan.table.fullname]),
+        "policy": armed_name(job.name, plan),
+        "definition": definition(connection, plan),
+        "earlier": list(definitions_before(connection, plan)),
+        "place": known["place"],
+        "names": names,
+        "tables": {
+            called_so: qualified_table(connection, found) for called_so, found in known["tables"].items() if found
+        },
+        "arm": guard is not None and guard.arm,
+        "max_share": None if guard is None else guard.max_share,
+        "share_words": None if guard is None else f"{guard.max_share:g}",
+        "harmless": plan.harmless,
+        "deletes": plan.deletes,
+        "has_main": plan.main is not None,
+        "inserts": plan.inserts,
+        "limit": plan.limit,
+        "most_rows": plan.batch or MAX_BATCH_ROWS,
+        "goal": plan.batch_seconds or limits.batch * (1 if plan.only_deletes else TELLING),
+        "way": "window" if plan.only_deletes and not plan.counts_rows else "pick",
+        "leads": plan.order[0].name,
+        "references": bool(references),
+        "reference_words": " and ".join(f"{one.description} refers to them; {one.advice(plan)}" for one in references),
+    }
+
+
+def qualified_table(connection: Connection, found: list[Any]) -> str:
+    """With its schema, quoted: as every session finds it. found: name and oid, as `tables_of` gives them."""
+    return str(connection.execute(_QUALIFIED, {"number": found[1]}).scalar_one())

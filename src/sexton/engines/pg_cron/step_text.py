@@ -1,0 +1,277 @@
+"""One step of a procedure as PL/pgSQL: its loop, and in it the statements that Python would run.
+
+Python builds a statement for each case (with a cursor or without, with rows set aside or without). Here one statement
+serves them all, with conditions on variables in front: each execution is planned with their values, so what does not
+hold is gone before a plan is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, Connection, and_, bindparam, delete, func, not_, or_, select, text, tuple_
+from sqlalchemy.sql.elements import ClauseElement
+
+from ...db.column_types import is_time
+from ...db.identifiers import quoted_table
+from ...db.ledger import set_aside, subject_text
+from ...db.render import in_procedure, render
+from ...policies.contract import Plan
+from ...statements.postgresql_batch import batch_statement, counted_changes, lock_statement, locking_also
+from ...statements.postgresql_purge import window_end_parameter
+from ...statements.selection import after_cursor, cursor_bound, cursor_value
+from ...statements.unlisted_references import unlisted_references
+from .sql_text import filled, literal
+
+DECLARED_VARIABLES = (
+    "v_onward boolean;  -- whether the step goes on after the last row it has seen",
+    "v_excluding boolean;  -- whether rows are set aside",
+    "v_around boolean;  -- whether rows that others refer to are left out",
+    "v_bounded boolean;",
+    "v_rows bigint;",
+    "v_free bigint;",
+    "v_taken bigint;",
+    "v_row record;",
+    "v_state text;",
+    "v_words text;",
+    "v_constraint text;",
+    "v_context text;",
+)
+
+MOST_LEFT, PROBED = 100_000, 5_000
+"""Rows left over that are counted, and of which it is tried whether others hold them; as in `runs.left_over`."""
+
+_STEP = """\
+-- step {number}: {step}
+v := sexton.begin_step_v1(v, {index});
+WHILE v.phase <> 'done' LOOP
+    IF v.restart THEN
+        v_onward := false;
+        v.restart := false;
+    END IF;
+    BEGIN
+        v := sexton.begin_batch_v1(v);
+        v_batch := v.take;
+        v_excluding := v.excluding;
+        v_around := v.around;
+        IF v.phase = 'judge' THEN
+            v := sexton.limit_v1(v);
+            IF v.phase = 'judge' THEN
+                v_most := v.most_due;
+                {judge}
+                INTO v_rows;
+                v := sexton.judge_v1(v, v_rows);
+            END IF;
+        ELSIF v.phase IN ('blame', 'step_over') THEN
+            IF v.waiting THEN
+                {first}
+                INTO v_row;
+            ELSE
+                {blame}
+                INTO v_row;
+            END IF;
+            IF v.phase = 'blame' THEN
+                v := sexton.set_aside_v1(v, v_row.subject);
+            ELSE
+                IF v_row.subject IS NOT NULL THEN
+                    {advance_row}
+                END IF;
+                v := sexton.stepped_over_v1(v);
+            END IF;
+        ELSIF v.phase IN ('left', 'count_left') THEN
+            {left}
+            INTO v_rows;
+            {free}
+            INTO v_free;
+            v := sexton.left_v1(v, v_rows, v_free);
+        ELSIF v.phase = 'refer' THEN
+            {refer}
+            INTO v_rows;
+            v := sexton.referred_v1(v, v_rows);
+        {window}
+        ELSE
+            IF v.phase = 'wait' THEN  -- for rows that others hold; those that are free are taken below
+                PERFORM count(*) FROM (
+                    {hold}
+                ) AS held;
+            END IF;
+            {lock}
+            {batch}
+            INTO v_row;
+            SET CONSTRAINTS ALL IMMEDIATE;
+            IF {taken} > 0 THEN
+                {advance}
+            END IF;
+            v := sexton.count_batch_v1(v, {taken}, v_row.picked, v_row.changed, v_row.told, v_row.told_before,
+                {also});
+        END IF;
+    EXCEPTION WHEN query_canceled OR OTHERS THEN
+        GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_words = MESSAGE_TEXT,
+            v_constraint = CONSTRAINT_NAME, v_context = PG_EXCEPTION_CONTEXT;
+        v := sexton.answer_v1(v, v_state, v_words, v_constraint, v_context);
+    END;
+    COMMIT;
+    {session};
+    WHILE v.pause > 0 LOOP
+        PERFORM pg_catalog.pg_sleep(v.pause);
+        v := sexton.rested_v1(v);
+        COMMIT;
+        {session};
+    END LOOP;
+END LOOP;
+v := sexton.finish_step_v1(v);
+COMMIT;
+{session};"""
+
+
+@dataclass(frozen=True, slots=True)
+class StepText:
+    """variables: lines for DECLARE.  text: for the body."""
+
+    variables: tuple[str, ...]
+    text: str
+
+
+def step_text(connection: Connection, plan: Plan, index: int, session: str) -> StepText:
+    """The step, number `index` from 0. session: what a transaction begins with."""
+    return _StepWriter(connection, plan, index).write(session)
+
+
+class _StepWriter:
+    """Writes one step. Its own variables end in the step's number: two tables may have keys of different types."""
+
+    def __init__(self, connection: Connection, plan: Plan, index: int) -> None:
+        self.connection, self.plan, self.index = connection, plan, index
+        self.references = unlisted_references(connection, plan)
+        aside = _unless("excluding", not_(set_aside(plan.step, subject_text(plan.key))))
+        around = [_unless("around", not_(one.refers(plan))) for one in self.references]
+        self._but_aside = and_(plan.due, aside)
+        self.whole = replace(plan, due=and_(plan.due, aside, *around))
+        self.onward = replace(plan, due=and_(self.whole.due, _unless("onward", after_cursor(plan))))
+
+    def write(self, session: str) -> StepText:
+        plan = self.plan
+        by_row = self._copy("v_after", "v_row.last_")
+        parts = {
+            "judge": self._counted(replace(plan, due=self._but_aside), bindparam("sexton_most")),
+            "first": self._first(locking=False),
+            "blame": self._first(locking=True),
+            "left": self._counted(self.whole, MOST_LEFT),
+            "free": self._free(),
+            "refer": self._referring(),
+            "hold": self._sql(lock_statement(self.onward, onward=False, excluding=False, waiting=True)),
+            "batch": self._sql(batch_statement(self.onward)),
+        }
+        written = filled(
+            _STEP,
+            number=str(self.index + 1),
+            index=str(self.index),
+            step=plan.step,
+            session=session,
+            window=self._window() if plan.only_deletes and not plan.counts_rows else "",
+            lock=self._lock() if plan.lock_first else "",
+            taken="v_taken" if plan.lock_first else "v_row.picked",
+            advance=self._copy("v_after", f"v_upto{self.index}_") if plan.lock_first else by_row,
+            advance_row=by_row,
+            also=self._also(),
+            **parts,
+        )
+        return StepText(tuple(self._variables()), written)
+
+    def _sql(self, statement: ClauseElement) -> str:
+        return render(statement, self.connection.dialect, naming=self._named)
+
+    def _named(self, name: str) -> str:
+        own, _, number = name.removeprefix("sexton_").partition("_")
+        return f"v_{own}{self.index}_{number}" if own in ("after", "upto", "among") else in_procedure(name)
+
+    def _variables(self) -> Iterable[str]:
+        types = _types(self.connection, self.plan)
+        for number, column in enumerate(self.plan.order):
+            kind = "text" if is_time(column.type) else types[column.name]
+            yield f"v_after{self.index}_{number} {kind};"
+            yield f"v_upto{self.index}_{number} {kind};"
+        if self.plan.lock_first:
+            yield f"v_among{self.index}_ {types[self.plan.key[0].name]}[];"
+
+    def _copy(self, into: str, source: str) -> str:
+        """The place after the last row that was seen."""
+        lines = [f"{into}{self.index}_{number} := {source}{number};" for number in range(len(self.plan.order))]
+        lines += ["v_onward := true;"] if into == "v_after" else []
+        return "\n".join(lines)
+
+    def _counted(self, plan: Plan, most: Any) -> str:
+        few = select(*plan.key).where(plan.due).limit(most)
+        return self._sql(select(func.count()).select_from(few.subquery()))
+
+    def _free(self) -> str:
+        some = select(*self.plan.key).where(self.whole.due).limit(PROBED)
+        some = some.with_for_update(of=self.plan.table, skip_locked=True, key_share=not self.plan.deletes)
+        return self._sql(select(func.count()).select_from(some.subquery()))
+
+    def _first(self, *, locking: bool) -> str:
+        """The row that a batch of one would take."""
+        marks = [cursor_value(column).label(f"last_{number}") for number, column in enumerate(self.plan.order)]
+        first = select(subject_text(self.plan.key).label("subject"), *marks).where(self.onward.due)
+        first = first.order_by(*self.plan.order).limit(1)
+        return self._sql(first.with_for_update(of=self.plan.table, skip_locked=True) if locking else first)
+
+    def _referring(self) -> str:
+        if not self.references:
+            return "SELECT 0"
+        kept = or_(*(one.refers(self.plan) for one in self.references))
+        return self._sql(select(func.count()).select_from(self.plan.table).where(self._but_aside, kept))
+
+    def _also(self) -> str:
+        """Rows that hung on the picked ones, by table: one may hang in several ways."""
+        found: dict[str, list[str]] = {}
+        for number, change in counted_changes(self.plan):
+            found.setdefault(change.name, []).append(f"v_row.also_{number}")
+        pairs = [f"{literal(name)}, {' + '.join(rows)}" for name, rows in found.items()]
+        return f"jsonb_build_object({', '.join(pairs)})" if pairs else "'{}'"
+
+    def _lock(self) -> str:
+        lock = self._sql(lock_statement(self.onward, onward=False, excluding=False, waiting=False))
+        hanging = [self._sql(locking_also(self.plan, found)) for found in self.plan.lock_also]
+        return filled(
+            _LOCK,
+            among=f"v_among{self.index}_",
+            lock=lock,
+            keep=self._copy("v_upto", "v_row.last_"),
+            hanging="\n".join(f"{one}\nINTO v_rows;" for one in hanging),
+        )
+
+    def _window(self) -> str:
+        """A purge of single rows: the window's last row by the index, then everything due up to it."""
+        plan, due = self.plan, self.onward.due
+        marks = [cursor_value(column).label(f"last_{number}") for number, column in enumerate(plan.order)]
+        edge = select(*marks).where(due).order_by(*plan.order).offset(bindparam("sexton_most")).limit(1)
+        ends = [cursor_bound(window_end_parameter(number), column) for number, column in enumerate(plan.order)]
+        upto = tuple_(*plan.order) <= tuple_(*ends) if len(ends) > 1 else plan.order[0] <= ends[0]
+        inside = and_(due, _unless("bounded", upto))
+        return filled(
+            _WINDOW,
+            edge=self._sql(edge),
+            bound=self._copy("v_upto", "v_row.last_"),
+            window=self._sql(delete(plan.table).where(inside)),
+            rest=self._sql(select(func.count()).select_from(plan.table).where(inside)),
+            advance_row=self._copy("v_after", "v_row.last_"),
+        )
+
+
+def _unless(variable: str, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The condition, where the variable says that it holds at all."""
+    return or_(not_(bindparam(f"sexton_{variable}", type_=Boolean())), condition)
+
+
+def _types(connection: Connection, plan: Plan) -> dict[str, str]:
+    """Types of the table's columns as the database writes them."""
+    asked = text(
+        "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a"
+        " WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped"
+    )
+    name = quoted_table(connection.dialect, plan.table)
+    return {row[0]: row[1] for row in connection.execute(asked, {"name": name})}
