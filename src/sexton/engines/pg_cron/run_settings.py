@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from ...db.identifiers import quoted_table
 from ...guard.arming import armed_name, called, tables_of
 from ...guard.plan_fingerprint import definition, definitions_before
 from ...jobs.job import Job
@@ -22,9 +23,8 @@ from ...statements.unlisted_references import unlisted_references
 
 _QUALIFIED = text(
     "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE c.oid = CAST(:number AS oid)"
+    " WHERE c.oid = to_regclass(:name)"
 )
-_NUMBER = text("SELECT CAST(to_regclass(:name) AS oid)")
 
 
 def run_settings(
@@ -66,20 +66,18 @@ def _schedule(connection: Connection, job: Job) -> dict[str, Any]:
 def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[str, Any]:
     guard = plan.guard
     known = tables_of(connection, plan)
-    names = {called_so: found[0] for called_so, found in known["tables"].items() if found is not None}
+    names = {name: found[0] for name, found in known["tables"].items() if found is not None}
     references = unlisted_references(connection, plan)
     return {
         "step": plan.step,
         "called": plan.table.fullname,
-        "table": qualified_table(connection, known["tables"][plan.table.fullname]),
+        "table": qualified_table(connection, quoted_table(connection.dialect, plan.table)),
         "policy": armed_name(job.name, plan),
         "definition": definition(connection, plan),
         "earlier": list(definitions_before(connection, plan)),
         "place": known["place"],
         "names": names,
-        "tables": {
-            called_so: qualified_table(connection, found) for called_so, found in known["tables"].items() if found
-        },
+        "tables": {name: qualified_table(connection, found) for name, found in names.items()},
         "arm": guard is not None and guard.arm,
         "max_share": None if guard is None else guard.max_share,
         "share_words": None if guard is None else f"{guard.max_share:g}",
@@ -97,6 +95,7 @@ def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[
     }
 
 
-def qualified_table(connection: Connection, found: list[Any]) -> str:
-    """With its schema, quoted: as every session finds it. found: name and oid, as `tables_of` gives them."""
-    return str(connection.execute(_QUALIFIED, {"number": found[1]}).scalar_one())
+def qualified_table(connection: Connection, name: str) -> str | None:
+    """With its schema, quoted where that is needed: as every session finds it; None: it is not there."""
+    found = connection.execute(_QUALIFIED, {"name": name}).scalar_one_or_none()
+    return None if found is None else str(found)

@@ -52,6 +52,7 @@ WHILE v.phase <> 'done' LOOP
         v_onward := false;
         v.restart := false;
     END IF;
+    v.take := 0;
     BEGIN
         v := sexton.begin_batch_v1(v);
         v_batch := v.take;
@@ -125,6 +126,39 @@ END LOOP;
 v := sexton.finish_step_v1(v);
 COMMIT;
 {session};"""
+
+_WINDOW = """\
+ELSIF v.way = 'window' AND NOT v.rescue AND v.phase = 'batch' THEN
+    v_most := v_batch - 1;
+    {edge}
+    INTO v_row;
+    v_bounded := FOUND;
+    IF v_bounded THEN
+        {bound}
+    END IF;
+    {window};
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_free := 0;
+    IF v.watched THEN  -- what triggers kept
+        {rest}
+        INTO v_free;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    IF v_bounded THEN
+        {advance}
+    END IF;
+    v := sexton.count_batch_v1(v, CASE WHEN v_bounded THEN v_batch ELSE 0 END, v_rows + v_free, v_rows, 0, 0, '{}');"""
+
+_LOCK = """\
+{among} := '{}';
+FOR v_row IN
+    {lock}
+LOOP
+    {among} := {among} || v_row.key_0;
+    {keep}
+END LOOP;
+v_taken := cardinality({among});
+{hanging}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +292,7 @@ class _StepWriter:
             bound=self._copy("v_upto", "v_row.last_"),
             window=self._sql(delete(plan.table).where(inside)),
             rest=self._sql(select(func.count()).select_from(plan.table).where(inside)),
-            advance_row=self._copy("v_after", "v_row.last_"),
+            advance=self._copy("v_after", f"v_upto{self.index}_"),
         )
 
 

@@ -123,13 +123,13 @@ END $$;
 CREATE FUNCTION sexton.record_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    counts jsonb := v.steps || jsonb_build_object(v.step, sexton.counts_v1(v));
+    so_far jsonb := v.steps || jsonb_build_object(v.step, sexton.counts_v1(v));
 BEGIN
     v.batches := v.batches + 1;
-    UPDATE sexton.runs r SET batches = v.batches, counts = record_v1.counts,
-        picked = (SELECT sum((s.value ->> 'picked')::bigint) FROM jsonb_each(record_v1.counts) s),
-        changed = (SELECT sum((s.value ->> 'changed')::bigint) FROM jsonb_each(record_v1.counts) s),
-        told = (SELECT sum((s.value ->> 'told')::bigint) FROM jsonb_each(record_v1.counts) s)
+    UPDATE sexton.runs r SET batches = v.batches, counts = so_far,
+        picked = (SELECT sum((s.value ->> 'picked')::bigint) FROM jsonb_each(so_far) s),
+        changed = (SELECT sum((s.value ->> 'changed')::bigint) FROM jsonb_each(so_far) s),
+        told = (SELECT sum((s.value ->> 'told')::bigint) FROM jsonb_each(so_far) s)
     WHERE r.id = v.run_id;
     IF v.allowed IS NOT NULL THEN
         UPDATE sexton.armed a
@@ -217,7 +217,7 @@ BEGIN
     UPDATE sexton.leases l
     SET expires_at = clock_timestamp() + make_interval(secs => (v.settings ->> 'lease')::float8)
     WHERE l.name = 'job:' || v.job AND l.holder = v.holder AND l.epoch = v.epoch;
-    v.renewed := CASE WHEN FOUND THEN clock_timestamp() ELSE '-infinity' END;
+    v.renewed := CASE WHEN FOUND THEN clock_timestamp() ELSE to_timestamp(0) END;
     RETURN v;
 END $$;
 

@@ -23,7 +23,7 @@ DECLARE
     raised boolean := split_part(context, E'\n', 1) ~ ' at RAISE$';
     described text := sexton.described_v1(sqlstate, words, constraint_name);
 BEGIN
-    v.renewed := '-infinity';
+    v.renewed := to_timestamp(0);
     v.words := described;
     v.sqlstate := sqlstate;
     IF sqlstate = 'SX001' THEN
@@ -37,7 +37,7 @@ BEGIN
     ELSIF sqlstate = '55P03' AND NOT raised THEN
         RETURN sexton.locked_v1(v);
     ELSIF (sqlstate IN ('53100', '53200', '53300', '25006', '58030') AND NOT raised)
-        OR v.phase NOT IN ('batch', 'wait') THEN
+        OR v.phase NOT IN ('batch', 'wait') OR v.take = 0 THEN  -- no row is to blame for what came before them
         RETURN sexton.end_early_v1(v, 'failed', described, NULL);
     ELSIF v.take > 1 THEN
         RETURN sexton.shrink_v1(v, 2);
@@ -76,7 +76,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     blocked text := format('blocked: %s is locked by others (%s)', v.here ->> 'called', v.words);
 BEGIN
-    IF v.phase NOT IN ('batch', 'wait') THEN
+    IF v.phase NOT IN ('batch', 'wait') OR v.take = 0 THEN
         RETURN sexton.try_again_v1(v, 'cancelled', blocked, 'locked');
     ELSIF v.phase = 'batch' AND v.way = 'window' AND NOT v.rescue THEN
         v.rescue := true;

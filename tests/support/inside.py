@@ -1,0 +1,96 @@
+"""Runs inside PostgreSQL in the place of runs by Python: one suite shows that both do the same.
+
+    @pytest.fixture(autouse=True)
+    def _inside(monkeypatch): run_inside_the_database(monkeypatch)
+
+From then on `run_job`, and all that starts runs by `sexton.runs.runner.run`, compiles the job, installs its procedure and
+calls it. What no procedure can do (functions, calls, files, SQLite) runs as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from sexton.engines.pg_cron.procedure import NotCompilable, Procedure, procedure_of, refuse
+from sexton.errors import PolicyError
+from sexton.jobs.job import Job
+from sexton.runs import runner
+from sexton.runs.outcome import Outcome
+from sexton.runs.runner import RunOptions
+from sexton.runs.context import Limits
+from sexton.slots.due_run import DueRun
+from sexton.slots.history import history
+
+PYTHON = runner.run
+calls: list[str] = []
+"""Jobs that were called inside, for a test to see that they were."""
+
+
+def run_inside_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See the module."""
+    calls.clear()
+    monkeypatch.setattr(runner, "run", _run)
+
+
+def install(engine: Engine, job: Job, limits: Limits | None = None) -> Procedure:
+    """Compile the job and make its procedure."""
+    plans = runner.ready(engine, job)
+    with engine.begin() as connection:
+        procedure = procedure_of(connection, job, plans, limits or Limits())
+        execute(connection, procedure.create)
+    return procedure
+
+
+def execute(connection: Connection, sql: str) -> None:
+    """Text of SQL as it is, whatever percent signs it holds."""
+    connection.exec_driver_sql(sql.replace("%", "%%"))
+
+
+@contextmanager
+def autocommit(engine: Engine) -> Iterator[Connection]:
+    """A session in which a CALL stands at the top, as pg_cron's."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection
+
+
+def call(engine: Engine, procedure: Procedure, asked: Any = None) -> str | None:
+    """CALL it; the words of the error that it ends with, None for none."""
+    with autocommit(engine) as connection:
+        try:
+            connection.exec_driver_sql(f"CALL {procedure.qualified}(%s)", (asked,))
+        except DBAPIError as error:
+            return str(error.orig).split("\n")[0]
+    return None
+
+
+def _run(database: Engine, job: Job, due: DueRun, options: RunOptions | None = None) -> Outcome:
+    options = options or RunOptions()
+    limits = options.limits or Limits()
+    try:
+        plans = runner.planned(job, database)
+        refuse(job, plans)
+        possible = database.dialect.name == "postgresql" and due.slot is None and limits.row_limit is None
+    except Exception:  # Python says what is wrong
+        possible = False
+    if not possible:
+        return PYTHON(database, job, due, options)
+    try:
+        procedure = install(database, job, limits)
+    except (NotCompilable, PolicyError):  # of the preflight
+        return PYTHON(database, job, due, options)
+    calls.append(job.name)
+    call(database, procedure, due.as_of or _now(database))
+    with database.connect() as connection:
+        (row,) = history(connection, job=job.name, limit=1)
+    return Outcome(job.name, row.state, row.id, row.as_of, row.steps, row.error, row.note, row.outcome_code)
+
+
+def _now(database: Engine) -> Any:
+    with database.connect() as connection:
+        return connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
