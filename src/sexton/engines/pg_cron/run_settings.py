@@ -35,7 +35,7 @@ def run_settings(
         "definition": settings_definition,
         "called": called(job.name),
         "timeout": job.time_limit.total_seconds(),
-        **_schedule(connection, job),
+        **schedule_settings(connection, job),
         "lease": limits.lease,
         "renew": limits.renew,
         "rows": limits.rows,
@@ -47,7 +47,8 @@ def run_settings(
     return json.dumps(settings, indent=1, ensure_ascii=False)
 
 
-def _schedule(connection: Connection, job: Job) -> dict[str, Any]:
+def schedule_settings(connection: Connection, job: Job) -> dict[str, Any]:
+    """When it is due: for `sexton.due_v1`."""
     schedule = in_force(job, overrides(connection, [job]).get(job.name)).schedule if job.enabled else None
     lateness = job.misfire.lateness
     return {

@@ -103,11 +103,11 @@ WHILE v.phase <> 'done' LOOP
             {batch}
             INTO v_row;
             SET CONSTRAINTS ALL IMMEDIATE;
-            IF {taken} > 0 THEN
-                {advance}
-            END IF;
             v := sexton.count_batch_v1(v, {taken}, v_row.picked, v_row.changed, v_row.told, v_row.told_before,
                 {also});
+            IF {taken} > 0 THEN  -- a variable keeps its value when the transaction does not
+                {advance}
+            END IF;
         END IF;
     EXCEPTION WHEN query_canceled OR OTHERS THEN
         GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_words = MESSAGE_TEXT,
@@ -144,10 +144,10 @@ ELSIF v.way = 'window' AND NOT v.rescue AND v.phase = 'batch' THEN
         INTO v_free;
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
+    v := sexton.count_batch_v1(v, CASE WHEN v_bounded THEN v_batch ELSE 0 END, v_rows + v_free, v_rows, 0, 0, '{}');
     IF v_bounded THEN
         {advance}
-    END IF;
-    v := sexton.count_batch_v1(v, CASE WHEN v_bounded THEN v_batch ELSE 0 END, v_rows + v_free, v_rows, 0, 0, '{}');"""
+    END IF;"""
 
 _LOCK = """\
 {among} := '{}';

@@ -157,7 +157,7 @@ BEGIN
     END IF;
     v.phase := 'batch';
     IF rows <= v.limit_rows AND rows > 100 AND v.estimated THEN
-        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s LIMIT %s) AS some', v.here ->> 'table',
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s LIMIT %s) AS few', v.here ->> 'table',
             ceil(rows / share)::bigint) INTO counted;
         IF round((counted * share)::numeric, 6) < v.limit_rows THEN
             v := sexton.share_limit_v1(v, counted);
