@@ -1,4 +1,7 @@
-"""Random rows and clocks: each policy against the same rule in plain Python, run twice, preview first. On SQLite."""
+"""Random rows and clocks: each policy against the same rule in plain Python, run twice, preview first.
+
+By Python on SQLite, and by a procedure inside PostgreSQL: one suite for both (PGC-3, PGC-6).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
 from sexton.testing import preview_job, run_job
 from tests.support.databases import Databases
+from tests.support.inside import run_inside_the_database
 from tests.support.pace import UNHURRIED
 from tests.support.sessions import NOON, Sessions, make_sessions
 
@@ -46,10 +50,13 @@ sizes = some.integers(1, 30)
 LENGTHS = {"0s": 0, "1h": 1, "1d": 24, "30h": 30, "30d": 720}
 
 
-@pytest.fixture(scope="module")
-def shop(databases: Databases) -> Iterator[Sessions]:
-    """One SQLite database for all examples; each fills it anew."""
-    with databases.fresh("sqlite", migrated=True) as url, opened(url) as engine:
+@pytest.fixture(scope="module", params=["sqlite", "procedure"])
+def shop(databases: Databases, request: pytest.FixtureRequest) -> Iterator[Sessions]:
+    """One database for all examples; each fills it anew."""
+    kind = "sqlite" if request.param == "sqlite" else "postgres15"
+    with databases.fresh(kind, migrated=True) as url, opened(url) as engine, pytest.MonkeyPatch.context() as patch:
+        if request.param == "procedure":
+            run_inside_the_database(patch)
         yield make_sessions(engine)
 
 
@@ -61,7 +68,7 @@ def opened(url: str) -> Iterator[Engine]:
 
 
 def fill(shop: Sessions, rows: list[Row]) -> None:
-    own = own_tables("sqlite")
+    own = own_tables(shop.engine.dialect.name)
     with shop.engine.begin() as connection:
         for table in (shop.table, own.effects, own.outbox_events, own.runs):
             connection.execute(delete(table))

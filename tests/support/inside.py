@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sexton.engines.pg_cron.procedure import NotCompilable, Procedure, procedure_of, refuse
-from sexton.errors import PolicyError
+from sexton.engines.pg_cron.procedure import Procedure, procedure_of, refuse
+from sexton.errors import SextonError
 from sexton.jobs.job import Job
 from sexton.runs import runner
 from sexton.runs.outcome import Outcome
@@ -27,7 +28,12 @@ from sexton.runs.context import Limits
 from sexton.slots.due_run import DueRun
 from sexton.slots.history import history
 
+from .pace import UNHURRIED
+
 PYTHON = runner.run
+SMALL_BATCHES = replace(UNHURRIED, rows=40)
+"""A few rows at first, and all the time there is."""
+
 calls: list[str] = []
 """Jobs that were called inside, for a test to see that they were."""
 
@@ -35,7 +41,7 @@ calls: list[str] = []
 def run_inside_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """See the module."""
     calls.clear()
-    monkeypatch.setattr(runner, "run", _run)
+    monkeypatch.setattr(runner, "run", _run_where_it_can)
 
 
 def install(engine: Engine, job: Job, limits: Limits | None = None) -> Procedure:
@@ -69,26 +75,32 @@ def call(engine: Engine, procedure: Procedure, asked: Any = None) -> str | None:
     return None
 
 
-def _run(database: Engine, job: Job, due: DueRun, options: RunOptions | None = None) -> Outcome:
+def run_inside(database: Engine, job: Job, due: DueRun, options: RunOptions | None = None) -> Outcome:
+    """`runs.runner.run` for a run by hand: compile, install, CALL, and read what came of it."""
     options = options or RunOptions()
-    limits = options.limits or Limits()
-    try:
-        plans = runner.planned(job, database)
-        refuse(job, plans)
-        possible = database.dialect.name == "postgresql" and due.slot is None and limits.row_limit is None
-    except Exception:  # Python says what is wrong
-        possible = False
-    if not possible:
-        return PYTHON(database, job, due, options)
-    try:
-        procedure = install(database, job, limits)
-    except (NotCompilable, PolicyError):  # of the preflight
-        return PYTHON(database, job, due, options)
+    assert due.slot is None, "a procedure finds its slots itself"
+    procedure = install(database, job, options.limits)
     calls.append(job.name)
     call(database, procedure, due.as_of or _now(database))
     with database.connect() as connection:
         (row,) = history(connection, job=job.name, limit=1)
     return Outcome(job.name, row.state, row.id, row.as_of, row.steps, row.error, row.note, row.outcome_code)
+
+
+def _run_where_it_can(database: Engine, job: Job, due: DueRun, options: RunOptions | None = None) -> Outcome:
+    limited = options is not None and options.limits is not None and options.limits.row_limit is not None
+    if database.dialect.name == "sqlite" or due.slot is not None or limited or not _is_compilable(database, job):
+        return PYTHON(database, job, due, options)
+    return run_inside(database, job, due, options)
+
+
+def _is_compilable(database: Engine, job: Job) -> bool:
+    """Else Python runs it, or says what is wrong."""
+    try:
+        refuse(job, runner.ready(database, job))
+    except (SextonError, DBAPIError):
+        return False
+    return True
 
 
 def _now(database: Engine) -> Any:
