@@ -9,7 +9,7 @@ calls it. What no procedure can do (functions, calls, files, SQLite) runs as eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -44,9 +44,10 @@ def run_inside_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "run", _run_where_it_can)
 
 
-def install(engine: Engine, job: Job, limits: Limits | None = None) -> Procedure:
-    """Compile the job and make its procedure."""
+def install(engine: Engine, job: Job, limits: Limits | None = None, *, most: int | None = None) -> Procedure:
+    """Compile the job and make its procedure. most: rows that a batch takes at most."""
     plans = runner.ready(engine, job)
+    plans = plans if most is None else [replace(plan, batch=most) for plan in plans]
     with engine.begin() as connection:
         procedure = procedure_of(connection, job, plans, limits or Limits())
         execute(connection, procedure.create)
@@ -65,9 +66,11 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def call(engine: Engine, procedure: Procedure, asked: Any = None) -> str | None:
-    """CALL it; the words of the error that it ends with, None for none."""
+def call(engine: Engine, procedure: Procedure, asked: Any = None, settings: Sequence[str] = ()) -> str | None:
+    """CALL it; the words of the error that it ends with, None for none. settings: SQL for the session, before."""
     with autocommit(engine) as connection:
+        for setting in settings:
+            connection.exec_driver_sql(setting)
         try:
             connection.exec_driver_sql(f"CALL {procedure.qualified}(%s)", (asked,))
         except DBAPIError as error:
