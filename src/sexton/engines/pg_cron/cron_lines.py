@@ -24,10 +24,10 @@ from ...jobs.zones import load_zone
 
 EVERY_MINUTE = "* * * * *"
 
-AHEAD = timedelta(days=3 * 366)
+ZONES_AHEAD = timedelta(days=3 * 366)
 """How far ahead the rules of a zone are looked at: longer than slots are written down."""
 
-RARE = timedelta(hours=1)
+RARELY = timedelta(hours=1)
 """Slots at least so far apart may be started later than at their minute, see `delay_of`."""
 
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -64,7 +64,7 @@ def delay_of(schedule: Schedule, misfire: Misfire, database: str, spread: timede
     slots = [schedule.next(start)]
     while slots[-1] < start + 7 * _DAY:
         slots.append(schedule.next(slots[-1]))
-        if slots[-1] - slots[-2] < RARE:
+        if slots[-1] - slots[-2] < RARELY:
             return timedelta()
     digest = sha256(database.encode()).digest()
     return int.from_bytes(digest[:8], "big") % minutes * _MINUTE
@@ -83,7 +83,7 @@ def _moments(fields: Fields, zone: str, start: datetime) -> Iterator[timedelta]:
     """When its slots can be in UTC, counted from the midnight that their local day has on the clock; any order."""
     begin = in_utc(start)
     seen: set[timedelta] = set()
-    for piece in pieces(load_zone(zone), begin, begin + AHEAD):
+    for piece in pieces(load_zone(zone), begin, begin + ZONES_AHEAD):
         if piece.offset not in seen:
             seen.add(piece.offset)
             yield from (at - piece.offset for at in fields.times)
