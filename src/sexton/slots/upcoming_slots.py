@@ -7,11 +7,10 @@ intervals need no rows: PostgreSQL computes them. Table `slots` of revision 1016
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import Connection, Select, delete, select
 
 from ..clock import in_utc
 from ..db.for_each import for_each
@@ -35,7 +34,7 @@ SLOTS_KEPT = timedelta(days=400)
 """For how long slots stay that are past."""
 
 MOST_SLOTS = 50_000
-"""Rows for one job, beyond the first 120 days: a job that is due every minute of the working day is written less far."""
+"""Rows for one job, beyond the first 120 days: one that is due every minute of the day is written less far."""
 
 _AT_LEAST = timedelta(days=120)
 _HOUR, _DAY, _MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
@@ -96,7 +95,7 @@ def _wanted(schedule: Schedule | None, now: datetime) -> Mapping[datetime, str |
     start = schedule.previous(now) - TICK
     slots = [*schedule.between(start, now + _AT_LEAST)]
     slots += islice(schedule.between(now + _AT_LEAST, now + WRITTEN_AHEAD), max(MOST_SLOTS - len(slots), 0))
-    if slots[-1] <= now:  # from one leap day to the next
+    while slots[-1] - now < LOW:  # from one leap day to the next
         slots.append(schedule.next(now))
     return {slot: schedule.local_slot(slot) for slot in slots}
 
@@ -132,9 +131,3 @@ def forget(connection: Connection, names: Collection[str]) -> int:
     """Delete the slots of jobs that PostgreSQL runs no more; how many rows."""
     table = own_tables(connection.dialect.name).slots
     return connection.execute(delete(table).where(table.c.job.in_(names))).rowcount
-
-
-def has_slots(connection: Connection, name: str) -> bool:
-    """Whether slots of this job are written."""
-    table = own_tables(connection.dialect.name).slots
-    return bool(connection.execute(select(func.count()).select_from(table).where(table.c.job == name).limit(1)).scalar())

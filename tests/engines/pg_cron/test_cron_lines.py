@@ -1,4 +1,4 @@
-"""PGC-3: the line of a job fires, on a server that knows UTC only, at every minute that a slot of its schedule is at."""
+"""PGC-3: the line of a job fires, on a server that knows UTC only, at every minute that one of its slots is at."""
 
 from __future__ import annotations
 

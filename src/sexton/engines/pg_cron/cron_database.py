@@ -111,7 +111,9 @@ def _require(connection: Connection, app: App) -> None:
     if here.super:
         raise CronUnusable(superuser_refused(here.role))
     if here.server != there.server:
-        raise CronUnusable(f"{here.database} is a database of another server than {there.database}; name one of its own")
+        raise CronUnusable(
+            f"{here.database} is a database of another server than {there.database}; name one of its own"
+        )
     if here.role != there.role:
         raise CronUnusable(
             f"role {here.role} would schedule in {here.database}, and {there.role} owns the jobs in {there.database}; "

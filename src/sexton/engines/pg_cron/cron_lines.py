@@ -39,7 +39,7 @@ _MONTH_ENDS = {28, 29, 30, 31}
 def fire_fields(schedule: Schedule, start: datetime, delay: timedelta = timedelta()) -> str:
     """The fields of the line of one job, all in UTC.
 
-    start: from when on the zone is looked at; aware.  delay: whole minutes by which each start is later, see `delay_of`.
+    start: from when on the zone is looked at; aware.  delay: whole minutes by which each start is later, `delay_of`.
     """
     if isinstance(schedule, Every):
         times = _times_of_interval(schedule)
@@ -110,7 +110,7 @@ def _clock(times: Collection[timedelta]) -> str:
 
 def _days(text: str, fields: Fields, shifts: set[int]) -> str:
     """Day of month, month and day of week: as they are, and those beside them where the day in UTC is another."""
-    day, month, weekday = text.split()[2:]
+    day, _, weekday = text.split()[2:]
     dates = fields.dates
     months = {(number - 1 + step) % 12 + 1 for number in _plain(dates.months) for step in {0, *shifts}}
     said = _ranges(months, len(months) == 12)

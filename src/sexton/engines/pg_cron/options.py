@@ -30,8 +30,8 @@ class PgCronOptions:
     )
     spread: str = setting(
         "0s",
-        "databases begin up to so much later, each by an amount made of its name: for jobs that are due once an hour or "
-        "more rarely, and may be so late",
+        "databases begin up to so much later, each by an amount made of its name: for jobs that are due once an hour "
+        "or more rarely, and may be so late",
         kind="duration",
         minimum="0s",
         maximum="55m",
