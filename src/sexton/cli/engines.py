@@ -18,7 +18,7 @@ from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..engines.carrier import EngineHealth, HasTables
-from ..engines.registry import engine_of, engines_in_use
+from ..engines.registry import RUN_THEMSELVES, engine_of, engines_in_use
 from ..errors import SettingsError, UsageError
 from ..exit_codes import DONE, UNREACHABLE
 from ..jobs.job import OWN_ENGINE
@@ -62,7 +62,7 @@ def _trouble(row: dict[str, Any]) -> str:
 
 def _migrate(app: App) -> int:
     """Of the engines that the settings name, for a job or with options."""
-    names = sorted({*engines_in_use(app), *app.settings.engines})
+    names = sorted({*engines_in_use(app), *app.settings.engines} - {*RUN_THEMSELVES})
     kept = {name: engine for name in names if isinstance(engine := engine_of(app, name), HasTables)}
     if not kept:
         raise UsageError('no engine of the settings keeps tables in the database; engine = "procrastinate" does')

@@ -19,19 +19,16 @@ from ...db.connect import connection_errors_translated, open_database
 from ...db.faults import Fault, classify, describe
 from ...db.sessions import own_tables_only
 from ...errors import SettingsError, UsageError
-from .line_names import PREFIX
+from .line_names import LINE_PREFIX
 from .options import PgCronOptions
 
-LIMITS = {"lock_timeout": "5s", "statement_timeout": "30s"}
+CRON_LIMITS = {"lock_timeout": "5s", "statement_timeout": "30s"}
 """Of a transaction that reads or changes lines."""
 
 USUAL_NAME = "postgres"
 """Default of `cron.database_name`."""
 
-_FUNCTIONS = {
-    "cron.schedule_in_database(text, text, text, text, text, boolean)": "PUBLIC may not, from 1.4 on",
-    "cron.unschedule(name)": "",
-}
+_FUNCTIONS = ("cron.schedule_in_database(text, text, text, text, text, boolean)", "cron.unschedule(name)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def cron_connection(app: App, options: PgCronOptions) -> Iterator[Connection]:
     """A transaction in the database that has pg_cron. CronUnusable; DatabaseUnreachable; SettingsError for its URL."""
     engine = _open(app, options)
     try:
-        with connection_errors_translated(engine), own_tables_only(engine, LIMITS) as connection:
+        with connection_errors_translated(engine), own_tables_only(engine, CRON_LIMITS) as connection:
             _require(connection, app)
             yield connection
     except DBAPIError as error:
@@ -87,10 +84,9 @@ def _open(app: App, options: PgCronOptions) -> Engine:
 
 def _configured_name(app: App) -> str | None:
     """`cron.database_name`; None where the server has no pg_cron, or this role may not ask."""
-    asked = text(
-        "SELECT setting FROM pg_settings WHERE name = 'cron.database_name'"  # without the right to it: no row, no error
-    )
-    with connection_errors_translated(app.database), own_tables_only(app.database, LIMITS) as connection:
+    # Without the right to it: no row, and no error.
+    asked = text("SELECT setting FROM pg_settings WHERE name = 'cron.database_name'")
+    with connection_errors_translated(app.database), own_tables_only(app.database, CRON_LIMITS) as connection:
         found: str | None = connection.execute(asked).scalar()
     return found
 
@@ -106,7 +102,7 @@ _STATE = text(
 def _require(connection: Connection, app: App) -> None:
     """CronUnusable unless pg_cron is here, on the server of the jobs, for the same role, which is no superuser."""
     here = connection.execute(_STATE).one()
-    with connection_errors_translated(app.database), own_tables_only(app.database, LIMITS) as other:
+    with connection_errors_translated(app.database), own_tables_only(app.database, CRON_LIMITS) as other:
         there = other.execute(_STATE).one()
     if here.super:
         raise CronUnusable(superuser_refused(here.role))
@@ -174,7 +170,7 @@ _LINES = text(
 
 def lines(connection: Connection) -> list[InstalledLine]:
     """Lines of our role that are named like ours, or call our procedures, of whatever database."""
-    found = connection.execute(_LINES, {"prefix": f"{PREFIX}%"}).all()
+    found = connection.execute(_LINES, {"prefix": f"{LINE_PREFIX}%"}).all()
     return [
         InstalledLine(
             row.jobid,

@@ -8,33 +8,32 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-PREFIX = "sx:"
-"""How the names of all our lines begin."""
+from .procedure import MAX_NAME_BYTES
 
-LONGEST = 63
-"""Bytes of a name in PostgreSQL."""
+LINE_PREFIX = "sx:"
+"""How the names of all our lines begin."""
 
 _HASH = 12
 
 
 def line_name(job: str, database: str) -> str:
     """Of the line that calls the job in that database."""
-    return fitted(f"{PREFIX}{job}@{database}")
+    return fitted(f"{LINE_PREFIX}{job}@{database}")
 
 
 def catch_up_name(database: str) -> str:
     """Of the line that once an hour calls all jobs of that database; no job has a + in its name."""
-    return fitted(f"{PREFIX}+catch_up@{database}")
+    return fitted(f"{LINE_PREFIX}+catch_up@{database}")
 
 
-HISTORY_NAME = f"{PREFIX}+history"
+HISTORY_NAME = f"{LINE_PREFIX}+history"
 """Of the line that deletes what pg_cron has noted about ours; one for each role."""
 
 
 def fitted(name: str) -> str:
     """The name itself, or its beginning and a hash of all of it."""
     written = name.encode()
-    if len(written) <= LONGEST:
+    if len(written) <= MAX_NAME_BYTES:
         return name
-    begin = written[: LONGEST - _HASH - 1].decode(errors="ignore")  # not in the middle of a letter
+    begin = written[: MAX_NAME_BYTES - _HASH - 1].decode(errors="ignore")  # not in the middle of a letter
     return f"{begin}~{sha256(written).hexdigest()[:_HASH]}"

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ...config import setting
+from ...config import read_at, setting
+from ...jobs.job import IN_DATABASE
 from ...setting_fields import Misfit
+
+if TYPE_CHECKING:
+    from ...app import App
 
 CALLERS = ("cron", "worker")
 
@@ -42,3 +47,10 @@ class PgCronOptions:
         """Misfit for a caller that there is none of."""
         if self.called_by not in CALLERS:
             raise Misfit(f'{self.called_by!r}: write "cron" or "worker"', "called_by")
+
+
+def options_of(app: App) -> PgCronOptions:
+    """Those of the settings. SettingsError for what cannot be."""
+    given = app.settings.engines.get(IN_DATABASE, {})
+    options: PgCronOptions = read_at(PgCronOptions, given, ("engines", IN_DATABASE), app.place)
+    return options
