@@ -68,7 +68,7 @@ def fill(connection: Connection, job: Job, now: datetime) -> int:
     What stands there and is none of them is deleted; for an interval, or without a schedule, all of it is.
     """
     table = own_tables(connection.dialect.name).slots
-    wanted = _wanted(job.schedule, now)
+    wanted = slots_ahead(job.schedule, now)
     since = min(wanted, default=now)
     found = select(table.c.slot, table.c.local_slot).where(table.c.job == job.name, table.c.slot >= since)
     there = {row.slot: row.local_slot for row in connection.execute(found)}
@@ -89,7 +89,8 @@ def fill(connection: Connection, job: Job, now: datetime) -> int:
     return changed + len(old) + len(rows)
 
 
-def _wanted(schedule: Schedule | None, now: datetime) -> Mapping[datetime, str | None]:
+def slots_ahead(schedule: Schedule | None, now: datetime) -> Mapping[datetime, str | None]:
+    """What is to be written: slots and what each is called there, from the latest past one on; for intervals nothing."""
     if schedule is None or as_interval(schedule, now) is not None:
         return {}
     start = schedule.previous(now) - TICK

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from ...app import App
 from ...db.connect import connection_errors_translated
 from ...db.faults import Fault, classify, describe
+from ...db.identifiers import quoted
 from ...db.migrate import require_schema
 from ...db.server_clock import ask_now
 from ...db.sessions import own_tables_only
@@ -86,7 +87,7 @@ def uninstall(app: App, options: PgCronOptions) -> Installation:
         _drop(connection, [*procedures(connection).values()], done)
         longest = Wanted(database_name(app), jobs).call_limit
         if call_limit(connection) == f"{int(longest.total_seconds())}s":
-            connection.exec_driver_sql(f"ALTER ROLE CURRENT_USER IN DATABASE {_here(connection)} RESET statement_timeout")
+            _execute(connection, f"ALTER ROLE CURRENT_USER IN DATABASE {_here(connection)} RESET statement_timeout")
     return done
 
 
@@ -111,9 +112,8 @@ def _make(connection: Connection, found: Wanted, done: Installation, *, role_tim
         done.slots += fill(connection, job, now)
     limit = f"{int(found.call_limit.total_seconds())}s"
     if role_timeout and found.jobs and call_limit(connection) != limit:
-        connection.exec_driver_sql(
-            f"ALTER ROLE CURRENT_USER IN DATABASE {_here(connection)} SET statement_timeout = '{limit}'"
-        )
+        here = _here(connection)
+        _execute(connection, f"ALTER ROLE CURRENT_USER IN DATABASE {here} SET statement_timeout = '{limit}'")
         done.limit = limit
 
 
@@ -138,9 +138,7 @@ def _take_out(cron: Connection, line: InstalledLine, done: Installation) -> None
 
 def _drop(connection: Connection, old: list[InstalledProcedure], done: Installation) -> None:
     for one in old:
-        name = connection.dialect.identifier_preparer.quote_identifier(one.name)
-        arguments = "timestamptz"
-        _execute(connection, f"DROP PROCEDURE IF EXISTS sexton.{name}({arguments})")
+        _execute(connection, f"DROP PROCEDURE IF EXISTS sexton.{quoted(connection.dialect, one.name)}(timestamptz)")
         done.removed.append(one.name)
     if old:
         done.slots += forget(connection, [one.job for one in old])
@@ -151,8 +149,7 @@ def _execute(connection: Connection, statements: str) -> None:
 
 
 def _here(connection: Connection) -> str:
-    name = str(connection.execute(text("SELECT current_database()")).scalar_one())
-    return connection.dialect.identifier_preparer.quote_identifier(name).replace("%", "%%")
+    return quoted(connection.dialect, str(connection.execute(text("SELECT current_database()")).scalar_one()))
 
 
 @contextmanager
