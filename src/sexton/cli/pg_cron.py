@@ -73,7 +73,7 @@ def _remove(app: App, options: PgCronOptions, arguments: Namespace) -> int:
         say("nothing was installed here")
     else:
         say(f"{len(done.removed)} procedures and lines removed; history stays")
-        say('the jobs run nowhere now; set engine = "worker", and start one, or run them from cron')
+        say("a worker, or `sexton run --due`, runs these jobs now")
     return DONE
 
 
@@ -138,8 +138,8 @@ def _not_here(left: Mapping[str, str], wrong: Mapping[str, str]) -> Iterator[str
 def _listed(found: Comparison) -> Iterator[str]:
     yield from table(CRON_HEADINGS, [_cells(job) for job in found.jobs], shrink="JOB")
     for job in found.jobs:
-        for what in job.drift:
-            yield from folded(job.job, what)
+        if job.drift:
+            yield from folded(job.job, "; ".join(job.drift))
     yield from _not_here(found.left, found.wrong)
     if not found.agrees:
         yield "to put it right: sexton pg-cron install"

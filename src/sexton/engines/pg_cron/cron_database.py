@@ -28,7 +28,8 @@ CRON_LIMITS = {"lock_timeout": "5s", "statement_timeout": "30s"}
 USUAL_NAME = "postgres"
 """Default of `cron.database_name`."""
 
-_FUNCTIONS = ("cron.schedule_in_database(text, text, text, text, text, boolean)", "cron.unschedule(name)")
+_FUNCTIONS = ("schedule_in_database", "unschedule")
+"""All that is used of the extension; the second also by name only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def _require(connection: Connection, app: App) -> None:
         )
     if here.version is None:
         raise CronUnusable(_not_there(here.database, here.configured))
-    _require_rights(connection, here.role)
+    _require_rights(connection, here.role, here.version)
 
 
 def superuser_refused(role: str) -> str:
@@ -140,21 +141,23 @@ def _not_there(database: str, configured: str | None) -> str:
     )
 
 
-def _require_rights(connection: Connection, role: str) -> None:
+_RIGHTS = text(
+    "SELECT p.proname AS name, format('cron.%s(%s)', p.proname, oidvectortypes(p.proargtypes)) AS called,"
+    " has_function_privilege(p.oid, 'EXECUTE') AS allowed"
+    " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+    " WHERE n.nspname = 'cron' AND p.proname = ANY (:names) AND oidvectortypes(p.proargtypes) <> 'bigint'"
+)
+
+
+def _require_rights(connection: Connection, role: str, version: str) -> None:
     """CronUnusable with the GRANTs that are missing."""
     missing = []
     if not connection.execute(text("SELECT has_schema_privilege('cron', 'USAGE')")).scalar():
         missing.append(f"GRANT USAGE ON SCHEMA cron TO {role};")
-    allowed = text(
-        "SELECT has_function_privilege(p.oid, 'EXECUTE') FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-        " WHERE n.nspname = 'cron' AND p.proname = :name"
-        " AND replace(pg_catalog.oidvectortypes(p.proargtypes), ', ', ',') = :arguments"
-    )
-    for function in _FUNCTIONS:
-        name, _, arguments = function.removeprefix("cron.").removesuffix(")").partition("(")
-        values = {"name": name, "arguments": arguments.replace(", ", ",")}
-        if not connection.execute(allowed, values).scalar():
-            missing.append(f"GRANT EXECUTE ON FUNCTION {function} TO {role};")
+    rows = connection.execute(_RIGHTS, {"names": list(_FUNCTIONS)}).all()
+    missing += [f"GRANT EXECUTE ON FUNCTION {row.called} TO {role};" for row in rows if not row.allowed]
+    if len({row.name for row in rows}) < len(_FUNCTIONS):
+        raise CronUnusable(f"pg_cron {version} is here, and 1.4 or newer is needed: it has schedule_in_database")
     if missing:
         database = connection.engine.url.database
         raise CronUnusable(f"role {role} may not schedule; as a superuser, in database {database}: {' '.join(missing)}")
