@@ -190,12 +190,12 @@ def lines(connection: Connection) -> list[InstalledLine]:
 def put(connection: Connection, wanted: CronLine, there: Mapping[str, InstalledLine]) -> bool:
     """Schedule it, unless it is there just so and active; whether anything was done.
 
-    One of another database is removed first: 1.4 keeps the old database without a word.
+    One that is disabled, or of another database, is removed first: 1.4 keeps both as they were, without a word.
     """
     before = there.get(wanted.name)
     if before is not None and before.line == wanted and before.active:
         return False
-    if before is not None and before.line.database != wanted.database:
+    if before is not None and (before.line.database != wanted.database or not before.active):
         remove(connection, before)
     made = text("SELECT cron.schedule_in_database(:name, :fields, :command, :database, active => true)")
     values = {"name": wanted.name, "fields": wanted.fields, "command": wanted.command, "database": wanted.database}
