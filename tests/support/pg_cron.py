@@ -116,9 +116,7 @@ class CronShop:
         if as_superuser(self.server.url, "SELECT 1 FROM pg_extension WHERE extname = 'pg_cron'"):
             self.cron(f"DELETE FROM cron.job WHERE username = '{self.role}'")
         self.server.drop_database(self.name)
-        self.cron(
-            f"REASSIGN OWNED BY {self.role} TO postgres", f"DROP OWNED BY {self.role}", f"DROP ROLE {self.role}"
-        )
+        self.cron(f"REASSIGN OWNED BY {self.role} TO postgres", f"DROP OWNED BY {self.role}", f"DROP ROLE {self.role}")
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from ..engines.pg_cron.options import PgCronOptions, options_of
 from ..engines.pg_cron.script import scripts
 from ..errors import UsageError
 from ..exit_codes import DONE, FAILED
+from ..files import make_folder, replace
 from ._common import add_json, folded, open_app, print_json, table
 
 ACTIONS = ("install", "status", "diff", "remove", "script")
@@ -38,8 +39,8 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-role-timeout",
         action="store_true",
-        help="leave statement_timeout of the role in this database as it is; else it is set to the longest timeout of a "
-        "job and 30 s, as it is armed once, before a call",
+        help="leave statement_timeout of the role in this database as it is; else it is set to the longest timeout of "
+        "a job and 30 s, as it is armed once, before a call",
     )
     add_json(parser)
 
@@ -99,9 +100,9 @@ def _script(app: App, options: PgCronOptions, arguments: Namespace) -> int:
     found, files = scripts(app, options, role_timeout=not arguments.no_role_timeout)
     folder = Path(arguments.folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for name, text in files.items():
-            (folder / name).write_text(text, "utf-8")
+            replace(folder / name, text.encode())
     except OSError as error:
         raise UsageError(f"{folder}: files cannot be written there: {error.strerror}") from error
     if arguments.json:

@@ -90,7 +90,7 @@ def fill(connection: Connection, job: Job, now: datetime) -> int:
 
 
 def slots_ahead(schedule: Schedule | None, now: datetime) -> Mapping[datetime, str | None]:
-    """What is to be written: slots and what each is called there, from the latest past one on; for intervals nothing."""
+    """What is to be written, from the latest past slot on: each, and what it is called there; for intervals nothing."""
     if schedule is None or as_interval(schedule, now) is not None:
         return {}
     start = schedule.previous(now) - TICK

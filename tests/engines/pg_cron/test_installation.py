@@ -48,8 +48,13 @@ def test_what_is_removed_leaves_no_line_and_no_procedure_and_runs_stay(shop: Cro
     assert shop.do("SELECT state FROM sexton.runs") == [("succeeded",)]
     assert shop.do("SELECT 1 FROM sexton.slots") == []
     assert not uninstall(shop.app, OPTIONS).changed
-    assert shop.do("SELECT 1 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase"
-                   " WHERE d.datname = current_database()") == []
+    assert (
+        shop.do(
+            "SELECT 1 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase"
+            " WHERE d.datname = current_database()"
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("stay", [True, False])

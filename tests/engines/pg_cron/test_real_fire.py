@@ -19,7 +19,9 @@ from tests.support.patience import PATIENCE
 from tests.support.pg_cron import POLICIES, CronShop
 
 RUNS = "SELECT job, slot, local_slot, state, worker, error FROM sexton.runs ORDER BY id"
-STARTS = "SELECT d.status, d.return_message FROM cron.job_run_details d JOIN cron.job j USING (jobid) WHERE j.jobname = '{}'"
+STARTS = (
+    "SELECT d.status, d.return_message FROM cron.job_run_details d JOIN cron.job j USING (jobid) WHERE j.jobname = '{}'"
+)
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """The procedure that once an hour calls all jobs of a database: pg_cron makes up nothing that it missed.
 
-A call finds no slot that has been run. The job that has waited longest comes first, and nothing begins once half a minute
-is over: the time limit of a session is set for one job, and is armed once, before the first CALL.
+A call finds no slot that has been run. The job that has waited longest comes first, and nothing begins once half a
+minute is over: the time limit of a session is set for one job, and is armed once, before the first CALL.
 """
 
 from __future__ import annotations

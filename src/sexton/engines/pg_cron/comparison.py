@@ -91,8 +91,8 @@ def compare(app: App, options: PgCronOptions) -> Comparison:
                 installed.line.fields if installed else "",
                 there.until.get(job.name),
                 *((installed.last_at, installed.last_status, installed.last_message) if installed else (None,) * 3),
-                run and run.finished_at,
-                run and run.state,
+                None if run is None else run.finished_at,
+                None if run is None else run.state,
                 (*drift_of(procedure, there.procedures), *_line_drift(line, installed), *_slot_drift(job, there)),
             )
         )

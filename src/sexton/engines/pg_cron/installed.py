@@ -34,7 +34,8 @@ class InstalledProcedure:
 
 _PROCEDURES = text(
     "SELECT p.proname AS name, p.prosrc AS body, coalesce(obj_description(p.oid, 'pg_proc'), '') AS comment,"
-    " pg_get_userbyid(p.proowner) AS owner, p.proowner = (SELECT oid FROM pg_roles WHERE rolname = current_user) AS own,"
+    " pg_get_userbyid(p.proowner) AS owner,"
+    " p.proowner = (SELECT oid FROM pg_roles WHERE rolname = current_user) AS own,"
     " p.prosecdef AS definer, coalesce(p.proconfig, '{}') AS settings,"
     " EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a"
     "  WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE') AS open"

@@ -23,7 +23,7 @@ from .line_names import HISTORY_NAME, catch_up_name, line_name
 from .options import PgCronOptions
 from .procedure import NotCompilable, Procedure, procedure_of, refuse
 
-MARGIN = timedelta(seconds=30)
+CALL_MARGIN = timedelta(seconds=30)
 """By how much the server's limit on a call is longer than the longest run may take: our own end of it comes first."""
 
 HISTORY_KEPT = "14 days"
@@ -53,7 +53,7 @@ class Wanted:
     @property
     def call_limit(self) -> timedelta:
         """How long the server lets one call take: the longest timeout, and half a minute."""
-        return max((job.time_limit for job in self.jobs), default=timedelta()) + MARGIN
+        return max((job.time_limit for job in self.jobs), default=timedelta()) + CALL_MARGIN
 
     def line_of(self, job: Job) -> CronLine | None:
         """The job's line; None for one that is due by itself never."""
@@ -129,5 +129,3 @@ def history_line(role: str, database: str) -> CronLine:
 def _minute(name: str) -> int:
     """One of the 60, so that not all begin at once."""
     return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % 60
-
-
