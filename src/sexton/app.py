@@ -168,7 +168,9 @@ class App(Enqueuer):
             override = self.settings.job.get(job.name)
             try:
                 changed = spread(overridden(job, override, self.settings.timezone), override, self.settings)
-                changed = replace(changed, engine=(override and override.engine) or self.settings.engine)
+                engine = (override and override.engine) or self.settings.engine
+                # A request is a function's arguments: nothing that a database could run.
+                changed = replace(changed, engine=OWN_ENGINE if job.on_demand and engine == IN_DATABASE else engine)
             except UsageError as error:
                 where = self._place(("job", job.name))
                 self.registry.unloaded[job.name] = type(error)(f"{where}{str(error).removeprefix(key_of_job(job))}")

@@ -123,6 +123,8 @@ def refill(connection: Connection, jobs: Iterable[Job], now: datetime) -> list[s
     Cheap where there is nothing to do: one look into an index a job. The schedule in force counts.
     """
     by_name = {job.name: job for job in jobs if job.schedule is not None}
+    if not by_name:
+        return []
     low = [by_name[name] for name in running_low(written_until(connection, by_name.keys()), now)]
     known = overrides(connection, low) if low else {}
     return [job.name for job in low if fill(connection, in_force(job, known.get(job.name)), now)]

@@ -65,7 +65,7 @@ def chosen_jobs(app: App) -> list[Job]:
     """The jobs that the settings give to PostgreSQL. UsageError where there is none, or the database is another."""
     if app.dialect != "postgresql":
         raise UsageError('engine "pg_cron" needs PostgreSQL, and the database is SQLite; take engine = "worker"')
-    chosen = [job for job in app.registry if job.engine == IN_DATABASE and job.on_demand is None]
+    chosen = [job for job in app.registry if job.engine == IN_DATABASE]
     if not chosen:
         raise UsageError(
             'no job is to run inside PostgreSQL; set engine = "pg_cron", or engine in [job."NAME"] for single ones'
