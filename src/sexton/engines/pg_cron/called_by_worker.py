@@ -84,7 +84,7 @@ def _call(connection: Connection, statement: str, stop: Stop | None) -> DBAPIErr
 
 
 def _cancel_when_asked(connection: Connection, stop: Stop | None, over: threading.Event) -> None:
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.connection.dbapi_connection  # it is detached from its pool
     while not over.wait(LOOK_SECONDS):
         if stop is not None and stop.asked:
             with suppress(Exception):  # the session is gone: then the call is, too
