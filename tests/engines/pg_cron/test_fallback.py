@@ -113,7 +113,7 @@ def test_pgc_7_both_at_once_run_a_slot_once(shop: CronShop) -> None:
     shop.do(LONG_AGO)
     worker = App(shop.app.settings)
     try:
-        (run,) = [run for run in due(worker, [worker.registry.get("policies.codes")])]
+        (run,) = due(worker, [worker.registry.get("policies.codes")])
         with shop.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text('CALL sexton."job_policies.codes"()'))
         assert execute(worker, run).run_id is None

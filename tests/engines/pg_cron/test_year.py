@@ -27,7 +27,8 @@ YEAR = timedelta(days=365)
 DUE = text("SELECT slot, missed FROM sexton.due_v1(:job, CAST(:settings AS jsonb), :at)")
 DONE = text(
     "INSERT INTO sexton.runs (job, database, slot, attempt, state, worker, epoch, as_of, started_at, finished_at,"
-    " counts, definition, missed) VALUES (:job, 'main', :slot, 1, 'succeeded', 'test', 1, :at, :at, :at, '{}', '', :missed)"
+    " counts, definition, missed)"
+    " VALUES (:job, 'main', :slot, 1, 'succeeded', 'test', 1, :at, :at, :at, '{}', '', :missed)"
 )
 
 
