@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sexton.app import ENGINES
 from sexton.engines.celery import CeleryEngine
@@ -13,7 +14,7 @@ from sexton.engines.rq import RqEngine
 from .markdown import page
 from .pack_parts import options_table
 
-OPTIONS = {
+OPTIONS: dict[str, tuple[type[Any], str]] = {
     "procrastinate": (ProcrastinateEngine.Options, "None is needed. [Step by step](../how-to/procrastinate.md)."),
     "celery": (CeleryEngine.Options, "One of `app` and `broker` is needed. [Step by step](../how-to/celery.md)."),
     "rq": (RqEngine.Options, "`url` is needed. [Step by step](../how-to/rq.md)."),

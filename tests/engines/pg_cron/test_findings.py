@@ -30,7 +30,7 @@ def test_a_healthy_one_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("known", "there", "level", "said"),
     [
-        ({"version": "1.4-1"}, [line(5)], "note", "begins nothing new"),
+        ({"version": "1.4-1"}, [line(5)], "note", "may begin nothing new"),
         ({"cron.use_background_workers": "off"}, [line(5)], "note", "pg_hba.conf"),
         ({"cron.timezone": "Europe/Berlin"}, [line(5)], "wrong", "cron.timezone is Europe/Berlin"),
         ({"cron.max_running_jobs": "1"}, [line(5), line(5)], "note", "runs 1 at once"),

@@ -42,6 +42,7 @@ def test_what_is_removed_leaves_no_line_and_no_procedure_and_runs_stay(shop: Cro
     install(shop.app, OPTIONS)
     with shop.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CALL sexton.\"job_policies.codes\"('2026-12-01')"))
+    shop.settle(engine="worker")  # whatever the settings say by now
     uninstall(shop.app, OPTIONS)
     assert shop.cron(LINES.format(shop.role)) == []
     assert shop.do(PROCEDURES) == []

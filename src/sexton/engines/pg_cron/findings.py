@@ -55,7 +55,7 @@ def findings_of(known: Mapping[str, str], there: Sequence[InstalledLine], now: d
         said = f"each start connects to {host} as the role of the jobs, which pg_hba.conf or a .pgpass of the server's "
         yield Finding("note", IN_DATABASE, f"{said}account must allow; or set cron.use_background_workers = on")
     elif workers == "on" and old:
-        said = "pg_cron 1.4 with background workers begins nothing new while one of its first lines still runs; "
+        said = "pg_cron 1.4 with background workers may begin nothing new while a line still runs; "
         yield Finding(
             "note", IN_DATABASE, f"{said}1.5 does, or cron.use_background_workers = off with a socket as host"
         )

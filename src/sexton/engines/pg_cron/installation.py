@@ -23,7 +23,7 @@ from .cron_database import CRON_LIMITS, InstalledLine, cron_connection, lines, p
 from .installed import InstalledProcedure, call_limit, drift_of, procedures
 from .line_names import HISTORY_NAME
 from .options import PgCronOptions
-from .wanted import Wanted, chosen_jobs, database_name, history_line, wanted
+from .wanted import Wanted, chosen_jobs, database_name, history_line, require_postgresql, wanted
 
 _ALONE = 0x5EC70B  # any number: one installation at a time in a database
 
@@ -53,6 +53,7 @@ def install(app: App, options: PgCronOptions, *, role_timeout: bool = True) -> t
     role_timeout: set `statement_timeout` of our role in this database to the longest timeout and 30 s.
     UsageError, and nothing is done, where this role may not, or pg_cron is not there; see also `wanted`.
     """
+    chosen_jobs(app)
     _require_role(app)
     if options.called_by == "cron":
         with cron_connection(app, options):  # refuses, before anything is made
@@ -70,7 +71,8 @@ def install(app: App, options: PgCronOptions, *, role_timeout: bool = True) -> t
 
 
 def uninstall(app: App, options: PgCronOptions) -> Installation:
-    """Take lines out, then procedures. Rows of runs stay. UsageError as for `install`."""
+    """Take lines out, then procedures, whatever the settings say by now; rows of runs stay. UsageError as `install`."""
+    require_postgresql(app)
     _require_role(app)
     done = Installation()
     if options.called_by == "cron":
@@ -83,9 +85,10 @@ def uninstall(app: App, options: PgCronOptions) -> Installation:
                 for line in rest:
                     _take_out(cron, line, done)
     with _transaction(app) as connection:
-        jobs = [*chosen_jobs(app)]
-        _drop(connection, [*procedures(connection).values()], done)
-        longest = Wanted(database_name(app), jobs).call_limit
+        old = procedures(connection)
+        names = {one.job for one in old.values()}
+        _drop(connection, [*old.values()], done)
+        longest = Wanted(database_name(app), [job for job in app.registry if job.name in names]).call_limit
         if call_limit(connection) == f"{int(longest.total_seconds())}s":
             _execute(connection, f"ALTER ROLE CURRENT_USER IN DATABASE {_here(connection)} RESET statement_timeout")
     return done
@@ -167,8 +170,7 @@ def _transaction(app: App) -> Iterator[Connection]:
 
 
 def _require_role(app: App) -> None:
-    """UsageError for a superuser; see `chosen_jobs`."""
-    chosen_jobs(app)
+    """UsageError for a superuser."""
     asked = text("SELECT quote_ident(rolname) AS role, rolsuper FROM pg_roles WHERE rolname = current_user")
     with connection_errors_translated(app.database), own_tables_only(app.database, CRON_LIMITS) as connection:
         require_schema(connection)

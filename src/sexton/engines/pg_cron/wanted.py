@@ -61,10 +61,15 @@ class Wanted:
         return next((line for line in self.lines if line.name == name), None)
 
 
-def chosen_jobs(app: App) -> list[Job]:
-    """The jobs that the settings give to PostgreSQL. UsageError where there is none, or the database is another."""
+def require_postgresql(app: App) -> None:
+    """UsageError where the database is another."""
     if app.dialect != "postgresql":
         raise UsageError('engine "pg_cron" needs PostgreSQL, and the database is SQLite; take engine = "worker"')
+
+
+def chosen_jobs(app: App) -> list[Job]:
+    """The jobs that the settings give to PostgreSQL. UsageError where there is none, or the database is another."""
+    require_postgresql(app)
     chosen = [job for job in app.registry if job.engine == IN_DATABASE]
     if not chosen:
         raise UsageError(
