@@ -27,7 +27,7 @@ from ...runs.stop_signals import Stop
 from .procedure import procedure_name
 from .wanted import CALL_MARGIN
 
-LOOK_SECONDS = 0.5
+CALL_POLL_SECONDS = 0.5
 """Between two looks whether a call has ended by itself."""
 
 _THERE = text("SELECT to_regprocedure(:name) IS NOT NULL")
@@ -85,7 +85,7 @@ def _call(connection: Connection, statement: str, stop: Stop | None) -> DBAPIErr
 
 def _cancel_when_asked(connection: Connection, stop: Stop | None, over: threading.Event) -> None:
     driver: Any = connection.connection.dbapi_connection  # it is detached from its pool
-    while not over.wait(LOOK_SECONDS):
+    while not over.wait(CALL_POLL_SECONDS):
         if stop is not None and stop.asked:
             with suppress(Exception):  # the session is gone: then the call is, too
                 driver.cancel()
