@@ -26,7 +26,7 @@ def _parts() -> Iterator[str]:
     yield "## sexton"
     yield fenced(_help(front._front()))
     for name, meaning in front.COMMANDS.items():
-        command = import_module(f"sexton.cli.{name}")
+        command = import_module(f"sexton.cli.{name.replace('-', '_')}")
         parser = front._parser(name, (command.__doc__ or "").strip())
         command.arguments(parser)
         yield f"## sexton {name}"

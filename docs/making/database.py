@@ -40,6 +40,7 @@ PURPOSES = {
     "workers": "Processes that take requests: one row each, renewed while it lives.",
     "request_counts": "Requests that ended, by minute; a row a process, so that none waits for another's.",
     "engine_counts": "What was handed to each engine that carries runs, and what came of it, by day.",
+    "slots": "When jobs with fixed times are due, two years ahead, for procedures that ask no time zone (pg_cron).",
     "armed": "Policies of the settings file that people have confirmed; the others only count.",
 }
 """What each table is for. A table without an entry stops the generator."""

@@ -19,7 +19,7 @@ from .errors import PolicyError, SettingsError, UsageError, suggestion
 from .jobs.duration import parse_duration
 from .jobs.foreign_code import guarded
 from .jobs.guard_options import Guard
-from .jobs.job import OWN_ENGINE, Job, LazyWork
+from .jobs.job import IN_DATABASE, OWN_ENGINE, Job, LazyWork
 from .jobs.modules import jobs_of, place_of, require_trusted_source
 from .jobs.pack import Pack
 from .jobs.registry import POLICIES, Registry
@@ -43,8 +43,9 @@ ENGINES = {
     "procrastinate": "sexton.engines.procrastinate:ProcrastinateEngine",
     "celery": "sexton.engines.celery:CeleryEngine",
     "rq": "sexton.engines.rq:RqEngine",
+    IN_DATABASE: "",
 }
-"""Engines that carry runs, and their classes; the first needs none."""
+"""What may carry runs, and the classes; our worker and PostgreSQL itself need none."""
 
 
 ENGINE_ENTRY_POINTS = "sexton.engines"
@@ -167,7 +168,9 @@ class App(Enqueuer):
             override = self.settings.job.get(job.name)
             try:
                 changed = spread(overridden(job, override, self.settings.timezone), override, self.settings)
-                changed = replace(changed, engine=(override and override.engine) or self.settings.engine)
+                engine = (override and override.engine) or self.settings.engine
+                # A request is a function's arguments: nothing that a database could run.
+                changed = replace(changed, engine=OWN_ENGINE if job.on_demand and engine == IN_DATABASE else engine)
             except UsageError as error:
                 where = self._place(("job", job.name))
                 self.registry.unloaded[job.name] = type(error)(f"{where}{str(error).removeprefix(key_of_job(job))}")

@@ -46,7 +46,7 @@ def settings_of(compose: Any, service: Any) -> Any:
 def test_every_engine_but_our_own_worker_has_a_profile(compose: Any) -> None:
     named = {profile for service in compose["services"].values() for profile in service.get("profiles", ())}
     assert named == set(BROKERS)
-    assert {profile.partition("-")[0] for profile in named} == set(ENGINES) - {"worker"}
+    assert {profile.partition("-")[0] for profile in named} == set(ENGINES) - {"worker", "pg_cron"}
 
 
 @of_each_profile

@@ -9,6 +9,7 @@ With `migrate`, make or update the tables of engines that keep their messages in
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..engines.carrier import EngineHealth, HasTables
-from ..engines.registry import engine_of, engines_in_use
+from ..engines.registry import RUN_THEMSELVES, engine_of, engines_in_use
 from ..errors import SettingsError, UsageError
 from ..exit_codes import DONE, UNREACHABLE
 from ..jobs.job import OWN_ENGINE
@@ -45,7 +46,8 @@ def run(arguments: Namespace) -> int:
         require_schema(connection)
         now = ask_now(connection)
         counted = counts_since(connection, now - COUNTED_DAYS)
-    rows = [_own(app), *(_row(app, name, jobs, counted) for name, jobs in sorted(engines_in_use(app).items()))]
+    rows = [*_without_numbers(app)]
+    rows += [_row(app, name, jobs, counted) for name, jobs in sorted(engines_in_use(app).items())]
     if arguments.json:
         print_json(rows)
     else:
@@ -62,7 +64,7 @@ def _trouble(row: dict[str, Any]) -> str:
 
 def _migrate(app: App) -> int:
     """Of the engines that the settings name, for a job or with options."""
-    names = sorted({*engines_in_use(app), *app.settings.engines})
+    names = sorted({*engines_in_use(app), *app.settings.engines} - {*RUN_THEMSELVES})
     kept = {name: engine for name in names if isinstance(engine := engine_of(app, name), HasTables)}
     if not kept:
         raise UsageError('no engine of the settings keeps tables in the database; engine = "procrastinate" does')
@@ -72,11 +74,13 @@ def _migrate(app: App) -> int:
     return DONE
 
 
-def _own(app: App) -> dict[str, Any]:
-    """The worker and cron: nothing stands between them and the database."""
-    jobs = sum(job.engine == OWN_ENGINE for job in app.registry)
+def _without_numbers(app: App) -> Iterator[dict[str, Any]]:
+    """The worker and cron, and PostgreSQL itself where jobs are its: nothing stands between them and the database."""
     nothing = dict.fromkeys(("reachable", "workers", "waiting", "oldest", "resubmitted", "duplicates"))
-    return {"engine": OWN_ENGINE, "jobs": jobs, **nothing, "trouble": ""}
+    for name in RUN_THEMSELVES:
+        jobs = sum(job.engine == name for job in app.registry)
+        if jobs or name == OWN_ENGINE:
+            yield {"engine": name, "jobs": jobs, **nothing, "trouble": ""}
 
 
 def _row(app: App, name: str, jobs: list[str], counted: dict[str, EngineCounts]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ COMMANDS = {
     "jobs": "list the jobs, and when each is due next",
     "calendar": "what is due in the coming days",
     "crontab": "print a crontab that starts the jobs",
+    "pg-cron": "let PostgreSQL run jobs by itself: install, status, remove",
     "run": "run a job now, or whatever is due",
     "test": "try a job: dry run, run, run again",
     "worker": "run jobs when they are due, as leader or standby",
@@ -135,7 +136,7 @@ def _dispatch(words: list[str]) -> int:
         wrong = words[0] if words[0] != name else name
         complain(f"no command named {wrong!r}{suggestion(wrong, COMMANDS)}")
         return USAGE
-    command = import_module(f"sexton.cli.{name}")
+    command = import_module(f"sexton.cli.{name.replace('-', '_')}")
     parser = _parser(name, (command.__doc__ or "").strip())
     command.arguments(parser)
     try:

@@ -10,6 +10,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..console import say
 from ..errors import UsageError
+from ..jobs.job import IN_DATABASE
 from ..slots.schedule_overrides import reschedule
 from ._common import require_no_request
 from ._schedule_change import changing, next_slots, operator_identity
@@ -39,4 +40,6 @@ def run(arguments: Namespace) -> int:
             by=operator_identity(),
         )
         say(f"{job.name} is now due {next_slots(connection, job, 5)}")
+        if job.engine == IN_DATABASE:
+            say("where its procedure is installed it stands still until you run: sexton pg-cron install")
     return 0

@@ -218,7 +218,8 @@ class Settings:
     )
     engine: str = setting(
         "worker",
-        'what carries runs to a process: "worker" (Sexton\'s own, also under cron), "procrastinate", "celery" or "rq"',
+        'what carries runs to a process: "worker" (Sexton\'s own, also under cron), "procrastinate", "celery" or "rq"; '
+        '"pg_cron": PostgreSQL runs them itself, see `sexton pg-cron`',
         kind="engine",
         example="celery",
     )

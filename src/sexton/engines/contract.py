@@ -11,7 +11,7 @@ In which order, what may pass what, and what follows from how a run ended is `ru
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..errors import SextonError, UsageError
 from ..exit_codes import UNREACHABLE
-from ..jobs.job import OWN_ENGINE, Job, LazyWork
+from ..jobs.job import IN_DATABASE, Job, LazyWork
 from ..run_state import NoRun, OutcomeCode, RunState
 from ..runs.context import Failure
 from ..runs.outcome import Outcome
@@ -35,17 +35,24 @@ from ..slots.due import due_runs
 from ..slots.due_run import DueRun
 from ..slots.ending import Ending
 from ..slots.lease import short_transaction
+from ..slots.upcoming_slots import refill
+from .pg_cron.who_runs import is_called_by_worker, jobs_of_worker, without_inside
 
 
-def look(connection: Connection, jobs: Iterable[Job], busy: Collection[str] = ()) -> tuple[datetime, list[DueRun]]:
+def look(
+    connection: Connection, jobs: Collection[Job], busy: Collection[str] = (), *, all_slots: bool = True
+) -> tuple[datetime, list[DueRun]]:
     """The database's time, and what has to run by it, in order; runs of dead processes are closed first.
 
-    busy: names of jobs under way.  SchemaOutdated where our tables are of another version.
+    busy: names of jobs under way.  all_slots: also those of jobs that PostgreSQL runs by itself.
+    SchemaOutdated where our tables are of another version.
     """
     require_schema(connection)
     reap(connection)
     now = ask_now(connection)
-    return now, due_runs(connection, jobs, now, busy)
+    refill(connection, [job for job in jobs if job.engine == IN_DATABASE], now)
+    found = due_runs(connection, jobs, now, busy)
+    return now, found if all_slots else without_inside(connection, jobs, found)
 
 
 def due(app: App, jobs: Collection[Job] = ()) -> list[DueRun]:
@@ -53,9 +60,10 @@ def due(app: App, jobs: Collection[Job] = ()) -> list[DueRun]:
 
     Those of other engines are left to them, unless they are named; what was given to one runs once all the same.
     """
-    wanted = jobs or [job for job in app.registry if job.engine == OWN_ENGINE]
+    wanted = jobs or jobs_of_worker(app)
+    every = bool(jobs) or is_called_by_worker(app)
     with connection_errors_translated(app.database), short_transaction(app.database, app.limits().lease) as connection:
-        return look(connection, wanted)[1]
+        return look(connection, wanted, all_slots=every)[1]
 
 
 def own_process(job: Job) -> bool:
@@ -81,6 +89,12 @@ def execute(app: App, due: DueRun, options: RunOptions | None = None) -> Outcome
         job = app.registry.get(due.job)
     except UsageError as error:
         return Outcome(due.job, NoRun.UNKNOWN_JOB, error=str(error), failure=Failure(error), refused=True)
+    by_schedule = due.slot is not None or due.queued is not None
+    if job.engine == IN_DATABASE and by_schedule and is_called_by_worker(app):
+        from .pg_cron.called_by_worker import call  # others need not load the compiler
+
+        if (outcome := call(app, job, options.stop)) is not None:
+            return outcome
     limits = options.limits or app.limits()
     return run(
         app.database, job, replace(due, job=job.name), replace(options, limits=limits, definition=app.definition)

@@ -11,10 +11,13 @@ from ..app import ENGINE_ENTRY_POINTS, ENGINES, App
 from ..config import read_at
 from ..errors import SettingsError, suggestion
 from ..jobs.foreign_code import guarded
-from ..jobs.job import OWN_ENGINE
+from ..jobs.job import IN_DATABASE, OWN_ENGINE
 
 if TYPE_CHECKING:
     from .carrier import Engine
+
+RUN_THEMSELVES = {OWN_ENGINE: "it runs them itself", IN_DATABASE: "procedures run them; see `sexton pg-cron`"}
+"""Engines to which no number of a run is handed."""
 
 VERBS = ("submit", "cancel", "worker", "health", "close")
 
@@ -33,8 +36,8 @@ def engine_of(app: App, name: str) -> Engine:
 @cache
 def engine_type(name: str) -> type[Any]:
     """The class of an engine. SettingsError as for `engine_of`."""
-    if name == OWN_ENGINE:
-        raise SettingsError(f"{name} is no engine that carries runs: it runs them itself")
+    if name in RUN_THEMSELVES:
+        raise SettingsError(f"{name} is no engine that carries runs: {RUN_THEMSELVES[name]}")
     if name in ENGINES:
         return _own(name)
     points = {point.name: point for point in entry_points(group=ENGINE_ENTRY_POINTS)}
@@ -59,9 +62,9 @@ def _own(name: str) -> type[Any]:
 
 
 def engines_in_use(app: App) -> dict[str, list[str]]:
-    """The names of the jobs that each engine is to carry, by its name; those of the worker and of cron are none."""
+    """The names of the jobs that each engine is to carry, by its name; none of the worker, cron, PostgreSQL."""
     found: dict[str, list[str]] = {}
     for job in app.registry:
-        if job.engine != OWN_ENGINE:
+        if job.engine not in RUN_THEMSELVES:
             found.setdefault(job.engine, []).append(job.name)
     return found

@@ -52,21 +52,21 @@ class Fields:
     """A checked expression. `fixed`: a fixed time of day, moved rather than lost when clocks change.
 
     fixed is false when the minute or the hour begins with `*`: such work follows elapsed time.
-    hourly: every hour of the day matches.
+    hourly: every hour of the day matches.  times: of the day, since midnight, in order.  dates: parsed by cronsim.
     """
 
-    __slots__ = ("_dates", "_times", "fixed", "hourly")
+    __slots__ = ("dates", "fixed", "hourly", "times")
 
     def __init__(self, minute: str, hour: str, dates: CronSim) -> None:
-        self._dates = dates
-        self._times = [timedelta(hours=h, minutes=m) for h in _hours(hour) for m in _minutes(minute)]
+        self.dates = dates
+        self.times = [timedelta(hours=h, minutes=m) for h in _hours(hour) for m in _minutes(minute)]
         self.hourly = len(_hours(hour)) == 24
         self.fixed = not (minute.startswith("*") or hour.startswith("*"))
 
     def matching(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Local times start <= t < end (both naive) that match, in order, as if no clock ever changed."""
-        times = self._times
-        for day in matching_days(self._dates, start.date(), end.date()):
+        times = self.times
+        for day in matching_days(self.dates, start.date(), end.date()):
             midnight = datetime.combine(day, time())
             first = 0 if midnight >= start else bisect_left(times, start - midnight)
             last = len(times) if midnight + _DAY <= end else bisect_left(times, end - midnight)

@@ -25,6 +25,9 @@ OVERLAPS = ("queue", "skip")
 OWN_ENGINE = "worker"
 """The engine that needs nothing else: Sexton's worker, and `run --due`."""
 
+IN_DATABASE = "pg_cron"
+"""The engine that is no process of ours: procedures inside PostgreSQL, started by its extension (PGC-1)."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*")
 GUARDED = Guard()
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from ..db.tables import own_tables
-from ..jobs.job import OWN_ENGINE, Job
+from ..jobs.job import IN_DATABASE, OWN_ENGINE, Job
 from ..request_state import RequestState
 from ..requests.submission import requests_move
 from ..run_state import RunState
@@ -47,7 +47,7 @@ def engine_answers(connection: Connection, name: str, channels: Sequence[str], n
 
 def engines_of(jobs: Iterable[Job]) -> set[str]:
     """The names of the engines that carry these jobs."""
-    return {job.engine for job in jobs} - {OWN_ENGINE}
+    return {job.engine for job in jobs} - {OWN_ENGINE, IN_DATABASE}
 
 
 def engine_matches(connection: Connection, jobs: Iterable[Job], now: datetime) -> dict[tuple[str, str], RuleMatch]:

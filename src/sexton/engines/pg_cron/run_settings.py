@@ -10,15 +10,16 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from ...db.identifiers import quoted_table
+from ...db.server_clock import ask_now
 from ...guard.arming import armed_name, called, tables_of
 from ...guard.plan_fingerprint import definition, definitions_before
 from ...jobs.job import Job
-from ...jobs.schedule import Every
 from ...policies.contract import Plan
 from ...runs.batches import TELLING
 from ...runs.context import Limits
 from ...runs.sizing import MAX_BATCH_ROWS
 from ...slots.schedule_overrides import in_force, overrides
+from ...slots.upcoming_slots import as_interval
 from ...statements.unlisted_references import unlisted_references
 
 _QUALIFIED = text(
@@ -51,10 +52,11 @@ def schedule_settings(connection: Connection, job: Job) -> dict[str, Any]:
     """When it is due: for `sexton.due_v1`."""
     schedule = in_force(job, overrides(connection, [job]).get(job.name)).schedule if job.enabled else None
     lateness = job.misfire.lateness
+    even = None if schedule is None else as_interval(schedule, ask_now(connection))  # of it no slots are written down
     return {
         "expression": None if schedule is None else f"{schedule.text} in {schedule.zone}",
-        "every": schedule.interval.total_seconds() if isinstance(schedule, Every) else None,
-        "offset": schedule.offset.total_seconds() if isinstance(schedule, Every) else 0,
+        "every": None if even is None else even.interval.total_seconds(),
+        "offset": 0 if even is None else even.offset.total_seconds(),
         "rule": job.misfire.rule,
         "most": job.misfire.limit,
         "lateness": None if lateness == timedelta.max else lateness.total_seconds(),

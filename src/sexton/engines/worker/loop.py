@@ -20,7 +20,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...app import App
 from ...db.faults import in_words
 from ...errors import SchemaOutdated, SextonError, UsageError
-from ...jobs.job import OWN_ENGINE
 from ...jobs.zones import renew_zones
 from ...run_state import NoRun, OutcomeCode
 from ...runs.outcome import Outcome
@@ -34,6 +33,7 @@ from ..executor.messages import outcome_of
 from ..executor.orphans import OrphanedRuns
 from ..executor.process import Executor
 from ..garbage_collection import freeze_loaded
+from ..pg_cron.who_runs import is_called_by_worker, jobs_of_worker
 from ..run_order import DueQueue
 from .database_outage import DatabaseOutage
 from .leader_inbox import LeaderInbox
@@ -74,7 +74,7 @@ class Worker:
         self.executors = executors
         self.readiness = Readiness(executors, say)
         self.leadership = Leadership(app.database, holder_name(), self.limits.lease, self.readiness)
-        self.jobs = [job for job in app.registry if job.engine == OWN_ENGINE]
+        self.jobs = jobs_of_worker(app)
         self.inbox = LeaderInbox(app, self.jobs)
         self.waiting = DueQueue(app.registry)
         self.desk = RequestDesk(app, executors, self.leadership.holder, say)
@@ -171,7 +171,7 @@ class Worker:
         jobs = [job for job in self.jobs if job.name in names]
         busy = {*self._under_way()}
         with short_transaction(self.app.database, self.limits.lease) as connection:
-            now, found = look(connection, jobs, busy)
+            now, found = look(connection, jobs, busy, all_slots=is_called_by_worker(self.app))
             self.inbox.plan(connection, jobs, now)
         known = busy | self.waiting.names()
         for due in found:

@@ -1,0 +1,61 @@
+"""PGC-3: once an hour all jobs of a database are called, and one that fails keeps none of the others back for long."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from sexton.engines.pg_cron.installation import install
+from sexton.engines.pg_cron.options import PgCronOptions
+from tests.support.pg_cron import CronShop
+
+STATES = "SELECT job, state FROM sexton.runs ORDER BY id"
+LONG_AGO = "UPDATE sexton.schedules SET seen_at = now() - interval '3 days'"
+
+
+def call(shop: CronShop) -> None:
+    """As pg_cron does."""
+    with shop.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CALL sexton.catch_up()"))
+
+
+def test_every_job_that_missed_its_slot_is_run_once(shop: CronShop) -> None:
+    install(shop.app, PgCronOptions())
+    call(shop)
+    assert shop.do(STATES) == [], "nobody has missed anything yet"
+    shop.do(LONG_AGO)
+    call(shop)
+    first = shop.do(STATES)
+    assert sorted(row.job for row in first) == ["policies.carts", "policies.codes"]
+    assert {row.state for row in first} == {"succeeded"}
+    call(shop)
+    assert [row for row in shop.do(STATES) if row.job == "policies.codes"] == [("policies.codes", "succeeded")]
+
+
+def test_a_job_that_fails_is_passed_by_the_next_call(shop: CronShop) -> None:
+    install(shop.app, PgCronOptions())
+    shop.do(LONG_AGO, "ALTER TABLE public.codes RENAME TO tokens")
+    with pytest.raises(DBAPIError):
+        call(shop)
+    shop.do(LONG_AGO)
+    call(shop)
+    states = shop.do(STATES)
+    assert ("policies.codes", "failed") in states
+    assert ("policies.carts", "succeeded") in states
+
+
+def test_objects_of_strangers_on_the_search_path_are_not_called(shop: CronShop) -> None:
+    """SEC-1: the role's own path is in force again after each COMMIT inside."""
+    install(shop.app, PgCronOptions())
+    shop.do(
+        "CREATE SCHEMA trap",
+        "CREATE FUNCTION trap.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'trapped'; END $$",
+        f"GRANT USAGE ON SCHEMA trap TO {shop.role}",
+        f"ALTER ROLE {shop.role} IN DATABASE {shop.name} SET search_path = trap, pg_catalog, public",
+        LONG_AGO,
+    )
+    shop.database.dispose()
+    call(shop)
+    assert len(shop.do(STATES)) == 2

@@ -1,0 +1,68 @@
+"""PGC-1, PGC-3: procedures, slots and lines are installed and removed, again and again, by a role without rights."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from sexton.engines.pg_cron.installation import install, uninstall
+from sexton.engines.pg_cron.options import PgCronOptions
+from tests.support.pg_cron import CronShop
+
+OPTIONS = PgCronOptions()
+LINES = "SELECT jobname, schedule, command, database, username, active FROM cron.job WHERE username = '{}' ORDER BY 1"
+PROCEDURES = "SELECT proname FROM pg_proc WHERE pronamespace = 'sexton'::regnamespace AND prokind = 'p' ORDER BY 1"
+
+
+def test_pgc_1_a_line_a_job_in_the_one_database_that_has_pg_cron(shop: CronShop) -> None:
+    found, done = install(shop.app, OPTIONS)
+    assert found.wrong == {}
+    rows = {row.jobname: row for row in shop.cron(LINES.format(shop.role))}
+    codes = rows[f"sx:policies.codes@{shop.name}"]
+    assert codes.schedule == "0 3,4 * * *", "06:00 in Jerusalem, on a server that knows UTC only"
+    assert codes.command == 'CALL sexton."job_policies.codes"()'
+    assert (codes.database, codes.username, codes.active) == (shop.name, shop.role, True)
+    assert rows[f"sx:policies.carts@{shop.name}"].schedule == "*/5 * * * *"
+    assert rows[f"sx:+catch_up@{shop.name}"].command == 'CALL sexton."catch_up"()'
+    assert "cron.job_run_details" in rows["sx:+history"].command
+    assert rows["sx:+history"].database == "postgres"
+    assert set(rows) >= {*done.lines}
+    assert {row.proname for row in shop.do(PROCEDURES)} >= {"job_policies.codes", "job_policies.carts", "catch_up"}
+
+
+def test_a_second_time_nothing_is_done(shop: CronShop) -> None:
+    install(shop.app, OPTIONS)
+    before = shop.cron(LINES.format(shop.role))
+    _, done = install(shop.app, OPTIONS)
+    assert not done.changed
+    assert shop.cron(LINES.format(shop.role)) == before
+
+
+def test_what_is_removed_leaves_no_line_and_no_procedure_and_runs_stay(shop: CronShop) -> None:
+    install(shop.app, OPTIONS)
+    with shop.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CALL sexton.\"job_policies.codes\"('2026-12-01')"))
+    shop.settle(engine="worker")  # whatever the settings say by now
+    uninstall(shop.app, OPTIONS)
+    assert shop.cron(LINES.format(shop.role)) == []
+    assert shop.do(PROCEDURES) == []
+    assert shop.do("SELECT state FROM sexton.runs") == [("succeeded",)]
+    assert shop.do("SELECT 1 FROM sexton.slots") == []
+    assert not uninstall(shop.app, OPTIONS).changed
+    assert (
+        shop.do(
+            "SELECT 1 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase"
+            " WHERE d.datname = current_database()"
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize("stay", [True, False])
+def test_the_limit_of_a_session_is_the_longest_timeout_and_half_a_minute(shop: CronShop, stay: bool) -> None:
+    """It is armed once, before the CALL, and would end a run that is well within its time."""
+    install(shop.app, OPTIONS, role_timeout=not stay)
+    shop.database.dispose()
+    with shop.database.connect() as connection:
+        asked = text("SELECT reset_val FROM pg_settings WHERE name = 'statement_timeout'")
+        assert connection.execute(asked).scalar() == ("0" if stay else "270000")
