@@ -1,4 +1,7 @@
-"""A job's rule in words, the SQL of each step as it runs here, how it is executed, and the next slots."""
+"""A job's rule in words, the SQL of each step as it runs here, how it is executed, and the next slots.
+
+With `--engine pg_cron`: the procedure that would run it inside PostgreSQL, to the last word.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ from ..db.faults import describe
 from ..db.render import render
 from ..db.server_clock import ask_now
 from ..db.statement_timeout import answered_in_time, limited_time
-from ..errors import SextonError
+from ..errors import SextonError, UsageError
 from ..guard.arming import DECLARED, armed_row, called, unarmed
 from ..jobs.job import Job
 from ..policies.call_rule import CallRule
 from ..policies.contract import Plan
 from ..runs.preflight import PLANNING
-from ..runs.runner import planned
+from ..runs.runner import planned, ready
 from ..statements.batch_strategy import Request
 from ..statements.preview import preview_statement
 from ..statements.strategy_choice import Choice, choose
@@ -35,6 +38,8 @@ from ._common import add_json, open_app, print_json
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("job", metavar="JOB", help="the job to explain")
+    words = "print the procedure that an engine inside the database would run, as SQL"
+    parser.add_argument("--engine", choices=["pg_cron"], help=words)
     add_json(parser)
 
 
@@ -42,6 +47,8 @@ def run(arguments: Namespace) -> int:
     """Print the explanation. Without a database, all but the way of execution."""
     app = open_app(arguments, partly=True)
     job = app.registry.get(arguments.job)
+    if arguments.engine is not None:
+        return _procedure(app, job, as_json=arguments.json)
     plans = planned(job, app.database)
     steps, rule = [_step(app, job, step) for step in plans], _rule(app, job, plans)
     slots = _next_slots(job)
@@ -67,6 +74,22 @@ def run(arguments: Namespace) -> int:
         say(*(line for part in step.get("call", {}).items() for line in _part_lines(*part)))
         if step["sql"]:
             say(*f"{step['sql']};".split("\n"))
+    return 0
+
+
+def _procedure(app: App, job: Job, *, as_json: bool) -> int:
+    """NotCompilable, a PolicyError, for what PostgreSQL cannot run by itself."""
+    from ..engines.pg_cron.procedure import procedure_of
+
+    if app.dialect != "postgresql":
+        raise UsageError("procedures are PostgreSQL's; name such a database: --database postgresql://…")
+    plans = ready(app.database, job)
+    with read_only(app.database) as connection:
+        procedure = procedure_of(connection, job, plans, app.limits(), settings_definition=app.definition)
+    if as_json:
+        print_json({"job": job.name, "procedure": procedure.name, "sql": procedure.create})
+    else:
+        say(*procedure.create.rstrip().split("\n"))
     return 0
 
 

@@ -78,7 +78,6 @@ def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[
         "policy": armed_name(job.name, plan),
         "definition": definition(connection, plan),
         "earlier": list(definitions_before(connection, plan)),
-        "place": known["place"],
         "names": names,
         "tables": {name: qualified_table(connection, found) for name, found in names.items()},
         "arm": guard is not None and guard.arm,

@@ -15,6 +15,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     row sexton.armed;
     seen record;
+    place text := '';
 BEGIN
     SELECT * INTO row FROM sexton.armed a WHERE a.policy = here ->> 'policy';
     IF NOT FOUND THEN
@@ -22,6 +23,10 @@ BEGIN
     ELSIF NOT sexton.confirms_v1(row.definition, here) THEN
         RETURN 'it was changed since it was armed';
     END IF;
+    IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN
+        SELECT c.system_identifier::text INTO place FROM pg_control_system() c;
+    END IF;
+    place := place || '/' || (SELECT d.oid::text FROM pg_database d WHERE d.datname = current_database());
     FOR seen IN
         SELECT t.key AS called, t.value AS here, row.tables::jsonb -> 'tables' -> t.key AS confirmed,
             to_regclass(t.value #>> '{}')::oid::bigint AS number
@@ -32,7 +37,7 @@ BEGIN
         ELSIF seen.confirmed ->> 0 <> here -> 'names' ->> seen.called THEN
             RETURN format('%s is %s here, and %s was looked at when it was armed', seen.called,
                 here -> 'names' ->> seen.called, seen.confirmed ->> 0);
-        ELSIF row.tables::jsonb ->> 'place' = here ->> 'place' AND (seen.confirmed ->> 1)::bigint <> seen.number THEN
+        ELSIF row.tables::jsonb ->> 'place' = place AND (seen.confirmed ->> 1)::bigint <> seen.number THEN
             RETURN format('%s is another table than the one of that name that was looked at when it was armed',
                 here -> 'names' ->> seen.called);
         END IF;
