@@ -119,8 +119,8 @@ def _unbalanced(connection: Connection, own: LedgerTables) -> Iterator[Violation
         .correlate(sums)
         .scalar_subquery()
     )
-    asked = select(sums.c.lot_id, sums.c.whole, sums.c.others - kept)
-    for lot, found, wanted in connection.execute(asked.where(sums.c.whole != sums.c.others - kept)):
+    wrong = select(sums.c.lot_id, sums.c.whole, sums.c.others - kept).where(sums.c.whole != sums.c.others - kept)
+    for lot, found, wanted in connection.execute(wrong.order_by(sums.c.lot_id)):
         yield Violation("unbalanced", f"{lot}", int(found), int(wanted))
 
 

@@ -38,7 +38,7 @@ def held(own: LedgerTables, operations: Select[Any]) -> Select[Any]:
     holds, lots = own.holds.c, own.lots.c
     columns = (holds.lot_id, holds.operation_id, holds.amount, lots.expires_at)
     found = select(*columns).join_from(own.holds, own.lots, lots.id == holds.lot_id)
-    return found.where(holds.operation_id.in_(operations)).order_by(lots.expires_at, lots.id)
+    return found.where(holds.operation_id.in_(operations)).order_by(lots.expires_at.nulls_last(), lots.id)
 
 
 def releases(own: LedgerTables, rows: FromClause, at: ColumnElement[Any]) -> Select[Any]:
