@@ -23,7 +23,7 @@ from ..jobs.span import parse_span
 from .age import Boundary, Kind, aged, require_column, require_time
 from .contract import Change, Found, Message, Plan, Rows, key_of
 
-LEFT = "left"
+_LEFT = "left"
 """The relation about which a message of this policy may be (`of="left"`)."""
 
 
@@ -83,7 +83,7 @@ class CounterEntry:
             key=(key,),
             order=(self.by, key),
             due=and_(*conditions),
-            found=(Found(LEFT, partial(self._left, key), order=(self.by.key, key.key)),),
+            found=(Found(_LEFT, partial(self._left, key), order=(self.by.key, key.key)),),
             changes=(Change.insert(self.entries.name, self.entries, partial(self._counter_entries, key)),),
             messages=self.tell,
             carry=self._carried(),
@@ -132,7 +132,7 @@ class CounterEntry:
         return select(*columns, *found).join_from(picked, whole, whole.c.left_of == picked.c[key.key])
 
     def _counter_entries(self, key: Column[Any], rows: Rows) -> Select[Any]:
-        left = rows[LEFT].c
+        left = rows[_LEFT].c
         columns = {self.of.key: left[key.key], self.amount.key: -left.left_sum, self.at.key: now(self.at.type)}
         for name, value in self.values.items():
             columns[name] = left[value.key] if self._is_ours(value) else literal(value, self.entries.c[name].type)

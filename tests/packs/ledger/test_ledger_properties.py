@@ -118,7 +118,7 @@ class Model:
 
 def same(real: Callable[[], object], model: Callable[[], object]) -> None:
     """Both do it, or both refuse it."""
-    said = []
+    said: list[type[Exception] | None] = []
     for one in (real, model):
         try:
             one()

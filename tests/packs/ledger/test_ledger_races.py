@@ -86,8 +86,8 @@ class InOneStatement:
 def test_pgc_6_one_statement_would_be_too_few(bank: Bank) -> None:
     """PGC-6: it judges the entries by a snapshot older than its lock, and writes off what was just spent."""
     lot = bank.lot(500, expires=DEADLINE)
-    (policy,) = bank.job("lots").work  # type: ignore[misc]
-    bank.jobs["lots"] = replace(bank.job("lots"), work=[InOneStatement(policy)])
+    work: Any = bank.job("lots").work
+    bank.jobs["lots"] = replace(bank.job("lots"), work=[InOneStatement(policy) for policy in work])
 
     with other_session(bank) as spender:
         bank.ledger.open_operation(spender, 1, 120, expires_at=at("2026-06-16"), at=at(BEFORE))

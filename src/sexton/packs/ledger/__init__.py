@@ -10,7 +10,7 @@ from sexton import Job, LazyWork, Pack, cron, every
 
 from .options import LedgerOptions
 
-CLOSING = 10
+CLOSE_FIRST = 10
 """Operations come before lots that are due at the same minute: what they release has to expire with its lot."""
 
 KEYS_LAST = -5
@@ -23,7 +23,7 @@ def jobs(options: LedgerOptions, dialect: str) -> Sequence[Job]:
         Job(
             "ledger.ops_cleanup",
             schedule=every("5m"),
-            priority=CLOSING,
+            priority=CLOSE_FIRST,
             guard=None,  # after a night without a run most that is open is due
             work=LazyWork("sexton.packs.ledger.operations:steps", (options,)),
             description="close open operations past their time, and give back what they hold (PGC-6)",

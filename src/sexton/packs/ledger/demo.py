@@ -22,7 +22,7 @@ from .tables import COMPLETED, EXPIRY, HOLD, KEY_FAILED, KEY_IN_PROGRESS, OPEN_O
 
 ONE_HOUR, ONE_DAY = timedelta(hours=1), timedelta(days=1)
 ACCOUNTS, KEYS = 40, 240
-BAR_WIDTH = 36
+SHARE_WIDTH = 36
 SHOWN_ENTRIES = 9
 
 
@@ -94,7 +94,7 @@ class _Books:
         whole = sum(parts.values())
         yield f"What became of {whole:,} points:"
         for name, amount in parts.items():
-            bar = "█" * round(amount / whole * BAR_WIDTH)
+            bar = "█" * round(amount / whole * SHARE_WIDTH)
             yield f"  {name:<22} {amount:>9,} {amount / whole:>4.0%}  {bar}".rstrip()
         yield ""
 

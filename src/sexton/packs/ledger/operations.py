@@ -71,10 +71,10 @@ def _expire(own: LedgerTables) -> Transition:
         only=operations.status == OPEN_OPERATION,
         by=operations.expires_at,
         kind="deadline",
-        found=(Found("held", lambda rows: held(own, select(rows["picked"].c.id)), lock=own.lots),),
+        found=(Found("held_lots", lambda rows: held(own, select(rows["picked"].c.id)), lock=own.lots),),
         changes=(
-            Change.insert("entries", own.entries, lambda rows: releases(own, rows["held"], now())),
-            Change.insert("entries", own.entries, lambda rows: expiries(own, rows["held"], now())),
+            Change.insert("entries", own.entries, lambda rows: releases(own, rows["held_lots"], now())),
+            Change.insert("entries", own.entries, lambda rows: expiries(own, rows["held_lots"], now())),
         ),
         tell=(
             Message(

@@ -113,7 +113,7 @@ def _holds(mapped: MappedTables) -> Table:
         "amount": BigInteger,
     }
     positive = CheckConstraint(f'"{amount}" > 0', name="holds_amount_check")
-    once = UniqueConstraint(mapped.named("holds", "operation_id"), mapped.named("holds", "lot_id"))
+    once = UniqueConstraint("operation_id", "lot_id")
     return mapped.table("holds", columns, "", positive, once)
 
 
