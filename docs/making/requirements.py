@@ -19,7 +19,17 @@ from .markdown import code, inline, page, table
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCES = Path(__file__).with_name("sentences")
-ORIGINS = ("marketplace", "storefront", "mail_forwarding", "invoicing", "faults", "reports", "security", "benchmarks")
+ORIGINS = (
+    "marketplace",
+    "storefront",
+    "mail_forwarding",
+    "invoicing",
+    "ledger",
+    "faults",
+    "reports",
+    "security",
+    "benchmarks",
+)
 """Files of sentences, in the order of the page."""
 
 

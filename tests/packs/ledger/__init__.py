@@ -1,1 +1,1 @@
-"""Tests of the ledger pack (PGC-1 to PGC-7)."""
+"""Tests of the ledger pack."""

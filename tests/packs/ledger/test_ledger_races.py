@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
 
-from sexton import Plan, Policy
+from sexton import Plan, Policy, SextonError
 from sexton.db.connect import open_database
 from sexton.packs.ledger.spending import NotEnough, OperationTooLate
 from sexton.runs.context import Limits
@@ -199,6 +199,23 @@ def test_pgc_6_a_lot_and_an_operation_that_holds_it_expire_at_once(bank: Bank) -
     assert job.result().state == "succeeded"
     assert bank.entries("release", "expiry") == [(lot, "release", 30), (lot, "expiry", -30), (lot, "expiry", -70)]
     assert (bank.left(), bank.violations()) == ({lot: 0}, [])
+
+
+def test_pgc_6_a_transaction_that_would_not_see_what_others_spend_is_refused(bank: Bank) -> None:
+    """PGC-6: in REPEATABLE READ the sum would be that of its first statement, however long the lock was waited for."""
+    bank.lot(100)
+    operation = bank.spend(80, when=BEFORE)
+    engine = create_engine(bank.engine.url, isolation_level="REPEATABLE READ")
+
+    try:
+        with engine.begin() as connection:
+            with pytest.raises(SextonError, match="not in REPEATABLE READ"):
+                bank.ledger.open_operation(connection, 1, 20, at=at(BEFORE))
+            with pytest.raises(SextonError, match="not in REPEATABLE READ"):
+                bank.ledger.refund(connection, operation, at=at(BEFORE))
+    finally:
+        engine.dispose()
+    assert (bank.left(), bank.violations()) == ({1: 20}, [])
 
 
 def test_pgc_6_two_refunds_of_one_operation_come_one_after_the_other(bank: Bank) -> None:

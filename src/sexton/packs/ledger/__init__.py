@@ -1,4 +1,4 @@
-"""Ledger: operations that nobody completed, lots past their time, idempotency keys that are over (PGC-1 to PGC-7).
+"""Ledger: operations that nobody completed, lots past their time, idempotency keys that are over.
 
 Three jobs of rows only: each is run from Python or compiled into PostgreSQL, by the same definition. Their counterpart
 in the product's own code is `spending.Ledger`; `books.audit` says whether the books balance.

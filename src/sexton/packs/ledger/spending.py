@@ -20,7 +20,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, literal, or_, select, text, update
 
 from sexton import SextonError, UtcDateTime, ask_now, parse_duration
 
@@ -50,7 +50,8 @@ class NotEnough(SextonError):
 class Ledger:
     """What a product calls. Amounts are whole numbers above 0; `at` is an instant, the database's time by default.
 
-    ValueError for an amount that is none; SextonError for an operation that there is not.
+    ValueError for an amount that is none; SextonError for an operation that there is not, and for what must see what
+    others committed meanwhile in a transaction that does not (REPEATABLE READ on PostgreSQL).
     """
 
     options: LedgerOptions
@@ -96,6 +97,7 @@ class Ledger:
         NotEnough if the lots that are not past their time come to less.
         """
         _require_amount(amount)
+        _require_fresh_reads(connection)
         at = at or ask_now(connection)
         until = expires_at or at + parse_duration(self.options.operation_time)
         parts, missing = _taken(self._left_of_locked(connection, account, at), amount)
@@ -151,6 +153,7 @@ class Ledger:
         """
         if amount is not None:
             _require_amount(amount)
+        _require_fresh_reads(connection)
         at = at or ask_now(connection)
         operations = self.own.operations.c
         asked = select(operations.status, operations.account_id).where(operations.id == operation).with_for_update()
@@ -230,6 +233,14 @@ class Ledger:
 def _require_amount(amount: int) -> None:
     if amount <= 0:
         raise ValueError(f"an amount is a whole number above 0, not {amount}")
+
+
+def _require_fresh_reads(connection: Connection) -> None:
+    """A lock that is waited for changes nothing of a snapshot: two would spend the same."""
+    if connection.dialect.name == "postgresql":
+        level = connection.execute(text("SHOW transaction_isolation")).scalar_one()
+        if level == "repeatable read":
+            raise SextonError("the ledger is to be called in READ COMMITTED or SERIALIZABLE, not in REPEATABLE READ")
 
 
 def _taken(left: Iterable[Any], amount: int) -> tuple[list[tuple[int, int]], int]:
