@@ -28,7 +28,7 @@ SHORT = Limits(lease=2.0, renew=0.6, rows=5, lock_wait=PATIENCE)
 """A run that is killed leaves its lease for two seconds; its job is left out by the others meanwhile."""
 
 ACCOUNTS = (1, 2, 3)
-DEEDS = {"grant": 12, "open": 32, "complete": 22, "cancel": 8, "refund": 10, "operations": 8, "lots": 8}
+DEEDS = {"grant": 12, "open": 32, "complete": 22, "cancel": 8, "refund": 10, "operations": 2, "lots": 2}
 """What is done, and how often."""
 
 RECENT = 25
