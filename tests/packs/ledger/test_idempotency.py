@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from sexton import App, Counts
 from sexton.errors import UsageError
+from sexton.packs.ledger import jobs
 from sexton.packs.ledger.options import LedgerOptions
 from sexton.packs.ledger.retention import stuck
+from sexton.testing import run_job
 from tests.support.accounts import Bank
 from tests.support.market import at
 
@@ -74,6 +78,25 @@ def test_pgc_6_a_key_outlives_every_client_who_tries_again(tmp_path: Path, lines
         App.load(file)
 
     assert said in str(refused.value)
+
+
+def test_pgc_6_keys_of_a_weekend_without_a_run_are_no_flood(bank: Bank) -> None:
+    """PGC-6: three days of ten; all of them at once would be one."""
+    (job,) = (job for job in jobs(bank.options, bank.engine.dialect.name) if job.name == "ledger.idempotency_cleanup")
+    rows = [
+        {"key": f"{days}-{number}", "status": "completed", "finished_at": at(NOW) - timedelta(days=days, hours=1)}
+        for days in range(10)
+        for number in range(50)
+    ]
+    with bank.engine.begin() as connection:
+        connection.execute(insert(bank.own.idempotency_keys), rows)
+
+    monday = run_job(bank.engine, job, at=NOW)
+    next_year = run_job(bank.engine, job, at="2027-06-15 03:00")
+
+    assert (monday.state, monday.total.changed) == ("succeeded", 150)
+    assert (next_year.state, next_year.total.changed) == ("failed", 0)
+    assert len(bank.keys()) == 350
 
 
 def test_pgc_6_defaults_fit_together() -> None:

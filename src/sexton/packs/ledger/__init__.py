@@ -6,7 +6,7 @@ in the product's own code is `spending.Ledger`; `books.audit` says whether the b
 
 from collections.abc import Sequence
 
-from sexton import Job, LazyWork, Pack, cron, every
+from sexton import Guard, Job, LazyWork, Pack, cron, every
 
 from .options import LedgerOptions
 
@@ -38,6 +38,7 @@ def jobs(options: LedgerOptions, dialect: str) -> Sequence[Job]:
             "ledger.idempotency_cleanup",
             schedule=cron("0 3 * * *"),
             priority=KEYS_LAST,
+            guard=Guard(max_share=0.6),  # of keys kept for a week a third is due after a weekend without a run
             work=LazyWork("sexton.packs.ledger.retention:idempotency_keys", (options,)),
             description="delete idempotency keys that are finished for long; unfinished ones stay (PGC-6)",
         ),
