@@ -38,12 +38,12 @@ class CounterEntry:
 
     by: the timestamp that makes a row due; index it together with the key.
     entries: the table of entries; index `of` with `amount` behind it: it is asked about each row that is due.
-    of: its column that holds the key of `table`.  amount: a number; what is left of a row is the sum, and is due only
-        above 0. A row whose sum is 0 or less is left alone.
+    of: its column that holds the key of `table`.  amount: a number; the sum is what is left of a row. It is due above 0,
+        and left alone at 0 or less.
     values: further columns of the counter-entry; a constant, or a column of `table`.
     at: its column that gets the time of the run.
-    last: its column that gets the greatest key of the entries that were counted; unique together with `of` it keeps
-        entries of the same balance from being written twice by whom does not lock. None: there is no such column.
+    last: its column that gets the greatest key of the entries that were counted; unique together with `of` it lets
+        nobody write off the same balance twice, also who does not lock. None: there is no such column.
     keep, kind, boundary: as in Purge; "0s" and "deadline" by default: due as soon as `by` has passed.
     only: a further condition on the row.  carry: columns of it that messages about "left" read.
     tell: facts put on record, and messages, in the same transaction. One with `of="left"` gets a relation with the key
