@@ -38,8 +38,8 @@ class CounterEntry:
 
     by: the timestamp that makes a row due; index it together with the key.
     entries: the table of entries; index `of` with `amount` behind it: it is asked about each row that is due.
-    of: its column that holds the key of `table`.  amount: a number; the sum is what is left of a row. It is due above 0,
-        and left alone at 0 or less.
+    of: its column that holds the key of `table`.  amount: a number; the sum is what is left of a row, which is
+        due above 0, and left alone at 0 or less.
     values: further columns of the counter-entry; a constant, or a column of `table`.
     at: its column that gets the time of the run.
     last: its column that gets the greatest key of the entries that were counted; unique together with `of` it lets
