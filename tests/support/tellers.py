@@ -22,6 +22,7 @@ from sexton.runs.context import Limits
 from .accounts import Bank, open_bank
 from .market import at
 from .patience import PATIENCE
+from .waiters import wait_for_writers
 
 BEGIN, STEP = at("2026-06-15"), timedelta(minutes=3)
 SHORT = Limits(lease=2.0, renew=0.6, rows=5, lock_wait=PATIENCE)
@@ -42,7 +43,7 @@ def time_of(deed: int) -> datetime:
 
 @dataclass
 class Teller:
-    """One of them. done: how many deeds there were before its first."""
+    """One of them."""
 
     bank: Bank
     chance: random.Random
@@ -87,6 +88,8 @@ class Teller:
 def main(url: str, seed: str, first: str, deeds: str) -> None:
     """The process."""
     engine = open_database(url)
+    if engine.dialect.name == "sqlite":
+        wait_for_writers(engine)
     teller = Teller(open_bank(engine, make=False), random.Random(seed))
     for deed in range(int(first), int(first) + int(deeds)):
         teller.do(deed)
