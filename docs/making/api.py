@@ -15,7 +15,17 @@ from .markdown import docstring, fenced, page
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Jobs and schedules": ("Job", "Guard", "LazyWork", "Misfire", "cron", "every", "parse_duration", "parse_backoff"),
-    "Policies": ("Purge", "Child", "Transition", "WarnOnce", "Rollup", "CoarserRollup", "RollupReport", "rolled_up"),
+    "Policies": (
+        "Purge",
+        "Child",
+        "Transition",
+        "WarnOnce",
+        "CounterEntry",
+        "Rollup",
+        "CoarserRollup",
+        "RollupReport",
+        "rolled_up",
+    ),
     "Calls to the outside": ("Call", "Attempt", "CallColumns", "http_call", "HttpAnswer"),
     "What a call comes to": ("CallOutcome", "Done", "Again", "Failed", "Gone", "Unknown", "Down"),
     "Parts of a policy": ("Message", "Found", "Change", "Policy", "Plan"),

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from .policies.contract import Message as Message
     from .policies.contract import Plan as Plan
     from .policies.contract import Policy as Policy
+    from .policies.counter_entry import CounterEntry as CounterEntry
     from .policies.purge import Child as Child
     from .policies.purge import Purge as Purge
     from .policies.rollup import Rollup as Rollup
@@ -105,6 +106,7 @@ _HOMES = {
     "Call": "policies.call",
     **dict.fromkeys(("Attempt", "CallColumns"), "policies.call_rule"),
     **dict.fromkeys(("Change", "Found", "Message", "Plan", "Policy"), "policies.contract"),
+    "CounterEntry": "policies.counter_entry",
     **dict.fromkeys(("Child", "Purge"), "policies.purge"),
     "Rollup": "policies.rollup",
     "CoarserRollup": "policies.coarser_rollup",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .runs.context import Limits
 
 
-PACKS = ("marketplace", "storefront", "invoicing")
+PACKS = ("marketplace", "storefront", "invoicing", "ledger")
 """Packs that ship with Sexton."""
 
 ENGINES = {

@@ -20,6 +20,7 @@ from sexton.db.faults import Fault
 from sexton.db.tables import own_tables
 from sexton.exit_codes import OF_STATE
 from sexton.packs.invoicing.options import InvoicingOptions
+from sexton.packs.ledger.options import LedgerOptions
 from sexton.packs.marketplace.options import Options
 from sexton.packs.storefront.options import StorefrontOptions
 from sexton.run_state import RunState
@@ -74,7 +75,8 @@ def test_every_setting_and_variable_is_in_the_manual() -> None:
 
 def test_every_option_of_the_packs_is_in_the_manual() -> None:
     """ORA-BP.6"""
-    for name, options in (("marketplace", Options), ("storefront", StorefrontOptions), ("invoicing", InvoicingOptions)):
+    packs = {"marketplace": Options, "storefront": StorefrontOptions, "invoicing": InvoicingOptions}
+    for name, options in {**packs, "ledger": LedgerOptions}.items():
         page = text_of(f"{name}.md")
         for path, _, _ in leaves(options):
             assert f"| `{path[-1]}` |" in page

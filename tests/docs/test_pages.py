@@ -15,6 +15,7 @@ from sexton.cli.main import COMMANDS
 from sexton.config import load, read_into
 from sexton.jobs.schedule import cron
 from sexton.packs.invoicing.options import InvoicingOptions
+from sexton.packs.ledger.options import LedgerOptions
 from sexton.packs.marketplace.options import Options
 from sexton.packs.storefront.options import StorefrontOptions
 
@@ -23,7 +24,12 @@ from .walkthrough import steps
 
 of_each_page = pytest.mark.parametrize("page", pages(), ids=name_of)
 LONGEST_LINE = 120
-OPTIONS = {"marketplace": Options, "storefront": StorefrontOptions, "invoicing": InvoicingOptions}
+OPTIONS = {
+    "marketplace": Options,
+    "storefront": StorefrontOptions,
+    "invoicing": InvoicingOptions,
+    "ledger": LedgerOptions,
+}
 
 FROM_ELSEWHERE = """
 no such table: does not exist

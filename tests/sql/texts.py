@@ -14,6 +14,7 @@ from sexton.db.column_types import BigKey
 from sexton.db.connect import open_database
 from sexton.db.render import render
 from sexton.packs.invoicing import pack as invoicing
+from sexton.packs.ledger import pack as ledger
 from sexton.packs.marketplace import pack as marketplace
 from sexton.packs.storefront import pack as storefront
 from sexton.policies.contract import Plan
@@ -26,7 +27,7 @@ from sexton.statements.sqlite_batch import KeyedDelete, TemporaryRows
 from tests.support.sales import open_sales
 
 FOLDER = Path(__file__).parent
-PACKS = (invoicing, marketplace, storefront)
+PACKS = (invoicing, ledger, marketplace, storefront)
 WIDTH = 110
 BREAKS = (
     ", ",

@@ -69,6 +69,7 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
 def call(engine: Engine, procedure: Procedure, asked: Any = None, settings: Sequence[str] = ()) -> str | None:
     """CALL it; the words of the error that it ends with, None for none. settings: SQL for the session, before."""
     with autocommit(engine) as connection:
+        connection.detach()  # settings of the session are for nobody else
         for setting in settings:
             connection.exec_driver_sql(setting)
         try:

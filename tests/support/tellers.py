@@ -1,0 +1,101 @@
+"""Tellers: processes that do random things with a bank, and run its jobs, until they are done or killed.
+
+    python -m tests.support.tellers URL SEED FIRST DEEDS
+
+Time is made up: deed number n is at BEGIN and n times STEP. A line is written after each deed.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from sexton import SextonError
+from sexton.db.connect import open_database
+from sexton.runs.context import Limits
+
+from .accounts import Bank, open_bank
+from .market import at
+from .patience import PATIENCE
+from .waiters import wait_for_writers
+
+BEGIN, STEP = at("2026-06-15"), timedelta(minutes=3)
+SHORT = Limits(lease=2.0, renew=0.6, rows=5, lock_wait=PATIENCE)
+"""A run that is killed leaves its lease for two seconds; its job is left out by the others meanwhile."""
+
+ACCOUNTS = (1, 2, 3)
+DEEDS = {"grant": 12, "open": 32, "complete": 22, "cancel": 8, "refund": 10, "operations": 2, "lots": 2}
+"""What is done, and how often."""
+
+RECENT = 25
+"""Operations among which one is chosen."""
+
+
+def time_of(deed: int) -> datetime:
+    """When it is done."""
+    return BEGIN + deed * STEP
+
+
+@dataclass
+class Teller:
+    """One of them."""
+
+    bank: Bank
+    chance: random.Random
+
+    def do(self, deed: int) -> None:
+        """One deed at its time; what the ledger refuses is refused."""
+        kind = self.chance.choices(list(DEEDS), list(DEEDS.values()))[0]
+        when = time_of(deed)
+        with suppress(SextonError):
+            if kind in ("operations", "lots"):
+                self.bank.run(kind, at=when, limits=SHORT)
+            else:
+                getattr(self, f"_{kind}")(when)
+
+    def _grant(self, when: datetime) -> None:
+        until = self.chance.choice([None, when + self.chance.randint(1, 40) * 10 * STEP])
+        self.bank.lot(self.chance.randint(1, 300), expires=until, given=when, account=self.chance.choice(ACCOUNTS))
+
+    def _open(self, when: datetime) -> None:
+        until = when + self.chance.randint(1, 60) * STEP
+        self.bank.open(self.chance.randint(1, 150), when=when, expires=until, account=self.chance.choice(ACCOUNTS))
+
+    def _complete(self, when: datetime) -> None:
+        if chosen := self._chosen("open"):
+            self.bank.complete(chosen, when=when)
+
+    def _cancel(self, when: datetime) -> None:
+        if chosen := self._chosen("open"):
+            self.bank.cancel(chosen, when=when)
+
+    def _refund(self, when: datetime) -> None:
+        if chosen := self._chosen("completed"):
+            self.bank.refund(chosen, self.chance.choice([None, 1, 5, 20]), when=when)
+
+    def _chosen(self, status: str) -> int | None:
+        operations = self.bank.own.operations.c
+        recent = select(operations.id).where(operations.status == status).order_by(operations.id.desc()).limit(RECENT)
+        found = [row[0] for row in self.bank.rows(recent)]
+        return self.chance.choice(found) if found else None
+
+
+def main(url: str, seed: str, first: str, deeds: str) -> None:
+    """The process."""
+    engine = open_database(url)
+    if engine.dialect.name == "sqlite":
+        wait_for_writers(engine)
+    teller = Teller(open_bank(engine, make=False), random.Random(seed))
+    for deed in range(int(first), int(first) + int(deeds)):
+        teller.do(deed)
+        print(deed, flush=True)
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
