@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from .secret_references import SecretKind, SecretReference, resolved
+from ..config.secret_references import SecretKind, SecretReference
+from .secret_values import resolved
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL

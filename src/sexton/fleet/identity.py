@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import Connection, Row, select, text, update
 
@@ -44,11 +45,11 @@ def confirm_identity(connection: Connection, database: FleetDatabase, installati
         raise IdentityDiffers(f"{database.name} was not taken into the fleet yet; run: sexton fleet migrate")
     if differences := "; ".join(_differences(connection, found, database.name, installation)):
         raise IdentityDiffers(
-            f"{differences}. If it is no copy of one that lives on, run: sexton fleet adopt {database.name}"
+            f"{differences}. Nothing runs in {database.name} until: sexton fleet adopt {database.name}"
         )
 
 
-def _differences(connection: Connection, found: Row[tuple[str, ...]], name: str, installation: str) -> Iterator[str]:
+def _differences(connection: Connection, found: Row[Any], name: str, installation: str) -> Iterator[str]:
     if found.fleet_name != name:
         yield f"it was taken in as {found.fleet_name}"
     if found.installation != installation:
@@ -75,7 +76,7 @@ def adopt(connection: Connection, database: FleetDatabase, installation: str) ->
     return new
 
 
-def _row(connection: Connection) -> Row[tuple[str, ...]] | None:
+def _row(connection: Connection) -> Row[Any] | None:
     table = own_tables(connection.dialect.name).identity
     return connection.execute(select(table.c.fleet_name, table.c.cluster, table.c.installation)).first()
 
