@@ -49,7 +49,7 @@ def confirm_identity(connection: Connection, database: FleetDatabase, installati
         )
 
 
-def _differences(connection: Connection, found: Row[Any], name: str, installation: str) -> Iterator[str]:
+def _differences(connection: Connection, found: Row[Any, Any, Any], name: str, installation: str) -> Iterator[str]:
     if found.fleet_name != name:
         yield f"it was taken in as {found.fleet_name}"
     if found.installation != installation:
@@ -76,7 +76,7 @@ def adopt(connection: Connection, database: FleetDatabase, installation: str) ->
     return new
 
 
-def _row(connection: Connection) -> Row[Any] | None:
+def _row(connection: Connection) -> Row[Any, Any, Any] | None:
     table = own_tables(connection.dialect.name).identity
     return connection.execute(select(table.c.fleet_name, table.c.cluster, table.c.installation)).first()
 
