@@ -60,7 +60,9 @@ def remember(
     changed = [one for one in now_listed if before.get(one.name) != one]
     if changed:
         insert = upsert(dialect, table)
-        new: dict[str, Any] = {name: insert.excluded[name] for name in ("address", "secret", "server", "labels", "state")}
+        new: dict[str, Any] = {
+            name: insert.excluded[name] for name in ("address", "secret", "server", "labels", "state")
+        }
         new |= {"last_seen_at": insert.excluded.last_seen_at, "gone_at": None}
         connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=new), _rows(changed, now))
     gone = sorted({*before} - {one.name for one in now_listed})
