@@ -106,6 +106,7 @@ HOMONYMS = {
     "config/policy_settings.py": "failed: an example of a product's column",
     "db/tables.py": "skipped: a column of counts",
     "packs/ledger/tables.py": "failed cancelled: of an idempotency key, of an operation",
+    "fleet/visit_results.py": "unreachable: of a database",
     "packs/marketplace/demo.py": "failed: of a payment",
     "packs/marketplace/options.py": "cancelled: of an order",
     "packs/storefront/check_payments.py": "failed: of a payment at the gateway",

@@ -9,10 +9,10 @@ from .conftest import Place
 JOB = 'job."marketplace.expire_orders"'
 
 KEYS = [
-    ('databse = "sqlite:///x.db"', 1, "databse: unknown key; did you mean database?"),
+    ('databse = "sqlite:///x.db"', 1, "databse: unknown key; did you mean database, fleet.databases?"),
     ('timzone = "UTC"', 1, "timzone: unknown key; did you mean timezone"),
     ('[run]\nleese = "10s"', 2, "run.leese: unknown key; did you mean lease?"),
-    ('lease = "10s"', 1, "lease: unknown key; did you mean run.lease, alerts?"),
+    ('lease = "10s"', 1, "lease: unknown key; did you mean run.lease, fleet, alerts?"),
     ('run.leese = "10s"', 1, "run.leese: unknown key; did you mean lease?"),
     ('[retentions]\nruns = "9d"', 1, "retentions: unknown key; did you mean retention"),
     (f'[{JOB}]\ntimeut = "5m"', 2, f"{JOB}.timeut: unknown key; did you mean timeout, timezone?"),

@@ -13,7 +13,7 @@ from .job_settings import JobSettings
 from .settings import Settings
 
 AUTO = "auto"
-_TELLING = ("alerts", "channel")  # who is told, and through what, is no part of what jobs do
+_BESIDE = ("alerts", "channel", "fleet")  # who is told, through what, and where they run, is no part of what jobs do
 _PLACE = ("dbname", "host", "port")
 _UNORDERED = ("trusted_roles",)
 
@@ -34,10 +34,10 @@ def fingerprint(settings: Settings, policies: PolicyForms | None = None) -> str:
     from ..jobs.fingerprints import of_settings
 
     forms, of_policies = policies or (settings.policies, None)
-    kept = {name: value for name, value in written_out(settings).items() if name not in (*_TELLING, "policies")}
+    kept = {name: value for name, value in written_out(settings).items() if name not in (*_BESIDE, "policies")}
     named = {"job": kept.pop("job"), "policies": forms}
     names = [
-        ".".join(path) for kind in (Settings, JobSettings) for path, _, _ in leaves(kind) if path[0] not in _TELLING
+        ".".join(path) for kind in (Settings, JobSettings) for path, _, _ in leaves(kind) if path[0] not in _BESIDE
     ]
     # The name of a job may look like that of a secret: "shop.purge_tokens".
     safe = {kind: {name: without_secrets(one) for name, one in tables.items()} for kind, tables in named.items()}

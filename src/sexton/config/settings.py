@@ -16,6 +16,7 @@ from typing import Any
 from ..channels.registry import SETTINGS
 from ..setting_fields import setting
 from .alert_settings import AlertSettings, check_channels
+from .fleet_settings import FleetSettings
 from .job_settings import JobSettings
 from .monitoring_settings import MetricsSettings, WebSettings
 from .route_settings import OutboxSettings, RouteSettings
@@ -254,6 +255,7 @@ class Settings:
         hint="write [pack.NAME], or `packs = [...]` for the list",
     )
 
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     policies: Mapping[str, Mapping[str, object]] = setting(
         {},
         "policies for tables of your own, by a name of your choice; their jobs are `policies.NAME`",

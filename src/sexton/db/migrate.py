@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from .sessions import own_tables_only
 from .tables import SCHEMA, own_name
 from .untrusted_objects import require_own_objects, strangers_at_home
 
-HEAD_REVISION = "1016"
+HEAD_REVISION = "1017"
 """The revision this package needs; the newest file in `migrations/versions`.
 
 Its first digit is the format. Within one format migrations only add, so that during a deploy an older package works on
@@ -32,28 +35,45 @@ PAUSE = 2.0
 
 _LOCK = 0x5EC70A  # any number, the same in every version: one migration at a time in a PostgreSQL database
 
+_alembic = threading.Lock()
+"""Alembic keeps the connection of a migration in its module: a second thread would change the first one's database."""
 
-def migrate(engine: Engine) -> bool:
+
+@dataclass(frozen=True, slots=True)
+class MigrationPatience:
+    """lock: how long it waits for a table that others use; None: `MIGRATION_LOCK_SECONDS`.  tries: then it gives up.
+
+    limits: settings of PostgreSQL for its transaction, which else waits without end for another migration.
+    """
+
+    lock: str | None = None
+    tries: int = MAX_TRIES
+    limits: Mapping[str, str] = field(default_factory=dict)
+
+
+def migrate(engine: Engine, patience: MigrationPatience | None = None) -> bool:
     """Create or upgrade our tables; True when something changed.
 
     SchemaUntrusted, and nothing is made, where the schema is somebody else's, or others may create in it (SEC-15).
     DatabaseUnreachable if nothing answers; HeldElsewhere, and nothing is changed, while others keep our tables locked.
     """
+    patience = patience or MigrationPatience()
     for tries in count(1):
         try:
-            return _migrate(engine)
+            with _alembic:
+                return _migrate(engine, patience)
         except DBAPIError as error:
             if classify(error) is not Fault.LOCKED:
                 raise
-            if tries == MAX_TRIES:
+            if tries == patience.tries:
                 why = "a transaction holds them: a backup, a long query; run sexton migrate again"
                 raise HeldElsewhere(f"Sexton's own tables are locked by others, nothing was changed; {why}") from error
         time.sleep(PAUSE)
     return False  # not reached: the last try returns or raises
 
 
-def _migrate(engine: Engine) -> bool:
-    with connection_errors_translated(engine), own_tables_only(engine) as connection:
+def _migrate(engine: Engine, patience: MigrationPatience) -> bool:
+    with connection_errors_translated(engine), own_tables_only(engine, patience.limits) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             _refuse_strangers(connection)
@@ -66,7 +86,7 @@ def _migrate(engine: Engine) -> bool:
         if engine.dialect.name == "postgresql":
             _make_schema(connection)
             _refuse_strangers(connection)  # default privileges may let others in
-            connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_SECONDS}'"))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{patience.lock or MIGRATION_LOCK_SECONDS}'"))
         _upgrade(connection)
         return True
 

@@ -50,6 +50,7 @@ class OwnTables:
     request_counts: Table
     engine_counts: Table
     slots: Table
+    databases: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -62,13 +63,14 @@ def own_tables(dialect: str) -> OwnTables:
     """Our tables as the dialect ("postgresql", "sqlite") names them."""
     metadata = MetaData()
     makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit)
+    from .fleet_tables import FLEET, IDENTITY
     from .incident_tables import INCIDENT_TABLES
     from .outside_tables import OUTSIDE
     from .request_tables import ON_DEMAND
 
-    later = (_armed, _archives, _tracebacks, _identity, _slots)
+    later = (_armed, _archives, _tracebacks, _slots)
     made = {make.__name__.lstrip("_"): make(dialect, metadata) for make in (*makers, *later)}
-    for name, columns in {**INCIDENT_TABLES, **OUTSIDE, **ON_DEMAND}.items():
+    for name, columns in {**IDENTITY, **INCIDENT_TABLES, **OUTSIDE, **ON_DEMAND, **FLEET}.items():
         made[name] = _table(dialect, metadata, name, *columns())
     return OwnTables(metadata, **made)
 
@@ -262,16 +264,6 @@ def _tracebacks(dialect: str, metadata: MetaData) -> Table:
         Column("place", Line, comment="where in the product's code: file:line in function"),
         Column("text", Lines, nullable=False, comment="without secrets, without values"),
         Column("created_at", OwnInstant, nullable=False),
-    )
-
-
-def _identity(dialect: str, metadata: MetaData) -> Table:
-    return _table(
-        dialect,
-        metadata,
-        "identity",
-        Column("number", Integer, primary_key=True, autoincrement=False, comment="always 1: there is one row"),
-        Column("id", Text, nullable=False, comment="random; part of the key of every message about an incident"),
     )
 
 
