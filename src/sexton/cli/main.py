@@ -41,6 +41,7 @@ COMMANDS = {
     "debt": "rows that are due and still there, and how fast they go",
     "metrics": "figures about the jobs for Prometheus",
     "archive": "files of archived rows: list, verify, put back",
+    "fleet": "many databases: list, check, migrate, adopt",
     "arm": "let a policy of the settings file take rows",
     "explain": "a job's rule, its SQL, and how it is executed here",
 }

@@ -16,6 +16,9 @@ from .secret_references import secret_reference
 STATES = ("provisioning", "active", "paused", "leaving")
 """What may be done in a database, see `fleet.database.DatabaseState`."""
 
+MOST_TOLD = 20
+"""Lines that are told of what is wrong with the list."""
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 _FOR_PATHS = ("passfile",)  # holds the name of a file, whatever it is called
 
@@ -142,7 +145,7 @@ def entries(items: Iterable[tuple[str, object]]) -> list[tuple[str, FleetEntry]]
             wrong.append(f"{place}: {entry.name} is the name of another one, at {found[entry.name][0]}")
         found.setdefault(entry.name, (place, entry))
     if wrong:
-        raise refusal(wrong)
+        raise refusal(wrong if len(wrong) <= MOST_TOLD else [*wrong[:MOST_TOLD], f"and {len(wrong) - MOST_TOLD} more"])
     return [*found.values()]
 
 

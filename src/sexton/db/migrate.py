@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from ..errors import HeldElsewhere, SchemaOutdated, SchemaUntrusted
 from .connect import connection_errors_translated
 from .faults import Fault, classify
-from .sessions import own_tables_only
+from .sessions import NO_LIMITS, own_tables_only
 from .tables import SCHEMA, own_name
 from .untrusted_objects import require_own_objects, strangers_at_home
 
@@ -33,27 +35,38 @@ PAUSE = 2.0
 _LOCK = 0x5EC70A  # any number, the same in every version: one migration at a time in a PostgreSQL database
 
 
-def migrate(engine: Engine) -> bool:
+@dataclass(frozen=True, slots=True)
+class MigrationPatience:
+    """lock: how long it waits for a table that others use.  tries: then it gives up.  limits: of PostgreSQL, by name,
+    for its whole transaction, which else waits without end for another migration."""
+
+    lock: str = MIGRATION_LOCK_SECONDS
+    tries: int = MAX_TRIES
+    limits: Mapping[str, str] = NO_LIMITS
+
+
+def migrate(engine: Engine, patience: MigrationPatience | None = None) -> bool:
     """Create or upgrade our tables; True when something changed.
 
     SchemaUntrusted, and nothing is made, where the schema is somebody else's, or others may create in it (SEC-15).
     DatabaseUnreachable if nothing answers; HeldElsewhere, and nothing is changed, while others keep our tables locked.
     """
+    patience = patience or MigrationPatience()
     for tries in count(1):
         try:
-            return _migrate(engine)
+            return _migrate(engine, patience)
         except DBAPIError as error:
             if classify(error) is not Fault.LOCKED:
                 raise
-            if tries == MAX_TRIES:
+            if tries == patience.tries:
                 why = "a transaction holds them: a backup, a long query; run sexton migrate again"
                 raise HeldElsewhere(f"Sexton's own tables are locked by others, nothing was changed; {why}") from error
         time.sleep(PAUSE)
     return False  # not reached: the last try returns or raises
 
 
-def _migrate(engine: Engine) -> bool:
-    with connection_errors_translated(engine), own_tables_only(engine) as connection:
+def _migrate(engine: Engine, patience: MigrationPatience) -> bool:
+    with connection_errors_translated(engine), own_tables_only(engine, patience.limits) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             _refuse_strangers(connection)
@@ -66,7 +79,7 @@ def _migrate(engine: Engine) -> bool:
         if engine.dialect.name == "postgresql":
             _make_schema(connection)
             _refuse_strangers(connection)  # default privileges may let others in
-            connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_SECONDS}'"))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{patience.lock}'"))
         _upgrade(connection)
         return True
 

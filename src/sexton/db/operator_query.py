@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Row, text
 
 from .connect import open_database, read_only
 from .render import for_driver
@@ -46,6 +46,12 @@ def ask_in_own_session(engine: Engine, sql: str, seconds: float) -> Any:
     """The first value of the first row, None without any. engine: says which database.  seconds: for all of it.
 
     ValueError as of `one_query`; SQLAlchemy's errors; DatabaseUnreachable."""
+    rows = rows_in_own_session(engine, sql, seconds, most=1)
+    return rows[0][0] if rows else None
+
+
+def rows_in_own_session(engine: Engine, sql: str, seconds: float, *, most: int) -> list[Row[Any]]:
+    """The first rows, at most so many; the same otherwise."""
     query = one_query(sql)
     marker = "?" if engine.dialect.name == "sqlite" else "%s"
     # The line feeds end a comment. The parameter makes the driver send it by the protocol that takes one statement.
@@ -56,11 +62,11 @@ def ask_in_own_session(engine: Engine, sql: str, seconds: float) -> Any:
         with read_only(apart) as connection, limited_time(connection, seconds):
             try:
                 with connection.begin_nested():
-                    row = connection.exec_driver_sql(asked, (1,)).first()
+                    rows = [*connection.exec_driver_sql(asked, (most,))]
             finally:
                 if engine.dialect.name == "postgresql":  # behind a pooler the session is not ours to end
                     connection.execute(text("SELECT pg_catalog.pg_advisory_unlock_all()"))
                 connection.rollback()
-            return row[0] if row else None
+            return rows
     finally:
         apart.dispose()

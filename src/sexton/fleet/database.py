@@ -23,7 +23,7 @@ class DatabaseState(StrEnum):
     LEAVING = "leaving"
 
 
-MIGRATED = (DatabaseState.PROVISIONING, DatabaseState.ACTIVE)
+VISITED_TO_MIGRATE = (DatabaseState.PROVISIONING, DatabaseState.ACTIVE)
 """States in which `sexton fleet migrate` and `check` go there."""
 
 

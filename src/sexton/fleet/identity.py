@@ -26,8 +26,19 @@ _CLUSTER = text(
 """pg_upgrade and a restore give another identifier; CREATE DATABASE … TEMPLATE gives another oid."""
 
 
+FLEET_REVISION = "1017"
+"""The revision from which on `sexton.identity` holds what is compared here."""
+
+
 class IdentityDiffers(SextonError):
-    """A database is not the one that was taken in under this name, or none was; the message says what differs."""
+    """A database is not the one that was taken in under this name, or none was; the message says what differs.
+
+    reason: the same without the names of this one.
+    """
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 def cluster_of(connection: Connection) -> str:
@@ -40,22 +51,36 @@ def cluster_of(connection: Connection) -> str:
 
 def confirm_identity(connection: Connection, database: FleetDatabase, installation: str) -> None:
     """Nothing, when it is the one that was taken in. IdentityDiffers, with what differs and what to do about it."""
+    if not is_taken_in(connection, database, installation):
+        why = "not taken into the fleet yet; run: sexton fleet migrate"
+        raise IdentityDiffers(f"{database.name} was {why}", why)
+
+
+def is_taken_in(connection: Connection, database: FleetDatabase, installation: str) -> bool:
+    """Whether it is; False where nobody has taken it in. IdentityDiffers where it is another one."""
     found = _row(connection)
     if found is None or found.fleet_name is None:
-        raise IdentityDiffers(f"{database.name} was not taken into the fleet yet; run: sexton fleet migrate")
-    if differences := "; ".join(_differences(connection, found, database.name, installation)):
+        return False
+    if differences := [*_differences(connection, found, database.name, installation)]:
+        said = "; ".join(text for text, _ in differences)
         raise IdentityDiffers(
-            f"{differences}. Nothing runs in {database.name} until: sexton fleet adopt {database.name}"
+            f"{said}. Nothing runs in {database.name} until: sexton fleet adopt {database.name}",
+            f"{' and '.join(reason for _, reason in differences)}; see: sexton fleet adopt",
         )
+    return True
 
 
-def _differences(connection: Connection, found: Row[Any], name: str, installation: str) -> Iterator[str]:
+def _differences(
+    connection: Connection, found: Row[Any, Any, Any], name: str, installation: str
+) -> Iterator[tuple[str, str]]:
+    """What differs, with and without names."""
     if found.fleet_name != name:
-        yield f"it was taken in as {found.fleet_name}"
+        yield f"it was taken in as {found.fleet_name}", "taken in under another name"
     if found.installation != installation:
-        yield f"it belongs to installation {found.installation}, this is {installation}"
+        yield f"it belongs to installation {found.installation}, and this is {installation}", "of another installation"
     if found.cluster != (now := cluster_of(connection)):
-        yield f"it was taken in on cluster {found.cluster} and is on {now}: restored, copied, moved or upgraded"
+        moved = "restored, copied, moved or upgraded"
+        yield f"it was taken in on cluster {found.cluster}, and is on {now}: {moved}", moved
 
 
 def take_in(connection: Connection, database: FleetDatabase, installation: str) -> bool:
@@ -76,7 +101,7 @@ def adopt(connection: Connection, database: FleetDatabase, installation: str) ->
     return new
 
 
-def _row(connection: Connection) -> Row[Any] | None:
+def _row(connection: Connection) -> Row[Any, Any, Any] | None:
     table = own_tables(connection.dialect.name).identity
     return connection.execute(select(table.c.fleet_name, table.c.cluster, table.c.installation)).first()
 

@@ -31,6 +31,7 @@ TITLES = {
     "dead_requests": "requests are dead",
     "engine_down": "runs cannot be handed on",
     "engine_stalled": "runs wait and none begins",
+    "fleet_list_kept": "the list of databases is not believed",
     "channel_refuses": "alerts are refused",
     "channel_unreachable": "alerts do not arrive",
     "channel_flooded": "alerts are held back",
@@ -43,6 +44,7 @@ _COMMANDS = {
     "dead_requests": "sexton dead list --job {}",
     "engine_down": "sexton engines",
     "engine_stalled": "sexton engines",
+    "fleet_list_kept": "sexton fleet list",
 }
 """What to type, by kind."""
 

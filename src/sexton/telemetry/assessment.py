@@ -20,6 +20,7 @@ from .alert_rules import unloaded as not_loaded
 from .alert_texts import IncidentEvent, NotificationContext
 from .call_rules import ABOUT_CALLS, ENDED, RESTING, call_matches
 from .engine_incidents import ABOUT_ENGINES, ENGINE_DOWN, engine_matches, engines_of
+from .fleet_incidents import FLEET_LIST_KEPT
 from .incidents import (
     CHANNEL_BROKEN,
     FLAPPING_WINDOW,
@@ -37,7 +38,7 @@ from .lateness import read_lateness, read_leases
 from .request_rules import request_matches
 from .run_evidence import Evidence, cut_off, days_with_effect, ended_since, last_effect, recent_runs
 
-ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded", *ABOUT_CALLS, *ABOUT_ENGINES)
+ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded", *ABOUT_CALLS, *ABOUT_ENGINES, FLEET_LIST_KEPT)
 """Kinds of incidents that are not about a job."""
 
 HABIT_DAYS = 14
@@ -145,6 +146,8 @@ def _is_closed_by_others(job: str, kind: str, findings: Assessment, settings: Al
     """Whether it ends when whoever opened it finds that it is over, and not by a rule."""
     if kind == ENGINE_DOWN:
         return job in engines_of(findings.defined.values())
+    if kind == FLEET_LIST_KEPT:
+        return True
     return kind in (*CHANNEL_BROKEN, FLOODED) and job in settings.channels
 
 
@@ -167,7 +170,7 @@ def _settle(connection: Connection, findings: Assessment, settings: AlertSetting
             events.append(close_restless(context, before))
         elif before.kind in CHANNEL_BROKEN and job in settings.channels:  # its reminder tries the channel itself, too
             events.append(remind(replace(context, channels=tuple(settings.channels)), before, None))
-        elif match is not None or (before.kind == ENGINE_DOWN and job in engines_of(findings.defined.values())):
+        elif match is not None or _is_closed_by_others(job, before.kind, findings, settings):
             events.append(remind(context, before, match))
         else:
             events.append(close_incident(context, before, _recovery(before, findings)))
