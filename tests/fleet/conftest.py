@@ -1,4 +1,4 @@
-"""Merchants on a server of the test process."""
+"""MerchantFleet on a server of the test process."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sexton.runs.context import Limits
 from sexton.runs.runner import RunOptions
 from sexton.runs.stop_signals import Stop
 from sexton.testing.postgres import Server
-from tests.support.merchants import INSTALLATION, Merchants, purge_job
+from tests.support.merchant_fleet import INSTALLATION, MerchantFleet, purge_job
 
 _numbers = count(1)
 
 
 @pytest.fixture
-def merchants(server: Server) -> Iterator[Merchants]:
+def merchants(server: Server) -> Iterator[MerchantFleet]:
     """None yet: `merchants.open(["anna", "bert"])`."""
-    made = Merchants(server, f"fleet_{next(_numbers)}")
+    made = MerchantFleet(server, f"fleet_{next(_numbers)}")
     yield made
     made.close()
 
@@ -50,7 +50,7 @@ def reports() -> list[VisitReport]:
 
 
 @pytest.fixture
-def runner_of(merchants: Merchants, reports: list[VisitReport]) -> Callable[..., FleetRunner]:
+def runner_of(merchants: MerchantFleet, reports: list[VisitReport]) -> Callable[..., FleetRunner]:
     """A runner over the merchants; changes: of the errand."""
 
     def make(

@@ -18,7 +18,7 @@ from sexton.runs.runner import RunOptions
 from sexton.runs.stop_signals import Stop
 from sexton.testing.postgres import Server
 from tests.support.faulty_merchants import REASONS, broken
-from tests.support.merchants import DUE, Merchants, left, purge_job
+from tests.support.merchant_fleet import DUE, MerchantFleet, left, purge_job
 
 from .conftest import errand, prove
 
@@ -41,9 +41,9 @@ SLOW = "10s"
 
 
 @pytest.fixture
-def own_merchants(start_server: Callable[..., Server]) -> Iterator[Merchants]:
+def own_merchants(start_server: Callable[..., Server]) -> Iterator[MerchantFleet]:
     """On a server of the test's own, as its rules for passwords and its tablespaces change."""
-    made = Merchants(start_server(), "faulty")
+    made = MerchantFleet(start_server(), "faulty")
     yield made
     made.close()
 
@@ -56,7 +56,7 @@ class Watched:
 
 
 @contextmanager
-def watching(merchants: Merchants) -> Iterator[Watched]:
+def watching(merchants: MerchantFleet) -> Iterator[Watched]:
     """Inside the block somebody looks at the sessions of the merchants' databases, again and again."""
     seen, over = Watched(), threading.Event()
     ours = (
@@ -81,7 +81,7 @@ def watching(merchants: Merchants) -> Iterator[Watched]:
             watcher.join()
 
 
-def run_over(merchants: Merchants, healthy: int, cap: int) -> tuple[dict[str, VisitReport], Watched]:
+def run_over(merchants: MerchantFleet, healthy: int, cap: int) -> tuple[dict[str, VisitReport], Watched]:
     """The job over so many healthy merchants and the broken ones."""
     merchants.open([*(f"shop_{number}" for number in range(healthy)), *REASONS])
     told: dict[str, VisitReport] = {}
@@ -99,7 +99,7 @@ def run_over(merchants: Merchants, healthy: int, cap: int) -> tuple[dict[str, Vi
     return told, seen
 
 
-def assert_all_is_told(merchants: Merchants, told: dict[str, VisitReport], seen: Watched, cap: int) -> None:
+def assert_all_is_told(merchants: MerchantFleet, told: dict[str, VisitReport], seen: Watched, cap: int) -> None:
     """The healthy ones are done, the others say why, and there were never more connections than allowed."""
     for name, database in merchants.databases.items():
         (result,) = told[name].results
@@ -113,14 +113,14 @@ def assert_all_is_told(merchants: Merchants, told: dict[str, VisitReport], seen:
     assert seen.most_of_one == 1
 
 
-def test_pgc_1_each_broken_database_says_why_and_holds_nobody(own_merchants: Merchants) -> None:
+def test_pgc_1_each_broken_database_says_why_and_holds_nobody(own_merchants: MerchantFleet) -> None:
     told, seen = run_over(own_merchants, healthy=4, cap=3)
 
     assert_all_is_told(own_merchants, told, seen, cap=3)
 
 
 @pytest.mark.slow
-def test_pgc_1_192_of_200_are_done_and_8_say_why(own_merchants: Merchants) -> None:
+def test_pgc_1_192_of_200_are_done_and_8_say_why(own_merchants: MerchantFleet) -> None:
     told, seen = run_over(own_merchants, healthy=192, cap=8)
 
     assert len(told) == 200

@@ -9,7 +9,7 @@ import pytest
 from sexton.fleet.results import Contact
 from sexton.fleet.visit import Visit
 from sexton.run_state import NoRun, RunState
-from tests.support.merchants import DUE, Merchants, left
+from tests.support.merchant_fleet import DUE, MerchantFleet, left
 
 from .conftest import errand
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.databases("postgres")
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-def test_pgc_1_what_is_asked_for_a_slot_runs_once_in_each_database(merchants: Merchants) -> None:
+def test_pgc_1_what_is_asked_for_a_slot_runs_once_in_each_database(merchants: MerchantFleet) -> None:
     merchants.open(["anna", "bert"])
     slot = datetime.now(UTC) - timedelta(minutes=1)
 

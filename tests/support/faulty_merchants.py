@@ -15,7 +15,7 @@ from psycopg import sql
 
 from sexton.testing.processes import unprivileged_account
 
-from .merchants import Merchants
+from .merchant_fleet import MerchantFleet
 from .patience import PATIENCE
 from .ports import closed_port
 from .require import as_root, missing
@@ -42,11 +42,11 @@ FULL_BYTES = 24 * 1024 * 1024
 
 
 @contextmanager
-def broken(merchants: Merchants) -> Iterator[None]:
+def broken(merchants: MerchantFleet) -> Iterator[None]:
     """Inside the block those of the merchants are broken that are called as a key of `REASONS`."""
     with ExitStack() as stack:
         for name in REASONS:
-            fault: Callable[[Merchants], object] = _FAULTS[name]
+            fault: Callable[[MerchantFleet], object] = _FAULTS[name]
             made = fault(merchants)
             if made is not None:
                 stack.enter_context(made)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def broken(merchants: Merchants) -> Iterator[None]:
 
 
 @contextmanager
-def _down(merchants: Merchants) -> Iterator[None]:
+def _down(merchants: MerchantFleet) -> Iterator[None]:
     old = merchants.databases["down"]
     with closed_port() as port:
         address = old.address.replace(f":{merchants.server.port}/", f":{port}/")
@@ -62,7 +62,7 @@ def _down(merchants: Merchants) -> Iterator[None]:
         yield
 
 
-def _password(merchants: Merchants) -> None:
+def _password(merchants: MerchantFleet) -> None:
     """A role that has to say one, and has none in our list."""
     merchants.say("home", "CREATE ROLE locked_out LOGIN PASSWORD 'nobody says it'")
     rules = merchants.server.data / "pg_hba.conf"
@@ -73,23 +73,23 @@ def _password(merchants: Merchants) -> None:
     merchants.databases["password"] = replace(old, address=address)
 
 
-def _behind(merchants: Merchants) -> None:
+def _behind(merchants: MerchantFleet) -> None:
     merchants.say("behind", "DROP SCHEMA sexton CASCADE")
 
 
 @contextmanager
-def _locked(merchants: Merchants) -> Iterator[None]:
+def _locked(merchants: MerchantFleet) -> Iterator[None]:
     with merchants.session("locked") as holder, holder.transaction():
         holder.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
         yield
 
 
-def _slow(merchants: Merchants) -> None:
+def _slow(merchants: MerchantFleet) -> None:
     merchants.say("slow", SLEEPY)
 
 
 @contextmanager
-def _full(merchants: Merchants) -> Iterator[None]:
+def _full(merchants: MerchantFleet) -> Iterator[None]:
     """Its tables lie on a small file system of their own, which is filled to the last byte."""
     as_root()
     folder = merchants.server.folder / "small"
@@ -130,12 +130,12 @@ def _fill(file: Path) -> None:
                 continue
 
 
-def _read_only(merchants: Merchants) -> None:
+def _read_only(merchants: MerchantFleet) -> None:
     merchants.say("home", "ALTER DATABASE {} SET default_transaction_read_only = on", merchants.name_of("read_only"))
 
 
 @contextmanager
-def _dropped(merchants: Merchants) -> Iterator[None]:
+def _dropped(merchants: MerchantFleet) -> Iterator[None]:
     """Dropped while its rows are deleted."""
     merchants.say("dropped", SLEEPY)
     dropper = threading.Thread(target=_drop_in_the_middle, args=(merchants,))
@@ -147,16 +147,16 @@ def _dropped(merchants: Merchants) -> Iterator[None]:
         assert not dropper.is_alive(), "it was never seen in the middle of its run"
 
 
-def _drop_in_the_middle(merchants: Merchants) -> None:
+def _drop_in_the_middle(merchants: MerchantFleet) -> None:
     name, ends = merchants.name_of("dropped"), time.monotonic() + PATIENCE
     asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event = 'PgSleep'"
     with merchants.session() as home:
-        while not home.execute(asleep, (name,)).fetchone() == (1,) and time.monotonic() < ends:
+        while home.execute(asleep, (name,)).fetchone() != (1,) and time.monotonic() < ends:
             time.sleep(0.02)
         home.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-_FAULTS: Mapping[str, Callable[[Merchants], object]] = {
+_FAULTS: Mapping[str, Callable[[MerchantFleet], object]] = {
     "down": _down,
     "password": _password,
     "behind": _behind,

@@ -38,7 +38,8 @@ def inventory_of(app: App, *, allow_empty: bool = False, allow_gone: bool = Fals
         allow_empty=allow_empty,
         allow_gone=allow_gone,
     )
-    complain(*found.warnings, *([f"fleet: {found.kept}"] if found.kept else []))
+    for line in (*found.warnings, *([found.kept] if found.kept else [])):
+        complain(f"fleet: {line}")
     return found
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from ..errors import HeldElsewhere, SchemaOutdated, SchemaUntrusted
 from .connect import connection_errors_translated
 from .faults import Fault, classify
-from .sessions import NO_LIMITS, own_tables_only
+from .sessions import own_tables_only
 from .tables import SCHEMA, own_name
 from .untrusted_objects import require_own_objects, strangers_at_home
 
@@ -34,15 +35,20 @@ PAUSE = 2.0
 
 _LOCK = 0x5EC70A  # any number, the same in every version: one migration at a time in a PostgreSQL database
 
+_alembic = threading.Lock()
+"""Alembic keeps the connection of a migration in its module: a second thread would change the first one's database."""
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationPatience:
-    """lock: how long it waits for a table that others use.  tries: then it gives up.  limits: of PostgreSQL, by name,
-    for its whole transaction, which else waits without end for another migration."""
+    """lock: how long it waits for a table that others use; None: `MIGRATION_LOCK_SECONDS`.  tries: then it gives up.
 
-    lock: str = MIGRATION_LOCK_SECONDS
+    limits: settings of PostgreSQL for its transaction, which else waits without end for another migration.
+    """
+
+    lock: str | None = None
     tries: int = MAX_TRIES
-    limits: Mapping[str, str] = NO_LIMITS
+    limits: Mapping[str, str] = field(default_factory=dict)
 
 
 def migrate(engine: Engine, patience: MigrationPatience | None = None) -> bool:
@@ -54,7 +60,8 @@ def migrate(engine: Engine, patience: MigrationPatience | None = None) -> bool:
     patience = patience or MigrationPatience()
     for tries in count(1):
         try:
-            return _migrate(engine, patience)
+            with _alembic:
+                return _migrate(engine, patience)
         except DBAPIError as error:
             if classify(error) is not Fault.LOCKED:
                 raise
@@ -79,7 +86,7 @@ def _migrate(engine: Engine, patience: MigrationPatience) -> bool:
         if engine.dialect.name == "postgresql":
             _make_schema(connection)
             _refuse_strangers(connection)  # default privileges may let others in
-            connection.execute(text(f"SET LOCAL lock_timeout = '{patience.lock}'"))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{patience.lock or MIGRATION_LOCK_SECONDS}'"))
         _upgrade(connection)
         return True
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from ..db.server_clock import ask_now, database_now
 from ..db.tables import own_tables
@@ -58,6 +58,13 @@ def latest(connection: Connection, job: str) -> FleetRun | None:
         select(table).where(table.c.job == job).order_by(table.c.begun_at.desc(), table.c.id.desc()).limit(1)
     ).first()
     return None if row is None else _read(row)
+
+
+def latest_of_each(connection: Connection) -> dict[str, FleetRun]:
+    """The same of all jobs."""
+    table = own_tables(connection.dialect.name).fleet_runs
+    newest = select(func.max(table.c.id)).group_by(table.c.job)
+    return {row.job: _read(row) for row in connection.execute(select(table).where(table.c.id.in_(newest)))}
 
 
 def is_proven(connection: Connection, job: str, definition: str) -> bool:

@@ -5,7 +5,7 @@ It is a memory, and no judge: whether a slot is done is decided in the database 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,13 +17,19 @@ from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..jobs.job import Job
 from ..run_state import RETRIED_IF_ASKED
-from .results import GridColumn, JobResult, JobState, Standing, VisitReport, column_of, job_state
+from .results import GridColumn, JobResult, JobState, Standing, VisitReport, all_states, column_of, job_state
 
 RETRY_REST = timedelta(minutes=1)
 """After what was not reached, put off, or is to be tried again, the next visit is not before."""
 
 BARRED_REST = timedelta(minutes=5)
 """The same where somebody has to do something first: migrate, or adopt."""
+
+
+WORST = 20
+"""Databases that are named as the worst."""
+
+WELL_OFF = (GridColumn.DONE, GridColumn.PARTLY, GridColumn.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +131,20 @@ def due_names(connection: Connection, now: datetime) -> set[str]:
     """Databases in which something is due, from the index of `next_at`."""
     table = own_tables(connection.dialect.name).fleet_jobs
     return set(connection.execute(select(table.c.database).where(table.c.next_at <= now).distinct()).scalars())
+
+
+def planned_names(connection: Connection, jobs: Sequence[str]) -> set[str]:
+    """Databases in which each of these jobs has been looked at; a job that is new makes all be looked at."""
+    table = own_tables(connection.dialect.name).fleet_jobs
+    asked = select(table.c.database).where(table.c.job.in_(jobs)).group_by(table.c.database)
+    return set(connection.execute(asked.having(func.count() >= len(jobs))).scalars())
+
+
+def worst_databases(connection: Connection) -> list[dict[str, Any]]:
+    """Those in which most jobs do not stand well, the worst first."""
+    table = own_tables(connection.dialect.name).fleet_jobs
+    counted = func.count().label("jobs")
+    bad = table.c.state.not_in([state for state in all_states() if column_of(state) in WELL_OFF])
+    asked = select(table.c.database, counted, func.min(table.c.error).label("error")).where(bad)
+    ordered = asked.group_by(table.c.database).order_by(counted.desc(), table.c.database).limit(WORST)
+    return [dict(row) for row in connection.execute(ordered).mappings()]

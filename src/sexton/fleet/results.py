@@ -29,6 +29,11 @@ def job_state(word: str) -> JobState:
     return Standing(word) if word in set(Standing) else outcome_state(word)
 
 
+def all_states() -> tuple[JobState, ...]:
+    """Each there is."""
+    return (*RunState, *NoRun, *Standing)
+
+
 class GridColumn(StrEnum):
     """Columns of the grid, in its order: what people do about them is what tells them apart."""
 

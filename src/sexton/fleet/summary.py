@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..exit_codes import DONE, FAILED, PARTIAL, UNREACHABLE
-from .results import GridColumn, JobState, column_of
+from .results import GridColumn, JobState, VisitReport, column_of
 
 FIRST_NAMES = 3
 """Databases that are named with each reason."""
@@ -52,6 +51,11 @@ class Summary:
         if len(reason.names) < FIRST_NAMES:
             reason.names.append(database)
 
+    def take(self, report: VisitReport) -> None:
+        """All jobs of one database."""
+        for result in report.results:
+            self.add(report.database, result.job, result.state, result.error)
+
     @property
     def reasons(self) -> list[Reason]:
         """By column, the most frequent first."""
@@ -67,19 +71,13 @@ class Summary:
         """Databases, each once a job."""
         return self.number(*GridColumn)
 
-    def exit_code(self, *, halted: bool = False) -> int:
-        """0 all done; 3 some not; 1 stopped by a wave; 69 none reached."""
-        if halted:
-            return FAILED
+    def exit_code(self, *, halted: bool = False, stopped: bool = False, waiting_is_well: bool = False) -> int:
+        """0 all done; 3 some not, or somebody stopped it; 1 a wave went badly, or none was done; 69 none reached."""
+        well = self.number(GridColumn.DONE) + (self.number(GridColumn.WAITING) if waiting_is_well else 0)
         if self.total and self.total == self.number(GridColumn.UNREACHED):
             return UNREACHABLE
-        left = self.total - self.number(GridColumn.DONE, GridColumn.PARTLY)
-        return PARTIAL if left or self.number(GridColumn.PARTLY) else DONE
-
-
-def summary_of(rows: Iterable[tuple[str, str, JobState, str | None]]) -> Summary:
-    """Of (database, job, state, error)."""
-    summary = Summary()
-    for row in rows:
-        summary.add(*row)
-    return summary
+        if halted:
+            return FAILED
+        if self.total and not (well or self.number(GridColumn.PARTLY)):
+            return FAILED
+        return PARTIAL if stopped or self.total > well else DONE

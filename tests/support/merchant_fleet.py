@@ -60,7 +60,7 @@ def left(url: str) -> int:
         engine.dispose()
 
 
-class Merchants:
+class MerchantFleet:
     """Databases on one server, and a home database beside them. All are dropped at the end."""
 
     def __init__(self, server: Server, prefix: str) -> None:
@@ -78,7 +78,7 @@ class Merchants:
         template.dispose()
 
     def open(self, names: Iterable[str], **changes: Any) -> None:
-        """Merchants of these names. changes: of `FleetDatabase`."""
+        """MerchantFleet of these names. changes: of `FleetDatabase`."""
         for name in names:
             url = self._create(f"{self._prefix}_{name}", self._template)
             self.databases[name] = self.taken_in(name, url, **changes)
