@@ -1,64 +1,45 @@
-"""MerchantFleet on a server of the test process."""
+"""A home database, and what reads a list of databases for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from sexton.fleet.caps import Caps
-from sexton.fleet.fleet_run import FleetRunState, begin, end
-from sexton.fleet.results import VisitReport
-from sexton.fleet.runner import FleetRunner
-from sexton.fleet.visit import Errand, Visit
-from sexton.runs.context import Limits
-from sexton.runs.runner import RunOptions
-from sexton.runs.stop_signals import Stop
-from sexton.testing.postgres import Server
-from tests.support.merchant_fleet import INSTALLATION, MerchantFleet, purge_job
+from sexton.config.fleet_settings import FleetSettings
+from sexton.fleet import secret_commands
+from sexton.fleet.inventory import Inventory, read_inventory
+from tests.support.fleet_runners import merchants, reports, runner_of
 
-_numbers = count(1)
+__all__ = ["merchants", "reports", "runner_of"]
+
+Reader = Callable[..., Inventory]
 
 
 @pytest.fixture
-def merchants(server: Server) -> Iterator[MerchantFleet]:
-    """None yet: `merchants.open(["anna", "bert"])`."""
-    made = MerchantFleet(server, f"fleet_{next(_numbers)}")
-    yield made
-    made.close()
+def read(engine: Engine, tmp_path: Path) -> Reader:
+    """Read a list, of these entries or as these settings say."""
+
+    def read(*entries: object, allow_empty: bool = False, allow_gone: bool = False, **settings: object) -> Inventory:
+        if not settings or "secret" in settings:
+            settings["databases"] = entries
+        chosen = FleetSettings(**settings)  # type: ignore[arg-type]
+        chosen.check()
+        return read_inventory(engine, chosen, tmp_path, allow_empty=allow_empty, allow_gone=allow_gone)
+
+    return read
 
 
-def errand(**changes: object) -> Errand:
-    """What is to be done: one purge, by its schedule."""
-    options = RunOptions(limits=Limits(), definition="", stop=Stop())
-    values = {"jobs": (purge_job(),), "options": options, "installation": INSTALLATION, "dialect": "postgresql"}
-    return Errand(**{**values, **changes})  # type: ignore[arg-type]
+@pytest.fixture(autouse=True)
+def _no_answers() -> Iterator[None]:
+    """What a program has printed is known to one test only."""
+    secret_commands.forget_answers()
+    yield
+    secret_commands.forget_answers()
 
 
-def prove(home: Engine, job: str, definition: str) -> None:
-    """Put on record that this definition has been everywhere."""
-    with home.begin() as connection:
-        end(connection, begin(connection, job, definition, "", None), FleetRunState.FINISHED, None)
-
-
-@pytest.fixture
-def reports() -> list[VisitReport]:
-    """What a runner told."""
-    return []
-
-
-@pytest.fixture
-def runner_of(merchants: MerchantFleet, reports: list[VisitReport]) -> Callable[..., FleetRunner]:
-    """A runner over the merchants; changes: of the errand."""
-
-    def make(
-        caps: Caps | None = None, stop: Stop | None = None, visit: type[Visit] = Visit, **changes: object
-    ) -> FleetRunner:
-        asked = stop or Stop()
-        options = RunOptions(limits=Limits(), stop=asked)
-        wanted = errand(**{"options": options, **changes})
-        return FleetRunner(merchants.home, wanted, caps or Caps(8, 4), asked, told=reports.append, make=visit)
-
-    return make
+def shops(*numbers: int, **more: object) -> list[Mapping[str, object]]:
+    """Entries of merchants on one server that nobody asks."""
+    return [{"name": f"shop_{one}", "url": f"postgresql://jobs@db1/shop_{one}", **more} for one in numbers]

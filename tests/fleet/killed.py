@@ -15,9 +15,8 @@ from sexton.fleet.visit import Visit
 from sexton.runs.context import Limits
 from sexton.runs.runner import RunOptions
 from sexton.runs.stop_signals import Stop
+from tests.support.fleet_runners import errand
 from tests.support.merchant_fleet import purge_job
-
-from .conftest import errand
 
 
 class MortalVisit(Visit):

@@ -18,9 +18,8 @@ from sexton.runs.runner import RunOptions
 from sexton.runs.stop_signals import Stop
 from sexton.testing.postgres import Server
 from tests.support.faulty_merchants import REASONS, broken
+from tests.support.fleet_runners import errand, prove
 from tests.support.merchant_fleet import DUE, MerchantFleet, left, purge_job
-
-from .conftest import errand, prove
 
 pytestmark = pytest.mark.databases("postgres18")
 

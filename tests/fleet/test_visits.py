@@ -9,9 +9,8 @@ import pytest
 from sexton.fleet.results import Contact
 from sexton.fleet.visit import Visit
 from sexton.run_state import NoRun, RunState
+from tests.support.fleet_runners import errand
 from tests.support.merchant_fleet import DUE, MerchantFleet, left
-
-from .conftest import errand
 
 pytestmark = pytest.mark.databases("postgres")
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..db.connect import read_only
-from ..db.migrate import MigrationPatience, migrate, revision
+from ..db.migrate import HEAD_REVISION, MigrationPatience, migrate, revision
 from ..db.sessions import own_tables_only
 from .connecting import VISIT_LIMITS, opened
 from .database import FleetDatabase
@@ -44,7 +44,7 @@ def migrate_one(
             before = revision(connection)
             if before is not None and before >= FLEET_REVISION:
                 is_taken_in(connection, database, installation)
-        changed = migrate(engine, FLEET_PATIENCE)
+        changed = before != HEAD_REVISION and migrate(engine, FLEET_PATIENCE)
         with own_tables_only(engine, VISIT_LIMITS) as connection:
             new = take_in(connection, database, installation)
             confirm_identity(connection, database, installation)

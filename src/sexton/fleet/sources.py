@@ -79,7 +79,7 @@ def _tables(path: Path, text: str) -> Iterator[tuple[str, object]]:
         written = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         position = str(error).rpartition("(at ")[2].rstrip(")")
-        raise SettingsError(f"{path}: no TOML, {position}; write [[databases]] before each") from None
+        raise SettingsError(f"{path}: no TOML at {position}; write [[databases]] before each") from None
     listed = written.get("databases")
     if not isinstance(listed, list) or len(written) > 1:
         yield f"{path}", written
