@@ -106,7 +106,7 @@ def test_what_is_due_by_schedule_runs_once_however_often_it_is_asked(inside: Ins
         (name, False) for name in fleet.databases
     }
     for name in ("anna", "cleo"):
-        first_seen_long_ago(fleet, name)
+        fleet.has_a_past(name, YEARLY)
 
     due = inside.sexton("fleet", "run", "--due", "--json")
     again = inside.sexton("fleet", "run", "--due", "--json")
@@ -117,15 +117,6 @@ def test_what_is_due_by_schedule_runs_once_however_often_it_is_asked(inside: Ins
         ("cleo", YEARLY, "succeeded"),
     ]
     assert (due.code, again.code, again.out) == (0, 0, "")
-
-
-def first_seen_long_ago(fleet: MerchantFleet, name: str) -> None:
-    """In this database the job has a past, and the home database knows that something is due there."""
-    past = "UPDATE sexton.schedules SET seen_at = seen_at - interval '2 years', expression_since = NULL WHERE job = %s"
-    with fleet.session(name) as session:
-        session.execute(past, (YEARLY,))
-    with fleet.session() as home:
-        home.execute("UPDATE sexton.fleet_jobs SET next_at = now() WHERE database = %s AND job = %s", (name, YEARLY))
 
 
 def test_no_database_answers(inside: Inside, fleet: MerchantFleet) -> None:

@@ -113,6 +113,14 @@ class MerchantFleet:
         with self.session(name) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
+    def has_a_past(self, name: str, job: str) -> None:
+        """In this database the job has been known for two years, and home knows that something is due there."""
+        past = "UPDATE sexton.schedules SET seen_at = seen_at - interval '2 years', expression_since = NULL"
+        with self.session(name) as session:
+            session.execute(f"{past} WHERE job = %s", (job,))
+        with self.session() as home:
+            home.execute("UPDATE sexton.fleet_jobs SET next_at = now() WHERE database = %s AND job = %s", (name, job))
+
     def write_list(self, path: Path, databases: Iterable[FleetDatabase]) -> None:
         """The fleet as a file that `[fleet] file` names."""
         import json

@@ -141,18 +141,24 @@ def _dry_run(app: App, errand: Errand, databases: Sequence[FleetDatabase], argum
 def _due(app: App, errand: Errand, databases: Sequence[FleetDatabase], arguments: Namespace) -> int:
     stop, summary = errand.options.stop, Summary()
     assert stop is not None
-    visits = ScheduledVisits(app.database, errand, caps_of(app), stop, _definitions(app, errand.jobs))
-    tell = _teller(arguments)
-    for reports in visits.reports(databases):
-        for report in reports:
-            tell(report)
-            summary.take(report)
+    visits = ScheduledVisits(app.database, errand, caps_of(app), stop, definitions_of(app, errand.jobs))
+    tell, number = _teller(arguments), -1
+    while number != summary.total and not stop.asked:  # a wave that went well lets the next one go
+        number = summary.total
+        visits.look(databases)
+        for reports in visits.reports():
+            for report in reports:
+                tell(report)
+                summary.take(report)
+    for job, why in visits.rollouts.halted():
+        complain(f"fleet run: {job} runs nowhere any more: {why}; change it, or see `sexton fleet status`")
     if not arguments.json and summary.total:
         print_summary(summary)
     return summary.exit_code(stopped=stop.asked)
 
 
-def _definitions(app: App, jobs: Sequence[Job]) -> dict[str, str]:
+def definitions_of(app: App, jobs: Sequence[Job]) -> dict[str, str]:
+    """Fingerprint of each, which waves go by."""
     return {job.name: change_of(app.database, job, app.policies, app.definition) for job in jobs}
 
 

@@ -18,6 +18,7 @@ from ..db.upsert import upsert
 from ..jobs.job import Job
 from ..run_state import RETRIED_IF_ASKED
 from .results import GridColumn, JobResult, JobState, Standing, VisitReport, all_states, column_of, job_state
+from .spreading import delayed
 
 RETRY_REST = timedelta(minutes=1)
 """After what was not reached, put off, or is to be tried again, the next visit is not before."""
@@ -57,7 +58,7 @@ def write_reports(
         told = {result.job for result in report.results}
         ended += (_row(report, result, jobs, definitions, now) for result in report.results)
         planned += (
-            {"database": report.database, "job": name, "next_at": at, "visited_at": now}
+            {"database": report.database, "job": name, "next_at": _delayed(jobs[name], report, at), "visited_at": now}
             for name, at in report.next_at.items()
             if name not in told
         )
@@ -87,7 +88,7 @@ def _row(
     return {
         "database": report.database,
         "job": result.job,
-        "next_at": _next_at(report.next_at.get(result.job), result, jobs[result.job], now),
+        "next_at": _next_at(report, result, jobs[result.job], now),
         "slot": result.slot,
         "state": result.state,
         "attempt": result.attempt,
@@ -97,18 +98,22 @@ def _row(
     }
 
 
-def _next_at(planned: datetime | None, result: JobResult, job: Job, now: datetime) -> datetime | None:
+def _next_at(report: VisitReport, result: JobResult, job: Job, now: datetime) -> datetime | None:
     """By its schedule, or sooner where it is to be tried again. A job without a schedule is not tried again."""
     column = column_of(result.state)
     if job.schedule is None and job.demand is None:
         return None
-    planned = planned or job_next(job, now)
+    planned = report.next_at.get(result.job) or job_next(job, now)
     if column in (GridColumn.BEHIND, GridColumn.BARRED):
         return min(planned, now + BARRED_REST)
     again = column in (GridColumn.UNREACHED, GridColumn.PUT_OFF)
     if again or (result.state in RETRIED_IF_ASKED and job.retry is not None):
         return min(planned, now + RETRY_REST)
-    return planned
+    return _delayed(job, report, planned)
+
+
+def _delayed(job: Job, report: VisitReport, at: datetime | None) -> datetime | None:
+    return at if at is None or job.demand is not None else delayed(job, report.database, at)
 
 
 def job_next(job: Job, now: datetime) -> datetime:
@@ -127,10 +132,13 @@ def read_jobs(connection: Connection, job: str | None = None) -> Iterator[FleetJ
         yield FleetJob(**row._asdict() | {"state": job_state(row.state)})
 
 
-def due_names(connection: Connection, now: datetime) -> set[str]:
-    """Databases in which something is due, from the index of `next_at`."""
+def due_jobs(connection: Connection, now: datetime) -> dict[str, set[str]]:
+    """Jobs that are due by database, from the index of `next_at`."""
     table = own_tables(connection.dialect.name).fleet_jobs
-    return set(connection.execute(select(table.c.database).where(table.c.next_at <= now).distinct()).scalars())
+    due: dict[str, set[str]] = {}
+    for database, job in connection.execute(select(table.c.database, table.c.job).where(table.c.next_at <= now)):
+        due.setdefault(database, set()).add(job)
+    return due
 
 
 def planned_names(connection: Connection, jobs: Sequence[str]) -> set[str]:

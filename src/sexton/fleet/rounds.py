@@ -55,7 +55,8 @@ class Round:
     def reports(self) -> Iterator[list[VisitReport]]:
         """What visits came to, as they end; often an empty list. Ends when all are over.
 
-        Once somebody asked to stop, no visit begins, and those under way end their batch.
+        May be asked for again where `add` brought more. Once somebody asked to stop, no visit begins, and those under
+        way end their batch.
         """
         try:
             while self._turns or self._under_way:
@@ -69,6 +70,13 @@ class Round:
             while self._under_way:
                 self._finished()
                 self._cut_overdue()
+            self._halted = False
+
+    def add(self, databases: Iterable[FleetDatabase]) -> None:
+        """More to visit; those that wait or are under way stay as they are."""
+        for database in databases:
+            if database.name not in self._under_way:
+                self._turns.put_back(database)
 
     def halt(self) -> None:
         """Begin no more visits; those under way go on to their end."""

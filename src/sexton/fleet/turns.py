@@ -15,11 +15,15 @@ class Turns:
     def __init__(self, databases: Iterable[FleetDatabase], caps: Caps) -> None:
         self._caps = caps
         self._waiting: dict[str, deque[FleetDatabase]] = {}
+        self._names: set[str] = set()
         for database in databases:
             self.put_back(database)
 
     def put_back(self, database: FleetDatabase) -> None:
-        """It waits, behind the others of its server."""
+        """It waits, behind the others of its server; once."""
+        if database.name in self._names:
+            return
+        self._names.add(database.name)
         self._waiting.setdefault(database.server, deque()).append(database)
 
     def take(self) -> FleetDatabase | None:
@@ -35,6 +39,7 @@ class Turns:
     def _pop(self, server: str) -> FleetDatabase:
         waiting = self._waiting[server]
         database = waiting.popleft()
+        self._names.discard(database.name)
         if not waiting:
             del self._waiting[server]
         return database
@@ -43,11 +48,14 @@ class Turns:
         """Take out those that need not be tried, as nothing answers on their server."""
         for server in list(self._waiting):
             if self._caps.is_down(server):
-                yield from self._waiting.pop(server)
+                down = self._waiting.pop(server)
+                self._names -= {database.name for database in down}
+                yield from down
 
     def clear(self) -> None:
         """Forget all."""
         self._waiting.clear()
+        self._names.clear()
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))

@@ -54,6 +54,7 @@ class Errand:
     jobs: which.  slot: they run for it, whatever their schedules say; None: what is due by those.
     as_of: time of the runs; None: that of each database.  dry_run: only count.
     options: how runs behave; limits are given.  installation: of whose fleet the databases are.
+    held: names of jobs that are looked at, and do not run.
     dialect: that the jobs were made for.  trusted: see `open_database`.  connect_seconds: to the server's answer.
     """
 
@@ -64,6 +65,7 @@ class Errand:
     slot: datetime | None = None
     as_of: datetime | None = None
     dry_run: bool = False
+    held: frozenset[str] = frozenset()
     trusted: tuple[str, ...] = ()
     connect_seconds: float = 5.0
 
@@ -151,6 +153,7 @@ class Visit:
                 found = due_runs(connection, errand.jobs, now)
             else:
                 found = [*self._missed(connection, now), *(self._asked(job) for job in errand.jobs)]
+        found = [due for due in found if due.job not in errand.held]
         return sorted(found, key=lambda due: -self._jobs[due.job].priority)
 
     def _require(self, connection: Connection) -> None:
@@ -176,7 +179,7 @@ class Visit:
     def _demanded(self, engine: Engine, unsettled: set[str]) -> list[DueRun]:
         """What the runs so far have made to do for jobs that are due whenever something waits."""
         with short_transaction(engine, self._errand.lease) as connection:
-            return list(demanded(connection, self._errand.jobs, ask_now(connection), unsettled))
+            return list(demanded(connection, self._errand.jobs, ask_now(connection), unsettled | self._errand.held))
 
     def _run(self, engine: Engine, due: DueRun) -> bool:
         """Whether it was settled. DatabaseUnreachable and the like pass: they are in the way of all jobs."""
@@ -206,7 +209,8 @@ class Visit:
         state, words = standing_after(error)
         told = {result.job for result in self._results}
         slot = self._errand.slot
-        self._results += (JobResult(name, state, slot, 0, words) for name in self._jobs if name not in told)
+        left = [name for name in self._jobs if name not in told and name not in self._errand.held]
+        self._results += (JobResult(name, state, slot, 0, words) for name in left)
         return self._report(contact)
 
     def _report(self, contact: Contact) -> VisitReport:
