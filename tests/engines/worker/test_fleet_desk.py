@@ -55,7 +55,7 @@ def states(fleet: MerchantFleet, name: str) -> list[tuple[str]]:
 
 
 def test_pgc_1_the_worker_visits_where_something_is_due(fleet: MerchantFleet, tmp_path: Path, start: Start) -> None:
-    worker = start(command_line, "worker", str(tmp_path / "sexton.toml"))
+    worker = start(command_line, "worker", f"--config={tmp_path / 'sexton.toml'}")
     wait_until(lambda: is_planned(fleet, "anna", "bert"), PATIENCE)
     assert [left(one.address) for one in fleet.databases.values()] == [2 * DUE] * 2
     for name in fleet.databases:
@@ -72,7 +72,7 @@ def test_pgc_1_the_worker_visits_where_something_is_due(fleet: MerchantFleet, tm
 
 
 def test_a_database_that_joins_is_visited_within_a_refresh(fleet: MerchantFleet, tmp_path: Path, start: Start) -> None:
-    worker = start(command_line, "worker", str(tmp_path / "sexton.toml"))
+    worker = start(command_line, "worker", f"--config={tmp_path / 'sexton.toml'}")
     wait_until(lambda: is_planned(fleet, "anna", "bert"), PATIENCE)
     fleet.open(["cleo"])
     fleet.write_list(tmp_path / "fleet.jsonl", fleet.databases.values())
