@@ -105,6 +105,7 @@ HOMONYMS = {
     "call_state.py": "failed: of a call",
     "config/policy_settings.py": "failed: an example of a product's column",
     "db/tables.py": "skipped: a column of counts",
+    "fleet/visit_results.py": "unreachable: of a database",
     "packs/marketplace/demo.py": "failed: of a payment",
     "packs/marketplace/options.py": "cancelled: of an order",
     "packs/storefront/check_payments.py": "failed: of a payment at the gateway",

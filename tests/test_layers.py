@@ -121,6 +121,7 @@ def test_every_import_by_a_text_is_known() -> None:
         ("sexton", "."),
         ("sexton.app", "sexton.packs."),
         ("sexton.channels.registry", "sexton.channels."),
+        ("sexton.cli.fleet", "sexton.cli._fleet_"),
         ("sexton.cli.main", "sexton.cli."),
         ("sexton.declared.kinds.registry", "sexton.declared.kinds."),
     }

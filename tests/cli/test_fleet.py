@@ -153,7 +153,7 @@ def test_a_column_that_one_has_beside_does_no_harm(taken_in: Merchants) -> None:
 def test_a_copy_is_left_alone_until_it_is_adopted(
     taken_in: Merchants, databases: Databases, database_kind: str
 ) -> None:
-    """PGC-1: one database per merchant; CREATE DATABASE … TEMPLATE takes our identity along."""
+    """CREATE DATABASE … TEMPLATE takes our identity along, and the addresses of real people."""
     original = taken_in.execute("shop_1", "SELECT id FROM sexton.identity")
     server = databases.server(database_kind)
     copy = server.create_database(

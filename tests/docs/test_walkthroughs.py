@@ -38,7 +38,7 @@ WITH_COMMANDS = [page for page in pages() if any(block.language == "console" for
 
 
 def test_the_tutorial_shows_commands() -> None:
-    guides = ("write-a-policy.md", "diet.md", "calls.md", "roll-up.md", "jobs-on-demand.md")
+    guides = ("write-a-policy.md", "diet.md", "calls.md", "roll-up.md", "jobs-on-demand.md", "fleet.md")
     walked = {ROOT / "README.md", DOCS / "tutorial" / "first-job.md", *(DOCS / "how-to" / guide for guide in guides)}
     assert walked == set(WITH_COMMANDS)
 

@@ -31,7 +31,7 @@ VISITED_TO_MIGRATE = (DatabaseState.PROVISIONING, DatabaseState.ACTIVE)
 class FleetDatabase:
     """name: unique in the fleet; letters, digits and _ . - of ASCII, at most 63.  address: a URL without password.
 
-    server: by which connections are counted; "host:port" unless the source says otherwise, "" of SQLite.
+    server: by which connections are counted; "host:port" unless the source says otherwise, "sqlite" for files.
     """
 
     name: str

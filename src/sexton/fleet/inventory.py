@@ -30,7 +30,7 @@ GONE_SHARE = 10
 NAMES_TOLD = 3
 """Names that stand in a message for all that it is about."""
 
-Listed = Mapping[str, tuple[FleetDatabase, str | None]]
+ListedDatabases = Mapping[str, tuple[FleetDatabase, str | None]]
 """Databases by name, each with the reference to its password that was given for it alone."""
 
 
@@ -91,7 +91,9 @@ def some_names(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES_TOLD]) + (", …" if len(names) > NAMES_TOLD else "")
 
 
-def _why_not_believed(before: Mapping[str, KnownDatabase], listed: Listed, allow_empty: bool, allow_gone: bool) -> str:
+def _why_not_believed(
+    before: Mapping[str, KnownDatabase], listed: ListedDatabases, allow_empty: bool, allow_gone: bool
+) -> str:
     if not listed:
         if allow_empty:
             return ""
@@ -110,7 +112,7 @@ def _number(known_before: int) -> str:
 
 
 def _old(
-    before: Mapping[str, KnownDatabase], listed: Listed, why: str, settings: FleetSettings, folder: Path
+    before: Mapping[str, KnownDatabase], listed: ListedDatabases, why: str, settings: FleetSettings, folder: Path
 ) -> Inventory:
     """The databases as they were known; what is kept of a command is not enough to run it."""
     found, warnings = list[FleetDatabase](), list[str]()

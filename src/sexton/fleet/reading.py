@@ -67,7 +67,7 @@ def _target(place: str, entry: FleetEntry) -> URL:
 
 def _server(target: URL) -> str:
     if target.get_backend_name() == "sqlite":
-        return target.database or ":memory:"
+        return "sqlite"
     host = target.query.get("host") or target.host or "localhost"
     hosts = host if isinstance(host, str) else ",".join(host)
     return hosts if ":" in hosts else f"{hosts}:{target.query.get('port') or target.port or PORT}"

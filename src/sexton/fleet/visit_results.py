@@ -29,7 +29,7 @@ class Condition(StrEnum):
     NOT_TRIED = "not tried"
 
 
-WELL = (Condition.READY, Condition.MIGRATED)
+WELL_CONDITIONS = (Condition.READY, Condition.MIGRATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +71,18 @@ def exit_code_of(conditions: Collection[Condition], *, stopped: bool = False) ->
     """0: all are well, or there are none.  3: some are.  1: none is, or it was stopped.  69: none was reached."""
     if stopped:
         return FAILED
-    if all(condition in WELL for condition in conditions):
+    if all(condition in WELL_CONDITIONS for condition in conditions):
         return DONE
     if all(condition is Condition.UNREACHABLE for condition in conditions):
         return UNREACHABLE
-    return PARTIAL if any(condition in WELL for condition in conditions) else FAILED
+    return PARTIAL if any(condition in WELL_CONDITIONS for condition in conditions) else FAILED
 
 
 def by_reason(results: Iterable[VisitResult]) -> list[tuple[Condition, str, list[str]]]:
     """Condition, reason and names of what is not well, the most frequent first."""
     found: dict[tuple[Condition, str], list[str]] = {}
     for result in results:
-        if result.condition not in WELL:
+        if result.condition not in WELL_CONDITIONS:
             found.setdefault((result.condition, result.reason), []).append(result.database.name)
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     return [(condition, reason, sorted(names)) for (condition, reason), names in ordered]

@@ -12,15 +12,15 @@ from .alert_texts import NotificationContext
 from .incidents import close_incident, healthy, open_incident, open_incidents
 
 FLEET_LIST_KEPT = "fleet_list_kept"
-"""Kind of an incident about a list that is empty, or from which many are gone at once; its job is `FLEET`."""
+"""Kind of an incident about a list that is empty, or from which many are gone at once; its job is `LIST_OF_FLEET`."""
 
-FLEET = "fleet"
+LIST_OF_FLEET = "fleet"
 
 
 def list_kept(connection: Connection, reason: str, channels: Sequence[str], now: datetime) -> None:
     """The old list stays: told once."""
     context = NotificationContext(connection, healthy(channels, open_incidents(connection)), now)
-    open_incident(context, FLEET, RuleMatch(FLEET_LIST_KEPT, reason, now))
+    open_incident(context, LIST_OF_FLEET, RuleMatch(FLEET_LIST_KEPT, reason, now))
 
 
 def list_believed(connection: Connection, channels: Sequence[str], now: datetime) -> None:
