@@ -1,4 +1,4 @@
-"""Visits to the databases of a fleet: each by itself, each with its own slot, run row and reason (PGC-1, PGC-2)."""
+"""Visits to the databases of a fleet: each by itself, each with its own slot, run row and reason (PGC-1)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from ..jobs.job import Job
 
-LONGEST_DELAY = timedelta(minutes=10)
+LONGEST_VISIT_DELAY = timedelta(minutes=10)
 """No visit is later than its slot by more than this, or by a tenth of the time between two slots."""
 
 
@@ -18,6 +18,6 @@ def delayed(job: Job, database: str, slot: datetime) -> datetime:
     """
     if job.schedule is None or job.misfire.rule == "skip" or job.misfire.max_lateness is not None:
         return slot
-    window = min(LONGEST_DELAY, job.schedule.period(slot) / 10)
+    window = min(LONGEST_VISIT_DELAY, job.schedule.period(slot) / 10)
     share = int.from_bytes(sha256(database.encode()).digest()[:8], "big") / 2**64
     return slot + window * share
