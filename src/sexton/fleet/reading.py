@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from ..config.fleet_settings import FleetEntry, FleetSettings, entries
+from ..config.fleet_entries import FleetEntry, entries
+from ..config.fleet_settings import FleetSettings
 from ..config.secret_references import SecretKind, SecretReference, secret_reference
 from ..db.address import PORT
 from ..errors import SettingsError
