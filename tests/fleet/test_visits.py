@@ -124,11 +124,12 @@ def test_a_server_that_stands_still_is_cut_off_and_nothing_of_it_is_committed(
     assert left(database.address) == 2 * DUE
 
 
-def test_a_server_with_few_connections_left_is_given_fewer_and_all_are_done(
+def test_a_server_with_few_connections_left_is_asked_by_fewer_until_all_are_done(
     start_server: Callable[..., Server],
 ) -> None:
     """SQLSTATE 53300: five of ten are others', two are home's."""
-    merchants = MerchantFleet(start_server(max_connections="10"), "crowded")
+    server = start_server(max_connections="10")
+    merchants = MerchantFleet(server, "crowded")
     merchants.open([f"shop_{number}" for number in range(12)])
     told: list[VisitReport] = []
     with ExitStack() as others:
