@@ -23,7 +23,7 @@ from sexton.fleet.caps import Caps
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.fleet_run import FleetRunState, begin, end
 from sexton.fleet.identity import take_in
-from sexton.fleet.runner import FleetOrder, FleetRunner
+from sexton.fleet.running import FleetOrder, FleetRunner
 from sexton.fleet.visit import Errand
 from sexton.runs.context import Limits
 from sexton.runs.runner import RunOptions

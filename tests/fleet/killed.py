@@ -10,7 +10,7 @@ from sexton.db.connect import open_database
 from sexton.fleet.caps import Caps
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.results import VisitReport
-from sexton.fleet.runner import FleetOrder, FleetRunner
+from sexton.fleet.running import FleetOrder, FleetRunner
 from sexton.fleet.visit import Visit
 from sexton.runs.context import Limits
 from sexton.runs.runner import RunOptions

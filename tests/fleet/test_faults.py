@@ -12,7 +12,7 @@ import pytest
 
 from sexton.fleet.caps import Caps
 from sexton.fleet.results import GridColumn, VisitReport, column_of
-from sexton.fleet.runner import FleetOrder, FleetRunner
+from sexton.fleet.running import FleetOrder, FleetRunner
 from sexton.runs.context import Limits
 from sexton.runs.runner import RunOptions
 from sexton.runs.stop_signals import Stop

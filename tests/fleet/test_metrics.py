@@ -20,7 +20,8 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 def remember(engine: Engine, number: int, servers: int) -> None:
     """So many databases on so many servers; in one of ten the job was not done."""
     own = own_tables(engine.dialect.name)
-    listed, jobs = [], []
+    listed: list[dict[str, object]] = []
+    jobs: list[dict[str, object]] = []
     for one in range(number):
         name, server = f"shop_{one:04}", f"db{one % servers:03}:5432"
         state = RunState.SUCCEEDED if one % 10 else NoRun.UNREACHABLE

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.fleet_run import is_proven
-from sexton.fleet.records import write_reports
+from sexton.fleet.memory import write_reports
 from sexton.fleet.results import Contact, JobResult, JobState, VisitReport
 from sexton.fleet.rollouts import Rollouts
 from sexton.run_state import NoRun, RunState

@@ -16,7 +16,7 @@ from sexton.fleet.caps import Caps
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.results import Contact, GridColumn, VisitReport, column_of
 from sexton.fleet.rounds import Round
-from sexton.fleet.runner import FleetOrder, FleetRunner
+from sexton.fleet.running import FleetOrder, FleetRunner
 from sexton.fleet.visit import Errand, Visit
 from sexton.run_state import NoRun, RunState
 from sexton.runs.stop_signals import Stop
@@ -88,7 +88,7 @@ class ImpatientVisit(Visit):
     proxy: Proxy
     cuts = 0
 
-    @property  # type: ignore[override]
+    @property
     def ends(self) -> float:
         seen = any("DELETE" in statement.text for statement in self.proxy.statements)
         return 0.0 if seen and not self.cuts else inf

@@ -13,9 +13,9 @@ import pytest
 from sexton import Purge
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.fleet_run import FleetRunState, latest
-from sexton.fleet.records import read_jobs
+from sexton.fleet.memory import read_jobs
 from sexton.fleet.results import Contact, JobResult, VisitReport
-from sexton.fleet.runner import FleetOrder, FleetRunner
+from sexton.fleet.running import FleetOrder, FleetRunner
 from sexton.fleet.visit import Visit
 from sexton.fleet.waves import CANARIES, Tally, most_due, named_canaries, waves_of
 from sexton.run_state import NoRun, RunState

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sexton.fleet.caps import Caps
 from sexton.fleet.fleet_run import FleetRunState, begin, end
 from sexton.fleet.results import VisitReport
-from sexton.fleet.runner import FleetRunner
+from sexton.fleet.running import FleetRunner
 from sexton.fleet.visit import Errand, Visit
 from sexton.runs.context import Limits
 from sexton.runs.runner import RunOptions

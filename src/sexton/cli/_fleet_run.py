@@ -18,7 +18,7 @@ from ..fleet.database import DatabaseState, FleetDatabase
 from ..fleet.definitions import change_of
 from ..fleet.results import JobResult, VisitReport
 from ..fleet.rounds import Round
-from ..fleet.runner import FleetEnd, FleetOrder, FleetRunner
+from ..fleet.running import FleetEnd, FleetOrder, FleetRunner
 from ..fleet.scheduled import ScheduledVisits
 from ..fleet.summary import Summary
 from ..fleet.visit import Errand

@@ -14,7 +14,7 @@ from ..exit_codes import DONE, FAILED
 from ..fleet.database import DatabaseState
 from ..fleet.fleet_run import FleetRun, FleetRunState, latest_of_each
 from ..fleet.inventory import known_inventory
-from ..fleet.records import FleetJob, read_jobs, worst_databases
+from ..fleet.memory import FleetJob, read_jobs, worst_databases
 from ..fleet.results import Standing
 from ..fleet.summary import Summary
 from ..texts import json_text

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from .database import FleetDatabase
 from .fleet_run import FleetRun, FleetRunState, begin, came_to, end, is_proven, latest
-from .records import FleetJob, read_jobs
+from .memory import FleetJob, read_jobs
 from .results import GridColumn, column_of
 from .waves import CANARIES, Tally, in_order, named_canaries, waves_of
 

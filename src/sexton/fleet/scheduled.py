@@ -14,7 +14,7 @@ from ..runs.stop_signals import Stop
 from ..slots.lease import short_transaction
 from .caps import Caps
 from .database import FleetDatabase
-from .records import due_jobs, planned_names, write_reports
+from .memory import due_jobs, planned_names, write_reports
 from .results import VisitReport
 from .rollouts import Rollouts
 from .rounds import MakeVisit, Round

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sexton.fleet.records import read_jobs
+from sexton.fleet.memory import read_jobs
 from sexton.run_state import RunState
 from sexton.testing.postgres import Server
 from sexton.testing.processes import wait_until

@@ -28,7 +28,7 @@ from ..slots.lease import Lease, acquire, release, renew, short_transaction
 from .caps import Caps
 from .database import FleetDatabase
 from .fleet_run import FleetRun, FleetRunState, begin, came_to, end, goes_on, is_proven, latest, lease_of
-from .records import FleetJob, read_jobs, write_reports
+from .memory import FleetJob, read_jobs, write_reports
 from .results import GridColumn, JobResult, VisitReport, column_of
 from .rounds import MakeVisit, Round
 from .summary import Summary
