@@ -73,7 +73,7 @@ def test_a_small_fleet_has_waves_too(number: int) -> None:
 
 def test_canaries_are_named_by_label_or_have_most_rows_due() -> None:
     assert named_canaries([*fleet_of(2), *fleet_of(1, canary="yes")]) == ["shop_0000"]
-    assert named_canaries(fleet_of(2, canary="no")) == []
+    assert named_canaries(fleet_of(2, plan="small")) == []
     assert most_due([(5, "b"), (9, "a"), (0, "d"), (5, "c"), (7, "e")]) == ["a", "e", "b"]
 
 

@@ -25,6 +25,7 @@ from ._fleet_summary import print_summary
 
 def run(app: App, arguments: Namespace) -> int:
     """Print a grid with reasons, or a line of JSON a job and database."""
+    named = [app.registry.get(name).name for name in arguments.words]
     known = known_inventory(app.database, app.settings.fleet, app.folder, "").databases
     names = [one.name for one in chosen(known, arguments.only) if one.state is DatabaseState.ACTIVE]
     with read_only(app.database) as connection:
@@ -38,7 +39,7 @@ def run(app: App, arguments: Namespace) -> int:
     if arguments.worst:
         say(*(json_text(one) for one in worst if one["database"] in names))
         return DONE
-    jobs = [arguments.words[0]] if arguments.words else sorted({job.name for job in fleet_jobs(app)} | {*runs})
+    jobs = named or sorted({job.name for job in fleet_jobs(app)} | {*runs})
     summary = Summary()
     for row in _standing(names, jobs, rows):
         summary.add(row.database, row.job, row.state, row.error)

@@ -30,7 +30,8 @@ from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
 from ..runs.runner import RunOptions, run
 from ..slots.claim import Claim, reap
-from ..slots.due import demanded, due_runs
+from ..slots.demand import not_resting, waits
+from ..slots.due import demandable, due_runs
 from ..slots.due_run import DueRun
 from ..slots.lease import short_transaction
 from ..slots.schedule_overrides import in_force, next_slot, overrides
@@ -124,14 +125,17 @@ class Visit:
             raise SextonError(f"it is {engine.dialect.name}, and the jobs were made for {self._errand.dialect}")
         waiting = self._look(engine)
         self._contact = Contact.MADE
-        again = self._errand.slot is None and any(job.demand is not None for job in self._errand.jobs)
+        asked = self._errand.slot is not None or self._errand.dry_run
         unsettled: set[str] = set()
-        while waiting and not self._stopping():
-            due = waiting.pop(0)
-            if due.job not in unsettled and not self._run(engine, due):
-                unsettled.add(due.job)  # a later slot would pass this one
-            if not waiting and again and not self._stopping():
-                again, waiting = False, self._demanded(engine, unsettled)
+        while not self._stopping():
+            if waiting:
+                due = waiting.pop(0)
+                if due.job not in unsettled and not self._run(engine, due):
+                    unsettled.add(due.job)  # a later slot would pass this one
+            elif asked:
+                break
+            else:  # the runs so far may have made something to do
+                asked, waiting = True, self._demanded(engine, unsettled)
 
     def _stopping(self) -> bool:
         stop = self._errand.options.stop
@@ -150,7 +154,7 @@ class Visit:
             now = ask_now(connection)
             self._plan(connection, now)
             if errand.slot is None:
-                found = due_runs(connection, errand.jobs, now)
+                found = due_runs(connection, [replace(job, demand=None) for job in errand.jobs], now)
             else:
                 found = [*self._missed(connection, now), *(self._asked(job) for job in errand.jobs)]
         found = [due for due in found if due.job not in errand.held]
@@ -177,9 +181,12 @@ class Visit:
             self._next_at[job.name] = min(at or now + DEMAND_LOOK, now + DEMAND_LOOK) if job.demand else at
 
     def _demanded(self, engine: Engine, unsettled: set[str]) -> list[DueRun]:
-        """What the runs so far have made to do for jobs that are due whenever something waits."""
+        """Jobs for which something waits. They are asked through the one connection, one after the other."""
         with short_transaction(engine, self._errand.lease) as connection:
-            return list(demanded(connection, self._errand.jobs, ask_now(connection), unsettled | self._errand.held))
+            now = ask_now(connection)
+            free = demandable(connection, self._errand.jobs, now, unsettled | self._errand.held)
+            asked = not_resting(connection, free, now)
+        return [DueRun(job.name) for job in asked if waits(engine, job, now)]
 
     def _run(self, engine: Engine, due: DueRun) -> bool:
         """Whether it was settled. DatabaseUnreachable and the like pass: they are in the way of all jobs."""

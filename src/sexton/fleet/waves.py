@@ -17,7 +17,7 @@ SHARES = (0.01, 0.10, 0.50, 1.0)
 """Of all databases, those that have had their turn after each wave behind the canaries."""
 
 CANARY_LABEL = "canary"
-"""A database with this label, whatever it says but "no", "false" or "0", goes first."""
+"""A database with this label, whatever it says, goes first."""
 
 CANARIES = 3
 """So many go first where nobody has named any."""
@@ -42,8 +42,7 @@ def in_order(databases: Iterable[FleetDatabase], definition: str) -> list[FleetD
 
 def named_canaries(databases: Iterable[FleetDatabase]) -> list[str]:
     """Those with the label."""
-    off = ("no", "false", "0")
-    return [one.name for one in databases if one.labels.get(CANARY_LABEL, "no").lower() not in off]
+    return [one.name for one in databases if CANARY_LABEL in one.labels]
 
 
 def waves_of(
