@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -50,25 +51,28 @@ def test_what_is_migrated_is_ready(merchants: Merchants) -> None:
 
 
 def test_one_that_is_down_or_refuses_holds_up_nobody(merchants: Merchants) -> None:
-    broken = [
+    silent = socket.create_server(("127.0.0.1", 0))
+    broken: list[dict[str, object]] = [
+        {"name": "silent", "url": f"postgresql+psycopg://postgres@127.0.0.1:{silent.getsockname()[1]}/shop"},
         {"name": "down", "url": NOWHERE},
         {"name": "dropped", "url": merchants.urls["shop_1"] + "_gone"},
         {"name": "no_role", "url": merchants.urls["shop_1"].replace("postgres@", "nobody@")},
         {"name": "no_secret", "url": merchants.urls["shop_1"], "secret": "env:NOT_SET"},
     ]
-    merchants.lists(*broken, *map(merchants.entry, merchants.names), fleet="connections = 2\nper_server = 1\n")
-    # The first of a list is the canary, so one that works stands there.
-    merchants.lists(merchants.entry("shop_1"), *broken, *map(merchants.entry, ("shop_2", "shop_3")))
+    entries = [merchants.entry("shop_1"), *broken, *map(merchants.entry, ("shop_2", "shop_3"))]
+    merchants.lists(*entries, fleet='connect_timeout = "2s"\nconnections = 2\nper_server = 1\n')
 
     migrated, checked = merchants.sexton("migrate"), merchants.sexton("check")
     told = merchants.told("check")
 
+    silent.close()
     assert (migrated.code, checked.code) == (3, 3)
     assert {name for name, line in told.items() if line["condition"] == "ready"} == {*merchants.names}
-    assert {told[name]["condition"] for name in ("down", "dropped", "no_role")} == {"unreachable"}
+    assert {told[name]["condition"] for name in ("silent", "down", "dropped", "no_role")} == {"unreachable"}
     assert told["no_secret"]["condition"] == "refuses"
     said = one_line(checked.out)
-    assert "1 unreachable: Connection refused" in said or "Connection refused" in said
+    assert "Connection refused (down)" in said
+    assert "timeout expired (silent)" in said
     assert "database … does not exist (dropped)" in said
     assert "role … does not exist (no_role)" in said
     assert "env:NOT_SET is not set; it should have the password (no_secret)" in said
@@ -136,6 +140,8 @@ def test_tables_that_are_not_alike_are_told_with_what_they_lack(taken_in: Mercha
 
     assert done.code == 3
     assert "tables of the jobs: 2 alike; 1 lack `sessions.held_until` (shop_3)" in one_line(done.out)
+    digests = {name: line["tables"] for name, line in taken_in.told("check").items()}
+    assert digests["shop_1"] == digests["shop_2"] != digests["shop_3"]
 
     taken_in.execute("shop_3", "DROP TABLE sessions")
     assert "1 lack table `sessions` (shop_3)" in one_line(taken_in.sexton("check").out)

@@ -31,6 +31,10 @@ class OperationalError(Exception):
     """An error of a driver whose connection broke: no state."""
 
 
+class ConnectionTimeout(OperationalError):
+    """As psycopg raises it when a server takes a connection and says nothing."""
+
+
 class DataError(Exception):
     """An error of a driver that cannot read a value: no state."""
 
@@ -78,6 +82,7 @@ def test_every_fault_is_in_the_table() -> None:
         (sqlite3.OperationalError("attempt to write a readonly database"), Fault.READ_ONLY),
         (sqlite3.IntegrityError("UNIQUE constraint failed: sessions.mail"), Fault.POISON),
         (OperationalError("server closed the connection unexpectedly"), Fault.GONE),
+        (ConnectionTimeout("connection timeout expired"), Fault.GONE),
         (DataError("timestamp too small"), Fault.POISON),
         (ValueError("odd"), Fault.OTHER),
     ],

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, text
 
+from sexton.config.alert_settings import AlertSettings
 from sexton.config.fleet_settings import FleetSettings
+from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
 from sexton.errors import SettingsError
 from sexton.fleet.database import DatabaseState
 from sexton.fleet.inventory import Inventory, known_inventory
+from sexton.telemetry.assessment import assess
 from sexton.telemetry.incidents import Incident, open_incidents
 
 from .conftest import Reader, shops
@@ -157,6 +161,18 @@ def test_an_empty_list_is_not_believed(read: Reader, engine: Engine) -> None:
     assert incidents(engine) == []
     emptied = read(file="none/*.toml", allow_empty=True)
     assert (emptied.databases, emptied.kept) == ((), "")
+
+
+def test_the_rules_of_jobs_leave_that_incident_to_who_reads_the_list(read: Reader, engine: Engine) -> None:
+    read(*shops(1))
+    read(file="none/*.toml")
+    with engine.begin() as connection:
+        soon = ask_now(connection) + timedelta(minutes=5)
+        assert assess(connection, [], AlertSettings(), soon) == []
+        (event,) = assess(connection, [], AlertSettings(), soon + timedelta(days=1, hours=1))
+
+    assert (event.what, event.kind) == ("remind", "fleet_list_kept")
+    assert [incident.kind for incident in incidents(engine)] == ["fleet_list_kept"]
 
 
 def test_the_first_list_may_be_empty_only_when_somebody_says_so(read: Reader) -> None:

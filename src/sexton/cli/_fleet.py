@@ -16,6 +16,7 @@ from ..exit_codes import FAILED
 from ..fleet.database import VISITED_TO_MIGRATE, FleetDatabase
 from ..fleet.inventory import Inventory, installation_of, read_inventory, some_names
 from ..fleet.side_by_side import VisitLimits
+from ..fleet.used_tables import layout_digest
 from ..fleet.visit_results import Condition, VisitResult, by_reason
 from ..jobs.duration import parse_duration
 from ..texts import json_text, visible
@@ -77,7 +78,7 @@ def limits_of(app: App, seconds: float) -> VisitLimits:
 
 
 def print_result(result: VisitResult) -> None:
-    """One line of JSON, or, on a terminal where people wait, nothing."""
+    """One line of JSON, at once. tables: equal where those of the jobs are alike."""
     database = result.database
     line = {
         "database": database.name,
@@ -85,6 +86,7 @@ def print_result(result: VisitResult) -> None:
         "condition": result.condition,
         "revision": result.revision,
         "why": result.text or None,
+        "tables": layout_digest(result.layout) or None,
     }
     say(json_text(line))
     sys.stdout.flush()

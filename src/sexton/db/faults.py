@@ -87,6 +87,9 @@ CODE_TRIES = 3
 _LANGUAGES = ("pl_exec.c", "plpy_elog.c", "plpy_exec.c", "plperl.c", "pltcl.c")
 """Where PostgreSQL's languages raise errors, as it says in "source file" of each."""
 
+_WITHOUT_STATE = ("OperationalError", "InterfaceError", "ConnectionTimeout")
+"""Classes of the driver's errors about a connection that is lost, or that was never there."""
+
 
 def classify(error: DBAPIError) -> Fault:
     """What the loop has to do about this error."""
@@ -102,7 +105,7 @@ def classify(error: DBAPIError) -> Fault:
             return fault
     # A lost connection has no SQLSTATE: libpq invents the text itself. SQLite has no connection to lose.
     from_file = type(error.orig).__module__.startswith("sqlite3")
-    lost = error.connection_invalidated or (kind in ("OperationalError", "InterfaceError") and not from_file)
+    lost = error.connection_invalidated or (kind in _WITHOUT_STATE and not from_file)
     return Fault.GONE if lost else Fault.OTHER
 
 
@@ -117,7 +120,7 @@ def driver_fault(error: BaseException) -> Fault | None:
     state = _state(error)
     if state is not None:
         return _of_state(state)
-    return Fault.GONE if type(error).__name__ in ("OperationalError", "InterfaceError") else Fault.OTHER
+    return Fault.GONE if type(error).__name__ in _WITHOUT_STATE else Fault.OTHER
 
 
 def while_changing(error: DBAPIError, tries: int = CODE_TRIES) -> Fault:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
+from ..config.fingerprint import AUTO
 from ..config.fleet_settings import FleetSettings
 from ..db.connect import connection_errors_translated, read_only
 from ..db.database_identity import identity
@@ -83,7 +84,7 @@ def installation_of(connection: Connection, written: str) -> str:
 
     connection: to that. A copy of the home database has its id; where those are made, the setting tells them apart.
     """
-    return identity(connection) if written == "auto" else written
+    return identity(connection) if written == AUTO else written
 
 
 def some_names(names: Sequence[str]) -> str:

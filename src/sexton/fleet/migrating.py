@@ -1,7 +1,7 @@
 """`sexton fleet migrate`: Sexton's own tables in each database, the canaries first.
 
 A canary has the label `canary`, whatever it says; where none has, the first database of the list is one. The others
-follow when all canaries went well. It stops when 5 % of all so far, and at least 3, failed: not those that cannot be
+follow when none of them failed. It stops when 5 % of all so far, and at least 3, failed: not those that cannot be
 reached, and not those whose tables others hold locked, which are `behind` and are migrated the next time.
 """
 
