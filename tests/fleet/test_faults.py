@@ -119,7 +119,7 @@ def test_pgc_1_each_broken_database_says_why_and_holds_nobody(own_merchants: Mer
 
 
 @pytest.mark.slow
-def test_pgc_1_192_of_200_are_done_and_8_say_why(own_merchants: MerchantFleet) -> None:
+def test_pgc_1_of_two_hundred_all_but_the_eight_broken_are_done(own_merchants: MerchantFleet) -> None:
     told, seen = run_over(own_merchants, healthy=192, cap=8)
 
     assert len(told) == 200
