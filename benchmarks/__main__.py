@@ -32,6 +32,7 @@ GROUPS = {
     "mail": ("L1",),
     "mail_latency": ("R3",),
     "asgi": ("A1",),
+    "fleet": ("F1", "F2"),
 }
 """Module and the targets it measures; those of one module are measured together."""
 

@@ -67,7 +67,7 @@ def main() -> None:
         our_expiry(url, lock_first=True)
     else:
         _relay(url)
-    print(json.dumps(_own_peak()))
+    print(json.dumps(own_peak()))
 
 
 def _relay(url: str) -> None:
@@ -76,7 +76,7 @@ def _relay(url: str) -> None:
     engine.dispose()
 
 
-def _own_peak() -> float:
+def own_peak() -> float:
     """In MB. Not `ru_maxrss` on Linux: that begins with the peak of the process that started us."""
     if sys.platform == "linux":
         with open("/proc/self/status") as file:

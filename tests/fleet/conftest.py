@@ -11,6 +11,9 @@ from sqlalchemy import Engine
 from sexton.config.fleet_settings import FleetSettings
 from sexton.fleet import secret_commands
 from sexton.fleet.inventory import Inventory, read_inventory
+from tests.support.fleet_runners import merchants, reports, runner_of
+
+__all__ = ["merchants", "reports", "runner_of"]
 
 Reader = Callable[..., Inventory]
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
+from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..app import App
 from ..config import CONFIG
@@ -29,6 +30,9 @@ from ..telemetry.debt import read_debt_in_subprocess
 from ..telemetry.health_reader import HealthReader
 from ._common import open_app, tell_unloaded
 from ._loop_pages import loop_pages
+
+if TYPE_CHECKING:
+    from ..engines.worker.fleet_desk import FleetDesk
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -92,9 +96,19 @@ def _concurrency(arguments: Namespace, app: App) -> int:
     return int(arguments.concurrency)
 
 
+def _fleet_desk(app: App) -> FleetDesk | None:
+    """Who serves the fleet; most workers have none, and need not load it."""
+    fleet = app.settings.fleet
+    if not (fleet.databases or fleet.file or fleet.query):
+        return None
+    from ._fleet_worker import fleet_desk
+
+    return fleet_desk(app, say)
+
+
 def _work(arguments: Namespace, stop: Stop, grace: float | None) -> None:
     app = open_app(arguments)
-
+    desk = _fleet_desk(app)
     concurrency = _concurrency(arguments, app)
     executors = [Executor(arguments.config, arguments.database, app.settings.jobs) for _ in range(concurrency)]
     every = parse_duration(app.settings.worker.watch).total_seconds()
@@ -113,5 +127,6 @@ def _work(arguments: Namespace, stop: Stop, grace: float | None) -> None:
         ending_in_time(stop, worker.grace, executors, say),
         watching(app, worker, every, say, reader),
         loop_pages(app, worker.idle_seconds, reader, say, unfit, unready),
+        nullcontext() if desk is None else desk.beside(worker, stop, worker.grace),
     ):
         worker.run()

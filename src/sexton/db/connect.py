@@ -64,16 +64,34 @@ def open_database(url: str | URL, *, create: bool = True, trusted: Sequence[str]
     target = _parse(url)
     if target.get_backend_name() == "sqlite":
         return _open_sqlite(target, create)
-    arguments = {key: value for key, value in _POSTGRESQL_ARGUMENTS.items() if key not in target.query}
+    # Of a run that calls: itself, and two that call; one beyond the pool is opened anew each time.
+    return _open_postgresql(target, trusted, _POSTGRESQL_ARGUMENTS, kept=3, beyond=1)
+
+
+def open_for_visit(url: str | URL, *, connect_seconds: float, trusted: Sequence[str] = ()) -> Engine:
+    """The same with one connection and no more: for a visit to a database of a fleet. Who needs it waits his turn.
+
+    connect_seconds: in which the server has to answer; whole ones, at least 2, as libpq counts.
+    """
+    target = _parse(url)
+    if target.get_backend_name() == "sqlite":
+        return _open_sqlite(target, create=False)
+    arguments = {**_POSTGRESQL_ARGUMENTS, "connect_timeout": max(int(connect_seconds), 2)}
+    return _open_postgresql(target, trusted, arguments, kept=1, beyond=0)
+
+
+def _open_postgresql(
+    target: URL, trusted: Sequence[str], arguments: Mapping[str, object], *, kept: int, beyond: int
+) -> Engine:
     engine = create_engine(
         target,
         hide_parameters=True,
         enable_from_linting=False,
-        pool_size=3,  # of a run that calls: itself, and two that call; one beyond the pool is opened anew each time
-        max_overflow=1,
+        pool_size=kept,
+        max_overflow=beyond,
         pool_timeout=10,
         execution_options={TRUSTED_ROLES: tuple(trusted)},
-        connect_args=arguments,
+        connect_args={key: value for key, value in arguments.items() if key not in target.query},
     )
     install_session_hooks(engine)
     return engine

@@ -19,7 +19,7 @@ from .sessions import own_tables_only
 from .tables import SCHEMA, own_name
 from .untrusted_objects import require_own_objects, strangers_at_home
 
-HEAD_REVISION = "1017"
+HEAD_REVISION = "1018"
 """The revision this package needs; the newest file in `migrations/versions`.
 
 Its first digit is the format. Within one format migrations only add, so that during a deploy an older package works on

@@ -51,6 +51,8 @@ class OwnTables:
     engine_counts: Table
     slots: Table
     databases: Table
+    fleet_jobs: Table
+    fleet_runs: Table
 
 
 def own_name(dialect: str, name: str) -> tuple[str, str | None]:
@@ -63,6 +65,7 @@ def own_tables(dialect: str) -> OwnTables:
     """Our tables as the dialect ("postgresql", "sqlite") names them."""
     metadata = MetaData()
     makers = (_runs, _leases, _effects, _outbox_events, _poison, _schedules, _schedules_audit)
+    from .fleet_run_tables import FLEET_RUNS
     from .fleet_tables import FLEET, IDENTITY
     from .incident_tables import INCIDENT_TABLES
     from .outside_tables import OUTSIDE
@@ -70,7 +73,8 @@ def own_tables(dialect: str) -> OwnTables:
 
     later = (_armed, _archives, _tracebacks, _slots)
     made = {make.__name__.lstrip("_"): make(dialect, metadata) for make in (*makers, *later)}
-    for name, columns in {**IDENTITY, **INCIDENT_TABLES, **OUTSIDE, **ON_DEMAND, **FLEET}.items():
+    columns_of = {**IDENTITY, **INCIDENT_TABLES, **OUTSIDE, **ON_DEMAND, **FLEET, **FLEET_RUNS}
+    for name, columns in columns_of.items():
         made[name] = _table(dialect, metadata, name, *columns())
     return OwnTables(metadata, **made)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..db.connect import read_only
@@ -27,15 +27,20 @@ def in_demand(connection: Connection, jobs: Iterable[Job], now: datetime) -> set
     Each is asked in a snapshot of its own, of the product's tables. What cannot be asked waits for the job's schedule:
     its run then says what is wrong.
     """
-    asked = [job for job in jobs if job.demand is not None and not _rests(connection, job.name, now)]
-    return {job.name for job in asked if _waits(connection, job, now)}
+    return {job.name for job in not_resting(connection, jobs, now) if waits(connection.engine, job, now)}
 
 
-def _waits(connection: Connection, job: Job, now: datetime) -> bool:
+def not_resting(connection: Connection, jobs: Iterable[Job], now: datetime) -> list[Job]:
+    """Those to be asked: that have a demand, and whose last run was not just now and came to nothing."""
+    return [job for job in jobs if job.demand is not None and not _rests(connection, job.name, now)]
+
+
+def waits(engine: Engine, job: Job, now: datetime) -> bool:
+    """Whether something waits for this one. It takes a connection: who has the only one must not hold it meanwhile."""
     assert job.demand is not None
     try:
         question = job.demand.load()
-        with read_only(connection.engine) as snapshot:
+        with read_only(engine) as snapshot:
             return bool(question(snapshot, now))  # type: ignore[operator]
     except (SextonError, SQLAlchemyError):
         return False

@@ -80,15 +80,26 @@ def demanded(
 
     known: what people have changed about the jobs; asked where it is not given.
     """
+    if free := demandable(connection, jobs, now, busy, known):
+        from .demand import in_demand
+
+        for name in sorted(in_demand(connection, free, now)):
+            yield DueRun(name, None)
+
+
+def demandable(
+    connection: Connection,
+    jobs: Iterable[Job],
+    now: datetime,
+    busy: Collection[str],
+    known: Mapping[str, ScheduleOverride] | None = None,
+) -> list[Job]:
+    """Jobs to be asked whether something waits for them: neither paused, disabled nor under way. known: as above."""
     free = [job for job in jobs if job.demand is not None and job.enabled and job.name not in busy]
     if not free:
-        return
-    from .demand import in_demand
-
+        return []
     changes = overrides(connection, free) if known is None else known
-    free = [job for job in free if (change := changes.get(job.name)) is None or not change.paused(now)]
-    for name in sorted(in_demand(connection, free, now)):
-        yield DueRun(name, None)
+    return [job for job in free if (change := changes.get(job.name)) is None or not change.paused(now)]
 
 
 def _waiting(

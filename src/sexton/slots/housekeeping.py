@@ -49,6 +49,9 @@ def steps(keep: Mapping[str, str], dialect: str, with_outbox: bool) -> list[Poli
     purges.append(Purge(traces, by=traces.c.created_at, keep=keep["tracebacks"], name="tracebacks"))
     purges.append(Purge(own.engine_counts, by=own.engine_counts.c.day, keep="90d", name="engine_counts"))
     purges += [*_outside(own, keep), *_on_demand(own, keep)]
+    # What home remembers of databases and jobs that are no longer visited; what is, is written anew.
+    purges.append(Purge(own.fleet_jobs, by=own.fleet_jobs.c.visited_at, keep=keep["effects"], name="fleet_jobs"))
+    purges.append(Purge(own.fleet_runs, by=own.fleet_runs.c.ended_at, keep=keep["effects"], name="fleet_runs"))
     if with_outbox:
         events = own.outbox_events
         purges.append(Purge(events, by=events.c.published_at, keep=keep["outbox"], name="outbox"))

@@ -20,6 +20,7 @@ from ..db.tables import own_tables
 from ..run_state import ENDED_BY_ITSELF, FAILURES, WENT_WELL, RunState
 from ..slots.ending import COUNTED
 from .call_counters import CallCounters, OutcomeCounts, add_outcomes, read_calls
+from .fleet_metrics import FleetCounters, read_fleet
 from .request_counters import RequestCounters, read_requests
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -62,6 +63,7 @@ class CounterValues:
     stuck: int
     calls: CallCounters = field(default_factory=CallCounters)
     requests: RequestCounters = field(default_factory=RequestCounters)
+    fleet: FleetCounters = field(default_factory=FleetCounters)
 
 
 class CounterReader:
@@ -93,7 +95,8 @@ class CounterReader:
         calls = read_calls(connection, outcomes)
         requests = read_requests(connection, since)
         waiting, stuck = int(outbox.waiting), int(outbox.stuck or 0)
-        return CounterValues(since, jobs, queued, poison, incidents, waiting, stuck, calls, requests)
+        fleet = read_fleet(connection, now)
+        return CounterValues(since, jobs, queued, poison, incidents, waiting, stuck, calls, requests, fleet)
 
     def _add_up(
         self,

@@ -19,6 +19,7 @@ from .. import files
 from ..errors import SextonError
 from .call_counters import MILLISECONDS, WaitingCalls
 from .counters import BUCKETS, STUCK_ATTEMPTS, JobCounters
+from .fleet_metrics import FLEET_METRICS, fleet_samples
 from .health import Health, JobHealth
 from .health_reader import HealthReader, HealthReading
 from .metric_family import COUNTER as COUNTER
@@ -122,6 +123,7 @@ METRICS = (
         DELIVERIES_DEAD,
     ),
     *REQUEST_METRICS,
+    *FLEET_METRICS,
     *(UNWELL, HAS_LEADER, LEADER_MISSING, WAITING, STUCK, SINCE),
 )
 """Everything that is exposed, in this order."""
@@ -160,7 +162,7 @@ def families(answer: HealthReading | SextonError) -> list[Metric]:
         _add_histogram(made[JOB_DURATION], job.job, answer.tallies.jobs[job.job])
     names = {job.job for job in answer.health.jobs}
     of_requests = request_samples(answer.tallies.requests, names, answer.health.now)
-    for declared, labels, value in (*_of_calls(answer), *of_requests):
+    for declared, labels, value in (*_of_calls(answer), *of_requests, *fleet_samples(answer.tallies.fleet)):
         suffix = "_total" if declared.kind == COUNTER else ""
         made[declared].add_sample(declared.name + suffix, labels, value)
     return list(made.values())

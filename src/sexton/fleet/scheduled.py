@@ -1,0 +1,70 @@
+"""Visits by schedule: whichever databases have something due, as the home database remembers; nobody else is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Engine
+
+from ..db.connect import connection_errors_translated
+from ..db.migrate import require_schema
+from ..db.server_clock import ask_now
+from ..runs.stop_signals import Stop
+from ..slots.lease import short_transaction
+from .caps import Caps
+from .database import FleetDatabase
+from .memory import due_jobs, planned_names, write_reports
+from .results import VisitReport
+from .rollouts import Rollouts
+from .rounds import MakeVisit, Round
+from .visit import Errand, Visit
+
+
+class ScheduledVisits:
+    """home: that remembers.  definitions: fingerprint of each job.  make: see `Round`."""
+
+    def __init__(
+        self,
+        home: Engine,
+        errand: Errand,
+        caps: Caps,
+        stop: Stop,
+        definitions: Mapping[str, str],
+        *,
+        make: MakeVisit = Visit,
+    ) -> None:
+        self._home = home
+        self._errand = errand
+        self._definitions = definitions
+        self._make = make
+        self._jobs = {job.name: job for job in errand.jobs}
+        self.rollouts = Rollouts(definitions)
+        self._round = Round((), errand, caps, stop, make=self._begun)
+
+    def look(self, databases: Sequence[FleetDatabase]) -> None:
+        """Take in those with something due that may run there, or where nothing is planned yet.
+
+        SextonError and errors of the home database pass.
+        """
+        with connection_errors_translated(self._home), short_transaction(self._home, self._errand.lease) as connection:
+            require_schema(connection)
+            due, planned = due_jobs(connection, ask_now(connection)), planned_names(connection, list(self._jobs))
+            self.rollouts.look(connection, databases, due)
+        self._round.add(one for one in databases if one.name not in planned or self._may_run(one, due))
+
+    def reports(self) -> Iterator[list[VisitReport]]:
+        """Visit them, write down what came of it, and hand it on; ends when nothing is left. `look` brings more."""
+        for reports in self._round.reports():
+            if reports:
+                with short_transaction(self._home, self._errand.lease) as connection:
+                    write_reports(connection, reports, self._jobs, self._definitions)
+            yield reports
+
+    def _may_run(self, database: FleetDatabase, due: Mapping[str, set[str]]) -> bool:
+        return any(job in self._jobs and self.rollouts.allows(job, database.name) for job in due.get(database.name, ()))
+
+    def _begun(self, database: FleetDatabase, errand: Errand) -> Visit:
+        """A visit in which only those jobs run that have come so far in their waves; the others are planned."""
+        held = {job.name for job in errand.jobs if not self.rollouts.allows(job.name, database.name)}
+        return self._make(database, replace(errand, held=frozenset(held)))
