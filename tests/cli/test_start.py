@@ -95,7 +95,7 @@ OPTIONAL = {"sqlglot", "psycopg", "httpx2", "starlette", "uvicorn", "prometheus_
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_needs_an_extra_to_be_loaded(shell: Shell, command: str) -> None:
-    done = shell.python("-c", f"import sys, sexton.cli.{command}; print(*sys.modules)")
+    done = shell.python("-c", f"import sys, sexton.cli.{command.replace('-', '_')}; print(*sys.modules)")
 
     assert done.code == 0, done
     assert OPTIONAL.isdisjoint(done.out.split())

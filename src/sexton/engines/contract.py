@@ -24,7 +24,7 @@ from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..errors import SextonError, UsageError
 from ..exit_codes import UNREACHABLE
-from ..jobs.job import IN_DATABASE, Job, LazyWork
+from ..jobs.job import IN_DATABASE, OWN_ENGINE, Job, LazyWork
 from ..run_state import NoRun, OutcomeCode, RunState
 from ..runs.context import Failure
 from ..runs.outcome import Outcome
@@ -35,8 +35,6 @@ from ..slots.due import due_runs
 from ..slots.due_run import DueRun
 from ..slots.ending import Ending
 from ..slots.lease import short_transaction
-from ..slots.upcoming_slots import refill
-from .pg_cron.who_runs import is_called_by_worker, jobs_of_worker, without_inside
 
 
 def look(
@@ -50,9 +48,24 @@ def look(
     require_schema(connection)
     reap(connection)
     now = ask_now(connection)
-    refill(connection, [job for job in jobs if job.engine == IN_DATABASE], now)
     found = due_runs(connection, jobs, now, busy)
-    return now, found if all_slots else without_inside(connection, jobs, found)
+    if inside := [job for job in jobs if job.engine == IN_DATABASE]:
+        from ..slots.upcoming_slots import refill  # others need not load it
+        from .pg_cron.who_runs import without_inside
+
+        refill(connection, inside, now)
+        found = found if all_slots else without_inside(connection, inside, found)
+    return now, found
+
+
+def jobs_of_worker(app: App) -> list[Job]:
+    """Its own, and those of the database, of which it runs what has no procedure there (PGC-7)."""
+    return [job for job in app.registry if job.engine in (OWN_ENGINE, IN_DATABASE)]
+
+
+def is_called_by_worker(app: App) -> bool:
+    """Whether a worker calls the procedures, as `[engines.pg_cron] called_by = "worker"` says."""
+    return app.settings.engines.get(IN_DATABASE, {}).get("called_by") == "worker"
 
 
 def due(app: App, jobs: Collection[Job] = ()) -> list[DueRun]:

@@ -8,8 +8,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, text
 
-from ...app import App
-from ...jobs.job import IN_DATABASE, OWN_ENGINE, Job
+from ...jobs.job import IN_DATABASE, Job
 from ...slots.due_run import DueRun
 
 _WITH_PROCEDURE = text(
@@ -17,16 +16,6 @@ _WITH_PROCEDURE = text(
     " JOIN pg_namespace n ON n.oid = p.pronamespace"
     " WHERE n.nspname = 'sexton' AND p.prokind = 'p' AND p.proname LIKE 'job\\_%'"
 )
-
-
-def jobs_of_worker(app: App) -> list[Job]:
-    """Its own, and those of the database, of which it runs what has no procedure."""
-    return [job for job in app.registry if job.engine in (OWN_ENGINE, IN_DATABASE)]
-
-
-def is_called_by_worker(app: App) -> bool:
-    """Whether a worker calls the procedures, as `[engines.pg_cron] called_by = "worker"` says."""
-    return app.settings.engines.get(IN_DATABASE, {}).get("called_by") == "worker"
 
 
 def without_inside(connection: Connection, jobs: Collection[Job], found: list[DueRun]) -> list[DueRun]:

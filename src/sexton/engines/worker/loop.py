@@ -27,13 +27,12 @@ from ...runs.stop_signals import Stop
 from ...slots.claim import holder_name
 from ...slots.due_run import DueRun
 from ...slots.lease import short_transaction
-from ..contract import look, not_begun
+from ..contract import is_called_by_worker, jobs_of_worker, look, not_begun
 from ..executor.assignments import Assignment
 from ..executor.messages import outcome_of
 from ..executor.orphans import OrphanedRuns
 from ..executor.process import Executor
 from ..garbage_collection import freeze_loaded
-from ..pg_cron.who_runs import is_called_by_worker, jobs_of_worker
 from ..run_order import DueQueue
 from .database_outage import DatabaseOutage
 from .leader_inbox import LeaderInbox
