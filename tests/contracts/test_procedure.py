@@ -19,6 +19,7 @@ from sexton.packs.marketplace.options import Options
 from sexton.packs.marketplace.tables import tables
 from sexton.runs.runner import RunOptions
 from sexton.slots.due_run import DueRun
+from tests.support.databases import Databases
 from tests.support.inside import SMALL_BATCHES, autocommit, run_inside
 from tests.support.market import JOBS, NOW, Market, at, later
 
@@ -68,9 +69,9 @@ def test_a_job_does_the_same_inside_the_database_as_from_python(twins: tuple[Mar
     """Every policy of the marketplace, over two days, in a session of another time zone and search path (SEC-1)."""
     python, inside = twins
     with autocommit(inside.engine) as connection:
-        connection.exec_driver_sql("ALTER ROLE CURRENT_USER IN DATABASE {} SET TimeZone = 'Asia/Jerusalem'".format(
-            inside.engine.url.database
-        ))
+        connection.exec_driver_sql(
+            f"ALTER ROLE CURRENT_USER IN DATABASE {inside.engine.url.database} SET TimeZone = 'Asia/Jerusalem'"
+        )
 
     for time in (at(NOW), later(NOW, days=1)):
         job, due = inside.job(name), DueRun(JOBS[name], None, time)

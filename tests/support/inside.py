@@ -3,8 +3,8 @@
     @pytest.fixture(autouse=True)
     def _inside(monkeypatch): run_inside_the_database(monkeypatch)
 
-From then on `run_job`, and all that starts runs by `sexton.runs.runner.run`, compiles the job, installs its procedure and
-calls it. What no procedure can do (functions, calls, files, SQLite) runs as ever.
+From then on `run_job`, and all that starts runs by `sexton.runs.runner.run`, compiles the job, installs its procedure
+and calls it. What no procedure can do (functions, calls, files, SQLite) runs as ever.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sexton.engines.pg_cron.procedure import Procedure, procedure_of, refuse
 from sexton.errors import SextonError
 from sexton.jobs.job import Job
 from sexton.runs import runner
+from sexton.runs.context import Limits
 from sexton.runs.outcome import Outcome
 from sexton.runs.runner import RunOptions
-from sexton.runs.context import Limits
 from sexton.slots.due_run import DueRun
 from sexton.slots.history import history
 

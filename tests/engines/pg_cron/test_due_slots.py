@@ -111,7 +111,13 @@ def by_procedure(connection: Connection, job: Job, now: datetime) -> list[DueRun
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    some.sampled_from(SCHEDULES), misfires, some.booleans(), some.booleans(), some.lists(pasts, max_size=4), moments, seen
+    some.sampled_from(SCHEDULES),
+    misfires,
+    some.booleans(),
+    some.booleans(),
+    some.lists(pasts, max_size=4),
+    moments,
+    seen,
 )
 def test_pgc_3_a_procedure_finds_the_slot_due_that_python_finds(
     engine: Engine,

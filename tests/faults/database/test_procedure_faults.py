@@ -55,8 +55,7 @@ def shop(engine: Engine) -> Sessions:
         engine,
         "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         f" SET LOCAL lock_timeout = 0; PERFORM pg_advisory_xact_lock_shared({LOCK}); RETURN new; END $$",
-        "CREATE TRIGGER hold BEFORE UPDATE ON sessions FOR EACH ROW"
-        f" WHEN (old.id = {HELD}) EXECUTE FUNCTION hold()",
+        f"CREATE TRIGGER hold BEFORE UPDATE ON sessions FOR EACH ROW WHEN (old.id = {HELD}) EXECUTE FUNCTION hold()",
     )
     return shop
 
@@ -179,7 +178,9 @@ def test_pgc_2_a_column_dropped_under_it_fails_the_run_and_the_failure_stays(sho
     """PGC-2: recorded, and raised after that."""
     procedure = install(shop.engine, shop.expire(), UNHURRIED, most=FEW)
     with in_the_middle(shop, procedure):
-        dropping = threading.Thread(target=run, args=(shop.engine, "ALTER TABLE sessions DROP COLUMN expires_at CASCADE"))
+        dropping = threading.Thread(
+            target=run, args=(shop.engine, "ALTER TABLE sessions DROP COLUMN expires_at CASCADE")
+        )
         dropping.start()
         wait_until(shop.engine, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted")
     dropping.join(PATIENCE)

@@ -24,12 +24,13 @@ from ...runs.context import Limits
 from ...version import __version__
 from .run_settings import run_settings
 from .sql_text import dollar_quoted, filled, literal
-from .step_text import DECLARED_VARIABLES, step_text
+from .step_template import DECLARED_VARIABLES
+from .step_text import step_text
 
 MAX_NAME_BYTES = 63
 """Bytes of a name of PostgreSQL; longer ones are cut without a word."""
 
-PREFIX = "job_"
+PROCEDURE_PREFIX = "job_"
 
 _HASHED = 16
 
@@ -117,7 +118,7 @@ class Procedure:
 
 def procedure_name(job: str) -> str:
     """Of the job's procedure; a long one ends in a hash, so that no two jobs share one."""
-    name = f"{PREFIX}{job}"
+    name = f"{PROCEDURE_PREFIX}{job}"
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name
     tail = hashlib.sha256(job.encode()).hexdigest()[:_HASHED]
@@ -152,7 +153,9 @@ def refuse(job: Job, plans: Sequence[Any]) -> None:
     for plan in plans:
         if not isinstance(plan, Plan):
             name = getattr(plan, "__name__", "a function")
-            raise NotCompilable(f"{job.name}: {name} is a Python function, which PostgreSQL cannot run; give it to a worker")
+            raise NotCompilable(
+                f"{job.name}: {name} is a Python function, which PostgreSQL cannot run; give it to a worker"
+            )
         why = _obstacle(plan)
         if why:
             raise NotCompilable(f"{job.name}, step {plan.step}: {why}; give it to a worker")

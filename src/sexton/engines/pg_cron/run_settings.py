@@ -1,4 +1,4 @@
-"""What a procedure knows of its job beside its statements: schedule, limits, guard, as JSON for `sexton.begin_run_v1`."""
+"""What a procedure knows of its job beside its statements: schedule, limits, guard; JSON for `sexton.begin_run_v1`."""
 
 from __future__ import annotations
 
