@@ -36,7 +36,7 @@ _HASHED = 16
 
 _BODY = """
 #variable_conflict use_column
--- Made by Sexton from the job's policies; changed there, and installed again. What _v1 functions do is in schema sexton.
+-- Made by Sexton from the job's policies: change it there, and install it again. Functions _v1 are of schema sexton.
 DECLARE
     v sexton.procedure_run_v1;  -- the run: what it may, what it has done, how the next batch goes
     v_settings CONSTANT jsonb := {settings};
