@@ -33,6 +33,7 @@ GROUPS = {
     "mail_latency": ("R3",),
     "asgi": ("A1",),
     "fleet": ("F1", "F2"),
+    "procedures": ("G1",),
 }
 """Module and the targets it measures; those of one module are measured together."""
 
