@@ -1,5 +1,5 @@
 -- PostgreSQL: the rows are locked
-SELECT lots.id, CAST(lots.expires_at AS TEXT) AS anon_1, lots.id AS id__1
+SELECT lots.id AS key_0, CAST(lots.expires_at AS TEXT) AS last_0, lots.id AS last_1
 FROM lots
 WHERE lots.expires_at < :now AND (SELECT coalesce(sum(entries.amount), 0) AS coalesce_1
 FROM entries

@@ -1,5 +1,5 @@
 -- PostgreSQL: the rows are locked
-SELECT stores.id, stores.id AS id__1
+SELECT stores.id AS key_0, stores.id AS last_0
 FROM stores
 WHERE stores.kyc_status = 'verified' AND NOT (EXISTS (SELECT 1
 FROM licenses

@@ -1,5 +1,5 @@
 -- PostgreSQL: the rows are locked
-SELECT vendor_orders.id, CAST(vendor_orders.created_at AS TEXT) AS anon_1, vendor_orders.id AS id__1
+SELECT vendor_orders.id AS key_0, CAST(vendor_orders.created_at AS TEXT) AS last_0, vendor_orders.id AS last_1
 FROM vendor_orders
 WHERE vendor_orders.created_at <= :now_minus_10d AND vendor_orders.status IN ('pending')
     AND NOT (EXISTS (SELECT 1

@@ -1,5 +1,5 @@
 -- PostgreSQL: the rows are locked
-SELECT orders.id, orders.id AS id__1
+SELECT orders.id AS key_0, orders.id AS last_0
 FROM orders
 WHERE orders.status IN ('pending') AND (EXISTS (SELECT 1
 FROM vendor_orders

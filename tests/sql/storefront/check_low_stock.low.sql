@@ -1,5 +1,5 @@
 -- PostgreSQL: the rows are locked
-SELECT products.id, products.id AS id__1
+SELECT products.id AS key_0, products.id AS last_0
 FROM products
 WHERE products.is_active IS true AND products.low_since IS NULL
     AND products.stock - (SELECT coalesce(sum(live.quantity), 0) AS coalesce_1

@@ -1,5 +1,5 @@
 -- PostgreSQL: the rows are locked
-SELECT users.id, CAST(users.created_at AS TEXT) AS anon_1, users.id AS id__1
+SELECT users.id AS key_0, CAST(users.created_at AS TEXT) AS last_0, users.id AS last_1
 FROM users
 WHERE users.created_at < :now_minus_30d AND users.is_verified IS false
     AND (users.verification_sent_at IS NULL OR users.verification_sent_at < :now_minus_30d)

@@ -1,5 +1,6 @@
 -- PostgreSQL: the rows are locked
-SELECT inventory_locks.id, CAST(inventory_locks.expires_at AS TEXT) AS anon_1, inventory_locks.id AS id__1
+SELECT inventory_locks.id AS key_0, CAST(inventory_locks.expires_at AS TEXT) AS last_0,
+    inventory_locks.id AS last_1
 FROM inventory_locks
 WHERE inventory_locks.expires_at < :now AND NOT (EXISTS (SELECT 1
 FROM payments

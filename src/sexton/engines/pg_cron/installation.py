@@ -105,6 +105,7 @@ def of_database(there: list[InstalledLine], database: str) -> Iterator[Installed
 
 def _make(connection: Connection, found: Wanted, done: Installation, *, role_timeout: bool) -> None:
     there, now = procedures(connection), ask_now(connection)
+    _show_runs(connection)
     for procedure in found.procedures:
         if drift_of(procedure, there):
             _execute(connection, procedure.create)
@@ -137,6 +138,16 @@ def _schedule(app: App, options: PgCronOptions, found: Wanted, done: Installatio
 def _take_out(cron: Connection, line: InstalledLine, done: Installation) -> None:
     remove(cron, line)
     done.removed.append(line.line.name)
+
+
+def _show_runs(connection: Connection) -> None:
+    """PGC-2: under the name of the ticket, where a schema `app` is there and nothing in it is called so."""
+    wanted = text(
+        "SELECT to_regclass('app.job_runs') IS NULL AND has_schema_privilege(oid, 'CREATE')"
+        " FROM pg_namespace WHERE nspname = 'app'"
+    )
+    if connection.execute(wanted).scalar():
+        connection.execute(text("CREATE VIEW app.job_runs AS SELECT * FROM sexton.job_runs"))
 
 
 def _drop(connection: Connection, old: list[InstalledProcedure], done: Installation) -> None:

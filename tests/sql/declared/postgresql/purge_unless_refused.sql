@@ -1,5 +1,5 @@
 -- the rows are locked
-SELECT orders.id, CAST(orders.closed_at AS TEXT) AS anon_1, orders.id AS id__1
+SELECT orders.id AS key_0, CAST(orders.closed_at AS TEXT) AS last_0, orders.id AS last_1
 FROM orders
 WHERE orders.closed_at < :now_minus_90d ORDER BY orders.closed_at, orders.id
  LIMIT :batch FOR UPDATE OF orders SKIP LOCKED;
