@@ -26,7 +26,8 @@ def _parts() -> Iterator[str]:
     yield (
         "A counter is declared under the name that the ticket gives it, `job_success`; its series ends in `_total`, as "
         "Prometheus wants it. The label `job` holds names of jobs in the registry and nothing else, but for metrics "
-        "about a fleet, whose jobs are those that were visited for. `step` is a step that calls, `outcome` what its calls came to; what a job keeps about its calls in columns of the product is "
+        "about a fleet, whose jobs are those that were visited for. `step` is a step that calls, `outcome` what its "
+        "calls came to; what a job keeps about its calls in columns of the product is "
         "in `sexton_calls` only."
     )
     yield "## What counters count"

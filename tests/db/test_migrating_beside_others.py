@@ -12,18 +12,21 @@ from sexton.db import migrate as migration
 from sexton.db.connect import open_database
 from sexton.db.migrate import HEAD_REVISION, migrate, revision
 from sexton.errors import HeldElsewhere
-from tests.support.earlier_revisions import REVISIONS, put_back_at
+from tests.support.earlier_revisions import put_back_at
 
 pytestmark = pytest.mark.databases("postgres15")
+
+BEFORE = "1016"
+"""What comes after it changes a table that is there."""
 
 
 @pytest.fixture
 def engine(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """A database of the revision before; migrations that soon give way."""
+    """A database of an earlier revision; migrations that soon give way."""
     monkeypatch.setattr(migration, "MIGRATION_LOCK_SECONDS", "100ms")
     monkeypatch.setattr(migration, "PAUSE", 0.01)
     engine = open_database(empty_database)
-    put_back_at(engine, tmp_path, REVISIONS[-1])
+    put_back_at(engine, tmp_path, BEFORE)
     yield engine
     engine.dispose()
 
@@ -41,7 +44,7 @@ def test_a_backup_keeps_no_run_waiting_behind_a_migration(engine: Engine) -> Non
             backup.execute(text(f"LOCK TABLE sexton.{table} IN ACCESS SHARE MODE"))
         with pytest.raises(HeldElsewhere, match="locked by others, nothing was changed"):
             migrate(engine)
-        assert revision_of(engine) == REVISIONS[-1]
+        assert revision_of(engine) == BEFORE
 
     assert migrate(engine)
     assert revision_of(engine) == HEAD_REVISION
