@@ -66,7 +66,8 @@ def test_what_a_trigger_keeps_is_said_and_the_second_time_a_failure(engine: Engi
             "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
         )
         connection.exec_driver_sql(
-            "CREATE TRIGGER keep BEFORE DELETE ON sessions FOR EACH ROW WHEN (mod(old.id, 100) = 0) EXECUTE FUNCTION keep()"
+            "CREATE TRIGGER keep BEFORE DELETE ON sessions FOR EACH ROW WHEN (mod(old.id, 100) = 0)"
+            " EXECUTE FUNCTION keep()"
         )
 
     words = "3 rows of sessions found and not deleted; see the trigger keep"
