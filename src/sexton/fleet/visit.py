@@ -215,9 +215,9 @@ class Visit:
         """Nothing more could be done: how that counts for the jobs that have no result."""
         state, words = standing_after(error)
         told = {result.job for result in self._results}
-        slot = self._errand.slot
-        left = [name for name in self._jobs if name not in told and name not in self._errand.held]
-        self._results += (JobResult(name, state, slot, 0, words) for name in left)
+        slot, held = self._errand.slot, self._errand.held
+        left = [name for name in self._jobs if name not in told]
+        self._results += (JobResult(name, state, slot, 0, words, held=name in held) for name in left)
         return self._report(contact)
 
     def _report(self, contact: Contact) -> VisitReport:
