@@ -12,9 +12,9 @@ import pytest
 
 from sexton import Purge
 from sexton.fleet.database import DatabaseState, FleetDatabase
-from sexton.fleet.fleet_run import FleetRunState, latest
+from sexton.fleet.fleet_run import FleetRunState, is_proven, latest
 from sexton.fleet.memory import read_jobs
-from sexton.fleet.results import Contact, JobResult, VisitReport
+from sexton.fleet.results import Contact, JobResult, Standing, VisitReport
 from sexton.fleet.running import FleetOrder, FleetRunner
 from sexton.fleet.visit import Visit
 from sexton.fleet.waves import CANARIES, Tally, most_due, named_canaries, waves_of
@@ -130,6 +130,21 @@ def test_a_change_that_went_well_runs_everywhere_at_once_next_time(
     assert len(looked_at) == 300 + 20  # those that were looked at for canaries
     assert (second.run.state, second.run.wave, len(Visited.seen)) == (FleetRunState.FINISHED, 1, 300)
     assert second.run.begun_at > first.run.begun_at
+
+
+def test_a_change_that_ran_nowhere_is_not_proven(merchants: MerchantFleet, runner_of: RunnerOf) -> None:
+    """Sexton's tables were behind everywhere; once they were migrated, all would have run it at once."""
+
+    class Behind(SimulatedVisit):
+        outcome = Standing.BEHIND  # type: ignore[assignment]
+        seen: list[str] = []  # noqa: RUF012
+
+    end = runner_of(visit=Behind).run(FleetOrder(purge_job(), "change"), fleet_of(30))
+
+    assert (end.run.state, end.run.error) == (FleetRunState.UNPROVEN, "ran in 0 of 30 databases")
+    assert not end.halted
+    with merchants.home.connect() as connection:
+        assert not is_proven(connection, purge_job().name, "change")
 
 
 def test_what_was_stopped_in_a_wave_goes_on_with_the_rest(merchants: MerchantFleet, runner_of: RunnerOf) -> None:

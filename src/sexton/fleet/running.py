@@ -185,10 +185,11 @@ class _Going:
             if self._guarded and number == 0 and wave and self._tally.all_failed():
                 ended.halted = ended.halted or "all canaries failed"
             if ended.halted:
-                ended.run = self._end(FleetRunState.HALTED)
+                ended.run = self._end(FleetRunState.HALTED, ended.halted)
                 return ended
             ended.run = self.keep(wave=number + 1)
-        ended.run = self._end(FleetRunState.FINISHED)
+        why = self._tally.too_few(len(databases)) if self._guarded else ""
+        ended.run = self._end(FleetRunState.UNPROVEN if why else FleetRunState.FINISHED, why)
         return ended
 
     def keep(self, **changes: object) -> FleetRun:
@@ -196,9 +197,9 @@ class _Going:
         with short_transaction(self._runner._home, self._errand.lease) as connection:
             return came_to(connection, self._ended.run, **changes)
 
-    def _end(self, state: FleetRunState) -> FleetRun:
+    def _end(self, state: FleetRunState, why: str) -> FleetRun:
         with short_transaction(self._runner._home, self._errand.lease) as connection:
-            return end(connection, self._ended.run, state, self._ended.halted or None)
+            return end(connection, self._ended.run, state, why or None)
 
     def _visit(self, databases: Sequence[FleetDatabase]) -> None:
         runner = self._runner
