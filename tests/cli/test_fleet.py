@@ -131,6 +131,11 @@ def test_only_those_with_a_label_and_only_those_that_are_in_use(merchants: Merch
     assert {*merchants.told("migrate")} == {"shop_1", "shop_2"}
     assert merchants.sexton("list", "--only", "plam=paid").line.endswith("the label 'plam'; did you mean plan?")
     assert merchants.sexton("list", "--only", "paid").code == 2
+    assert merchants.sexton("check", "--only", "plan=pad").line.endswith(
+        "no database has that value; did you mean paid?"
+    )
+    none = merchants.sexton("list", "--only", "plan=free", "--only", "zone=eu", "--only", "plan=paid")
+    assert (none.code, none.out) == (0, "no database\n")
 
 
 def test_tables_that_are_not_alike_are_told_with_what_they_lack(taken_in: Merchants) -> None:

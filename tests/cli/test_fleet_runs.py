@@ -140,6 +140,18 @@ def test_the_worst_databases_are_named_as_json(inside: Inside, fleet: MerchantFl
     assert "expires_at" in worst["error"]
 
 
+def test_status_knows_databases_whose_password_a_program_has(inside: Inside, fleet: MerchantFleet) -> None:
+    """Of such a program only the name is kept, and status starts none."""
+    entry = {"name": "anna", "url": fleet.databases["anna"].address, "secret": 'command:["sexton_no_program", "anna"]'}
+    inside.write("fleet.jsonl", json.dumps(entry))
+    inside.sexton("fleet", "list")
+
+    done = inside.sexton("fleet", "status", PURGE, "--json")
+
+    assert done.code == 0
+    assert {*lines(done.out)} == {"anna"}
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

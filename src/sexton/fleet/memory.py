@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, case, func, or_, select
@@ -160,11 +161,12 @@ def planned_names(connection: Connection, jobs: Sequence[str]) -> set[str]:
     return set(connection.execute(asked.having(func.count() >= len(jobs))).scalars())
 
 
-def worst_databases(connection: Connection) -> list[dict[str, Any]]:
-    """Those in which most jobs do not stand well, the worst first."""
+def worst_databases(connection: Connection, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Of these the ones in which most jobs do not stand well, the worst first."""
     table = own_tables(connection.dialect.name).fleet_jobs
     counted = func.count().label("jobs")
     bad = table.c.state.not_in([state for state in all_states() if column_of(state) in WELL_OFF])
     asked = select(table.c.database, counted, func.min(table.c.error).label("error")).where(bad)
-    ordered = asked.group_by(table.c.database).order_by(counted.desc(), table.c.database).limit(WORST)
-    return [dict(row) for row in connection.execute(ordered).mappings()]
+    ordered = connection.execute(asked.group_by(table.c.database).order_by(counted.desc(), table.c.database))
+    known = set(names)
+    return [*islice((dict(row) for row in ordered.mappings() if row["database"] in known), WORST)]
