@@ -112,10 +112,10 @@ class Round:
         """Give its connection back; whether that was its last try."""
         database, _ = self._under_way.pop(report.database)
         self._caps.ended(report.server, report.contact)
-        if report.contact is not Contact.CROWDED or self._stop.asked or self._halted:
-            return True
         self._crowded[report.database] += 1
-        if self._crowded[report.database] >= CROWDED_TRIES:
+        tries = CROWDED_TRIES if report.contact is Contact.CROWDED and not (self._stop.asked or self._halted) else 0
+        if self._crowded[report.database] >= tries:
+            del self._crowded[report.database]  # a worker has one round for days
             return True
         self._turns.put_back(database)
         return False
