@@ -43,7 +43,7 @@ HAD_THEIR_TURN = (GridColumn.DONE, GridColumn.PARTLY, GridColumn.FAILED)
 class FleetOrder:
     """What is asked for. definition: fingerprint of job and package.  only: as it was written; "": all databases.
 
-    as_of: time of the runs.  failed: only where the last one did not go well, at its slot.
+    as_of: time of the runs.  failed: only where the last one of a database did not go well, at its slot.
     """
 
     job: Job
@@ -90,10 +90,10 @@ class FleetRunner:
         """Do it. HeldElsewhere while another process is at it; UsageError for --failed where nothing has failed."""
         with self._leased(order.job) as lease:
             ended, before, proven = self._begun(order)
-            errand = replace(self._errand, jobs=(order.job,), slot=ended.run.begun_at, as_of=order.as_of)
+            errand = replace(self._errand, jobs=(order.job,), slot=ended.run.begun_at, as_of=ended.run.as_of)
             going = _Going(self, errand, order, lease, ended)
             if order.failed:
-                return going.again([one for one in databases if one.name in before])
+                return going.again([one for one in databases if one.name in before], before)
             if not proven and not ended.run.canaries:
                 ended.run = going.keep(canaries=self._canaries(order, errand, databases))
             return going.waves(databases, before, proven)
@@ -119,7 +119,7 @@ class FleetRunner:
             if order.failed:
                 if last is None:
                     raise UsageError(f"{name} has not run over the fleet yet: --failed has nothing to go by")
-                return FleetEnd(last, Summary()), _stands(read_jobs(connection, name), last, failed=True), True
+                return FleetEnd(last, Summary()), _failed(read_jobs(connection, name), last), True
             on = goes_on(last, definition, order.only, order.as_of, ask_now(connection))
             run = last if on and last is not None else begin(connection, name, definition, order.only, order.as_of)
             before = _stands(read_jobs(connection, name), run) if on else {}
@@ -144,12 +144,18 @@ def _rows_due(results: Sequence[JobResult]) -> int:
     return sum(result.counts.picked for result in results if result.done)
 
 
-def _stands(rows: Iterator[FleetJob], run: FleetRun, *, failed: bool = False) -> dict[str, FleetJob]:
-    """Databases that had their turn in this run; failed: that had it, or should have, and it did not go well."""
-    mine = [row for row in rows if row.slot == run.begun_at]
-    if failed:
-        return {row.database: row for row in mine if column_of(row.state) not in (GridColumn.DONE, GridColumn.PARTLY)}
-    return {row.database: row for row in mine if column_of(row.state) in HAD_THEIR_TURN}
+def _stands(rows: Iterator[FleetJob], run: FleetRun) -> dict[str, FleetJob]:
+    """Databases that had their turn in this run."""
+    return {row.database: row for row in rows if row.slot == run.begun_at and column_of(row.state) in HAD_THEIR_TURN}
+
+
+def _failed(rows: Iterator[FleetJob], run: FleetRun) -> dict[str, FleetJob]:
+    """Databases in which the last run did not go well, this one or one by schedule; or that this one has not asked."""
+    well = (GridColumn.DONE, GridColumn.PARTLY)
+    asked = (row for row in rows if row.slot is not None and column_of(row.state) not in well)
+    return {
+        row.database: row for row in asked if row.slot == run.begun_at or column_of(row.state) is not GridColumn.WAITING
+    }
 
 
 class _Going:
@@ -164,9 +170,12 @@ class _Going:
         self._tally = Tally()
         self._guarded = False
 
-    def again(self, databases: Sequence[FleetDatabase]) -> FleetEnd:
-        """Those that did not go well, all at once; what is on record of the run as a whole stays."""
-        self._visit(databases)
+    def again(self, databases: Sequence[FleetDatabase], failed: dict[str, FleetJob]) -> FleetEnd:
+        """Those that did not go well, all of a slot at once; what is on record of the run as a whole stays."""
+        run = self._ended.run
+        for slot in sorted({row.slot for row in failed.values() if row.slot is not None}):
+            self._errand = replace(self._errand, slot=slot, as_of=run.as_of if slot == run.begun_at else None)
+            self._visit([one for one in databases if failed[one.name].slot == slot])
         return self._ended
 
     def waves(self, databases: Sequence[FleetDatabase], before: dict[str, FleetJob], proven: bool) -> FleetEnd:
