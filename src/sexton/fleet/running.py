@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -95,7 +96,7 @@ class FleetRunner:
             if order.failed:
                 return going.again([one for one in databases if one.name in before], before)
             if not proven and not ended.run.canaries:
-                ended.run = going.keep(canaries=self._canaries(order, errand, databases))
+                ended.run = going.keep(canaries=self._canaries(order, errand, databases, going.record))
             return going.waves(databases, before, proven)
 
     @contextmanager
@@ -125,8 +126,10 @@ class FleetRunner:
             before = _stands(read_jobs(connection, name), run) if on else {}
             return FleetEnd(run, Summary()), before, is_proven(connection, name, definition)
 
-    def _canaries(self, order: FleetOrder, errand: Errand, databases: Sequence[FleetDatabase]) -> list[str]:
-        """Who goes first: named by label, or of some that are looked at those with most rows due."""
+    def _canaries(
+        self, order: FleetOrder, errand: Errand, databases: Sequence[FleetDatabase], stay: Callable[[list[Any]], None]
+    ) -> list[str]:
+        """Who goes first: named by label, or of some that are looked at those with most rows due. stay: leased."""
         if named := named_canaries(databases):
             return named
         ordered = in_order(databases, order.definition)
@@ -135,6 +138,7 @@ class FleetRunner:
             looking = replace(errand, slot=None, dry_run=True)
             visits = Round(ordered[:SAMPLED], looking, self._caps, self._stop, make=self._make)
             for reports in visits.reports():
+                stay([])
                 found += ((_rows_due(report.results), report.database) for report in reports)
         first = [(0, one.name) for one in ordered[:CANARIES]]
         return most_due([one for one in found if one[0]] or first)
@@ -214,7 +218,7 @@ class _Going:
         runner = self._runner
         visits = Round(databases, self._errand, runner._caps, runner._stop, make=runner._make)
         for reports in visits.reports():
-            self._record(reports)
+            self.record(reports)
             for report in reports:
                 runner._told(report)
                 for result in report.results:
@@ -227,7 +231,7 @@ class _Going:
         self._ended.summary.add(database, result.job, result.state, result.error)
         self._tally.add(result.state)
 
-    def _record(self, reports: list[VisitReport]) -> None:
+    def record(self, reports: list[VisitReport]) -> None:
         """Write down what visits came to, and stay the one who does. LeaseLost: another process has taken over."""
         limits = self._errand.options.limits
         if not reports and limits is not None and time.monotonic() - self._lease.renewed < limits.renew:
