@@ -67,6 +67,7 @@ def test_a_database_that_is_behind_before_a_new_job_had_its_wave_is_told_and_res
     assert [visited(visits, newcomer) for _ in range(3)] == [[[Standing.BEHIND]], [], []]
     row = on_record(home)
     assert (row.state, row.definition) == (Standing.BEHIND, "")  # it says nothing about the change
+    assert str(row.error).endswith("run: sexton fleet migrate")
 
 
 def test_visits_that_find_nothing_due_are_written_down_together(home: Engine) -> None:
