@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, update
+from sqlalchemy.exc import DBAPIError
 
 from sexton import cron
 from sexton.db.connect import open_database
@@ -68,6 +69,21 @@ def test_a_database_that_is_behind_before_a_new_job_had_its_wave_is_told_and_res
     row = on_record(home)
     assert (row.state, row.definition) == (Standing.BEHIND, "")  # it says nothing about the change
     assert str(row.error).endswith("run: sexton fleet migrate")
+
+
+def test_what_could_not_be_written_down_is_written_the_next_time(home: Engine, newcomer: FleetDatabase) -> None:
+    """Else the canary of a change that failed just then had not failed."""
+    visits = ScheduledVisits(home, errand(jobs=(YEARLY,), dialect="sqlite"), Caps(8, 4), Stop(), {YEARLY.name: "new"})
+    visits.look([newcomer])
+    with home.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE sexton_fleet_jobs RENAME TO away")
+    with pytest.raises(DBAPIError):
+        list(visits.reports())
+    with home.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO sexton_fleet_jobs")
+
+    assert [report.database for reports in visits.reports() for report in reports] == ["anna"]
+    assert on_record(home).state is Standing.BEHIND
 
 
 def test_visits_that_find_nothing_due_are_written_down_together(home: Engine) -> None:
