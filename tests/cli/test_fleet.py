@@ -86,9 +86,9 @@ def test_when_none_is_reached_the_exit_code_says_so(merchants: Merchants) -> Non
 
 
 def test_one_whose_tables_are_locked_is_behind_and_not_failed(taken_in: Merchants) -> None:
-    taken_in.execute("shop_2", "UPDATE sexton.schema_version SET version_num = '1015'")
+    taken_in.execute("shop_2", "UPDATE sexton.schema_version SET version_num = '1016'")
     taken_in.execute("shop_2", "ALTER TABLE sexton.identity DROP COLUMN fleet_name, DROP cluster, DROP installation")
-    taken_in.execute("shop_2", "DROP TABLE sexton.databases")
+    taken_in.execute("shop_2", "DROP TABLE sexton.databases, sexton.fleet_jobs, sexton.fleet_runs")
     engine = create_engine(taken_in.urls["shop_2"])
     with engine.begin() as backup:
         backup.execute(text("LOCK TABLE sexton.identity IN ACCESS SHARE MODE"))
@@ -131,6 +131,11 @@ def test_only_those_with_a_label_and_only_those_that_are_in_use(merchants: Merch
     assert {*merchants.told("migrate")} == {"shop_1", "shop_2"}
     assert merchants.sexton("list", "--only", "plam=paid").line.endswith("the label 'plam'; did you mean plan?")
     assert merchants.sexton("list", "--only", "paid").code == 2
+    assert merchants.sexton("check", "--only", "plan=pad").line.endswith(
+        "no database has that value; did you mean paid?"
+    )
+    none = merchants.sexton("list", "--only", "plan=free", "--only", "zone=eu", "--only", "plan=paid")
+    assert (none.code, none.out) == (0, "no database\n")
 
 
 def test_tables_that_are_not_alike_are_told_with_what_they_lack(taken_in: Merchants) -> None:

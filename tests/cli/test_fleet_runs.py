@@ -97,6 +97,31 @@ def test_what_failed_is_tried_again_alone_and_at_its_slot(inside: Inside, fleet:
     assert inside.sexton("fleet", "status").code == 0
 
 
+def test_what_failed_is_tried_again_with_the_time_that_was_named(inside: Inside, fleet: MerchantFleet) -> None:
+    """With the time of the second try, rows would go that were not due at the one that was named."""
+    fleet.say("bert", "ALTER TABLE sessions RENAME COLUMN expires_at TO ends_at")
+    inside.sexton("fleet", "run", PURGE, "--now", "2024-01-01T00:00:00Z")
+    fleet.say("bert", "ALTER TABLE sessions RENAME COLUMN ends_at TO expires_at")
+
+    assert inside.sexton("fleet", "run", PURGE, "--failed").code == 0
+    assert [left(one.address) for one in fleet.databases.values()] == [2 * DUE] * 4
+
+
+def test_what_failed_by_its_schedule_is_tried_again_too(inside: Inside, fleet: MerchantFleet) -> None:
+    inside.sexton("fleet", "run", "--due")
+    for name in fleet.databases:
+        fleet.has_a_past(name, YEARLY)
+    fleet.say("bert", "ALTER TABLE sessions RENAME COLUMN expires_at TO ends_at")
+    first = inside.sexton("fleet", "run", "--due", "--json")
+    fleet.say("bert", "ALTER TABLE sessions RENAME COLUMN ends_at TO expires_at")
+    again = inside.sexton("fleet", "run", YEARLY, "--failed", "--json")
+
+    assert (first.code, again.code) == (3, 0)
+    (line,) = lines(again.out).values()
+    assert (line["database"], line["state"], line["attempt"]) == ("bert", "succeeded", 2)
+    assert line["slot"] == lines(first.out)["bert"]["slot"]
+
+
 def test_what_is_due_by_schedule_runs_once_however_often_it_is_asked(inside: Inside, fleet: MerchantFleet) -> None:
     """The first look plans, as a job has no past before it was first seen; then only those are visited that are due."""
     planned = inside.sexton("fleet", "run", "--due")
@@ -138,6 +163,18 @@ def test_the_worst_databases_are_named_as_json(inside: Inside, fleet: MerchantFl
 
     assert (worst["database"], worst["jobs"]) == ("bert", 1)
     assert "expires_at" in worst["error"]
+
+
+def test_status_knows_databases_whose_password_a_program_has(inside: Inside, fleet: MerchantFleet) -> None:
+    """Of such a program only the name is kept, and status starts none."""
+    entry = {"name": "anna", "url": fleet.databases["anna"].address, "secret": 'command:["sexton_no_program", "anna"]'}
+    inside.write("fleet.jsonl", json.dumps(entry))
+    inside.sexton("fleet", "list")
+
+    done = inside.sexton("fleet", "status", PURGE, "--json")
+
+    assert done.code == 0
+    assert {*lines(done.out)} == {"anna"}
 
 
 @pytest.mark.parametrize(

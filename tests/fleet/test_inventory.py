@@ -80,6 +80,7 @@ def test_a_query_on_the_home_database(read: Reader, engine: Engine) -> None:
         ({"name": "a", "url": "postgresql://jobs:hunter2@db1/a"}, "item 1.url: holds a password; leave it out"),
         ({"name": "a", "url": "postgresql://db1/a?password=hunter2"}, "item 1.url: holds a password"),
         ({"name": "a", "url": "postgresql://db1/a?sslpassword=hunter2"}, "item 1.url: holds a password"),
+        ({"name": "a", "url": "postgresql://jobs:hunt?er2@db1/a"}, "item 1.url: holds a password"),
         ({"name": "a", "url": "postgresql://db1/a", "secret": "hunter2"}, "item 1.secret: this says not where the"),
         ({"name": "a", "url": "postgresql://db1/a", "secret": "command:hunter2"}, "item 1.secret: a command is a list"),
         ({"name": "a b", "url": "postgresql://db1/a"}, "item 1.name: a name is letters, digits"),

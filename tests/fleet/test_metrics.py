@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, update
 
 from sexton.db.server_clock import ask_now
 from sexton.db.tables import own_tables
@@ -45,6 +45,17 @@ def test_databases_are_counted_by_job_state_and_server(engine: Engine) -> None:
         ("shop.purge", "unreachable", "db000:5432"): 4,
     }
     assert counters.overdue == {"shop.purge": 120.0}
+
+
+def test_what_waits_in_a_database_that_is_paused_is_not_overdue(engine: Engine) -> None:
+    remember(engine, 4, 1)
+    table = own_tables(engine.dialect.name).databases
+    with engine.begin() as connection:
+        connection.execute(update(table).where(table.c.name == "shop_0000").values(state="paused"))
+        counters = read_fleet(connection, NOON + timedelta(minutes=2))
+
+    assert counters.standing == {("shop.purge", "succeeded", "db000:5432"): 3}
+    assert counters.overdue == {"shop.purge": 60.0}
 
 
 def test_the_number_of_series_does_not_grow_with_databases_or_servers(engine: Engine) -> None:

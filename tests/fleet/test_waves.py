@@ -11,14 +11,17 @@ from collections.abc import Callable
 import pytest
 
 from sexton import Purge
+from sexton.errors import LeaseLost
 from sexton.fleet.database import DatabaseState, FleetDatabase
-from sexton.fleet.fleet_run import FleetRunState, latest
+from sexton.fleet.fleet_run import FleetRunState, is_proven, latest
 from sexton.fleet.memory import read_jobs
-from sexton.fleet.results import Contact, JobResult, VisitReport
+from sexton.fleet.results import Contact, JobResult, Standing, VisitReport
 from sexton.fleet.running import FleetOrder, FleetRunner
 from sexton.fleet.visit import Visit
 from sexton.fleet.waves import CANARIES, Tally, most_due, named_canaries, waves_of
 from sexton.run_state import NoRun, RunState
+from sexton.runs.context import Limits
+from sexton.runs.runner import RunOptions
 from sexton.runs.stop_signals import Stop
 from tests.support.merchant_fleet import DUE, MerchantFleet, left, purge_job, sessions
 from tests.support.patience import PATIENCE
@@ -130,6 +133,42 @@ def test_a_change_that_went_well_runs_everywhere_at_once_next_time(
     assert len(looked_at) == 300 + 20  # those that were looked at for canaries
     assert (second.run.state, second.run.wave, len(Visited.seen)) == (FleetRunState.FINISHED, 1, 300)
     assert second.run.begun_at > first.run.begun_at
+
+
+def test_who_loses_the_lease_while_canaries_are_chosen_begins_nothing(
+    merchants: MerchantFleet, runner_of: RunnerOf
+) -> None:
+    """Some databases are looked at first, which may take longer than a lease."""
+
+    class TakenOver(Visit):
+        ran: list[str] = []  # noqa: RUF012
+
+        def make(self) -> VisitReport:
+            if not self._errand.dry_run:
+                self.ran.append(self.database.name)
+            with merchants.session() as session:
+                session.execute("UPDATE sexton.leases SET epoch = epoch + 1, holder = 'another'")
+            return VisitReport(self.database.name, self.database.server, Contact.MADE)
+
+    options = RunOptions(limits=Limits(renew=0.0), stop=Stop())
+    with pytest.raises(LeaseLost):
+        runner_of(visit=TakenOver, options=options).run(FleetOrder(purge_job(), "change"), fleet_of(30))
+    assert TakenOver.ran == []
+
+
+def test_a_change_that_ran_nowhere_is_not_proven(merchants: MerchantFleet, runner_of: RunnerOf) -> None:
+    """Sexton's tables were behind everywhere; once they were migrated, all would have run it at once."""
+
+    class Behind(SimulatedVisit):
+        outcome = Standing.BEHIND  # type: ignore[assignment]
+        seen: list[str] = []  # noqa: RUF012
+
+    end = runner_of(visit=Behind).run(FleetOrder(purge_job(), "change"), fleet_of(30))
+
+    assert (end.run.state, end.run.error) == (FleetRunState.UNPROVEN, "ran in 0 of 30 databases")
+    assert not end.halted
+    with merchants.home.connect() as connection:
+        assert not is_proven(connection, purge_job().name, "change")
 
 
 def test_what_was_stopped_in_a_wave_goes_on_with_the_rest(merchants: MerchantFleet, runner_of: RunnerOf) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from ..app import App
 from ..console import complain, say
@@ -44,16 +45,30 @@ def inventory_of(app: App, *, allow_empty: bool = False, allow_gone: bool = Fals
     return found
 
 
-def chosen(databases: Iterable[FleetDatabase], only: Sequence[str]) -> list[FleetDatabase]:
+class HasLabels(Protocol):
+    """A database that can be chosen."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """By name."""
+
+
+OneOfFleet = TypeVar("OneOfFleet", bound=HasLabels)
+
+
+def chosen(databases: Iterable[OneOfFleet], only: Sequence[str]) -> list[OneOfFleet]:
     """Those with all of these labels. UsageError for what is no label and value, or what no database has."""
-    left = list(databases)
+    left = every = list(databases)
     for words in only:
         label, equals, value = words.partition("=")
         if not (label and equals):
             raise UsageError(f"--only {words!r}: write LABEL=VALUE")
-        known = {name for database in left for name in database.labels}
-        if left and label not in known:
+        known = {name for database in every for name in database.labels}
+        if every and label not in known:
             raise UsageError(f"--only {words}: no database has the label {label!r}{suggestion(label, known)}")
+        values = {database.labels[label] for database in every if label in database.labels}
+        if every and value not in values:
+            raise UsageError(f"--only {words}: no database has that value{suggestion(value, values)}")
         left = [database for database in left if database.labels.get(label) == value]
     return left
 

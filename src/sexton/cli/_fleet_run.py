@@ -16,6 +16,7 @@ from ..exit_codes import DONE
 from ..fleet.caps import Caps
 from ..fleet.database import DatabaseState, FleetDatabase
 from ..fleet.definitions import change_of
+from ..fleet.fleet_run import FleetRunState
 from ..fleet.results import JobResult, VisitReport
 from ..fleet.rounds import Round
 from ..fleet.running import FleetEnd, FleetOrder, FleetRunner
@@ -118,6 +119,8 @@ def _tell_end(end: FleetEnd, stop: Stop, number: int, arguments: Namespace) -> N
     left = number - end.summary.total
     if end.halted:
         complain(f"fleet run: halted after wave {end.run.wave}: {end.halted}; {left:,} databases were not tried")
+    elif end.run.state is FleetRunState.UNPROVEN:
+        complain(f"fleet run: {end.run.error}: it goes in waves again")
     elif stop.asked:
         complain(f"fleet run: {stop.reason}; {left:,} databases are left, the same command goes on with them")
 

@@ -13,7 +13,7 @@ from ..db.migrate import require_schema
 from ..exit_codes import DONE, FAILED
 from ..fleet.database import DatabaseState
 from ..fleet.fleet_run import FleetRun, FleetRunState, latest_of_each
-from ..fleet.inventory import known_inventory
+from ..fleet.known_databases import known_databases
 from ..fleet.memory import FleetJob, read_jobs, worst_databases
 from ..fleet.results import Standing
 from ..fleet.summary import Summary
@@ -26,18 +26,18 @@ from ._fleet_summary import print_summary
 def run(app: App, arguments: Namespace) -> int:
     """Print a grid with reasons, or a line of JSON a job and database."""
     named = [app.registry.get(name).name for name in arguments.words]
-    known = known_inventory(app.database, app.settings.fleet, app.folder, "").databases
-    names = [one.name for one in chosen(known, arguments.only) if one.state is DatabaseState.ACTIVE]
     with read_only(app.database) as connection:
         require_schema(connection)
+        active = [one for one in known_databases(connection).values() if one.state is DatabaseState.ACTIVE]
+        names = [one.name for one in chosen(active, arguments.only)]
         rows = {(row.database, row.job): row for row in read_jobs(connection)}
         runs = latest_of_each(connection)
-        worst = worst_databases(connection) if arguments.worst else []
+        worst = worst_databases(connection, names) if arguments.worst else []
     if not names:
         say("no active database is known; sexton fleet list reads the list")
         return DONE
     if arguments.worst:
-        say(*(json_text(one) for one in worst if one["database"] in names))
+        say(*map(json_text, worst))
         return DONE
     jobs = named or sorted({job.name for job in fleet_jobs(app)} | {*runs})
     summary = Summary()

@@ -20,6 +20,7 @@ MOST_TOLD = 20
 """Lines that are told of what is wrong with the list."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
+_CREDENTIALS = re.compile(r"[^:/]*:[^@]*@")  # where a URL is read so, its password may hold a ? as it stands
 _FOR_PATHS = ("passfile",)  # holds the name of a file, whatever it is called
 
 
@@ -66,10 +67,11 @@ def check_secret(text: str | None) -> None:
 
 def has_password(url: str) -> bool:
     """Whether a URL holds a password, or a parameter that looks like one; rather too often than not."""
-    place, _, query = url.partition("?")
-    credentials, at, _ = place.partition("://")[2].rpartition("@")
+    rest = url.partition("://")[2]
+    place, _, query = rest.partition("?")
+    credentials, at, _ = place.rpartition("@")
     named = (name for name, value in parse_qsl(query) if value and name not in _FOR_PATHS)
-    return bool(at and ":" in credentials) or any(map(looks_secret, named))
+    return bool(_CREDENTIALS.match(rest) or (at and ":" in credentials)) or any(map(looks_secret, named))
 
 
 def entries(items: Iterable[tuple[str, object]]) -> list[tuple[str, FleetEntry]]:

@@ -11,7 +11,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
@@ -68,20 +68,29 @@ def open_database(url: str | URL, *, create: bool = True, trusted: Sequence[str]
     return _open_postgresql(target, trusted, _POSTGRESQL_ARGUMENTS, kept=3, beyond=1)
 
 
-def open_for_visit(url: str | URL, *, connect_seconds: float, trusted: Sequence[str] = ()) -> Engine:
+def open_for_visit(
+    url: str | URL, *, connect_seconds: float, opened: Callable[[Any], None], trusted: Sequence[str] = ()
+) -> Engine:
     """The same with one connection and no more: for a visit to a database of a fleet. Who needs it waits his turn.
 
     connect_seconds: in which the server has to answer; whole ones, at least 2, as libpq counts.
+    opened: gets each connection of PostgreSQL's driver, before it is asked anything.
     """
     target = _parse(url)
     if target.get_backend_name() == "sqlite":
         return _open_sqlite(target, create=False)
     arguments = {**_POSTGRESQL_ARGUMENTS, "connect_timeout": max(int(connect_seconds), 2)}
-    return _open_postgresql(target, trusted, arguments, kept=1, beyond=0)
+    return _open_postgresql(target, trusted, arguments, kept=1, beyond=0, opened=opened)
 
 
 def _open_postgresql(
-    target: URL, trusted: Sequence[str], arguments: Mapping[str, object], *, kept: int, beyond: int
+    target: URL,
+    trusted: Sequence[str],
+    arguments: Mapping[str, object],
+    *,
+    kept: int,
+    beyond: int,
+    opened: Callable[[Any], None] | None = None,
 ) -> Engine:
     engine = create_engine(
         target,
@@ -93,7 +102,7 @@ def _open_postgresql(
         execution_options={TRUSTED_ROLES: tuple(trusted)},
         connect_args={key: value for key, value in arguments.items() if key not in target.query},
     )
-    install_session_hooks(engine)
+    install_session_hooks(engine, opened)
     return engine
 
 

@@ -32,10 +32,10 @@ def _fleet_runs() -> tuple[Column[Any], ...]:
         Column("as_of", OwnInstant, comment="the time that was named for it; NULL: that of each database"),
         Column("begun_at", OwnInstant, nullable=False, comment="the slot that it has in each database"),
         Column("ended_at", OwnInstant, comment="NULL: under way, or cut off and to be gone on with"),
-        Column("state", Text, nullable=False, comment="under way, finished, halted or superseded"),
+        Column("state", Text, nullable=False, comment="under way, finished, unproven, halted or superseded"),
         Column("wave", Integer, nullable=False, comment="that it came to; 0: the canaries"),
         Column("canaries", Document, nullable=False, comment="names of those that went first"),
-        Column("error", Line, comment="why it was halted"),
+        Column("error", Line, comment="why it was halted, or proves nothing"),
     )
 
 

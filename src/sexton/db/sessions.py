@@ -7,7 +7,7 @@ database or a pooler may have other ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import MappingProxyType
@@ -50,11 +50,13 @@ def transaction_settings(path: str) -> str:
     return f"SET LOCAL search_path = {path}; {_SETTINGS}"
 
 
-def install_session_hooks(engine: Engine) -> None:
-    """Let sessions of this engine begin as they should."""
+def install_session_hooks(engine: Engine, opened: Callable[[Any], None] | None = None) -> None:
+    """Let sessions of this engine begin as they should. opened: gets each connection of the driver, before it is asked
+    anything.
+    """
     path = SearchPath()
     path.install(engine.dialect)
-    event.listen(engine, "do_connect", partial(_connect, path))
+    event.listen(engine, "do_connect", partial(_connect, path, opened))
     event.listen(engine, "connect", partial(_after_connecting, engine))
     event.listen(engine, "checkout", _check_out)
     event.listen(engine, "begin", _begin)
@@ -76,9 +78,13 @@ def _set_local(limits: Mapping[str, str]) -> str:
     return "".join(f"; SET LOCAL {name} = '{value}'" for name, value in limits.items())
 
 
-def _connect(path: SearchPath, dialect: Dialect, _record: object, words: Any, options: Any) -> Any:
+def _connect(
+    path: SearchPath, opened: Callable[[Any], None] | None, dialect: Dialect, _record: object, words: Any, options: Any
+) -> Any:
     """A session is asked for its search path; what the library asks of it next is asked under ours."""
     connection: Any = dialect.connect(*words, **options)
+    if opened is not None:
+        opened(connection)
     answers = connection.execute(
         f"BEGIN; SELECT pg_catalog.current_schemas(false); SET LOCAL search_path = {OWN_SEARCH_PATH}"
     )

@@ -1,10 +1,13 @@
 """Why a connection was not made: nothing answered, the server refused, or it has no connection left.
 
 libpq hands out no SQLSTATE for a connection that was not made, so here the server's own words decide; they are English
-unless its `lc_messages` says otherwise, and then a crowded server counts as one that refused.
+unless its `lc_messages` says otherwise, and then a crowded server counts as one that refused. A file of SQLite has no
+server that others share: what is wrong with one says nothing about the others.
 """
 
 from __future__ import annotations
+
+import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
@@ -28,6 +31,8 @@ def contact_of(error: BaseException) -> Contact:
     """How far the visit came that ended by this error."""
     for one in causes(error):
         if isinstance(one, DBAPIError):
+            if isinstance(one.orig, sqlite3.Error):
+                return Contact.REFUSED
             words = str(one.orig)
             if sqlstate(one) == TOO_MANY_CONNECTIONS or any(text in words for text in _CROWDED):
                 return Contact.CROWDED

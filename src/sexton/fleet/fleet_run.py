@@ -23,6 +23,8 @@ class FleetRunState(StrEnum):
     """Or cut off, where nobody has its lease."""
     FINISHED = "finished"
     """Each database had its turn."""
+    UNPROVEN = "unproven"
+    """The same, and a change ran in too few of them: most are behind, or were not reached."""
     HALTED = "halted"
     """A wave went badly."""
     SUPERSEDED = "superseded"

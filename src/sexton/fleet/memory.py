@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, or_, select
 
 from ..db.server_clock import ask_now
 from ..db.tables import own_tables
 from ..db.upsert import upsert
 from ..jobs.job import Job
-from ..run_state import RETRIED_IF_ASKED
+from ..run_state import RETRIED_IF_ASKED, NoRun
 from .results import GridColumn, JobResult, JobState, Standing, VisitReport, all_states, column_of, job_state
 from .spreading import delayed
 
@@ -29,6 +30,9 @@ BARRED_REST = timedelta(minutes=5)
 
 WORST = 20
 """Databases that are named as the worst."""
+
+NOTHING_RAN = (NoRun.UNREACHABLE, NoRun.HELD, Standing.BEHIND, Standing.UNCONFIRMED)
+"""What stood in the way; a visit that finds nothing due there says that it does so no longer."""
 
 WELL_OFF = (GridColumn.DONE, GridColumn.PARTLY, GridColumn.WAITING)
 
@@ -64,13 +68,18 @@ def write_reports(
         )
     _write(connection, ended, ("next_at", "state", "attempt", "error", "definition", "visited_at"), keeps_slot=True)
     unknown = {"state": Standing.WAITING, "attempt": 0, "definition": "", "slot": None, "error": None}
-    _write(connection, [unknown | row for row in planned], ("next_at", "visited_at"))
+    _write(connection, [unknown | row for row in planned], ("next_at", "visited_at"), reached=True)
 
 
 def _write(
-    connection: Connection, rows: list[dict[str, Any]], changed: tuple[str, ...], *, keeps_slot: bool = False
+    connection: Connection,
+    rows: list[dict[str, Any]],
+    changed: tuple[str, ...],
+    *,
+    keeps_slot: bool = False,
+    reached: bool = False,
 ) -> None:
-    """keeps_slot: what came to no slot leaves the one that is there."""
+    """keeps_slot: what came to no slot leaves the one that is there.  reached: what stood in the way is over."""
     if not rows:
         return
     dialect = connection.dialect.name
@@ -79,6 +88,10 @@ def _write(
     values: dict[str, Any] = {name: made.excluded[name] for name in changed}
     if keeps_slot:
         values["slot"] = func.coalesce(made.excluded.slot, table.c.slot)
+    if reached:
+        stood = or_(*(table.c.state == state for state in NOTHING_RAN))  # IN goes with one row only
+        values["state"] = case((stood, made.excluded.state), else_=table.c.state)
+        values["error"] = case((stood, made.excluded.error), else_=table.c.error)
     connection.execute(made.on_conflict_do_update(index_elements=["database", "job"], set_=values), rows)
 
 
@@ -93,7 +106,7 @@ def _row(
         "state": result.state,
         "attempt": result.attempt,
         "error": result.error,
-        "definition": definitions.get(result.job, ""),
+        "definition": "" if result.held else definitions.get(result.job, ""),
         "visited_at": now,
     }
 
@@ -148,11 +161,12 @@ def planned_names(connection: Connection, jobs: Sequence[str]) -> set[str]:
     return set(connection.execute(asked.having(func.count() >= len(jobs))).scalars())
 
 
-def worst_databases(connection: Connection) -> list[dict[str, Any]]:
-    """Those in which most jobs do not stand well, the worst first."""
+def worst_databases(connection: Connection, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Of these the ones in which most jobs do not stand well, the worst first."""
     table = own_tables(connection.dialect.name).fleet_jobs
     counted = func.count().label("jobs")
     bad = table.c.state.not_in([state for state in all_states() if column_of(state) in WELL_OFF])
     asked = select(table.c.database, counted, func.min(table.c.error).label("error")).where(bad)
-    ordered = asked.group_by(table.c.database).order_by(counted.desc(), table.c.database).limit(WORST)
-    return [dict(row) for row in connection.execute(ordered).mappings()]
+    ordered = connection.execute(asked.group_by(table.c.database).order_by(counted.desc(), table.c.database))
+    known = set(names)
+    return [*islice((dict(row) for row in ordered.mappings() if row["database"] in known), WORST)]

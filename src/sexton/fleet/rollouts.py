@@ -111,6 +111,6 @@ class Rollouts:
                     came_to(connection, run, wave=number)
                 break
         rollout.allowed = frozenset(allowed)
-        if not still and tally.turns >= min(CANARIES, len(allowed)):
+        if not still and not tally.too_few(len(allowed)):
             end(connection, run, FleetRunState.FINISHED, None)
             rollout.allowed = None

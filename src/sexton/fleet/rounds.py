@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from queue import Empty, SimpleQueue
 
 from ..console import write_traceback
@@ -50,25 +50,27 @@ class Round:
         self._under_way: dict[str, tuple[FleetDatabase, Visit]] = {}
         self._ended: SimpleQueue[VisitReport] = SimpleQueue()
         self._crowded: Counter[str] = Counter()
+        self._left: list[VisitReport] = []
         self._halted = False
 
-    def reports(self) -> Iterator[list[VisitReport]]:
+    def reports(self) -> Generator[list[VisitReport], None, None]:
         """What visits came to, as they end; often an empty list. Ends when all are over.
 
         May be asked for again where `add` brought more. Once somebody asked to stop, no visit begins, and those under
-        way end their batch.
+        under way end their batch. What ended after nobody listened any more is handed out the next time.
         """
         try:
-            while self._turns or self._under_way:
+            while self._turns or self._under_way or self._left:
                 if self._stop.asked or self._halted:
                     self._turns.clear()
                 self._start()
-                yield [*self._not_tried(), *self._finished()]
+                left, self._left = self._left, []
+                yield [*left, *self._not_tried(), *self._finished()]
                 self._cut_overdue()
         finally:  # whoever listened does so no longer: no thread may outlive the round
             self.halt()
             while self._under_way:
-                self._finished()
+                self._left += self._finished()
                 self._cut_overdue()
             self._halted = False
 
@@ -112,10 +114,10 @@ class Round:
         """Give its connection back; whether that was its last try."""
         database, _ = self._under_way.pop(report.database)
         self._caps.ended(report.server, report.contact)
-        if report.contact is not Contact.CROWDED or self._stop.asked or self._halted:
-            return True
         self._crowded[report.database] += 1
-        if self._crowded[report.database] >= CROWDED_TRIES:
+        tries = CROWDED_TRIES if report.contact is Contact.CROWDED and not (self._stop.asked or self._halted) else 0
+        if self._crowded[report.database] >= tries:
+            del self._crowded[report.database]  # a worker has one round for days
             return True
         self._turns.put_back(database)
         return False

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -43,7 +44,7 @@ HAD_THEIR_TURN = (GridColumn.DONE, GridColumn.PARTLY, GridColumn.FAILED)
 class FleetOrder:
     """What is asked for. definition: fingerprint of job and package.  only: as it was written; "": all databases.
 
-    as_of: time of the runs.  failed: only where the last one did not go well, at its slot.
+    as_of: time of the runs.  failed: only where the last one of a database did not go well, at its slot.
     """
 
     job: Job
@@ -90,12 +91,12 @@ class FleetRunner:
         """Do it. HeldElsewhere while another process is at it; UsageError for --failed where nothing has failed."""
         with self._leased(order.job) as lease:
             ended, before, proven = self._begun(order)
-            errand = replace(self._errand, jobs=(order.job,), slot=ended.run.begun_at, as_of=order.as_of)
+            errand = replace(self._errand, jobs=(order.job,), slot=ended.run.begun_at, as_of=ended.run.as_of)
             going = _Going(self, errand, order, lease, ended)
             if order.failed:
-                return going.again([one for one in databases if one.name in before])
+                return going.again([one for one in databases if one.name in before], before)
             if not proven and not ended.run.canaries:
-                ended.run = going.keep(canaries=self._canaries(order, errand, databases))
+                ended.run = going.keep(canaries=self._canaries(order, errand, databases, going.record))
             return going.waves(databases, before, proven)
 
     @contextmanager
@@ -119,14 +120,16 @@ class FleetRunner:
             if order.failed:
                 if last is None:
                     raise UsageError(f"{name} has not run over the fleet yet: --failed has nothing to go by")
-                return FleetEnd(last, Summary()), _stands(read_jobs(connection, name), last, failed=True), True
+                return FleetEnd(last, Summary()), _failed(read_jobs(connection, name), last), True
             on = goes_on(last, definition, order.only, order.as_of, ask_now(connection))
             run = last if on and last is not None else begin(connection, name, definition, order.only, order.as_of)
             before = _stands(read_jobs(connection, name), run) if on else {}
             return FleetEnd(run, Summary()), before, is_proven(connection, name, definition)
 
-    def _canaries(self, order: FleetOrder, errand: Errand, databases: Sequence[FleetDatabase]) -> list[str]:
-        """Who goes first: named by label, or of some that are looked at those with most rows due."""
+    def _canaries(
+        self, order: FleetOrder, errand: Errand, databases: Sequence[FleetDatabase], stay: Callable[[list[Any]], None]
+    ) -> list[str]:
+        """Who goes first: named by label, or of some that are looked at those with most rows due. stay: leased."""
         if named := named_canaries(databases):
             return named
         ordered = in_order(databases, order.definition)
@@ -135,6 +138,7 @@ class FleetRunner:
             looking = replace(errand, slot=None, dry_run=True)
             visits = Round(ordered[:SAMPLED], looking, self._caps, self._stop, make=self._make)
             for reports in visits.reports():
+                stay([])
                 found += ((_rows_due(report.results), report.database) for report in reports)
         first = [(0, one.name) for one in ordered[:CANARIES]]
         return most_due([one for one in found if one[0]] or first)
@@ -144,12 +148,18 @@ def _rows_due(results: Sequence[JobResult]) -> int:
     return sum(result.counts.picked for result in results if result.done)
 
 
-def _stands(rows: Iterator[FleetJob], run: FleetRun, *, failed: bool = False) -> dict[str, FleetJob]:
-    """Databases that had their turn in this run; failed: that had it, or should have, and it did not go well."""
-    mine = [row for row in rows if row.slot == run.begun_at]
-    if failed:
-        return {row.database: row for row in mine if column_of(row.state) not in (GridColumn.DONE, GridColumn.PARTLY)}
-    return {row.database: row for row in mine if column_of(row.state) in HAD_THEIR_TURN}
+def _stands(rows: Iterator[FleetJob], run: FleetRun) -> dict[str, FleetJob]:
+    """Databases that had their turn in this run."""
+    return {row.database: row for row in rows if row.slot == run.begun_at and column_of(row.state) in HAD_THEIR_TURN}
+
+
+def _failed(rows: Iterator[FleetJob], run: FleetRun) -> dict[str, FleetJob]:
+    """Databases in which the last run did not go well, this one or one by schedule; or that this one has not asked."""
+    well = (GridColumn.DONE, GridColumn.PARTLY)
+    asked = (row for row in rows if row.slot is not None and column_of(row.state) not in well)
+    return {
+        row.database: row for row in asked if row.slot == run.begun_at or column_of(row.state) is not GridColumn.WAITING
+    }
 
 
 class _Going:
@@ -164,9 +174,12 @@ class _Going:
         self._tally = Tally()
         self._guarded = False
 
-    def again(self, databases: Sequence[FleetDatabase]) -> FleetEnd:
-        """Those that did not go well, all at once; what is on record of the run as a whole stays."""
-        self._visit(databases)
+    def again(self, databases: Sequence[FleetDatabase], failed: dict[str, FleetJob]) -> FleetEnd:
+        """Those that did not go well, all of a slot at once; what is on record of the run as a whole stays."""
+        run = self._ended.run
+        for slot in sorted({row.slot for row in failed.values() if row.slot is not None}):
+            self._errand = replace(self._errand, slot=slot, as_of=run.as_of if slot == run.begun_at else None)
+            self._visit([one for one in databases if failed[one.name].slot == slot])
         return self._ended
 
     def waves(self, databases: Sequence[FleetDatabase], before: dict[str, FleetJob], proven: bool) -> FleetEnd:
@@ -185,10 +198,11 @@ class _Going:
             if self._guarded and number == 0 and wave and self._tally.all_failed():
                 ended.halted = ended.halted or "all canaries failed"
             if ended.halted:
-                ended.run = self._end(FleetRunState.HALTED)
+                ended.run = self._end(FleetRunState.HALTED, ended.halted)
                 return ended
             ended.run = self.keep(wave=number + 1)
-        ended.run = self._end(FleetRunState.FINISHED)
+        why = self._tally.too_few(len(databases)) if self._guarded else ""
+        ended.run = self._end(FleetRunState.UNPROVEN if why else FleetRunState.FINISHED, why)
         return ended
 
     def keep(self, **changes: object) -> FleetRun:
@@ -196,15 +210,15 @@ class _Going:
         with short_transaction(self._runner._home, self._errand.lease) as connection:
             return came_to(connection, self._ended.run, **changes)
 
-    def _end(self, state: FleetRunState) -> FleetRun:
+    def _end(self, state: FleetRunState, why: str) -> FleetRun:
         with short_transaction(self._runner._home, self._errand.lease) as connection:
-            return end(connection, self._ended.run, state, self._ended.halted or None)
+            return end(connection, self._ended.run, state, why or None)
 
     def _visit(self, databases: Sequence[FleetDatabase]) -> None:
         runner = self._runner
         visits = Round(databases, self._errand, runner._caps, runner._stop, make=runner._make)
         for reports in visits.reports():
-            self._record(reports)
+            self.record(reports)
             for report in reports:
                 runner._told(report)
                 for result in report.results:
@@ -217,7 +231,7 @@ class _Going:
         self._ended.summary.add(database, result.job, result.state, result.error)
         self._tally.add(result.state)
 
-    def _record(self, reports: list[VisitReport]) -> None:
+    def record(self, reports: list[VisitReport]) -> None:
         """Write down what visits came to, and stay the one who does. LeaseLost: another process has taken over."""
         limits = self._errand.options.limits
         if not reports and limits is not None and time.monotonic() - self._lease.renewed < limits.renew:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 
 from sqlalchemy import Engine
 
@@ -40,6 +42,7 @@ class ScheduledVisits:
         self._make = make
         self._jobs = {job.name: job for job in errand.jobs}
         self.rollouts = Rollouts(definitions)
+        self._unwritten: list[VisitReport] = []
         self._round = Round((), errand, caps, stop, make=self._begun)
 
     def look(self, databases: Sequence[FleetDatabase]) -> None:
@@ -54,12 +57,18 @@ class ScheduledVisits:
         self._round.add(one for one in databases if one.name not in planned or self._may_run(one, due))
 
     def reports(self) -> Iterator[list[VisitReport]]:
-        """Visit them, write down what came of it, and hand it on; ends when nothing is left. `look` brings more."""
-        for reports in self._round.reports():
-            if reports:
-                with short_transaction(self._home, self._errand.lease) as connection:
-                    write_reports(connection, reports, self._jobs, self._definitions)
-            yield reports
+        """Visit them, write down what came of it, and hand it on; ends when nothing is left. `look` brings more.
+
+        What could not be written down, as the home database was away, is written the next time.
+        """
+        with closing(self._round.reports()) as ended:
+            for reports in chain([[]], ended):
+                self._unwritten += reports
+                if self._unwritten:
+                    with short_transaction(self._home, self._errand.lease) as connection:
+                        write_reports(connection, self._unwritten, self._jobs, self._definitions)
+                written, self._unwritten = self._unwritten, []
+                yield written
 
     def _may_run(self, database: FleetDatabase, due: Mapping[str, set[str]]) -> bool:
         return any(job in self._jobs and self.rollouts.allows(job, database.name) for job in due.get(database.name, ()))

@@ -25,7 +25,7 @@ def standing_after(error: Exception) -> tuple[JobState, str]:
     if isinstance(error, IdentityDiffers):
         return Standing.UNCONFIRMED, str(error)
     if isinstance(error, SchemaOutdated) and not isinstance(error, SchemaUntrusted):
-        return Standing.BEHIND, str(error)
+        return Standing.BEHIND, str(error).replace("sexton migrate", "sexton fleet migrate")
     if isinstance(error, HeldElsewhere):
         return NoRun.HELD, str(error)
     if fault_behind(error) is Fault.GONE:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..db.connect import connection_errors_translated, open_for_visit, read_only
@@ -94,11 +94,13 @@ class Visit:
         """Do it. Raises nothing that a database, its settings or a job can cause."""
         try:
             engine = open_for_visit(
-                self.database.target(), connect_seconds=self._errand.connect_seconds, trusted=self._errand.trusted
+                self.database.target(),
+                connect_seconds=self._errand.connect_seconds,
+                opened=self._opened,
+                trusted=self._errand.trusted,
             )
         except SextonError as error:  # its password cannot be had
             return self._ended(NotReached(str(error)), Contact.REFUSED)
-        event.listen(engine, "connect", self._connected)
         try:
             self._work(engine)
         except (SQLAlchemyError, SextonError, OSError) as error:
@@ -117,8 +119,8 @@ class Visit:
             with socket.socket(fileno=number) as line:
                 line.shutdown(socket.SHUT_RDWR)
 
-    def _connected(self, driver: Any, _record: object) -> None:
-        self._driver = driver if self._errand.dialect == "postgresql" else None
+    def _opened(self, driver: Any) -> None:
+        self._driver = driver
 
     def _work(self, engine: Engine) -> None:
         if engine.dialect.name != self._errand.dialect:
@@ -215,9 +217,9 @@ class Visit:
         """Nothing more could be done: how that counts for the jobs that have no result."""
         state, words = standing_after(error)
         told = {result.job for result in self._results}
-        slot = self._errand.slot
-        left = [name for name in self._jobs if name not in told and name not in self._errand.held]
-        self._results += (JobResult(name, state, slot, 0, words) for name in left)
+        slot, held = self._errand.slot, self._errand.held
+        left = [name for name in self._jobs if name not in told]
+        self._results += (JobResult(name, state, slot, 0, words, held=name in held) for name in left)
         return self._report(contact)
 
     def _report(self, contact: Contact) -> VisitReport:

@@ -76,6 +76,11 @@ class Tally:
         apart = (GridColumn.WAITING, GridColumn.BEHIND, GridColumn.BARRED)
         return sum(number for column, number in self.columns.items() if column not in apart)
 
+    def too_few(self, number: int) -> str:
+        """Why that many databases have not proven a change: too few have run it; "" where it is proven."""
+        ran = self.columns[GridColumn.DONE] + self.columns[GridColumn.PARTLY]
+        return f"ran in {ran} of {number} databases" if ran < min(CANARIES, number) else ""
+
     def trouble(self) -> str:
         """Why no further wave may go; "" while it may."""
         failed = self.columns[GridColumn.FAILED]

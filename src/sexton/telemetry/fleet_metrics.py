@@ -17,6 +17,9 @@ MAX_SERVERS = 50
 
 OTHER = "other"
 
+VISITED = "active"
+"""State of the databases that are visited; what waits in one that is paused is not overdue."""
+
 FLEET_DATABASES = MetricFamily(
     "sexton_fleet_databases",
     GAUGE,
@@ -42,7 +45,8 @@ def read_fleet(connection: Connection, now: datetime) -> FleetCounters:
     """As the home database remembers it. Elsewhere there is nothing to tell."""
     own = own_tables(connection.dialect.name)
     jobs, databases = own.fleet_jobs, own.databases
-    listed = jobs.join(databases, (databases.c.name == jobs.c.database) & databases.c.gone_at.is_(None))
+    visited = databases.c.gone_at.is_(None) & (databases.c.state == VISITED)
+    listed = jobs.join(databases, (databases.c.name == jobs.c.database) & visited)
     by_server = (jobs.c.job, jobs.c.state, databases.c.server)
     rows = connection.execute(select(*by_server, func.count()).select_from(listed).group_by(*by_server)).all()
     sizes: Counter[str] = Counter()
