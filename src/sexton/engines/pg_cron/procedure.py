@@ -139,7 +139,7 @@ def procedure_of(
     steps = [step_text(connection, plan, number, session) for number, plan in enumerate(plans)]
     body = filled(
         _BODY,
-        settings=dollar_quoted(settings, "settings"),
+        settings=dollar_quoted(settings.replace("\n", "\n    "), "settings"),
         job=literal(job.name),
         variables="\n".join((*DECLARED_VARIABLES, *_declared(steps))),
         session=session,

@@ -36,6 +36,7 @@ from ...statements.postgresql_batch import batch_statement, counted_changes, loc
 from ...statements.postgresql_purge import window_end_parameter
 from ...statements.selection import after_cursor, cursor_bound, cursor_value
 from ...statements.unlisted_references import unlisted_references
+from ...texts import one_line
 from .sql_text import filled, literal
 from .step_template import LOCKING, STEP_LOOP, WINDOW_BRANCH
 
@@ -85,7 +86,7 @@ class _StepWriter:
             STEP_LOOP,
             number=str(self.index + 1),
             index=str(self.index),
-            step=plan.step,
+            step=one_line(plan.step),
             session=session,
             window=self._window() if plan.only_deletes and not plan.counts_rows else "",
             lock=self._lock() if plan.lock_first else "",
