@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,8 +14,10 @@ from sqlalchemy import Engine
 from sexton import Job, Transition
 from sexton.runs.runner import run
 from sexton.slots.due_run import DueRun
+from tests.support.database_checks import is_free
 from tests.support.inside import call, install
 from tests.support.pace import UNHURRIED
+from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
 
 pytestmark = pytest.mark.databases("postgres15")
@@ -38,6 +42,13 @@ def ask(engine: Engine, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.exec_driver_sql(sql)]
 
 
+def wait_until(engine: Engine, sql: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not ask(engine, sql)[0][0]:
+        assert time.monotonic() < end, sql
+        time.sleep(0.02)
+
+
 LINES = "first  \n  second\n\n    'third' -- {step} $procedure$ \t\n"
 
 
@@ -54,3 +65,47 @@ def test_a_text_of_several_lines_is_written_as_it_is(shop: Sessions) -> None:
     do(shop.engine, "UPDATE sessions SET status = 'open'")
     run(shop.engine, Job("shop.lines", work=work, guard=None), DueRun("shop.lines", None, NOON))
     assert ask(shop.engine, "SELECT DISTINCT status FROM sessions") == [(LINES,)]
+
+
+PAUSE = "SELECT n > 5 FROM load -- others\n;"
+
+
+def test_the_query_of_the_operator_finds_the_tables_that_python_finds(shop: Sessions) -> None:
+    """`run.pause_while`: no row is set aside for it, and what it writes is not kept (SEC-8)."""
+    shop.add(60, age=HOUR)
+    do(shop.engine, "CREATE TABLE load (n int)", "INSERT INTO load VALUES (0)")
+    procedure = install(shop.engine, shop.expire(), replace(UNHURRIED, pause_while=PAUSE), most=10)
+    assert call(shop.engine, procedure, NOON) is None
+    assert len(shop.ids(status="expired")) == 60
+
+    do(shop.engine, "UPDATE sessions SET status = 'open'; DELETE FROM sexton.effects")
+    do(
+        shop.engine,
+        "CREATE FUNCTION grow() RETURNS boolean LANGUAGE plpgsql AS"
+        " $$ BEGIN UPDATE load SET n = n + 1; RETURN false; END $$",
+    )
+    for query, said in (
+        ("SELECT n FROM nowhere", '42P01: relation "nowhere" does not exist'),
+        ("SELECT grow()", "25006: cannot execute UPDATE in a read-only transaction"),
+    ):
+        procedure = install(shop.engine, shop.expire(), replace(UNHURRIED, pause_while=query), most=10)
+        error = call(shop.engine, procedure, NOON)
+        assert error is not None
+        assert f"run.pause_while, or the lag of replicas, cannot be asked: {said}" in error
+        assert shop.runs()[-1].state == "failed"
+    assert ask(shop.engine, "SELECT count(*) FROM sexton.poison") == [(0,)]
+    assert shop.ids(status="expired") == []
+
+
+def test_pgc_4_a_run_that_is_cancelled_while_it_rests_is_closed(shop: Sessions) -> None:
+    """PGC-4: its lease is given back at once, and it is no crash."""
+    shop.add(60, age=HOUR)
+    procedure = install(shop.engine, shop.expire(), replace(UNHURRIED, pause_while="SELECT true"), most=10)
+    with ThreadPoolExecutor(1) as pool:
+        called = pool.submit(call, shop.engine, procedure, NOON)
+        resting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        wait_until(shop.engine, f"SELECT count(*) {resting}")
+        ask(shop.engine, f"SELECT pg_cancel_backend(pid) {resting}")
+        assert called.result(PATIENCE) is None
+    assert [(row.state, row.outcome_code, row.changed) for row in shop.runs()] == [("cancelled", "stopped", 10)]
+    assert is_free(shop.engine, "shop.expire_sessions")

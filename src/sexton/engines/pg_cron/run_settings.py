@@ -10,7 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from ...db.identifiers import quoted_table
+from ...db.operator_query import one_query
+from ...db.search_path import search_path
 from ...db.server_clock import ask_now
+from ...errors import PolicyError
 from ...guard.arming import armed_name, called, tables_of
 from ...guard.plan_fingerprint import definition, definitions_before
 from ...jobs.job import Job
@@ -42,10 +45,20 @@ def run_settings(
         "rows": limits.rows,
         "lock_wait": limits.lock_wait,
         "replica_lag": limits.replica_lag,
-        "pause_while": limits.pause_while,
+        **_query(connection, limits),
         "steps": [_step(connection, job, plan, limits) for plan in plans],
     }
     return json.dumps(settings, indent=1, ensure_ascii=False)
+
+
+def _query(connection: Connection, limits: Limits) -> dict[str, Any]:
+    """What is asked before the run goes on, and where its names are looked up. PolicyError where it is no query."""
+    if limits.pause_while is None:
+        return {"pause_while": None}
+    try:
+        return {"pause_while": one_query(limits.pause_while), "path": search_path(connection.dialect).sql}
+    except ValueError as error:
+        raise PolicyError(f"run.pause_while {error}") from error
 
 
 def schedule_settings(connection: Connection, job: Job) -> dict[str, Any]:

@@ -183,7 +183,8 @@ BEGIN
     RETURN sexton.rest_v1(v);
 END $$;
 
--- Whether replicas lag behind, or the operator's query says that others need the server; runs/throttle.py.
+-- Whether replicas lag behind, or the operator's query says that others need the server; runs/throttle.py. The query
+-- finds names as it does for Python, it only reads, and nothing of it is left. That it cannot be asked is no row's fault.
 CREATE FUNCTION sexton.is_busy_v1(settings jsonb) RETURNS boolean LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -194,8 +195,16 @@ BEGIN
     ELSIF settings ->> 'pause_while' IS NULL THEN
         RETURN false;
     END IF;
-    EXECUTE settings ->> 'pause_while' INTO said;
+    BEGIN
+        PERFORM set_config('search_path', settings ->> 'path', true), set_config('transaction_read_only', 'on', true);
+        EXECUTE format(E'SELECT * FROM (\n%s\n) AS asked LIMIT 1', settings ->> 'pause_while') INTO said;
+        RAISE EXCEPTION USING ERRCODE = 'SX006';
+    EXCEPTION WHEN SQLSTATE 'SX006' THEN NULL;
+    END;
     RETURN said IS NOT NULL AND said NOT IN ('', '0', 'f', 'false');
+EXCEPTION WHEN OTHERS THEN
+    RAISE EXCEPTION 'run.pause_while, or the lag of replicas, cannot be asked: %',
+        sexton.described_v1(SQLSTATE, SQLERRM, NULL) USING ERRCODE = 'SX005';
 END $$;
 
 -- After each batch, once a second: rest while others need the server.

@@ -30,6 +30,8 @@ BEGIN
         RETURN sexton.end_early_v1(v, 'lost', words, NULL);
     ELSIF sqlstate = 'SX002' THEN
         RETURN sexton.end_early_v1(v, 'timed_out', words, NULL);
+    ELSIF sqlstate = 'SX005' THEN
+        RETURN sexton.end_early_v1(v, 'failed', words, NULL);
     ELSIF sqlstate = '57014' THEN
         RETURN sexton.cancelled_v1(v);
     ELSIF sqlstate IN ('40001', '40P01') AND NOT (raised AND v.tries >= 3) THEN
