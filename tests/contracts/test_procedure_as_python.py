@@ -109,3 +109,39 @@ def test_pgc_4_a_run_that_is_cancelled_while_it_rests_is_closed(shop: Sessions) 
         assert called.result(PATIENCE) is None
     assert [(row.state, row.outcome_code, row.changed) for row in shop.runs()] == [("cancelled", "stopped", 10)]
     assert is_free(shop.engine, "shop.expire_sessions")
+
+
+def test_a_row_that_becomes_free_is_not_blamed_for_another(shop: Sessions) -> None:
+    """Number 1 is held until number 2 is refused: only number 2 is set aside."""
+    shop.add(2, age=HOUR)
+    do(
+        shop.engine,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET LOCAL lock_timeout = 0;"
+        " PERFORM pg_advisory_xact_lock_shared(815); RAISE EXCEPTION 'never'; END $$",
+        "CREATE TRIGGER refuse BEFORE UPDATE ON sessions FOR EACH ROW WHEN (old.id = 2) EXECUTE FUNCTION refuse()",
+    )
+    procedure = install(shop.engine, shop.expire(), UNHURRIED, most=1)
+    with ThreadPoolExecutor(1) as pool, shop.engine.connect() as holder, shop.engine.connect() as refusal:
+        holder.exec_driver_sql("SELECT FROM sessions WHERE id = 1 FOR UPDATE")
+        refusal.exec_driver_sql("SELECT pg_advisory_lock(815)")
+        called = pool.submit(call, shop.engine, procedure, NOON)
+        wait_until(shop.engine, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        holder.rollback()
+        refusal.exec_driver_sql("SELECT pg_advisory_unlock(815)")
+        assert called.result(PATIENCE) is None
+    assert ask(shop.engine, "SELECT subject, error FROM sexton.poison") == [("2", "P0001: never")]
+    assert shop.ids(status="expired") == [1]
+
+
+def test_when_all_are_refused_one_row_is_set_aside_as_an_example(shop: Sessions) -> None:
+    """That is no news about single rows: once the cause is gone, the others are not left for hours."""
+    shop.add(100, age=HOUR)
+    do(shop.engine, "ALTER TABLE sessions ADD CONSTRAINT none CHECK (status = 'open') NOT VALID")
+    procedure = install(shop.engine, shop.expire(), UNHURRIED)
+    for _ in range(2):
+        error = call(shop.engine, procedure, NOON)
+        assert error is not None
+        assert "every row of sessions that was tried is refused, 32 of them: 23514 none" in error
+    assert ask(shop.engine, "SELECT count(*), count(DISTINCT run_id) FROM sexton.poison") == [(2, 2)]
+    counted = "SELECT each.value ->> 'poison' FROM sexton.runs, jsonb_each(counts::jsonb) AS each"
+    assert ask(shop.engine, counted) == [("1",), ("1",)]

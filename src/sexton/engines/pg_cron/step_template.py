@@ -35,6 +35,18 @@ WHILE v.phase <> 'done' LOOP
         v_batch := v.take;
         v_excluding := v.excluding;
         v_around := v.around;
+        IF v.phase IN ('blame', 'step_over') OR v.phase IN ('batch', 'wait') AND v_batch = 1 AND v.words IS NOT NULL THEN
+            IF v.waiting THEN
+                {first}
+                INTO v_row;
+            ELSE
+                {blame}
+                INTO v_row;
+            END IF;
+            IF v.phase IN ('batch', 'wait') THEN
+                v.suspect := v_row.subject;
+            END IF;
+        END IF;
         IF v.phase = 'judge' THEN
             v := sexton.limit_v1(v);
             IF v.phase = 'judge' THEN
@@ -43,22 +55,13 @@ WHILE v.phase <> 'done' LOOP
                 INTO v_rows;
                 v := sexton.judge_v1(v, v_rows);
             END IF;
-        ELSIF v.phase IN ('blame', 'step_over') THEN
-            IF v.waiting THEN
-                {first}
-                INTO v_row;
-            ELSE
-                {blame}
-                INTO v_row;
+        ELSIF v.phase = 'blame' THEN
+            v := sexton.set_aside_v1(v, v_row.subject);
+        ELSIF v.phase = 'step_over' THEN
+            IF v_row.subject IS NOT NULL THEN
+                {advance_row}
             END IF;
-            IF v.phase = 'blame' THEN
-                v := sexton.set_aside_v1(v, v_row.subject);
-            ELSE
-                IF v_row.subject IS NOT NULL THEN
-                    {advance_row}
-                END IF;
-                v := sexton.stepped_over_v1(v);
-            END IF;
+            v := sexton.stepped_over_v1(v);
         ELSIF v.phase IN ('left', 'count_left') THEN
             {left}
             INTO v_rows;

@@ -134,7 +134,9 @@ class _StepWriter:
         marks = [cursor_value(column).label(f"last_{number}") for number, column in enumerate(self.plan.order)]
         first = select(subject_text(self.plan.key).label("subject"), *marks).where(self.onward.due)
         first = first.order_by(*self.plan.order).limit(1)
-        return self._sql(first.with_for_update(of=self.plan.table, skip_locked=True) if locking else first)
+        if locking:  # as the batch does
+            first = first.with_for_update(of=self.plan.table, skip_locked=True, key_share=not self.plan.deletes)
+        return self._sql(first)
 
     def _referring(self) -> str:
         if not self.references:

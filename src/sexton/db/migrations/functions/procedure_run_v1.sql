@@ -20,7 +20,7 @@ CREATE TYPE sexton.procedure_run_v1 AS (
     size integer, take integer, most_rows integer, goal double precision, began timestamptz, lately double precision[], lately_sizes integer[],
     fixed double precision, stubborn integer, lost integer,
     -- what went wrong lately
-    way text, tries integer, waits integer, vain integer, words text, sqlstate text, refused_in_a_row integer,
+    way text, tries integer, waits integer, vain integer, words text, sqlstate text, suspect text, refused_in_a_row integer,
     refused_by text, by_reference integer, skips boolean, waiting boolean, rescue boolean, watched boolean,
     next_look timestamptz, picked_before bigint, changed_before bigint, vetoing text[],
     newest_transaction bigint, updates bigint, step_began timestamptz, transactions_before integer
