@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from sexton import Job, Transition
+from sexton import Job, Transition, every
 from sexton.runs.runner import run
 from sexton.slots.due_run import DueRun
+from sexton.slots.queue import enqueue
 from tests.support.database_checks import is_free
 from tests.support.inside import call, install
 from tests.support.pace import UNHURRIED
@@ -145,3 +146,15 @@ def test_when_all_are_refused_one_row_is_set_aside_as_an_example(shop: Sessions)
     assert ask(shop.engine, "SELECT count(*), count(DISTINCT run_id) FROM sexton.poison") == [(2, 2)]
     counted = "SELECT each.value ->> 'poison' FROM sexton.runs, jsonb_each(counts::jsonb) AS each"
     assert ask(shop.engine, counted) == [("1",), ("1",)]
+
+
+def test_pgc_4_a_call_begins_no_run_that_its_limit_would_cut_off(shop: Sessions) -> None:
+    """PGC-4: the server's limit is armed once, for one run; a second one would end as timed out within its time."""
+    job = replace(shop.expire(), schedule=every("1m"), catch_up=True, timeout="30m")
+    procedure = install(shop.engine, job, UNHURRIED)
+    with shop.engine.begin() as connection:
+        enqueue(connection, job, by="somebody")
+    assert call(shop.engine, procedure, settings=["SET statement_timeout = '30min'"]) is None
+    assert [(row.state, row.slot) for row in shop.runs()] == [("succeeded", None)]
+    assert call(shop.engine, procedure, settings=["SET statement_timeout = '31min'"]) is None
+    assert [row.slot is None for row in shop.runs()] == [True, False]
