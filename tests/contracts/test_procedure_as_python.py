@@ -9,11 +9,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import BigInteger, Column, Engine, MetaData, Table, insert
 
-from sexton import Job, Transition, every
-from sexton.runs.runner import run
+from sexton import Guard, Job, Purge, Transition, UtcDateTime, every
+from sexton.db.connect import open_database
+from sexton.guard.arming import arm_job
+from sexton.runs.runner import planned, run
 from sexton.slots.due_run import DueRun
+from sexton.slots.history import history
 from sexton.slots.queue import enqueue
 from tests.support.database_checks import is_free
 from tests.support.inside import call, install
@@ -158,3 +161,49 @@ def test_pgc_4_a_call_begins_no_run_that_its_limit_would_cut_off(shop: Sessions)
     assert [(row.state, row.slot) for row in shop.runs()] == [("succeeded", None)]
     assert call(shop.engine, procedure, settings=["SET statement_timeout = '31min'"]) is None
     assert [row.slot is None for row in shop.runs()] == [True, False]
+
+
+def test_types_and_schemas_of_odd_names_are_found_on_any_search_path(engine: Engine) -> None:
+    """The session of a worker that calls has an empty one, and that of pg_cron has the role's."""
+    do(
+        engine,
+        """CREATE SCHEMA "100%% own's" """,
+        """CREATE DOMAIN "100%% own's"."Order""Id" AS bigint""",
+        """CREATE TABLE "100%% own's".orders (id "100%% own's"."Order""Id" PRIMARY KEY, at timestamptz NOT NULL)""",
+        """INSERT INTO "100%% own's".orders VALUES (1, '2020-01-01')""",
+    )
+    listed = engine.url.update_query_dict({"options": "-csearch_path=\"100%\\ own's\",public"})
+    there = open_database(listed)
+    try:
+        table = Table("orders", MetaData(), Column("id", BigInteger, primary_key=True), Column("at", UtcDateTime()))
+        work = Purge(table, by=table.c.at, keep="1d", kind="deadline")
+        procedure = install(there, Job("shop.orders", work=work, guard=None))
+    finally:
+        there.dispose()
+    assert call(engine, procedure, NOON, settings=["SET search_path = pg_catalog, pg_temp"]) is None
+    assert ask(engine, """SELECT count(*) FROM "100%% own's".orders""") == [(0,)]
+
+
+def test_another_table_of_an_odd_name_is_not_the_one_that_was_armed(engine: Engine) -> None:
+    """As with Python: its rows are only counted."""
+    table = Table('Odd "Orders"', MetaData(), Column("id", BigInteger, primary_key=True), Column("at", UtcDateTime()))
+    job = Job(
+        "shop.orders", work=Purge(table, by=table.c.at, keep="1d", kind="deadline"), guard=Guard(arm=True, max_share=1)
+    )
+    table.create(engine)
+    with engine.begin() as connection:
+        plans = planned(job, engine)
+        arm_job(connection, job.name, plans, {plan.step: 0 for plan in plans}, "somebody")
+        connection.execute(insert(table), {"id": 1, "at": NOON - timedelta(days=9)})
+    assert call(engine, install(engine, job), NOON) is None
+    table.drop(engine)
+    table.create(engine)
+    with engine.begin() as connection:
+        connection.execute(insert(table), {"id": 2, "at": NOON - timedelta(days=9)})
+    assert call(engine, install(engine, job), NOON) is None
+    with engine.connect() as connection:
+        ran = history(connection, job=job.name)
+    assert [(one.total.picked, one.total.changed, one.outcome_code) for one in ran] == [
+        (1, 0, "only_counted"),
+        (1, 1, None),
+    ]

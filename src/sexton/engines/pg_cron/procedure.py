@@ -16,13 +16,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ...db.search_path import search_path
 from ...errors import PolicyError
 from ...jobs.job import Job
 from ...policies.contract import Plan
 from ...runs.context import Limits
 from ...version import __version__
-from .run_settings import run_settings
+from .run_settings import run_settings, session_path
 from .sql_text import dollar_quoted, filled, literal
 from .step_template import DECLARED_VARIABLES
 from .step_text import step_text
@@ -135,7 +134,7 @@ def procedure_of(
     """
     refuse(job, plans)
     settings = run_settings(connection, job, plans, limits, settings_definition)
-    session = _session(search_path(connection.dialect).sql)
+    session = _session(session_path(connection))
     steps = [step_text(connection, plan, number, session) for number, plan in enumerate(plans)]
     body = filled(
         _BODY,

@@ -187,9 +187,11 @@ def _unless(variable: str, condition: ColumnElement[bool]) -> ColumnElement[bool
 
 
 def _types(connection: Connection, plan: Plan) -> dict[str, str]:
-    """Types of the table's columns as the database writes them."""
+    """Types of the table's columns, with their schema: the session of a call may have any search path."""
     asked = text(
-        "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a"
+        "SELECT a.attname, CASE n.nspname WHEN 'pg_catalog' THEN format_type(a.atttypid, a.atttypmod)"
+        " ELSE format('%I.%I', n.nspname, t.typname) END"
+        " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace"
         " WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped"
     )
     name = quoted_table(connection.dialect, plan.table)
