@@ -15,6 +15,7 @@ from sexton import Guard, Job, Purge, Transition, UtcDateTime, every
 from sexton.db.connect import open_database
 from sexton.guard.arming import arm_job
 from sexton.runs.runner import planned, run
+from sexton.slots.claim import reap
 from sexton.slots.due_run import DueRun
 from sexton.slots.history import history
 from sexton.slots.queue import enqueue
@@ -127,11 +128,11 @@ def test_a_row_that_becomes_free_is_not_blamed_for_another(shop: Sessions) -> No
     procedure = install(shop.engine, shop.expire(), UNHURRIED, most=1)
     with ThreadPoolExecutor(1) as pool, shop.engine.connect() as holder, shop.engine.connect() as refusal:
         holder.exec_driver_sql("SELECT FROM sessions WHERE id = 1 FOR UPDATE")
-        refusal.exec_driver_sql("SELECT pg_advisory_lock(815)")
+        refusal.exec_driver_sql("SELECT pg_advisory_xact_lock(815)")
         called = pool.submit(call, shop.engine, procedure, NOON)
         wait_until(shop.engine, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
         holder.rollback()
-        refusal.exec_driver_sql("SELECT pg_advisory_unlock(815)")
+        refusal.rollback()
         assert called.result(PATIENCE) is None
     assert ask(shop.engine, "SELECT subject, error FROM sexton.poison") == [("2", "P0001: never")]
     assert shop.ids(status="expired") == [1]
@@ -207,3 +208,58 @@ def test_another_table_of_an_odd_name_is_not_the_one_that_was_armed(engine: Engi
         (1, 0, "only_counted"),
         (1, 1, None),
     ]
+
+
+HOLD = """
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET LOCAL lock_timeout = 0;
+    PERFORM pg_advisory_xact_lock_shared(old.id); RETURN new; END $$;
+CREATE TRIGGER hold BEFORE UPDATE ON sessions FOR EACH ROW WHEN (old.id > 1) EXECUTE FUNCTION hold()"""
+HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {} AND NOT granted"
+
+
+def test_pgc_4_a_statement_longer_than_the_lease_leaves_the_run_to_its_session(shop: Sessions) -> None:
+    """PGC-4: who looks for dead runs sees that its session lives."""
+    shop.add(2, age=HOUR)
+    do(shop.engine, HOLD)
+    procedure = install(shop.engine, shop.expire(), replace(UNHURRIED, lease=0.5, renew=0.1), most=1)
+    with ThreadPoolExecutor(1) as pool, shop.engine.connect() as holder:
+        holder.exec_driver_sql("SELECT pg_advisory_xact_lock(2)")
+        called = pool.submit(call, shop.engine, procedure, NOON)
+        wait_until(shop.engine, HELD.format(2))
+        wait_until(shop.engine, "SELECT bool_and(expires_at < clock_timestamp()) FROM sexton.leases")
+        with shop.engine.begin() as connection:
+            assert reap(connection) == 0
+        holder.rollback()
+        assert called.result(PATIENCE) is None
+    assert [(row.state, row.changed) for row in shop.runs()] == [("succeeded", 2)]
+
+
+def test_pgc_4_a_lease_is_whole_again_when_a_long_transaction_ends(shop: Sessions) -> None:
+    """PGC-4: who waits for its row since it ran out would take it just then."""
+    shop.add(3, age=HOUR)
+    do(shop.engine, HOLD)
+    procedure = install(shop.engine, shop.expire(), replace(UNHURRIED, lease=3600, renew=0), most=1)
+    with ThreadPoolExecutor(1) as pool, shop.engine.connect() as first, shop.engine.connect() as second:
+        first.exec_driver_sql("SELECT pg_advisory_xact_lock(2)")
+        second.exec_driver_sql("SELECT pg_advisory_xact_lock(3)")
+        called = pool.submit(call, shop.engine, procedure, NOON)
+        wait_until(shop.engine, HELD.format(2))
+        ((now,),) = ask(shop.engine, "SELECT clock_timestamp()")
+        first.rollback()
+        wait_until(shop.engine, HELD.format(3))
+        ((until,),) = ask(shop.engine, "SELECT expires_at FROM sexton.leases")
+        assert until >= now + HOUR
+        second.rollback()
+        assert called.result(PATIENCE) is None
+
+
+def test_what_may_pass_once_is_over_when_a_run_did_not_need_it(shop: Sessions) -> None:
+    """As with Python: without any limit, too, it is not kept for a later flood."""
+    shop.add(3, age=HOUR)
+    job = replace(shop.expire(), guard=Guard(max_share=1))
+    with shop.engine.begin() as connection:
+        plans = planned(job, shop.engine)
+        arm_job(connection, job.name, plans, {plan.step: 5000 for plan in plans}, "somebody")
+    assert call(shop.engine, install(shop.engine, job), NOON) is None
+    assert shop.ids(status="expired") == [1, 2, 3]
+    assert ask(shop.engine, "SELECT allowed FROM sexton.armed") == [(None,)]

@@ -89,6 +89,7 @@ WHILE v.phase <> 'done' LOOP
                 {advance}
             END IF;
         END IF;
+        v := sexton.end_batch_v1(v);
     EXCEPTION WHEN query_canceled OR OTHERS THEN
         GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_words = MESSAGE_TEXT,
             v_constraint = CONSTRAINT_NAME, v_context = PG_EXCEPTION_CONTEXT;

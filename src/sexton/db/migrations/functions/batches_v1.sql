@@ -67,6 +67,19 @@ BEGIN
     RETURN v;
 END $$;
 
+-- Last in each transaction: one that took long has used up the lease, and others wait for its row already.
+CREATE FUNCTION sexton.end_batch_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF clock_timestamp() - v.renewed >= make_interval(secs => (v.settings ->> 'renew')::float8) THEN
+        UPDATE sexton.leases l
+        SET expires_at = clock_timestamp() + make_interval(secs => (v.settings ->> 'lease')::float8)
+        WHERE l.name = 'job:' || v.job AND l.holder = v.holder AND l.epoch = v.epoch;
+        v.renewed := clock_timestamp();
+    END IF;
+    RETURN v;
+END $$;
+
 -- Learn from a full batch how many rows the next one takes; runs/sizing.py.
 CREATE FUNCTION sexton.measured_v1(v sexton.procedure_run_v1, size integer, seconds float8)
 RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
