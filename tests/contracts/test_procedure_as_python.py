@@ -173,7 +173,7 @@ def test_types_and_schemas_of_odd_names_are_found_on_any_search_path(engine: Eng
         """CREATE TABLE "100%% own's".orders (id "100%% own's"."Order""Id" PRIMARY KEY, at timestamptz NOT NULL)""",
         """INSERT INTO "100%% own's".orders VALUES (1, '2020-01-01')""",
     )
-    listed = engine.url.update_query_dict({"options": "-csearch_path=\"100%\\ own's\",public"})
+    listed = engine.url.update_query_dict({"options": '-csearch_path="100%\\ own\'s",public'})
     there = open_database(listed)
     try:
         table = Table("orders", MetaData(), Column("id", BigInteger, primary_key=True), Column("at", UtcDateTime()))

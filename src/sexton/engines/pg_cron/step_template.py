@@ -35,7 +35,8 @@ WHILE v.phase <> 'done' LOOP
         v_batch := v.take;
         v_excluding := v.excluding;
         v_around := v.around;
-        IF v.phase IN ('blame', 'step_over') OR v.phase IN ('batch', 'wait') AND v_batch = 1 AND v.words IS NOT NULL THEN
+        IF v.phase IN ('blame', 'step_over')
+            OR v.phase IN ('batch', 'wait') AND v_batch = 1 AND v.words IS NOT NULL THEN  -- whom it will be about
             IF v.waiting THEN
                 {first}
                 INTO v_row;
