@@ -148,7 +148,12 @@ def procedure_of(
 
 
 def refuse(job: Job, plans: Sequence[Any]) -> None:
-    """NotCompilable for work that needs Python, the outside, or files."""
+    """NotCompilable for work that needs Python, the outside, or files, and for slots that only a worker sees pass."""
+    if job.overlap == "skip":
+        raise NotCompilable(
+            f'{job.name}: overlap = "skip" gives up slots that come while it runs, which pg_cron makes up; '
+            "give it to a worker"
+        )
     for plan in plans:
         if not isinstance(plan, Plan):
             name = getattr(plan, "__name__", "a function")
