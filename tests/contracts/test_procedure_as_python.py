@@ -268,5 +268,16 @@ def test_what_may_pass_once_is_over_when_a_run_did_not_need_it(shop: Sessions) -
 
 def test_a_job_that_gives_slots_up_while_it_runs_is_left_to_a_worker(shop: Sessions) -> None:
     """Inside, a slot that came meanwhile would be made up by the next start."""
-    with pytest.raises(NotCompilable, match='^shop.expire_sessions: overlap = "skip" gives up'):
+    with pytest.raises(NotCompilable, match=r'^shop\.expire_sessions: overlap = "skip" gives up'):
         install(shop.engine, replace(shop.expire(), overlap="skip"))
+
+
+def test_a_column_with_the_name_of_a_variable_is_refused(shop: Sessions) -> None:
+    """`v_now` would be that column: rows would go that are not due."""
+    do(shop.engine, "ALTER TABLE sessions ADD COLUMN v_now timestamptz")
+    with pytest.raises(NotCompilable, match="column v_now of sessions has the name of a variable"):
+        install(shop.engine, shop.expire())
+    do(shop.engine, "ALTER TABLE sessions RENAME COLUMN v_now TO v_state")
+    shop.add(1, age=HOUR)
+    assert call(shop.engine, install(shop.engine, shop.expire()), NOON) is None
+    assert shop.ids(status="expired") == [1]
