@@ -3,11 +3,12 @@ PY ?= python3
 V := .venv
 WORKERS ?= 4
 PATIENT ?= 5
+INSIDE := tests/packs/marketplace tests/packs/storefront tests/packs/ledger tests/guard/test_guard.py tests/statements
 ARGS ?=
 DEV := build/dev
 LISTEN := 127.0.0.1:8787
 
-.PHONY: help demo demo-postgres dev test test-slow test-majors check format docs bench services lock clean
+.PHONY: help demo demo-postgres dev test test-slow test-inside test-majors check format docs bench services lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -31,6 +32,9 @@ test: $(V)/.ok ## Run the tests; they start the servers they need
 
 test-slow: $(V)/.ok ## Run what takes long by nature, and statements on the older major of PostgreSQL
 	@$(V)/bin/python -m pytest -n $(PATIENT) --dist worksteal -m "slow and not second_major" $(ARGS)
+
+test-inside: $(V)/.ok ## Run suites of the Python path once more, by procedures inside PostgreSQL
+	@$(V)/bin/python -m pytest -n $(PATIENT) --dist worksteal --inside $(INSIDE) $(ARGS)
 
 test-majors: $(V)/.ok ## Run the rest on the older major, before a release: what processes do when they are killed
 	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m second_major $(ARGS)

@@ -50,9 +50,30 @@ settings.register_profile(
 settings.load_profile("sexton")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest --inside tests/guard …`: the suites of the Python path once more, by procedures inside PostgreSQL."""
+    parser.addoption("--inside", action="store_true", help="run jobs by procedures inside PostgreSQL where they can be")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--inside` only what has a PostgreSQL, and asks nothing that only a process can do."""
+    if not config.getoption("--inside"):
+        return
+    chosen = [item for item in items if is_for_procedures(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+def is_for_procedures(item: pytest.Item) -> bool:
+    """On the older major alone: which one it is makes no difference to what is compared."""
+    kind = getattr(item, "callspec", None) and item.callspec.params.get("database_kind")  # type: ignore[attr-defined]
+    return kind == "postgres15" and item.get_closest_marker("by_python") is None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Announce our marker, and keep settings and signals of the developer's shell out of the tests."""
     config.addinivalue_line("markers", 'databases(*kinds): run on these only: "sqlite", "postgres", "postgres15", ...')
+    config.addinivalue_line("markers", "by_python(why): left out with --inside, as no procedure could do that")
     config.addinivalue_line("markers", "given_up: questions that take too long are given up, as for users")
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:  # started in the background: children would inherit it
@@ -160,6 +181,15 @@ def _no_default_limits(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     lift_limits(monkeypatch)
     if request.node.get_closest_marker("given_up") is None:
         await_answers(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _inside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--inside`, jobs are compiled, installed and called where that can be."""
+    if request.config.getoption("--inside"):
+        from .support.inside import run_inside_the_database
+
+        run_inside_the_database(monkeypatch)
 
 
 @pytest.fixture

@@ -69,6 +69,8 @@ DECLARE
     v_free bigint;
     v_taken bigint;
     v_row record;
+    v_from tid;  -- a stretch of the heap
+    v_to tid;
     v_state text;
     v_words text;
     v_constraint text;
@@ -185,6 +187,30 @@ BEGIN
                         v_after0_1 := v_upto0_1;
                         v_onward := true;
                     END IF;
+                ELSIF v.way = 'sweep' AND v.phase = 'batch' THEN
+                    v_from := pg_catalog.format('(%s,0)', v.block)::tid;
+                    v_to := pg_catalog.format('(%s,0)', v.block + v.take)::tid;
+                    v_free := 0;
+                    IF v.rescue THEN  -- around rows that others hold
+                        WITH free AS
+                        (SELECT idempotency_keys.key AS key
+                        FROM idempotency_keys
+                        WHERE ctid >= v_from AND ctid < v_to AND idempotency_keys.finished_at < (v_now - interval '604800 seconds') AND idempotency_keys.status IN ('completed', 'failed') AND (NOT v_excluding OR NOT EXISTS (SELECT 1 FROM sexton.poison AS sexton_aside WHERE sexton_aside.job = v_job AND sexton_aside.step = 'purge' AND sexton_aside.subject IN (sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END), idempotency_keys.key) AND (sexton_aside.form IS NULL OR sexton_aside.subject = sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END)) AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > v_now))) FOR UPDATE SKIP LOCKED)
+                         DELETE FROM idempotency_keys WHERE idempotency_keys.key IN (SELECT free.key
+                        FROM free);
+                        GET DIAGNOSTICS v_rows = ROW_COUNT;
+                    ELSE
+                        DELETE FROM idempotency_keys WHERE ctid >= v_from AND ctid < v_to AND idempotency_keys.finished_at < (v_now - interval '604800 seconds') AND idempotency_keys.status IN ('completed', 'failed') AND (NOT v_excluding OR NOT EXISTS (SELECT 1 FROM sexton.poison AS sexton_aside WHERE sexton_aside.job = v_job AND sexton_aside.step = 'purge' AND sexton_aside.subject IN (sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END), idempotency_keys.key) AND (sexton_aside.form IS NULL OR sexton_aside.subject = sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END)) AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > v_now)));
+                        GET DIAGNOSTICS v_rows = ROW_COUNT;
+                        IF v.watched THEN  -- what triggers kept
+                            SELECT count(*) AS count_1
+                            FROM idempotency_keys
+                            WHERE ctid >= v_from AND ctid < v_to AND idempotency_keys.finished_at < (v_now - interval '604800 seconds') AND idempotency_keys.status IN ('completed', 'failed') AND (NOT v_excluding OR NOT EXISTS (SELECT 1 FROM sexton.poison AS sexton_aside WHERE sexton_aside.job = v_job AND sexton_aside.step = 'purge' AND sexton_aside.subject IN (sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END), idempotency_keys.key) AND (sexton_aside.form IS NULL OR sexton_aside.subject = sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END)) AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > v_now)))
+                            INTO v_free;
+                        END IF;
+                    END IF;
+                    SET CONSTRAINTS ALL IMMEDIATE;
+                    v := sexton.count_swept_v1(v, v_rows, v_free);
                 ELSE
                     IF v.phase = 'wait' THEN  -- for rows that others hold; those that are free are taken below
                         PERFORM count(*) FROM (

@@ -56,6 +56,7 @@ def fill(shop: Market, due: int) -> None:
         connection.exec_driver_sql("ANALYZE")  # PostgreSQL chooses how to purge by what it knows of the table
 
 
+@pytest.mark.by_python("looks at each batch from the process")
 @pytest.mark.usefixtures("no_ceiling")
 def test_pf_139_3_the_work_grows_with_the_rows_deleted_batch_by_batch(shop: Market) -> None:
     fill(shop, 40)
@@ -71,6 +72,7 @@ def test_pf_139_3_the_work_grows_with_the_rows_deleted_batch_by_batch(shop: Mark
     assert shop.notifications() == list(range(40, 200))
 
 
+@pytest.mark.by_python("stops it from the process")
 @pytest.mark.usefixtures("no_ceiling")
 def test_pf_139_4_what_a_stopped_run_has_done_stays_done_and_the_next_one_goes_on(shop: Market) -> None:
     """The table stays bounded even when no run gets through to the end."""

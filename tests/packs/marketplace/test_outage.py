@@ -74,6 +74,7 @@ def test_nobody_is_told_again_after_the_outbox_was_purged(shop: Market) -> None:
     assert shop.messages() == []
 
 
+@pytest.mark.by_python("has two installations at one instant")
 def test_two_workers_at_the_same_instant_tell_and_change_everything_once(shop: Market) -> None:
     """PF-138.5"""
     for number in range(1, 31):

@@ -55,6 +55,7 @@ def test_pf_140_3_a_row_that_a_consumer_is_publishing_stays_and_the_consumer_nev
     assert shop.run("outbox").state == "succeeded"
 
 
+@pytest.mark.by_python("looks at each batch from the process")
 @pytest.mark.databases("postgres")
 def test_pf_140_3_a_consumer_at_work_during_the_purge_waits_for_none_of_its_batches(shop: Market) -> None:
     """He takes and publishes a row before each batch of thousands of old ones is committed: no wait would end."""
@@ -97,6 +98,7 @@ def publish_next(connection: Connection, events: Table) -> None:
     connection.execute(update(events).where(events.c.id == number).values(published_at=at(NOW)))
 
 
+@pytest.mark.by_python("stops between two batches")
 def test_a_row_that_ceases_to_be_due_between_two_batches_is_not_touched(shop: Market) -> None:
     """PF-138.2: every batch asks anew, of every database."""
     for number in (1, 2, 3):

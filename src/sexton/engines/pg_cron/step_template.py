@@ -14,6 +14,8 @@ DECLARED_VARIABLES = (
     "v_free bigint;",
     "v_taken bigint;",
     "v_row record;",
+    "v_from tid;  -- a stretch of the heap",
+    "v_to tid;",
     "v_state text;",
     "v_words text;",
     "v_constraint text;",
@@ -140,6 +142,26 @@ ELSIF v.way = 'window' AND NOT v.rescue AND v.phase = 'batch' THEN
         {advance}
     END IF;"""
 """A purge of single rows: by windows of an index."""
+
+SWEEP_BRANCH = """\
+ELSIF v.way = 'sweep' AND v.phase = 'batch' THEN
+    v_from := pg_catalog.format('(%s,0)', v.block)::tid;
+    v_to := pg_catalog.format('(%s,0)', v.block + v.take)::tid;
+    v_free := 0;
+    IF v.rescue THEN  -- around rows that others hold
+        {around};
+        GET DIAGNOSTICS v_rows = ROW_COUNT;
+    ELSE
+        {sweep};
+        GET DIAGNOSTICS v_rows = ROW_COUNT;
+        IF v.watched THEN  -- what triggers kept
+            {rest}
+            INTO v_free;
+        END IF;
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    v := sexton.count_swept_v1(v, v_rows, v_free);"""
+"""A purge of single rows where no index leads to them: the heap is swept once."""
 
 LOCKING = """\
 {among} := '{}';

@@ -31,14 +31,14 @@ from ...db.column_types import is_time
 from ...db.identifiers import quoted_table
 from ...db.ledger import set_aside, subject_text
 from ...db.render import in_procedure, render
-from ...policies.contract import Plan
+from ...policies.contract import Plan, in_rows
 from ...statements.postgresql_batch import batch_statement, counted_changes, lock_statement, locking_also
 from ...statements.postgresql_purge import window_end_parameter
 from ...statements.selection import after_cursor, cursor_bound, cursor_value
 from ...statements.unlisted_references import unlisted_references
 from ...texts import one_line
 from .sql_text import filled, literal
-from .step_template import LOCKING, STEP_LOOP, WINDOW_BRANCH
+from .step_template import LOCKING, STEP_LOOP, SWEEP_BRANCH, WINDOW_BRANCH
 
 MOST_LEFT, PROBED = 100_000, 5_000
 """Rows left over that are counted, and of which it is tried whether others hold them; as in `runs.left_over`."""
@@ -88,7 +88,7 @@ class _StepWriter:
             index=str(self.index),
             step=one_line(plan.step),
             session=session,
-            window=self._window() if plan.only_deletes and not plan.counts_rows else "",
+            window=f"{self._window()}\n{self._sweep()}" if plan.only_deletes and not plan.counts_rows else "",
             lock=self._lock() if plan.lock_first else "",
             taken="v_taken" if plan.lock_first else "v_row.picked",
             advance=self._copy("v_after", f"v_upto{self.index}_") if plan.lock_first else by_row,
@@ -179,6 +179,22 @@ class _StepWriter:
             rest=self._sql(select(func.count()).select_from(plan.table).where(inside)),
             advance=self._copy("v_after", f"v_upto{self.index}_"),
         )
+
+    def _sweep(self) -> str:
+        """The same where no index leads to the rows: what is due in some blocks of the heap."""
+        plan = self.plan
+        inside = and_(_stretch(), self.whole.due)
+        free = select(*plan.key).where(inside).with_for_update(skip_locked=True).cte("free")
+        return filled(
+            SWEEP_BRANCH,
+            sweep=self._sql(delete(plan.table).where(inside)),
+            around=self._sql(delete(plan.table).where(in_rows(plan.key, free))),
+            rest=self._sql(select(func.count()).select_from(plan.table).where(inside)),
+        )
+
+
+def _stretch() -> ColumnElement[bool]:
+    return and_(text("ctid >= :sexton_from"), text("ctid < :sexton_to"))
 
 
 def _unless(variable: str, condition: ColumnElement[bool]) -> ColumnElement[bool]:

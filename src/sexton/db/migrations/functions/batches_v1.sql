@@ -30,7 +30,7 @@ BEGIN
     v.fixed := 0; v.stubborn := 0; v.lost := 0;
     v.way := v.here ->> 'way';
     v.tries := 0; v.waits := 0; v.vain := 0; v.refused_in_a_row := 0; v.refused_by := NULL; v.by_reference := 0;
-    v.skips := false; v.waiting := false; v.rescue := false; v.watched := false; v.pause := 0;
+    v.block := 0; v.skips := false; v.waiting := false; v.rescue := false; v.watched := false; v.pause := 0;
     RETURN v;
 END $$;
 
@@ -39,7 +39,7 @@ CREATE FUNCTION sexton.begin_batch_v1(v sexton.procedure_run_v1) RETURNS sexton.
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     lock_wait float8 := CASE WHEN v.phase IN ('wait', 'step_over') AND v.waiting THEN (v.settings ->> 'lock_wait')::float8
-        WHEN v.phase = 'batch' AND v.way = 'window' AND NOT v.rescue THEN 0.02 ELSE 0.125 END;
+        WHEN v.phase = 'batch' AND v.way IN ('window', 'sweep') AND NOT v.rescue THEN 0.02 ELSE 0.125 END;
 BEGIN
     IF clock_timestamp() >= v.deadline THEN
         RAISE EXCEPTION 'its timeout passed' USING ERRCODE = 'SX002';
@@ -260,16 +260,47 @@ SET search_path = pg_catalog, pg_temp AS $$
     FROM sexton.updates_v1(v.here ->> 'table') u
 $$;
 
--- How the step picks its rows: by windows of an index where one leads with the time column, else row by row.
-CREATE FUNCTION sexton.choose_way_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql
+-- What one stretch of blocks gave up. kept: rows in it that are due and still there, as a trigger would not have it.
+CREATE FUNCTION sexton.count_swept_v1(v sexton.procedure_run_v1, gone bigint, kept bigint)
+RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    next_block bigint := v.block + v.take;
+BEGIN
+    v := sexton.count_batch_v1(v, CASE WHEN next_block < v.blocks THEN v.take ELSE 0 END, gone + kept, gone, 0, 0, '{}');
+    v.block := next_block;
+    RETURN v;
+END $$;
+
+-- From a sweep, which knows no single rows, to picking them one by one, from the start.
+CREATE FUNCTION sexton.pick_rows_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF v.way = 'window' THEN
-        IF NOT EXISTS (SELECT FROM pg_index i
-            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-            JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
-            WHERE i.indrelid = to_regclass(v.here ->> 'table') AND a.attname = v.here ->> 'leads'
-                AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree') THEN
+    v.size := CASE WHEN v.way = 'sweep' THEN least((v.settings ->> 'rows')::int, v.most_rows) ELSE v.size END;
+    v.lately := ARRAY[]::float8[]; v.lately_sizes := ARRAY[]::int[];
+    v.way := 'pick';
+    v.restart := true;
+    v.picked := v.picked - v.kept;
+    v.kept := 0;
+    RETURN v;
+END $$;
+
+-- How the step finds its rows: by windows of an index that leads with the time column; a table of one heap without such
+-- an index is swept once, block by block; else row by row.
+CREATE FUNCTION sexton.choose_way_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    of_table regclass := to_regclass(v.here ->> 'table');
+BEGIN
+    IF v.way = 'window' AND NOT EXISTS (SELECT FROM pg_index i
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+        WHERE i.indrelid = of_table AND a.attname = v.here ->> 'leads'
+            AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree') THEN
+        IF (SELECT c.relkind = 'r' AND NOT c.relhassubclass FROM pg_class c WHERE c.oid = of_table) THEN
+            v.way := 'sweep';
+            v.size := 128;
+            v.blocks := pg_relation_size(of_table) / current_setting('block_size')::int;
+        ELSE
             v.way := 'pick';
         END IF;
     END IF;

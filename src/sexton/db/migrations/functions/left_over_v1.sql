@@ -24,13 +24,10 @@ BEGIN
         END IF;
         v.vetoing := sexton.vetoing_triggers_v1(v.here ->> 'table', deletes);
         IF deletes OR cardinality(v.vetoing) = 0 OR locked > 0 THEN
+            v := sexton.pick_rows_v1(v);
             v.phase := 'wait';
             v.waiting := true;
-            v.restart := true;
-            v.way := 'pick';
             v.waits := 0;
-            v.picked := v.picked - v.kept;
-            v.kept := 0;
             v.known_left := due_rows;
             v.picked_before := v.picked;
             v.changed_before := v.changed;

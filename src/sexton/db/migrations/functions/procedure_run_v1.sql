@@ -23,7 +23,7 @@ CREATE TYPE sexton.procedure_run_v1 AS (
     way text, tries integer, waits integer, vain integer, words text, sqlstate text, suspect text, refused_in_a_row integer,
     refused_by text, by_reference integer, skips boolean, waiting boolean, rescue boolean, watched boolean,
     next_look timestamptz, picked_before bigint, changed_before bigint, vetoing text[],
-    newest_transaction bigint, updates bigint, step_began timestamptz, transactions_before integer
+    block bigint, blocks bigint, newest_transaction bigint, updates bigint, step_began timestamptz, transactions_before integer
 );
 
 -- What each transaction of a procedure begins with, as those of Python do: nothing that was set survives a COMMIT.

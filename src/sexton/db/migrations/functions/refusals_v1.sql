@@ -41,6 +41,8 @@ BEGIN
     ELSIF (sqlstate IN ('53100', '53200', '53300', '25006', '58030') AND NOT raised)
         OR v.phase NOT IN ('batch', 'wait') OR v.take = 0 THEN  -- no row is to blame for what came before them
         RETURN sexton.end_early_v1(v, 'failed', described, NULL);
+    ELSIF v.way = 'sweep' THEN
+        RETURN sexton.pick_rows_v1(v);
     ELSIF v.take > 1 THEN
         RETURN sexton.shrink_v1(v, 2);
     END IF;
@@ -80,7 +82,7 @@ DECLARE
 BEGIN
     IF v.phase NOT IN ('batch', 'wait') OR v.take = 0 THEN
         RETURN sexton.try_again_v1(v, 'cancelled', blocked, 'locked');
-    ELSIF v.phase = 'batch' AND v.way = 'window' AND NOT v.rescue THEN
+    ELSIF v.phase = 'batch' AND v.way IN ('window', 'sweep') AND NOT v.rescue THEN
         v.rescue := true;
         RETURN v;
     END IF;
