@@ -101,19 +101,8 @@ BEGIN
                 v_batch := v.take;
                 v_excluding := v.excluding;
                 v_around := v.around;
-                IF v.phase = 'judge' THEN
-                    v := sexton.limit_v1(v);
-                    IF v.phase = 'judge' THEN
-                        v_most := v.most_due;
-                        SELECT count(*) AS count_1
-                        FROM (SELECT idempotency_keys.key AS key
-                        FROM idempotency_keys
-                        WHERE idempotency_keys.finished_at < (v_now - interval '604800 seconds') AND idempotency_keys.status IN ('completed', 'failed') AND (NOT v_excluding OR NOT EXISTS (SELECT 1 FROM sexton.poison AS sexton_aside WHERE sexton_aside.job = v_job AND sexton_aside.step = 'purge' AND sexton_aside.subject IN (sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END), idempotency_keys.key) AND (sexton_aside.form IS NULL OR sexton_aside.subject = sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END)) AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > v_now)))
-                         LIMIT v_most) AS anon_1
-                        INTO v_rows;
-                        v := sexton.judge_v1(v, v_rows);
-                    END IF;
-                ELSIF v.phase IN ('blame', 'step_over') THEN
+                IF v.phase IN ('blame', 'step_over')
+                    OR v.phase IN ('batch', 'wait') AND v_batch = 1 AND v.words IS NOT NULL THEN  -- whom it will be about
                     IF v.waiting THEN
                         SELECT sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END) AS subject, CAST(idempotency_keys.finished_at AS TEXT) AS last_0, idempotency_keys.key AS last_1
                         FROM idempotency_keys
@@ -127,16 +116,31 @@ BEGIN
                          LIMIT 1 FOR UPDATE OF idempotency_keys SKIP LOCKED
                         INTO v_row;
                     END IF;
-                    IF v.phase = 'blame' THEN
-                        v := sexton.set_aside_v1(v, v_row.subject);
-                    ELSE
-                        IF v_row.subject IS NOT NULL THEN
-                            v_after0_0 := v_row.last_0;
-                            v_after0_1 := v_row.last_1;
-                            v_onward := true;
-                        END IF;
-                        v := sexton.stepped_over_v1(v);
+                    IF v.phase IN ('batch', 'wait') THEN
+                        v.suspect := v_row.subject;
                     END IF;
+                END IF;
+                IF v.phase = 'judge' THEN
+                    v := sexton.limit_v1(v);
+                    IF v.phase = 'judge' THEN
+                        v_most := v.most_due;
+                        SELECT count(*) AS count_1
+                        FROM (SELECT idempotency_keys.key AS key
+                        FROM idempotency_keys
+                        WHERE idempotency_keys.finished_at < (v_now - interval '604800 seconds') AND idempotency_keys.status IN ('completed', 'failed') AND (NOT v_excluding OR NOT EXISTS (SELECT 1 FROM sexton.poison AS sexton_aside WHERE sexton_aside.job = v_job AND sexton_aside.step = 'purge' AND sexton_aside.subject IN (sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END), idempotency_keys.key) AND (sexton_aside.form IS NULL OR sexton_aside.subject = sexton.bounded(CASE WHEN substr(idempotency_keys.key, 1, 1) = '~' THEN '~0' || substr(idempotency_keys.key, 2) ELSE idempotency_keys.key END)) AND (sexton_aside.next_at IS NULL OR sexton_aside.next_at > v_now)))
+                         LIMIT v_most) AS anon_1
+                        INTO v_rows;
+                        v := sexton.judge_v1(v, v_rows);
+                    END IF;
+                ELSIF v.phase = 'blame' THEN
+                    v := sexton.set_aside_v1(v, v_row.subject);
+                ELSIF v.phase = 'step_over' THEN
+                    IF v_row.subject IS NOT NULL THEN
+                        v_after0_0 := v_row.last_0;
+                        v_after0_1 := v_row.last_1;
+                        v_onward := true;
+                    END IF;
+                    v := sexton.stepped_over_v1(v);
                 ELSIF v.phase IN ('left', 'count_left') THEN
                     SELECT count(*) AS count_1
                     FROM (SELECT idempotency_keys.key AS key
@@ -241,6 +245,7 @@ BEGIN
                         v_onward := true;
                     END IF;
                 END IF;
+                v := sexton.end_batch_v1(v);
             EXCEPTION WHEN query_canceled OR OTHERS THEN
                 GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_words = MESSAGE_TEXT,
                     v_constraint = CONSTRAINT_NAME, v_context = PG_EXCEPTION_CONTEXT;
@@ -249,8 +254,16 @@ BEGIN
             COMMIT;
             PERFORM sexton.begin_transaction_v1('"public", pg_temp');
             WHILE v.pause > 0 LOOP
-                PERFORM pg_catalog.pg_sleep(v.pause);
-                v := sexton.rested_v1(v);
+                v.take := 0;  -- no row is to blame for what comes now
+                BEGIN
+                    PERFORM pg_catalog.pg_sleep(v.pause);
+                    v := sexton.rested_v1(v);
+                EXCEPTION WHEN query_canceled OR OTHERS THEN
+                    GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_words = MESSAGE_TEXT,
+                        v_constraint = CONSTRAINT_NAME, v_context = PG_EXCEPTION_CONTEXT;
+                    v.pause := 0;
+                    v := sexton.answer_v1(v, v_state, v_words, v_constraint, v_context);
+                END;
                 COMMIT;
                 PERFORM sexton.begin_transaction_v1('"public", pg_temp');
             END LOOP;

@@ -18,13 +18,15 @@ from .search_path import search_path
 from .statement_timeout import limited_time
 from .trust import trusted_of
 
-_QUOTED = re.compile(
+QUOTED = re.compile(
     r"""--[^\n]*|/\*.*?\*/                                    # comments
     |[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"    # texts and names
     |(\$(?:[^\W\d]\w*)?\$).*?\1                                # texts between dollars
     """,
     re.DOTALL | re.VERBOSE,
 )
+"""Parts of a text of SQL inside which nothing is a word of SQL."""
+
 _QUERIES = re.compile(r"[\s(]*(?:SELECT|WITH|VALUES)\b", re.IGNORECASE)
 
 
@@ -34,7 +36,7 @@ def one_query(sql: str) -> str:
     What cannot be seen here, a text that never ends for instance, the database refuses.
     """
     query = sql.rstrip().rstrip(";").rstrip()
-    bare = _QUOTED.sub(" ", query).rstrip()
+    bare = QUOTED.sub(" ", query).rstrip()
     if ";" in bare.rstrip("; \t\n"):
         raise ValueError("holds more than one statement; write one SELECT that returns one value")
     if not _QUERIES.match(bare):

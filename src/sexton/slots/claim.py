@@ -15,7 +15,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, case, exists, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    DateTime,
+    Engine,
+    case,
+    column,
+    exists,
+    extract,
+    func,
+    insert,
+    literal,
+    select,
+    table,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ..db.connect import connection_errors_translated
@@ -135,7 +150,16 @@ def dead_runs(dialect: str) -> tuple[ColumnElement[bool], ...]:
         leases.epoch == runs.epoch,
         leases.expires_at > database_now(dialect),
     )
-    return runs.finished_at.is_(None), runs.state == RunState.RUNNING, ~exists(alive)
+    found = (runs.finished_at.is_(None), runs.state == RunState.RUNNING, ~exists(alive))
+    return found if dialect == "sqlite" else (*found, ~_in_a_session(runs.worker))
+
+
+def _in_a_session(worker: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether it is a session of this server that is there: a procedure renews its lease between two statements only,
+    and one may take longer than the lease. Of a session of another role it is not known."""
+    activity = table("pg_stat_activity", column("pid"), column("backend_start", DateTime()), schema="pg_catalog")
+    name = func.concat("pg_cron:", activity.c.pid, ":", extract("epoch", activity.c.backend_start))
+    return exists(select(activity.c.pid).where(name == worker))
 
 
 def _abandon(connection: Connection, *which: ColumnElement[bool]) -> int:

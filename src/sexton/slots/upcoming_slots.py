@@ -89,6 +89,16 @@ def fill(connection: Connection, job: Job, now: datetime) -> int:
     return changed + len(old) + len(rows)
 
 
+def astray(connection: Connection, job: Job, now: datetime) -> int:
+    """Of the slots that are written from now on, how many are missing, not the schedule's, or named otherwise there."""
+    table = own_tables(connection.dialect.name).slots
+    found = select(table.c.slot, table.c.local_slot).where(table.c.job == job.name, table.c.slot > now)
+    there = {row.slot: row.local_slot for row in connection.execute(found)}
+    until = max(there, default=now)
+    wanted = {slot: local for slot, local in slots_ahead(job.schedule, now).items() if now < slot <= until}
+    return len({slot for slot, _ in there.items() ^ wanted.items()})
+
+
 def slots_ahead(schedule: Schedule | None, now: datetime) -> Mapping[datetime, str | None]:
     """What is to be written, from the latest past slot on: each, and what it is called there; for intervals nothing."""
     if schedule is None or as_interval(schedule, now) is not None:

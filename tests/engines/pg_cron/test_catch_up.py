@@ -59,3 +59,16 @@ def test_objects_of_strangers_on_the_search_path_are_not_called(shop: CronShop) 
     shop.database.dispose()
     call(shop)
     assert len(shop.do(STATES)) == 2
+
+
+def test_a_job_that_stands_still_until_it_is_installed_again_keeps_no_other_back(shop: CronShop) -> None:
+    """It has no run that would put it behind the others: an error of its would end each call before them."""
+    install(shop.app, PgCronOptions())
+    shop.do(LONG_AGO, "UPDATE sexton.schedules SET expression = 'other' WHERE job = 'policies.codes'")
+    call(shop)
+    assert shop.do(STATES) == [("policies.carts", "succeeded")]
+    with (
+        pytest.raises(DBAPIError, match="on another schedule by now"),
+        shop.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+    ):
+        connection.execute(text('CALL sexton."job_policies.codes"()'))

@@ -68,6 +68,16 @@ CHANGES: dict[str, tuple[str, Callable[[CronShop], object]]] = {
         "slots are written until",
         lambda shop: shop.do("DELETE FROM sexton.slots WHERE slot > now() + interval '50 days'"),
     ),
+    "a slot that is gone": (
+        "of its slots are not those of its schedule and zone",
+        lambda shop: shop.do(
+            "DELETE FROM sexton.slots WHERE slot BETWEEN now() + interval '5 days' AND now() + interval '7 days'"
+        ),
+    ),
+    "other rules of the zone": (
+        "of its slots are not those of its schedule and zone",
+        lambda shop: shop.do("UPDATE sexton.slots SET local_slot = 'other' WHERE slot > now()"),
+    ),
 }
 
 

@@ -23,6 +23,8 @@ from sexton.jobs.schedule import Every, Schedule
 from sexton.run_state import OutcomeCode, RunState
 from sexton.slots.due import due_runs
 from sexton.slots.due_run import DueRun
+from sexton.slots.queue import enqueue
+from sexton.slots.schedule_overrides import pause
 from tests.support.databases import Databases
 
 BEGIN = datetime(2026, 10, 20, 12, 0, tzinfo=UTC)
@@ -141,3 +143,18 @@ def test_pgc_3_a_procedure_finds_the_slot_due_that_python_finds(
         transaction.rollback()
 
     assert found == wanted[:1]
+
+
+def test_what_somebody_asked_for_is_due_in_a_pause_too(engine: Engine) -> None:
+    """As with Python: a pause is of slots."""
+    job = Job("shop.tidy", work=len, schedule=every("5m"), catch_up=True)
+    with engine.connect() as connection, connection.begin() as transaction:
+        fill(connection, job, [], BEGIN, None)
+        pause(connection, job, until=None, reason="", by="somebody")
+        assert by_procedure(connection, job, BEGIN) == due_runs(connection, [job], BEGIN) == []
+        number, _ = enqueue(connection, job, by="somebody")
+        assert [run.queued for run in due_runs(connection, [job], BEGIN)] == [number]
+        told = json.dumps(schedule_settings(connection, job))
+        asked = text("SELECT queued FROM sexton.due_v1('shop.tidy', CAST(:told AS jsonb), :now)")
+        assert connection.execute(asked, {"told": told, "now": BEGIN}).scalars().all() == [number]
+        transaction.rollback()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from sexton.engines.pg_cron.installation import install, uninstall
+from sexton.engines.pg_cron.cron_database import CronLine, InstalledLine
+from sexton.engines.pg_cron.installation import install, of_database, uninstall
 from sexton.engines.pg_cron.options import PgCronOptions
 from tests.support.pg_cron import CronShop
 
@@ -66,3 +67,15 @@ def test_the_limit_of_a_session_is_the_longest_timeout_and_half_a_minute(shop: C
     with shop.database.connect() as connection:
         asked = text("SELECT reset_val FROM pg_settings WHERE name = 'statement_timeout'")
         assert connection.execute(asked).scalar() == ("0" if stay else "270000")
+
+
+def test_lines_of_a_database_whose_name_ends_alike_are_left_alone() -> None:
+    """A database may have an @ in its name, and no job has."""
+    there = [
+        InstalledLine(number, CronLine(name, "0 * * * *", "CALL …", database), True)
+        for number, (name, database) in enumerate(
+            [("sx:a.b@shop", "shop"), ("sx:a.c@shop", "moved"), ("sx:a.b@old@shop", "old@shop"), ("other", "shop")]
+        )
+    ]
+    assert [line.number for line in of_database(there, "shop")] == [0, 1, 3]
+    assert [line.number for line in of_database(there, "old@shop")] == [2]

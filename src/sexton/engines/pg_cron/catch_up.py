@@ -25,6 +25,7 @@ BEGIN
         ORDER BY (SELECT max(r.started_at) FROM sexton.runs r WHERE r.job = j.job) NULLS FIRST, j.place)
     LOOP
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);  -- each COMMIT has undone it
+        PERFORM pg_catalog.set_config('sexton.calls_all', 'yes', true);  -- one that stands still stops no other
         EXIT WHEN clock_timestamp() > statement_timestamp() + interval '30 seconds';
         CASE v_job
 {calls}

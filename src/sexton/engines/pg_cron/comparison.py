@@ -16,7 +16,7 @@ from ...db.server_clock import ask_now
 from ...jobs.duration import parse_duration
 from ...jobs.job import Job
 from ...slots.due import newest_attempts
-from ...slots.upcoming_slots import LOW, as_interval, written_until
+from ...slots.upcoming_slots import LOW, as_interval, astray, written_until
 from .catch_up import CATCH_UP
 from .cron_database import CronLine, InstalledLine, cron_connection, lines
 from .installation import of_database
@@ -70,6 +70,7 @@ class _There:
     procedures: Mapping[str, InstalledProcedure]
     lines: Sequence[InstalledLine]
     until: Mapping[str, datetime]
+    astray: Mapping[str, int]
     now: datetime
     limit: str | None
 
@@ -113,7 +114,8 @@ def _look(app: App, options: PgCronOptions, want: Wanted) -> tuple[_There, list[
         require_schema(connection)
         until = written_until(connection, [job.name for job in want.jobs])
         now = ask_now(connection)
-        return _There(procedures(connection), there, until, now, call_limit(connection)), shared
+        wrong = {job.name: astray(connection, job, now) for job in want.jobs if job.name in until}
+        return _There(procedures(connection), there, until, wrong, now, call_limit(connection)), shared
 
 
 def _line_for(line: CronLine | None, there: Sequence[InstalledLine]) -> InstalledLine | None:
@@ -151,6 +153,8 @@ def _slot_drift(job: Job, there: _There) -> Iterator[str]:
         yield "no slots are left, so it fails"
     elif until - there.now < LOW:
         yield f"slots are written until {until:%Y-%m-%d} only"
+    if there.astray.get(job.name):
+        yield f"{there.astray[job.name]:,} of its slots are not those of its schedule and zone"
 
 
 def _others(want: Wanted, there: _There, shared: Sequence[CronLine]) -> Iterator[InstalledJob]:

@@ -98,7 +98,7 @@ def of_database(there: list[InstalledLine], database: str) -> Iterator[Installed
     """Lines that connect to this database, or are named as if they did."""
     for line in there:
         if line.line.name != HISTORY_NAME and (
-            line.line.database == database or line.line.name.endswith(f"@{database}")
+            line.line.database == database or line.line.name.partition("@")[2] == database  # no job has an @
         ):
             yield line
 

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from ...db.search_path import search_path
 from ...errors import PolicyError
+from ...guard.arming import tables_of
 from ...jobs.job import Job
 from ...policies.contract import Plan
 from ...runs.context import Limits
 from ...version import __version__
-from .run_settings import run_settings
+from .run_settings import run_settings, session_path
 from .sql_text import dollar_quoted, filled, literal
 from .step_template import DECLARED_VARIABLES
 from .step_text import step_text
@@ -33,6 +33,14 @@ MAX_NAME_BYTES = 63
 PROCEDURE_PREFIX = "job_"
 
 _HASHED = 16
+
+_IN_STATEMENTS = r"^v_(now|run|job|batch|most|excluding|around|onward|bounded|among[0-9]+_|(after|upto)[0-9]+_[0-9]+)$"
+"""Variables that stand where Python binds values; `#variable_conflict` lets columns come first, for all other names."""
+
+_COLUMNS = text(
+    'SELECT c.relname AS "table", a.attname AS "column" FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid'
+    " WHERE a.attrelid = ANY (CAST(:numbers AS oid[])) AND a.attname ~ :names ORDER BY 1, 2 LIMIT 1"
+)
 
 _BODY = """
 #variable_conflict use_column
@@ -134,12 +142,13 @@ def procedure_of(
     NotCompilable for a job that does more than change rows.
     """
     refuse(job, plans)
+    _refuse_columns(connection, job, plans)
     settings = run_settings(connection, job, plans, limits, settings_definition)
-    session = _session(search_path(connection.dialect).sql)
+    session = _session(session_path(connection))
     steps = [step_text(connection, plan, number, session) for number, plan in enumerate(plans)]
     body = filled(
         _BODY,
-        settings=dollar_quoted(settings, "settings"),
+        settings=dollar_quoted(settings.replace("\n", "\n    "), "settings"),
         job=literal(job.name),
         variables="\n".join((*DECLARED_VARIABLES, *_declared(steps))),
         session=session,
@@ -149,7 +158,12 @@ def procedure_of(
 
 
 def refuse(job: Job, plans: Sequence[Any]) -> None:
-    """NotCompilable for work that needs Python, the outside, or files."""
+    """NotCompilable for work that needs Python, the outside, or files, and for slots that only a worker sees pass."""
+    if job.overlap == "skip":
+        raise NotCompilable(
+            f'{job.name}: overlap = "skip" gives up slots that come while it runs, which pg_cron makes up; '
+            "give it to a worker"
+        )
     for plan in plans:
         if not isinstance(plan, Plan):
             name = getattr(plan, "__name__", "a function")
@@ -159,6 +173,18 @@ def refuse(job: Job, plans: Sequence[Any]) -> None:
         why = _obstacle(plan)
         if why:
             raise NotCompilable(f"{job.name}, step {plan.step}: {why}; give it to a worker")
+
+
+def _refuse_columns(connection: Connection, job: Job, plans: Sequence[Plan]) -> None:
+    """NotCompilable where a column is named like a variable that stands in statements: it would be taken for it."""
+    for plan in plans:
+        numbers = [found[1] for found in tables_of(connection, plan)["tables"].values() if found is not None]
+        found = connection.execute(_COLUMNS, {"numbers": numbers, "names": _IN_STATEMENTS}).first()
+        if found is not None:
+            raise NotCompilable(
+                f"{job.name}, step {plan.step}: column {found.column} of {found.table} has the name of a variable of "
+                "procedures; give it to a worker"
+            )
 
 
 def _obstacle(plan: Plan) -> str:

@@ -10,7 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from ...db.identifiers import quoted_table
+from ...db.operator_query import one_query
+from ...db.search_path import search_path
 from ...db.server_clock import ask_now
+from ...errors import PolicyError
 from ...guard.arming import armed_name, called, tables_of
 from ...guard.plan_fingerprint import definition, definitions_before
 from ...jobs.job import Job
@@ -24,7 +27,7 @@ from ...statements.unlisted_references import unlisted_references
 
 _QUALIFIED = text(
     "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE c.oid = to_regclass(:name)"
+    " WHERE c.oid = coalesce(CAST(:number AS oid), to_regclass(:name))"
 )
 
 
@@ -42,10 +45,25 @@ def run_settings(
         "rows": limits.rows,
         "lock_wait": limits.lock_wait,
         "replica_lag": limits.replica_lag,
-        "pause_while": limits.pause_while,
+        **_query(connection, limits),
         "steps": [_step(connection, job, plan, limits) for plan in plans],
     }
     return json.dumps(settings, indent=1, ensure_ascii=False)
+
+
+def session_path(connection: Connection) -> str:
+    """Where names of the product are looked up, as no driver reads it: a percent sign is one."""
+    return search_path(connection.dialect).sql.replace("%%", "%")
+
+
+def _query(connection: Connection, limits: Limits) -> dict[str, Any]:
+    """What is asked before the run goes on, and where its names are looked up. PolicyError where it is no query."""
+    if limits.pause_while is None:
+        return {"pause_while": None}
+    try:
+        return {"pause_while": one_query(limits.pause_while), "path": session_path(connection)}
+    except ValueError as error:
+        raise PolicyError(f"run.pause_while {error}") from error
 
 
 def schedule_settings(connection: Connection, job: Job) -> dict[str, Any]:
@@ -69,7 +87,7 @@ def schedule_settings(connection: Connection, job: Job) -> dict[str, Any]:
 def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[str, Any]:
     guard = plan.guard
     known = tables_of(connection, plan)
-    names = {name: found[0] for name, found in known["tables"].items() if found is not None}
+    there = {name: found for name, found in known["tables"].items() if found is not None}
     references = unlisted_references(connection, plan)
     return {
         "step": plan.step,
@@ -78,8 +96,8 @@ def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[
         "policy": armed_name(job.name, plan),
         "definition": definition(connection, plan),
         "earlier": list(definitions_before(connection, plan)),
-        "names": names,
-        "tables": {name: qualified_table(connection, found) for name, found in names.items()},
+        "names": {name: found[0] for name, found in there.items()},
+        "tables": {name: qualified_table(connection, number=found[1]) for name, found in there.items()},
         "arm": guard is not None and guard.arm,
         "max_share": None if guard is None else guard.max_share,
         "share_words": None if guard is None else f"{guard.max_share:g}",
@@ -97,7 +115,10 @@ def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[
     }
 
 
-def qualified_table(connection: Connection, name: str) -> str | None:
-    """With its schema, quoted where that is needed: as every session finds it; None: it is not there."""
-    found = connection.execute(_QUALIFIED, {"name": name}).scalar_one_or_none()
+def qualified_table(connection: Connection, name: str | None = None, *, number: int | None = None) -> str | None:
+    """With its schema, quoted where that is needed: as every session finds it; None: it is not there.
+
+    name: as it is written in SQL; or the number that it has in this database.
+    """
+    found = connection.execute(_QUALIFIED, {"name": name, "number": number}).scalar_one_or_none()
     return None if found is None else str(found)

@@ -37,6 +37,19 @@ WHILE v.phase <> 'done' LOOP
         v_batch := v.take;
         v_excluding := v.excluding;
         v_around := v.around;
+        IF v.phase IN ('blame', 'step_over')
+            OR v.phase IN ('batch', 'wait') AND v_batch = 1 AND v.words IS NOT NULL THEN  -- whom it will be about
+            IF v.waiting THEN
+                {first}
+                INTO v_row;
+            ELSE
+                {blame}
+                INTO v_row;
+            END IF;
+            IF v.phase IN ('batch', 'wait') THEN
+                v.suspect := v_row.subject;
+            END IF;
+        END IF;
         IF v.phase = 'judge' THEN
             v := sexton.limit_v1(v);
             IF v.phase = 'judge' THEN
@@ -45,22 +58,13 @@ WHILE v.phase <> 'done' LOOP
                 INTO v_rows;
                 v := sexton.judge_v1(v, v_rows);
             END IF;
-        ELSIF v.phase IN ('blame', 'step_over') THEN
-            IF v.waiting THEN
-                {first}
-                INTO v_row;
-            ELSE
-                {blame}
-                INTO v_row;
+        ELSIF v.phase = 'blame' THEN
+            v := sexton.set_aside_v1(v, v_row.subject);
+        ELSIF v.phase = 'step_over' THEN
+            IF v_row.subject IS NOT NULL THEN
+                {advance_row}
             END IF;
-            IF v.phase = 'blame' THEN
-                v := sexton.set_aside_v1(v, v_row.subject);
-            ELSE
-                IF v_row.subject IS NOT NULL THEN
-                    {advance_row}
-                END IF;
-                v := sexton.stepped_over_v1(v);
-            END IF;
+            v := sexton.stepped_over_v1(v);
         ELSIF v.phase IN ('left', 'count_left') THEN
             {left}
             INTO v_rows;
@@ -88,6 +92,7 @@ WHILE v.phase <> 'done' LOOP
                 {advance}
             END IF;
         END IF;
+        v := sexton.end_batch_v1(v);
     EXCEPTION WHEN query_canceled OR OTHERS THEN
         GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_words = MESSAGE_TEXT,
             v_constraint = CONSTRAINT_NAME, v_context = PG_EXCEPTION_CONTEXT;
@@ -96,8 +101,16 @@ WHILE v.phase <> 'done' LOOP
     COMMIT;
     {session};
     WHILE v.pause > 0 LOOP
-        PERFORM pg_catalog.pg_sleep(v.pause);
-        v := sexton.rested_v1(v);
+        v.take := 0;  -- no row is to blame for what comes now
+        BEGIN
+            PERFORM pg_catalog.pg_sleep(v.pause);
+            v := sexton.rested_v1(v);
+        EXCEPTION WHEN query_canceled OR OTHERS THEN
+            GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_words = MESSAGE_TEXT,
+                v_constraint = CONSTRAINT_NAME, v_context = PG_EXCEPTION_CONTEXT;
+            v.pause := 0;
+            v := sexton.answer_v1(v, v_state, v_words, v_constraint, v_context);
+        END;
         COMMIT;
         {session};
     END LOOP;

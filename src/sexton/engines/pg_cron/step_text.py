@@ -36,6 +36,7 @@ from ...statements.postgresql_batch import batch_statement, counted_changes, loc
 from ...statements.postgresql_purge import window_end_parameter
 from ...statements.selection import after_cursor, cursor_bound, cursor_value
 from ...statements.unlisted_references import unlisted_references
+from ...texts import one_line
 from .sql_text import filled, literal
 from .step_template import LOCKING, STEP_LOOP, SWEEP_BRANCH, WINDOW_BRANCH
 
@@ -85,7 +86,7 @@ class _StepWriter:
             STEP_LOOP,
             number=str(self.index + 1),
             index=str(self.index),
-            step=plan.step,
+            step=one_line(plan.step),
             session=session,
             window=f"{self._window()}\n{self._sweep()}" if plan.only_deletes and not plan.counts_rows else "",
             lock=self._lock() if plan.lock_first else "",
@@ -133,7 +134,9 @@ class _StepWriter:
         marks = [cursor_value(column).label(f"last_{number}") for number, column in enumerate(self.plan.order)]
         first = select(subject_text(self.plan.key).label("subject"), *marks).where(self.onward.due)
         first = first.order_by(*self.plan.order).limit(1)
-        return self._sql(first.with_for_update(of=self.plan.table, skip_locked=True) if locking else first)
+        if locking:  # as the batch does
+            first = first.with_for_update(of=self.plan.table, skip_locked=True, key_share=not self.plan.deletes)
+        return self._sql(first)
 
     def _referring(self) -> str:
         if not self.references:
@@ -200,9 +203,11 @@ def _unless(variable: str, condition: ColumnElement[bool]) -> ColumnElement[bool
 
 
 def _types(connection: Connection, plan: Plan) -> dict[str, str]:
-    """Types of the table's columns as the database writes them."""
+    """Types of the table's columns, with their schema: the session of a call may have any search path."""
     asked = text(
-        "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a"
+        "SELECT a.attname, CASE n.nspname WHEN 'pg_catalog' THEN format_type(a.atttypid, a.atttypmod)"
+        " ELSE format('%I.%I', n.nspname, t.typname) END"
+        " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace"
         " WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped"
     )
     name = quoted_table(connection.dialect, plan.table)

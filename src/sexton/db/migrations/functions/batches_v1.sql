@@ -67,6 +67,19 @@ BEGIN
     RETURN v;
 END $$;
 
+-- Last in each transaction: one that took long has used up the lease, and others wait for its row already.
+CREATE FUNCTION sexton.end_batch_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF clock_timestamp() - v.renewed >= make_interval(secs => (v.settings ->> 'renew')::float8) THEN
+        UPDATE sexton.leases l
+        SET expires_at = clock_timestamp() + make_interval(secs => (v.settings ->> 'lease')::float8)
+        WHERE l.name = 'job:' || v.job AND l.holder = v.holder AND l.epoch = v.epoch;
+        v.renewed := clock_timestamp();
+    END IF;
+    RETURN v;
+END $$;
+
 -- Learn from a full batch how many rows the next one takes; runs/sizing.py.
 CREATE FUNCTION sexton.measured_v1(v sexton.procedure_run_v1, size integer, seconds float8)
 RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -181,44 +194,6 @@ BEGIN
     END IF;
     v.rescue := false;
     RETURN sexton.rest_v1(v);
-END $$;
-
--- Whether replicas lag behind, or the operator's query says that others need the server; runs/throttle.py.
-CREATE FUNCTION sexton.is_busy_v1(settings jsonb) RETURNS boolean LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    said text;
-BEGIN
-    IF (SELECT max(extract(epoch FROM replay_lag)) FROM pg_stat_replication) > (settings ->> 'replica_lag')::float8 THEN
-        RETURN true;
-    ELSIF settings ->> 'pause_while' IS NULL THEN
-        RETURN false;
-    END IF;
-    EXECUTE settings ->> 'pause_while' INTO said;
-    RETURN said IS NOT NULL AND said NOT IN ('', '0', 'f', 'false');
-END $$;
-
--- After each batch, once a second: rest while others need the server.
-CREATE FUNCTION sexton.rest_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF v.next_look IS NULL OR v.next_look <= clock_timestamp() THEN
-        v.next_look := clock_timestamp() + interval '1 s';
-        v.pause := CASE WHEN sexton.is_busy_v1(v.settings) THEN 1 ELSE v.pause END;
-    END IF;
-    RETURN v;
-END $$;
-
--- After a rest: keep the lease, and rest on while that is asked for and there is time.
-CREATE FUNCTION sexton.rested_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    v.pause := CASE WHEN clock_timestamp() < v.deadline AND sexton.is_busy_v1(v.settings) THEN 1 ELSE 0 END;
-    UPDATE sexton.leases l
-    SET expires_at = clock_timestamp() + make_interval(secs => (v.settings ->> 'lease')::float8)
-    WHERE l.name = 'job:' || v.job AND l.holder = v.holder AND l.epoch = v.epoch;
-    v.renewed := CASE WHEN FOUND THEN clock_timestamp() ELSE to_timestamp(0) END;
-    RETURN v;
 END $$;
 
 -- How far others may have moved rows: the server's next transaction, and all updates of the table; statements/moved_rows.py.

@@ -143,7 +143,18 @@ BEGIN
         v.most_due := least(greatest(v.limit_rows + coalesce(v.allowed, 0), 100) + 1, (v.here ->> 'limit')::bigint);
     ELSE
         v.phase := 'batch';
+        v := sexton.end_allowance_v1(v);
     END IF;
+    RETURN v;
+END $$;
+
+-- What may pass beyond the limits is not needed any more; guard/allowance.py.
+CREATE FUNCTION sexton.end_allowance_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE sexton.armed SET allowed = NULL WHERE v.allowed IS NOT NULL AND policy = v.here ->> 'policy'
+        AND armed_at = v.armed_at;
+    v.allowed := NULL;
     RETURN v;
 END $$;
 
@@ -169,10 +180,7 @@ BEGIN
         END IF;
     END IF;
     IF (share > 0 AND rows <= 100) OR rows <= v.limit_rows THEN
-        UPDATE sexton.armed SET allowed = NULL WHERE v.allowed IS NOT NULL AND policy = v.here ->> 'policy'
-            AND armed_at = v.armed_at;
-        v.allowed := NULL;
-        RETURN v;
+        RETURN sexton.end_allowance_v1(v);
     ELSIF allowed IS NOT NULL THEN
         v.limit_rows := v.limit_rows + allowed;
         v.limit_words := format('%s of them as they were due when it was armed', sexton.counted_words_v1(allowed));

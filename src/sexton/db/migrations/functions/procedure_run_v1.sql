@@ -20,7 +20,7 @@ CREATE TYPE sexton.procedure_run_v1 AS (
     size integer, take integer, most_rows integer, goal double precision, began timestamptz, lately double precision[], lately_sizes integer[],
     fixed double precision, stubborn integer, lost integer,
     -- what went wrong lately
-    way text, tries integer, waits integer, vain integer, words text, sqlstate text, refused_in_a_row integer,
+    way text, tries integer, waits integer, vain integer, words text, sqlstate text, suspect text, refused_in_a_row integer,
     refused_by text, by_reference integer, skips boolean, waiting boolean, rescue boolean, watched boolean,
     next_look timestamptz, picked_before bigint, changed_before bigint, vetoing text[],
     block bigint, blocks bigint, newest_transaction bigint, updates bigint, step_began timestamptz, transactions_before integer
@@ -109,10 +109,18 @@ BEGIN
     PERFORM set_config('lock_timeout', '2s', true);
     SELECT NULL::timestamptz AS slot, 0 AS missed, NULL::text AS local_slot, NULL::bigint AS queued INTO due;
     IF asked IS NULL THEN
-        SELECT * INTO due FROM sexton.due_v1(of_job, settings, clock_timestamp());
-        IF NOT FOUND THEN
+        BEGIN
+            SELECT * INTO due FROM sexton.due_v1(of_job, settings, clock_timestamp());
+            IF NOT FOUND THEN
+                RETURN NULL;
+            END IF;
+        EXCEPTION WHEN SQLSTATE 'SX003' THEN  -- its own line says so; where all jobs are called, the others go on
+            IF coalesce(current_setting('sexton.calls_all', true), '') = '' THEN
+                RAISE;
+            END IF;
+            RAISE WARNING '%', SQLERRM;
             RETURN NULL;
-        END IF;
+        END;
     END IF;
     v.job := of_job;
     v.settings := settings;
@@ -231,9 +239,14 @@ BEGIN
     END IF;
 END $$;
 
--- Whether a later slot may be asked for now; after other ends it would pass one that is still to be tried.
-CREATE FUNCTION sexton.is_settled_v1(v sexton.procedure_run_v1) RETURNS boolean LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp AS $$ SELECT v.state IN ('succeeded', 'partial') $$;
+-- Whether a later slot may be asked for now; after other ends it would pass one that is still to be tried. Not where
+-- the server would end the call, whose limit is one run's, before that run's own time is over.
+CREATE FUNCTION sexton.is_settled_v1(v sexton.procedure_run_v1) RETURNS boolean LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT v.state IN ('succeeded', 'partial') AND (most.length = interval '0' OR most.length
+        >= clock_timestamp() - statement_timestamp() + make_interval(secs => (v.settings ->> 'timeout')::float8))
+    FROM (SELECT current_setting('statement_timeout')::interval) AS most (length)
+$$;
 
 -- What people and dashboards read about runs, by the column names of the ledger's ticket (PGC-2).
 CREATE VIEW sexton.job_runs AS

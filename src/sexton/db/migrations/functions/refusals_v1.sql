@@ -30,6 +30,8 @@ BEGIN
         RETURN sexton.end_early_v1(v, 'lost', words, NULL);
     ELSIF sqlstate = 'SX002' THEN
         RETURN sexton.end_early_v1(v, 'timed_out', words, NULL);
+    ELSIF sqlstate = 'SX005' THEN
+        RETURN sexton.end_early_v1(v, 'failed', words, NULL);
     ELSIF sqlstate = '57014' THEN
         RETURN sexton.cancelled_v1(v);
     ELSIF sqlstate IN ('40001', '40P01') AND NOT (raised AND v.tries >= 3) THEN
@@ -107,15 +109,22 @@ BEGIN
     RETURN v;
 END $$;
 
--- A batch of one row was refused: set the row aside, longer each time. refused: its name; NULL: no row is to blame.
+-- What was said, without what differs from row to row.
+CREATE FUNCTION sexton.cause_v1(words text) RETURNS text LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp AS $$ SELECT regexp_replace(words, '\d+|''[^'']*''|"[^"]*"', '…', 'g') $$;
+
+-- A batch of one row was refused: set the row aside, longer each time. refused: the name of the first that is free,
+-- which has to be the one that was the first before the batch; NULL: no row is to blame.
 CREATE FUNCTION sexton.set_aside_v1(v sexton.procedure_run_v1, refused text) RETURNS sexton.procedure_run_v1
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rests interval[] := ARRAY['1 hour', '6 hours', '24 hours'];
-    cause text := regexp_replace(v.words, '\d+|''[^'']*''|"[^"]*"', '…', 'g');
+    cause text := sexton.cause_v1(v.words);
+    refusals bigint;
+    forgotten bigint;
 BEGIN
     v.phase := CASE WHEN v.waiting THEN 'wait' ELSE 'batch' END;
-    IF refused IS NULL THEN
+    IF refused IS NULL OR refused IS DISTINCT FROM v.suspect THEN  -- one before it has become free meanwhile
         v.vain := v.vain + 1;
         IF v.vain > 8 THEN
             RETURN sexton.end_early_v1(v, 'failed', format('refused, and no row is to blame: %s', v.words), NULL);
@@ -139,9 +148,14 @@ BEGIN
             RETURN sexton.go_around_v1(v);
         END IF;
     END IF;
-    IF v.refused_in_a_row >= 32 THEN
+    IF v.refused_in_a_row >= 32 THEN  -- that is no news about single rows: one stays as an example
+        refusals := v.refused_in_a_row;
+        DELETE FROM sexton.poison p WHERE p.job = v.job AND p.step = v.step AND p.run_id = v.run_id
+            AND p.subject <> refused AND sexton.cause_v1(p.error) = cause;
+        GET DIAGNOSTICS forgotten = ROW_COUNT;
+        v.poison := v.poison - forgotten;
         RETURN sexton.end_early_v1(v, 'failed', format('every row of %s that was tried is refused, %s of them: %s',
-            v.here ->> 'called', sexton.counted_words_v1(v.poison), v.words), NULL);
+            v.here ->> 'called', sexton.counted_words_v1(refusals), v.words), NULL);
     END IF;
     RETURN v;
 END $$;
