@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+import sexton.db
 from sexton.app import App
 from sexton.config import Settings
 from sexton.engines.pg_cron.procedure import procedure_of
@@ -31,3 +32,10 @@ def test_the_procedure_of_the_manual_is_the_one_that_is_installed(engine: Engine
         SHOWN.write_text(text, encoding="utf-8")
         pytest.fail(f"{SHOWN.name} was written anew; look at it")
     assert SHOWN.read_text(encoding="utf-8") == text
+
+
+def test_functions_of_migrations_are_ascii() -> None:
+    """A database in LATIN1 takes no other character."""
+    files = [*(Path(sexton.db.__file__).parent / "migrations" / "functions").glob("*.sql")]
+    assert files
+    assert all(file.read_text("utf-8").isascii() for file in files)

@@ -58,8 +58,9 @@ INSERT INTO sexton_runs (job, database, slot, attempt, state, worker, epoch, as_
     SELECT 'shop.job_' || (n % 4), 'main', t, 1, 'succeeded', 'w', 1, t, t, t, '{}', '' FROM x
 """
 
-WHOLE = {"leases", "schedules", "poison", "requests", "dead_requests"}
-"""Tables that may be read from end to end: one row a job; and the last three, which are read up to a limit."""
+WHOLE = {"leases", "schedules", "databases", "fleet_jobs", "poison", "requests", "dead_requests"}
+"""Tables that may be read from end to end: one row a job, a database of the fleet, or a job and database; and the last
+three, which are read up to a limit."""
 
 
 PARTIAL = ("_open", "_ended_badly", "_unwell")

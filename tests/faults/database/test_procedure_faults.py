@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -228,18 +229,17 @@ def test_a_deadlock_with_a_rival_is_tried_again(shop: Sessions) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path, engine: Engine) -> Iterator[Path]:
-    """A disk of half a megabyte that belongs to the server's user."""
+def small_disk(engine: Engine) -> Iterator[Path]:
+    """A disk of half a megabyte that belongs to the server's user, where that user may go."""
     owner = Path(ask(engine, "SHOW data_directory")).stat().st_uid
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    for folder in (disk, *disk.parents[:3]):
-        folder.chmod(0o755)
+    disk = Path(tempfile.mkdtemp(prefix="sexton-small-disk-"))
+    disk.chmod(0o755)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=512k,uid={owner}", "none", str(disk)], check=True)
     try:
         yield disk
     finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+        subprocess.run(["umount", str(disk)], check=True)
+        disk.rmdir()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk")

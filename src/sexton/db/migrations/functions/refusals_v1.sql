@@ -111,7 +111,7 @@ END $$;
 
 -- What was said, without what differs from row to row.
 CREATE FUNCTION sexton.cause_v1(words text) RETURNS text LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp AS $$ SELECT regexp_replace(words, '\d+|''[^'']*''|"[^"]*"', '…', 'g') $$;
+SET search_path = pg_catalog, pg_temp AS $$ SELECT regexp_replace(words, '\d+|''[^'']*''|"[^"]*"', '#', 'g') $$;
 
 -- A batch of one row was refused: set the row aside, longer each time. refused: the name of the first that is free,
 -- which has to be the one that was the first before the batch; NULL: no row is to blame.
