@@ -7,6 +7,7 @@ import time
 from sqlalchemy import Engine
 
 from sexton.db.connect import open_database
+from sexton.db.render import for_driver
 from sexton.engines.pg_cron.procedure import procedure_of
 from sexton.jobs.job import Job
 from sexton.runs.context import Limits
@@ -56,7 +57,7 @@ def _call(engine: Engine, keep: str) -> tuple[float, int]:
     job = Job("benchmark.expire", work=expiry(lock_first=False, keep=keep), timeout="1h", guard=None)
     with engine.begin() as connection:
         procedure = procedure_of(connection, job, planned(job, engine), Limits())
-        connection.exec_driver_sql(procedure.create.replace("%", "%%"))
+        connection.exec_driver_sql(for_driver(procedure.create, engine.dialect))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         began = time.perf_counter()
         connection.exec_driver_sql(f"CALL {procedure.qualified}(%s)", (AS_OF,))

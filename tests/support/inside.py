@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from sexton.db.render import for_driver
 from sexton.engines.pg_cron.procedure import Procedure, procedure_of, refuse
 from sexton.errors import SextonError
 from sexton.jobs.job import Job
@@ -56,7 +57,7 @@ def install(engine: Engine, job: Job, limits: Limits | None = None, *, most: int
 
 def execute(connection: Connection, sql: str) -> None:
     """Text of SQL as it is, whatever percent signs it holds."""
-    connection.exec_driver_sql(sql.replace("%", "%%"))
+    connection.exec_driver_sql(for_driver(sql, connection.dialect))
 
 
 @contextmanager

@@ -16,6 +16,11 @@ def quoted_table(dialect: Dialect, table: Table) -> str:
     return _single(dialect, dialect.identifier_preparer.format_table(table))
 
 
+def text_literal(value: str) -> str:
+    """A word as SQL has it, on PostgreSQL with standard_conforming_strings."""
+    return "'" + value.replace("'", "''") + "'"
+
+
 def for_text(sql: str) -> str:
     """SQL as `sqlalchemy.text` takes it: a colon in a name would begin a parameter there."""
     return sql.replace(":", "\\:")

@@ -15,6 +15,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import JSON, BigInteger, LargeBinary, NullType
 
 from .column_types import is_naive, is_time
+from .identifiers import text_literal
 from .time_parameters import ago
 
 SqlValue = ColumnElement[Any] | str | int
@@ -103,7 +104,7 @@ def _read_again_sqlite(element: parsed_instant, compiler: SQLCompiler, **kw: Any
 def as_text(value: SqlValue) -> ColumnElement[str]:
     """A value as text: instants in ISO form, everything else by the database's own cast."""
     if isinstance(value, str | int):
-        return literal_column("'" + str(value).replace("'", "''") + "'", Text)
+        return literal_column(text_literal(str(value)), Text)
     if is_time(value.type):
         return naive_iso_text(value) if is_naive(value.type) else iso_text(value)
     return value if isinstance(value.type, Text) else cast_to_text(value)

@@ -27,7 +27,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import NullType, TypeEngine
 
-from ..db.identifiers import quoted, quoted_table
+from ..db.identifiers import quoted, quoted_table, text_literal
 from ..errors import JobFailed
 
 _MORE_THAN_ONE = r"'^\s|\s$|[\n\r]|\\u'"
@@ -173,11 +173,6 @@ def _size(dialect: Dialect, column: Column[Any], name: str) -> str:
     if isinstance(kind, Characters | JSON | ARRAY | NullType | HSTORE):
         return f"octet_length({name}::text)"
     return f"pg_column_size({name})"
-
-
-def text_literal(value: str) -> str:
-    """A word as SQL has it."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _sql(written: str) -> ColumnElement[Any]:

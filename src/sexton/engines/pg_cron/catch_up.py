@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...db.identifiers import text_literal
 from .procedure import Procedure
-from .sql_text import literal
 
 CATCH_UP = "catch_up"
 """Name of the procedure; those of jobs begin otherwise."""
@@ -37,6 +37,6 @@ END
 
 def catch_up_of(procedures: Sequence[Procedure]) -> Procedure:
     """Of these jobs, at least one."""
-    calls = "\n".join(f"            WHEN {literal(one.job)} THEN CALL {one.qualified}();" for one in procedures)
-    body = _BODY.format(jobs=", ".join(literal(one.job) for one in procedures), calls=calls)
+    calls = "\n".join(f"            WHEN {text_literal(one.job)} THEN CALL {one.qualified}();" for one in procedures)
+    body = _BODY.format(jobs=", ".join(text_literal(one.job) for one in procedures), calls=calls)
     return Procedure("all jobs", CATCH_UP, body)

@@ -14,6 +14,7 @@ from ...db.connect import connection_errors_translated
 from ...db.faults import Fault, classify, describe
 from ...db.identifiers import quoted
 from ...db.migrate import require_schema
+from ...db.render import for_driver
 from ...db.server_clock import ask_now
 from ...db.sessions import own_tables_only
 from ...errors import UsageError
@@ -159,7 +160,7 @@ def _drop(connection: Connection, old: list[InstalledProcedure], done: Installat
 
 
 def _execute(connection: Connection, statements: str) -> None:
-    connection.exec_driver_sql(statements.replace("%", "%%"))
+    connection.exec_driver_sql(for_driver(statements, connection.dialect))
 
 
 def _here(connection: Connection) -> str:

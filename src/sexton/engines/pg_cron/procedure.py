@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from ...db.identifiers import text_literal
 from ...errors import PolicyError
 from ...guard.arming import tables_of
 from ...jobs.job import Job
@@ -23,7 +24,7 @@ from ...policies.contract import Plan
 from ...runs.context import Limits
 from ...version import __version__
 from .run_settings import run_settings, session_path
-from .sql_text import dollar_quoted, filled, literal
+from .sql_text import dollar_quoted, filled
 from .step_template import DECLARED_VARIABLES
 from .step_text import step_text
 
@@ -110,7 +111,7 @@ class Procedure:
             f"CREATE OR REPLACE PROCEDURE {self.qualified}(asked timestamptz DEFAULT NULL)\n"
             f"LANGUAGE plpgsql AS {dollar_quoted(self.body)};\n"
             f"REVOKE ALL ON PROCEDURE {self.qualified}(timestamptz) FROM PUBLIC;\n"
-            f"COMMENT ON PROCEDURE {self.qualified}(timestamptz) IS {literal(self.comment)};\n"
+            f"COMMENT ON PROCEDURE {self.qualified}(timestamptz) IS {text_literal(self.comment)};\n"
         )
 
     @property
@@ -149,7 +150,7 @@ def procedure_of(
     body = filled(
         _BODY,
         settings=dollar_quoted(settings.replace("\n", "\n    "), "settings"),
-        job=literal(job.name),
+        job=text_literal(job.name),
         variables="\n".join((*DECLARED_VARIABLES, *_declared(steps))),
         session=session,
         steps="\n".join(step.text for step in steps),
@@ -205,4 +206,4 @@ def _declared(steps: Sequence[Any]) -> list[str]:
 
 def _session(path: str) -> str:
     """What each transaction begins with: nothing that was set survives a COMMIT."""
-    return f"PERFORM sexton.begin_transaction_v1({literal(path)})"
+    return f"PERFORM sexton.begin_transaction_v1({text_literal(path)})"

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from ...app import App
 from ...db.connect import read_only
-from ...db.identifiers import quoted
+from ...db.identifiers import quoted, text_literal
 from ...db.server_clock import ask_now
 from ...jobs.job import Job
 from ...slots.upcoming_slots import slots_ahead
@@ -17,7 +17,6 @@ from ...version import __version__
 from .cron_database import USUAL_NAME, CronLine
 from .line_names import HISTORY_NAME
 from .options import PgCronOptions
-from .sql_text import literal
 from .wanted import Wanted, history_line, wanted
 
 _ROWS_A_STATEMENT = 500
@@ -64,10 +63,10 @@ def _up(want: Wanted, now: datetime, database: str, role_timeout: bool) -> Itera
 
 def _slots(job: Job, now: datetime) -> Iterator[str]:
     ahead = [*slots_ahead(job.schedule if job.enabled else None, now).items()]
-    yield f"DELETE FROM sexton.slots WHERE job = {literal(job.name)};"
+    yield f"DELETE FROM sexton.slots WHERE job = {text_literal(job.name)};"
     for start in range(0, len(ahead), _ROWS_A_STATEMENT):
         rows = ",\n".join(
-            f"({literal(job.name)}, '{slot.isoformat()}', {'NULL' if local is None else literal(local)})"
+            f"({text_literal(job.name)}, '{slot.isoformat()}', {'NULL' if local is None else text_literal(local)})"
             for slot, local in ahead[start : start + _ROWS_A_STATEMENT]
         )
         yield f"INSERT INTO sexton.slots (job, slot, local_slot) VALUES\n{rows};"
@@ -77,7 +76,7 @@ def _down(want: Wanted, database: str, role_timeout: bool) -> Iterator[str]:
     yield from _head(want, f"in {want.database}, after 2_schedule.down.sql; rows of runs stay")
     yield "BEGIN;"
     yield from (procedure.drop.rstrip() for procedure in reversed(want.procedures))
-    yield from (f"DELETE FROM sexton.slots WHERE job = {literal(job.name)};" for job in want.jobs)
+    yield from (f"DELETE FROM sexton.slots WHERE job = {text_literal(job.name)};" for job in want.jobs)
     if role_timeout and want.jobs:
         yield f"ALTER ROLE CURRENT_USER IN DATABASE {database} RESET statement_timeout;"
     yield "COMMIT;\n"
@@ -88,8 +87,8 @@ def _schedule(want: Wanted, lines: Sequence[CronLine]) -> Iterator[str]:
     yield "BEGIN;"
     yield from _taken_out(lines)  # 1.4 keeps the database of a line that is scheduled again
     for line in lines:
-        place = "current_database()" if line.name == HISTORY_NAME else literal(line.database)
-        values = ", ".join((literal(line.name), literal(line.fields), literal(line.command), place))
+        place = "current_database()" if line.name == HISTORY_NAME else text_literal(line.database)
+        values = ", ".join((text_literal(line.name), text_literal(line.fields), text_literal(line.command), place))
         yield f"SELECT cron.schedule_in_database({values}, active => true);"
     yield "COMMIT;\n"
 
@@ -102,5 +101,5 @@ def _unschedule(want: Wanted, lines: Sequence[CronLine]) -> Iterator[str]:
 
 
 def _taken_out(lines: Sequence[CronLine]) -> Iterator[str]:
-    names = ",\n    ".join(literal(line.name) for line in lines)
+    names = ",\n    ".join(text_literal(line.name) for line in lines)
     yield f"SELECT cron.unschedule(jobname) FROM cron.job WHERE username = current_user AND jobname IN (\n    {names});"

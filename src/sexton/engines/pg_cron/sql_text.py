@@ -1,4 +1,4 @@
-"""Texts inside SQL: literals and dollar quotes."""
+"""Texts inside SQL: dollar quotes, and templates with statements in their places."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from ...db.operator_query import QUOTED
 
 _LINE_FEED = "\x00"
 """Stands for a line feed inside quotes; no text of PostgreSQL holds it."""
-
-
-def literal(text: str) -> str:
-    """As a literal of PostgreSQL, with standard_conforming_strings."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def dollar_quoted(text: str, tag: str = "procedure") -> str:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ClauseElement
 
 from ...db.column_types import is_time
-from ...db.identifiers import quoted_table
+from ...db.identifiers import quoted_table, text_literal
 from ...db.ledger import set_aside, subject_text
 from ...db.render import in_procedure, render
 from ...policies.contract import Plan, in_rows
@@ -37,7 +37,7 @@ from ...statements.postgresql_purge import window_end_parameter
 from ...statements.selection import after_cursor, cursor_bound, cursor_value
 from ...statements.unlisted_references import unlisted_references
 from ...texts import one_line
-from .sql_text import filled, literal
+from .sql_text import filled
 from .step_template import LOCKING, STEP_LOOP, SWEEP_BRANCH, WINDOW_BRANCH
 
 MOST_LEFT, PROBED = 100_000, 5_000
@@ -149,7 +149,7 @@ class _StepWriter:
         found: dict[str, list[str]] = {}
         for number, change in counted_changes(self.plan):
             found.setdefault(change.name, []).append(f"v_row.also_{number}")
-        pairs = [f"{literal(name)}, {' + '.join(rows)}" for name, rows in found.items()]
+        pairs = [f"{text_literal(name)}, {' + '.join(rows)}" for name, rows in found.items()]
         return f"jsonb_build_object({', '.join(pairs)})" if pairs else "'{}'"
 
     def _lock(self) -> str:
