@@ -87,6 +87,7 @@ def test_pgc_6_it_heals_itself(bank: Bank) -> None:
     assert (run.total.picked, bank.left(), bank.violations()) == (1, {lot: 0}, [])
 
 
+@pytest.mark.by_python("looks at each batch from the process")
 def test_pgc_5_many_lots_go_in_small_batches_each_committed(bank: Bank) -> None:
     """PGC-5"""
     lots = [bank.lot(amount, expires=DEADLINE) for amount in range(1, 41)]

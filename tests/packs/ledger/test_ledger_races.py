@@ -83,6 +83,7 @@ class InOneStatement:
         return replace(self.policy.plan(), lock_first=False)
 
 
+@pytest.mark.by_python("runs a policy of its own making")
 def test_pgc_6_one_statement_would_be_too_few(bank: Bank) -> None:
     """PGC-6: it judges the entries by a snapshot older than its lock, and writes off what was just spent."""
     lot = bank.lot(500, expires=DEADLINE)
