@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table, select, text
-from sqlalchemy.sql import visitors
 
 from ..db.identifiers import quoted, quoted_table
+from ..db.statement_parts import statement_parts
 from ..db.tables import SCHEMA, own_tables
 from ..jobs.job import Job
 from ..policies.contract import Change, Plan
@@ -248,7 +248,7 @@ def _columns(element: Any) -> Iterator[Column[Any]]:
     """Those of tables, below aliases and subqueries."""
     if not hasattr(element, "get_children"):
         return
-    for part in visitors.iterate(element):
+    for part in statement_parts(element):
         for base in getattr(part, "base_columns", ()):
             if isinstance(base, Column) and isinstance(base.table, Table):
                 yield base

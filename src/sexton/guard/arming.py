@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, or_, select, text, update
-from sqlalchemy.sql import visitors
 
 from ..db.identifiers import quoted_table
 from ..db.server_clock import ask_now
+from ..db.statement_parts import statement_parts
 from ..db.tables import SCHEMA, own_tables
 from ..db.upsert import upsert
 from ..jobs.job import Job
@@ -202,7 +202,7 @@ def _identity(connection: Connection, table: Table) -> list[Any] | None:
 
 def _mentioned(plan: Plan) -> list[Table]:
     """The product's tables that the plan reads or changes: its own, then the others by name."""
-    parts = visitors.iterate(preview_statement("postgresql", plan))
+    parts = statement_parts(preview_statement("postgresql", plan))
     tables = {
         plan.table,
         *(change.table for change in plan.all_changes),

@@ -31,11 +31,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 
 from ..call_state import ENDED_BADLY, OPEN_CALLS, CallState
 from ..db.sql_expressions import as_text
+from ..db.statement_parts import statement_parts
 from ..db.tables import own_tables
 from ..db.time_parameters import instant_values, now
 from ..policies.contract import Change, Found, Plan, Rows, in_rows
@@ -261,7 +261,7 @@ def _write(
 
 def valued(statement: ClauseElement, at: datetime) -> dict[str, Any]:
     """Values for the logical instants in a statement."""
-    names = {part.key for part in visitors.iterate(statement) if isinstance(part, BindParameter)}
+    names = {part.key for part in statement_parts(statement) if isinstance(part, BindParameter)}
     return instant_values(names, at)
 
 

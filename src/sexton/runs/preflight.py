@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Table, text
 from sqlalchemy import inspect as look_into
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.column_types import is_time
@@ -23,6 +22,7 @@ from ..db.identifiers import quoted_table
 from ..db.migrate import require_schema
 from ..db.render import for_driver, render
 from ..db.search_path import schema_of, search_path
+from ..db.statement_parts import statement_parts
 from ..db.statement_timeout import limited_time
 from ..db.time_parameters import parse_instant_name
 from ..errors import HeldElsewhere, PolicyError
@@ -135,7 +135,7 @@ def _prepare_rollup(connection: Connection, plan: Plan, rule: RollupRule, writin
 def _tables(plan: Plan, whole: ClauseElement) -> set[Table]:
     """Every table that the batch reads or writes."""
     changed = {change.table for change in plan.all_changes}
-    return {part for part in visitors.iterate(whole) if isinstance(part, Table)} | changed | {plan.table}
+    return {part for part in statement_parts(whole) if isinstance(part, Table)} | changed | {plan.table}
 
 
 def _null(name: str, width: int = 1) -> str:
@@ -197,7 +197,7 @@ def _refuse_types(connection: Connection, table: Table, whole: ClauseElement) ->
     left_out = search_path(connection.dialect).left_out
     if not left_out:
         return
-    named = {part.name for part in visitors.iterate(whole) if isinstance(part, Column) and part.table is table}
+    named = {part.name for part in statement_parts(whole) if isinstance(part, Column) and part.table is table}
     values = {"name": quoted_table(connection.dialect, table), "left_out": list(left_out)}
     for found in connection.execute(_TYPES, values):
         if found.column in named:

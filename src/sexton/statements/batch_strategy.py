@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import BindParameter, Connection
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 
 from ..db.faults import RowKept
 from ..db.sql_expressions import BATCH, JOB, RUN
+from ..db.statement_parts import statement_parts
 from ..db.time_parameters import instant_values as instant_values
 from ..policies.contract import Plan
 from .selection import cursor_parameter, single_row_parameter
@@ -92,7 +92,7 @@ def refuse_kept(plan: Plan, kept: int) -> None:
 @lru_cache(maxsize=32)
 def _names(statement: ClauseElement) -> frozenset[str]:
     """Built statements are kept by their executors, so each is looked through once."""
-    return frozenset(part.key for part in visitors.iterate(statement) if isinstance(part, BindParameter))
+    return frozenset(part.key for part in statement_parts(statement) if isinstance(part, BindParameter))
 
 
 def parameters(statement: ClauseElement, request: Request, **more: Any) -> dict[str, Any]:
