@@ -34,6 +34,20 @@ BEGIN
     RETURN v;
 END $$;
 
+-- Rows that the role may not see would be missing in sums, or be a payment that keeps an order alive; runs/preflight.py.
+CREATE FUNCTION sexton.refuse_hidden_rows_v1(here jsonb) RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    hidden text;
+BEGIN
+    SELECT t.key INTO hidden FROM jsonb_each_text(here -> 'tables') t
+    WHERE row_security_active(to_regclass(t.value)) ORDER BY t.key LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'step %: row level security hides rows of % from this role; use its owner or a role with BYPASSRLS',
+            here ->> 'step', hidden USING ERRCODE = 'SX005';
+    END IF;
+END $$;
+
 -- First in each transaction: is the run still ours, and its time not over. Renews the lease.
 CREATE FUNCTION sexton.begin_batch_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -43,6 +57,8 @@ DECLARE
 BEGIN
     IF clock_timestamp() >= v.deadline THEN
         RAISE EXCEPTION 'its timeout passed' USING ERRCODE = 'SX002';
+    ELSIF v.phase = 'judge' THEN
+        PERFORM sexton.refuse_hidden_rows_v1(v.here);
     END IF;
     PERFORM set_config('lock_timeout', greatest((lock_wait * 1000)::int, 1) || 'ms', true);
     IF clock_timestamp() - v.renewed < make_interval(secs => (v.settings ->> 'renew')::float8) THEN
