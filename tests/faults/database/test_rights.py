@@ -127,7 +127,8 @@ def test_d15_rows_hidden_since_a_procedure_was_installed_end_its_run_before_the_
 
     said = call(role, procedure, "2026-12-02")
 
-    assert said is not None and "step expire: row level security hides rows of entries from this role" in said
+    assert said is not None
+    assert "step expire: row level security hides rows of entries from this role" in said
     assert (bank.left(), bank.violations()) == ({lot: 60}, [])
     with engine.connect() as connection:
         ended = connection.exec_driver_sql("SELECT outcome, batches, affected_rows FROM sexton.job_runs").all()

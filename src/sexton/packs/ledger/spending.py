@@ -38,7 +38,6 @@ from .tables import (
     ledger_tables,
 )
 
-
 LARGEST = 2**63 - 1
 """The largest amount: what a bigint holds."""
 
