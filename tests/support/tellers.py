@@ -1,6 +1,6 @@
 """Tellers: processes that do random things with a bank, and run its jobs, until they are done or killed.
 
-    python -m tests.support.tellers URL SEED FIRST DEEDS
+    start(tell, url, seed, first, deeds)
 
 Time is made up: deed number n is at BEGIN and n times STEP. A line is written after each deed.
 """
@@ -8,12 +8,11 @@ Time is made up: deed number n is at BEGIN and n times STEP. A line is written a
 from __future__ import annotations
 
 import random
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 
 from sexton import SextonError
 from sexton.db.connect import open_database
@@ -28,11 +27,11 @@ BEGIN, STEP = at("2026-06-15"), timedelta(minutes=3)
 SHORT = Limits(lease=2.0, renew=0.6, rows=5, lock_wait=PATIENCE)
 """A run that is killed leaves its lease for two seconds; its job is left out by the others meanwhile."""
 
-ACCOUNTS = (1, 2, 3)
-DEEDS = {"grant": 12, "open": 32, "complete": 22, "cancel": 8, "refund": 10, "operations": 2, "lots": 2}
+ACCOUNTS = (1, 2, 3, 4, 5, 6)
+DEEDS = {"grant": 12, "open": 32, "complete": 22, "cancel": 8, "refund": 10, "operations": 1, "lots": 1}
 """What is done, and how often."""
 
-RECENT = 25
+RECENT = 60
 """Operations among which one is chosen."""
 
 
@@ -56,46 +55,46 @@ class Teller:
             if kind in ("operations", "lots"):
                 self.bank.run(kind, at=when, limits=SHORT)
             else:
-                getattr(self, f"_{kind}")(when)
+                with self.bank.engine.begin() as connection:
+                    getattr(self, f"_{kind}")(connection, when)
 
-    def _grant(self, when: datetime) -> None:
+    def _grant(self, connection: Connection, when: datetime) -> None:
         until = self.chance.choice([None, when + self.chance.randint(1, 40) * 10 * STEP])
-        self.bank.lot(self.chance.randint(1, 300), expires=until, given=when, account=self.chance.choice(ACCOUNTS))
+        account, amount = self.chance.choice(ACCOUNTS), self.chance.randint(1, 300)
+        self.bank.ledger.grant(connection, account, amount, expires_at=until, at=when)
 
-    def _open(self, when: datetime) -> None:
+    def _open(self, connection: Connection, when: datetime) -> None:
         until = when + self.chance.randint(1, 60) * STEP
-        self.bank.open(self.chance.randint(1, 150), when=when, expires=until, account=self.chance.choice(ACCOUNTS))
+        account, amount = self.chance.choice(ACCOUNTS), self.chance.randint(1, 150)
+        self.bank.ledger.open_operation(connection, account, amount, expires_at=until, at=when)
 
-    def _complete(self, when: datetime) -> None:
-        if chosen := self._chosen("open"):
-            self.bank.complete(chosen, when=when)
+    def _complete(self, connection: Connection, when: datetime) -> None:
+        if chosen := self._chosen(connection, "open"):
+            self.bank.ledger.complete(connection, chosen, at=when)
 
-    def _cancel(self, when: datetime) -> None:
-        if chosen := self._chosen("open"):
-            self.bank.cancel(chosen, when=when)
+    def _cancel(self, connection: Connection, when: datetime) -> None:
+        if chosen := self._chosen(connection, "open"):
+            self.bank.ledger.cancel(connection, chosen, at=when)
 
-    def _refund(self, when: datetime) -> None:
-        if chosen := self._chosen("completed"):
-            self.bank.refund(chosen, self.chance.choice([None, 1, 5, 20]), when=when)
+    def _refund(self, connection: Connection, when: datetime) -> None:
+        if chosen := self._chosen(connection, "completed"):
+            self.bank.ledger.refund(connection, chosen, self.chance.choice([None, 1, 5, 20]), at=when)
 
-    def _chosen(self, status: str) -> int | None:
+    def _chosen(self, connection: Connection, status: str) -> int | None:
         operations = self.bank.own.operations.c
-        recent = select(operations.id).where(operations.status == status).order_by(operations.id.desc()).limit(RECENT)
-        found = [row[0] for row in self.bank.rows(recent)]
+        newest = select(func.max(operations.id)).scalar_subquery()
+        recent = select(operations.id).where(operations.status == status, operations.id > newest - RECENT)
+        found = connection.execute(recent.order_by(operations.id)).scalars().all()
         return self.chance.choice(found) if found else None
 
 
-def main(url: str, seed: str, first: str, deeds: str) -> None:
-    """The process."""
+def tell(url: str, seed: str, first: int, deeds: int) -> None:
+    """The life of a process: so many deeds, with a line after each."""
     engine = open_database(url)
     if engine.dialect.name == "sqlite":
         wait_for_writers(engine)
     teller = Teller(open_bank(engine, make=False), random.Random(seed))
-    for deed in range(int(first), int(first) + int(deeds)):
+    for deed in range(first, first + deeds):
         teller.do(deed)
         print(deed, flush=True)
     engine.dispose()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

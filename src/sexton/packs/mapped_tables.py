@@ -58,7 +58,7 @@ class MappedTables:
     def table(self, table: str, columns: Mapping[str, Any], index: str = "", *more: Any) -> Table:
         """A table whose columns are given as name -> type, or as Column where they need more.
 
-        PolicyError for a mapped column that the pack does not use, and for two of one name.
+        PolicyError for a mapped column that the pack does not use, and for two columns, or two tables, of one name.
         """
         made = [kind if isinstance(kind, Column) else self.column(table, key, kind) for key, kind in columns.items()]
         where = f"pack.{self._pack}.columns.{table}"
@@ -70,6 +70,8 @@ class MappedTables:
         if twice:
             raise PolicyError(f"{where}: two columns are named {twice[0]!r}")
         schema, _, name = self._tables.get(table, table).rpartition(".")
+        if (called := f"{schema}.{name}" if schema else name) in self.metadata.tables:
+            raise PolicyError(f"pack.{self._pack}.tables: two tables are named {called!r}")
         built = Table(name, self.metadata, *made, *more, schema=schema or None)
         if index:
             self.index(built, index)

@@ -12,6 +12,8 @@ from sexton.db.column_types import BigKey
 from sexton.errors import PolicyError
 from sexton.run_counts import Counts
 from sexton.testing import preview_job, run_job
+from tests.support.accounts import open_bank
+from tests.support.inside import call, install
 from tests.support.sessions import NOON, Sessions, make_sessions
 
 from .conftest import Newcomer, execute
@@ -109,3 +111,25 @@ def test_d15_a_forced_policy_is_refused_even_for_the_owner(engine: Engine, shop:
 
     execute(engine, f"ALTER ROLE {role.url.username} BYPASSRLS")
     assert run_job(role, shop.purge(), at=NOON).total.picked == 3
+
+
+def test_d15_rows_hidden_since_a_procedure_was_installed_end_its_run_before_the_first(
+    engine: Engine, newcomer: Newcomer
+) -> None:
+    """PGC-6: what nobody may see of a lot's entries would be missing in its sum, and the lot be written off below 0."""
+    bank = open_bank(engine)
+    lot = bank.lot(100, expires=NOON)
+    bank.spend(40, when=NOON)
+    role = newcomer(*ALL, "GRANT CREATE ON SCHEMA sexton TO {role}")
+    procedure = install(role, open_bank(role, make=False).job("lots"))
+    execute(engine, HIDE.format(table="entries"))
+    execute(engine, "CREATE POLICY credits ON entries USING (type = 'credit') WITH CHECK (true)")
+
+    said = call(role, procedure, "2026-12-02")
+
+    assert said is not None
+    assert "step expire: row level security hides rows of entries from this role" in said
+    assert (bank.left(), bank.violations()) == ({lot: 60}, [])
+    with engine.connect() as connection:
+        ended = connection.exec_driver_sql("SELECT outcome, batches, affected_rows FROM sexton.job_runs").all()
+    assert [tuple(row) for row in ended] == [("failed", 0, 0)]

@@ -6,6 +6,9 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.support.accounts import Bank, open_bank
+from tests.support.workers import nursery, start
+
+__all__ = ["bank", "nursery", "start"]
 
 
 @pytest.fixture

@@ -119,3 +119,10 @@ def test_pgc_1_a_mapped_column_that_the_pack_does_not_use_is_one_clear_line(engi
     """PGC-1"""
     with pytest.raises(SextonError, match=r"pack\.ledger\.columns\.lots: no column 'owner'; it has id, account_id"):
         open_bank(engine, columns={"lots": {"owner": "merchant"}})
+
+
+def test_pgc_1_two_tables_of_one_name_are_one_clear_line(engine: Engine) -> None:
+    """PGC-1: also where one of them has its name from the pack."""
+    for tables, name in (({"lots": "holds"}, "holds"), ({"lots": "app.x", "entries": "app.x"}, "app.x")):
+        with pytest.raises(SextonError, match=rf"^pack\.ledger\.tables: two tables are named '{name}'$"):
+            open_bank(engine, tables=tables)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -18,9 +16,9 @@ from sexton.testing.processes import wait_until
 from tests.support.accounts import Bank
 from tests.support.market import at
 from tests.support.patience import PATIENCE
-from tests.support.tellers import STEP, Teller, time_of
+from tests.support.tellers import ACCOUNTS, STEP, Teller, tell, time_of
+from tests.support.workers import Start, Worker
 
-ROOT = Path(__file__).parents[3]
 END_OF_TIME = at("2200-01-01")
 GRACE = timedelta(days=30)
 
@@ -190,7 +188,7 @@ def check_books(bank: Bank, deed: int) -> None:
     assert (bank.violations(), bank.poison()) == ([], [])
     assert min(left.values()) >= 0
     assert {left[lot] for lot in expired} == {0}
-    assert sum(left.values()) == sum(bank.balance(account, when=end) for account in (1, 2, 3))
+    assert sum(left.values()) == sum(bank.balance(account, when=end) for account in ACCOUNTS)
     assert bank.rows(ended)[0][0] == len(bank.entries("release")) > 0
 
 
@@ -204,30 +202,45 @@ def test_pgc_6_the_books_balance_after_random_deeds(bank: Bank, chance: random.R
 
 
 @pytest.mark.slow
-def test_pgc_6_the_books_balance_after_ten_thousand_deeds_and_kills(bank: Bank, chance: random.Random) -> None:
+@pytest.mark.databases("postgres18")
+def test_pgc_6_the_books_balance_after_ten_thousand_deeds_and_kills(
+    bank: Bank, chance: random.Random, start: Start
+) -> None:
     """PGC-6: two processes at once, each killed in the middle of whatever it does, again and again."""
-    url = bank.engine.url.render_as_string(hide_password=False)
-    done, kills = 0, 0
-    while done < 10_000:
-        tellers = [_teller(url, f"{chance.random()}", done) for _ in range(2)]
-        wanted = [chance.randint(100, 900) for _ in tellers]
-        for teller, deeds in zip(tellers, wanted, strict=True):
-            assert teller.stdout is not None
-            written = sum(1 for _, line in zip(range(deeds), teller.stdout, strict=False) if line)
-            assert written == deeds, "a teller has ended by itself"
-            done += written
-            kills += 1
-        for teller in tellers:
-            teller.kill()
-            teller.wait(PATIENCE)
-            assert teller.stdout is not None
-            done += sum(1 for _ in teller.stdout)
-            teller.stdout.close()
+    done, kills = do_and_kill(bank, chance, start, 8_500)
 
-    assert kills >= 10
     check_books(bank, done)
+    expired = list(bank.operations().values()).count("expired") + len(bank.entries("expiry"))
+    assert (done + expired >= 10_000, kills >= 15) == (True, True)
 
 
-def _teller(url: str, seed: str, first: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.support.tellers", url, seed, f"{first}", "100000"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+@pytest.mark.slow
+@pytest.mark.databases("sqlite", "postgres15")
+def test_pgc_6_the_books_balance_after_kills_on_every_kind_of_database(
+    bank: Bank, chance: random.Random, start: Start
+) -> None:
+    """PGC-6: fewer deeds show what differs between databases."""
+    done, kills = do_and_kill(bank, chance, start, 1_500)
+
+    check_books(bank, done)
+    assert kills >= 15
+
+
+def do_and_kill(bank: Bank, chance: random.Random, start: Start, deeds: int) -> tuple[int, int]:
+    """Two tellers at once until so much is done, the killed one replaced at once; deeds done, and kills."""
+    url = bank.engine.url.render_as_string(hide_password=False)
+    done = kills = 0
+    working: list[tuple[Worker, int]] = []
+    while done < deeds or working:
+        while done < deeds and len(working) < 2:
+            teller = start(tell, url, f"{chance.random()}", done, 10 * deeds)
+            working.append((teller, chance.randint(deeds // 100, deeds // 12)))
+        for teller, wanted in list(working):
+            assert teller.runs, f"a teller has ended by itself: {teller.errors}"
+            if teller.output.count("\n") >= wanted:
+                teller.kill()
+                kills += 1
+                done += teller.output.count("\n")
+                working.remove((teller, wanted))
+        time.sleep(0.01)
+    return done, kills

@@ -85,7 +85,7 @@ class _Books:
             yield from self._one_lot(connection)
             wrong, entries = audit(connection, self._ledger.options), _count(connection, self._own.entries)
             state = "all of them hold" if not wrong else f"{len(wrong)} are broken"
-            yield f"The books: {entries:,} entries, no one ever changed; {len(RULES)} rules, {state}."
+            yield f"The books: {entries:,} entries, none ever changed; {len(RULES)} rules, {state}."
             lost = stuck(connection, self._ledger.options)
             yield f"Idempotency keys: {lost} are in progress for over an hour: they stay, and are told."
 
@@ -93,9 +93,9 @@ class _Books:
         parts = self._parts(connection)
         whole = sum(parts.values())
         yield f"What became of {whole:,} points:"
-        for name, amount in parts.items():
+        for (name, amount), share in zip(parts.items(), _percent(list(parts.values())), strict=True):
             bar = "█" * round(amount / whole * SHARE_WIDTH)
-            yield f"  {name:<22} {amount:>9,} {amount / whole:>4.0%}  {bar}".rstrip()
+            yield f"  {name:<22} {amount:>9,} {share:>3}%  {bar}".rstrip()
         yield ""
 
     def _parts(self, connection: Connection) -> dict[str, int]:
@@ -121,13 +121,25 @@ class _Books:
         lot = connection.execute(select(lots.id, lots.expires_at).where(lots.id == chosen.scalar_subquery())).one()
         of_lot = select(self._own.entries).where(entries.lot_id == lot.id).order_by(entries.id)
         rows = connection.execute(of_lot.limit(SHOWN_ENTRIES)).all()
-        yield f"Lot {lot.id}, good until {lot.expires_at:%d %b %H:%M}, and an operation that was never completed:"
+        expired = select(func.min(entries.operation_id)).where(entries.lot_id == lot.id, entries.type == EXPIRY)
+        never = connection.execute(expired).scalar_one()
+        yield f"Lot {lot.id}, good until {lot.expires_at:%d %b %H:%M}, and operation {never}, which nobody completed:"
         left = 0
         for row in rows:
             left += row.amount
             line = f"{row.created_at:%d %b %H:%M}  {row.type:<8} {row.amount:>+7,}   left {left:>6,}  {_about(row)}"
             yield f"  {line}".rstrip()
         yield ""
+
+
+def _percent(amounts: list[int]) -> list[int]:
+    """The share of each in whole percents, which come to 100: who lost most by rounding down gets what is over."""
+    whole = sum(amounts)
+    shares = [100 * amount // whole for amount in amounts]
+    lost = sorted(range(len(amounts)), key=lambda place: -(100 * amounts[place] % whole))
+    for place in lost[: 100 - sum(shares)]:
+        shares[place] += 1
+    return shares
 
 
 def _about(row: Any) -> str:

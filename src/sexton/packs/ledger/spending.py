@@ -20,13 +20,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, or_, select, text, update
+from sqlalchemy import Connection, and_, func, insert, literal, or_, select, update
 
 from sexton import SextonError, UtcDateTime, ask_now, parse_duration
 
 from .operations import expiries, held, releases
 from .options import LedgerOptions
 from .refunds import refunded_parts
+from .sessions import require_transaction
 from .tables import (
     COMPLETED,
     CREDIT,
@@ -36,6 +37,9 @@ from .tables import (
     LedgerTables,
     ledger_tables,
 )
+
+LARGEST = 2**63 - 1
+"""The largest amount: what a bigint holds."""
 
 
 class OperationTooLate(SextonError):
@@ -50,8 +54,9 @@ class NotEnough(SextonError):
 class Ledger:
     """What a product calls. Amounts are whole numbers above 0; `at` is an instant, the database's time by default.
 
-    ValueError for an amount that is none; SextonError for an operation that there is not, and for what must see what
-    others committed meanwhile in a transaction that does not (REPEATABLE READ on PostgreSQL).
+    ValueError for an amount that is none; SextonError for an operation that there is not, for a connection that commits
+    each statement by itself, and for what must see what others committed meanwhile in a transaction that does not
+    (REPEATABLE READ on PostgreSQL).
     """
 
     options: LedgerOptions
@@ -72,6 +77,7 @@ class Ledger:
     ) -> int:
         """Give an account so much, to be spent up to and at `expires_at`; None: for ever. The id of the new lot."""
         _require_amount(amount)
+        require_transaction(connection, self.own)
         return self._new_lot(connection, account, amount, expires_at, at or ask_now(connection), None)
 
     def balance(self, connection: Connection, account: object, *, at: datetime | None = None) -> int:
@@ -97,7 +103,7 @@ class Ledger:
         NotEnough if the lots that are not past their time come to less.
         """
         _require_amount(amount)
-        _require_fresh_reads(connection)
+        require_transaction(connection, self.own, fresh=True)
         at = at or ask_now(connection)
         until = expires_at or at + parse_duration(self.options.operation_time)
         parts, missing = _taken(self._left_of_locked(connection, account, at), amount)
@@ -117,11 +123,12 @@ class Ledger:
         OperationTooLate when its time is up, whether or not the job has come by, or it was cancelled.
         """
         at = at or ask_now(connection)
-        if self._close(connection, operation, COMPLETED, at, self.own.operations.c.expires_at >= at):
+        until = self.own.operations.c.expires_at
+        if self._close(connection, operation, COMPLETED, at, or_(until.is_(None), until >= at)):
             return
-        status, until = self._operation(connection, operation)
+        status, ended = self._operation(connection, operation)
         if status == OPEN_OPERATION:
-            raise OperationTooLate(f"operation {operation} could be completed until {until.isoformat()}")
+            raise OperationTooLate(f"operation {operation} could be completed until {ended.isoformat()}")
         if status != COMPLETED:
             raise OperationTooLate(f"operation {operation} is {status}: what it held has gone back")
 
@@ -130,6 +137,7 @@ class Ledger:
 
         OperationTooLate when it was completed, or its time was up and the job has come by.
         """
+        require_transaction(connection, self.own)
         at = at or ask_now(connection)
         if not self._close(connection, operation, OPERATION_CANCELLED, at):
             status, _ = self._operation(connection, operation)
@@ -153,7 +161,7 @@ class Ledger:
         """
         if amount is not None:
             _require_amount(amount)
-        _require_fresh_reads(connection)
+        require_transaction(connection, self.own, fresh=True)
         at = at or ask_now(connection)
         operations = self.own.operations.c
         asked = select(operations.status, operations.account_id).where(operations.id == operation).with_for_update()
@@ -171,10 +179,11 @@ class Ledger:
         return lots
 
     def _left_of_locked(self, connection: Connection, account: object, at: datetime) -> list[Any]:
-        """(lot, what is left of it) of all that can be spent, locked."""
+        """(lot, what is left of it) of all that can be spent, locked. Lots that are spent already are let alone."""
         lots, entries = self.own.lots.c, self.own.entries.c
         order = (lots.expires_at.nulls_last(), lots.id)
-        spendable = self._spendable(account, at)
+        left = select(func.sum(entries.amount)).where(entries.lot_id == lots.id).correlate(self.own.lots)
+        spendable = and_(self._spendable(account, at), left.scalar_subquery() > 0)
         found = connection.execute(select(lots.id).where(spendable).order_by(*order).with_for_update()).scalars().all()
         # In a statement of its own: entries that were written while the lock was waited for have to count.
         sums = (
@@ -231,16 +240,9 @@ class Ledger:
 
 
 def _require_amount(amount: int) -> None:
-    if amount <= 0:
-        raise ValueError(f"an amount is a whole number above 0, not {amount}")
-
-
-def _require_fresh_reads(connection: Connection) -> None:
-    """A lock that is waited for changes nothing of a snapshot: two would spend the same."""
-    if connection.dialect.name == "postgresql":
-        level = connection.execute(text("SHOW transaction_isolation")).scalar_one()
-        if level == "repeatable read":
-            raise SextonError("the ledger is to be called in READ COMMITTED or SERIALIZABLE, not in REPEATABLE READ")
+    """A driver would round half a unit, or store it, without a word."""
+    if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount <= LARGEST:
+        raise ValueError(f"an amount is a whole number above 0 and at most {LARGEST}, not {amount!r}")
 
 
 def _taken(left: Iterable[Any], amount: int) -> tuple[list[tuple[int, int]], int]:

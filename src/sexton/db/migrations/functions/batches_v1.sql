@@ -1,14 +1,23 @@
 -- One step: its pace, its counts, and what of it is on record after each batch; runs/batches.py, sizing.py, context.py.
+-- Statements of the job are planned for the values at hand; ours are always the same, and what is called for each batch
+-- lets their plans be kept: `plan_cache_mode = auto`, which holds for what it calls as well.
 
 -- The counts of the step in hand as they stand in the run row; run_counts.py.
-CREATE FUNCTION sexton.counts_v1(v sexton.procedure_run_v1) RETURNS jsonb LANGUAGE sql IMMUTABLE
+CREATE FUNCTION sexton.counts_v1(v sexton.procedure_run_v1) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_build_object('picked', v.picked, 'changed', v.changed, 'told', v.told)
-        || CASE WHEN v.also = '{}' THEN '{}' ELSE jsonb_build_object('also', v.also) END
-        || (SELECT coalesce(jsonb_object_agg(rare.name, rare.rows), '{}') FROM (VALUES ('skipped', v.skipped),
+DECLARE
+    counts jsonb := jsonb_build_object('picked', v.picked, 'changed', v.changed, 'told', v.told);
+BEGIN
+    IF v.also <> '{}' THEN
+        counts := counts || jsonb_build_object('also', v.also);
+    END IF;
+    IF v.skipped <> 0 OR v.poison <> 0 OR v.kept <> 0 OR v.referred <> 0 OR v.told_before <> 0 THEN
+        counts := counts || (SELECT jsonb_object_agg(rare.name, rare.rows) FROM (VALUES ('skipped', v.skipped),
             ('poison', v.poison), ('kept', v.kept), ('referred', v.referred), ('told_before', v.told_before)
-            ) AS rare (name, rows) WHERE rare.rows <> 0)
-$$;
+            ) AS rare (name, rows) WHERE rare.rows <> 0);
+    END IF;
+    RETURN counts;
+END $$;
 
 -- Begin a step. Where the run has ended already it is done at once.
 CREATE FUNCTION sexton.begin_step_v1(v sexton.procedure_run_v1, number integer) RETURNS sexton.procedure_run_v1
@@ -34,15 +43,31 @@ BEGIN
     RETURN v;
 END $$;
 
+-- Rows that the role may not see would be missing in sums, or be a payment that keeps an order alive; runs/preflight.py.
+CREATE FUNCTION sexton.refuse_hidden_rows_v1(here jsonb) RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    hidden text;
+BEGIN
+    SELECT t.key INTO hidden FROM jsonb_each_text(here -> 'tables') t
+    WHERE row_security_active(to_regclass(t.value)) ORDER BY t.key LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'step %: row level security hides rows of % from this role; use its owner or a role with BYPASSRLS',
+            here ->> 'step', hidden USING ERRCODE = 'SX005';
+    END IF;
+END $$;
+
 -- First in each transaction: is the run still ours, and its time not over. Renews the lease.
 CREATE FUNCTION sexton.begin_batch_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = auto AS $$
 DECLARE
     lock_wait float8 := CASE WHEN v.phase IN ('wait', 'step_over') AND v.waiting THEN (v.settings ->> 'lock_wait')::float8
         WHEN v.phase = 'batch' AND v.way IN ('window', 'sweep') AND NOT v.rescue THEN 0.02 ELSE 0.125 END;
 BEGIN
     IF clock_timestamp() >= v.deadline THEN
         RAISE EXCEPTION 'its timeout passed' USING ERRCODE = 'SX002';
+    ELSIF v.phase = 'judge' THEN
+        PERFORM sexton.refuse_hidden_rows_v1(v.here);
     END IF;
     PERFORM set_config('lock_timeout', greatest((lock_wait * 1000)::int, 1) || 'ms', true);
     IF clock_timestamp() - v.renewed < make_interval(secs => (v.settings ->> 'renew')::float8) THEN
@@ -69,7 +94,7 @@ END $$;
 
 -- Last in each transaction: one that took long has used up the lease, and others wait for its row already.
 CREATE FUNCTION sexton.end_batch_v1(v sexton.procedure_run_v1) RETURNS sexton.procedure_run_v1
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = auto AS $$
 BEGIN
     IF clock_timestamp() - v.renewed >= make_interval(secs => (v.settings ->> 'renew')::float8) THEN
         UPDATE sexton.leases l
@@ -137,12 +162,14 @@ CREATE FUNCTION sexton.record_v1(v sexton.procedure_run_v1) RETURNS sexton.proce
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     so_far jsonb := v.steps || jsonb_build_object(v.step, sexton.counts_v1(v));
+    before record;  -- of the other steps
 BEGIN
+    SELECT coalesce(sum((s.value ->> 'picked')::bigint), 0) AS picked,
+        coalesce(sum((s.value ->> 'changed')::bigint), 0) AS changed, coalesce(sum((s.value ->> 'told')::bigint), 0) AS told
+    INTO before FROM jsonb_each(v.steps) s WHERE s.key <> v.step;
     v.batches := v.batches + 1;
-    UPDATE sexton.runs r SET batches = v.batches, counts = so_far,
-        picked = (SELECT sum((s.value ->> 'picked')::bigint) FROM jsonb_each(so_far) s),
-        changed = (SELECT sum((s.value ->> 'changed')::bigint) FROM jsonb_each(so_far) s),
-        told = (SELECT sum((s.value ->> 'told')::bigint) FROM jsonb_each(so_far) s)
+    UPDATE sexton.runs r SET batches = v.batches, counts = so_far, picked = before.picked + v.picked,
+        changed = before.changed + v.changed, told = before.told + v.told
     WHERE r.id = v.run_id;
     IF v.allowed IS NOT NULL THEN
         UPDATE sexton.armed a
@@ -155,7 +182,8 @@ END $$;
 -- What one batch did. taken: rows that it looked at; fewer than it might take: it was the last.
 CREATE FUNCTION sexton.count_batch_v1(v sexton.procedure_run_v1, taken bigint, rows_picked bigint, rows_changed bigint,
     facts bigint, facts_before bigint, rows_also jsonb)
-RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = auto AS $$
 DECLARE
     kept bigint := CASE WHEN (v.here ->> 'has_main')::boolean THEN rows_picked - rows_changed ELSE 0 END;
     hanging record;
@@ -168,9 +196,12 @@ BEGIN
     v.told := v.told + facts;
     v.told_before := v.told_before + facts_before;
     v.kept := v.kept + kept;
-    FOR hanging IN SELECT key, value::bigint AS rows FROM jsonb_each_text(rows_also) WHERE value::bigint > 0 LOOP
-        v.also := v.also || jsonb_build_object(hanging.key, coalesce((v.also ->> hanging.key)::bigint, 0) + hanging.rows);
-    END LOOP;
+    IF rows_also <> '{}' THEN
+        FOR hanging IN SELECT key, value::bigint AS rows FROM jsonb_each_text(rows_also) WHERE value::bigint > 0 LOOP
+            v.also := v.also
+                || jsonb_build_object(hanging.key, coalesce((v.also ->> hanging.key)::bigint, 0) + hanging.rows);
+        END LOOP;
+    END IF;
     v := sexton.record_v1(v);
     v.tries := 0;
     IF rows_picked > 0 THEN
