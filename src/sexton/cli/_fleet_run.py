@@ -13,23 +13,21 @@ from ..console import complain, say, say_while_read
 from ..engines.contract import own_process
 from ..errors import UsageError
 from ..exit_codes import DONE
-from ..fleet.caps import Caps
 from ..fleet.database import DatabaseState, FleetDatabase
 from ..fleet.definitions import change_of
 from ..fleet.fleet_run import FleetRunState
+from ..fleet.job_visits import job_visits
 from ..fleet.results import JobResult, VisitReport
-from ..fleet.rounds import Round
 from ..fleet.running import FleetEnd, FleetOrder, FleetRunner
 from ..fleet.scheduled import ScheduledVisits
 from ..fleet.summary import Summary
 from ..fleet.visit import Errand
-from ..jobs.duration import parse_duration
 from ..jobs.job import Job
 from ..runs.runner import RunOptions
 from ..runs.stop_signals import Stop, on_signals
 from ..texts import json_text
 from ._common import refuse_future, require_no_request
-from ._fleet import chosen, inventory_of, own_installation, with_list
+from ._fleet import caps_of, chosen, connect_seconds_of, inventory_of, own_installation, with_list
 from ._fleet_summary import print_summary
 
 
@@ -90,13 +88,8 @@ def errand_of(app: App, jobs: Sequence[Job], stop: Stop, installation: str) -> E
         installation,
         app.dialect,
         trusted=app.settings.trusted_roles,
-        connect_seconds=parse_duration(app.settings.fleet.connect_timeout).total_seconds(),
+        connect_seconds=connect_seconds_of(app),
     )
-
-
-def caps_of(app: App) -> Caps:
-    """As the settings have them."""
-    return Caps(app.settings.fleet.connections, app.settings.fleet.per_server)
 
 
 def _in_waves(app: App, errand: Errand, databases: Sequence[FleetDatabase], arguments: Namespace) -> int:
@@ -130,7 +123,7 @@ def _dry_run(app: App, errand: Errand, databases: Sequence[FleetDatabase], argum
     assert stop is not None
     looking = replace(errand, as_of=arguments.now, dry_run=True)
     tell = _teller(arguments)
-    for reports in Round(databases, looking, caps_of(app), stop).reports():
+    for reports in job_visits(databases, looking, caps_of(app), stop).reports():
         for report in reports:
             tell(report)
             rows += sum(result.counts.picked for result in report.results)

@@ -12,8 +12,8 @@ from ..fleet.scheduled import ScheduledVisits
 from ..jobs.duration import parse_duration
 from ..jobs.registry import Registry
 from ..runs.stop_signals import Stop
-from ._fleet import own_installation
-from ._fleet_run import caps_of, definitions_of, errand_of, fleet_jobs
+from ._fleet import caps_of, own_installation
+from ._fleet_run import definitions_of, errand_of, fleet_jobs
 
 OF_HOME = "sexton.housekeeping"
 """The job that runs in the home database too, whose tables grow as well."""

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
@@ -73,13 +74,13 @@ def open_for_visit(
 ) -> Engine:
     """The same with one connection and no more: for a visit to a database of a fleet. Who needs it waits his turn.
 
-    connect_seconds: in which the server has to answer; whole ones, at least 2, as libpq counts.
+    connect_seconds: in which the server has to answer; rounded up to whole ones, at least 2, as libpq counts.
     opened: gets each connection of PostgreSQL's driver, before it is asked anything.
     """
     target = _parse(url)
     if target.get_backend_name() == "sqlite":
         return _open_sqlite(target, create=False)
-    arguments = {**_POSTGRESQL_ARGUMENTS, "connect_timeout": max(int(connect_seconds), 2)}
+    arguments = {**_POSTGRESQL_ARGUMENTS, "connect_timeout": max(ceil(connect_seconds), 2)}
     return _open_postgresql(target, trusted, arguments, kept=1, beyond=0, opened=opened)
 
 

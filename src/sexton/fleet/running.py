@@ -29,9 +29,9 @@ from ..slots.lease import Lease, acquire, release, renew, short_transaction
 from .caps import Caps
 from .database import FleetDatabase
 from .fleet_run import FleetRun, FleetRunState, begin, came_to, end, goes_on, is_proven, latest, lease_of
+from .job_visits import MakeVisit, job_visits
 from .memory import FleetJob, read_jobs, write_reports
 from .results import GridColumn, JobResult, VisitReport, column_of
-from .rounds import MakeVisit, Round
 from .summary import Summary
 from .visit import Errand, Visit
 from .waves import CANARIES, SAMPLED, Tally, in_order, most_due, named_canaries, waves_of
@@ -68,7 +68,10 @@ class FleetEnd:
 
 
 class FleetRunner:
-    """home: whose tables remember.  errand: without slot.  told: of each database, as it ends.  make: see `Round`."""
+    """home: whose tables remember.  errand: without slot.  told: of each database, as it ends.
+
+    make: see `job_visits`.
+    """
 
     def __init__(
         self,
@@ -136,7 +139,7 @@ class FleetRunner:
         found: list[tuple[int, str]] = []
         if len(ordered) > CANARIES:
             looking = replace(errand, slot=None, dry_run=True)
-            visits = Round(ordered[:SAMPLED], looking, self._caps, self._stop, make=self._make)
+            visits = job_visits(ordered[:SAMPLED], looking, self._caps, self._stop, make=self._make)
             for reports in visits.reports():
                 stay([])
                 found += ((_rows_due(report.results), report.database) for report in reports)
@@ -216,7 +219,7 @@ class _Going:
 
     def _visit(self, databases: Sequence[FleetDatabase]) -> None:
         runner = self._runner
-        visits = Round(databases, self._errand, runner._caps, runner._stop, make=runner._make)
+        visits = job_visits(databases, self._errand, runner._caps, runner._stop, make=runner._make)
         for reports in visits.reports():
             self.record(reports)
             for report in reports:

@@ -16,15 +16,15 @@ from ..runs.stop_signals import Stop
 from ..slots.lease import short_transaction
 from .caps import Caps
 from .database import FleetDatabase
+from .job_visits import MakeVisit, job_visits
 from .memory import due_jobs, planned_names, write_reports
 from .results import VisitReport
 from .rollouts import Rollouts
-from .rounds import MakeVisit, Round
 from .visit import Errand, Visit
 
 
 class ScheduledVisits:
-    """home: that remembers.  definitions: fingerprint of each job.  make: see `Round`."""
+    """home: that remembers.  definitions: fingerprint of each job.  make: see `job_visits`."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ScheduledVisits:
         self._jobs = {job.name: job for job in errand.jobs}
         self.rollouts = Rollouts(definitions)
         self._unwritten: list[VisitReport] = []
-        self._round = Round((), errand, caps, stop, make=self._begun)
+        self._round = job_visits((), errand, caps, stop, make=self._begun)
 
     def look(self, databases: Sequence[FleetDatabase]) -> None:
         """Take in those with something due that may run there, or where nothing is planned yet.

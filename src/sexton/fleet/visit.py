@@ -8,14 +8,10 @@ Nothing that happens in one database passes to another: whatever ends a visit be
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,6 +31,7 @@ from ..slots.due import demandable, due_runs
 from ..slots.due_run import DueRun
 from ..slots.lease import short_transaction
 from ..slots.schedule_overrides import in_force, next_slot, overrides
+from .connecting import VisitConnection
 from .contacts import contact_of
 from .database import FleetDatabase
 from .identity import confirm_identity
@@ -87,7 +84,7 @@ class Visit:
         self._results: list[JobResult] = []
         self._next_at: dict[str, datetime | None] = {}
         self._contact = Contact.NONE
-        self._driver: Any = None
+        self._connection = VisitConnection()
         self.ends = time.monotonic() + VISIT_GRACE_SECONDS
 
     def make(self) -> VisitReport:
@@ -96,7 +93,7 @@ class Visit:
             engine = open_for_visit(
                 self.database.target(),
                 connect_seconds=self._errand.connect_seconds,
-                opened=self._opened,
+                opened=self._connection.opened,
                 trusted=self._errand.trusted,
             )
         except SextonError as error:  # its password cannot be had
@@ -107,20 +104,13 @@ class Visit:
             # A database that was there and went says nothing about the others of its server.
             return self._ended(error, contact_of(error) if self._contact is Contact.NONE else Contact.REFUSED)
         finally:
-            self._driver = None
+            self._connection.closed()
             engine.dispose()
         return self._report(Contact.MADE)
 
     def cut(self) -> None:
         """End its connection from outside: the server stands still, and no limit of it counts any more."""
-        driver = self._driver
-        with suppress(Exception):  # it may close in this moment, by itself
-            number = os.dup(driver.fileno())
-            with socket.socket(fileno=number) as line:
-                line.shutdown(socket.SHUT_RDWR)
-
-    def _opened(self, driver: Any) -> None:
-        self._driver = driver
+        self._connection.cut()
 
     def _work(self, engine: Engine) -> None:
         if engine.dialect.name != self._errand.dialect:

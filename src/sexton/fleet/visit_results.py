@@ -15,6 +15,7 @@ from ..runs.failure import error_message
 from .connecting import reason_of
 from .database import FleetDatabase
 from .identity import IdentityDiffers
+from .results import Contact
 
 
 class Condition(StrEnum):
@@ -36,7 +37,7 @@ WELL_CONDITIONS = (Condition.READY, Condition.MIGRATED)
 class VisitResult:
     """reason: equal for equal reasons, without names.  text: the whole of it.  layout: of `used_tables`.
 
-    revision: of Sexton's own tables; None where it is not known, or there are none.
+    revision: of Sexton's own tables; None where it is not known, or there are none.  contact: how far the visit came.
     """
 
     database: FleetDatabase
@@ -45,6 +46,7 @@ class VisitResult:
     text: str = ""
     revision: str | None = None
     layout: Mapping[str, str] = field(default_factory=dict)
+    contact: Contact = Contact.MADE
 
 
 def result_of(database: FleetDatabase, error: Exception) -> VisitResult:
