@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.fleet_run import is_proven
 from sexton.fleet.memory import write_reports
-from sexton.fleet.results import Contact, JobResult, JobState, VisitReport
+from sexton.fleet.results import Contact, JobResult, JobState, Standing, VisitReport
 from sexton.fleet.rollouts import Rollouts
 from sexton.run_state import NoRun, RunState
 from tests.support.merchant_fleet import purge_job
@@ -34,9 +34,12 @@ def look(engine: Engine, rollouts: Rollouts, due: dict[str, set[str]] = DUE) -> 
     return allowed(rollouts)
 
 
-def ran(engine: Engine, names: Iterable[str], definition: str, state: JobState = RunState.SUCCEEDED) -> None:
+def ran(
+    engine: Engine, names: Iterable[str], definition: str, state: JobState = RunState.SUCCEEDED, *, proves: bool = True
+) -> None:
     """It ended so in these databases."""
-    reports = [VisitReport(name, "one", Contact.MADE, (JobResult(JOB.name, state, None, 1),)) for name in names]
+    result = JobResult(JOB.name, state, None, 1, proves=proves)
+    reports = [VisitReport(name, "one", Contact.MADE, (result,)) for name in names]
     with engine.begin() as connection:
         write_reports(connection, reports, {JOB.name: JOB}, {JOB.name: definition})
 
@@ -87,3 +90,32 @@ def test_what_was_not_reached_counts_apart(engine: Engine) -> None:
     ran(engine, first[2:], "new", NoRun.UNREACHABLE)
 
     assert len(look(engine, rollouts)) == 10
+
+
+@pytest.mark.parametrize(("state", "proves"), [(RunState.SUCCEEDED, False), (Standing.BEHIND, True)])
+def test_while_no_canary_has_run_it_the_others_only_count(engine: Engine, state: JobState, proves: bool) -> None:
+    """B.4: arming is a change. Canaries that were not armed, or behind, let a wave of others go that were armed."""
+    rollouts = Rollouts({JOB.name: "new"})
+    canaries = look(engine, rollouts)
+    ran(engine, canaries, "new", state, proves=proves)
+    due = {name: jobs for name, jobs in DUE.items() if name not in canaries}
+
+    more = look(engine, rollouts, due)
+    assert len(more) == 10
+    assert {name for name in more if rollouts.may_change(JOB.name, name)} == canaries
+
+    ran(engine, canaries, "new")
+    more = look(engine, rollouts, due)
+    assert {name for name in more if rollouts.may_change(JOB.name, name)} == more
+
+
+def test_a_job_that_only_counted_everywhere_is_not_proven(engine: Engine) -> None:
+    """Arming it all over would have been a change that went everywhere at once."""
+    rollouts = Rollouts({JOB.name: "new"})
+    for _ in range(5):
+        ran(engine, look(engine, rollouts, DUE), "new", proves=False)
+        look(engine, rollouts, {FLEET[-1].name: {JOB.name}})
+
+    with engine.connect() as connection:
+        assert not is_proven(connection, JOB.name, "new")
+    assert len(look(engine, Rollouts({JOB.name: "new"}))) == 3

@@ -189,7 +189,8 @@ class _Going:
         """One wave after the other, to the end, to a halt, or until somebody asks to stop."""
         ended, self._guarded = self._ended, not proven
         for row in before.values():
-            self._count(row.database, JobResult(row.job, row.state, error=row.error))
+            proves = row.definition == self._order.definition
+            self._count(row.database, JobResult(row.job, row.state, error=row.error, proves=proves))
         ended.earlier = len(before)
         waves = [list(databases)]
         if not proven:
@@ -203,6 +204,8 @@ class _Going:
             if ended.halted:
                 ended.run = self._end(FleetRunState.HALTED, ended.halted)
                 return ended
+            if self._guarded and not self._tally.turns:  # no canary ran it: they are behind, barred, or not armed
+                self._errand = replace(self._errand, held=frozenset({self._order.job.name}))
             ended.run = self.keep(wave=number + 1)
         why = self._tally.too_few(len(databases)) if self._guarded else ""
         ended.run = self._end(FleetRunState.UNPROVEN if why else FleetRunState.FINISHED, why)
@@ -232,7 +235,8 @@ class _Going:
 
     def _count(self, database: str, result: JobResult) -> None:
         self._ended.summary.add(database, result.job, result.state, result.error)
-        self._tally.add(result.state)
+        if result.proves:
+            self._tally.add(result.state)
 
     def record(self, reports: list[VisitReport]) -> None:
         """Write down what visits came to, and stay the one who does. LeaseLost: another process has taken over."""

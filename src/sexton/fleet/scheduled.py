@@ -74,6 +74,6 @@ class ScheduledVisits:
         return any(job in self._jobs and self.rollouts.allows(job, database.name) for job in due.get(database.name, ()))
 
     def _begun(self, database: FleetDatabase, errand: Errand) -> Visit:
-        """A visit in which only those jobs run that have come so far in their waves; the others are planned."""
-        held = {job.name for job in errand.jobs if not self.rollouts.allows(job.name, database.name)}
+        """A visit in which only those jobs change rows that have come so far in their waves."""
+        held = {job.name for job in errand.jobs if not self.rollouts.may_change(job.name, database.name)}
         return self._make(database, replace(errand, held=frozenset(held)))

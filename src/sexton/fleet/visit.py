@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,11 +21,13 @@ from ..db.connect import connection_errors_translated, open_for_visit, read_only
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..errors import SextonError
+from ..guard.arming import unarmed
 from ..jobs.job import Job
-from ..run_state import NoRun
+from ..policies.contract import Plan
+from ..run_state import NoRun, OutcomeCode
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
-from ..runs.runner import RunOptions, run
+from ..runs.runner import RunOptions, planned, run
 from ..slots.claim import Claim, reap
 from ..slots.demand import not_resting, waits
 from ..slots.due import demandable, due_runs
@@ -41,6 +44,9 @@ from .standing import NotReached, standing_after
 VISIT_GRACE_SECONDS = 30.0
 """Seconds that a visit may take beside the time limit of the run in hand; then its connection is cut."""
 
+NOT_YET = "it was changed or armed, and its canaries have not run it yet"
+"""Why a job is put off whose wave has not come."""
+
 DEMAND_LOOK = timedelta(minutes=5)
 """Where a job is due whenever something waits for it, a database is visited at least so often."""
 
@@ -52,7 +58,7 @@ class Errand:
     jobs: which.  slot: they run for it, whatever their schedules say; None: what is due by those.
     as_of: time of the runs; None: that of each database.  dry_run: only count.
     options: how runs behave; limits are given.  installation: of whose fleet the databases are.
-    held: names of jobs that are looked at, and do not run.
+    held: names of jobs that only run where they only count, as nobody has armed them there.
     dialect: that the jobs were made for.  trusted: see `open_database`.  connect_seconds: to the server's answer.
     """
 
@@ -149,8 +155,18 @@ class Visit:
                 found = due_runs(connection, [replace(job, demand=None) for job in errand.jobs], now)
             else:
                 found = [*self._missed(connection, now), *(self._asked(job) for job in errand.jobs)]
-        found = [due for due in found if due.job not in errand.held]
+        found = [due for due in found if due.job not in errand.held or self._only_counts(engine, due)]
         return sorted(found, key=lambda due: -self._jobs[due.job].priority)
+
+    def _only_counts(self, engine: Engine, due: DueRun) -> bool:
+        """Whether its run would change nothing, as it is not armed here; else it is put off, and that is a result."""
+        with suppress(SextonError):  # its run would say what is wrong with it
+            plans = [plan for plan in planned(self._jobs[due.job], engine) if isinstance(plan, Plan)]
+            with read_only(engine) as connection:
+                if unarmed(connection, due.job, plans) is not None:
+                    return True
+        self._results.append(JobResult(due.job, NoRun.HELD, due.slot, 0, NOT_YET, proves=False))
+        return False
 
     def _require(self, connection: Connection) -> None:
         """SchemaOutdated, IdentityDiffers."""
@@ -197,7 +213,9 @@ class Visit:
 
     def _take(self, due: DueRun, outcome: Outcome, attempt: int) -> None:
         """Of several slots of one job the last one counts, but for one that did not go well."""
-        result = JobResult(due.job, outcome.state, due.slot, attempt, outcome.error, outcome.run_id, outcome.total)
+        proves = outcome.code is not OutcomeCode.ONLY_COUNTED
+        ended = (outcome.error, outcome.run_id, outcome.total, proves)
+        result = JobResult(due.job, outcome.state, due.slot, attempt, *ended)
         before = next((one for one in self._results if one.job == due.job), None)
         if before is not None and not before.done:
             return
@@ -209,7 +227,7 @@ class Visit:
         told = {result.job for result in self._results}
         slot, held = self._errand.slot, self._errand.held
         left = [name for name in self._jobs if name not in told]
-        self._results += (JobResult(name, state, slot, 0, words, held=name in held) for name in left)
+        self._results += (JobResult(name, state, slot, 0, words, proves=name not in held) for name in left)
         return self._report(contact)
 
     def _report(self, contact: Contact) -> VisitReport:
