@@ -97,7 +97,9 @@ def _in_waves(app: App, errand: Errand, databases: Sequence[FleetDatabase], argu
     definition = change_of(app.database, job, app.policies, app.definition)
     stop = errand.options.stop
     assert stop is not None
-    runner = FleetRunner(app.database, errand, caps_of(app), stop, told=_teller(arguments))
+    runner = FleetRunner(
+        app.database, errand, caps_of(app), stop, told=_teller(arguments), channels=app.settings.alerts.channels
+    )
     only = " ".join(sorted(arguments.only))
     end = runner.run(FleetOrder(job, definition, only, arguments.now, arguments.failed), databases)
     _tell_end(end, stop, len(databases), arguments)
@@ -137,7 +139,7 @@ def _dry_run(app: App, errand: Errand, databases: Sequence[FleetDatabase], argum
 def _due(app: App, errand: Errand, databases: Sequence[FleetDatabase], arguments: Namespace) -> int:
     stop, summary = errand.options.stop, Summary()
     assert stop is not None
-    visits = ScheduledVisits(app.database, errand, caps_of(app), stop, definitions_of(app, errand.jobs))
+    visits = scheduled_visits(app, errand, stop)
     tell, number = _teller(arguments), -1
     while number != summary.total and not stop.asked:  # a wave that went well lets the next one go
         number = summary.total
@@ -153,9 +155,11 @@ def _due(app: App, errand: Errand, databases: Sequence[FleetDatabase], arguments
     return summary.exit_code(stopped=stop.asked)
 
 
-def definitions_of(app: App, jobs: Sequence[Job]) -> dict[str, str]:
-    """Fingerprint of each, which waves go by."""
-    return {job.name: change_of(app.database, job, app.policies, app.definition) for job in jobs}
+def scheduled_visits(app: App, errand: Errand, stop: Stop) -> ScheduledVisits:
+    """As the settings have them; waves go by a fingerprint of each job."""
+    definitions = {job.name: change_of(app.database, job, app.policies, app.definition) for job in errand.jobs}
+    channels = app.settings.alerts.channels
+    return ScheduledVisits(app.database, errand, caps_of(app), stop, definitions, channels=channels)
 
 
 def _teller(arguments: Namespace) -> Callable[[VisitReport], None]:

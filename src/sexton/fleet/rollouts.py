@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from ..db.server_clock import ask_now
+from ..telemetry.fleet_incidents import jobs_defined
 from .database import FleetDatabase
 from .fleet_run import FleetRun, FleetRunState, begin, came_to, end, is_proven, latest
 from .memory import FleetJob, read_jobs
@@ -37,10 +39,12 @@ class _Rollout:
 
 
 class Rollouts:
-    """definitions: fingerprint of each job, as they are now."""
+    """definitions: fingerprint of each job, as they are now.  channels: of alerts."""
 
-    def __init__(self, definitions: Mapping[str, str]) -> None:
+    def __init__(self, definitions: Mapping[str, str], channels: Sequence[str] = ()) -> None:
         self._definitions = definitions
+        self._channels = channels
+        self._looked = False
         self._rollouts = {job: _Rollout() for job in definitions}
 
     def allows(self, job: str, database: str) -> bool:
@@ -57,6 +61,9 @@ class Rollouts:
         self, connection: Connection, databases: Sequence[FleetDatabase], due: Mapping[str, Collection[str]]
     ) -> None:
         """See how waves went, in the home database; begin, go on, halt, end. due: jobs by database."""
+        if not self._looked:
+            jobs_defined(connection, self._definitions, self._channels, ask_now(connection))
+            self._looked = True
         for job, definition in self._definitions.items():
             waiting = {database for database, jobs in due.items() if job in jobs}
             if waiting and self._rollouts[job].allowed is not None:
@@ -87,7 +94,7 @@ class Rollouts:
             rollout.allowed, rollout.halted = frozenset(), run.error or "a wave went badly"
             return
         if run is None or not mine or run.state is not FleetRunState.UNDER_WAY:
-            run = begin(connection, job, definition, "", None)
+            run = begin(connection, job, definition, "", None, self._channels)
         if not run.canaries:
             first = [one.name for one in in_order(databases, definition)[:CANARIES]]
             run = came_to(connection, run, canaries=named_canaries(databases) or first)
@@ -115,7 +122,7 @@ class Rollouts:
             still = [name for name in names if name in waiting and name not in turns]
             all_failed = number == 0 and not still and tally.all_failed()
             if trouble := tally.trouble() or ("all canaries failed" if all_failed else ""):
-                end(connection, run, FleetRunState.HALTED, trouble)
+                end(connection, run, FleetRunState.HALTED, trouble, self._channels)
                 rollout.allowed, rollout.halted = frozenset(), trouble
                 return
             if still:

@@ -70,7 +70,7 @@ class FleetEnd:
 class FleetRunner:
     """home: whose tables remember.  errand: without slot.  told: of each database, as it ends.
 
-    make: see `job_visits`.
+    make: see `job_visits`.  channels: of alerts.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class FleetRunner:
         *,
         told: Callable[[VisitReport], None],
         make: MakeVisit = Visit,
+        channels: Sequence[str] = (),
     ) -> None:
         self._home = home
         self._errand = errand
@@ -89,6 +90,7 @@ class FleetRunner:
         self._stop = stop
         self._told = told
         self._make = make
+        self._channels = channels
 
     def run(self, order: FleetOrder, databases: Sequence[FleetDatabase]) -> FleetEnd:
         """Do it. HeldElsewhere while another process is at it; UsageError for --failed where nothing has failed."""
@@ -125,7 +127,11 @@ class FleetRunner:
                     raise UsageError(f"{name} has not run over the fleet yet: --failed has nothing to go by")
                 return FleetEnd(last, Summary()), _failed(read_jobs(connection, name), last), True
             on = goes_on(last, definition, order.only, order.as_of, ask_now(connection))
-            run = last if on and last is not None else begin(connection, name, definition, order.only, order.as_of)
+            run = (
+                last
+                if on and last is not None
+                else begin(connection, name, definition, order.only, order.as_of, self._channels)
+            )
             before = _stands(read_jobs(connection, name), run) if on else {}
             return FleetEnd(run, Summary()), before, is_proven(connection, name, definition)
 
@@ -218,7 +224,7 @@ class _Going:
 
     def _end(self, state: FleetRunState, why: str) -> FleetRun:
         with short_transaction(self._runner._home, self._errand.lease) as connection:
-            return end(connection, self._ended.run, state, why or None)
+            return end(connection, self._ended.run, state, why or None, self._runner._channels)
 
     def _visit(self, databases: Sequence[FleetDatabase]) -> None:
         runner = self._runner

@@ -24,7 +24,7 @@ from .visit import Errand, Visit
 
 
 class ScheduledVisits:
-    """home: that remembers.  definitions: fingerprint of each job.  make: see `job_visits`."""
+    """home: that remembers.  definitions: fingerprint of each job.  make: see `job_visits`.  channels: of alerts."""
 
     def __init__(
         self,
@@ -35,13 +35,14 @@ class ScheduledVisits:
         definitions: Mapping[str, str],
         *,
         make: MakeVisit = Visit,
+        channels: Sequence[str] = (),
     ) -> None:
         self._home = home
         self._errand = errand
         self._definitions = definitions
         self._make = make
         self._jobs = {job.name: job for job in errand.jobs}
-        self.rollouts = Rollouts(definitions)
+        self.rollouts = Rollouts(definitions, channels)
         self._unwritten: list[VisitReport] = []
         self._round = job_visits((), errand, caps, stop, make=self._begun)
 
