@@ -52,6 +52,8 @@ class ConditionVisit:
         except Exception as error:
             # A database that was there and went says nothing about the others of its server.
             contact = Contact.REFUSED if self._connection.made else contact_of(error)
+            if contact is Contact.REFUSED and not self._connection.made:
+                self.database.doubt_password()
             found = TimedOut(f"no end within {self._seconds:g} s") if self._was_cut else error
             return replace(result_of(self.database, found), contact=contact)
         finally:

@@ -16,13 +16,24 @@ MakeVisit = Callable[[FleetDatabase, Errand], Visit]
 
 
 def job_visits(
-    databases: Iterable[FleetDatabase], errand: Errand, caps: Caps, stop: Stop, *, make: MakeVisit = Visit
+    databases: Iterable[FleetDatabase],
+    errand: Errand,
+    caps: Caps,
+    stop: Stop,
+    *,
+    make: MakeVisit = Visit,
+    fitted: Callable[[FleetDatabase], Errand] | None = None,
 ) -> Round[VisitReport]:
-    """make: how a visit is begun; another one where no database is to be asked."""
+    """make: how a visit is begun; another one where no database is to be asked.
+
+    fitted: gives the errand for each database, where it is not the same in all.
+    """
+    errand_of = fitted or (lambda _database: errand)
 
     def unvisited(database: FleetDatabase, contact: Contact, words: str) -> VisitReport:
         state = NoRun.UNREACHABLE if contact is Contact.NOT_TRIED else RunState.FAILED
-        results = tuple(JobResult(job.name, state, errand.slot, 0, words) for job in errand.jobs)
+        names = errand_of(database).not_done()
+        results = tuple(JobResult(name, state, errand.slot, 0, words) for name in names)
         return VisitReport(database.name, database.server, contact, results)
 
-    return Round(databases, caps, stop, lambda database: make(database, errand), unvisited)
+    return Round(databases, caps, stop, lambda database: make(database, errand_of(database)), unvisited)

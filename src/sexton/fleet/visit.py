@@ -59,6 +59,7 @@ class Errand:
     as_of: time of the runs; None: that of each database.  dry_run: only count.
     options: how runs behave; limits are given.  installation: of whose fleet the databases are.
     held: names of jobs that only run where they only count, as nobody has armed them there.
+    due: those that count as not done where nothing can run; None: all.
     dialect: that the jobs were made for.  trusted: see `open_database`.  connect_seconds: to the server's answer.
     """
 
@@ -70,8 +71,13 @@ class Errand:
     as_of: datetime | None = None
     dry_run: bool = False
     held: frozenset[str] = frozenset()
+    due: frozenset[str] | None = None
     trusted: tuple[str, ...] = ()
     connect_seconds: float = 5.0
+
+    def not_done(self) -> Iterator[str]:
+        """Names of jobs that stand otherwise where nothing can run; the others were not to run now."""
+        return (job.name for job in self.jobs if self.due is None or job.name in self.due)
 
     @property
     def lease(self) -> float:
@@ -108,7 +114,10 @@ class Visit:
             self._work(engine)
         except (SQLAlchemyError, SextonError, OSError) as error:
             # A database that was there and went says nothing about the others of its server.
-            return self._ended(error, contact_of(error) if self._contact is Contact.NONE else Contact.REFUSED)
+            contact = contact_of(error) if self._contact is Contact.NONE else Contact.REFUSED
+            if contact is Contact.REFUSED and not self._connection.made:
+                self.database.doubt_password()
+            return self._ended(error, contact)
         finally:
             self._connection.closed()
             engine.dispose()
@@ -226,7 +235,7 @@ class Visit:
         state, words = standing_after(error)
         told = {result.job for result in self._results}
         slot, held = self._errand.slot, self._errand.held
-        left = [name for name in self._jobs if name not in told]
+        left = [name for name in self._errand.not_done() if name not in told]
         self._results += (JobResult(name, state, slot, 0, words, proves=name not in held) for name in left)
         return self._report(contact)
 
