@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 from importlib import import_module
@@ -104,6 +105,12 @@ class App(Enqueuer):
         from .db.connect import open_database
 
         return open_database(self.settings.database, create=self._create, trusted=self.settings.trusted_roles)
+
+    def beside(self, database: Engine) -> App:
+        """The same settings and jobs with another database, one of a fleet. Whoever opened that closes it."""
+        other = copy(self)
+        other.database = database
+        return other
 
     @property
     def dialect(self) -> str:

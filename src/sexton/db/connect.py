@@ -70,9 +70,14 @@ def open_database(url: str | URL, *, create: bool = True, trusted: Sequence[str]
 
 
 def open_for_visit(
-    url: str | URL, *, connect_seconds: float, opened: Callable[[Any], None], trusted: Sequence[str] = ()
+    url: str | URL,
+    *,
+    connect_seconds: float,
+    opened: Callable[[Any], None],
+    trusted: Sequence[str] = (),
+    connections: int = 1,
 ) -> Engine:
-    """The same with one connection and no more: for a visit to a database of a fleet. Who needs it waits his turn.
+    """The same with so many connections and no more: for a visit to a database of a fleet. Who needs one waits.
 
     connect_seconds: in which the server has to answer; rounded up to whole ones, at least 2, as libpq counts.
     opened: gets each connection of PostgreSQL's driver, before it is asked anything.
@@ -81,7 +86,7 @@ def open_for_visit(
     if target.get_backend_name() == "sqlite":
         return _open_sqlite(target, create=False)
     arguments = {**_POSTGRESQL_ARGUMENTS, "connect_timeout": max(ceil(connect_seconds), 2)}
-    return _open_postgresql(target, trusted, arguments, kept=1, beyond=0, opened=opened)
+    return _open_postgresql(target, trusted, arguments, kept=connections, beyond=0, opened=opened)
 
 
 def _open_postgresql(

@@ -21,15 +21,17 @@ from .visit_results import Condition, VisitResult, result_of
 
 @dataclass(frozen=True, slots=True)
 class ConditionErrand:
-    """The same in each database. do: with its engine, which has one connection; what it raises is the result, too.
+    """The same in each database. do: with its engine; what it raises is the result, too.
 
     seconds: for one visit, beside `connect_seconds`, in which its server has to answer.  trusted: see `open_database`.
+    connections: that the engine may have at once.
     """
 
     do: Callable[[FleetDatabase, Engine], VisitResult]
     seconds: float
     connect_seconds: float = 5.0
     trusted: tuple[str, ...] = ()
+    connections: int = 1
 
 
 class ConditionVisit:
@@ -47,7 +49,8 @@ class ConditionVisit:
         """Whatever goes wrong stands in the way of this database alone."""
         errand = self._errand
         try:
-            with opened(self.database, errand.connect_seconds, errand.trusted, self._connection.opened) as engine:
+            limits = (errand.connect_seconds, errand.trusted, self._connection.opened, errand.connections)
+            with opened(self.database, *limits) as engine:
                 return errand.do(self.database, engine)
         except Exception as error:
             # A database that was there and went says nothing about the others of its server.

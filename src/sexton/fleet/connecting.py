@@ -31,27 +31,28 @@ _HEAD = re.compile(r"^.* cannot be reached: (?:.*failed: )?(?:FATAL:\s+)?")
 
 
 class VisitConnection:
-    """The connection of the driver while a visit goes on. made: whether the server has ever given one."""
+    """The connection of the driver while a visit goes on, or two. made: whether the server has ever given one."""
 
     def __init__(self) -> None:
         self.made = False
-        self._driver: Any = None
+        self._drivers: list[Any] = []
 
     def opened(self, driver: Any) -> None:
         """It is there. For `open_for_visit`."""
-        self._driver, self.made = driver, True
+        self._drivers.append(driver)
+        self.made = True
 
     def closed(self) -> None:
         """Nothing is left to be cut."""
-        self._driver = None
+        self._drivers.clear()
 
     def cut(self) -> None:
         """End it from another thread: the server stands still, and no limit of it counts any more."""
-        driver = self._driver
-        with suppress(Exception):  # it may close in this moment, by itself
-            number = os.dup(driver.fileno())
-            with socket.socket(fileno=number) as line:
-                line.shutdown(socket.SHUT_RDWR)
+        for driver in [*self._drivers]:
+            with suppress(Exception):  # it may close in this moment, by itself
+                number = os.dup(driver.fileno())
+                with socket.socket(fileno=number) as line:
+                    line.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -60,13 +61,16 @@ def opened(
     connect_seconds: float,
     trusted: Sequence[str] = (),
     tell: Callable[[Any], None] = lambda _driver: None,
+    connections: int = 1,
 ) -> Iterator[Engine]:
-    """An engine on the database with one connection, which is closed at the end of the block.
+    """An engine on the database with so many connections at most, which are closed at the end of the block.
 
     connect_seconds: in which the server has to answer.  trusted: `trusted_roles`.  tell: gets the driver's connection.
     SettingsError where its password cannot be had, or the address is none.
     """
-    engine = open_for_visit(database.target(), connect_seconds=connect_seconds, opened=tell, trusted=trusted)
+    engine = open_for_visit(
+        database.target(), connect_seconds=connect_seconds, opened=tell, trusted=trusted, connections=connections
+    )
     limits = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in VISIT_LIMITS.items())
     try:
         yield engine.execution_options(**{TRANSACTION_LIMITS: limits})

@@ -19,10 +19,15 @@ from .results import Contact
 
 
 class Condition(StrEnum):
-    """What a visit found. Behind: its tables are older than this package, or locked by others; nothing is wrong."""
+    """What a visit found, or made of it. Behind: its tables are older than this package, or locked by others; nothing
+    is wrong. Drift: what is installed in PostgreSQL is not what the settings want.
+    """
 
     READY = "ready"
     MIGRATED = "migrated"
+    INSTALLED = "installed"
+    REMOVED = "removed"
+    DRIFT = "drift"
     BEHIND = "behind"
     DIFFERS = "differs"
     REFUSES = "refuses"
@@ -30,7 +35,7 @@ class Condition(StrEnum):
     NOT_TRIED = "not tried"
 
 
-WELL_CONDITIONS = (Condition.READY, Condition.MIGRATED)
+WELL_CONDITIONS = (Condition.READY, Condition.MIGRATED, Condition.INSTALLED, Condition.REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
