@@ -82,7 +82,7 @@ class App(Enqueuer):
     def load(
         cls, config: Path | None = None, *, database: str | None = None, create: bool = False, partly: bool = False
     ) -> App:
-        """From `sexton.toml`, `.env` and the environment; `database` overrides the URL.
+        """From `sexton.toml`, `.env` and the environment; `database` overrides the URL, or names one of the fleet.
 
         create: a SQLite file that is not there is made, as SQLite does; else a mistyped name would be a new database.
         partly: go on without the modules, packs and policies that cannot be loaded; `registry.unloaded` names them.
@@ -90,8 +90,14 @@ class App(Enqueuer):
         with `partly`, when we are root and others could have written settings or a module (SEC-13).
         """
         loaded = load_placed(config, policies=_faults_of_policies)
-        settings = loaded.settings if database is None else replace(loaded.settings, database=database)
         file = config or Path(os.environ.get(CONFIG, ""))
+        settings = loaded.settings
+        if database is not None and ":" not in database and settings.fleet.given:
+            from .fleet.by_name import address_of
+
+            database = address_of(settings, file.parent, database)
+        if database is not None:
+            settings = replace(settings, database=database)
         return cls(settings, folder=file.parent, create=create, partly=partly, place=loaded.place, files=loaded.files)
 
     @property

@@ -115,7 +115,7 @@ def _tell_end(end: FleetEnd, stop: Stop, number: int, arguments: Namespace) -> N
     if end.halted:
         complain(f"fleet run: halted after wave {end.run.wave}: {end.halted}; {left:,} databases were not tried")
     elif end.run.state is FleetRunState.UNPROVEN:
-        complain(f"fleet run: {end.run.error}: it goes in waves again")
+        complain(f"fleet run: {end.run.error}, not counting where it only counted: it goes in waves again")
     elif stop.asked:
         complain(f"fleet run: {stop.reason}; {left:,} databases are left, the same command goes on with them")
 

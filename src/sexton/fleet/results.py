@@ -72,7 +72,7 @@ def column_of(state: JobState) -> GridColumn:
 class JobResult:
     """How one job ended in one database. slot: for which it ran.  attempt: of the slot; 0: nothing ran.
 
-    error: one line, of what did not go well.  run_id: number of its run row there.
+    error: one line, of what did not go well, or why it only counted.  run_id: number of its run row there.
     proves: False: it says nothing about a change, as it only counted (not armed), or its wave had not come.
     """
 

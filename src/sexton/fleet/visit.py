@@ -223,7 +223,8 @@ class Visit:
     def _take(self, due: DueRun, outcome: Outcome, attempt: int) -> None:
         """Of several slots of one job the last one counts, but for one that did not go well."""
         proves = outcome.code is not OutcomeCode.ONLY_COUNTED
-        ended = (outcome.error, outcome.run_id, outcome.total, proves)
+        words = outcome.error if proves or outcome.note is None else f"{outcome.note} --database {self.database.name}"
+        ended = (words, outcome.run_id, outcome.total, proves)
         result = JobResult(due.job, outcome.state, due.slot, attempt, *ended)
         before = next((one for one in self._results if one.job == due.job), None)
         if before is not None and not before.done:

@@ -56,6 +56,5 @@ def options_of(app: App) -> PgCronOptions:
     """Those of the settings. SettingsError for what cannot be."""
     given = app.settings.engines.get(IN_DATABASE, {})
     options: PgCronOptions = read_at(PgCronOptions, given, ("engines", IN_DATABASE), app.place)
-    fleet = app.settings.fleet
-    in_fleet = bool(fleet.databases or fleet.file or fleet.query)
-    return replace(options, spread=FLEET_SPREAD) if in_fleet and "spread" not in given else options
+    staggered = app.settings.fleet.given and "spread" not in given
+    return replace(options, spread=FLEET_SPREAD) if staggered else options
