@@ -12,7 +12,7 @@ from ..console import complain, say, say_while_read
 from ..engines.pg_cron.options import PgCronOptions
 from ..engines.pg_cron.over_fleet import (
     CONNECTIONS_OF_VISIT,
-    Finding,
+    FoundCondition,
     compared,
     differing,
     installed,
@@ -77,7 +77,7 @@ def _chosen(databases: Sequence[FleetDatabase], only: Sequence[str], name: str |
     return chosen([one for one in active if name in (None, one.name)], only)
 
 
-def _do(options: PgCronOptions, arguments: Namespace) -> Callable[[App], Finding]:
+def _do(options: PgCronOptions, arguments: Namespace) -> Callable[[App], FoundCondition]:
     if arguments.action == "install":
         return partial(installed, options=options, role_timeout=not arguments.no_role_timeout)
     actions = {"status": compared, "diff": differing, "remove": removed}

@@ -27,11 +27,11 @@ from .options import PgCronOptions
 CONNECTIONS_OF_VISIT = 2
 """That one visit has at once, all on the same server."""
 
-Finding = tuple[Condition, str, str]
+FoundCondition = tuple[Condition, str, str]
 """A condition, the reason without names of this database, and the whole of it."""
 
 
-def installed(app: App, options: PgCronOptions, *, role_timeout: bool) -> Finding:
+def installed(app: App, options: PgCronOptions, *, role_timeout: bool) -> FoundCondition:
     """Install in the database of the app."""
     found, done = install(app, options, role_timeout=role_timeout)
     if found.wrong:
@@ -40,13 +40,13 @@ def installed(app: App, options: PgCronOptions, *, role_timeout: bool) -> Findin
     return Condition.INSTALLED if done.changed else Condition.READY, "", _in_words(done)
 
 
-def removed(app: App, options: PgCronOptions) -> Finding:
+def removed(app: App, options: PgCronOptions) -> FoundCondition:
     """Remove there."""
     done = uninstall(app, options)
     return Condition.REMOVED if done.removed else Condition.READY, "", _in_words(done)
 
 
-def compared(app: App, options: PgCronOptions) -> Finding:
+def compared(app: App, options: PgCronOptions) -> FoundCondition:
     """Look whether all is as the settings want it."""
     found = compare(app, options)
     wrong = [f"{job.job}: {'; '.join(job.drift)}" for job in found.jobs if job.drift]
@@ -57,14 +57,14 @@ def compared(app: App, options: PgCronOptions) -> Finding:
     return Condition.DRIFT, re.sub(rf"\b{re.escape(found.database)}\b", "NAME", words), words
 
 
-def differing(app: App, options: PgCronOptions) -> Finding:
+def differing(app: App, options: PgCronOptions) -> FoundCondition:
     """The text of procedures, installed and wanted; the reason is all of it, as equal ones are told once."""
     lines = "\n".join(differences(app, options))
     return (Condition.DRIFT, lines, lines) if lines else (Condition.READY, "", "")
 
 
 def over_fleet(
-    app: App, installation: str, do: Callable[[App], Finding]
+    app: App, installation: str, do: Callable[[App], FoundCondition]
 ) -> Callable[[FleetDatabase, Engine], VisitResult]:
     """What a `ConditionErrand` does. app: of the home database.  installation: whose fleet it is."""
 
