@@ -39,8 +39,8 @@ DATABASES = 200
 LIMITS = (1, 4, 8)
 """Databases at once, of one server."""
 
-SIMULATED = (20, 2_000)
-MOST_MEMORY = 1.1
+SIMULATED = (20, 200, 2_000)
+MOST_MEMORY = 1.5
 ROWS = 100
 
 sessions = Table(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 from importlib import import_module
@@ -81,7 +82,7 @@ class App(Enqueuer):
     def load(
         cls, config: Path | None = None, *, database: str | None = None, create: bool = False, partly: bool = False
     ) -> App:
-        """From `sexton.toml`, `.env` and the environment; `database` overrides the URL.
+        """From `sexton.toml`, `.env` and the environment; `database` overrides the URL, or names one of the fleet.
 
         create: a SQLite file that is not there is made, as SQLite does; else a mistyped name would be a new database.
         partly: go on without the modules, packs and policies that cannot be loaded; `registry.unloaded` names them.
@@ -89,8 +90,14 @@ class App(Enqueuer):
         with `partly`, when we are root and others could have written settings or a module (SEC-13).
         """
         loaded = load_placed(config, policies=_faults_of_policies)
-        settings = loaded.settings if database is None else replace(loaded.settings, database=database)
         file = config or Path(os.environ.get(CONFIG, ""))
+        settings = loaded.settings
+        if database is not None and ":" not in database and settings.fleet.given:
+            from .fleet.by_name import address_of
+
+            database = address_of(settings, file.parent, database)
+        if database is not None:
+            settings = replace(settings, database=database)
         return cls(settings, folder=file.parent, create=create, partly=partly, place=loaded.place, files=loaded.files)
 
     @property
@@ -104,6 +111,12 @@ class App(Enqueuer):
         from .db.connect import open_database
 
         return open_database(self.settings.database, create=self._create, trusted=self.settings.trusted_roles)
+
+    def beside(self, database: Engine) -> App:
+        """The same settings and jobs with another database, one of a fleet. Whoever opened that closes it."""
+        other = copy(self)
+        other.database = database
+        return other
 
     @property
     def dialect(self) -> str:

@@ -186,6 +186,20 @@ def test_a_copy_is_left_alone_until_it_is_adopted(
         server.drop_database(database_name(copy))
 
 
+def test_a_command_for_one_database_takes_its_name(taken_in: Merchants) -> None:
+    """Its address, let alone its password, had to be looked up and typed for each."""
+    taken_in.lists(*map(taken_in.entry, taken_in.names), fleet='secret = "env:SHOP"\n')
+
+    armed = taken_in.inside.sexton("arm", "tidy", "--yes", "--database", "shop_2", SHOP="hunter2")
+    wrong = taken_in.inside.sexton("arm", "tidy", "--yes", "--database", "shop2", SHOP="hunter2")
+
+    assert armed.code == 0
+    armed_there = "SELECT count(*) FROM sexton.armed"
+    assert [taken_in.execute(name, armed_there) for name in (*taken_in.names, "home")] == [0, 1, 0, 0]
+    assert (wrong.code, wrong.line) == (2, "sexton: no database named 'shop2'; did you mean shop_2, shop_3, shop_1?")
+    assert "hunter2" not in armed.out + armed.err
+
+
 def test_two_names_cannot_mean_one_database(taken_in: Merchants) -> None:
     twin = {"name": "twin", "url": taken_in.urls["shop_1"]}
     taken_in.lists(*map(taken_in.entry, taken_in.names), twin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -33,11 +33,9 @@ def read(engine: Engine, tmp_path: Path) -> Reader:
 
 
 @pytest.fixture(autouse=True)
-def _no_answers() -> Iterator[None]:
+def _no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a program has printed is known to one test only."""
-    secret_commands.forget_answers()
-    yield
-    secret_commands.forget_answers()
+    monkeypatch.setattr(secret_commands, "_answers", {})
 
 
 def shops(*numbers: int, **more: object) -> list[Mapping[str, object]]:

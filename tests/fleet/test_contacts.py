@@ -9,8 +9,8 @@ from sexton.db.migrate import migrate
 from sexton.fleet.caps import STRIKES, Caps
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.identity import take_in
+from sexton.fleet.job_visits import job_visits
 from sexton.fleet.results import GridColumn
-from sexton.fleet.rounds import Round
 from sexton.fleet.summary import Summary
 from sexton.runs.stop_signals import Stop
 from tests.support.fleet_runners import errand
@@ -33,7 +33,7 @@ def test_files_that_are_no_databases_keep_nobody_from_the_others(tmp_path: Path)
     engine.dispose()
 
     summary = Summary()
-    for reports in Round(fleet, errand(dialect="sqlite", dry_run=True), Caps(1, 1), Stop()).reports():
+    for reports in job_visits(fleet, errand(dialect="sqlite", dry_run=True), Caps(1, 1), Stop()).reports():
         for report in reports:
             summary.take(report)
 

@@ -181,6 +181,17 @@ def test_the_first_list_may_be_empty_only_when_somebody_says_so(read: Reader) ->
     assert read(file="none/*.toml", allow_empty=True).kept == ""
 
 
+def test_an_empty_list_that_is_meant_so_stays_believed(read: Reader, engine: Engine) -> None:
+    """The next command, and the worker each minute, had an incident and exit code 1 for it again."""
+    read(file="none/*.toml", allow_empty=True)
+    assert (read(file="none/*.toml").kept, incidents(engine)) == ("", [])
+
+    read(*shops(1, 2))
+    assert read(file="none/*.toml").kept.startswith("the list is empty, and 2 databases were known")
+    read(file="none/*.toml", allow_empty=True)
+    assert (read(file="none/*.toml"), incidents(engine)) == (Inventory(()), [])
+
+
 def test_a_fifth_gone_at_once_is_not_believed(read: Reader, engine: Engine) -> None:
     read(*shops(*range(10)))
 

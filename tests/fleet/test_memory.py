@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from sexton.fleet.caps import Caps
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.identity import take_in
+from sexton.fleet.job_visits import job_visits
 from sexton.fleet.results import Contact, JobResult, VisitReport
-from sexton.fleet.rounds import Round
 from sexton.fleet.summary import Summary
 from sexton.fleet.visit import Visit
 from sexton.run_state import NoRun, RunState
@@ -77,7 +77,7 @@ def test_two_thousand_databases_take_no_more_than_twenty() -> None:
             for one in range(number)
         )
         summary = Summary()
-        for reports in Round(fleet, errand(), Caps(16, 4), Stop(), make=SimulatedVisit).reports():
+        for reports in job_visits(fleet, errand(), Caps(16, 4), Stop(), make=SimulatedVisit).reports():
             for report in reports:
                 summary.take(report)
         return summary

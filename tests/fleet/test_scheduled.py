@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from sexton.fleet.identity import take_in
 from sexton.fleet.memory import FleetJob, read_jobs, write_reports
 from sexton.fleet.results import Contact, JobResult, JobState, Standing, VisitReport
 from sexton.fleet.scheduled import ScheduledVisits
+from sexton.run_state import NoRun, RunState
 from sexton.runs.stop_signals import Stop
 from tests.support.fleet_runners import errand
 from tests.support.merchant_fleet import INSTALLATION, fill, purge_job
@@ -69,6 +71,27 @@ def test_a_database_that_is_behind_before_a_new_job_had_its_wave_is_told_and_res
     row = on_record(home)
     assert (row.state, row.definition) == (Standing.BEHIND, "")  # it says nothing about the change
     assert str(row.error).endswith("run: sexton fleet migrate")
+
+
+def test_where_nothing_can_run_that_is_said_of_what_was_due(home: Engine, newcomer: FleetDatabase) -> None:
+    """A database that was down for the minute of one job had all others stand as unreached, too."""
+    other = purge_job("shop.other", schedule=cron("0 0 1 1 *"))
+    jobs = {YEARLY.name: YEARLY, other.name: other}
+    gone = replace(newcomer, address=newcomer.address.replace("anna.db", "nowhere.db"))
+    with home.begin() as connection:
+        well = tuple(JobResult(name, RunState.SUCCEEDED, None, 1) for name in jobs)
+        write_reports(connection, [VisitReport("anna", "one", Contact.MADE, well)], jobs, dict.fromkeys(jobs, "new"))
+        due = update(own_tables("sqlite").fleet_jobs).values(next_at=ask_now(connection))
+        connection.execute(due.where(own_tables("sqlite").fleet_jobs.c.job == YEARLY.name))
+    wanted = errand(jobs=(*jobs.values(),), dialect="sqlite")
+    visits = ScheduledVisits(home, wanted, Caps(8, 4), Stop(), dict.fromkeys(jobs, "new"))
+
+    assert visited(visits, gone) == [[NoRun.UNREACHABLE]]
+    with home.connect() as connection:
+        assert {row.job: row.state for row in read_jobs(connection)} == {
+            YEARLY.name: NoRun.UNREACHABLE,
+            other.name: RunState.SUCCEEDED,
+        }
 
 
 def test_what_could_not_be_written_down_is_written_the_next_time(home: Engine, newcomer: FleetDatabase) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -104,6 +105,24 @@ def test_a_program_that_fails_is_told_in_one_line_and_not_asked_again_at_once(
         assert str(refused.value) == f"command:{sys.executable}{wrong}"
         assert refused.value.__cause__ is None
     assert starts(tmp_path) == 1
+
+
+def test_a_password_that_a_server_refuses_is_asked_for_anew_but_not_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was changed was wrong for five minutes; asked for at each refusal, a program would start by hundreds."""
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    shop = database(program(tmp_path, f"print({SECRET!r})"))
+    monkeypatch.setattr(secret_commands, "time", clock)
+    shop.url()
+    shop.doubt_password()
+    shop.url()
+    assert starts(tmp_path) == 1
+
+    clock.now = secret_commands.REFUSED_SECONDS
+    shop.url()
+    assert starts(tmp_path) == 2
 
 
 def test_a_program_that_does_not_end_is_killed_with_what_it_has_started(

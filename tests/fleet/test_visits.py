@@ -14,8 +14,8 @@ import pytest
 
 from sexton.fleet.caps import Caps
 from sexton.fleet.database import DatabaseState, FleetDatabase
+from sexton.fleet.job_visits import job_visits
 from sexton.fleet.results import Contact, GridColumn, VisitReport, column_of
-from sexton.fleet.rounds import Round
 from sexton.fleet.running import FleetOrder, FleetRunner
 from sexton.fleet.visit import Errand, Visit
 from sexton.run_state import NoRun, RunState
@@ -124,7 +124,7 @@ def test_a_server_that_stands_still_is_cut_off_and_nothing_of_it_is_committed(
         made.append(ImpatientVisit(one, wanted))
         return made[-1]
 
-    visits = Round([through], errand(slot=datetime.now(UTC)), Caps(1, 1), Stop(), make=make)
+    visits = job_visits([through], errand(slot=datetime.now(UTC)), Caps(1, 1), Stop(), make=make)
     ((report,),) = [reports for reports in visits.reports() if reports]
 
     assert made[0].cuts == 1

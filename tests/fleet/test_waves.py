@@ -6,22 +6,24 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from sexton import Purge
+from sexton import Guard, Job, Purge
+from sexton.db.connect import open_database
 from sexton.errors import LeaseLost
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.fleet_run import FleetRunState, is_proven, latest
 from sexton.fleet.memory import read_jobs
-from sexton.fleet.results import Contact, JobResult, Standing, VisitReport
+from sexton.fleet.results import Contact, GridColumn, JobResult, Standing, VisitReport
 from sexton.fleet.running import FleetOrder, FleetRunner
-from sexton.fleet.visit import Visit
+from sexton.fleet.visit import NOT_YET, Visit
 from sexton.fleet.waves import CANARIES, Tally, most_due, named_canaries, waves_of
+from sexton.guard.arming import arm_job
 from sexton.run_state import NoRun, RunState
 from sexton.runs.context import Limits
-from sexton.runs.runner import RunOptions
+from sexton.runs.runner import RunOptions, planned
 from sexton.runs.stop_signals import Stop
 from tests.support.merchant_fleet import DUE, MerchantFleet, left, purge_job, sessions
 from tests.support.patience import PATIENCE
@@ -169,6 +171,42 @@ def test_a_change_that_ran_nowhere_is_not_proven(merchants: MerchantFleet, runne
     assert not end.halted
     with merchants.home.connect() as connection:
         assert not is_proven(connection, purge_job().name, "change")
+
+
+def arm_in(merchants: MerchantFleet, job: Job, names: Iterable[str]) -> None:
+    """Somebody has looked at the job in these databases."""
+    for name in names:
+        engine = open_database(merchants.databases[name].address)
+        plans = planned(job, engine)
+        with engine.begin() as connection:
+            arm_job(connection, job.name, plans, {plan.step: DUE for plan in plans}, "a test")
+        engine.dispose()
+
+
+def test_arming_goes_to_the_canaries_first(merchants: MerchantFleet, runner_of: RunnerOf) -> None:
+    """B.4: the definition had been everywhere, counting; who armed it then had it take rows everywhere at once."""
+    merchants.open(["first"], labels={"canary": "yes"})
+    merchants.open([f"shop_{number}" for number in range(4)])
+    job, fleet = purge_job(guard=Guard(arm=True, max_share=1.0)), [*merchants.databases.values()]
+
+    counted = runner_of().run(FleetOrder(job, "change"), fleet)
+    arm_in(merchants, job, ["shop_0", "shop_1", "shop_2"])
+    too_early = runner_of().run(FleetOrder(job, "change"), fleet)
+
+    assert (counted.run.state, counted.run.error) == (FleetRunState.UNPROVEN, "ran in 0 of 5 databases")
+    assert counted.summary.grid == {job.name: {GridColumn.DONE: 5}}
+    (why,) = counted.summary.reasons
+    assert (why.number, why.words.startswith("only counted, as it is not armed")) == (5, True)
+    assert why.words.endswith(f"sexton arm {job.name} --database {why.names[0]}")
+    assert too_early.summary.grid == {job.name: {GridColumn.DONE: 2, GridColumn.PUT_OFF: 3}}
+    assert NOT_YET in [reason.words for reason in too_early.summary.reasons]
+    assert {left(one.address) for one in fleet} == {2 * DUE}
+
+    arm_in(merchants, job, ["first"])
+    proven = runner_of().run(FleetOrder(job, "change"), fleet)
+
+    assert (proven.run.state, proven.run.wave) == (FleetRunState.FINISHED, 5)
+    assert [left(one.address) for one in fleet] == [DUE, DUE, DUE, DUE, 2 * DUE]
 
 
 def test_what_was_stopped_in_a_wave_goes_on_with_the_rest(merchants: MerchantFleet, runner_of: RunnerOf) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
+
+from sqlalchemy import Engine
 
 from ..app import App
 from ..console import complain, say
@@ -14,9 +16,10 @@ from ..db.connect import read_only
 from ..db.migrate import require_schema
 from ..errors import UsageError, suggestion
 from ..exit_codes import FAILED
+from ..fleet.caps import Caps
+from ..fleet.condition_visits import ConditionErrand
 from ..fleet.database import VISITED_TO_MIGRATE, FleetDatabase
 from ..fleet.inventory import Inventory, installation_of, read_inventory, some_names
-from ..fleet.side_by_side import VisitLimits
 from ..fleet.used_tables import layout_digest
 from ..fleet.visit_results import Condition, VisitResult, by_reason
 from ..jobs.duration import parse_duration
@@ -85,11 +88,19 @@ def own_installation(app: App) -> str:
         return installation_of(connection, app.settings.installation)
 
 
-def limits_of(app: App, seconds: float) -> VisitLimits:
-    """As the settings have them. seconds: for one visit."""
-    fleet = app.settings.fleet
-    connecting = parse_duration(fleet.connect_timeout).total_seconds()
-    return VisitLimits(fleet.connections, fleet.per_server, connecting, connecting + seconds)
+def caps_of(app: App) -> Caps:
+    """As the settings have them."""
+    return Caps(app.settings.fleet.connections, app.settings.fleet.per_server)
+
+
+def connect_seconds_of(app: App) -> float:
+    """As the settings have them."""
+    return parse_duration(app.settings.fleet.connect_timeout).total_seconds()
+
+
+def condition_errand(app: App, do: Callable[[FleetDatabase, Engine], VisitResult], seconds: float) -> ConditionErrand:
+    """As the settings have it. seconds: for one visit, beside those for its connection."""
+    return ConditionErrand(do, seconds, connect_seconds_of(app), app.settings.trusted_roles)
 
 
 def print_result(result: VisitResult) -> None:

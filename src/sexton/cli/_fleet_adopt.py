@@ -13,7 +13,7 @@ from ..errors import UnknownName, UsageError
 from ..exit_codes import DONE
 from ..fleet.connecting import VISIT_LIMITS, opened
 from ..fleet.identity import adopt
-from ._fleet import inventory_of, limits_of, own_installation, with_list
+from ._fleet import connect_seconds_of, inventory_of, own_installation, with_list
 
 
 def run(app: App, arguments: Namespace) -> int:
@@ -25,7 +25,7 @@ def run(app: App, arguments: Namespace) -> int:
     for name in arguments.words:
         if name not in known:
             raise UnknownName("database", name, known)
-    seconds = limits_of(app, 0.0).connect_seconds
+    seconds = connect_seconds_of(app)
     for name in arguments.words:
         with (
             opened(known[name], seconds, app.settings.trusted_roles) as engine,

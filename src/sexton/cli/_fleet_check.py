@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
+from itertools import chain
 
 from ..app import App
+from ..console import complain
 from ..exit_codes import DONE, PARTIAL
 from ..fleet.checking import check
-from ..fleet.database import FleetDatabase
+from ..fleet.condition_visits import condition_visits
 from ..fleet.inventory import some_names
-from ..fleet.side_by_side import SideBySide
 from ..fleet.used_tables import TableComparison, compared, used_tables
-from ..fleet.visit_results import VisitResult, exit_code_of, result_of
+from ..fleet.visit_results import exit_code_of
+from ..runs.stop_signals import Stop, on_signals
 from ._fleet import (
+    caps_of,
+    condition_errand,
     inventory_of,
-    limits_of,
     migrated_ones,
     own_installation,
     print_grid,
@@ -31,24 +35,22 @@ CHECK_SECONDS = 30.0
 def run(app: App, arguments: Namespace) -> int:
     """Print a grid, reasons and what tables differ in, or a line of JSON each."""
     inventory, installation = inventory_of(app), own_installation(app)
-    databases = migrated_ones(inventory.databases, arguments.only)
-    limits = limits_of(app, CHECK_SECONDS)
     tables = used_tables(app.registry, app.policies, app.dialect)
-
-    def visit(database: FleetDatabase) -> VisitResult:
-        return check(database, installation, tables, limits.connect_seconds, app.settings.trusted_roles)
-
-    results = []
-    for database, answer in SideBySide(databases, visit, limits):
-        result = result_of(database, answer) if isinstance(answer, Exception) else answer
-        results.append(result)
-        if arguments.json:
-            print_result(result)
+    errand = condition_errand(app, partial(check, installation=installation, tables=tables), CHECK_SECONDS)
+    stop, results = Stop(), []
+    visits = condition_visits(migrated_ones(inventory.databases, arguments.only), errand, caps_of(app), stop)
+    with on_signals(stop, then_ends=True):
+        for result in chain.from_iterable(visits.reports()):
+            results.append(result)
+            if arguments.json:
+                print_result(result)
     comparison = compared({result.database.name: result.layout for result in results if result.layout})
     if not arguments.json:
         print_grid(results)
         _print_tables(comparison)
-    code = exit_code_of([result.condition for result in results])
+    if stop.asked:
+        complain(f"fleet check: {stop.reason}")
+    code = exit_code_of([result.condition for result in results], stopped=stop.asked)
     return with_list(PARTIAL if code == DONE and comparison.lacking else code, inventory)
 
 

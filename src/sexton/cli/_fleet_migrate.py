@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
 
 from ..app import App
 from ..console import complain
-from ..fleet.migrating import FleetMigration
+from ..fleet.migrating import FleetMigration, migrate_one
 from ..fleet.visit_results import exit_code_of
-from ._fleet import inventory_of, limits_of, migrated_ones, own_installation, print_grid, print_result, with_list
+from ..runs.stop_signals import Stop, on_signals
+from ._fleet import (
+    caps_of,
+    condition_errand,
+    inventory_of,
+    migrated_ones,
+    own_installation,
+    print_grid,
+    print_result,
+    with_list,
+)
 
 MIGRATE_SECONDS = 300.0
 """Seconds for one database, beside those for its connection."""
@@ -17,13 +28,14 @@ MIGRATE_SECONDS = 300.0
 def run(app: App, arguments: Namespace) -> int:
     """Migrate, and print a grid and reasons, or a line of JSON each."""
     inventory, installation = inventory_of(app), own_installation(app)
-    databases = migrated_ones(inventory.databases, arguments.only)
-    migration = FleetMigration(databases, installation, limits_of(app, MIGRATE_SECONDS), app.settings.trusted_roles)
-    results = []
-    for result in migration:
-        results.append(result)
-        if arguments.json:
-            print_result(result)
+    errand = condition_errand(app, partial(migrate_one, installation=installation), MIGRATE_SECONDS)
+    stop, results = Stop(), []
+    migration = FleetMigration(migrated_ones(inventory.databases, arguments.only), errand, caps_of(app), stop)
+    with on_signals(stop, then_ends=True):
+        for result in migration:
+            results.append(result)
+            if arguments.json:
+                print_result(result)
     if not arguments.json:
         print_grid(results)
     if migration.stopped:

@@ -13,23 +13,21 @@ from ..console import complain, say, say_while_read
 from ..engines.contract import own_process
 from ..errors import UsageError
 from ..exit_codes import DONE
-from ..fleet.caps import Caps
 from ..fleet.database import DatabaseState, FleetDatabase
 from ..fleet.definitions import change_of
 from ..fleet.fleet_run import FleetRunState
+from ..fleet.job_visits import job_visits
 from ..fleet.results import JobResult, VisitReport
-from ..fleet.rounds import Round
 from ..fleet.running import FleetEnd, FleetOrder, FleetRunner
 from ..fleet.scheduled import ScheduledVisits
 from ..fleet.summary import Summary
 from ..fleet.visit import Errand
-from ..jobs.duration import parse_duration
 from ..jobs.job import Job
 from ..runs.runner import RunOptions
 from ..runs.stop_signals import Stop, on_signals
 from ..texts import json_text
 from ._common import refuse_future, require_no_request
-from ._fleet import chosen, inventory_of, own_installation, with_list
+from ._fleet import caps_of, chosen, connect_seconds_of, inventory_of, own_installation, with_list
 from ._fleet_summary import print_summary
 
 
@@ -90,13 +88,8 @@ def errand_of(app: App, jobs: Sequence[Job], stop: Stop, installation: str) -> E
         installation,
         app.dialect,
         trusted=app.settings.trusted_roles,
-        connect_seconds=parse_duration(app.settings.fleet.connect_timeout).total_seconds(),
+        connect_seconds=connect_seconds_of(app),
     )
-
-
-def caps_of(app: App) -> Caps:
-    """As the settings have them."""
-    return Caps(app.settings.fleet.connections, app.settings.fleet.per_server)
 
 
 def _in_waves(app: App, errand: Errand, databases: Sequence[FleetDatabase], arguments: Namespace) -> int:
@@ -104,7 +97,9 @@ def _in_waves(app: App, errand: Errand, databases: Sequence[FleetDatabase], argu
     definition = change_of(app.database, job, app.policies, app.definition)
     stop = errand.options.stop
     assert stop is not None
-    runner = FleetRunner(app.database, errand, caps_of(app), stop, told=_teller(arguments))
+    runner = FleetRunner(
+        app.database, errand, caps_of(app), stop, told=_teller(arguments), channels=app.settings.alerts.channels
+    )
     only = " ".join(sorted(arguments.only))
     end = runner.run(FleetOrder(job, definition, only, arguments.now, arguments.failed), databases)
     _tell_end(end, stop, len(databases), arguments)
@@ -120,7 +115,7 @@ def _tell_end(end: FleetEnd, stop: Stop, number: int, arguments: Namespace) -> N
     if end.halted:
         complain(f"fleet run: halted after wave {end.run.wave}: {end.halted}; {left:,} databases were not tried")
     elif end.run.state is FleetRunState.UNPROVEN:
-        complain(f"fleet run: {end.run.error}: it goes in waves again")
+        complain(f"fleet run: {end.run.error}, not counting where it only counted: it goes in waves again")
     elif stop.asked:
         complain(f"fleet run: {stop.reason}; {left:,} databases are left, the same command goes on with them")
 
@@ -130,7 +125,7 @@ def _dry_run(app: App, errand: Errand, databases: Sequence[FleetDatabase], argum
     assert stop is not None
     looking = replace(errand, as_of=arguments.now, dry_run=True)
     tell = _teller(arguments)
-    for reports in Round(databases, looking, caps_of(app), stop).reports():
+    for reports in job_visits(databases, looking, caps_of(app), stop).reports():
         for report in reports:
             tell(report)
             rows += sum(result.counts.picked for result in report.results)
@@ -144,7 +139,7 @@ def _dry_run(app: App, errand: Errand, databases: Sequence[FleetDatabase], argum
 def _due(app: App, errand: Errand, databases: Sequence[FleetDatabase], arguments: Namespace) -> int:
     stop, summary = errand.options.stop, Summary()
     assert stop is not None
-    visits = ScheduledVisits(app.database, errand, caps_of(app), stop, definitions_of(app, errand.jobs))
+    visits = scheduled_visits(app, errand, stop)
     tell, number = _teller(arguments), -1
     while number != summary.total and not stop.asked:  # a wave that went well lets the next one go
         number = summary.total
@@ -160,9 +155,11 @@ def _due(app: App, errand: Errand, databases: Sequence[FleetDatabase], arguments
     return summary.exit_code(stopped=stop.asked)
 
 
-def definitions_of(app: App, jobs: Sequence[Job]) -> dict[str, str]:
-    """Fingerprint of each, which waves go by."""
-    return {job.name: change_of(app.database, job, app.policies, app.definition) for job in jobs}
+def scheduled_visits(app: App, errand: Errand, stop: Stop) -> ScheduledVisits:
+    """As the settings have them; waves go by a fingerprint of each job."""
+    definitions = {job.name: change_of(app.database, job, app.policies, app.definition) for job in errand.jobs}
+    channels = app.settings.alerts.channels
+    return ScheduledVisits(app.database, errand, caps_of(app), stop, definitions, channels=channels)
 
 
 def _teller(arguments: Namespace) -> Callable[[VisitReport], None]:

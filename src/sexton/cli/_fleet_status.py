@@ -37,7 +37,8 @@ def run(app: App, arguments: Namespace) -> int:
         say("no active database is known; sexton fleet list reads the list")
         return DONE
     if arguments.worst:
-        say(*map(json_text, worst))
+        if worst:
+            say(*map(json_text, worst))
         return DONE
     jobs = named or sorted({job.name for job in fleet_jobs(app)} | {*runs})
     summary = Summary()

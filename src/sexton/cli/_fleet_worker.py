@@ -13,7 +13,7 @@ from ..jobs.duration import parse_duration
 from ..jobs.registry import Registry
 from ..runs.stop_signals import Stop
 from ._fleet import own_installation
-from ._fleet_run import caps_of, definitions_of, errand_of, fleet_jobs
+from ._fleet_run import errand_of, fleet_jobs, scheduled_visits
 
 OF_HOME = "sexton.housekeeping"
 """The job that runs in the home database too, whose tables grow as well."""
@@ -34,7 +34,7 @@ def fleet_desk(app: App, say: Callable[..., None]) -> FleetDesk:
 
     def begin(stop: Stop) -> ScheduledVisits:
         errand = errand_of(app, jobs, stop, own_installation(app))
-        return ScheduledVisits(app.database, errand, caps_of(app), stop, definitions_of(app, jobs))
+        return scheduled_visits(app, errand, stop)
 
     refresh = parse_duration(app.settings.fleet.refresh).total_seconds()
     return FleetDesk(lambda: _inventory(app), begin, refresh, say)

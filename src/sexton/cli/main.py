@@ -165,8 +165,8 @@ def _parser(name: str, description: str) -> ArgumentParser:
     parser.add_argument(
         "--database",
         metavar="URL",
-        help="database to work in, instead of the one in the settings; put a password into SEXTON_DATABASE or .env "
-        "instead, as other users of the machine can read arguments",
+        help="database to work in, instead of the one in the settings: a URL, or its name in the fleet; put a "
+        "password into SEXTON_DATABASE or .env instead, as other users of the machine can read arguments",
     )
     return parser
 

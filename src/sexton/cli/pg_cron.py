@@ -6,6 +6,8 @@ sexton pg-cron diff             the text of procedures, installed and wanted
 sexton pg-cron remove           take lines out, then procedures; history stays
 sexton pg-cron script FOLDER    SQL files instead, for who applies them by hand
 
+install, status, diff and remove do the same with --fleet in each active database of the fleet, several at once.
+
 It is for jobs whose engine is "pg_cron". Those that do more than change rows are named, and left to a worker.
 """
 
@@ -42,6 +44,10 @@ def arguments(parser: ArgumentParser) -> None:
         help="leave statement_timeout of the role in this database as it is; else it is set to the longest timeout of "
         "a job and 30 s, as it is armed once, before a call",
     )
+    parser.add_argument("--fleet", action="store_true", help="in each active database; --database NAME: in that one")
+    parser.add_argument(
+        "--only", metavar="LABEL=VALUE", action="append", default=[], help="of the fleet: those with this label"
+    )
     add_json(parser)
 
 
@@ -49,9 +55,19 @@ def run(arguments: Namespace) -> int:
     """Do it."""
     if (arguments.folder is not None) != (arguments.action == "script"):
         raise UsageError("script needs a folder: sexton pg-cron script FOLDER; the others take none")
+    if arguments.only and not arguments.fleet:
+        raise UsageError("--only chooses among the databases of a fleet: add --fleet")
+    if arguments.fleet and arguments.action == "script":
+        raise UsageError("script writes the files of one database: name it with --database URL, without --fleet")
+    name = arguments.database if arguments.fleet else None
+    arguments.database = None if arguments.fleet else arguments.database
     app = open_app(arguments, partly=True)
     options = options_of(app)
     try:
+        if arguments.fleet:
+            from ._pg_cron_fleet import run_over_fleet
+
+            return run_over_fleet(app, options, arguments, name)
         return _ACTIONS[arguments.action](app, options, arguments)
     finally:
         app.database.dispose()

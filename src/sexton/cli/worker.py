@@ -98,8 +98,7 @@ def _concurrency(arguments: Namespace, app: App) -> int:
 
 def _fleet_desk(app: App) -> FleetDesk | None:
     """Who serves the fleet; most workers have none, and need not load it."""
-    fleet = app.settings.fleet
-    if not (fleet.databases or fleet.file or fleet.query):
+    if not app.settings.fleet.given:
         return None
     from ._fleet_worker import fleet_desk
 

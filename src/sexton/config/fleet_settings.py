@@ -41,6 +41,11 @@ class FleetSettings:
     connect_timeout: str = setting("5s", "longest time for a connection", kind="duration", minimum="1s", maximum="1m")
     refresh: str = setting("60s", "how often the list is read anew", kind="duration", minimum="5s", maximum="1d")
 
+    @property
+    def given(self) -> bool:
+        """Whether there is a fleet."""
+        return bool(self.databases or self.file or self.query)
+
     def check(self) -> None:
         """ValueError when a database, the secret or the query cannot be right."""
         if self.databases or self.secret is not None:

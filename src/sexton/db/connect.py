@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
@@ -69,18 +70,23 @@ def open_database(url: str | URL, *, create: bool = True, trusted: Sequence[str]
 
 
 def open_for_visit(
-    url: str | URL, *, connect_seconds: float, opened: Callable[[Any], None], trusted: Sequence[str] = ()
+    url: str | URL,
+    *,
+    connect_seconds: float,
+    opened: Callable[[Any], None],
+    trusted: Sequence[str] = (),
+    connections: int = 1,
 ) -> Engine:
-    """The same with one connection and no more: for a visit to a database of a fleet. Who needs it waits his turn.
+    """The same with so many connections and no more: for a visit to a database of a fleet. Who needs one waits.
 
-    connect_seconds: in which the server has to answer; whole ones, at least 2, as libpq counts.
+    connect_seconds: in which the server has to answer; rounded up to whole ones, at least 2, as libpq counts.
     opened: gets each connection of PostgreSQL's driver, before it is asked anything.
     """
     target = _parse(url)
     if target.get_backend_name() == "sqlite":
         return _open_sqlite(target, create=False)
-    arguments = {**_POSTGRESQL_ARGUMENTS, "connect_timeout": max(int(connect_seconds), 2)}
-    return _open_postgresql(target, trusted, arguments, kept=1, beyond=0, opened=opened)
+    arguments = {**_POSTGRESQL_ARGUMENTS, "connect_timeout": max(ceil(connect_seconds), 2)}
+    return _open_postgresql(target, trusted, arguments, kept=connections, beyond=0, opened=opened)
 
 
 def _open_postgresql(

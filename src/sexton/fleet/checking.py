@@ -7,23 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import Engine
+
 from ..db.connect import read_only
 from ..db.migrate import HEAD_REVISION, require_schema, revision
-from .connecting import opened
 from .database import FleetDatabase
 from .identity import confirm_identity
 from .used_tables import layout_of
 from .visit_results import Condition, VisitResult
 
 
-def check(
-    database: FleetDatabase, installation: str, tables: Sequence[str], connect_seconds: float, trusted: Sequence[str]
-) -> VisitResult:
+def check(database: FleetDatabase, engine: Engine, installation: str, tables: Sequence[str]) -> VisitResult:
     """How it is. tables: whose columns are looked at, see `used_tables`.
 
     Raises what stands in the way, for `result_of`.
     """
-    with opened(database, connect_seconds, trusted) as engine, read_only(engine) as connection:
+    with read_only(engine) as connection:
         found = revision(connection)
         layout = layout_of(connection, tables)
         if found is None or found < HEAD_REVISION:

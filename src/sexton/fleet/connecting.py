@@ -1,15 +1,19 @@
-"""A connection to one database of the fleet: opened for a visit, with its limits, and closed after it."""
+"""The connection of a visit to one database of the fleet: made with its limits, cut from outside where it stands still,
+closed after it.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from math import ceil
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from sqlalchemy import Engine
 
-from ..db.connect import open_database
+from ..db.connect import open_for_visit
 from ..db.sessions import TRANSACTION_LIMITS
 from ..errors import SextonError
 from .database import FleetDatabase
@@ -26,17 +30,47 @@ _QUOTED = re.compile(r'"[^"]*"')
 _HEAD = re.compile(r"^.* cannot be reached: (?:.*failed: )?(?:FATAL:\s+)?")
 
 
-@contextmanager
-def opened(database: FleetDatabase, connect_seconds: float, trusted: Sequence[str] = ()) -> Iterator[Engine]:
-    """An engine on the database, whose connections are closed at the end of the block.
+class VisitConnection:
+    """The connection of the driver while a visit goes on, or two. made: whether the server has ever given one."""
 
-    connect_seconds: for a connection; whole seconds, at least 2, as libpq has it.  trusted: `trusted_roles`.
+    def __init__(self) -> None:
+        self.made = False
+        self._drivers: list[Any] = []
+
+    def opened(self, driver: Any) -> None:
+        """It is there. For `open_for_visit`."""
+        self._drivers.append(driver)
+        self.made = True
+
+    def closed(self) -> None:
+        """Nothing is left to be cut."""
+        self._drivers.clear()
+
+    def cut(self) -> None:
+        """End it from another thread: the server stands still, and no limit of it counts any more."""
+        for driver in [*self._drivers]:
+            with suppress(Exception):  # it may close in this moment, by itself
+                number = os.dup(driver.fileno())
+                with socket.socket(fileno=number) as line:
+                    line.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def opened(
+    database: FleetDatabase,
+    connect_seconds: float,
+    trusted: Sequence[str] = (),
+    tell: Callable[[Any], None] = lambda _driver: None,
+    connections: int = 1,
+) -> Iterator[Engine]:
+    """An engine on the database with so many connections at most, which are closed at the end of the block.
+
+    connect_seconds: in which the server has to answer.  trusted: `trusted_roles`.  tell: gets the driver's connection.
     SettingsError where its password cannot be had, or the address is none.
     """
-    target = database.target()
-    if target.get_backend_name() != "sqlite" and "connect_timeout" not in target.query:
-        target = target.update_query_dict({"connect_timeout": str(max(ceil(connect_seconds), 2))})
-    engine = open_database(target, create=False, trusted=trusted)
+    engine = open_for_visit(
+        database.target(), connect_seconds=connect_seconds, opened=tell, trusted=trusted, connections=connections
+    )
     limits = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in VISIT_LIMITS.items())
     try:
         yield engine.execution_options(**{TRANSACTION_LIMITS: limits})

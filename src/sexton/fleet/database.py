@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..config.secret_references import SecretKind, SecretReference
+from .secret_commands import doubt_answer
 from .secret_values import resolved
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class FleetDatabase:
         SettingsError, without any of it, where the password cannot be had.
         """
         return self.target().render_as_string(hide_password=False)
+
+    def doubt_password(self) -> None:
+        """Its server has let nobody in: what a program printed is asked for anew soon."""
+        if self.secret is not None and self.secret.kind is SecretKind.COMMAND:
+            doubt_answer(self.secret.target)
 
     def target(self) -> URL:
         """The same as SQLAlchemy has it, which masks the password when it is printed."""

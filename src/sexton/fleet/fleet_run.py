@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from ..db.server_clock import ask_now, database_now
 from ..db.tables import own_tables
+from ..telemetry.fleet_incidents import job_goes_on, job_halted
 
 GONE_ON_WITH = timedelta(hours=24)
 """One that was cut off is gone on with for so long; later it is begun anew."""
@@ -84,8 +86,15 @@ def goes_on(run: FleetRun | None, definition: str, only: str, as_of: datetime | 
     return (run.definition, run.only, run.as_of) == (definition, only, as_of)
 
 
-def begin(connection: Connection, job: str, definition: str, only: str, as_of: datetime | None) -> FleetRun:
-    """A new one; those of the job that are not over are superseded."""
+def begin(
+    connection: Connection,
+    job: str,
+    definition: str,
+    only: str,
+    as_of: datetime | None,
+    channels: Sequence[str] = (),
+) -> FleetRun:
+    """A new one; those of the job that are not over are superseded. channels: of alerts, if it was halted."""
     dialect = connection.dialect.name
     table = own_tables(dialect).fleet_runs
     open_ones = update(table).where(table.c.job == job, table.c.state == FleetRunState.UNDER_WAY)
@@ -94,6 +103,7 @@ def begin(connection: Connection, job: str, definition: str, only: str, as_of: d
     row |= {"begun_at": ask_now(connection), "state": FleetRunState.UNDER_WAY, "wave": 0, "canaries": []}
     number = connection.execute(insert(table).values(row).returning(table.c.id)).scalar_one()
     made = connection.execute(select(table).where(table.c.id == number)).one()
+    job_goes_on(connection, job, channels, made.begun_at)
     return _read(made)
 
 
@@ -104,11 +114,15 @@ def came_to(connection: Connection, run: FleetRun, **changes: Any) -> FleetRun:
     return replace(run, **changes)
 
 
-def end(connection: Connection, run: FleetRun, state: FleetRunState, error: str | None) -> FleetRun:
-    """It is over."""
+def end(
+    connection: Connection, run: FleetRun, state: FleetRunState, error: str | None, channels: Sequence[str] = ()
+) -> FleetRun:
+    """It is over. channels: of alerts, where it is halted."""
     table = own_tables(connection.dialect.name).fleet_runs
     values = {"state": state, "error": error, "ended_at": database_now(connection.dialect.name)}
     connection.execute(update(table).where(table.c.id == run.id).values(values))
+    if state is FleetRunState.HALTED:
+        job_halted(connection, run.job, error or "a wave went badly", channels, ask_now(connection))
     return replace(run, state=state, error=error)
 
 

@@ -1,7 +1,8 @@
 """Which databases the fleet has: the list that the settings name, unless it looks as if its source were broken.
 
 An empty list, or one from which a tenth is gone at once, is not believed: the old one stays, which the home database
-keeps, and an incident is opened. One database may always go, and those that were marked as leaving (B.1).
+keeps, and an incident is opened. One database may always go, and those that were marked as leaving (B.1). That an empty
+list is meant so is said once, and holds until a database is known again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..db.server_clock import ask_now
 from ..db.sessions import own_tables_only
 from ..telemetry.fleet_incidents import list_believed, list_kept
 from .database import DatabaseState, FleetDatabase
-from .known_databases import KnownDatabase, known, known_databases, remember
+from .known_databases import KnownDatabase, is_meant_empty, known, known_databases, mean_empty, remember
 from .reading import databases_of, secret_of
 from .sources import items
 
@@ -63,7 +64,10 @@ def read_inventory(
     with connection_errors_translated(home), own_tables_only(home) as connection:
         require_schema(connection)
         before, now = known_databases(connection), ask_now(connection)
-        why = _why_not_believed(before, listed, allow_empty, allow_gone)
+        if allow_empty and not listed:
+            mean_empty(connection, now)
+        may_be_empty = allow_empty or (not before and is_meant_empty(connection))
+        why = _why_not_believed(before, listed, may_be_empty, allow_gone)
         if why:
             list_kept(connection, why, channels, now)
             return _old(before, listed, why, settings, folder)
@@ -93,10 +97,10 @@ def some_names(names: Sequence[str]) -> str:
 
 
 def _why_not_believed(
-    before: Mapping[str, KnownDatabase], listed: ListedDatabases, allow_empty: bool, allow_gone: bool
+    before: Mapping[str, KnownDatabase], listed: ListedDatabases, may_be_empty: bool, allow_gone: bool
 ) -> str:
     if not listed:
-        if allow_empty:
+        if may_be_empty:
             return ""
         return f"the list is empty, and {_number(len(before))}; if it is meant so: sexton fleet list --allow-empty"
     gone = [one.name for one in before.values() if one.name not in listed and one.state is not DatabaseState.LEAVING]

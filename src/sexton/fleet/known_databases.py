@@ -22,6 +22,10 @@ GONE_KEPT = timedelta(days=400)
 """How long a database stays listed after it was gone; as long as what was told to its people."""
 
 
+NO_DATABASE = ""
+"""Name of a row that is always gone: somebody has said that an empty list is meant so, and it stays believed."""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownDatabase:
     """What is kept of one. secret: its own reference; None: that for all.  Of a command the program only."""
@@ -40,6 +44,27 @@ def known_databases(connection: Connection) -> dict[str, KnownDatabase]:
     columns = [table.c[name] for name in ("name", "address", "secret", "server", "labels", "state")]
     rows = connection.execute(select(*columns).where(table.c.gone_at.is_(None)).order_by(table.c.name))
     return {row.name: KnownDatabase(**{**row._mapping, "state": DatabaseState(row.state)}) for row in rows}
+
+
+def is_meant_empty(connection: Connection) -> bool:
+    """Whether somebody has said that the list is empty, see `mean_empty`."""
+    name = own_tables(connection.dialect.name).databases.c.name
+    return connection.execute(select(name).where(name == NO_DATABASE)).first() is not None
+
+
+def mean_empty(connection: Connection, now: datetime) -> None:
+    """Keep that an empty list was believed: where no database is known, it is believed again."""
+    dialect = connection.dialect.name
+    row: dict[str, Any] = {
+        "name": NO_DATABASE,
+        "address": "",
+        "server": "",
+        "labels": {},
+        "state": str(DatabaseState.LEAVING),
+    }
+    row |= {"first_seen_at": now, "last_seen_at": now, "gone_at": now}
+    made = upsert(dialect, own_tables(dialect).databases).values(row)
+    connection.execute(made.on_conflict_do_nothing())
 
 
 def known(database: FleetDatabase, secret: str | None) -> KnownDatabase:
@@ -71,7 +96,7 @@ def remember(
         connection.execute(update(table).where(missing, table.c.gone_at.is_(None)).values(gone_at=now))
     here = (table.c.gone_at.is_(None), table.c.last_seen_at < now - SEEN_EVERY)
     connection.execute(update(table).where(*here).values(last_seen_at=now))
-    connection.execute(delete(table).where(table.c.gone_at < now - GONE_KEPT))
+    connection.execute(delete(table).where(table.c.gone_at < now - GONE_KEPT, table.c.name != NO_DATABASE))
 
 
 def _rows(changed: Iterable[KnownDatabase], now: datetime) -> list[dict[str, object]]:

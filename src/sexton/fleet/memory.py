@@ -106,7 +106,7 @@ def _row(
         "state": result.state,
         "attempt": result.attempt,
         "error": result.error,
-        "definition": "" if result.held else definitions.get(result.job, ""),
+        "definition": definitions.get(result.job, "") if result.proves else "",
         "visited_at": now,
     }
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sqlalchemy import Engine
+
 from ..db.connect import read_only
 from ..db.migrate import HEAD_REVISION, MigrationPatience, migrate, revision
 from ..db.sessions import own_tables_only
-from .connecting import VISIT_LIMITS, opened
+from ..runs.stop_signals import Stop
+from .caps import Caps
+from .condition_visits import ConditionErrand, condition_visits
+from .connecting import VISIT_LIMITS
 from .database import FleetDatabase
 from .identity import FLEET_REVISION, confirm_identity, is_taken_in, take_in
-from .side_by_side import SideBySide, VisitLimits
-from .visit_results import Condition, VisitResult, result_of
+from .visit_results import Condition, VisitResult
+from .waves import CANARY_LABEL
 
-CANARY = "canary"
 FAILED_LEAST, FAILED_SHARE = 3, 20
 """It stops when so many failed, and one in so many (B.4)."""
 
@@ -32,34 +36,29 @@ FLEET_PATIENCE = MigrationPatience(
 _FAILS = (Condition.REFUSES, Condition.DIFFERS)
 
 
-def migrate_one(
-    database: FleetDatabase, installation: str, connect_seconds: float, trusted: Sequence[str]
-) -> VisitResult:
+def migrate_one(database: FleetDatabase, engine: Engine, installation: str) -> VisitResult:
     """Migrate one, and take it into the fleet where nobody has. One that is not who it was is left as it is.
 
     Raises what stands in the way, for `result_of`.
     """
-    with opened(database, connect_seconds, trusted) as engine:
-        with read_only(engine) as connection:
-            before = revision(connection)
-            if before is not None and before >= FLEET_REVISION:
-                is_taken_in(connection, database, installation)
-        changed = before != HEAD_REVISION and migrate(engine, FLEET_PATIENCE)
-        with own_tables_only(engine, VISIT_LIMITS) as connection:
-            new = take_in(connection, database, installation)
-            confirm_identity(connection, database, installation)
-            found = revision(connection)
+    with read_only(engine) as connection:
+        before = revision(connection)
+        if before is not None and before >= FLEET_REVISION:
+            is_taken_in(connection, database, installation)
+    changed = before != HEAD_REVISION and migrate(engine, FLEET_PATIENCE)
+    with own_tables_only(engine, VISIT_LIMITS) as connection:
+        new = take_in(connection, database, installation)
+        confirm_identity(connection, database, installation)
+        found = revision(connection)
     return VisitResult(database, Condition.MIGRATED if changed or new else Condition.READY, revision=found)
 
 
 class FleetMigration:
-    """One pass. stopped: why it ended early; "": it did not."""
+    """One pass. errand: with `migrate_one`.  stopped: why it ended early; "": it did not."""
 
-    def __init__(
-        self, databases: Sequence[FleetDatabase], installation: str, limits: VisitLimits, trusted: Sequence[str]
-    ) -> None:
-        self._installation, self._limits, self._trusted = installation, limits, trusted
-        self._canaries = [one for one in databases if CANARY in one.labels] or list(databases[:1])
+    def __init__(self, databases: Sequence[FleetDatabase], errand: ConditionErrand, caps: Caps, stop: Stop) -> None:
+        self._errand, self._caps, self._stop = errand, caps, stop
+        self._canaries = [one for one in databases if CANARY_LABEL in one.labels] or list(databases[:1])
         self._others = [one for one in databases if one not in self._canaries]
         self._failed = self._tried = 0
         self.stopped = ""
@@ -67,24 +66,22 @@ class FleetMigration:
     def __iter__(self) -> Iterator[VisitResult]:
         """What came of each, as it comes; of those that were left out as well."""
         yield from self._pass(self._canaries, canaries=True)
-        if not self.stopped:
-            yield from self._pass(self._others, canaries=False)
-        else:
-            yield from map(_not_tried, self._others)
+        yield from self._pass(self._others, canaries=False)
 
     def _pass(self, databases: Sequence[FleetDatabase], *, canaries: bool) -> Iterator[VisitResult]:
-        def visit(database: FleetDatabase) -> VisitResult:
-            return migrate_one(database, self._installation, self._limits.connect_seconds, self._trusted)
-
-        work = SideBySide(databases, visit, self._limits)
-        for database, answer in work:
-            result = result_of(database, answer) if isinstance(answer, Exception) else answer
-            self._tried += result.condition is not Condition.UNREACHABLE
-            self._failed += result.condition in _FAILS
-            self._judge(canaries=canaries)
-            work.stopped = bool(self.stopped)
-            yield result
-        yield from map(_not_tried, work.not_begun())
+        left = {one.name: one for one in databases}
+        visits = condition_visits(() if self.stopped else databases, self._errand, self._caps, self._stop)
+        for results in visits.reports():
+            for result in results:
+                del left[result.database.name]
+                self._tried += result.condition is not Condition.UNREACHABLE
+                self._failed += result.condition in _FAILS
+                self._judge(canaries=canaries)
+                yield result
+            if self.stopped:
+                visits.halt()
+        self.stopped = self.stopped or self._stop.reason
+        yield from map(_not_tried, left.values())
 
     def _judge(self, *, canaries: bool) -> None:
         if canaries and self._failed:

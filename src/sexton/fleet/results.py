@@ -72,8 +72,8 @@ def column_of(state: JobState) -> GridColumn:
 class JobResult:
     """How one job ended in one database. slot: for which it ran.  attempt: of the slot; 0: nothing ran.
 
-    error: one line, of what did not go well.  run_id: number of its run row there.
-    held: its wave had not come, so it says nothing about what changed.
+    error: one line, of what did not go well, or why it only counted.  run_id: number of its run row there.
+    proves: False: it says nothing about a change, as it only counted (not armed), or its wave had not come.
     """
 
     job: str
@@ -83,7 +83,7 @@ class JobResult:
     error: str | None = None
     run_id: int | None = None
     counts: Counts = field(default_factory=Counts)
-    held: bool = False
+    proves: bool = True
 
     @property
     def done(self) -> bool:

@@ -29,9 +29,9 @@ from ..slots.lease import Lease, acquire, release, renew, short_transaction
 from .caps import Caps
 from .database import FleetDatabase
 from .fleet_run import FleetRun, FleetRunState, begin, came_to, end, goes_on, is_proven, latest, lease_of
+from .job_visits import MakeVisit, job_visits
 from .memory import FleetJob, read_jobs, write_reports
 from .results import GridColumn, JobResult, VisitReport, column_of
-from .rounds import MakeVisit, Round
 from .summary import Summary
 from .visit import Errand, Visit
 from .waves import CANARIES, SAMPLED, Tally, in_order, most_due, named_canaries, waves_of
@@ -68,7 +68,10 @@ class FleetEnd:
 
 
 class FleetRunner:
-    """home: whose tables remember.  errand: without slot.  told: of each database, as it ends.  make: see `Round`."""
+    """home: whose tables remember.  errand: without slot.  told: of each database, as it ends.
+
+    make: see `job_visits`.  channels: of alerts.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class FleetRunner:
         *,
         told: Callable[[VisitReport], None],
         make: MakeVisit = Visit,
+        channels: Sequence[str] = (),
     ) -> None:
         self._home = home
         self._errand = errand
@@ -86,6 +90,7 @@ class FleetRunner:
         self._stop = stop
         self._told = told
         self._make = make
+        self._channels = channels
 
     def run(self, order: FleetOrder, databases: Sequence[FleetDatabase]) -> FleetEnd:
         """Do it. HeldElsewhere while another process is at it; UsageError for --failed where nothing has failed."""
@@ -122,7 +127,11 @@ class FleetRunner:
                     raise UsageError(f"{name} has not run over the fleet yet: --failed has nothing to go by")
                 return FleetEnd(last, Summary()), _failed(read_jobs(connection, name), last), True
             on = goes_on(last, definition, order.only, order.as_of, ask_now(connection))
-            run = last if on and last is not None else begin(connection, name, definition, order.only, order.as_of)
+            run = (
+                last
+                if on and last is not None
+                else begin(connection, name, definition, order.only, order.as_of, self._channels)
+            )
             before = _stands(read_jobs(connection, name), run) if on else {}
             return FleetEnd(run, Summary()), before, is_proven(connection, name, definition)
 
@@ -136,7 +145,7 @@ class FleetRunner:
         found: list[tuple[int, str]] = []
         if len(ordered) > CANARIES:
             looking = replace(errand, slot=None, dry_run=True)
-            visits = Round(ordered[:SAMPLED], looking, self._caps, self._stop, make=self._make)
+            visits = job_visits(ordered[:SAMPLED], looking, self._caps, self._stop, make=self._make)
             for reports in visits.reports():
                 stay([])
                 found += ((_rows_due(report.results), report.database) for report in reports)
@@ -186,7 +195,8 @@ class _Going:
         """One wave after the other, to the end, to a halt, or until somebody asks to stop."""
         ended, self._guarded = self._ended, not proven
         for row in before.values():
-            self._count(row.database, JobResult(row.job, row.state, error=row.error))
+            proves = row.definition == self._order.definition
+            self._count(row.database, JobResult(row.job, row.state, error=row.error, proves=proves))
         ended.earlier = len(before)
         waves = [list(databases)]
         if not proven:
@@ -200,6 +210,8 @@ class _Going:
             if ended.halted:
                 ended.run = self._end(FleetRunState.HALTED, ended.halted)
                 return ended
+            if self._guarded and not self._tally.turns:  # no canary ran it: they are behind, barred, or not armed
+                self._errand = replace(self._errand, held=frozenset({self._order.job.name}))
             ended.run = self.keep(wave=number + 1)
         why = self._tally.too_few(len(databases)) if self._guarded else ""
         ended.run = self._end(FleetRunState.UNPROVEN if why else FleetRunState.FINISHED, why)
@@ -212,11 +224,11 @@ class _Going:
 
     def _end(self, state: FleetRunState, why: str) -> FleetRun:
         with short_transaction(self._runner._home, self._errand.lease) as connection:
-            return end(connection, self._ended.run, state, why or None)
+            return end(connection, self._ended.run, state, why or None, self._runner._channels)
 
     def _visit(self, databases: Sequence[FleetDatabase]) -> None:
         runner = self._runner
-        visits = Round(databases, self._errand, runner._caps, runner._stop, make=runner._make)
+        visits = job_visits(databases, self._errand, runner._caps, runner._stop, make=runner._make)
         for reports in visits.reports():
             self.record(reports)
             for report in reports:
@@ -229,7 +241,8 @@ class _Going:
 
     def _count(self, database: str, result: JobResult) -> None:
         self._ended.summary.add(database, result.job, result.state, result.error)
-        self._tally.add(result.state)
+        if result.proves:
+            self._tally.add(result.state)
 
     def record(self, reports: list[VisitReport]) -> None:
         """Write down what visits came to, and stay the one who does. LeaseLost: another process has taken over."""

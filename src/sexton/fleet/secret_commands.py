@@ -36,6 +36,7 @@ class _Answer:
     lock: Lock
     password: str = ""
     refusal: str = ""
+    asked_at: float = 0.0
     until: float = 0.0
 
 
@@ -50,16 +51,22 @@ def answer_of(words: tuple[str, ...]) -> str:
     with answer.lock:  # many databases may share a command: one asks, the others wait
         if time.monotonic() >= answer.until:
             answer.password, answer.refusal, seconds = _asked(words)
-            answer.until = time.monotonic() + seconds
+            answer.asked_at = time.monotonic()
+            answer.until = answer.asked_at + seconds
         if answer.refusal:
             raise SettingsError(answer.refusal)
         return answer.password
 
 
-def forget_answers() -> None:
-    """Ask every program anew, as after a password was refused."""
-    with _adding:
-        _answers.clear()
+def doubt_answer(words: tuple[str, ...]) -> None:
+    """A server has refused what the program printed: it is asked anew, half a minute after it was asked at the soonest.
+
+    Else a password that was changed would be wrong for as long as the old one was kept.
+    """
+    answer = _answers.get(words)
+    if answer is not None:
+        with answer.lock:
+            answer.until = min(answer.until, answer.asked_at + REFUSED_SECONDS)
 
 
 def _asked(words: tuple[str, ...]) -> tuple[str, str, float]:

@@ -40,7 +40,7 @@ class Summary:
         column = column_of(state)
         cells = self.grid.setdefault(job, {})
         cells[column] = cells.get(column, 0) + 1
-        if column in (GridColumn.DONE, GridColumn.WAITING):
+        if column is GridColumn.WAITING or (column is GridColumn.DONE and error is None):
             return
         words = (error or str(state)).replace(database, "NAME")
         key = (job, column, _NUMBER.sub("0", words))

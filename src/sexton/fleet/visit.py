@@ -8,14 +8,11 @@ Nothing that happens in one database passes to another: whatever ends a visit be
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,17 +21,20 @@ from ..db.connect import connection_errors_translated, open_for_visit, read_only
 from ..db.migrate import require_schema
 from ..db.server_clock import ask_now
 from ..errors import SextonError
+from ..guard.arming import unarmed
 from ..jobs.job import Job
-from ..run_state import NoRun
+from ..policies.contract import Plan
+from ..run_state import NoRun, OutcomeCode
 from ..runs.dry_run import dry_run
 from ..runs.outcome import Outcome
-from ..runs.runner import RunOptions, run
+from ..runs.runner import RunOptions, planned, run
 from ..slots.claim import Claim, reap
 from ..slots.demand import not_resting, waits
 from ..slots.due import demandable, due_runs
 from ..slots.due_run import DueRun
 from ..slots.lease import short_transaction
 from ..slots.schedule_overrides import in_force, next_slot, overrides
+from .connecting import VisitConnection
 from .contacts import contact_of
 from .database import FleetDatabase
 from .identity import confirm_identity
@@ -43,6 +43,9 @@ from .standing import NotReached, standing_after
 
 VISIT_GRACE_SECONDS = 30.0
 """Seconds that a visit may take beside the time limit of the run in hand; then its connection is cut."""
+
+NOT_YET = "it was changed or armed, and its canaries have not run it yet"
+"""Why a job is put off whose wave has not come."""
 
 DEMAND_LOOK = timedelta(minutes=5)
 """Where a job is due whenever something waits for it, a database is visited at least so often."""
@@ -55,7 +58,8 @@ class Errand:
     jobs: which.  slot: they run for it, whatever their schedules say; None: what is due by those.
     as_of: time of the runs; None: that of each database.  dry_run: only count.
     options: how runs behave; limits are given.  installation: of whose fleet the databases are.
-    held: names of jobs that are looked at, and do not run.
+    held: names of jobs that only run where they only count, as nobody has armed them there.
+    due: those that count as not done where nothing can run; None: all.
     dialect: that the jobs were made for.  trusted: see `open_database`.  connect_seconds: to the server's answer.
     """
 
@@ -67,8 +71,13 @@ class Errand:
     as_of: datetime | None = None
     dry_run: bool = False
     held: frozenset[str] = frozenset()
+    due: frozenset[str] | None = None
     trusted: tuple[str, ...] = ()
     connect_seconds: float = 5.0
+
+    def not_done(self) -> Iterator[str]:
+        """Names of jobs that stand otherwise where nothing can run; the others were not to run now."""
+        return (job.name for job in self.jobs if self.due is None or job.name in self.due)
 
     @property
     def lease(self) -> float:
@@ -87,7 +96,7 @@ class Visit:
         self._results: list[JobResult] = []
         self._next_at: dict[str, datetime | None] = {}
         self._contact = Contact.NONE
-        self._driver: Any = None
+        self._connection = VisitConnection()
         self.ends = time.monotonic() + VISIT_GRACE_SECONDS
 
     def make(self) -> VisitReport:
@@ -96,7 +105,7 @@ class Visit:
             engine = open_for_visit(
                 self.database.target(),
                 connect_seconds=self._errand.connect_seconds,
-                opened=self._opened,
+                opened=self._connection.opened,
                 trusted=self._errand.trusted,
             )
         except SextonError as error:  # its password cannot be had
@@ -105,22 +114,18 @@ class Visit:
             self._work(engine)
         except (SQLAlchemyError, SextonError, OSError) as error:
             # A database that was there and went says nothing about the others of its server.
-            return self._ended(error, contact_of(error) if self._contact is Contact.NONE else Contact.REFUSED)
+            contact = contact_of(error) if self._contact is Contact.NONE else Contact.REFUSED
+            if contact is Contact.REFUSED and not self._connection.made:
+                self.database.doubt_password()
+            return self._ended(error, contact)
         finally:
-            self._driver = None
+            self._connection.closed()
             engine.dispose()
         return self._report(Contact.MADE)
 
     def cut(self) -> None:
         """End its connection from outside: the server stands still, and no limit of it counts any more."""
-        driver = self._driver
-        with suppress(Exception):  # it may close in this moment, by itself
-            number = os.dup(driver.fileno())
-            with socket.socket(fileno=number) as line:
-                line.shutdown(socket.SHUT_RDWR)
-
-    def _opened(self, driver: Any) -> None:
-        self._driver = driver
+        self._connection.cut()
 
     def _work(self, engine: Engine) -> None:
         if engine.dialect.name != self._errand.dialect:
@@ -159,8 +164,18 @@ class Visit:
                 found = due_runs(connection, [replace(job, demand=None) for job in errand.jobs], now)
             else:
                 found = [*self._missed(connection, now), *(self._asked(job) for job in errand.jobs)]
-        found = [due for due in found if due.job not in errand.held]
+        found = [due for due in found if due.job not in errand.held or self._only_counts(engine, due)]
         return sorted(found, key=lambda due: -self._jobs[due.job].priority)
+
+    def _only_counts(self, engine: Engine, due: DueRun) -> bool:
+        """Whether its run would change nothing, as it is not armed here; else it is put off, and that is a result."""
+        with suppress(SextonError):  # its run would say what is wrong with it
+            plans = [plan for plan in planned(self._jobs[due.job], engine) if isinstance(plan, Plan)]
+            with read_only(engine) as connection:
+                if unarmed(connection, due.job, plans) is not None:
+                    return True
+        self._results.append(JobResult(due.job, NoRun.HELD, due.slot, 0, NOT_YET, proves=False))
+        return False
 
     def _require(self, connection: Connection) -> None:
         """SchemaOutdated, IdentityDiffers."""
@@ -207,7 +222,10 @@ class Visit:
 
     def _take(self, due: DueRun, outcome: Outcome, attempt: int) -> None:
         """Of several slots of one job the last one counts, but for one that did not go well."""
-        result = JobResult(due.job, outcome.state, due.slot, attempt, outcome.error, outcome.run_id, outcome.total)
+        proves = outcome.code is not OutcomeCode.ONLY_COUNTED
+        words = outcome.error if proves or outcome.note is None else f"{outcome.note} --database {self.database.name}"
+        ended = (words, outcome.run_id, outcome.total, proves)
+        result = JobResult(due.job, outcome.state, due.slot, attempt, *ended)
         before = next((one for one in self._results if one.job == due.job), None)
         if before is not None and not before.done:
             return
@@ -218,8 +236,8 @@ class Visit:
         state, words = standing_after(error)
         told = {result.job for result in self._results}
         slot, held = self._errand.slot, self._errand.held
-        left = [name for name in self._jobs if name not in told]
-        self._results += (JobResult(name, state, slot, 0, words, held=name in held) for name in left)
+        left = [name for name in self._errand.not_done() if name not in told]
+        self._results += (JobResult(name, state, slot, 0, words, proves=name not in held) for name in left)
         return self._report(contact)
 
     def _report(self, contact: Contact) -> VisitReport:

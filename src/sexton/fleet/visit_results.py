@@ -15,13 +15,19 @@ from ..runs.failure import error_message
 from .connecting import reason_of
 from .database import FleetDatabase
 from .identity import IdentityDiffers
+from .results import Contact
 
 
 class Condition(StrEnum):
-    """What a visit found. Behind: its tables are older than this package, or locked by others; nothing is wrong."""
+    """What a visit found, or made of it. Behind: its tables are older than this package, or locked by others; nothing
+    is wrong. Drift: what is installed in PostgreSQL is not what the settings want.
+    """
 
     READY = "ready"
     MIGRATED = "migrated"
+    INSTALLED = "installed"
+    REMOVED = "removed"
+    DRIFT = "drift"
     BEHIND = "behind"
     DIFFERS = "differs"
     REFUSES = "refuses"
@@ -29,14 +35,14 @@ class Condition(StrEnum):
     NOT_TRIED = "not tried"
 
 
-WELL_CONDITIONS = (Condition.READY, Condition.MIGRATED)
+WELL_CONDITIONS = (Condition.READY, Condition.MIGRATED, Condition.INSTALLED, Condition.REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
 class VisitResult:
     """reason: equal for equal reasons, without names.  text: the whole of it.  layout: of `used_tables`.
 
-    revision: of Sexton's own tables; None where it is not known, or there are none.
+    revision: of Sexton's own tables; None where it is not known, or there are none.  contact: how far the visit came.
     """
 
     database: FleetDatabase
@@ -45,6 +51,7 @@ class VisitResult:
     text: str = ""
     revision: str | None = None
     layout: Mapping[str, str] = field(default_factory=dict)
+    contact: Contact = Contact.MADE
 
 
 def result_of(database: FleetDatabase, error: Exception) -> VisitResult:

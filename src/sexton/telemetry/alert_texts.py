@@ -32,6 +32,7 @@ TITLES = {
     "engine_down": "runs cannot be handed on",
     "engine_stalled": "runs wait and none begins",
     "fleet_list_kept": "the list of databases is not believed",
+    "fleet_job_halted": "halted in the fleet",
     "channel_refuses": "alerts are refused",
     "channel_unreachable": "alerts do not arrive",
     "channel_flooded": "alerts are held back",
@@ -45,6 +46,7 @@ _COMMANDS = {
     "engine_down": "sexton engines",
     "engine_stalled": "sexton engines",
     "fleet_list_kept": "sexton fleet list",
+    "fleet_job_halted": "sexton fleet status {}",
 }
 """What to type, by kind."""
 

@@ -20,7 +20,7 @@ from .alert_rules import unloaded as not_loaded
 from .alert_texts import IncidentEvent, NotificationContext
 from .call_rules import ABOUT_CALLS, ENDED, RESTING, call_matches
 from .engine_incidents import ABOUT_ENGINES, ENGINE_DOWN, engine_matches, engines_of
-from .fleet_incidents import FLEET_LIST_KEPT
+from .fleet_incidents import ABOUT_FLEET
 from .incidents import (
     CHANNEL_BROKEN,
     FLAPPING_WINDOW,
@@ -38,7 +38,7 @@ from .lateness import read_lateness, read_leases
 from .request_rules import request_matches
 from .run_evidence import Evidence, cut_off, days_with_effect, ended_since, last_effect, recent_runs
 
-ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded", *ABOUT_CALLS, *ABOUT_ENGINES, FLEET_LIST_KEPT)
+ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded", *ABOUT_CALLS, *ABOUT_ENGINES, *ABOUT_FLEET)
 """Kinds of incidents that are not about a job."""
 
 HABIT_DAYS = 14
@@ -146,7 +146,7 @@ def _is_closed_by_others(job: str, kind: str, findings: Assessment, settings: Al
     """Whether it ends when whoever opened it finds that it is over, and not by a rule."""
     if kind == ENGINE_DOWN:
         return job in engines_of(findings.defined.values())
-    if kind == FLEET_LIST_KEPT:
+    if kind in ABOUT_FLEET:
         return True
     return kind in (*CHANNEL_BROKEN, FLOODED) and job in settings.channels
 

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from sexton.engines.worker.fleet_desk import FleetDesk
+from sexton.fleet.caps import Caps
+from sexton.fleet.inventory import Inventory
 from sexton.fleet.memory import read_jobs
+from sexton.fleet.scheduled import ScheduledVisits
 from sexton.run_state import RunState
 from sexton.testing.postgres import Server
 from sexton.testing.processes import wait_until
 from tests.support.children import command_line
-from tests.support.merchant_fleet import DUE, INSTALLATION, MerchantFleet, left
+from tests.support.fleet_runners import errand
+from tests.support.merchant_fleet import DUE, INSTALLATION, MerchantFleet, left, purge_job
 from tests.support.patience import PATIENCE
 from tests.support.workers import Start
 
@@ -80,3 +85,26 @@ def test_a_database_that_joins_is_visited_within_a_refresh(fleet: MerchantFleet,
     wait_until(lambda: is_planned(fleet, "cleo"), PATIENCE)
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
+
+
+def test_what_is_to_be_said_about_the_list_is_said(fleet: MerchantFleet) -> None:
+    """A database that could not be kept, as its command is not known any more, was left out without a word."""
+    said: list[str] = []
+    job = purge_job()
+
+    def say(_what: str, *, reason: str | None = None, **_more: object) -> None:
+        said.append(str(reason))
+
+    desk = FleetDesk(
+        lambda: Inventory(
+            (), ("anna: the command that has its password is no longer in the list",), "the list is empty"
+        ),
+        lambda stop: ScheduledVisits(fleet.home, errand(), Caps(1, 1), stop, {job.name: "new"}),
+        60.0,
+        say,
+    )
+    desk.turn(True)
+    wait_until(lambda: bool(said), PATIENCE)
+    desk.close("the test is over", PATIENCE)
+
+    assert said == ["the list is empty; anna: the command that has its password is no longer in the list"]

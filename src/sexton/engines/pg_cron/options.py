@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...config import read_at, setting
@@ -11,6 +11,9 @@ from ...setting_fields import Misfit
 
 if TYPE_CHECKING:
     from ...app import App
+
+FLEET_SPREAD = "10m"
+"""What `spread` is by default where the settings have a fleet (A.3), as long as visits of a worker are spread."""
 
 CALLERS = ("cron", "worker")
 
@@ -36,7 +39,7 @@ class PgCronOptions:
     spread: str = setting(
         "0s",
         "databases begin up to so much later, each by an amount made of its name: for jobs that are due once an hour "
-        "or more rarely, and may be so late",
+        "or more rarely, and may be so late; 10m where there is a fleet",
         kind="duration",
         minimum="0s",
         maximum="55m",
@@ -53,4 +56,5 @@ def options_of(app: App) -> PgCronOptions:
     """Those of the settings. SettingsError for what cannot be."""
     given = app.settings.engines.get(IN_DATABASE, {})
     options: PgCronOptions = read_at(PgCronOptions, given, ("engines", IN_DATABASE), app.place)
-    return options
+    staggered = app.settings.fleet.given and "spread" not in given
+    return replace(options, spread=FLEET_SPREAD) if staggered else options

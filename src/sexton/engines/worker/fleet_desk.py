@@ -119,7 +119,7 @@ class FleetDesk:
             found = self._inventory()
             self._read_at = now
             self._databases = [one for one in found.databases if one.state is DatabaseState.ACTIVE]
-            self._kept = found.kept
+            self._kept = "; ".join(filter(None, (found.kept, *found.warnings)))
             if self._kept:
                 self._trouble(self._kept)
         visits.look(self._databases)
