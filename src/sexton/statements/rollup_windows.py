@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from sqlalchemy import (
+    CTE,
     BindParameter,
     Column,
     ColumnElement,
@@ -40,6 +41,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    not_,
     null,
     or_,
     select,
@@ -115,10 +117,10 @@ class RollupStatements:
         whole = select(*bounds, *(found.c[name] for name in expressions))
         return whole if rule.group else whole.where(found.c.sexton_rows > 0)
 
-    def differences(self, fresh: FromClause, careful: bool) -> Any:
+    def differences(self, fresh: FromClause, careful: bool | ColumnElement[bool]) -> Any:
         """What has to be written so that `into` holds `fresh`, each with the values that it had.
 
-        careful: nothing is gone where nothing is fresh.
+        careful: nothing is gone where nothing is fresh; a condition: only where it holds.
         """
         kept, names = self.into.c, ("window_start", "window_end", *self.groups)
         same = and_(kept.window_start == fresh.c.window_start, self._same_group(fresh))
@@ -137,11 +139,12 @@ class RollupStatements:
             *(self._no(kept[name].type).label(name) for name in self.sums),
             *(kept[name].label(before(name)) for name in self.sums),
         ).where(*inside, ~exists(select(1).select_from(fresh).where(same).correlate(self.into)))
-        if careful:
-            gone = gone.where(exists(select(1).select_from(fresh)))
+        if careful is not False:
+            some = exists(select(1).select_from(fresh))
+            gone = gone.where(some if careful is True else or_(not_(careful), some))
         return union_all(new, gone)
 
-    def _preview(self, careful: bool) -> Select[Any]:
+    def _preview(self, careful: bool | ColumnElement[bool]) -> Select[Any]:
         """How many groups differ, and nothing else."""
         found = self.differences(self.fresh().cte("sexton_fresh"), careful).cte("sexton_differences")
         return select(func.count()).select_from(found)
@@ -162,15 +165,18 @@ class RollupStatements:
         added = insert(self.into).from_select([kept[name] for name in names], rows, include_defaults=False)
         return gone, changed, added
 
-    def _write(self, lines: bool, careful: bool) -> Select[Any]:
+    def _write(self, lines: bool, careful: bool | ColumnElement[bool]) -> Select[Any]:
         """PostgreSQL: everything about one window. lines: the differences themselves; else only their number."""
         found = self.differences(self.fresh().cte("sexton_fresh"), careful).cte("sexton_differences")
+        return self.answer(found, lines).add_cte(*self.changing(found))
+
+    def changing(self, differences: FromClause) -> list[CTE]:
+        """The three changes as parts of one statement."""
         names = ("sexton_gone", "sexton_changed", "sexton_added")
-        done = [
+        return [
             change.returning(literal_column("1").label("one")).cte(name)
-            for name, change in zip(names, self.changes(found), strict=True)
+            for name, change in zip(names, self.changes(differences), strict=True)
         ]
-        return self.answer(found, lines).add_cte(*done)
 
     def answer(self, differences: FromClause, lines: bool) -> Select[Any]:
         """The number of differences; or the first of them, each with that number."""
