@@ -24,26 +24,27 @@ MOST_CHARACTERS = 400
 
 
 def rollup_settings(rule: RollupRule, step: str, now: datetime) -> dict[str, Any]:
-    """For functions of revision 1016. Lengths of time are in seconds."""
-    finer, kept = rule.finer, rule.rows_kept
-    return {
+    """For functions of revision 1016: what is not there is not named. Lengths of time are in seconds."""
+    settings: dict[str, Any] = {
         "definition": rule.definition,
         "windows": window_settings(rule.windows, now),
         "table": rule.by.table.fullname,
         "close_after": rule.close_after.total_seconds(),
         "lateness": rule.lateness.total_seconds(),
-        "rows_kept": None if kept is None else kept.total_seconds(),
         "by_changes": rule.changed_at is not None,
-        "finer": None
-        if finer is None
-        else {
-            "job": finer.job,
-            "step": finer.step,
-            "definition": finer.definition,
-            "windows": window_settings(finer.windows, now),
-        },
-        "report": None if rule.report is None else _report(rule.report, rule, step),
     }
+    if rule.rows_kept is not None:
+        settings["rows_kept"] = rule.rows_kept.total_seconds()
+    if rule.finer is not None:
+        settings["finer"] = {
+            "job": rule.finer.job,
+            "step": rule.finer.step,
+            "definition": rule.finer.definition,
+            "windows": window_settings(rule.finer.windows, now),
+        }
+    if rule.report is not None:
+        settings["report"] = _report(rule.report, rule, step)
+    return settings
 
 
 def _report(report: RollupReport, rule: RollupRule, step: str) -> dict[str, Any]:
