@@ -15,7 +15,6 @@ from sqlalchemy import Connection, delete, insert, or_, select, text
 
 from ..clock import FIRST_YEAR
 from ..db.tables import own_tables
-from ..jobs.duration import TICK
 from ..jobs.schedule import Schedule, parse_schedule
 from .upcoming_slots import LOW, SLOTS_KEPT, WRITTEN_AHEAD, as_interval
 
@@ -52,8 +51,8 @@ class NeededWindows:
         last = self.schedule.previous(first)
         yield last
         while last <= now + WRITTEN_AHEAD:
-            for last in self.schedule.between(last, max(now + WRITTEN_AHEAD, self.schedule.next(last))):
-                yield last
+            for start in self.schedule.between(last, max(now + WRITTEN_AHEAD, self.schedule.next(last))):
+                yield (last := start)
 
     def joined(self, other: NeededWindows | None) -> NeededWindows:
         """What both need; of one schedule."""
@@ -111,7 +110,10 @@ def keep_windows(connection: Connection, definitions: Collection[str]) -> int:
 
 
 def refill_windows(connection: Connection, now: datetime) -> list[str]:
-    """Write windows again of which fewer than 60 days are left; their definitions. Cheap where there is nothing to do."""
+    """Write windows again of which fewer than 60 days are left; their definitions.
+
+    Cheap where there is nothing to do: one look into the index for each.
+    """
     table = own_tables(connection.dialect.name).windows
     low = {row.definition: row.last for row in connection.execute(_LAST) if row.last - now < LOW}
     for definition, last in low.items():

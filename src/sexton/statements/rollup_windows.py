@@ -201,15 +201,13 @@ class RollupStatements:
     def first_row(self) -> Select[Any]:
         """The time of the oldest row from `sexton_rows_from` on; far from any that Python could not reckon with."""
         by = self.rule.by
-        kind = NaiveUtc() if is_naive(by.type) else UtcDateTime()
-        first = select(arithmetic_instant(type_coerce(by, kind)))
+        first = select(arithmetic_instant(type_coerce(by, _kind(by))))
         return first.where(by >= _instant(_FROM, by)).order_by(by).limit(1)
 
     def oldest_row(self) -> Select[Any]:
         """The same for all rows."""
         by = self.rule.by
-        kind = NaiveUtc() if is_naive(by.type) else UtcDateTime()
-        return select(arithmetic_instant(type_coerce(by, kind))).where(by.is_not(None)).order_by(by).limit(1)
+        return select(arithmetic_instant(type_coerce(by, _kind(by)))).where(by.is_not(None)).order_by(by).limit(1)
 
     def first_changed_row(self) -> Select[Any]:
         """The same among rows before `sexton_rows_to` that were changed since `sexton_since`."""
@@ -221,7 +219,7 @@ class RollupStatements:
     def first_kept(self) -> Select[Any]:
         """Where the first window in `into` begins."""
         start = self.into.c.window_start
-        return select(type_coerce(func.min(start), NaiveUtc() if is_naive(start.type) else UtcDateTime()))
+        return select(type_coerce(func.min(start), _kind(start)))
 
     def next_kept(self) -> Select[Any]:
         """The same from `sexton_window_start` on."""
@@ -233,8 +231,9 @@ class RollupStatements:
         sealed: and that ends at `sexton_window_end` or before.
         """
         kept = self.into.c
-        kind = NaiveUtc() if is_naive(kept.window_end.type) else UtcDateTime()
-        ends = select(type_coerce(func.max(kept.window_end), kind)).where(kept.window_start <= self._bound(_START))
+        ends = select(type_coerce(func.max(kept.window_end), _kind(kept.window_end))).where(
+            kept.window_start <= self._bound(_START)
+        )
         return ends.where(kept.window_end <= self._bound(_END)) if sealed else ends
 
     def clear(self) -> Delete:
@@ -284,8 +283,12 @@ class RollupStatements:
         return cast(null(), kind) if self.dialect == "postgresql" else null()
 
 
+def _kind(like: Column[Any]) -> UtcDateTime:
+    return NaiveUtc() if is_naive(like.type) else UtcDateTime()
+
+
 def _instant(name: str, like: Column[Any]) -> BindParameter[datetime]:
-    return bindparam(name, type_=NaiveUtc() if is_naive(like.type) else UtcDateTime())
+    return bindparam(name, type_=_kind(like))
 
 
 def _temporary(rule: RollupRule) -> Table:

@@ -16,13 +16,14 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ...db.identifiers import text_literal
+from ...db.identifiers import quoted_table, text_literal
 from ...errors import PolicyError
 from ...guard.arming import tables_of
 from ...jobs.job import Job
 from ...policies.contract import Plan
 from ...runs.context import Limits
 from ...version import __version__
+from .not_compilable import NotCompilable
 from .rollup_template import ROLLUP_VARIABLES
 from .rollup_text import rollup_text
 from .run_settings import run_settings, session_path
@@ -47,6 +48,8 @@ _COLUMNS = text(
     'SELECT c.relname AS "table", a.attname AS "column" FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid'
     " WHERE a.attrelid = ANY (CAST(:numbers AS oid[])) AND a.attname ~ :names ORDER BY 1, 2 LIMIT 1"
 )
+
+_NUMBER = text("SELECT CAST(CAST(to_regclass(:name) AS oid) AS bigint)")
 
 _BODY = """
 #variable_conflict use_column
@@ -77,10 +80,6 @@ BEGIN
     END LOOP;
 END
 """
-
-
-class NotCompilable(PolicyError):
-    """A job that cannot run inside PostgreSQL: its name and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +185,9 @@ def _refuse_columns(connection: Connection, job: Job, plans: Sequence[Plan]) -> 
     """NotCompilable where a column is named like a variable that stands in statements: it would be taken for it."""
     for plan in plans:
         numbers = [found[1] for found in tables_of(connection, plan)["tables"].values() if found is not None]
+        if plan.rollup is not None:
+            name = quoted_table(connection.dialect, plan.rollup.into)
+            numbers.append(connection.execute(_NUMBER, {"name": name}).scalar_one())
         found = connection.execute(_COLUMNS, {"numbers": numbers, "names": _IN_STATEMENTS}).first()
         if found is not None:
             raise NotCompilable(

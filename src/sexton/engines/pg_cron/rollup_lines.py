@@ -26,6 +26,7 @@ from sqlalchemy import (
     literal_column,
     text,
 )
+
 from ...db.column_types import UtcDateTime
 from ...db.identifiers import quoted_table, text_literal
 from ...db.sql_expressions import as_text
@@ -74,7 +75,7 @@ class Lines:
 
     def _added(self, name: str, now: ColumnElement[Any], earlier: ColumnElement[Any]) -> ColumnElement[Any]:
         """The difference of numbers, NULL being none; any other value as it is now."""
-        nothing = literal_column("0")
+        nothing: ColumnElement[Any] = literal_column("0")
         none = and_(now.is_(None), earlier.is_(None))
         zero = func.to_jsonb(nothing)
         if self.kinds[name] not in (*_WHOLE, *_FRACTIONS, "numeric"):

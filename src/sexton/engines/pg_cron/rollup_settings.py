@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ...db.watermarks import read_watermark
-from ...errors import PolicyError
 from ...jobs.job import Job
 from ...jobs.schedule import Schedule
 from ...policies.contract import Plan
@@ -18,12 +17,13 @@ from ...policies.rollup_rule import RollupReport, RollupRule
 from ...slots.upcoming_slots import SLOTS_KEPT
 from ...slots.window_starts import MOST_WINDOWS, NeededWindows, definition_of, window_settings
 from ...statements.rollup_windows import RollupStatements
+from .not_compilable import NotCompilable
 
 MOST_CHARACTERS = 400
 """Of an event or a step in a key: one that is longer with its time would be shortened, which only Python does."""
 
 
-def rollup_settings(rule: RollupRule, step: str, now: datetime) -> dict[str, Any]:
+def rollup_settings(job: str, plan: Plan, rule: RollupRule, now: datetime) -> dict[str, Any]:
     """For functions of revision 1016: what is not there is not named. Lengths of time are in seconds."""
     settings: dict[str, Any] = {
         "definition": rule.definition,
@@ -43,15 +43,18 @@ def rollup_settings(rule: RollupRule, step: str, now: datetime) -> dict[str, Any
             "windows": window_settings(rule.finer.windows, now),
         }
     if rule.report is not None:
-        settings["report"] = _report(rule.report, rule, step)
+        settings["report"] = _report(job, plan.step, rule, rule.report)
     return settings
 
 
-def _report(report: RollupReport, rule: RollupRule, step: str) -> dict[str, Any]:
-    """PolicyError for what cannot stand in a message that the database writes."""
+def _report(job: str, step: str, rule: RollupRule, report: RollupReport) -> dict[str, Any]:
+    """NotCompilable for what cannot stand in a message that the database writes."""
     for name in (report.event, step):
         if len(name) > MOST_CHARACTERS:
-            raise PolicyError(f"step {step[:40]}: its name or its event is longer than {MOST_CHARACTERS} characters")
+            raise NotCompilable(
+                f"{job}, step {step[:40]}: its name or its event is longer than {MOST_CHARACTERS} characters; "
+                "give it to a worker"
+            )
     return {
         "event": report.event,
         "correction": report.correction_event,
@@ -65,7 +68,7 @@ def _report(report: RollupReport, rule: RollupRule, step: str) -> dict[str, Any]
 def windows_needed(connection: Connection, job: Job, plans: Sequence[Plan], now: datetime) -> dict[str, NeededWindows]:
     """Windows that the roll-ups of a job go by and that are not even, by their definitions.
 
-    From the mark on; before the first run, from the oldest row or sum on. PolicyError where they would be too many.
+    From the mark on; before the first run, from the oldest row or sum on. NotCompilable where they would be too many.
     """
     found: dict[str, NeededWindows] = {}
     for plan in plans:
@@ -81,8 +84,8 @@ def windows_needed(connection: Connection, job: Job, plans: Sequence[Plan], now:
             definition = definition_of(schedule)
             needed = NeededWindows(schedule, since, back).joined(found.get(definition))
             if len([*islice(needed.starts(now), MOST_WINDOWS + 1)]) > MOST_WINDOWS:
-                raise PolicyError(
-                    f"step {plan.step}: its windows {definition} are more than {MOST_WINDOWS:,}, and all would have to "
+                raise NotCompilable(
+                    f"{job.name}, step {plan.step}: its windows {definition} are more than {MOST_WINDOWS:,}, and all would have to "
                     "be written down; give it to a worker"
                 )
             found[definition] = needed

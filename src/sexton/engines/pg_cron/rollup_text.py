@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Boolean, Connection, Text, bindparam, func, insert, literal, literal_column, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Text,
+    bindparam,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+)
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter, ClauseElement
 from sqlalchemy.types import JSON
@@ -80,7 +93,7 @@ def _window(connection: Connection, rule: RollupRule, statements: RollupStatemen
 def _message(connection: Connection, report: RollupReport) -> ClauseElement:
     """The message in its outbox, as `outbox.write` has it for policies."""
     outbox = report.outbox or own_outbox(connection.dialect.name)
-    pairs = [
+    pairs: list[tuple[Column[Any] | None, ColumnElement[Any]]] = [
         (outbox.key, bindparam("sexton_key", type_=Text())),
         (outbox.event_type, bindparam("sexton_event", type_=Text())),
         (outbox.recipient, literal(report.to, Text())),

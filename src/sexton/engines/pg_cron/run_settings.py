@@ -113,7 +113,7 @@ def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[
         "leads": plan.order[0].name,
         "references": bool(references),
         "reference_words": " and ".join(f"{one.description} refers to them; {one.advice(plan)}" for one in references),
-        **({} if rule is None else {"rollup": rollup_settings(rule, plan.step, ask_now(connection))}),
+        **({} if rule is None else {"rollup": rollup_settings(job.name, plan, rule, ask_now(connection))}),
     }
 
 
