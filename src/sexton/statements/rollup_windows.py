@@ -54,7 +54,6 @@ from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import NullType, TypeEngine
 
 from ..db.column_types import NaiveUtc, Untyped, UtcDateTime, arithmetic_instant, is_naive
-from ..jobs.duration import TICK
 from ..policies.rollup_rule import RollupRule
 
 MAX_LINES = 100
@@ -83,12 +82,6 @@ class Window(NamedTuple):
     def values(self) -> dict[str, datetime]:
         """For the parameters of the statements."""
         return {_FROM: self.start, _TO: self.end, _START: self.start, _END: self.end}
-
-
-def window_values(rule: RollupRule, now: datetime) -> dict[str, datetime]:
-    """Parameters of the newest closed window, for EXPLAIN."""
-    end = rule.windows.previous(now - rule.close_after)
-    return Window(rule.windows.previous(end - TICK), end).values()
 
 
 class RollupStatements:
@@ -132,13 +125,12 @@ class RollupStatements:
             *(kept[name].label(before(name)) for name in self.sums),
         ).select_from(fresh.outerjoin(self.into, same))
         new = new.where(or_(kept.window_start.is_(None), *other))
-        inside = (kept.window_start >= self._bound(_START), kept.window_start < self._bound(_END))
         gone = select(
             literal_column(str(GONE), Integer).label(KIND),
             *(kept[name].label(name) for name in names),
             *(self._no(kept[name].type).label(name) for name in self.sums),
             *(kept[name].label(before(name)) for name in self.sums),
-        ).where(*inside, ~exists(select(1).select_from(fresh).where(same).correlate(self.into)))
+        ).where(*self._inside(), ~exists(select(1).select_from(fresh).where(same).correlate(self.into)))
         if careful is not False:
             some = exists(select(1).select_from(fresh))
             gone = gone.where(some if careful is True else or_(not_(careful), some))
@@ -231,23 +223,23 @@ class RollupStatements:
         sealed: and that ends at `sexton_window_end` or before.
         """
         kept = self.into.c
-        ends = select(type_coerce(func.max(kept.window_end), _kind(kept.window_end))).where(
-            kept.window_start <= self._bound(_START)
-        )
+        ends = select(type_coerce(func.max(kept.window_end), _kind(kept.window_end)))
+        ends = ends.where(kept.window_start <= self._bound(_START))
         return ends.where(kept.window_end <= self._bound(_END)) if sealed else ends
 
     def clear(self) -> Delete:
         """Whatever `into` holds of windows that begin in a stretch without rows."""
-        kept = self.into.c
-        return delete(self.into).where(kept.window_start >= self._bound(_START), kept.window_start < self._bound(_END))
+        return delete(self.into).where(*self._inside())
 
     def count_between(self) -> Select[Any]:
         """How many rows `clear` would delete."""
-        kept = self.into.c
-        inside = (kept.window_start >= self._bound(_START), kept.window_start < self._bound(_END))
-        return select(func.count()).select_from(self.into).where(*inside)
+        return select(func.count()).select_from(self.into).where(*self._inside())
 
     # -- parts
+
+    def _inside(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        start = self.into.c.window_start
+        return start >= self._bound(_START), start < self._bound(_END)
 
     def _same_group(self, relation: FromClause) -> ColumnElement[bool]:
         """NULL equals NULL. For PostgreSQL a text that can be hashed stands before, or each row would meet each."""

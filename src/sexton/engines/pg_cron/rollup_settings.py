@@ -85,8 +85,8 @@ def windows_needed(connection: Connection, job: Job, plans: Sequence[Plan], now:
             needed = NeededWindows(schedule, since, back).joined(found.get(definition))
             if len([*islice(needed.starts(now), MOST_WINDOWS + 1)]) > MOST_WINDOWS:
                 raise NotCompilable(
-                    f"{job.name}, step {plan.step}: its windows {definition} are more than {MOST_WINDOWS:,}, and all would have to "
-                    "be written down; give it to a worker"
+                    f"{job.name}, step {plan.step}: its windows {definition} are more than {MOST_WINDOWS:,}, and all "
+                    "would have to be written down; give it to a worker"
                 )
             found[definition] = needed
     return found

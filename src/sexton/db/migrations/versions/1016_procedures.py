@@ -1,4 +1,4 @@
-"""Functions that procedures inside PostgreSQL run by, the slots of jobs, the windows of roll-ups, and the view `job_runs`.
+"""Functions that procedures inside PostgreSQL run by, slots of jobs, windows of roll-ups, and the view `job_runs`.
 
 Revision 1016. Written out, not derived from `sexton.db.tables`, so that it never changes after it has shipped; nor do
 the files of `functions`, whose names end in their number.
