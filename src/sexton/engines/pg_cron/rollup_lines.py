@@ -46,7 +46,7 @@ _MOST_COLUMNS = 50
 """PostgreSQL's functions take a hundred arguments."""
 
 
-class Lines:
+class ReportLines:
     """Of one roll-up. PolicyError for a value whose form in a message only Python knows."""
 
     def __init__(self, connection: Connection, rule: RollupRule) -> None:

@@ -30,7 +30,7 @@ from ...policies.contract import Plan
 from ...policies.rollup_rule import RollupReport, RollupRule
 from ...statements.rollup_windows import GROUPS, RollupStatements
 from ...texts import one_line
-from .rollup_lines import Lines
+from .rollup_lines import ReportLines
 from .rollup_template import ROLLUP_LOOP, SILENT_WINDOW, TOLD_WINDOW, UNTIL_KEPT
 from .sql_text import filled
 from .step_template import RESTING
@@ -75,7 +75,7 @@ def _window(connection: Connection, rule: RollupRule, statements: RollupStatemen
     sql = partial(_sql, connection)
     if rule.report is None:
         return filled(SILENT_WINDOW, write=sql(statements.write(False, _CAREFUL)))
-    lines = Lines(connection, rule)
+    lines = ReportLines(connection, rule)
     found = statements.differences(statements.fresh().cte("sexton_fresh"), _CAREFUL).cte("sexton_differences")
     told = statements.answer(found, True).subquery("sexton_lines")
     several = func.coalesce(func.jsonb_agg(lines.differing(told)), literal_column("'[]'::jsonb"))
