@@ -19,7 +19,7 @@ from ...slots.window_starts import MOST_WINDOWS, NeededWindows, definition_of, w
 from ...statements.rollup_windows import RollupStatements
 from .not_compilable import NotCompilable
 
-MOST_CHARACTERS = 400
+MOST_NAME_CHARACTERS = 400
 """Of an event or a step in a key: one that is longer with its time would be shortened, which only Python does."""
 
 
@@ -50,9 +50,9 @@ def rollup_settings(job: str, plan: Plan, rule: RollupRule, now: datetime) -> di
 def _report(job: str, step: str, rule: RollupRule, report: RollupReport) -> dict[str, Any]:
     """NotCompilable for what cannot stand in a message that the database writes."""
     for name in (report.event, step):
-        if len(name) > MOST_CHARACTERS:
+        if len(name) > MOST_NAME_CHARACTERS:
             raise NotCompilable(
-                f"{job}, step {step[:40]}: its name or its event is longer than {MOST_CHARACTERS} characters; "
+                f"{job}, step {step[:40]}: its name or its event is longer than {MOST_NAME_CHARACTERS} characters; "
                 "give it to a worker"
             )
     return {
