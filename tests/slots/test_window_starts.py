@@ -116,6 +116,13 @@ def test_pgc_3_they_are_written_again_when_fewer_than_60_days_are_left(engine: E
         assert after[-1] > end + 600 * DAY
 
 
+@pytest.mark.databases("sqlite")
+def test_a_worker_on_sqlite_has_none_to_write(engine: Engine) -> None:
+    """Whatever its jobs were given to: it runs them itself."""
+    with engine.begin() as connection:
+        assert refill_windows(connection, NOW) == []
+
+
 def ask(connection: Connection, name: str, schedule: Schedule, at: datetime) -> datetime | str:
     """What the function of this name says; the words of an error."""
     asked = text(f"SELECT nullif(sexton.{name}(CAST(:windows AS jsonb), :at), '-infinity')")

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sexton import every
+from sexton.engines.pg_cron.procedure import Procedure
 from tests.support.children import Break
 from tests.support.database_checks import let_leases_end
 from tests.support.inside import call, install
@@ -31,20 +32,25 @@ CREATE TRIGGER hold BEFORE INSERT ON sales_summary FOR EACH ROW WHEN (new.revenu
     EXECUTE FUNCTION hold()"""
 
 HELD = "SELECT min(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 815 AND NOT granted"
+RESTING = "SELECT min(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+
+
+def compiled(shop: Sales) -> Procedure:
+    """The same job, as a procedure."""
+    return install(shop.engine, shop.job(windows=every("1h"), tell=REPORT), UNHURRIED, now=at(NOW))
 
 
 def call_inside(shop: Sales) -> str | None:
-    """The same run, as a procedure."""
-    job = shop.job(windows=every("1h"), tell=REPORT)
-    return call(shop.engine, install(shop.engine, job, UNHURRIED, now=at(NOW)), at(NOW))
+    """The same run, by that procedure."""
+    return call(shop.engine, compiled(shop), at(NOW))
 
 
-def waiting_session(engine: Engine) -> int:
-    """The one that is held in a window."""
+def waiting_session(engine: Engine, asked: str = HELD) -> int:
+    """The one that is held in a window, or that rests before it tries again."""
     end = time.monotonic() + PATIENCE
     while True:
         with engine.connect() as connection:
-            found = connection.exec_driver_sql(HELD).scalar()
+            found = connection.exec_driver_sql(asked).scalar()
         if found is not None:
             return int(found)
         assert time.monotonic() < end
@@ -86,4 +92,17 @@ def test_pgc_5_a_procedure_takes_up_what_python_was_killed_in(
 
     let_leases_end(engine)
     assert call_inside(shop) is None
+    judge(shop, complete=True)
+
+
+def test_pgc_5_sums_that_others_lock_are_waited_for(engine: Engine) -> None:
+    """As a whole transaction, mark and messages with it; each window is told once."""
+    shop = filled(engine)
+    procedure = compiled(shop)
+    with ThreadPoolExecutor(1) as pool, engine.connect() as holder:
+        holder.exec_driver_sql("LOCK TABLE sales_summary IN EXCLUSIVE MODE")
+        called = pool.submit(call, engine, procedure, at(NOW))
+        waiting_session(engine, RESTING)
+        holder.rollback()
+        assert called.result(PATIENCE) is None
     judge(shop, complete=True)

@@ -130,7 +130,7 @@ def test_sums_are_those_of_the_rows_whatever_came_late_or_went(
     compare(shop, *case, plan)
 
 
-@pytest.mark.databases("sqlite", "postgres15")
+@pytest.mark.databases("sqlite")
 @pytest.mark.slow
 @many
 @given(case=cases, plan=steps)
