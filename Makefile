@@ -3,7 +3,8 @@ PY ?= python3
 V := .venv
 WORKERS ?= 4
 PATIENT ?= 5
-INSIDE := tests/packs/marketplace tests/packs/storefront tests/packs/ledger tests/guard/test_guard.py tests/statements
+INSIDE := tests/packs/marketplace tests/packs/storefront tests/packs/ledger tests/runs/rollup tests/guard/test_guard.py \
+	tests/statements
 ARGS ?=
 DEV := build/dev
 LISTEN := 127.0.0.1:8787

@@ -42,6 +42,7 @@ PURPOSES = {
     "request_counts": "Requests that ended, by minute; a row a process, so that none waits for another's.",
     "engine_counts": "What was handed to each engine that carries runs, and what came of it, by day.",
     "slots": "When jobs with fixed times are due, two years ahead, for procedures that ask no time zone (pg_cron).",
+    "windows": "Where windows of roll-ups begin, for procedures that ask no time zone (pg_cron); no even ones.",
     "fleet_jobs": "A row a job and database of the fleet: what came of the last visit, and when the next is due.",
     "fleet_runs": "Runs over the whole fleet, one row each: how far the waves came, and why one was halted.",
     "armed": "Policies of the settings file that people have confirmed; the others only count.",

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, Engine, MetaData, Table, insert
 
 from sexton import Guard, Job, Purge, Transition, UtcDateTime, every
 from sexton.db.connect import open_database
-from sexton.engines.pg_cron.procedure import NotCompilable
+from sexton.engines.pg_cron.not_compilable import NotCompilable
 from sexton.guard.arming import arm_job
 from sexton.runs.runner import planned, run
 from sexton.slots.claim import reap

@@ -50,6 +50,7 @@ class OwnTables:
     request_counts: Table
     engine_counts: Table
     slots: Table
+    windows: Table
     databases: Table
     fleet_jobs: Table
     fleet_runs: Table
@@ -71,7 +72,7 @@ def own_tables(dialect: str) -> OwnTables:
     from .outside_tables import OUTSIDE
     from .request_tables import ON_DEMAND
 
-    later = (_armed, _archives, _tracebacks, _slots)
+    later = (_armed, _archives, _tracebacks, _slots, _windows)
     made = {make.__name__.lstrip("_"): make(dialect, metadata) for make in (*makers, *later)}
     columns_of = {**IDENTITY, **INCIDENT_TABLES, **OUTSIDE, **ON_DEMAND, **FLEET, **FLEET_RUNS}
     for name, columns in columns_of.items():
@@ -279,4 +280,14 @@ def _slots(dialect: str, metadata: MetaData) -> Table:
         Column("job", Text, primary_key=True),
         Column("slot", OwnInstant, primary_key=True, comment="of a job with fixed times, for procedures (pg_cron)"),
         Column("local_slot", Text, comment="as in `runs`"),
+    )
+
+
+def _windows(dialect: str, metadata: MetaData) -> Table:
+    return _table(
+        dialect,
+        metadata,
+        "windows",
+        Column("definition", Text, primary_key=True, comment="schedule and zone of a roll-up's windows"),
+        Column("starts", OwnInstant, primary_key=True, comment="where one begins, and the one before ends"),
     )

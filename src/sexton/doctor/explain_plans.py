@@ -13,11 +13,12 @@ from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.expression import Executable
 
 from ..db.identifiers import quoted, quoted_table
+from ..jobs.duration import TICK
 from ..statements.batch_strategy import parameters
 from ..statements.indexes import missing_index
 from ..statements.postgresql_batch import LOCKED_KEYS
 from ..statements.postgresql_purge import SweepPurge, WindowPurge, window_end_parameter
-from ..statements.rollup_windows import window_values
+from ..statements.rollup_windows import Window
 from ..statements.selection import cursor_parameter, cursor_value, due_condition, limit
 from ..statements.strategy_choice import Choice, choose
 from .finding import ROWS_KNOWN, Case, Finding
@@ -144,7 +145,9 @@ def _more(connection: Connection, case: Case, choice: Choice) -> dict[str, Any]:
     """What the run would bind beside its time and size: where its first batch begins and ends, looked up unlocked."""
     plan, request = case.plan, case.request
     if plan.rollup is not None:
-        return window_values(plan.rollup, request.as_of)
+        windows = plan.rollup.windows
+        end = windows.previous(request.as_of - plan.rollup.close_after)  # of the newest that is closed
+        return Window(windows.previous(end - TICK), end).values()
     if isinstance(choice.executor, SweepPurge):
         return {"sexton_from": "(0,0)", "sexton_to": f"({SweepPurge.first},0)"}
     if plan.lock_first:

@@ -51,9 +51,11 @@ def look(
     found = due_runs(connection, jobs, now, busy)
     if inside := [job for job in jobs if job.engine == IN_DATABASE]:
         from ..slots.upcoming_slots import refill  # others need not load it
+        from ..slots.window_starts import refill_windows
         from .pg_cron.who_runs import without_inside
 
         refill(connection, inside, now)
+        refill_windows(connection, now)
         found = found if all_slots else without_inside(connection, inside, found)
     return now, found
 

@@ -40,10 +40,11 @@ _AT_LEAST = timedelta(days=120)
 _HOUR, _DAY, _MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 
 
-def as_interval(schedule: Schedule, now: datetime) -> Every | None:
+def as_interval(schedule: Schedule, now: datetime, since: datetime | None = None) -> Every | None:
     """The even interval with the very same slots, for which no row is written; None where there is none.
 
-    now: from when on the rules of the zone are looked at: `*/15 * * * *` is one in Berlin, `0 4 * * *` in UTC only.
+    now: until two years from then the rules of the zone are looked at: `*/15 * * * *` is one in Berlin, `0 4 * * *` in
+    UTC only. since: from when on; None: from now on.
     """
     if not isinstance(schedule, Cron):
         return schedule if isinstance(schedule, Every) else None
@@ -57,8 +58,8 @@ def as_interval(schedule: Schedule, now: datetime) -> Every | None:
     if len(steps) != 1:
         return None
     (step,) = steps
-    begin = in_utc(now)
-    shifts = {piece.offset % step for piece in pieces(load_zone(schedule.zone), begin, begin + WRITTEN_AHEAD)}
+    begin, end = in_utc(since or now), in_utc(now) + WRITTEN_AHEAD
+    shifts = {piece.offset % step for piece in pieces(load_zone(schedule.zone), begin, end)}
     return Every(step, (times[0] - shifts.pop()) % step) if len(shifts) == 1 else None
 
 

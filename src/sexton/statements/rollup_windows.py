@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from sqlalchemy import (
+    CTE,
     BindParameter,
     Column,
     ColumnElement,
@@ -40,6 +41,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    not_,
     null,
     or_,
     select,
@@ -52,7 +54,6 @@ from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import NullType, TypeEngine
 
 from ..db.column_types import NaiveUtc, Untyped, UtcDateTime, arithmetic_instant, is_naive
-from ..jobs.duration import TICK
 from ..policies.rollup_rule import RollupRule
 
 MAX_LINES = 100
@@ -83,12 +84,6 @@ class Window(NamedTuple):
         return {_FROM: self.start, _TO: self.end, _START: self.start, _END: self.end}
 
 
-def window_values(rule: RollupRule, now: datetime) -> dict[str, datetime]:
-    """Parameters of the newest closed window, for EXPLAIN."""
-    end = rule.windows.previous(now - rule.close_after)
-    return Window(rule.windows.previous(end - TICK), end).values()
-
-
 class RollupStatements:
     """All statements of one roll-up in one dialect, each built once."""
 
@@ -115,10 +110,10 @@ class RollupStatements:
         whole = select(*bounds, *(found.c[name] for name in expressions))
         return whole if rule.group else whole.where(found.c.sexton_rows > 0)
 
-    def differences(self, fresh: FromClause, careful: bool) -> Any:
+    def differences(self, fresh: FromClause, careful: bool | ColumnElement[bool]) -> Any:
         """What has to be written so that `into` holds `fresh`, each with the values that it had.
 
-        careful: nothing is gone where nothing is fresh.
+        careful: nothing is gone where nothing is fresh; a condition: only where it holds.
         """
         kept, names = self.into.c, ("window_start", "window_end", *self.groups)
         same = and_(kept.window_start == fresh.c.window_start, self._same_group(fresh))
@@ -130,18 +125,18 @@ class RollupStatements:
             *(kept[name].label(before(name)) for name in self.sums),
         ).select_from(fresh.outerjoin(self.into, same))
         new = new.where(or_(kept.window_start.is_(None), *other))
-        inside = (kept.window_start >= self._bound(_START), kept.window_start < self._bound(_END))
         gone = select(
             literal_column(str(GONE), Integer).label(KIND),
             *(kept[name].label(name) for name in names),
             *(self._no(kept[name].type).label(name) for name in self.sums),
             *(kept[name].label(before(name)) for name in self.sums),
-        ).where(*inside, ~exists(select(1).select_from(fresh).where(same).correlate(self.into)))
-        if careful:
-            gone = gone.where(exists(select(1).select_from(fresh)))
+        ).where(*self._inside(), ~exists(select(1).select_from(fresh).where(same).correlate(self.into)))
+        if careful is not False:
+            some = exists(select(1).select_from(fresh))
+            gone = gone.where(some if careful is True else or_(not_(careful), some))
         return union_all(new, gone)
 
-    def _preview(self, careful: bool) -> Select[Any]:
+    def _preview(self, careful: bool | ColumnElement[bool]) -> Select[Any]:
         """How many groups differ, and nothing else."""
         found = self.differences(self.fresh().cte("sexton_fresh"), careful).cte("sexton_differences")
         return select(func.count()).select_from(found)
@@ -162,15 +157,18 @@ class RollupStatements:
         added = insert(self.into).from_select([kept[name] for name in names], rows, include_defaults=False)
         return gone, changed, added
 
-    def _write(self, lines: bool, careful: bool) -> Select[Any]:
+    def _write(self, lines: bool, careful: bool | ColumnElement[bool]) -> Select[Any]:
         """PostgreSQL: everything about one window. lines: the differences themselves; else only their number."""
         found = self.differences(self.fresh().cte("sexton_fresh"), careful).cte("sexton_differences")
+        return self.answer(found, lines).add_cte(*self.changing(found))
+
+    def changing(self, differences: FromClause) -> list[CTE]:
+        """The three changes as parts of one statement."""
         names = ("sexton_gone", "sexton_changed", "sexton_added")
-        done = [
+        return [
             change.returning(literal_column("1").label("one")).cte(name)
-            for name, change in zip(names, self.changes(found), strict=True)
+            for name, change in zip(names, self.changes(differences), strict=True)
         ]
-        return self.answer(found, lines).add_cte(*done)
 
     def answer(self, differences: FromClause, lines: bool) -> Select[Any]:
         """The number of differences; or the first of them, each with that number."""
@@ -195,15 +193,13 @@ class RollupStatements:
     def first_row(self) -> Select[Any]:
         """The time of the oldest row from `sexton_rows_from` on; far from any that Python could not reckon with."""
         by = self.rule.by
-        kind = NaiveUtc() if is_naive(by.type) else UtcDateTime()
-        first = select(arithmetic_instant(type_coerce(by, kind)))
+        first = select(arithmetic_instant(type_coerce(by, _kind(by))))
         return first.where(by >= _instant(_FROM, by)).order_by(by).limit(1)
 
     def oldest_row(self) -> Select[Any]:
         """The same for all rows."""
         by = self.rule.by
-        kind = NaiveUtc() if is_naive(by.type) else UtcDateTime()
-        return select(arithmetic_instant(type_coerce(by, kind))).where(by.is_not(None)).order_by(by).limit(1)
+        return select(arithmetic_instant(type_coerce(by, _kind(by)))).where(by.is_not(None)).order_by(by).limit(1)
 
     def first_changed_row(self) -> Select[Any]:
         """The same among rows before `sexton_rows_to` that were changed since `sexton_since`."""
@@ -215,7 +211,7 @@ class RollupStatements:
     def first_kept(self) -> Select[Any]:
         """Where the first window in `into` begins."""
         start = self.into.c.window_start
-        return select(type_coerce(func.min(start), NaiveUtc() if is_naive(start.type) else UtcDateTime()))
+        return select(type_coerce(func.min(start), _kind(start)))
 
     def next_kept(self) -> Select[Any]:
         """The same from `sexton_window_start` on."""
@@ -227,22 +223,23 @@ class RollupStatements:
         sealed: and that ends at `sexton_window_end` or before.
         """
         kept = self.into.c
-        kind = NaiveUtc() if is_naive(kept.window_end.type) else UtcDateTime()
-        ends = select(type_coerce(func.max(kept.window_end), kind)).where(kept.window_start <= self._bound(_START))
+        ends = select(type_coerce(func.max(kept.window_end), _kind(kept.window_end)))
+        ends = ends.where(kept.window_start <= self._bound(_START))
         return ends.where(kept.window_end <= self._bound(_END)) if sealed else ends
 
     def clear(self) -> Delete:
         """Whatever `into` holds of windows that begin in a stretch without rows."""
-        kept = self.into.c
-        return delete(self.into).where(kept.window_start >= self._bound(_START), kept.window_start < self._bound(_END))
+        return delete(self.into).where(*self._inside())
 
     def count_between(self) -> Select[Any]:
         """How many rows `clear` would delete."""
-        kept = self.into.c
-        inside = (kept.window_start >= self._bound(_START), kept.window_start < self._bound(_END))
-        return select(func.count()).select_from(self.into).where(*inside)
+        return select(func.count()).select_from(self.into).where(*self._inside())
 
     # -- parts
+
+    def _inside(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        start = self.into.c.window_start
+        return start >= self._bound(_START), start < self._bound(_END)
 
     def _same_group(self, relation: FromClause) -> ColumnElement[bool]:
         """NULL equals NULL. For PostgreSQL a text that can be hashed stands before, or each row would meet each."""
@@ -278,8 +275,12 @@ class RollupStatements:
         return cast(null(), kind) if self.dialect == "postgresql" else null()
 
 
+def _kind(like: Column[Any]) -> UtcDateTime:
+    return NaiveUtc() if is_naive(like.type) else UtcDateTime()
+
+
 def _instant(name: str, like: Column[Any]) -> BindParameter[datetime]:
-    return bindparam(name, type_=NaiveUtc() if is_naive(like.type) else UtcDateTime())
+    return bindparam(name, type_=_kind(like))
 
 
 def _temporary(rule: RollupRule) -> Table:

@@ -1,9 +1,8 @@
-"""Random rows, late rows, deletions and clocks over both clock changes, against sums in plain Python. On SQLite."""
+"""Random rows, late rows, deletions and clocks over both clock changes, against sums in plain Python."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,13 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from sqlalchemy import delete
+from sqlalchemy import Engine, delete
 
 from sexton import cron
-from sexton.db.connect import open_database
 from sexton.db.tables import own_tables
 from sexton.testing import preview_job, run_job
-from tests.support.databases import Databases
 from tests.support.pace import UNHURRIED
 from tests.support.sales import REPORT, Sales, at, open_sales
 
@@ -58,13 +55,10 @@ steps = some.lists(
 """Of each step: orders that come, how many of the oldest go, and hours until the run."""
 
 
-@pytest.fixture(scope="module")
-def shop(databases: Databases) -> Iterator[Sales]:
-    """One SQLite database for all examples; each fills it anew."""
-    with databases.fresh("sqlite", migrated=True) as url:
-        engine = open_database(url)
-        yield open_sales(engine)
-        engine.dispose()
+@pytest.fixture
+def shop(engine: Engine) -> Sales:
+    """One database for all examples; each fills it anew."""
+    return open_sales(engine)
 
 
 def edges(zone: str, hour: int, around: datetime) -> list[datetime]:
@@ -115,7 +109,7 @@ def told(shop: Sales) -> dict[Group, tuple[int, int]]:
 
 
 def empty(shop: Sales) -> None:
-    own = own_tables("sqlite")
+    own = own_tables(shop.engine.dialect.name)
     with shop.engine.begin() as connection:
         for table in (shop.orders, shop.sums, own.effects, own.outbox_events, own.runs, own.watermarks):
             connection.execute(delete(table))
@@ -126,6 +120,7 @@ cases = some.sampled_from(
 )
 
 
+@pytest.mark.databases("sqlite", "postgres15")
 @few
 @given(case=cases, plan=steps)
 def test_sums_are_those_of_the_rows_whatever_came_late_or_went(
@@ -135,6 +130,7 @@ def test_sums_are_those_of_the_rows_whatever_came_late_or_went(
     compare(shop, *case, plan)
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.slow
 @many
 @given(case=cases, plan=steps)

@@ -17,6 +17,7 @@ from ...jobs.duration import parse_duration
 from ...jobs.job import Job
 from ...slots.due import newest_attempts
 from ...slots.upcoming_slots import LOW, as_interval, astray, written_until
+from ...slots.window_starts import windows_astray
 from .catch_up import CATCH_UP
 from .cron_database import CronLine, InstalledLine, cron_connection, lines
 from .installation import of_database
@@ -71,6 +72,7 @@ class _There:
     lines: Sequence[InstalledLine]
     until: Mapping[str, datetime]
     astray: Mapping[str, int]
+    windows: Sequence[str]
     now: datetime
     limit: str | None
 
@@ -115,7 +117,8 @@ def _look(app: App, options: PgCronOptions, want: Wanted) -> tuple[_There, list[
         until = written_until(connection, [job.name for job in want.jobs])
         now = ask_now(connection)
         wrong = {job.name: astray(connection, job, now) for job in want.jobs if job.name in until}
-        return _There(procedures(connection), there, until, wrong, now, call_limit(connection)), shared
+        windows = [*windows_astray(connection, want.windows, now)]
+        return _There(procedures(connection), there, until, wrong, windows, now, call_limit(connection)), shared
 
 
 def _line_for(line: CronLine | None, there: Sequence[InstalledLine]) -> InstalledLine | None:
@@ -159,7 +162,7 @@ def _slot_drift(job: Job, there: _There) -> Iterator[str]:
 
 def _others(want: Wanted, there: _There, shared: Sequence[CronLine]) -> Iterator[InstalledJob]:
     """What all jobs share, and what no job of the settings has."""
-    drift: list[str] = []
+    drift = [*there.windows]
     if want.procedures:
         drift += drift_of(want.procedures[-1], there.procedures)
     for line in shared:

@@ -20,6 +20,7 @@ from ...db.sessions import own_tables_only
 from ...errors import UsageError
 from ...slots.schedule_overrides import observe, overrides
 from ...slots.upcoming_slots import fill, forget
+from ...slots.window_starts import keep_windows, write_windows
 from .cron_database import CRON_LIMITS, InstalledLine, cron_connection, lines, put, remove, superuser_refused
 from .installed import InstalledProcedure, call_limit, drift_of, procedures
 from .line_names import HISTORY_NAME
@@ -31,8 +32,9 @@ _ALONE = 0x5EC70B  # any number: one installation at a time in a database
 
 @dataclass(slots=True)
 class Installation:
-    """What was done. procedures, lines: names of those made or changed.  slots: rows written or deleted.
+    """What was done. procedures, lines: names of those made or changed.
 
+    slots: rows of `slots` and `windows` written or deleted.
     removed: names of procedures and lines that are gone.  limit: `statement_timeout` that was set; "": as it was.
     """
 
@@ -68,6 +70,7 @@ def install(app: App, options: PgCronOptions, *, role_timeout: bool = True) -> t
         names = {procedure.name for procedure in found.procedures}
         old = [one for name, one in procedures(connection).items() if name not in names]
         _drop(connection, old, done)
+        done.slots += keep_windows(connection, found.windows)
     return found, done
 
 
@@ -89,6 +92,7 @@ def uninstall(app: App, options: PgCronOptions) -> Installation:
         old = procedures(connection)
         names = {one.job for one in old.values()}
         _drop(connection, [*old.values()], done)
+        done.slots += keep_windows(connection, ())
         longest = Wanted(database_name(app), [job for job in app.registry if job.name in names]).call_limit
         if call_limit(connection) == f"{int(longest.total_seconds())}s":
             _execute(connection, f"ALTER ROLE CURRENT_USER IN DATABASE {_here(connection)} RESET statement_timeout")
@@ -115,6 +119,7 @@ def _make(connection: Connection, found: Wanted, done: Installation, *, role_tim
     observe(connection, due, overrides(connection, due), now)
     for job in due:
         done.slots += fill(connection, job, now)
+    done.slots += write_windows(connection, found.windows, now)
     limit = f"{int(found.call_limit.total_seconds())}s"
     if role_timeout and found.jobs and call_limit(connection) != limit:
         here = _here(connection)

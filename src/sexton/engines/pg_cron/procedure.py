@@ -16,17 +16,20 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ...db.identifiers import text_literal
+from ...db.identifiers import quoted_table, text_literal
 from ...errors import PolicyError
 from ...guard.arming import tables_of
 from ...jobs.job import Job
 from ...policies.contract import Plan
 from ...runs.context import Limits
 from ...version import __version__
+from .not_compilable import NotCompilable
+from .rollup_template import ROLLUP_VARIABLES
+from .rollup_text import rollup_text
 from .run_settings import run_settings, session_path
 from .sql_text import dollar_quoted, filled
 from .step_template import DECLARED_VARIABLES
-from .step_text import step_text
+from .step_text import StepText, step_text
 
 MAX_NAME_BYTES = 63
 """Bytes of a name of PostgreSQL; longer ones are cut without a word."""
@@ -35,13 +38,18 @@ PROCEDURE_PREFIX = "job_"
 
 _HASHED = 16
 
-_IN_STATEMENTS = r"^v_(now|run|job|batch|most|excluding|around|onward|bounded|among[0-9]+_|(after|upto)[0-9]+_[0-9]+)$"
+_IN_STATEMENTS = (
+    r"^v_(now|run|job|batch|most|excluding|around|onward|bounded|among[0-9]+_|(after|upto)[0-9]+_[0-9]+"
+    r"|rows_from|rows_to|window_start|window_end|since|careful)$"
+)
 """Variables that stand where Python binds values; `#variable_conflict` lets columns come first, for all other names."""
 
 _COLUMNS = text(
     'SELECT c.relname AS "table", a.attname AS "column" FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid'
     " WHERE a.attrelid = ANY (CAST(:numbers AS oid[])) AND a.attname ~ :names ORDER BY 1, 2 LIMIT 1"
 )
+
+_NUMBER = text("SELECT CAST(CAST(to_regclass(:name) AS oid) AS bigint)")
 
 _BODY = """
 #variable_conflict use_column
@@ -72,10 +80,6 @@ BEGIN
     END LOOP;
 END
 """
-
-
-class NotCompilable(PolicyError):
-    """A job that cannot run inside PostgreSQL: its name and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,13 @@ def procedure_of(
     _refuse_columns(connection, job, plans)
     settings = run_settings(connection, job, plans, limits, settings_definition)
     session = _session(session_path(connection))
-    steps = [step_text(connection, plan, number, session) for number, plan in enumerate(plans)]
+    steps = [_step(connection, job, plan, number, session) for number, plan in enumerate(plans)]
+    rolled_up = any(plan.rollup is not None for plan in plans)
     body = filled(
         _BODY,
         settings=dollar_quoted(settings.replace("\n", "\n    "), "settings"),
         job=text_literal(job.name),
-        variables="\n".join((*DECLARED_VARIABLES, *_declared(steps))),
+        variables="\n".join((*DECLARED_VARIABLES, *(ROLLUP_VARIABLES if rolled_up else ()), *_declared(steps))),
         session=session,
         steps="\n".join(step.text for step in steps),
     )
@@ -180,6 +185,9 @@ def _refuse_columns(connection: Connection, job: Job, plans: Sequence[Plan]) -> 
     """NotCompilable where a column is named like a variable that stands in statements: it would be taken for it."""
     for plan in plans:
         numbers = [found[1] for found in tables_of(connection, plan)["tables"].values() if found is not None]
+        if plan.rollup is not None:
+            name = quoted_table(connection.dialect, plan.rollup.into)
+            numbers.append(connection.execute(_NUMBER, {"name": name}).scalar_one())
         found = connection.execute(_COLUMNS, {"numbers": numbers, "names": _IN_STATEMENTS}).first()
         if found is not None:
             raise NotCompilable(
@@ -188,13 +196,20 @@ def _refuse_columns(connection: Connection, job: Job, plans: Sequence[Plan]) -> 
             )
 
 
+def _step(connection: Connection, job: Job, plan: Plan, number: int, session: str) -> StepText:
+    if plan.rollup is None:
+        return step_text(connection, plan, number, session)
+    try:
+        return rollup_text(connection, plan, plan.rollup, number, session)
+    except PolicyError as error:
+        raise NotCompilable(f"{job.name}, step {plan.step}: {error}; give it to a worker") from error
+
+
 def _obstacle(plan: Plan) -> str:
     if plan.call is not None:
         return "it calls outside, which no transaction of a database may wait for"
     if plan.archive is not None:
         return "it writes files, which only a process outside the database keeps safely"
-    if plan.rollup is not None:
-        return "windows of a roll-up are walked by Python"
     if plan.lock_first and len(plan.key) > 1:
         return "it locks rows of a composite key first, which a procedure cannot hand on"
     return ""

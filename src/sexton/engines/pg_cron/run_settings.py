@@ -24,6 +24,7 @@ from ...runs.sizing import MAX_BATCH_ROWS
 from ...slots.schedule_overrides import in_force, overrides
 from ...slots.upcoming_slots import as_interval
 from ...statements.unlisted_references import unlisted_references
+from .rollup_settings import rollup_settings
 
 _QUALIFIED = text(
     "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -85,13 +86,13 @@ def schedule_settings(connection: Connection, job: Job) -> dict[str, Any]:
 
 
 def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[str, Any]:
-    guard = plan.guard
+    guard, rule = plan.guard, plan.rollup
     known = tables_of(connection, plan)
     there = {name: found for name, found in known["tables"].items() if found is not None}
     references = unlisted_references(connection, plan)
     return {
         "step": plan.step,
-        "called": plan.table.fullname,
+        "called": plan.table.fullname if rule is None else rule.into.fullname,
         "table": qualified_table(connection, quoted_table(connection.dialect, plan.table)),
         "policy": armed_name(job.name, plan),
         "definition": definition(connection, plan),
@@ -112,6 +113,7 @@ def _step(connection: Connection, job: Job, plan: Plan, limits: Limits) -> dict[
         "leads": plan.order[0].name,
         "references": bool(references),
         "reference_words": " and ".join(f"{one.description} refers to them; {one.advice(plan)}" for one in references),
+        **({} if rule is None else {"rollup": rollup_settings(job.name, plan, rule, ask_now(connection))}),
     }
 
 

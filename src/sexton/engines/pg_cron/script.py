@@ -13,6 +13,7 @@ from ...db.identifiers import quoted, text_literal
 from ...db.server_clock import ask_now
 from ...jobs.job import Job
 from ...slots.upcoming_slots import slots_ahead
+from ...slots.window_starts import NeededWindows
 from ...version import __version__
 from .cron_database import USUAL_NAME, CronLine
 from .line_names import HISTORY_NAME
@@ -55,6 +56,8 @@ def _up(want: Wanted, now: datetime, database: str, role_timeout: bool) -> Itera
         yield procedure.create
     for job in want.jobs:
         yield from _slots(job, now)
+    for definition, needed in want.windows.items():
+        yield from _windows(definition, needed, now)
     if role_timeout and want.jobs:
         limit = int(want.call_limit.total_seconds())
         yield f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET statement_timeout = '{limit}s';"
@@ -72,11 +75,21 @@ def _slots(job: Job, now: datetime) -> Iterator[str]:
         yield f"INSERT INTO sexton.slots (job, slot, local_slot) VALUES\n{rows};"
 
 
+def _windows(definition: str, needed: NeededWindows, now: datetime) -> Iterator[str]:
+    starts = [*needed.starts(now)]
+    yield f"DELETE FROM sexton.windows WHERE definition = {text_literal(definition)};"
+    for begin in range(0, len(starts), _ROWS_A_STATEMENT):
+        some = starts[begin : begin + _ROWS_A_STATEMENT]
+        rows = ",\n".join(f"({text_literal(definition)}, '{start.isoformat()}')" for start in some)
+        yield f"INSERT INTO sexton.windows (definition, starts) VALUES\n{rows};"
+
+
 def _down(want: Wanted, database: str, role_timeout: bool) -> Iterator[str]:
     yield from _head(want, f"in {want.database}, after 2_schedule.down.sql; rows of runs stay")
     yield "BEGIN;"
     yield from (procedure.drop.rstrip() for procedure in reversed(want.procedures))
     yield from (f"DELETE FROM sexton.slots WHERE job = {text_literal(job.name)};" for job in want.jobs)
+    yield from (f"DELETE FROM sexton.windows WHERE definition = {text_literal(one)};" for one in want.windows)
     if role_timeout and want.jobs:
         yield f"ALTER ROLE CURRENT_USER IN DATABASE {database} RESET statement_timeout;"
     yield "COMMIT;\n"

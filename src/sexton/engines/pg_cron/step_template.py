@@ -23,6 +23,23 @@ DECLARED_VARIABLES = (
 )
 """Of all steps."""
 
+RESTING = """\
+WHILE v.pause > 0 LOOP
+    v.take := 0;  -- no row is to blame for what comes now
+    BEGIN
+        PERFORM pg_catalog.pg_sleep(v.pause);
+        v := sexton.rested_v1(v);
+    EXCEPTION WHEN query_canceled OR OTHERS THEN
+        GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_words = MESSAGE_TEXT,
+            v_constraint = CONSTRAINT_NAME, v_context = PG_EXCEPTION_CONTEXT;
+        v.pause := 0;
+        v := sexton.answer_v1(v, v_state, v_words, v_constraint, v_context);
+    END;
+    COMMIT;
+    {session};
+END LOOP;"""
+"""Behind each transaction: rest while that is asked for."""
+
 STEP_LOOP = """\
 -- step {number}: {step}
 v := sexton.begin_step_v1(v, {index});
@@ -100,20 +117,7 @@ WHILE v.phase <> 'done' LOOP
     END;
     COMMIT;
     {session};
-    WHILE v.pause > 0 LOOP
-        v.take := 0;  -- no row is to blame for what comes now
-        BEGIN
-            PERFORM pg_catalog.pg_sleep(v.pause);
-            v := sexton.rested_v1(v);
-        EXCEPTION WHEN query_canceled OR OTHERS THEN
-            GET STACKED DIAGNOSTICS v_state = RETURNED_SQLSTATE, v_words = MESSAGE_TEXT,
-                v_constraint = CONSTRAINT_NAME, v_context = PG_EXCEPTION_CONTEXT;
-            v.pause := 0;
-            v := sexton.answer_v1(v, v_state, v_words, v_constraint, v_context);
-        END;
-        COMMIT;
-        {session};
-    END LOOP;
+    {resting}
 END LOOP;
 v := sexton.finish_step_v1(v);
 COMMIT;

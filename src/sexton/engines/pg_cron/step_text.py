@@ -38,7 +38,7 @@ from ...statements.selection import after_cursor, cursor_bound, cursor_value
 from ...statements.unlisted_references import unlisted_references
 from ...texts import one_line
 from .sql_text import filled
-from .step_template import LOCKING, STEP_LOOP, SWEEP_BRANCH, WINDOW_BRANCH
+from .step_template import LOCKING, RESTING, STEP_LOOP, SWEEP_BRANCH, WINDOW_BRANCH
 
 MOST_LEFT, PROBED = 100_000, 5_000
 """Rows left over that are counted, and of which it is tried whether others hold them; as in `runs.left_over`."""
@@ -88,6 +88,7 @@ class _StepWriter:
             index=str(self.index),
             step=one_line(plan.step),
             session=session,
+            resting=filled(RESTING, session=session),
             window=f"{self._window()}\n{self._sweep()}" if plan.only_deletes and not plan.counts_rows else "",
             lock=self._lock() if plan.lock_first else "",
             taken="v_taken" if plan.lock_first else "v_row.picked",

@@ -16,12 +16,15 @@ from ...jobs.duration import parse_duration
 from ...jobs.job import IN_DATABASE, Job
 from ...runs.runner import ready
 from ...slots.schedule_overrides import in_force, overrides
+from ...slots.window_starts import NeededWindows
 from .catch_up import catch_up_of
 from .cron_database import CronLine
 from .cron_lines import delay_of, fire_fields
 from .line_names import HISTORY_NAME, catch_up_name, line_name
+from .not_compilable import NotCompilable
 from .options import PgCronOptions
-from .procedure import NotCompilable, Procedure, procedure_of, refuse
+from .procedure import Procedure, procedure_of, refuse
+from .rollup_settings import windows_needed
 
 CALL_MARGIN = timedelta(seconds=30)
 """By how much the server's limit on a call is longer than the longest run may take: our own end of it comes first."""
@@ -41,6 +44,7 @@ class Wanted:
 
     jobs: those with a procedure, on the schedule that is in force.  left: jobs that a worker runs, with the reason.
     wrong: jobs that could not run anywhere as they are, with the reason.
+    windows: that their roll-ups go by and that have to be written down, by schedule and zone.
     """
 
     database: str
@@ -49,6 +53,7 @@ class Wanted:
     lines: list[CronLine] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
+    windows: dict[str, NeededWindows] = field(default_factory=dict)
 
     @property
     def call_limit(self) -> timedelta:
@@ -85,7 +90,7 @@ def wanted(app: App, options: PgCronOptions) -> Wanted:
     with app.database.begin() as connection:
         known, now = overrides(connection, jobs), ask_now(connection)
         for job in jobs:
-            _compile(app, connection, in_force(job, known.get(job.name)), found)
+            _compile(app, connection, in_force(job, known.get(job.name)), found, now)
     if found.procedures:
         found.procedures.append(catch_up_of(found.procedures))
     if options.called_by == "cron":
@@ -98,11 +103,12 @@ def database_name(app: App) -> str:
     return app.database.url.database or app.database.url.username or ""
 
 
-def _compile(app: App, connection: Connection, job: Job, found: Wanted) -> None:
+def _compile(app: App, connection: Connection, job: Job, found: Wanted, now: datetime) -> None:
     try:
         plans = ready(app.database, job, writing=False)
         refuse(job, plans)
         procedure = procedure_of(connection, job, plans, app.limits(), settings_definition=app.definition)
+        windows = windows_needed(connection, job, plans, now)
     except NotCompilable as error:
         found.left[job.name] = str(error).removeprefix(job.name).lstrip(":, ")
     except UsageError as error:
@@ -110,6 +116,8 @@ def _compile(app: App, connection: Connection, job: Job, found: Wanted) -> None:
     else:
         found.jobs.append(job)
         found.procedures.append(procedure)
+        for definition, needed in windows.items():
+            found.windows[definition] = needed.joined(found.windows.get(definition))
 
 
 def _lines(found: Wanted, options: PgCronOptions, now: datetime) -> Iterator[CronLine]:

@@ -108,6 +108,8 @@ def _plain(value: Any) -> Any:
     """As JSON has it: decimals exactly, as text; instants in ISO form."""
     if value is None or isinstance(value, str | int | float):
         return value
+    if isinstance(value, Decimal):
+        return format(value, "f")
     if isinstance(value, datetime):
         return iso(value) if value.tzinfo is not None else value.isoformat()
     return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,4 +1,4 @@
-"""Functions that procedures inside PostgreSQL run by, the slots of jobs, and the view `job_runs`.
+"""Functions that procedures inside PostgreSQL run by, slots of jobs, windows of roll-ups, and the view `job_runs`.
 
 Revision 1016. Written out, not derived from `sexton.db.tables`, so that it never changes after it has shipped; nor do
 the files of `functions`, whose names end in their number.
@@ -15,7 +15,10 @@ revision = "1016"
 down_revision = "1015"
 
 FUNCTIONS = Path(__file__).parents[1] / "functions"
-ORDER = ("procedure_run_v1", "due_slot_v1", "guard_v1", "batches_v1", "rests_v1", "refusals_v1", "left_over_v1")
+ORDER = (
+    *("procedure_run_v1", "due_slot_v1", "guard_v1", "batches_v1", "rests_v1", "refusals_v1", "left_over_v1"),
+    *("rollup_walk_v1", "rollup_step_v1"),
+)
 
 
 def upgrade() -> None:
@@ -26,6 +29,13 @@ def upgrade() -> None:
         sa.Column("job", sa.Text, primary_key=True),
         sa.Column("slot", sa.DateTime(timezone=True), primary_key=True),
         sa.Column("local_slot", sa.Text),
+        schema=schema,
+    )
+    name, schema = own_name(dialect, "windows")
+    op.create_table(
+        name,
+        sa.Column("definition", sa.Text, primary_key=True),
+        sa.Column("starts", sa.DateTime(timezone=True), primary_key=True),
         schema=schema,
     )
     if dialect != "postgresql":
