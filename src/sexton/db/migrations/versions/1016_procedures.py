@@ -15,7 +15,16 @@ revision = "1016"
 down_revision = "1015"
 
 FUNCTIONS = Path(__file__).parents[1] / "functions"
-ORDER = ("procedure_run_v1", "due_slot_v1", "guard_v1", "batches_v1", "rests_v1", "refusals_v1", "left_over_v1")
+ORDER = (
+    "procedure_run_v1",
+    "catch_up_v1",
+    "due_slot_v1",
+    "guard_v1",
+    "batches_v1",
+    "rests_v1",
+    "refusals_v1",
+    "left_over_v1",
+)
 
 
 def upgrade() -> None:
