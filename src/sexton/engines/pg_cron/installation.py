@@ -21,7 +21,7 @@ from ...errors import UsageError
 from ...slots.schedule_overrides import observe, overrides
 from ...slots.upcoming_slots import fill, forget
 from .cron_database import CRON_LIMITS, InstalledLine, cron_connection, lines, put, remove, superuser_refused
-from .installed import InstalledProcedure, call_limit, drift_of, procedures
+from .installed import InstalledProcedure, call_limit, drift_of, only_reads, procedures
 from .line_names import HISTORY_NAME
 from .options import PgCronOptions
 from .wanted import Wanted, chosen_jobs, database_name, history_line, require_postgresql, wanted
@@ -182,10 +182,16 @@ def _transaction(app: App) -> Iterator[Connection]:
 
 
 def _require_role(app: App) -> None:
-    """UsageError for a superuser."""
+    """UsageError for a superuser, and for one whose sessions only read here: pg_cron's would, too."""
     asked = text("SELECT quote_ident(rolname) AS role, rolsuper FROM pg_roles WHERE rolname = current_user")
     with connection_errors_translated(app.database), own_tables_only(app.database, CRON_LIMITS) as connection:
         require_schema(connection)
         here = connection.execute(asked).one()
+        reads = only_reads(connection)
     if here.rolsuper:
         raise UsageError(superuser_refused(here.role))
+    if reads:
+        raise UsageError(
+            f"sessions of role {here.role} only read in {database_name(app)}, so no job could run there: "
+            "default_transaction_read_only is on, for the role, the database or the server"
+        )

@@ -93,14 +93,17 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Take the right to run: NULL when nothing is due, others have it, or this server only reads; and where all jobs are
--- called, when it cannot begin: the others go on.
+-- Take the right to run: NULL when nothing is due, others have it, or this is a standby; and where all jobs are called,
+-- when it cannot begin: the others go on.
 -- asked: the time of a run by hand; NULL: what is due now.
 CREATE FUNCTION sexton.begin_run_v1(of_job text, settings jsonb, asked timestamptz)
 RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
+    IF pg_is_in_recovery() THEN
         RETURN NULL;
+    ELSIF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'job % cannot run, as transactions are read-only here: default_transaction_read_only', of_job
+            USING ERRCODE = '25006';
     ELSIF NOT sexton.calls_all_v1() THEN
         RETURN sexton.claim_run_v1(of_job, settings, asked);
     END IF;
