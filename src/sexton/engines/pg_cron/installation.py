@@ -18,6 +18,7 @@ from ...db.render import for_driver
 from ...db.server_clock import ask_now
 from ...db.sessions import own_tables_only
 from ...errors import UsageError
+from ...guard.arming import adopt
 from ...slots.schedule_overrides import observe, overrides
 from ...slots.upcoming_slots import fill, forget
 from .cron_database import CRON_LIMITS, InstalledLine, cron_connection, lines, put, remove, superuser_refused
@@ -111,6 +112,8 @@ def _make(connection: Connection, found: Wanted, done: Installation, *, role_tim
         if drift_of(procedure, there):
             _execute(connection, procedure.create)
             done.procedures.append(procedure.name)
+    for name, plans in found.adopted.items():
+        adopt(connection, name, plans)  # as a run by Python does
     due = [job for job in found.jobs if job.schedule is not None and job.enabled]
     observe(connection, due, overrides(connection, due), now)
     for job in due:

@@ -12,8 +12,10 @@ from sqlalchemy import Connection
 from ...app import App
 from ...db.server_clock import ask_now
 from ...errors import UsageError
+from ...guard.arming import armed_by_earlier, unarmed
 from ...jobs.duration import parse_duration
 from ...jobs.job import IN_DATABASE, Job
+from ...policies.contract import Plan
 from ...runs.runner import ready
 from ...slots.schedule_overrides import in_force, overrides
 from .catch_up import catch_up_of
@@ -40,7 +42,8 @@ class Wanted:
     """What is to stand in one database, and the lines for it.
 
     jobs: those with a procedure, on the schedule that is in force.  left: jobs that a worker runs, with the reason.
-    wrong: jobs that could not run anywhere as they are, with the reason.
+    wrong: jobs that could not run anywhere as they are, with the reason.  adopted: policies of a job that an earlier
+    version armed, which stay armed.
     """
 
     database: str
@@ -49,6 +52,7 @@ class Wanted:
     lines: list[CronLine] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
+    adopted: dict[str, list[Plan]] = field(default_factory=dict)
 
     @property
     def call_limit(self) -> timedelta:
@@ -110,6 +114,9 @@ def _compile(app: App, connection: Connection, job: Job, found: Wanted) -> None:
     else:
         found.jobs.append(job)
         found.procedures.append(procedure)
+        earlier = armed_by_earlier(connection, job.name, plans)
+        if earlier and unarmed(connection, job.name, plans) is None:
+            found.adopted[job.name] = earlier
 
 
 def _lines(found: Wanted, options: PgCronOptions, now: datetime) -> Iterator[CronLine]:
