@@ -82,15 +82,18 @@ def chosen_jobs(app: App) -> list[Job]:
     return chosen
 
 
-def wanted(app: App, options: PgCronOptions) -> Wanted:
-    """Compile the jobs for the database at hand. See `chosen_jobs`; DatabaseUnreachable, SchemaOutdated."""
-    jobs = chosen_jobs(app)
+def wanted(app: App, options: PgCronOptions, only: str | None = None) -> Wanted:
+    """Compile the jobs for the database at hand. See `chosen_jobs`; DatabaseUnreachable, SchemaOutdated.
+
+    only: of this job, without what all of them share; None, the default: of all.
+    """
+    jobs = [job for job in chosen_jobs(app) if only in (None, job.name)]
     found = Wanted(database_name(app))
     with app.database.begin() as connection:
         known, now = overrides(connection, jobs), ask_now(connection)
         for job in jobs:
             _compile(app, connection, in_force(job, known.get(job.name)), found)
-    if found.procedures:
+    if found.procedures and only is None:
         found.procedures.append(catch_up_of(found.procedures))
     if options.called_by == "cron":
         found.lines.extend(_lines(found, options, now))
@@ -127,10 +130,9 @@ def _lines(found: Wanted, options: PgCronOptions, now: datetime) -> Iterator[Cro
             delay = delay_of(job.schedule, job.misfire, found.database, spread, now)
             fields = fire_fields(job.schedule, now, delay)
             yield CronLine(line_name(job.name, found.database), fields, procedure.call, found.database)
-    if found.procedures:
+    for shared in found.procedures[len(found.jobs) :]:
         minute = _minute(found.database)
-        call = found.procedures[-1].call
-        yield CronLine(catch_up_name(found.database), f"{minute} * * * *", call, found.database)
+        yield CronLine(catch_up_name(found.database), f"{minute} * * * *", shared.call, found.database)
 
 
 def history_line(role: str, database: str) -> CronLine:
