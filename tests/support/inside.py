@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, CursorResult, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sexton.db.render import for_driver
@@ -55,9 +55,9 @@ def install(engine: Engine, job: Job, limits: Limits | None = None, *, most: int
     return procedure
 
 
-def execute(connection: Connection, sql: str) -> None:
+def execute(connection: Connection, sql: str) -> CursorResult[Any]:
     """Text of SQL as it is, whatever percent signs it holds."""
-    connection.exec_driver_sql(for_driver(sql, connection.dialect))
+    return connection.exec_driver_sql(for_driver(sql, connection.dialect))
 
 
 @contextmanager
