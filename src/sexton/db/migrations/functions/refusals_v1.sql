@@ -34,7 +34,7 @@ CREATE FUNCTION sexton.answer_v1(v sexton.procedure_run_v1, sqlstate text, words
     context text)
 RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    raised boolean := sexton.raised_by_code_v1(context);
+    raised boolean;
     described text := sexton.described_v1(sqlstate, words, constraint_name);
 BEGIN
     v.renewed := to_timestamp(0);
@@ -48,7 +48,9 @@ BEGIN
         RETURN sexton.end_early_v1(v, 'failed', words, NULL);
     ELSIF sqlstate = '57014' THEN
         RETURN sexton.cancelled_v1(v);
-    ELSIF sqlstate IN ('40001', '40P01') AND NOT (raised AND v.tries >= 3) THEN
+    END IF;
+    raised := sexton.raised_by_code_v1(context);
+    IF sqlstate IN ('40001', '40P01') AND NOT (raised AND v.tries >= 3) THEN
         RETURN sexton.try_again_v1(v, 'failed', format('still failing after 8 tries: %s', described), NULL);
     ELSIF sqlstate = '55P03' AND NOT raised THEN
         RETURN sexton.locked_v1(v);
@@ -70,6 +72,11 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     most interval := current_setting('statement_timeout')::interval;
 BEGIN
+    BEGIN
+        PERFORM pg_sleep(0.05);  -- a cancel is sent to the process and to its group: twice
+    EXCEPTION WHEN query_canceled THEN
+        NULL;
+    END;
     IF most > interval '0' AND clock_timestamp() - statement_timestamp() >= most OR clock_timestamp() >= v.deadline THEN
         RETURN sexton.end_early_v1(v, 'timed_out', 'its timeout passed', NULL);
     END IF;
