@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
-from sexton.testing.postgres import Server
-from tests.support.databases import Databases
-from tests.support.pg_cron import CronShop, new_shop, start_pg_cron
+from tests.support.pg_cron import CronShop, pg_cron_server, shop
 
 from .shell import Inside
+
+__all__ = ["pg_cron_server", "shop"]
 
 SETTINGS = """
 engine = "pg_cron"
@@ -26,20 +26,6 @@ timezone = "Asia/Jerusalem"
 [job."sexton.housekeeping"]
 engine = "worker"
 """
-
-
-@pytest.fixture(scope="module")
-def cron_server(databases: Databases) -> Iterator[Server]:
-    """With pg_cron."""
-    with start_pg_cron(databases) as server:
-        yield server
-
-
-@pytest.fixture
-def shop(cron_server: Server) -> Iterator[CronShop]:
-    """A database on it."""
-    with new_shop(cron_server) as shop:
-        yield shop
 
 
 @pytest.fixture
@@ -100,6 +86,42 @@ def test_a_folder_is_for_script_only(command: Inside, words: tuple[str, ...]) ->
     done = command.sexton("pg-cron", *words)
     assert done.code == 2
     assert "script needs a folder" in done.line
+
+
+LINE = "SELECT schedule, active FROM cron.job WHERE jobname LIKE 'sx:policies.codes@%'"
+ZONES = "SELECT DISTINCT split_part(local_slot, ' ', 3) FROM sexton.slots WHERE slot > now()"
+
+
+def test_pgc_3_procedure_slots_and_line_follow_a_job_that_is_rescheduled(command: Inside, shop: CronShop) -> None:
+    first = command.sexton("reschedule", "policies.codes", "0 8 * * *")
+    assert (first.code, first.out.count("\n")) == (0, 1), "it is not installed, so nothing has to follow"
+    command.sexton("pg-cron", "install")
+    done = command.sexton("reschedule", "policies.codes", "30 7 * * *", "--timezone", "Europe/Berlin")
+    assert done.code == 0, done.out
+    assert f"its procedure and slots in {shop.name} are made anew, and so is its line of pg_cron" in done.out
+    assert shop.cron(LINE) == [("30 5,6 * * *", True)]
+    assert shop.do(ZONES) == [("Europe/Berlin",)]
+    assert command.sexton("pg-cron", "status").code == 0
+    command.sexton("reschedule", "policies.codes", "every 10m")
+    assert shop.cron(LINE) == [("*/10 * * * *", True)]
+    assert command.sexton("pg-cron", "install").out == f"{shop.name}: up to date\n"
+
+
+@pytest.mark.parametrize("why", ["pg_cron is out of reach", "the settings have changed"])
+def test_pgc_3_one_that_cannot_follow_stands_still_and_is_named(command: Inside, shop: CronShop, why: str) -> None:
+    """Its starts fail until then: neither its old times count nor any others without a line."""
+    command.sexton("pg-cron", "install")
+    if why == "the settings have changed":
+        file = command.folder / "sexton.toml"
+        file.write_text(file.read_text().replace('kind = "deadline"', 'kind = "deadline"\nonly = "id > 7"'))
+    else:
+        shop.cron(f"REVOKE USAGE ON SCHEMA cron FROM {shop.role}")
+    done = command.sexton("reschedule", "policies.codes", "30 7 * * *")
+    assert done.code == 3
+    assert f"in {shop.name} it stands still until you run: sexton pg-cron install (" in done.out
+    assert shop.cron(LINE) == [("0 3,4 * * *", True)]
+    with pytest.raises(DBAPIError, match="on another schedule by now"):
+        shop.do('CALL sexton."job_policies.codes"()')
 
 
 def test_a_refusal_is_one_line(command: Inside, shop: CronShop) -> None:

@@ -21,7 +21,7 @@ from sexton.slots.due_run import DueRun
 from sexton.slots.history import history
 from sexton.slots.queue import enqueue
 from tests.support.database_checks import is_free
-from tests.support.inside import call, install
+from tests.support.inside import call, execute, install
 from tests.support.pace import UNHURRIED
 from tests.support.patience import PATIENCE
 from tests.support.sessions import NOON, Sessions, make_sessions
@@ -40,12 +40,12 @@ def shop(engine: Engine) -> Sessions:
 def do(engine: Engine, *statements: str) -> None:
     with engine.begin() as connection:
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            execute(connection, statement)
 
 
 def ask(engine: Engine, sql: str) -> list[tuple[Any, ...]]:
     with engine.connect() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(sql)]
+        return [tuple(row) for row in execute(connection, sql)]
 
 
 def wait_until(engine: Engine, sql: str) -> None:
@@ -169,10 +169,10 @@ def test_types_and_schemas_of_odd_names_are_found_on_any_search_path(engine: Eng
     """The session of a worker that calls has an empty one, and that of pg_cron has the role's."""
     do(
         engine,
-        """CREATE SCHEMA "100%% own's" """,
-        """CREATE DOMAIN "100%% own's"."Order""Id" AS bigint""",
-        """CREATE TABLE "100%% own's".orders (id "100%% own's"."Order""Id" PRIMARY KEY, at timestamptz NOT NULL)""",
-        """INSERT INTO "100%% own's".orders VALUES (1, '2020-01-01')""",
+        """CREATE SCHEMA "100% own's" """,
+        """CREATE DOMAIN "100% own's"."Order""Id" AS bigint""",
+        """CREATE TABLE "100% own's".orders (id "100% own's"."Order""Id" PRIMARY KEY, at timestamptz NOT NULL)""",
+        """INSERT INTO "100% own's".orders VALUES (1, '2020-01-01')""",
     )
     listed = engine.url.update_query_dict({"options": '-csearch_path="100%\\ own\'s",public'})
     there = open_database(listed)
@@ -183,7 +183,7 @@ def test_types_and_schemas_of_odd_names_are_found_on_any_search_path(engine: Eng
     finally:
         there.dispose()
     assert call(engine, procedure, NOON, settings=["SET search_path = pg_catalog, pg_temp"]) is None
-    assert ask(engine, """SELECT count(*) FROM "100%% own's".orders""") == [(0,)]
+    assert ask(engine, """SELECT count(*) FROM "100% own's".orders""") == [(0,)]
 
 
 def test_another_table_of_an_odd_name_is_not_the_one_that_was_armed(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from sexton.db.render import render
+from sexton.db.render import for_driver, render
 from sexton.db.time_parameters import parse_instant_name
 from sexton.runs.calls.claiming import AFTER, WHO
 from sexton.statements.batch_strategy import Request, parameters
@@ -63,7 +63,7 @@ def scans(root: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def test_a_claim_reads_rows_from_an_index_in_their_order(engine: Engine, kept: str) -> None:
     shop = make_payments(engine, kept)
     with engine.begin() as connection:
-        connection.exec_driver_sql(FILL.replace("%", "%%"))
+        connection.exec_driver_sql(for_driver(FILL, connection.dialect))
     everyone = claiming(shop.call(print).plan(), "postgresql")
     by_shop = claiming(call_plan(shop), "postgresql")
 

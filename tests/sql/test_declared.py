@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from sexton.db.render import for_driver
 from sexton.runs.preflight import preflight
 from sexton.statements.postgresql_batch import CteBatches
 
@@ -53,7 +54,7 @@ def test_batches_start_at_an_index_of_a_filled_table(name: str, engine: Engine, 
     make_tables(engine)
     with engine.begin() as connection:
         for statement in FILL.split(";"):
-            connection.exec_driver_sql(statement.replace("%", "%%"))
+            connection.exec_driver_sql(for_driver(statement, connection.dialect))
     plan = dict(plans_of(engine, database))[name]
     for batch in CteBatches(plan).statements():
         scans = list(_scans(explained(engine, batch), "orders"))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from sexton.db.render import for_driver
 from sexton.packs.invoicing import pack
 from sexton.runs.runner import planned
 from tests.support.billing import Billing, open_billing
@@ -59,7 +60,7 @@ def desk(engine: Engine) -> Billing:
     """Filled tables, of which little is due."""
     desk = open_billing(engine)
     with engine.begin() as connection:
-        connection.exec_driver_sql(FILL.replace("%", "%%"))
+        connection.exec_driver_sql(for_driver(FILL, connection.dialect))
     return desk
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, func, select
 
+from sexton.db.render import for_driver
 from sexton.packs.ledger import pack
 from sexton.packs.ledger.operations import is_stuck
 from sexton.policies.contract import Plan
@@ -45,7 +46,7 @@ def full(engine: Engine) -> Bank:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for statement in FILL.split(";\n"):
             if statement.strip():
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+                connection.exec_driver_sql(for_driver(statement, connection.dialect))
     return bank
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from sexton.db.render import render
+from sexton.db.render import for_driver, render
 from sexton.db.time_parameters import parse_instant_name
 from sexton.statements.batch_strategy import Request, parameters
 from tests.support.market import NOW, at, open_market
@@ -64,7 +64,7 @@ def explained(engine: Engine, statement: Any, after: tuple[Any, ...] = ()) -> di
 
     sql = render(statement, engine.dialect, naming=literal)
     with engine.connect() as connection:
-        found = connection.exec_driver_sql("EXPLAIN (FORMAT JSON) " + sql.replace("%", "%%")).scalar_one()
+        found = connection.exec_driver_sql("EXPLAIN (FORMAT JSON) " + for_driver(sql, connection.dialect)).scalar_one()
     root: dict[str, Any] = found[0]["Plan"]
     return root
 
@@ -109,7 +109,7 @@ def test_every_batch_starts_at_an_index_on_its_own_table(engine: Engine) -> None
     """PF-139.3: otherwise each batch would read the whole table."""
     open_market(engine)
     with engine.begin() as connection:
-        connection.exec_driver_sql(FILL.replace("%", "%%"))
+        connection.exec_driver_sql(for_driver(FILL, connection.dialect))
 
     partial = partial_indexes(engine)
     complaints = {}

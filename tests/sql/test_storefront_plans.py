@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
+from sexton.db.render import for_driver
 from sexton.packs.storefront import pack
 from sexton.packs.storefront.stock import held_pieces
 from tests.support.market import NOW, at
@@ -42,7 +43,7 @@ def test_every_batch_of_the_storefront_starts_at_an_index(engine: Engine) -> Non
     """ORA-BP.4: otherwise each would read the whole table; and so does the question about a product's holds."""
     shop = open_storefront(engine)
     with engine.begin() as connection:
-        connection.exec_driver_sql(FILL.replace("%", "%%"))
+        connection.exec_driver_sql(for_driver(FILL, connection.dialect))
 
     partial, complaints = partial_indexes(engine), {}
     for name, plan in plans("postgresql", pack):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from sexton.db.render import render
+from sexton.db.render import for_driver, render
 from sexton.statements.batch_strategy import Request, parameters
 from tests.support.market import NOW, at, open_market
 
@@ -49,7 +49,7 @@ def test_a_statement_printed_with_its_values_runs_as_it_stands(engine: Engine) -
             sql = render(statement, engine.dialect, values=values)
             with engine.connect() as connection:
                 try:
-                    connection.exec_driver_sql(sql.replace("%", "%%"))
+                    connection.exec_driver_sql(for_driver(sql, connection.dialect))
                 except Exception as error:
                     failed[f"{name}, {title}"] = str(error).splitlines()[0]
     assert failed == {}

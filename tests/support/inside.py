@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, CursorResult, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sexton.db.render import for_driver
@@ -68,9 +68,9 @@ def install(
     return procedure
 
 
-def execute(connection: Connection, sql: str) -> None:
+def execute(connection: Connection, sql: str) -> CursorResult[Any]:
     """Text of SQL as it is, whatever percent signs it holds."""
-    connection.exec_driver_sql(for_driver(sql, connection.dialect))
+    return connection.exec_driver_sql(for_driver(sql, connection.dialect))
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""A server with pg_cron, and shops on it: a database each, whose jobs PostgreSQL runs as the role that owns it all."""
+"""A server with pg_cron, and shops on it: a database each, whose jobs PostgreSQL runs as the role that owns it all.
+
+Fixtures: a conftest, or a test, imports `pg_cron_server` and `shop` from here.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, make_url, text
 
 from sexton import Job
@@ -65,11 +69,13 @@ def as_superuser(url: str, *statements: str) -> list[Any]:
     """Execute each by itself; the rows of the last."""
     engine = open_database(url)
     rows: list[Any] = []
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for statement in statements:
-            result = connection.execute(text(statement.replace(":", "\\:")))
-            rows = [*result] if result.returns_rows else []
-    engine.dispose()
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for statement in statements:
+                result = connection.execute(text(statement.replace(":", "\\:")))
+                rows = [*result] if result.returns_rows else []
+    finally:
+        engine.dispose()
     return rows
 
 
@@ -136,3 +142,17 @@ def new_shop(server: Server, *, rights: bool = True) -> Iterator[CronShop]:
         yield shop
     finally:
         shop.close()
+
+
+@pytest.fixture(scope="session")
+def pg_cron_server(databases: Databases) -> Iterator[Server]:
+    """The shared one of a test process; a test restarts only servers of its own."""
+    with start_pg_cron(databases) as server:
+        yield server
+
+
+@pytest.fixture
+def shop(pg_cron_server: Server) -> Iterator[CronShop]:
+    """A database whose jobs are given to PostgreSQL: policies `codes` and `carts`."""
+    with new_shop(pg_cron_server) as made:
+        yield made

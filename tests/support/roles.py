@@ -14,6 +14,7 @@ from itertools import count
 from sqlalchemy import Engine, make_url, text
 
 from sexton.db.connect import open_database
+from sexton.db.render import for_driver
 
 from .databases import Databases
 
@@ -52,7 +53,7 @@ class Town:
         """Execute as a role, by default as the superuser."""
         with (self.superuser if who is None else self.engine(who)).begin() as connection:
             for statement in statements:
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+                connection.exec_driver_sql(for_driver(statement, connection.dialect))
 
     def ask(self, statement: str, who: str | None = None) -> object:
         """The one value that a query answers."""
@@ -84,5 +85,5 @@ def new_town(databases: Databases, kind: str, *, migrated: bool = False) -> Iter
     server = open_database(databases.server(kind).url)
     with server.begin() as connection:
         for role in reversed(roles):
-            connection.exec_driver_sql(f"DROP ROLE {quoted(role)}".replace("%", "%%"))
+            connection.exec_driver_sql(for_driver(f"DROP ROLE {quoted(role)}", connection.dialect))
     server.dispose()

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from sexton import Job, every
+from sexton.db.render import for_driver
 from sexton.telemetry.counters import CounterReader
 from sexton.telemetry.health import read_health
 from tests.sql.test_plans import nodes
@@ -77,7 +78,7 @@ def sent(engine: Engine) -> list[tuple[str, Any]]:
 
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql(POSTGRES.replace("%", "%%"))
+            connection.exec_driver_sql(for_driver(POSTGRES, connection.dialect))
         else:
             connection.exec_driver_sql(SQLITE)
     tally = CounterReader(NAMES)

@@ -25,11 +25,14 @@ from ._common import open_app
 def changing(arguments: Namespace, name: str) -> Iterator[tuple[Connection, Job]]:
     """A transaction in which the job of that name is changed; workers hear of it when it is committed."""
     app = open_app(arguments, partly=True)
-    job = app.registry.get(name)
-    with connection_errors_translated(app.database), short_transaction(app.database, app.limits().lease) as connection:
-        require_schema(connection)
-        yield connection, job
-        wake(connection)
+    job, lease = app.registry.get(name), app.limits().lease
+    try:
+        with connection_errors_translated(app.database), short_transaction(app.database, lease) as connection:
+            require_schema(connection)
+            yield connection, job
+            wake(connection)
+    finally:
+        app.database.dispose()
 
 
 def operator_identity() -> str:

@@ -2,6 +2,8 @@
 
 sexton reschedule marketplace.expire_orders "20 5 * * *" --timezone Europe/Berlin
 sexton reschedule marketplace.expire_orders "every 10m" --reason "clearing the backlog"
+
+Of a job that PostgreSQL runs by itself, procedure, slots and line follow; exit code 3 where they cannot.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..console import say
-from ..errors import UsageError
-from ..jobs.job import IN_DATABASE
+from ..errors import SextonError, UsageError
+from ..exit_codes import DONE, PARTIAL
+from ..jobs.job import IN_DATABASE, Job
 from ..slots.schedule_overrides import reschedule
-from ._common import require_no_request
+from ._common import open_app, require_no_request
 from ._schedule_change import changing, next_slots, operator_identity
 
 
@@ -40,6 +43,22 @@ def run(arguments: Namespace) -> int:
             by=operator_identity(),
         )
         say(f"{job.name} is now due {next_slots(connection, job, 5)}")
-        if job.engine == IN_DATABASE:
-            say("where its procedure is installed it stands still until you run: sexton pg-cron install")
-    return 0
+    return _inside(arguments, job) if job.engine == IN_DATABASE else DONE
+
+
+def _inside(arguments: Namespace, job: Job) -> int:
+    """Let what is installed in PostgreSQL follow; where it cannot, it stands still, and says so at each start."""
+    from ..engines.pg_cron.options import options_of
+    from ..engines.pg_cron.rescheduling import follow
+
+    app = open_app(arguments, partly=True)
+    database = app.database.url.database
+    try:
+        if follow(app, options_of(app), job.name):
+            say(f"its procedure and slots in {database} are made anew, and so is its line of pg_cron")
+    except SextonError as error:
+        say(f"in {database} it stands still until you run: sexton pg-cron install ({error})")
+        return PARTIAL
+    finally:
+        app.database.dispose()
+    return DONE

@@ -13,9 +13,7 @@ def statement_parts(statement: ExternallyTraversible) -> Iterator[ExternallyTrav
 
     In no order that anybody may rely on.
     """
-    seen = {
-        id(statement): statement
-    }  # kept: an id is one's own only while one lives
+    seen = {id(statement): statement}  # kept: an id is one's own only while one lives
     waiting = deque(seen.values())
     while waiting:
         part = waiting.popleft()

@@ -31,6 +31,7 @@ TITLES = {
     "dead_requests": "requests are dead",
     "engine_down": "runs cannot be handed on",
     "engine_stalled": "runs wait and none begins",
+    "slots_low": "few slots are left in PostgreSQL",
     "fleet_list_kept": "the list of databases is not believed",
     "fleet_job_halted": "halted in the fleet",
     "channel_refuses": "alerts are refused",
@@ -45,6 +46,7 @@ _COMMANDS = {
     "dead_requests": "sexton dead list --job {}",
     "engine_down": "sexton engines",
     "engine_stalled": "sexton engines",
+    "slots_low": "sexton pg-cron install",
     "fleet_list_kept": "sexton fleet list",
     "fleet_job_halted": "sexton fleet status {}",
 }

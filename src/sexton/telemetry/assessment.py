@@ -37,6 +37,7 @@ from .incidents import (
 from .lateness import read_lateness, read_leases
 from .request_rules import request_matches
 from .run_evidence import Evidence, cut_off, days_with_effect, ended_since, last_effect, recent_runs
+from .slot_rules import SLOTS_LOW, slot_matches
 
 ABOUT_OTHERS = (*CHANNEL_BROKEN, FLOODED, "unloaded", *ABOUT_CALLS, *ABOUT_ENGINES, *ABOUT_FLEET)
 """Kinds of incidents that are not about a job."""
@@ -111,6 +112,7 @@ def examine(
     found.update(call_matches(connection, defined, now))
     found.update(request_matches(connection, defined, now))
     found.update(engine_matches(connection, defined.values(), now))
+    found.update(slot_matches(connection, defined.values(), now))
     found.update(((source, "unloaded"), not_loaded(source, why, now)) for source, why in unloaded.items())
     return Assessment(now, found, defined, known, complete=not unloaded)
 
@@ -219,5 +221,6 @@ def _recovery(incident: Incident, findings: Assessment) -> str:
         "duration": "takes as long as it used to",
         ENDED: "has had no call that ended badly for a day, or somebody has seen to them",
         "effect": "changes or tells something again",
+        SLOTS_LOW: "has slots for long enough again",
     }
     return f"{name} {words.get(incident.kind, 'is well again')}"

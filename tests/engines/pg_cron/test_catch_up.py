@@ -11,6 +11,9 @@ from sexton.engines.pg_cron.options import PgCronOptions
 from tests.support.pg_cron import CronShop
 
 STATES = "SELECT job, state FROM sexton.runs ORDER BY id"
+NOT_YET = "UPDATE sexton.schedules SET seen_at = now() + interval '1 day'"
+"""A slot of the minute before an installation is due: `carts` has one every five."""
+
 LONG_AGO = "UPDATE sexton.schedules SET seen_at = now() - interval '3 days'"
 
 
@@ -22,6 +25,7 @@ def call(shop: CronShop) -> None:
 
 def test_every_job_that_missed_its_slot_is_run_once(shop: CronShop) -> None:
     install(shop.app, PgCronOptions())
+    shop.do(NOT_YET)
     call(shop)
     assert shop.do(STATES) == [], "nobody has missed anything yet"
     shop.do(LONG_AGO)
@@ -33,16 +37,37 @@ def test_every_job_that_missed_its_slot_is_run_once(shop: CronShop) -> None:
     assert [row for row in shop.do(STATES) if row.job == "policies.codes"] == [("policies.codes", "succeeded")]
 
 
-def test_a_job_that_fails_is_passed_by_the_next_call(shop: CronShop) -> None:
+def test_a_job_that_fails_keeps_no_other_back_and_is_named_at_the_end(shop: CronShop) -> None:
     install(shop.app, PgCronOptions())
     shop.do(LONG_AGO, "ALTER TABLE public.codes RENAME TO tokens")
-    with pytest.raises(DBAPIError):
+    with pytest.raises(DBAPIError, match=r"called all the same: policies\.codes: run 1 has failed"):
         call(shop)
-    shop.do(LONG_AGO)
-    call(shop)
-    states = shop.do(STATES)
-    assert ("policies.codes", "failed") in states
-    assert ("policies.carts", "succeeded") in states
+    assert shop.do(STATES) == [("policies.codes", "failed"), ("policies.carts", "succeeded")]
+
+
+def test_a_job_that_cannot_begin_keeps_no_other_back_and_is_named_at_the_end(shop: CronShop) -> None:
+    """It has no run that would put it behind the others: an error of its would end each call before them."""
+    install(shop.app, PgCronOptions())
+    shop.do(
+        LONG_AGO,
+        "CREATE FUNCTION sexton.refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'no lease for this one'; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON sexton.leases FOR EACH ROW WHEN (new.name = 'job:policies.codes')"
+        " EXECUTE FUNCTION sexton.refuse()",
+    )
+    with pytest.raises(DBAPIError, match=r"called all the same: policies\.codes: no lease for this one"):
+        call(shop)
+    assert shop.do(STATES) == [("policies.carts", "succeeded")]
+
+
+def test_in_the_session_of_such_a_call_a_job_of_its_own_fails_as_ever(shop: CronShop) -> None:
+    install(shop.app, PgCronOptions())
+    shop.do(NOT_YET)
+    with shop.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CALL sexton.catch_up()"))
+        shop.do(LONG_AGO, "ALTER TABLE public.codes RENAME TO tokens")
+        with pytest.raises(DBAPIError, match=r"run 1 of policies\.codes has failed"):
+            connection.execute(text('CALL sexton."job_policies.codes"()'))
 
 
 def test_objects_of_strangers_on_the_search_path_are_not_called(shop: CronShop) -> None:
@@ -62,10 +87,10 @@ def test_objects_of_strangers_on_the_search_path_are_not_called(shop: CronShop) 
 
 
 def test_a_job_that_stands_still_until_it_is_installed_again_keeps_no_other_back(shop: CronShop) -> None:
-    """It has no run that would put it behind the others: an error of its would end each call before them."""
     install(shop.app, PgCronOptions())
     shop.do(LONG_AGO, "UPDATE sexton.schedules SET expression = 'other' WHERE job = 'policies.codes'")
-    call(shop)
+    with pytest.raises(DBAPIError, match=r"policies\.codes is on another schedule by now"):
+        call(shop)
     assert shop.do(STATES) == [("policies.carts", "succeeded")]
     with (
         pytest.raises(DBAPIError, match="on another schedule by now"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from sexton import Job, cron
 from sexton.engines.pg_cron.comparison import compare, differences
@@ -137,6 +139,19 @@ def test_a_session_that_would_be_cut_off_is_said(shop: CronShop) -> None:
     install(shop.app, OPTIONS)
     shop.do(f"ALTER ROLE {shop.role} IN DATABASE {shop.name} SET statement_timeout = '1min'")
     assert "statement_timeout of the role is 1min" in drift(shop)["all jobs"]
+
+
+def test_a_session_that_only_reads_is_said_and_no_run_passes_in_silence(shop: CronShop) -> None:
+    install(shop.app, OPTIONS)
+    shop.do(f"ALTER ROLE {shop.role} IN DATABASE {shop.name} SET default_transaction_read_only = on")
+    shop.database.dispose()
+    assert "default_transaction_read_only is on here" in drift(shop)["all jobs"]
+    for procedure in ('"job_policies.codes"', "catch_up"):
+        with (
+            pytest.raises(DBAPIError, match=r"policies\.\w+ cannot run, as transactions are read-only here"),
+            shop.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
+            connection.execute(text(f"CALL sexton.{procedure}()"))
 
 
 def test_jobs_that_cannot_be_compiled_are_left_to_a_worker_with_the_reason(shop: CronShop) -> None:

@@ -43,7 +43,10 @@ CODES = (None, OutcomeCode.STOPPED, OutcomeCode.LOCKED, OutcomeCode.PROCESS_DIED
 
 @dataclass(frozen=True)
 class Past:
-    """A run row. back: how many slots before the latest one at `now`.  rest: minutes since it ended."""
+    """A run row. back: how many slots before the latest one at `now`.  rest: minutes since it ended.
+
+    moved: how many hours later it was than it would be now, as the zone had other rules when it was run (T7).
+    """
 
     back: int
     attempt: int
@@ -51,6 +54,7 @@ class Past:
     code: OutcomeCode | None
     failures: int
     rest: int
+    moved: int = 0
 
 
 pasts = some.builds(
@@ -61,6 +65,7 @@ pasts = some.builds(
     some.sampled_from(CODES),
     some.integers(0, 5),
     some.integers(0, 200),
+    some.sampled_from([0, 0, -1, 1]),
 )
 lengths = some.sampled_from([timedelta(minutes=1), timedelta(minutes=30), timedelta(days=1)])
 misfires = some.builds(
@@ -94,7 +99,9 @@ def fill(connection: Connection, job: Job, past: list[Past], now: datetime, seen
     connection.execute(insert(own.schedules).values(known | {"seen_at": first or now - timedelta(days=3)}))
     for one in {(one.back, one.attempt): one for one in past}.values():
         ended = None if one.state == RunState.RUNNING else now - timedelta(minutes=one.rest)
-        row: dict[str, Any] = {"job": job.name, "database": DATABASE, "slot": slots[one.back], "attempt": one.attempt}
+        slot, local_slot = as_it_was(schedule, slots[one.back], one.moved)
+        row: dict[str, Any] = {"job": job.name, "database": DATABASE, "slot": slot, "attempt": one.attempt}
+        row |= {"local_slot": local_slot}
         row |= {"state": one.state, "worker": "", "epoch": 0, "as_of": now, "started_at": now, "definition": ""}
         row |= {"finished_at": ended, "counts": {}, "outcome_code": one.code, "infrastructure_failures": one.failures}
         with connection.begin_nested() as nested:
@@ -102,6 +109,14 @@ def fill(connection: Connection, job: Job, past: list[Past], now: datetime, seen
                 connection.execute(insert(own.runs).values(row))
             except Exception:  # a slot is taken once: such a history there is not
                 nested.rollback()
+
+
+def as_it_was(schedule: Schedule, slot: datetime, moved: int) -> tuple[datetime, str | None]:
+    """The slot, and what it was called, while the zone was so many hours behind of what it is now."""
+    named = schedule.local_slot(slot)
+    if named is None:
+        return slot, None
+    return slot + timedelta(hours=moved), f"{named[:16]}{int(named[16:21]) - 100 * moved:+05d}{named[21:]}"
 
 
 def by_procedure(connection: Connection, job: Job, now: datetime) -> list[DueRun]:
@@ -143,6 +158,20 @@ def test_pgc_3_a_procedure_finds_the_slot_due_that_python_finds(
         transaction.rollback()
 
     assert found == wanted[:1]
+
+
+def test_t7_a_local_time_that_was_run_is_not_due_again_by_new_rules_of_its_zone(engine: Engine) -> None:
+    """06:00 was at 02:00 UTC when it was run, and by the slots that are written now it is at 03:00 UTC."""
+    job = Job("shop.tidy", work=len, schedule=SCHEDULES[0])
+    run = Past(1, 1, RunState.SUCCEEDED, None, 0, 30, moved=-1)
+    at, next_day = (datetime(2026, 10, day, 3, 1, tzinfo=UTC) for day in (21, 22))
+    with engine.connect() as connection, connection.begin() as transaction:
+        fill(connection, job, [run], next_day, None)
+        assert by_procedure(connection, job, at) == due_runs(connection, [job], at) == []
+        (due,) = by_procedure(connection, job, next_day)
+        assert [due] == due_runs(connection, [job], next_day)
+        assert (due.local_slot, due.missed) == ("2026-10-22 06:00+0300 Asia/Jerusalem", 0)
+        transaction.rollback()
 
 
 def test_what_somebody_asked_for_is_due_in_a_pause_too(engine: Engine) -> None:

@@ -50,6 +50,9 @@ def test_it_is_asked_of_a_real_one(shop: CronShop) -> None:
     assert "nothing is scheduled" in found.text
     install(shop.app, PgCronOptions())
     assert [one for one in engine_findings(shop.app) if one.level == "wrong"] == []
+    shop.do("DELETE FROM sexton.slots WHERE slot > now() + interval '50 days'")
+    (low,) = [one for one in engine_findings(shop.app) if one.level == "wrong"]
+    assert (low.job, low.text.partition(" until")[0]) == ("policies.codes", "policies.codes has slots")
     shop.do(f"GRANT pg_read_all_settings TO {shop.role}")  # without it nobody sees the settings of pg_cron
     assert any("1.4" in one.text for one in engine_findings(shop.app)), "Debian's"
 

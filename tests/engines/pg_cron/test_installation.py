@@ -8,6 +8,9 @@ from sqlalchemy import text
 from sexton.engines.pg_cron.cron_database import CronLine, InstalledLine
 from sexton.engines.pg_cron.installation import install, of_database, uninstall
 from sexton.engines.pg_cron.options import PgCronOptions
+from sexton.guard.arming import arm
+from sexton.guard.plan_fingerprint import definition, definitions_before
+from sexton.runs.runner import ready
 from tests.support.pg_cron import CronShop
 
 OPTIONS = PgCronOptions()
@@ -29,6 +32,19 @@ def test_pgc_1_a_line_a_job_in_the_one_database_that_has_pg_cron(shop: CronShop)
     assert rows["sx:+history"].database == "postgres"
     assert set(rows) >= {*done.lines}
     assert {row.proname for row in shop.do(PROCEDURES)} >= {"job_policies.codes", "job_policies.carts", "catch_up"}
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same", "another"])
+def test_what_an_earlier_version_armed_stays_armed_with_the_share_that_is_installed(shop: CronShop, same: bool) -> None:
+    """As after the first run by Python: who armed it has not confirmed a larger share, nor another rule."""
+    job = shop.app.registry.get("policies.codes")
+    (plan,) = ready(shop.database, job)
+    with shop.database.begin() as connection:
+        first, now = definitions_before(connection, plan)[0], definition(connection, plan)
+        arm(connection, "codes", first if same else first[::-1], allowed=0, by="ada")
+    install(shop.app, OPTIONS)
+    expected = now if same else first[::-1]
+    assert shop.do("SELECT definition, armed_by FROM sexton.armed WHERE policy = 'codes'") == [(expected, "ada")]
 
 
 def test_a_second_time_nothing_is_done(shop: CronShop) -> None:

@@ -68,6 +68,14 @@ def test_another_server_is_refused(shop: CronShop, start_server: Callable[..., S
     assert "postgres is a database of another server" in said
 
 
+def test_a_role_whose_sessions_only_read_is_refused(shop: CronShop) -> None:
+    shop.do(f"ALTER ROLE {shop.role} IN DATABASE {shop.name} SET default_transaction_read_only = on")
+    shop.database.dispose()
+    said = refused(shop)
+    assert f"sessions of role {shop.role} only read in {shop.name}" in said
+    assert "default_transaction_read_only" in said
+
+
 def test_no_job_and_no_postgresql_are_refused(shop: CronShop) -> None:
     shop.settle(engine="worker")
     assert "no job is to run inside PostgreSQL" in refused(shop)

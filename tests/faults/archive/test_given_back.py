@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sexton.db.render import for_driver
 from sexton.testing import run_job
 from tests.declared.shop import Shop
 from tests.declared.test_archive import NOON, PAST, archived, archiving, files
@@ -78,7 +79,7 @@ def test_rep_7_odd_values_come_back_as_they_were(shop: Shop, tmp_path: Path) -> 
         for name, values in zip(columns, odd.values(), strict=True):
             for value in values:
                 row = f"INSERT INTO orders (ends, {name}) VALUES ({PAST}, {value})"
-                connection.exec_driver_sql(row.replace("%", "%%"))
+                connection.exec_driver_sql(for_driver(row, connection.dialect))
     before = all_rows(shop)
 
     outcome = run_job(shop.engine, archiving(shop, tmp_path), at=NOON)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from sexton.db.render import for_driver
 from sexton.errors import JobFailed
 from sexton.testing import run_job
 from tests.declared.shop import Shop
@@ -67,7 +68,7 @@ def test_every_type_of_postgresql_comes_back(shop: Shop, tmp_path: Path) -> None
         for value in values:
             with shop.engine.begin() as connection:
                 row = f"INSERT INTO orders (id, ends, {name}) VALUES (nextval('numbers'), {PAST}, {value})"
-                connection.exec_driver_sql(row.replace("%", "%%"))
+                connection.exec_driver_sql(for_driver(row, connection.dialect))
     everything = "SELECT orders::text FROM orders ORDER BY id"
     with shop.engine.connect() as connection:
         before = list(connection.exec_driver_sql(everything).scalars())

@@ -21,7 +21,7 @@ from ...slots.window_starts import windows_astray
 from .catch_up import CATCH_UP
 from .cron_database import CronLine, InstalledLine, cron_connection, lines
 from .installation import of_database
-from .installed import InstalledProcedure, call_limit, drift_of, procedures
+from .installed import InstalledProcedure, call_limit, drift_of, only_reads, procedures
 from .line_names import HISTORY_NAME
 from .options import PgCronOptions
 from .wanted import Wanted, history_line, wanted
@@ -75,6 +75,7 @@ class _There:
     windows: Sequence[str]
     now: datetime
     limit: str | None
+    only_reads: bool
 
 
 def compare(app: App, options: PgCronOptions) -> Comparison:
@@ -118,7 +119,8 @@ def _look(app: App, options: PgCronOptions, want: Wanted) -> tuple[_There, list[
         now = ask_now(connection)
         wrong = {job.name: astray(connection, job, now) for job in want.jobs if job.name in until}
         windows = [*windows_astray(connection, want.windows, now)]
-        return _There(procedures(connection), there, until, wrong, windows, now, call_limit(connection)), shared
+        limit, reads = call_limit(connection), only_reads(connection)
+        return _There(procedures(connection), there, until, wrong, windows, now, limit, reads), shared
 
 
 def _line_for(line: CronLine | None, there: Sequence[InstalledLine]) -> InstalledLine | None:
@@ -169,6 +171,8 @@ def _others(want: Wanted, there: _There, shared: Sequence[CronLine]) -> Iterator
         drift += _line_drift(line, _line_for(line, there.lines))
     if there.limit is not None and parse_duration(there.limit.replace("min", "m")) < want.call_limit:
         drift.append(f"statement_timeout of the role is {there.limit} here, and would end runs within their time")
+    if there.only_reads:
+        drift.append("default_transaction_read_only is on here, so that no job can run")
     if want.procedures:
         yield InstalledJob(ALL_JOBS, next((line.fields for line in shared), ""), None, drift=tuple(drift))
     names = {procedure.name for procedure in want.procedures}

@@ -9,10 +9,12 @@ from sqlalchemy import text
 
 from ...app import App
 from ...db.connect import read_only
+from ...db.migrate import require_schema
 from ...db.server_clock import ask_now
 from ...doctor.finding import Finding
 from ...errors import SextonError
 from ...jobs.job import IN_DATABASE
+from ...telemetry.slot_rules import slot_matches
 from .cron_database import InstalledLine, cron_connection, lines
 from .installation import of_database
 from .options import options_of
@@ -32,9 +34,10 @@ def inside_findings(app: App) -> Iterator[Finding]:
     if not any(job.engine == IN_DATABASE for job in app.registry):
         return
     options = options_of(app)
-    if options.called_by != "cron":
-        return
     try:
+        yield from _slots(app)
+        if options.called_by != "cron":
+            return
         with cron_connection(app, options) as cron:
             known = {row[0]: row[1] for row in cron.execute(_KNOWN)}
             there = list(of_database(lines(cron), database_name(app)))
@@ -68,6 +71,15 @@ def findings_of(known: Mapping[str, str], there: Sequence[InstalledLine], now: d
         said = f"{len(there)} lines are of this database alone, and pg_cron runs {most} at once in all databases"
         yield Finding("note", IN_DATABASE, f"{said}; raise cron.max_running_jobs and max_worker_processes")
     yield from _standing(there, now)
+
+
+def _slots(app: App) -> Iterator[Finding]:
+    """About slots that run low, as whoever would write them has not."""
+    with read_only(app.database) as connection:
+        require_schema(connection)
+        low = slot_matches(connection, app.registry, ask_now(connection))
+    for (job, _), match in low.items():
+        yield Finding("wrong", IN_DATABASE, match.text, job=job)
 
 
 def _standing(there: Sequence[InstalledLine], now: datetime) -> Iterator[Finding]:

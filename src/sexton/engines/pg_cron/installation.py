@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,11 +18,13 @@ from ...db.render import for_driver
 from ...db.server_clock import ask_now
 from ...db.sessions import own_tables_only
 from ...errors import UsageError
+from ...guard.arming import adopt
+from ...jobs.job import Job
 from ...slots.schedule_overrides import observe, overrides
 from ...slots.upcoming_slots import fill, forget
 from ...slots.window_starts import keep_windows, write_windows
 from .cron_database import CRON_LIMITS, InstalledLine, cron_connection, lines, put, remove, superuser_refused
-from .installed import InstalledProcedure, call_limit, drift_of, procedures
+from .installed import InstalledProcedure, call_limit, drift_of, only_reads, procedures
 from .line_names import HISTORY_NAME
 from .options import PgCronOptions
 from .wanted import Wanted, chosen_jobs, database_name, history_line, require_postgresql, wanted
@@ -57,16 +59,16 @@ def install(app: App, options: PgCronOptions, *, role_timeout: bool = True) -> t
     UsageError, and nothing is done, where this role may not, or pg_cron is not there; see also `wanted`.
     """
     chosen_jobs(app)
-    _require_role(app)
+    require_role(app)
     if options.called_by == "cron":
         with cron_connection(app, options):  # refuses, before anything is made
             pass
     found, done = wanted(app, options), Installation()
-    with _transaction(app) as connection:
+    with installing(app) as connection:
         _make(connection, found, done, role_timeout=role_timeout)
     if options.called_by == "cron":
         _schedule(app, options, found, done)
-    with _transaction(app) as connection:
+    with installing(app) as connection:
         names = {procedure.name for procedure in found.procedures}
         old = [one for name, one in procedures(connection).items() if name not in names]
         _drop(connection, old, done)
@@ -77,7 +79,7 @@ def install(app: App, options: PgCronOptions, *, role_timeout: bool = True) -> t
 def uninstall(app: App, options: PgCronOptions) -> Installation:
     """Take lines out, then procedures, whatever the settings say by now; rows of runs stay. UsageError as `install`."""
     require_postgresql(app)
-    _require_role(app)
+    require_role(app)
     done = Installation()
     if options.called_by == "cron":
         with cron_connection(app, options) as cron:
@@ -88,14 +90,14 @@ def uninstall(app: App, options: PgCronOptions) -> Installation:
             if all(line.line.name == HISTORY_NAME for line in rest):
                 for line in rest:
                     _take_out(cron, line, done)
-    with _transaction(app) as connection:
+    with installing(app) as connection:
         old = procedures(connection)
         names = {one.job for one in old.values()}
         _drop(connection, [*old.values()], done)
         done.slots += keep_windows(connection, ())
         longest = Wanted(database_name(app), [job for job in app.registry if job.name in names]).call_limit
         if call_limit(connection) == f"{int(longest.total_seconds())}s":
-            _execute(connection, f"ALTER ROLE CURRENT_USER IN DATABASE {_here(connection)} RESET statement_timeout")
+            execute(connection, f"ALTER ROLE CURRENT_USER IN DATABASE {_here(connection)} RESET statement_timeout")
     return done
 
 
@@ -109,22 +111,28 @@ def of_database(there: list[InstalledLine], database: str) -> Iterator[Installed
 
 
 def _make(connection: Connection, found: Wanted, done: Installation, *, role_timeout: bool) -> None:
-    there, now = procedures(connection), ask_now(connection)
+    there = procedures(connection)
     _show_runs(connection)
     for procedure in found.procedures:
         if drift_of(procedure, there):
-            _execute(connection, procedure.create)
+            execute(connection, procedure.create)
             done.procedures.append(procedure.name)
-    due = [job for job in found.jobs if job.schedule is not None and job.enabled]
-    observe(connection, due, overrides(connection, due), now)
-    for job in due:
-        done.slots += fill(connection, job, now)
-    done.slots += write_windows(connection, found.windows, now)
+    for name, plans in found.adopted.items():
+        adopt(connection, name, plans)  # as a run by Python does
+    done.slots += fill_slots(connection, found.jobs)
+    done.slots += write_windows(connection, found.windows, ask_now(connection))
     limit = f"{int(found.call_limit.total_seconds())}s"
     if role_timeout and found.jobs and call_limit(connection) != limit:
         here = _here(connection)
-        _execute(connection, f"ALTER ROLE CURRENT_USER IN DATABASE {here} SET statement_timeout = '{limit}'")
+        execute(connection, f"ALTER ROLE CURRENT_USER IN DATABASE {here} SET statement_timeout = '{limit}'")
         done.limit = limit
+
+
+def fill_slots(connection: Connection, jobs: Iterable[Job]) -> int:
+    """Note the schedules of these jobs as seen, and write their slots ahead; how many rows were changed."""
+    due, now = [job for job in jobs if job.schedule is not None and job.enabled], ask_now(connection)
+    observe(connection, due, overrides(connection, due), now)
+    return sum(fill(connection, job, now) for job in due)
 
 
 def _schedule(app: App, options: PgCronOptions, found: Wanted, done: Installation) -> None:
@@ -158,13 +166,14 @@ def _show_runs(connection: Connection) -> None:
 
 def _drop(connection: Connection, old: list[InstalledProcedure], done: Installation) -> None:
     for one in old:
-        _execute(connection, f"DROP PROCEDURE IF EXISTS sexton.{quoted(connection.dialect, one.name)}(timestamptz)")
+        execute(connection, f"DROP PROCEDURE IF EXISTS sexton.{quoted(connection.dialect, one.name)}(timestamptz)")
         done.removed.append(one.name)
     if old:
         done.slots += forget(connection, [one.job for one in old])
 
 
-def _execute(connection: Connection, statements: str) -> None:
+def execute(connection: Connection, statements: str) -> None:
+    """Text of SQL as it is, whatever percent signs it holds."""
     connection.exec_driver_sql(for_driver(statements, connection.dialect))
 
 
@@ -173,7 +182,7 @@ def _here(connection: Connection) -> str:
 
 
 @contextmanager
-def _transaction(app: App) -> Iterator[Connection]:
+def installing(app: App) -> Iterator[Connection]:
     """One in the database of the jobs, alone; what is refused there is one clear line."""
     try:
         with connection_errors_translated(app.database), own_tables_only(app.database, CRON_LIMITS) as connection:
@@ -186,11 +195,17 @@ def _transaction(app: App) -> Iterator[Connection]:
         raise UsageError(f"nothing was installed in {database_name(app)}: {describe(error)}") from error
 
 
-def _require_role(app: App) -> None:
-    """UsageError for a superuser."""
+def require_role(app: App) -> None:
+    """UsageError for a superuser, and for one whose sessions only read here: pg_cron's would, too."""
     asked = text("SELECT quote_ident(rolname) AS role, rolsuper FROM pg_roles WHERE rolname = current_user")
     with connection_errors_translated(app.database), own_tables_only(app.database, CRON_LIMITS) as connection:
         require_schema(connection)
         here = connection.execute(asked).one()
+        reads = only_reads(connection)
     if here.rolsuper:
         raise UsageError(superuser_refused(here.role))
+    if reads:
+        raise UsageError(
+            f"sessions of role {here.role} only read in {database_name(app)}, so no job could run there: "
+            "default_transaction_read_only is on, for the role, the database or the server"
+        )

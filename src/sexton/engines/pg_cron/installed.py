@@ -69,6 +69,12 @@ def call_limit(connection: Connection) -> str | None:
     return found
 
 
+def only_reads(connection: Connection) -> bool:
+    """Whether sessions of our role in this database begin transactions that cannot write: no procedure could run."""
+    asked = text("SELECT reset_val = 'on' FROM pg_settings WHERE name = 'default_transaction_read_only'")
+    return bool(connection.execute(asked).scalar_one())
+
+
 def drift_of(wanted: Procedure, there: Mapping[str, InstalledProcedure]) -> list[str]:
     """What differs from the procedure that is wanted; nothing: it is that one."""
     found = there.get(wanted.name)

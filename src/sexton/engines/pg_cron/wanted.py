@@ -12,8 +12,10 @@ from sqlalchemy import Connection
 from ...app import App
 from ...db.server_clock import ask_now
 from ...errors import UsageError
+from ...guard.arming import armed_by_earlier, unarmed
 from ...jobs.duration import parse_duration
 from ...jobs.job import IN_DATABASE, Job
+from ...policies.contract import Plan
 from ...runs.runner import ready
 from ...slots.schedule_overrides import in_force, overrides
 from ...slots.window_starts import NeededWindows
@@ -43,8 +45,8 @@ class Wanted:
     """What is to stand in one database, and the lines for it.
 
     jobs: those with a procedure, on the schedule that is in force.  left: jobs that a worker runs, with the reason.
-    wrong: jobs that could not run anywhere as they are, with the reason.
-    windows: that their roll-ups go by and that have to be written down, by schedule and zone.
+    wrong: jobs that could not run anywhere as they are, with the reason.  adopted: policies of a job that an earlier
+    version armed, which stay armed.  windows: that roll-ups go by and that have to be written down, by schedule and zone.
     """
 
     database: str
@@ -54,6 +56,7 @@ class Wanted:
     left: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     windows: dict[str, NeededWindows] = field(default_factory=dict)
+    adopted: dict[str, list[Plan]] = field(default_factory=dict)
 
     @property
     def call_limit(self) -> timedelta:
@@ -83,15 +86,18 @@ def chosen_jobs(app: App) -> list[Job]:
     return chosen
 
 
-def wanted(app: App, options: PgCronOptions) -> Wanted:
-    """Compile the jobs for the database at hand. See `chosen_jobs`; DatabaseUnreachable, SchemaOutdated."""
-    jobs = chosen_jobs(app)
+def wanted(app: App, options: PgCronOptions, only: str | None = None) -> Wanted:
+    """Compile the jobs for the database at hand. See `chosen_jobs`; DatabaseUnreachable, SchemaOutdated.
+
+    only: of this job, without what all of them share; None, the default: of all.
+    """
+    jobs = [job for job in chosen_jobs(app) if only in (None, job.name)]
     found = Wanted(database_name(app))
     with app.database.begin() as connection:
         known, now = overrides(connection, jobs), ask_now(connection)
         for job in jobs:
             _compile(app, connection, in_force(job, known.get(job.name)), found, now)
-    if found.procedures:
+    if found.procedures and only is None:
         found.procedures.append(catch_up_of(found.procedures))
     if options.called_by == "cron":
         found.lines.extend(_lines(found, options, now))
@@ -118,6 +124,9 @@ def _compile(app: App, connection: Connection, job: Job, found: Wanted, now: dat
         found.procedures.append(procedure)
         for definition, needed in windows.items():
             found.windows[definition] = needed.joined(found.windows.get(definition))
+        earlier = armed_by_earlier(connection, job.name, plans)
+        if earlier and unarmed(connection, job.name, plans) is None:
+            found.adopted[job.name] = earlier
 
 
 def _lines(found: Wanted, options: PgCronOptions, now: datetime) -> Iterator[CronLine]:
@@ -128,10 +137,9 @@ def _lines(found: Wanted, options: PgCronOptions, now: datetime) -> Iterator[Cro
             delay = delay_of(job.schedule, job.misfire, found.database, spread, now)
             fields = fire_fields(job.schedule, now, delay)
             yield CronLine(line_name(job.name, found.database), fields, procedure.call, found.database)
-    if found.procedures:
+    for shared in found.procedures[len(found.jobs) :]:
         minute = _minute(found.database)
-        call = found.procedures[-1].call
-        yield CronLine(catch_up_name(found.database), f"{minute} * * * *", call, found.database)
+        yield CronLine(catch_up_name(found.database), f"{minute} * * * *", shared.call, found.database)
 
 
 def history_line(role: str, database: str) -> CronLine:

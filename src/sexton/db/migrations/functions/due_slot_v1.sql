@@ -61,6 +61,16 @@ BEGIN
     RETURN greatest(settled, change.expression_since, change.paused_until - tick);
 END $$;
 
+-- The latest slot whose local time a run had already; NULL is usual. There is one after the newest run only when the
+-- rules of the zone changed since, and its slots were written again: 04:00 was at 06:00 UTC, and is now at 07:00 UTC.
+CREATE FUNCTION sexton.named_before_v1(of_job text, newest sexton.runs, last timestamptz, latest timestamptz)
+RETURNS timestamptz LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT max(s.slot) FROM sexton.slots s
+    WHERE s.job = of_job AND newest.slot <= last AND s.slot > last AND s.slot <= latest
+        AND split_part(s.local_slot, ' ', 3) = split_part(newest.local_slot, ' ', 3)
+        AND left(s.local_slot, 16) <= left(newest.local_slot, 16)
+$$;
+
 -- The run that is due: somebody asked for it, or its slot has come; no row: none is.
 CREATE FUNCTION sexton.due_v1(of_job text, settings jsonb, at timestamptz)
 RETURNS TABLE (slot timestamptz, missed integer, local_slot text, queued bigint) LANGUAGE plpgsql
@@ -72,6 +82,7 @@ DECLARE
     last timestamptz;
     latest timestamptz;
     passed timestamptz[];
+    named_before timestamptz;
     lateness interval := make_interval(secs => (settings ->> 'lateness')::float8);
 BEGIN
     SELECT * INTO change FROM sexton.schedules s WHERE s.job = of_job;
@@ -109,6 +120,11 @@ BEGIN
         PERFORM sexton.give_up_v1(of_job, settings, newest, last, latest, at);
         RETURN;
     END IF;
+    named_before := sexton.named_before_v1(of_job, newest, last, latest);
+    IF named_before = latest THEN
+        RETURN;
+    END IF;
+    last := coalesce(named_before, last);
     IF settings ->> 'rule' = 'all' AND last IS NOT NULL THEN
         passed := sexton.slots_back_v1(of_job, settings, last, latest, (settings ->> 'most')::int);
         SELECT min(p) INTO latest FROM unnest(passed) p WHERE lateness IS NULL OR at - p <= lateness;

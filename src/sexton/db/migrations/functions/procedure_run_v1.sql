@@ -93,9 +93,29 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Take the right to run: NULL when nothing is due, others have it, or this server only reads.
+-- Take the right to run: NULL when nothing is due, others have it, or this is a standby; and where all jobs are called,
+-- when it cannot begin: the others go on.
 -- asked: the time of a run by hand; NULL: what is due now.
 CREATE FUNCTION sexton.begin_run_v1(of_job text, settings jsonb, asked timestamptz)
+RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RETURN NULL;
+    ELSIF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'job % cannot run, as transactions are read-only here: default_transaction_read_only', of_job
+            USING ERRCODE = '25006';
+    ELSIF NOT sexton.calls_all_v1() THEN
+        RETURN sexton.claim_run_v1(of_job, settings, asked);
+    END IF;
+    BEGIN
+        RETURN sexton.claim_run_v1(of_job, settings, asked);
+    EXCEPTION WHEN OTHERS THEN
+        PERFORM sexton.note_failure_v1(of_job, SQLERRM);
+        RETURN NULL;
+    END;
+END $$;
+
+CREATE FUNCTION sexton.claim_run_v1(of_job text, settings jsonb, asked timestamptz)
 RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v sexton.procedure_run_v1;
@@ -103,24 +123,13 @@ DECLARE
     earlier record;
     lease interval := make_interval(secs => (settings ->> 'lease')::float8);
 BEGIN
-    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
-        RETURN NULL;
-    END IF;
     PERFORM set_config('lock_timeout', '2s', true);
     SELECT NULL::timestamptz AS slot, 0 AS missed, NULL::text AS local_slot, NULL::bigint AS queued INTO due;
     IF asked IS NULL THEN
-        BEGIN
-            SELECT * INTO due FROM sexton.due_v1(of_job, settings, clock_timestamp());
-            IF NOT FOUND THEN
-                RETURN NULL;
-            END IF;
-        EXCEPTION WHEN SQLSTATE 'SX003' THEN  -- its own line says so; where all jobs are called, the others go on
-            IF coalesce(current_setting('sexton.calls_all', true), '') = '' THEN
-                RAISE;
-            END IF;
-            RAISE WARNING '%', SQLERRM;
+        SELECT * INTO due FROM sexton.due_v1(of_job, settings, clock_timestamp());
+        IF NOT FOUND THEN
             RETURN NULL;
-        END;
+        END IF;
     END IF;
     v.job := of_job;
     v.settings := settings;
@@ -234,7 +243,11 @@ END $$;
 CREATE FUNCTION sexton.raise_failure_v1(v sexton.procedure_run_v1) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF v.state IN ('failed', 'timed_out') THEN
+    IF v.state NOT IN ('failed', 'timed_out') THEN
+        RETURN;
+    ELSIF sexton.calls_all_v1() THEN
+        PERFORM sexton.note_failure_v1(v.job, format('run %s has %s', v.run_id, replace(v.state, '_', ' ')));
+    ELSE
         RAISE EXCEPTION 'run % of % has %: %', v.run_id, v.job, replace(v.state, '_', ' '), v.error USING ERRCODE = 'SX004';
     END IF;
 END $$;

@@ -15,12 +15,26 @@ RETURNS sexton.procedure_run_v1 LANGUAGE sql IMMUTABLE SET search_path = pg_cata
     SELECT jsonb_populate_record(v, jsonb_build_object('phase', 'done', 'state', state, 'error', error, 'code', code))
 $$;
 
+-- Whether the code of a function raised it, and not the server itself; db/faults.py. The first line of its context says
+-- so in the language of lc_messages. How it says so is seen on an error of our own.
+CREATE FUNCTION sexton.raised_by_code_v1(context text) RETURNS boolean LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    alike text;
+BEGIN
+    RAISE EXCEPTION 'like this';
+EXCEPTION WHEN raise_exception THEN
+    GET STACKED DIAGNOSTICS alike = PG_EXCEPTION_CONTEXT;
+    alike := replace(split_part(alike, E'\n', 1), 'sexton.raised_by_code_v1(text)', '%');
+    RETURN split_part(context, E'\n', 1) LIKE regexp_replace(alike, '\d+', '%');
+END $$;
+
 -- After an error in a transaction, which has undone all that the transaction did.
 CREATE FUNCTION sexton.answer_v1(v sexton.procedure_run_v1, sqlstate text, words text, constraint_name text,
     context text)
 RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    raised boolean := split_part(context, E'\n', 1) ~ ' at RAISE$';
+    raised boolean;
     described text := sexton.described_v1(sqlstate, words, constraint_name);
 BEGIN
     v.renewed := to_timestamp(0);
@@ -34,7 +48,9 @@ BEGIN
         RETURN sexton.end_early_v1(v, 'failed', words, NULL);
     ELSIF sqlstate = '57014' THEN
         RETURN sexton.cancelled_v1(v);
-    ELSIF sqlstate IN ('40001', '40P01') AND NOT (raised AND v.tries >= 3) THEN
+    END IF;
+    raised := sexton.raised_by_code_v1(context);
+    IF sqlstate IN ('40001', '40P01') AND NOT (raised AND v.tries >= 3) THEN
         RETURN sexton.try_again_v1(v, 'failed', format('still failing after 8 tries: %s', described), NULL);
     ELSIF sqlstate = '55P03' AND NOT raised THEN
         RETURN sexton.locked_v1(v);
@@ -56,6 +72,11 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     most interval := current_setting('statement_timeout')::interval;
 BEGIN
+    BEGIN
+        PERFORM pg_sleep(0.05);  -- a cancel is sent to the process and to its group: twice
+    EXCEPTION WHEN query_canceled THEN
+        NULL;
+    END;
     IF most > interval '0' AND clock_timestamp() - statement_timestamp() >= most OR clock_timestamp() >= v.deadline THEN
         RETURN sexton.end_early_v1(v, 'timed_out', 'its timeout passed', NULL);
     END IF;

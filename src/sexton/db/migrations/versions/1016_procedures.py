@@ -16,8 +16,16 @@ down_revision = "1015"
 
 FUNCTIONS = Path(__file__).parents[1] / "functions"
 ORDER = (
-    *("procedure_run_v1", "due_slot_v1", "guard_v1", "batches_v1", "rests_v1", "refusals_v1", "left_over_v1"),
-    *("rollup_walk_v1", "rollup_step_v1"),
+    "procedure_run_v1",
+    "catch_up_v1",
+    "due_slot_v1",
+    "guard_v1",
+    "batches_v1",
+    "rests_v1",
+    "refusals_v1",
+    "left_over_v1",
+    "rollup_walk_v1",
+    "rollup_step_v1",
 )
 
 
