@@ -46,7 +46,8 @@ class Wanted:
 
     jobs: those with a procedure, on the schedule that is in force.  left: jobs that a worker runs, with the reason.
     wrong: jobs that could not run anywhere as they are, with the reason.  adopted: policies of a job that an earlier
-    version armed, which stay armed.  windows: that roll-ups go by and that have to be written down, by schedule and zone.
+    version armed, which stay armed.  windows: that roll-ups go by and that have to be written down, by schedule and
+    zone.
     """
 
     database: str
