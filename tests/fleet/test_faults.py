@@ -20,6 +20,7 @@ from sexton.testing.postgres import Server
 from tests.support.faulty_merchants import REASONS, broken
 from tests.support.fleet_runners import errand, prove
 from tests.support.merchant_fleet import DUE, MerchantFleet, left, purge_job
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.databases("postgres18")
 
@@ -91,7 +92,9 @@ def run_over(merchants: MerchantFleet, healthy: int, cap: int) -> tuple[dict[str
     job = purge_job(timeout=SLOW)
     with broken(merchants), watching(merchants) as seen:
         options = RunOptions(limits=PATIENT.limits, stop=Stop())
-        runner = FleetRunner(merchants.home, errand(options=options), Caps(cap, cap), Stop(), told=tell)
+        runner = FleetRunner(
+            merchants.home, errand(options=options, connect_seconds=PATIENCE), Caps(cap, cap), Stop(), told=tell
+        )
         prove(merchants.home, job.name, "proven")  # waves have tests of their own
         end = runner.run(FleetOrder(job, "proven"), [*merchants.databases.values()])
     assert end.halted == ""

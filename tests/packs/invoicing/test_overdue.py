@@ -35,6 +35,7 @@ def test_t2_2_what_is_to_be_paid_and_past_its_day_is_flagged(desk: Billing) -> N
     assert run.steps["set"].changed == 3
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_t2_3_a_thousand_invoices_take_a_few_statements_and_not_one_each(desk: Billing) -> None:
     """T2.3"""
     desk.refill({desk.own.businesses: [{"id": 1, "name": "B"}], desk.own.invoices: [row(n) for n in range(1, 1001)]})
