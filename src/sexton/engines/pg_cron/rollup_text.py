@@ -18,13 +18,13 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter, ClauseElement
 from sqlalchemy.types import JSON
 
 from ...db.column_types import NaiveUtc
 from ...db.outbox_table import own_outbox
 from ...db.render import in_procedure, render
+from ...db.statement_parts import statement_parts
 from ...db.time_parameters import now
 from ...policies.contract import Plan
 from ...policies.rollup_rule import RollupReport, RollupRule
@@ -109,7 +109,7 @@ def _sql(connection: Connection, statement: ClauseElement) -> str:
     """With variables where Python binds values: of instants without a zone, UTC is meant."""
     naive = {
         part.key
-        for part in visitors.iterate(statement)
+        for part in statement_parts(statement)
         if isinstance(part, BindParameter) and isinstance(part.type, NaiveUtc)
     }
 

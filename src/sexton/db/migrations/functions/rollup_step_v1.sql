@@ -170,8 +170,6 @@ CREATE FUNCTION sexton.answer_rollup_v1(v sexton.procedure_run_v1, w sexton.roll
     constraint_name text, context text)
 RETURNS sexton.procedure_run_v1 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    raised boolean := split_part(context, E'\n', 1) ~ ' at RAISE$';
-    no_window boolean := sqlstate IN ('53100', '53200', '53300', '25006', '58030') AND NOT raised;  -- is to blame
     described text := sexton.described_v1(sqlstate, words, constraint_name);
     answered sexton.procedure_run_v1 := sexton.answer_v1(v, sqlstate, words, constraint_name, context);
 BEGIN
@@ -179,8 +177,9 @@ BEGIN
         v.phase := 'done';  -- so are all windows: what goes wrong here is only said
         v.notes := v.notes || format('%s: no old window could be audited: %s', v.step, described);
         RETURN v;
-    ELSIF answered.error IS DISTINCT FROM described OR no_window OR v.phase <> 'windows' THEN
-        RETURN answered;
+    ELSIF answered.error IS DISTINCT FROM described OR v.phase <> 'windows'
+        OR sqlstate IN ('53100', '53200', '53300', '25006', '58030') AND NOT sexton.raised_by_code_v1(context) THEN
+        RETURN answered;  -- no window is to blame
     ELSIF v.size > 1 THEN
         v.size := 1;  -- those before it can be committed
         RETURN v;
