@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import BigInteger, Column, Engine, MetaData, Table, Text, insert, select
 
+from sexton import Job, Transition, UtcDateTime
+from sexton.slots.history import history
 from tests.support.inside import call, install
 from tests.support.pace import UNHURRIED
 from tests.support.sessions import NOON, Sessions, make_sessions
@@ -74,3 +76,35 @@ def test_what_a_trigger_keeps_is_said_and_the_second_time_a_failure(engine: Engi
     assert purged(engine, shop) == ("partial", 297, words)
     assert purged(engine, shop)[0] == "failed"
     assert shop.runs()[-1].error == f"{words}, not for the first time"
+
+
+def test_rows_of_a_composite_key_are_locked_first_and_asked_about_again(engine: Engine) -> None:
+    """Their keys stand in one array for each column; the rows are those of the pairs, and no others."""
+    seats = Table(
+        "seats",
+        MetaData(),
+        Column("hall", Text, primary_key=True),
+        Column("seat", BigInteger, primary_key=True, autoincrement=False),
+        Column("status", Text),
+        Column("until", UtcDateTime),
+    )
+    seats.create(engine)
+    due = {("east", 1), ("east", 2), ("west", 2), ("west", 3), ('{odd,"hall', 1)}
+    every_one = {(hall, seat) for hall, _ in due for seat in (1, 2, 3)}
+    with engine.begin() as connection:
+        for hall, seat in sorted(every_one):
+            until = NOON - HOUR if (hall, seat) in due else NOON + HOUR
+            connection.execute(insert(seats).values(hall=hall, seat=seat, status="held", until=until))
+    held = seats.c.status == "held"
+    work = Transition(seats, {"status": "free"}, only=held, by=seats.c.until, kind="deadline", lock_first=True)
+    job = Job("hall.free", work=work)
+    procedure = install(engine, job, UNHURRIED, most=2)
+
+    assert call(engine, procedure, NOON) is None
+
+    assert "unnest(v_among0_0, v_among0_1)" in procedure.body
+    with engine.connect() as connection:
+        free = connection.execute(select(seats.c.hall, seats.c.seat).where(seats.c.status == "free"))
+        assert {(row.hall, row.seat) for row in free} == due
+    with engine.connect() as connection:
+        assert [(run.state, run.total.changed) for run in history(connection)] == [("succeeded", 5)]

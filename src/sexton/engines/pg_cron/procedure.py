@@ -39,7 +39,7 @@ PROCEDURE_PREFIX = "job_"
 _HASHED = 16
 
 _IN_STATEMENTS = (
-    r"^v_(now|run|job|batch|most|excluding|around|onward|bounded|among[0-9]+_|(after|upto)[0-9]+_[0-9]+"
+    r"^v_(now|run|job|batch|most|excluding|around|onward|bounded|(after|upto|among)[0-9]+_[0-9]+"
     r"|rows_from|rows_to|window_start|window_end|since|careful)$"
 )
 """Variables that stand where Python binds values; `#variable_conflict` lets columns come first, for all other names."""
@@ -210,8 +210,6 @@ def _obstacle(plan: Plan) -> str:
         return "it calls outside, which no transaction of a database may wait for"
     if plan.archive is not None:
         return "it writes files, which only a process outside the database keeps safely"
-    if plan.lock_first and len(plan.key) > 1:
-        return "it locks rows of a composite key first, which a procedure cannot hand on"
     return ""
 
 

@@ -168,13 +168,13 @@ ELSIF v.way = 'sweep' AND v.phase = 'batch' THEN
 """A purge of single rows where no index leads to them: the heap is swept once."""
 
 LOCKING = """\
-{among} := '{}';
+{clear}
 FOR v_row IN
     {lock}
 LOOP
-    {among} := {among} || v_row.key_0;
+    {append}
     {keep}
 END LOOP;
-v_taken := cardinality({among});
+v_taken := cardinality({first_of_key});
 {hanging}"""
 """Rows are locked in a statement of their own, and asked about again in the next."""

@@ -32,7 +32,13 @@ from ...db.identifiers import quoted_table, text_literal
 from ...db.ledger import set_aside, subject_text
 from ...db.render import in_procedure, render
 from ...policies.contract import Plan, in_rows
-from ...statements.postgresql_batch import batch_statement, counted_changes, lock_statement, locking_also
+from ...statements.postgresql_batch import (
+    LOCKED_KEYS,
+    batch_statement,
+    counted_changes,
+    lock_statement,
+    locking_also,
+)
 from ...statements.postgresql_purge import window_end_parameter
 from ...statements.selection import after_cursor, cursor_bound, cursor_value
 from ...statements.unlisted_references import unlisted_references
@@ -103,8 +109,16 @@ class _StepWriter:
         return render(statement, self.connection.dialect, naming=self._named)
 
     def _named(self, name: str) -> str:
+        if name == LOCKED_KEYS:
+            one, *more = self._locked_keys
+            return f"(SELECT * FROM unnest({', '.join((one, *more))}))" if more else one
         own, _, number = name.removeprefix("sexton_").partition("_")
-        return f"v_{own}{self.index}_{number}" if own in ("after", "upto", "among") else in_procedure(name)
+        return f"v_{own}{self.index}_{number}" if own in ("after", "upto") else in_procedure(name)
+
+    @property
+    def _locked_keys(self) -> list[str]:
+        """Arrays of the keys of locked rows, one for each column."""
+        return [f"v_among{self.index}_{number}" for number in range(len(self.plan.key))]
 
     def _variables(self) -> Iterable[str]:
         types = _types(self.connection, self.plan)
@@ -113,7 +127,8 @@ class _StepWriter:
             yield f"v_after{self.index}_{number} {kind};"
             yield f"v_upto{self.index}_{number} {kind};"
         if self.plan.lock_first:
-            yield f"v_among{self.index}_ {types[self.plan.key[0].name]}[];"
+            for array, column in zip(self._locked_keys, self.plan.key, strict=True):
+                yield f"{array} {types[column.name]}[];"
 
     def _copy(self, into: str, source: str) -> str:
         """The place after the last row that was seen."""
@@ -158,8 +173,12 @@ class _StepWriter:
         hanging = [self._sql(locking_also(self.plan, found)) for found in self.plan.lock_also]
         return filled(
             LOCKING,
-            among=f"v_among{self.index}_",
+            clear="\n".join(f"{array} := '{{}}';" for array in self._locked_keys),
             lock=lock,
+            append="\n".join(
+                f"{array} := {array} || v_row.key_{number};" for number, array in enumerate(self._locked_keys)
+            ),
+            first_of_key=self._locked_keys[0],
             keep=self._copy("v_upto", "v_row.last_"),
             hanging="\n".join(f"{one}\nINTO v_rows;" for one in hanging),
         )
