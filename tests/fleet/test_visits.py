@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from sexton.db.connect import open_database
 from sexton.fleet.caps import Caps
 from sexton.fleet.database import DatabaseState, FleetDatabase
 from sexton.fleet.job_visits import job_visits
@@ -22,6 +23,7 @@ from sexton.run_state import NoRun, RunState
 from sexton.runs.stop_signals import Stop
 from sexton.testing.postgres import Server
 from tests.support.fleet_runners import errand, prove
+from tests.support.inside import install
 from tests.support.merchant_fleet import DUE, MerchantFleet, left, purge_job
 from tests.support.proxy import Proxy
 from tests.support.proxy_actions import MUTE
@@ -152,3 +154,24 @@ def test_a_server_with_few_connections_left_is_asked_by_fewer_until_all_are_done
     assert end.summary.grid == {job.name: {GridColumn.DONE: 12}}
     assert {report.contact for report in told} == {Contact.MADE}
     assert "too many clients already" in server.log.read_text()
+
+
+def test_pgc_7_a_visit_leaves_to_a_database_the_slots_of_jobs_that_have_a_procedure_there(
+    merchants: MerchantFleet,
+) -> None:
+    """By what is installed in each: one merchant's database runs it by itself, another's does not."""
+    merchants.open(["anna", "bert"])
+    job = purge_job(engine="pg_cron")
+    engine = open_database(merchants.databases["anna"].address)
+    install(engine, job)
+    engine.dispose()
+
+    told = {}
+    for name, database in merchants.databases.items():
+        before = Visit(database, errand(jobs=(job,))).make().results  # from now on the schedule is known there
+        merchants.has_a_past(name, job.name)
+        results = [*before, *Visit(database, errand(jobs=(job,))).make().results]
+        told[name] = {result.state for result in results}
+
+    assert told == {"anna": set(), "bert": {RunState.SUCCEEDED}}
+    assert [left(database.address) for database in merchants.databases.values()] == [2 * DUE, DUE]

@@ -35,6 +35,7 @@ from ..slots.due import due_runs
 from ..slots.due_run import DueRun
 from ..slots.ending import Ending
 from ..slots.lease import short_transaction
+from ..slots.who_runs import refill_inside, without_inside
 
 
 def look(
@@ -49,15 +50,8 @@ def look(
     reap(connection)
     now = ask_now(connection)
     found = due_runs(connection, jobs, now, busy)
-    if inside := [job for job in jobs if job.engine == IN_DATABASE]:
-        from ..slots.upcoming_slots import refill  # others need not load it
-        from ..slots.window_starts import refill_windows
-        from .pg_cron.who_runs import without_inside
-
-        refill(connection, inside, now)
-        refill_windows(connection, now)
-        found = found if all_slots else without_inside(connection, inside, found)
-    return now, found
+    inside = refill_inside(connection, jobs, now)
+    return now, found if all_slots else without_inside(connection, inside, found)
 
 
 def jobs_of_worker(app: App) -> list[Job]:

@@ -34,6 +34,7 @@ from ..slots.due import demandable, due_runs
 from ..slots.due_run import DueRun
 from ..slots.lease import short_transaction
 from ..slots.schedule_overrides import in_force, next_slot, overrides
+from ..slots.who_runs import refill_inside, without_inside
 from .connecting import VisitConnection
 from .contacts import contact_of
 from .database import FleetDatabase
@@ -160,8 +161,10 @@ class Visit:
             reap(connection)
             now = ask_now(connection)
             self._plan(connection, now)
+            inside = refill_inside(connection, errand.jobs, now)
             if errand.slot is None:
                 found = due_runs(connection, [replace(job, demand=None) for job in errand.jobs], now)
+                found = without_inside(connection, inside, found)
             else:
                 found = [*self._missed(connection, now), *(self._asked(job) for job in errand.jobs)]
         found = [due for due in found if due.job not in errand.held or self._only_counts(engine, due)]
