@@ -150,7 +150,7 @@ def test_housekeeping_leaves_a_run_that_is_under_way(engine: Engine) -> None:
 def test_promise_12_housekeeping_keeps_every_table_of_ours_small(engine: Engine) -> None:
     """Each of our tables that grows with time has a step; leases, schedules, armed have a row a job, archives a
     row a file that somebody may look for, watermarks a row a roll-up, identity has one row, databases one a database
-    of the fleet, slots lose those past 400 days when new ones are written."""
+    of the fleet, slots and windows lose those past when new ones are written."""
     own = own_tables(engine.dialect.name)
     swept = {plan.table.name for plan in planned(Job("j", work=steps(KEEP, engine.dialect.name, with_outbox=True)))}
     grows = {table.name for table in own.metadata.sorted_tables} - {
@@ -161,6 +161,7 @@ def test_promise_12_housekeeping_keeps_every_table_of_ours_small(engine: Engine)
         own.watermarks.name,
         own.identity.name,
         own.slots.name,
+        own.windows.name,
         own.databases.name,
     }
 
