@@ -37,7 +37,7 @@ test-slow: $(V)/.ok ## Run what takes long by nature, and statements on the olde
 test-inside: $(V)/.ok ## Run suites of the Python path once more, by procedures inside PostgreSQL
 	@$(V)/bin/python -m pytest -n $(PATIENT) --dist worksteal --inside $(INSIDE) $(ARGS)
 
-test-majors: $(V)/.ok ## Run the rest on the older major, before a release: what processes do when they are killed
+test-majors: $(V)/.ok ## Run the rest on the older major, before a release: how runs go, what processes do when killed
 	@$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m second_major $(ARGS)
 
 check: $(V)/.ok ## Format, lint, types, layers, and whether generated pages are fresh

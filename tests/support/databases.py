@@ -33,7 +33,10 @@ TESTS = Path(__file__).parents[1]
 ABOUT_PROCESSES = frozenset(
     ("app", "cli", "contracts", "e2e", "engines", "faults", "proposals", "telemetry", "testing", "web")
 )
-"""Folders of tests in which the older major waits for `make test-majors`."""
+ABOUT_RUNS = frozenset(("calls", "packs", "relay", "requests", "runs", "slots"))
+"""Folders of tests in which the older major waits for `make test-majors`. Processes are the subject of the first. The
+others are about how runs go; their statements are looked at on that major in `declared`, `sql`, `statements`, and run
+there by procedures in `make test-inside`."""
 
 
 def default_kinds() -> list[str]:
@@ -75,13 +78,13 @@ def second_major(names: Iterable[str]) -> str | None:
 
 
 def when_on_second_major(file: Path) -> pytest.MarkDecorator:
-    """The mark of a test on the older major: `slow`; `second_major` where processes are its subject, not statements.
+    """The mark of a test on the older major: `slow`; `second_major` where statements are not its subject.
 
     No statement of ours asks for the major, so that what a process does when it is killed is the same on both.
     file: of the test.
     """
-    about_processes = any(file.is_relative_to(TESTS / folder) for folder in ABOUT_PROCESSES)
-    return pytest.mark.second_major if about_processes else pytest.mark.slow
+    others = any(file.is_relative_to(TESTS / folder) for folder in ABOUT_PROCESSES | ABOUT_RUNS)
+    return pytest.mark.second_major if others else pytest.mark.slow
 
 
 class Databases:

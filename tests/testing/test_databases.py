@@ -92,10 +92,11 @@ def test_a_missing_major_is_replaced(
 @pytest.mark.parametrize(
     ("file", "mark"),
     [
-        (TESTS / "runs" / "test_batches.py", "slow"),
+        (TESTS / "statements" / "test_windows.py", "slow"),
+        (TESTS / "runs" / "test_batches.py", "second_major"),
         (TESTS / "faults" / "rows" / "test_poison.py", "second_major"),
         (Path("/elsewhere/test_of_a_product.py"), "slow"),
     ],
 )
-def test_what_is_about_processes_waits_for_a_run_of_its_own_on_the_older_major(file: Path, mark: str) -> None:
+def test_what_is_not_about_statements_waits_for_a_run_of_its_own_on_the_older_major(file: Path, mark: str) -> None:
     assert when_on_second_major(file).name == mark
