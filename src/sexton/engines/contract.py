@@ -35,7 +35,6 @@ from ..slots.due import due_runs
 from ..slots.due_run import DueRun
 from ..slots.ending import Ending
 from ..slots.lease import short_transaction
-from ..slots.who_runs import refill_inside, without_inside
 
 
 def look(
@@ -50,8 +49,12 @@ def look(
     reap(connection)
     now = ask_now(connection)
     found = due_runs(connection, jobs, now, busy)
-    inside = refill_inside(connection, jobs, now)
-    return now, found if all_slots else without_inside(connection, inside, found)
+    if any(job.engine == IN_DATABASE for job in jobs):
+        from ..slots.who_runs import refill_inside, without_inside  # others need not load it
+
+        inside = refill_inside(connection, jobs, now)
+        found = found if all_slots else without_inside(connection, inside, found)
+    return now, found
 
 
 def jobs_of_worker(app: App) -> list[Job]:

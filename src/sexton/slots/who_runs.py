@@ -11,6 +11,8 @@ from sqlalchemy import Connection, text
 
 from ..jobs.job import IN_DATABASE, Job
 from .due_run import DueRun
+from .upcoming_slots import refill
+from .window_starts import refill_windows
 
 _WITH_PROCEDURE = text(
     "SELECT substring(obj_description(p.oid, 'pg_proc') FROM ': (.*)$') FROM pg_proc p"
@@ -23,9 +25,6 @@ def refill_inside(connection: Connection, jobs: Collection[Job], now: datetime) 
     """Write more slots and windows for those of the jobs that run inside, where few are left; which jobs these are."""
     inside = [job for job in jobs if job.engine == IN_DATABASE]
     if inside:
-        from .upcoming_slots import refill  # others need not load it
-        from .window_starts import refill_windows
-
         refill(connection, inside, now)
         refill_windows(connection, now)
     return inside
