@@ -71,6 +71,7 @@ def test_what_it_has_taken_outlives_the_server_but_not_a_wipe(start_rabbitmq: St
     server = start_rabbitmq()
     url = server.fresh()
     put(url, "one")
+    server.control("eval", "mnesia:sync_log().")  # the message is on disk, and that there is a queue is written later
 
     server.shut_down(crash=crash)
     assert server.pid is None
