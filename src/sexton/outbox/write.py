@@ -47,17 +47,30 @@ def record(dialect: str, facts: FromClause) -> Insert:
 
 def enqueue(outbox: Outbox, facts: FromClause, new: ColumnElement[bool], order: list[ColumnElement[Any]]) -> Insert:
     """Write a message for every fact that is `new` and has an event, in the given order."""
+    fact = facts.c
+    names, rows = message_rows(outbox, fact.key, fact.event_type, fact.recipient, fact.payload)
+    rows = rows.where(new, fact.event_type.is_not(None)).order_by(*order)
+    return insert(outbox.table).from_select(names, rows)
+
+
+def message_rows(
+    outbox: Outbox,
+    key: ColumnElement[Any],
+    event_type: ColumnElement[Any],
+    recipient: ColumnElement[Any],
+    payload: ColumnElement[Any],
+) -> tuple[list[str], Select[Any]]:
+    """What is to be inserted for messages of these values: the columns that the outbox has, and their values."""
     pairs: list[tuple[Column[Any] | None, ColumnElement[Any]]] = [
-        (outbox.key, facts.c.key),
-        (outbox.event_type, facts.c.event_type),
-        (outbox.recipient, facts.c.recipient),
-        (outbox.payload, facts.c.payload),
+        (outbox.key, key),
+        (outbox.event_type, event_type),
+        (outbox.recipient, recipient),
+        (outbox.payload, payload),
         (outbox.created_at, now(outbox.created_at.type)),
     ]
     there = [(column, value) for column, value in pairs if column is not None]
-    rows: Select[Any] = select(*(value.label(f"c{number}") for number, (_, value) in enumerate(there)))
-    rows = rows.where(new, facts.c.event_type.is_not(None)).order_by(*order)
-    return insert(outbox.table).from_select([column.key for column, _ in there], rows)
+    rows = select(*(value.label(f"c{number}") for number, (_, value) in enumerate(there)))
+    return [column.key for column, _ in there], rows
 
 
 def tell(

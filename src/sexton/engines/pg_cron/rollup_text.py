@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from sqlalchemy import (
     Boolean,
-    Column,
-    ColumnElement,
     Connection,
     Text,
     bindparam,
@@ -25,7 +22,7 @@ from ...db.column_types import NaiveUtc
 from ...db.outbox_table import own_outbox
 from ...db.render import in_procedure, render
 from ...db.statement_parts import statement_parts
-from ...db.time_parameters import now
+from ...outbox.write import message_rows
 from ...policies.contract import Plan
 from ...policies.rollup_rule import RollupReport, RollupRule
 from ...statements.rollup_windows import GROUPS, RollupStatements
@@ -91,18 +88,16 @@ def _window(connection: Connection, rule: RollupRule, statements: RollupStatemen
 
 
 def _message(connection: Connection, report: RollupReport) -> ClauseElement:
-    """The message in its outbox, as `outbox.write` has it for policies."""
+    """The message in its outbox."""
     outbox = report.outbox or own_outbox(connection.dialect.name)
-    pairs: list[tuple[Column[Any] | None, ColumnElement[Any]]] = [
-        (outbox.key, bindparam("sexton_key", type_=Text())),
-        (outbox.event_type, bindparam("sexton_event", type_=Text())),
-        (outbox.recipient, literal(report.to, Text())),
-        (outbox.payload, bindparam("sexton_payload", type_=JSON())),
-        (outbox.created_at, now(outbox.created_at.type)),
-    ]
-    there = [(column, value) for column, value in pairs if column is not None]
-    rows = select(*(value.label(f"c{number}") for number, (_, value) in enumerate(there)))
-    return insert(outbox.table).from_select([column.key for column, _ in there], rows)
+    names, rows = message_rows(
+        outbox,
+        bindparam("sexton_key", type_=Text()),
+        bindparam("sexton_event", type_=Text()),
+        literal(report.to, Text()),
+        bindparam("sexton_payload", type_=JSON()),
+    )
+    return insert(outbox.table).from_select(names, rows)
 
 
 def _sql(connection: Connection, statement: ClauseElement) -> str:

@@ -110,8 +110,8 @@ class _StepWriter:
 
     def _named(self, name: str) -> str:
         if name == LOCKED_KEYS:
-            one, *more = self._locked_keys
-            return f"(SELECT * FROM unnest({', '.join((one, *more))}))" if more else one
+            keys = self._locked_keys
+            return keys[0] if len(keys) == 1 else f"(SELECT * FROM unnest({', '.join(keys)}))"
         own, _, number = name.removeprefix("sexton_").partition("_")
         return f"v_{own}{self.index}_{number}" if own in ("after", "upto") else in_procedure(name)
 
